@@ -1,0 +1,45 @@
+"""Integer and float columns as bytes: each in the smallest type that holds it, read back without a copy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+_UNSIGNED = (np.uint8, np.uint16, np.uint32, np.uint64)
+_EXACT_FLOATS = 2.0**53
+
+
+class Column(msgspec.Struct, array_like=True):
+    """A packed column: little-endian numbers of type `dtype` ("u1" … "u8", "f8")."""
+
+    dtype: str
+    data: memoryview
+
+
+class FormatError(ValueError):
+    """Stored data that this release cannot read."""
+
+
+def pack(values: NDArray[Any]) -> Column:
+    """`values` (none negative) in the smallest type that holds them without loss."""
+    largest = values.max() if len(values) else 0
+    if values.dtype.kind == "f" and (largest >= _EXACT_FLOATS or (values % 1).any()):
+        return Column("f8", memoryview(np.ascontiguousarray(values, "<f8").view(np.uint8)))
+    size = next(t for t in _UNSIGNED if largest <= np.iinfo(t).max)
+    packed = np.ascontiguousarray(values, np.dtype(size).newbyteorder("<"))
+    return Column(f"u{packed.itemsize}", memoryview(packed.view(np.uint8)))
+
+
+def unpack(column: Column) -> NDArray[Any]:
+    """The numbers of a packed column: a read-only view of its bytes."""
+    if column.dtype not in {"u1", "u2", "u4", "u8", "f8"}:
+        raise FormatError(f"unknown column type {column.dtype!r}: written by a newer release?")
+    return np.frombuffer(column.data, f"<{column.dtype}")
+
+
+def runs(counts: Sequence[int]) -> list[slice]:
+    """Consecutive slices of the given lengths."""
+    ends = np.cumsum([0, *counts]).tolist()
+    return [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]

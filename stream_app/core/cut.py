@@ -1,0 +1,83 @@
+"""The cut: the smallest set of users who make a given share of a scope, for many curves at once."""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.core.curve import Cells
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Cuts(NamedTuple):
+    """One entry per curve that has a user with a value: columns of equal length."""
+
+    curves: Ints
+    users: Ints
+    totals: Ints
+    k: Ints
+    thresholds: Ints
+    ties: Ints
+    coverage: Floats
+    gini: Floats
+    exact: NDArray[np.bool_]
+
+
+def cuts_of(cells: Cells, share: float) -> Cuts:
+    """The cut of every curve in `cells`, which may repeat a value of a curve (one cell per partition).
+
+    k is the smallest number of users whose values, from the highest down, sum to at least share · total, in integers,
+    without rounding. Within a cell that is not exact, k and θ are taken as if all its users had their mean.
+    """
+    curves, values, users, totals = _merged(cells)
+    first = np.flatnonzero(np.diff(curves, prepend=-1))
+    number = np.cumsum(np.diff(curves, prepend=-1) != 0) - 1
+    all_users, all_totals = np.add.reduceat(users, first), np.add.reduceat(totals, first)
+    before_users = np.cumsum(users) - users
+    before_totals = np.cumsum(totals) - totals
+    before_users -= before_users[first][number]
+    before_totals -= before_totals[first][number]
+    wanted = _at_least(all_totals, share)
+    crossing = np.flatnonzero((before_totals < wanted[number]) & (before_totals + totals >= wanted[number]))
+    missing = wanted - before_totals[crossing]
+    held_users, held_totals = users[crossing], totals[crossing]
+    needed = np.minimum(-(-missing * held_users // held_totals), held_users)
+    exact = held_totals == held_users * values[crossing]
+    reached = before_totals[crossing] + needed * held_totals // held_users
+    return Cuts(
+        curves=curves[first],
+        users=all_users,
+        totals=all_totals,
+        k=before_users[crossing] + needed,
+        thresholds=np.where(exact, values[crossing], held_totals // held_users),
+        ties=np.where(exact, held_users, 1),
+        coverage=reached / all_totals,
+        gini=_gini(users, totals, before_users, before_totals, first, all_users, all_totals),
+        exact=exact,
+    )
+
+
+def _merged(cells: Cells) -> Cells:
+    """One cell per curve and value, each curve from the highest value down."""
+    order = np.lexsort((-cells.values, cells.curves))
+    curves, values, users, totals = (column[order] for column in cells)
+    starts = np.flatnonzero(np.diff(curves, prepend=-1) | np.diff(values, prepend=-1))
+    return Cells(curves[starts], values[starts], np.add.reduceat(users, starts), np.add.reduceat(totals, starts))
+
+
+def _at_least(totals: Ints, share: float) -> Ints:
+    """⌈share · total⌉ in integers; the share to four decimals."""
+    exact = Fraction(round(share * 10_000), 10_000)
+    whole, rest = np.divmod(totals, exact.denominator)
+    return whole * exact.numerator - (-rest * exact.numerator // exact.denominator)
+
+
+def _gini(
+    users: Ints, totals: Ints, users_above: Ints, totals_above: Ints, first: Ints, all_users: Ints, all_totals: Ints
+) -> Floats:
+    """Gini by curve: twice the area between the Lorenz curve, a straight line within each cell, and the diagonal."""
+    area = np.add.reduceat(users * (totals_above + totals / 2.0), first)
+    return 2.0 * area / (all_users.astype(np.float64) * all_totals) - 1.0

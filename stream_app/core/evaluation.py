@@ -1,0 +1,177 @@
+"""Evaluation: the facts about the users of a ledger, the rules applied to them, and what changed."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.core.ledger import Ledger
+from stream_app.core.messages import FlagType, Role, ROLES
+from stream_app.core.scopes import ScopeName
+from stream_app.core.standing import NONE, TYPE_OF, Facts, Rules, decide
+from stream_app.core.whole import ScopeCuts
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+_HOUR_S = 3600.0
+
+
+class Change(NamedTuple):
+    """A standing that changed, with the numbers that decided."""
+
+    row: int
+    role: Role
+    scope: ScopeName
+    user: str
+    type: FlagType
+    rule: int
+    value: int
+    threshold: int
+    share: float
+    short_rate: float
+    """Per hour."""
+    long_rate: float
+    """Per hour."""
+    rate_error: float
+    """Per hour."""
+    z: float
+    events: float
+    eta_s: float | None
+
+
+class Spans(NamedTuple):
+    """Lengths in event time: of the short window, and of the own past before it that was observed."""
+
+    short_s: float
+    past_s: float
+
+
+class Pace(NamedTuple):
+    """How fast some rows go: columns of equal length, rates per second."""
+
+    short: Floats
+    past: Floats
+    error: Floats
+    z: Floats
+    events: Floats
+    eta_s: Floats
+
+
+def is_diffuse(cuts: ScopeCuts, rules: Rules) -> NDArray[np.bool_]:
+    """Scopes whose cut needs too large a part of the users: shape (2, scopes)."""
+    return cuts.k > rules.diffuse_fraction * cuts.users
+
+
+def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squares: Floats, spans: Spans) -> Pace:
+    """Rates, and how clearly the short window is above the own past.
+
+    Both parts of the window are compound Poisson counts; under one common rate the difference between the short window F
+    and what the past leads to expect, E, has the variance Σi² · S/L over the whole window (posts: i = 1), so
+    z = (F - E) / √(Σi² · S/L): the two-sample rate comparison of Przyborowski and Wilenski (1940), pooled.
+    """
+    if spans.past_s < spans.short_s:
+        past, z = np.zeros(len(value)), np.zeros(len(value))
+    else:
+        ratio = spans.short_s / spans.past_s
+        past = (value - short) / spans.past_s
+        z = (short - (value - short) * ratio) / np.sqrt(np.maximum(squares * ratio, 1e-9))
+    rate = short / spans.short_s
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta_s = np.where(rate > past, (threshold - value) / (rate - past), np.inf)
+        events = np.where(short_squares > 0, short**2 / short_squares, 0.0)
+    return Pace(rate, past, np.sqrt(short_squares) / spans.short_s, z, events, np.maximum(eta_s, 0.0))
+
+
+def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: Rules) -> list[Change]:
+    """Apply the rules to every user of the ledger at its horizon; the standings in its rows are updated.
+
+    `cuts`: of the ledger's scopes, by scope number.
+    """
+    if not len(ledger.rows):
+        return []
+    posts, impressions, short_squares = ledger.short_sums()
+    spans = spans_of(ledger)
+    diffuse = is_diffuse(cuts, rules)
+    changes: list[Change] = []
+    for role, short, squares, short_sq in (
+        (0, posts.astype(np.float64), ledger.rows.totals[0].astype(np.float64), posts.astype(np.float64)),
+        (1, impressions, ledger.rows.squares, short_squares),
+    ):
+        eligible = (cuts.users[role] >= rules.min_users) & ~diffuse[role]
+        rows = _candidates(ledger, role, cuts, eligible, rules)
+        scope = ledger.rows.scopes[rows]
+        value, threshold = ledger.rows.totals[role][rows], cuts.thresholds[role][scope]
+        going = pace(value, threshold, squares[rows], short[rows], short_sq[rows], spans)
+        facts = Facts(
+            standing=ledger.rows.standings[role][rows],
+            value=value,
+            threshold=threshold,
+            ties=cuts.ties[role][scope],
+            eligible=eligible[scope],
+            z=going.z,
+            events=going.events,
+            eta_s=going.eta_s,
+            below_since_s=ledger.rows.below_since_s[role][rows].astype(np.int64),
+        )
+        decided = decide(facts, rules, rules.floors[role], ledger.horizon // 1000)
+        ledger.rows.standings[role, rows] = decided.standing
+        ledger.rows.below_since_s[role, rows] = decided.below_since_s
+        changes += _changes(ledger, role, rows, facts, going, decided.rule, cuts)
+    return changes
+
+
+def spans_of(ledger: Ledger) -> Spans:
+    """The spans that the ledger has observed up to its horizon."""
+    start_ms = ledger.short_start_ms
+    window_start_ms = max(ledger.first_pane(ledger.horizon) * ledger.pane_ms, ledger.since)
+    return Spans(
+        short_s=max(ledger.horizon + 1 - max(start_ms, ledger.since), 1000) / 1000,
+        past_s=max(start_ms - window_start_ms, 0) / 1000,
+    )
+
+
+def _candidates(
+    ledger: Ledger, role: int, cuts: ScopeCuts, eligible: NDArray[np.bool_], rules: Rules
+) -> NDArray[np.int64]:
+    """The rows that a rule could move: who has a standing, or could get one."""
+    least = np.maximum(rules.floors[role], rules.emerging_floor * cuts.thresholds[role])
+    least = np.where(eligible, least, np.inf)
+    return np.flatnonzero(
+        (ledger.rows.standings[role] != NONE) | (ledger.rows.totals[role] >= least[ledger.rows.scopes])
+    )
+
+
+def _changes(
+    ledger: Ledger, role: int, rows: Ints, facts: Facts, going: Pace, rule: NDArray[np.uint8], cuts: ScopeCuts
+) -> list[Change]:
+    moved = np.flatnonzero(rule)
+    if not len(moved):
+        return []
+    ledger.rows.touched[rows[moved]] = True
+    names = ledger.scopes.names()
+    changes = []
+    for place in moved.tolist():
+        row = int(rows[place])
+        scope = int(ledger.rows.scopes[row])
+        total = int(cuts.totals[role, scope])
+        value, eta_s = int(facts.value[place]), float(going.eta_s[place])
+        changes.append(
+            Change(
+                row=row,
+                role=ROLES[role],
+                scope=names[scope],
+                user=ledger.users.names[int(ledger.rows.users[row])],
+                type=TYPE_OF[int(ledger.rows.standings[role, row])],
+                rule=int(rule[place]),
+                value=value,
+                threshold=int(facts.threshold[place]),
+                share=value / total if total else 0.0,
+                short_rate=float(going.short[place]) * _HOUR_S,
+                long_rate=float(going.past[place]) * _HOUR_S,
+                rate_error=float(going.error[place]) * _HOUR_S,
+                z=float(going.z[place]),
+                events=float(going.events[place]),
+                eta_s=eta_s if np.isfinite(eta_s) else None,
+            )
+        )
+    return changes

@@ -1,0 +1,257 @@
+"""The ledger of one partition: rolling counts per (scope, user), by pane, with the positions they were counted up to.
+
+A batch goes through it in one direction: late? duplicate? whose credit, in which scopes? added to the rows and to its
+panes; and out comes what the delta segment holds that makes it durable.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.core.credit import Credits
+from stream_app.core.names import Names
+from stream_app.core.panes import Hashes, Pane, RowEntries, joined, summed
+from stream_app.core.rows import RowTable
+from stream_app.core.scopes import Scopes
+from stream_app.core.seen import Seen
+from stream_app.core.segments import Entries, Header, Segment
+from stream_app.core.watermark import NO_TIME, Source, horizon, running_horizon
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_DEAD_ROWS_KEPT = 1000
+_ROW_BITS = 32
+_ROW_MASK = (1 << _ROW_BITS) - 1
+
+T = TypeVar("T")
+
+
+class PaneContent(NamedTuple):
+    """What is stored of a pane."""
+
+    pane: int
+    entries: Entries
+    hashes: Hashes
+
+
+class Applied(NamedTuple):
+    """What became of a batch."""
+
+    late: Mask
+    duplicate: Mask
+    content: list[PaneContent]
+    """What was added."""
+
+
+class Ledger:
+    """Rolling counts of one partition over the last `panes` panes of `pane_ms`."""
+
+    def __init__(self, pane_ms: int, panes: int, short_panes: int) -> None:
+        self.pane_ms = pane_ms
+        self._panes_kept = panes
+        self._short_panes = short_panes
+        self.users = Names()
+        self.scopes = Scopes()
+        self.rows = RowTable()
+        self.panes: dict[int, Pane] = {}
+        self._seen = Seen()
+        self.sources: dict[str, Source] = {}
+        self.lagging: set[str] = set()
+        """Sources with records still to be read: their older events are waited for."""
+        self.horizon = NO_TIME
+        """Event time the window ends at, epoch ms."""
+        self.since = NO_TIME
+        """Event time of the first event read, epoch ms."""
+        self.renumbered = 0
+        """Grows when rows, scopes and users get new numbers."""
+
+    def source(self, topic: str) -> Source:
+        """The state of a source topic, new where it was never read."""
+        return self.sources.setdefault(topic, Source())
+
+    def header(self) -> Header:
+        """The state to store with a segment."""
+        return Header(self.sources, self.horizon, self.since)
+
+    def first_pane(self, end_ms: int) -> int:
+        """The oldest pane of the window that ends with the pane of `end_ms`."""
+        return end_ms // self.pane_ms - self._panes_kept + 1
+
+    def apply(self, topic: str, position: int, credits: Credits, rejected: int) -> Applied:
+        """Count a batch from `topic`: `credits` in the order read, and `rejected` records; `position` is what follows.
+
+        The window moves on only with `advance`, so that the numbers in the result stay good until then.
+        """
+        source = self.source(topic)
+        ts_ms, pane = credits.ts_ms, credits.ts_ms // self.pane_ms
+        late = np.zeros(len(ts_ms), np.bool_)
+        if len(ts_ms):
+            if self.since == NO_TIME:
+                self.since = int(ts_ms[0])
+            others = [self.sources[name].watermark for name in self.lagging if name != topic and name in self.sources]
+            ends = running_horizon(ts_ms, source.watermark, min(others, default=None), self.horizon)
+            late = pane < ends // self.pane_ms - self._panes_kept + 1
+            source.watermark = max(source.watermark, int(ts_ms.max()))
+            self.horizon = int(ends[-1])
+        fresh = self._first_seen(pane, credits.hashes, ~late)
+        source.position = position
+        source.applied += int(np.count_nonzero(fresh))
+        source.late += int(np.count_nonzero(late))
+        source.duplicate += int(np.count_nonzero(~late & ~fresh))
+        source.rejected += rejected
+        source.unknown += int(np.count_nonzero(credits.unknown & fresh))
+        content = self._add(credits, pane, fresh)
+        return Applied(late, ~late & ~fresh, content)
+
+    def advance(self, newest_ms: int) -> None:
+        """Move the window on to the newest event time anywhere (or to the slowest lagging source) and expire panes."""
+        lagging = [self.source(name).watermark for name in self.lagging]
+        self.horizon = horizon(lagging, newest_ms, self.horizon)
+        self._expire()
+
+    def load(self, segments: Iterable[Segment], skip: Iterable[int] = ()) -> Iterator[tuple[int, RowEntries, Hashes]]:
+        """The stored content by pane and row, without the panes to `skip`; rows are made where needed, nothing is added."""
+        skipped = set(skip)
+        for segment in segments:
+            scopes, users = self.scopes.add(segment.scopes), self.users.add(segment.users)
+            for pane, run, hashes in segment.by_pane():
+                if pane not in skipped:
+                    entries = segment.entries(run)
+                    rows = self.rows.rows(scopes[entries.scope], users[entries.user])
+                    yield pane, RowEntries(rows, entries.posts, entries.impressions, entries.squares), hashes
+
+    def restore(self, header: Header) -> None:
+        """Take up the stored state; the content follows by `restore_pane`."""
+        self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
+
+    def restore_pane(self, pane: int, entries: RowEntries, hashes: Hashes) -> None:
+        """Add stored content that is in the window."""
+        if pane < self.first_pane(self.horizon):
+            return
+        held = self.panes.setdefault(pane, Pane())
+        self._seen.first(hashes, np.full(len(hashes), pane), {})
+        held.add(entries.slim())
+        self._count(entries)
+
+    def content(self, pane: int) -> PaneContent:
+        """All that is in a pane, to be sealed."""
+        held = self.panes[pane]
+        entries = summed(*joined([*self._base(held), *held.chunks]))
+        return PaneContent(pane, self._named(entries), np.concatenate([self._seen.of_pane(pane), *held.packed_hashes()]))
+
+    def short_sums(self) -> tuple[Ints, NDArray[np.float64], NDArray[np.float64]]:
+        """By row, over the short window: posts, impressions, Σ impressions²."""
+        first = self.short_start_ms // self.pane_ms
+        recent = joined([chunk for number, pane in self.panes.items() if number >= first for chunk in pane.chunks])
+        size = len(self.rows)
+        return (
+            np.bincount(recent.rows, recent.posts, size).astype(np.int64),
+            np.bincount(recent.rows, recent.impressions, size),
+            np.bincount(recent.rows, recent.squares, size),
+        )
+
+    @property
+    def short_start_ms(self) -> int:
+        """Where the short window begins, event time."""
+        return (self.horizon // self.pane_ms - self._short_panes + 1) * self.pane_ms
+
+    def is_settled(self, pane: int) -> bool:
+        """Whether a pane is read by nobody until it leaves the window."""
+        return pane * self.pane_ms < self.short_start_ms
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, the stored segments not included."""
+        names = sum(len(name) for name in self.users.names) + 160 * len(self.users)
+        return self.rows.nbytes + self._seen.nbytes + names + sum(pane.nbytes for pane in self.panes.values())
+
+    def _first_seen(self, pane: Ints, hashes: Hashes, candidates: Mask) -> Mask:
+        fresh = np.zeros(len(pane), np.bool_)
+        if candidates.all():
+            return self._seen.first(hashes, pane, self.panes)
+        fresh[candidates] = self._seen.first(hashes[candidates], pane[candidates], self.panes)
+        return fresh
+
+    def _add(self, credits: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
+        """Add the fresh events; each pane gets one entry per row, in the order of rows."""
+        worth = np.flatnonzero(fresh & ((credits.posts > 0) | (credits.impressions > 0)))
+        events, scopes = self.scopes.of_events(_chosen(credits.populations, worth), _chosen(credits.topics, worth))
+        users = self.users.add(_chosen(credits.users, worth))
+        numbers, ranks = np.unique(pane[fresh], return_inverse=True)
+        rank = np.zeros(len(pane), np.int64)
+        rank[fresh] = ranks
+        rows = self.rows.rows(scopes, users[events])
+        impressions = credits.impressions[worth][events]
+        entries = summed(
+            rank[worth][events] << _ROW_BITS | rows,
+            credits.posts[worth][events],
+            impressions,
+            impressions.astype(np.float64) ** 2,
+        )
+        ends = np.searchsorted(entries.rows, np.arange(1, len(numbers) + 1) << _ROW_BITS).tolist()
+        entries = entries._replace(rows=entries.rows & _ROW_MASK)
+        self._count(entries)
+        hashes, order = credits.hashes[fresh], np.argsort(ranks, kind="stable")
+        hash_ends = np.cumsum(np.bincount(ranks, minlength=len(numbers))).tolist()
+        content = []
+        for place, number in enumerate(numbers.tolist()):
+            start, hash_start = (ends[place - 1], hash_ends[place - 1]) if place else (0, 0)
+            part = entries.part(slice(start, ends[place]))
+            self.panes.setdefault(number, Pane()).add(part.slim())
+            content.append(PaneContent(number, self._named(part), hashes[order[hash_start : hash_ends[place]]]))
+        return content
+
+    def _count(self, entries: RowEntries) -> None:
+        self.rows.add(entries.rows, entries.posts, entries.impressions, entries.squares)
+
+    def _named(self, entries: RowEntries) -> Entries:
+        scopes, users = self.rows.scopes[entries.rows], self.rows.users[entries.rows]
+        return Entries(scopes, users, entries.posts, entries.impressions, entries.squares)
+
+    def _base(self, pane: Pane) -> list[RowEntries]:
+        if pane.sealed is None or not pane.packed:
+            return []
+        return [entries for _, entries, _ in self.load(pane.sealed[1])]
+
+    def _expire(self) -> None:
+        first = self.first_pane(self.horizon)
+        expired = [number for number in self.panes if number < first]
+        for number in expired:
+            pane = self.panes.pop(number)
+            for entries in (*self._base(pane), *pane.chunks):
+                self._count(entries.negative())
+        if expired:
+            self._seen.forget(range(min(expired), first))
+            self._drop_dead_rows()
+
+    def _drop_dead_rows(self) -> None:
+        """Renumber once a quarter of the rows is dead: O(rows) now and then, O(1) per event."""
+        dead = self.rows.dead()
+        if np.count_nonzero(dead) <= max(_DEAD_ROWS_KEPT, len(dead) // 4):
+            return
+        kept = ~dead
+        scopes, new_scopes = _renumbered(self.rows.scopes[kept], len(self.scopes))
+        users, new_users = _renumbered(self.rows.users[kept], len(self.users))
+        self.rows.renumber(kept, new_scopes, new_users)
+        self.scopes = self.scopes.renumber(scopes)
+        self.users = Names(self.users.names[user] for user in users.tolist())
+        self.renumbered += 1
+        new_rows = np.cumsum(kept) - 1
+        for pane in self.panes.values():
+            pane.chunks = [chunk._replace(rows=new_rows[chunk.rows]).slim() for chunk in pane.chunks]
+
+
+def _chosen(values: Sequence[T], places: Ints) -> Sequence[T]:
+    """The values at `places`, which are in order and distinct."""
+    return values if len(places) == len(values) else [values[place] for place in places.tolist()]
+
+
+def _renumbered(used: Ints, count: int) -> tuple[Ints, Ints]:
+    """The numbers in use, in order, and the new number of each old one."""
+    kept = np.unique(used)
+    new = np.zeros(count, np.int64)
+    new[kept] = np.arange(len(kept))
+    return kept, new

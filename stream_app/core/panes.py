@@ -1,0 +1,103 @@
+"""A pane: what every row made in one slice of event time, and which events are in it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.core.index import Rows
+from stream_app.core.segments import Segment, SegmentKey
+
+Hashes = NDArray[np.uint64]
+
+
+class RowEntries(NamedTuple):
+    """What rows made: columns of equal length."""
+
+    rows: Rows
+    posts: NDArray[np.int64]
+    impressions: NDArray[np.int64]
+    squares: NDArray[np.float64]
+
+    def slim(self) -> "RowEntries":
+        """The same in narrower types, for keeping."""
+        return RowEntries(
+            self.rows.astype(np.int32),  # type: ignore[arg-type]
+            self.posts.astype(np.int32),  # type: ignore[arg-type]
+            self.impressions,
+            self.squares,
+        )
+
+    def part(self, run: slice) -> "RowEntries":
+        """Some of the entries."""
+        return RowEntries(self.rows[run], self.posts[run], self.impressions[run], self.squares[run])
+
+    def negative(self) -> "RowEntries":
+        """What takes these entries away again."""
+        return RowEntries(
+            self.rows,
+            -self.posts.astype(np.int64),
+            -self.impressions.astype(np.int64),
+            -self.squares.astype(np.float64),
+        )
+
+
+def joined(chunks: list[RowEntries]) -> RowEntries:
+    """The chunks after each other."""
+    if not chunks:
+        none = np.empty(0, np.int64)
+        return RowEntries(none, none, none, np.empty(0))
+    return RowEntries(*(np.concatenate(columns) for columns in zip(*chunks, strict=True)))
+
+
+def summed(
+    rows: Rows, posts: NDArray[np.int64], impressions: NDArray[np.int64], squares: NDArray[np.float64]
+) -> RowEntries:
+    """One entry per row, in order: the sums of what it made."""
+    distinct, inverse = np.unique(rows, return_inverse=True)
+    size = len(distinct)
+    totals = np.zeros(size, np.int64)
+    np.add.at(totals, inverse, impressions)
+    return RowEntries(
+        distinct.astype(np.int64),
+        np.bincount(inverse, posts, size).astype(np.int64),
+        totals,
+        np.bincount(inverse, squares, size),
+    )
+
+
+class Pane:
+    """One pane of a ledger: a sealed base that lives only in its stored segment, and what came since, by row."""
+
+    def __init__(self) -> None:
+        self.sealed: tuple[SegmentKey, list[Segment]] | None = None
+        """The newest stored merge of this pane."""
+        self.packed = False
+        """The counts and hashes of the sealed segment are held nowhere else."""
+        self.stale = True
+        """Something came since it was last sealed."""
+        self.chunks: list[RowEntries] = []
+
+    def add(self, entries: RowEntries) -> None:
+        """Add what one batch made."""
+        self.chunks.append(entries)
+        self.stale = True
+
+    def seal(self, key: SegmentKey, segments: list[Segment], *, pack: bool) -> None:
+        """`segments`, stored at `key`, hold all of this pane. `pack`: keep no other copy of it."""
+        self.sealed = (key, segments)
+        self.stale = False
+        self.packed = pack
+        if pack:
+            self.chunks = []
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held besides the stored segment."""
+        return sum(column.nbytes for chunk in self.chunks for column in chunk)
+
+    def packed_hashes(self) -> list[Hashes]:
+        """Hashes of the events that only the sealed segment knows: sorted arrays."""
+        if self.sealed is None or not self.packed:
+            return []
+        return [hashes for segment in self.sealed[1] for _, _, hashes in segment.by_pane()]

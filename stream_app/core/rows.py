@@ -1,0 +1,115 @@
+"""The users of every scope as columns: one row per (scope, user), with its totals in the window and its standings."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.core.index import Index, Rows
+
+T = TypeVar("T", bound=np.generic)
+_USER_BITS = 32
+_USER_MASK = (1 << _USER_BITS) - 1
+
+
+class RowTable:
+    """Rows of a ledger. Row 0 of `totals` is posts (mavens), row 1 impressions (connectors)."""
+
+    def __init__(self) -> None:
+        self._index = Index()
+        self._totals = np.zeros((2, 64), np.int64)
+        self._squares = np.zeros(64)
+        self._standings = np.zeros((2, 64), np.uint8)
+        self._below_since_s = np.zeros((2, 64), np.int32)
+        self._touched = np.zeros(64, np.bool_)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def totals(self) -> NDArray[np.int64]:
+        """Posts and impressions in the window: a view, shape (2, rows)."""
+        return self._totals[:, : len(self)]
+
+    @property
+    def squares(self) -> NDArray[np.float64]:
+        """Σ impressions² of the single events in the window: a view, shape (rows,)."""
+        return self._squares[: len(self)]
+
+    @property
+    def standings(self) -> NDArray[np.uint8]:
+        """Standing codes by role: a view, shape (2, rows)."""
+        return self._standings[:, : len(self)]
+
+    @property
+    def below_since_s(self) -> NDArray[np.int32]:
+        """Since when (event time, epoch s) the row no longer meets its standing, 0 when it does: a view, shape (2, rows)."""
+        return self._below_since_s[:, : len(self)]
+
+    @property
+    def touched(self) -> NDArray[np.bool_]:
+        """Rows whose totals changed since they were last looked at: a view, shape (rows,)."""
+        return self._touched[: len(self)]
+
+    @property
+    def scopes(self) -> NDArray[np.int64]:
+        """Scope number of each row."""
+        return self._index.keys >> _USER_BITS
+
+    @property
+    def users(self) -> NDArray[np.int64]:
+        """User number of each row."""
+        return self._index.keys & _USER_MASK
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        columns = (self._totals, self._squares, self._standings, self._below_since_s, self._touched)
+        return self._index.nbytes + sum(column.nbytes for column in columns)
+
+    def rows(self, scopes: NDArray[np.int64], users: NDArray[np.int64]) -> Rows:
+        """The row of each (scope, user); new ones are made."""
+        rows = self._index.add(scopes << _USER_BITS | users)
+        if len(self) > len(self._squares):
+            self._grow(max(len(self), len(self._squares) * 3 // 2))
+        return rows
+
+    def find(self, scopes: NDArray[np.int64], users: NDArray[np.int64]) -> Rows:
+        """The row of each (scope, user), −1 where there is none."""
+        return self._index.find(scopes << _USER_BITS | users)
+
+    def add(
+        self, rows: Rows, posts: NDArray[np.int64], impressions: NDArray[np.int64], squares: NDArray[np.float64]
+    ) -> None:
+        """Add to the totals of `rows` (which may repeat)."""
+        np.add.at(self._totals[0], rows, posts)
+        np.add.at(self._totals[1], rows, impressions)
+        np.add.at(self._squares, rows, squares)
+        self._touched[rows] = True
+
+    def dead(self) -> NDArray[np.bool_]:
+        """Rows that nothing in the window and no standing needs."""
+        return ~(self.totals.any(axis=0) | self.standings.any(axis=0))
+
+    def renumber(self, kept: NDArray[np.bool_], scopes: NDArray[np.int64], users: NDArray[np.int64]) -> None:
+        """Keep the rows marked in `kept`, in order; old scope and user numbers become `scopes[old]`, `users[old]`."""
+        keys = scopes[self.scopes[kept]] << _USER_BITS | users[self.users[kept]]
+        self._totals = self.totals[:, kept]
+        self._squares = self.squares[kept]
+        self._standings = self.standings[:, kept]
+        self._below_since_s = self.below_since_s[:, kept]
+        self._touched = self.touched[kept]
+        self._index = Index(keys)
+
+    def _grow(self, capacity: int) -> None:
+        self._totals = _grown(self._totals, capacity)
+        self._squares = _grown(self._squares, capacity)
+        self._standings = _grown(self._standings, capacity)
+        self._below_since_s = _grown(self._below_since_s, capacity)
+        self._touched = _grown(self._touched, capacity)
+
+
+def _grown(column: NDArray[T], capacity: int) -> NDArray[T]:
+    wider = np.zeros((*column.shape[:-1], capacity), column.dtype)
+    wider[..., : column.shape[-1]] = column
+    return wider

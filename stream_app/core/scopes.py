@@ -1,0 +1,96 @@
+"""Scopes: what is ranked together, one topic within one population; and which scopes each event counts in."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.core.index import Index
+from stream_app.core.messages import ALL_TOPICS
+from stream_app.core.names import Names
+
+Ints = NDArray[np.int64]
+
+_TOPIC_BITS = 32
+_TOPIC_MASK = (1 << _TOPIC_BITS) - 1
+_MOST_SPELLINGS = 200_000
+
+
+class ScopeName(NamedTuple):
+    """What a scope is called."""
+
+    population: str
+    topic: str
+
+
+def folded(topic: str) -> str:
+    """A topic as it is counted: trimmed, in lower case."""
+    return topic.strip().lower()
+
+
+class Scopes:
+    """The scopes of a ledger, numbered 0, 1, 2 … in order of arrival."""
+
+    def __init__(self) -> None:
+        self._topics = Names([ALL_TOPICS])
+        self._populations = Names()
+        self._index = Index()
+        self._spellings: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def names(self) -> list[ScopeName]:
+        """The name of every scope."""
+        codes = self._index.keys
+        populations, topics = self._populations.names, self._topics.names
+        pairs = zip((codes >> _TOPIC_BITS).tolist(), (codes & _TOPIC_MASK).tolist(), strict=True)
+        return [ScopeName(populations[population], topics[topic]) for population, topic in pairs]
+
+    def add(self, names: Sequence[tuple[str, str]]) -> Ints:
+        """The number of each scope named (population, topic)."""
+        populations = self._populations.add([population for population, _ in names])
+        return self._index.add(populations << _TOPIC_BITS | self._topics.add([topic for _, topic in names]))
+
+    def of_events(self, populations: Sequence[str], topics: Sequence[tuple[str, ...]]) -> tuple[Ints, Ints]:
+        """Every (event, scope) that counts: each event in `*` and once in each of its distinct topics.
+
+        Returns event places and scope numbers, of equal length.
+        """
+        everybody = self._populations.add(populations) << _TOPIC_BITS
+        sizes = np.array([len(of_event) for of_event in topics], np.int64)
+        events = np.repeat(np.arange(len(topics)), sizes)
+        numbers = self._topic_numbers(list(chain.from_iterable(topics)))
+        counted = numbers != 0  # blank topics, and "*" itself, which every event is in anyhow
+        events, numbers = events[counted], numbers[counted]
+        if len(sizes) and sizes.max() > 1:
+            distinct = np.unique(events << _TOPIC_BITS | numbers)
+            events, numbers = distinct >> _TOPIC_BITS, distinct & _TOPIC_MASK
+        codes = np.concatenate([everybody, everybody[events] | numbers])
+        distinct, inverse = np.unique(codes, return_inverse=True)
+        return np.concatenate([np.arange(len(topics)), events]), self._index.add(distinct)[inverse]
+
+    def renumber(self, kept: Ints) -> "Scopes":
+        """New scopes of only those `kept` (numbers), numbered in that order."""
+        names = self.names()
+        fewer = Scopes()
+        fewer.add([names[number] for number in kept.tolist()])
+        return fewer
+
+    def _topic_numbers(self, topics: list[str]) -> Ints:
+        numbers = list(map(self._spellings.get, topics))
+        if None in numbers:
+            numbers = [self._number(topic) for topic in topics]
+        return np.array(numbers, np.int64)
+
+    def _number(self, spelling: str) -> int:
+        number = self._spellings.get(spelling)
+        if number is None:
+            if len(self._spellings) >= _MOST_SPELLINGS:
+                self._spellings.clear()
+            topic = folded(spelling)
+            number = int(self._topics.add([topic])[0]) if topic else 0
+            self._spellings[spelling] = number
+        return number

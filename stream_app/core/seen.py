@@ -1,0 +1,69 @@
+"""Which events have been counted: their hashes, exact within the window, so that a re-delivery counts once."""
+
+from collections.abc import Container, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.core.index import Index
+from stream_app.core.panes import Hashes, Pane
+
+Ints = NDArray[np.int64]
+
+
+class Seen:
+    """The events of a ledger: an index of those in open panes; those of packed panes are in their sealed segments."""
+
+    def __init__(self) -> None:
+        self._index = Index()
+        self._panes = np.empty(64, np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self._index.nbytes + self._panes.nbytes
+
+    def first(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> NDArray[np.bool_]:
+        """Which of the events are new, in order; they are known from now on."""
+        candidates = np.arange(len(hashes))
+        packed = [number for number in np.unique(panes).tolist() if number in held and held[number].packed]
+        if packed:
+            known = np.zeros(len(hashes), np.bool_)
+            for number in packed:
+                in_pane = np.flatnonzero(panes == number)
+                for stored in held[number].packed_hashes():
+                    known[in_pane] |= _contained(hashes[in_pane], stored)
+            candidates = np.flatnonzero(~known)
+        before = len(self._index)
+        numbers, places = np.unique(self._index.add(hashes[candidates].view(np.int64)), return_index=True)
+        fresh = candidates[places[numbers >= before]]
+        self._remember(before, panes[candidates], places[numbers >= before])
+        new = np.zeros(len(hashes), np.bool_)
+        new[fresh] = True
+        return new
+
+    def of_pane(self, pane: int) -> Hashes:
+        """Hashes of the events in an open pane."""
+        return self._index.keys.view(np.uint64)[self._panes[: len(self._index)] == pane]
+
+    def forget(self, panes: Container[int]) -> None:
+        """Drop the events of panes that are packed or out of the window."""
+        held = self._panes[: len(self._index)]
+        kept = ~np.isin(held, [pane for pane in np.unique(held).tolist() if pane in panes])
+        if kept.all():
+            return
+        self._index, self._panes = Index(self._index.keys[kept]), held[kept]
+
+    def _remember(self, before: int, panes: Ints, places: Ints) -> None:
+        size = len(self._index)
+        if size > len(self._panes):
+            self._panes = np.concatenate([self._panes[:before], np.empty(max(size, 3 * before // 2) - before, np.int64)])
+        self._panes[before:size] = panes[places]
+
+
+def _contained(hashes: Hashes, known: Hashes) -> NDArray[np.bool_]:
+    """Which of `hashes` are in the sorted `known`."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return known[places] == hashes

@@ -1,0 +1,137 @@
+"""The standing of users: a list of numbered rules, each a pure function of facts, tested row by row.
+
+A standing is none, emerging, entered or fading. Users enter at θ and leave only after they stayed below ρ·θ for the dwell
+time, so that nobody flaps at the cut. The first rule that fits decides; where none does the standing stays.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_app.core.messages import FlagType
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Codes = NDArray[np.uint8]
+
+NONE, EMERGING, ENTERED, FADING = range(4)
+
+TYPE_OF = {NONE: FlagType.LEFT, EMERGING: FlagType.EMERGING, ENTERED: FlagType.ENTERED, FADING: FlagType.FADING}
+"""The flag that a new standing raises."""
+CODE_OF = {flag_type: code for code, flag_type in TYPE_OF.items()}
+
+
+class Rules(NamedTuple):
+    """The numbers that the rules go by."""
+
+    diffuse_fraction: float = 1 / 3
+    min_users: int = 20
+    floors: tuple[int, int] = (5, 1000)
+    """Least evidence by role: posts, impressions."""
+    leave_ratio: float = 0.8
+    """ρ."""
+    dwell_s: float = 900.0
+    emerging_z: float = 4.0
+    emerging_floor: float = 0.1
+    """Fraction of θ below which nobody is emerging."""
+    emerging_horizon_s: float = 43_200.0
+    emerging_events: float = 5.0
+
+
+class Facts(NamedTuple):
+    """What the rules know of some users of one role: columns of equal length."""
+
+    standing: Codes
+    value: Ints
+    threshold: Ints
+    """θ of the scope, 0 where there is no cut."""
+    ties: Ints
+    """Users at θ exactly."""
+    eligible: Mask
+    """The scope can be ranked: enough users, not diffuse."""
+    z: Floats
+    events: Floats
+    """Effective number of events in the short window."""
+    eta_s: Floats
+    """Time to θ at the present pace, infinite when it is not on course."""
+    below_since_s: Ints
+    """Since when the standing is not met, 0 while it is."""
+
+
+def above(facts: Facts, rules: Rules, floor: int) -> Mask:
+    """In the cut beyond doubt: over θ, or alone at θ; nobody is flagged on a tie or on too little evidence."""
+    over = (facts.value > facts.threshold) | ((facts.value == facts.threshold) & (facts.ties == 1))
+    return facts.eligible & (facts.threshold > 0) & (facts.value >= floor) & over
+
+
+def near(facts: Facts, rules: Rules, floor: int) -> Mask:
+    """Above the line below which a standing is lost, ρ·θ, with enough evidence."""
+    return facts.eligible & (facts.value >= floor) & (facts.value >= rules.leave_ratio * facts.threshold)
+
+
+def rising(facts: Facts, rules: Rules, floor: int) -> Mask:
+    """Accelerating against the own past, on course to θ within the horizon, carried by more than a few events."""
+    return (
+        facts.eligible
+        & (facts.value >= floor)
+        & (facts.value >= rules.emerging_floor * facts.threshold)
+        & (facts.z >= rules.emerging_z)
+        & (facts.events >= rules.emerging_events)
+        & (facts.eta_s <= rules.emerging_horizon_s)
+    )
+
+
+def still_rising(facts: Facts, rules: Rules, floor: int) -> Mask:
+    """Half as clear as it takes to become emerging, or close to θ already."""
+    return near(facts, rules, floor) | (facts.eligible & (facts.z >= rules.emerging_z / 2))
+
+
+def met(facts: Facts, rules: Rules, floor: int) -> Mask:
+    """Whether the present standing is still deserved."""
+    holds = near(facts, rules, floor)
+    return np.where(facts.standing == EMERGING, still_rising(facts, rules, floor), holds)
+
+
+class Rule(NamedTuple):
+    """One rule: from one of these standings, if the condition holds, to this one."""
+
+    number: int
+    before: tuple[int, ...]
+    holds: Callable[[Facts, Rules, int, Mask], Mask]
+    after: int
+    says: str
+
+
+RULES = (
+    Rule(1, (NONE, EMERGING), lambda f, r, floor, _: above(f, r, floor), ENTERED, "over θ"),
+    Rule(2, (FADING,), lambda f, r, floor, _: above(f, r, floor), ENTERED, "over θ again"),
+    Rule(3, (NONE,), lambda f, r, floor, _: rising(f, r, floor), EMERGING, "accelerating, on course to θ"),
+    Rule(4, (ENTERED,), lambda f, r, floor, _: ~near(f, r, floor), FADING, "under ρ·θ"),
+    Rule(5, (FADING,), lambda _f, _r, _floor, dwelt: dwelt, NONE, "under ρ·θ for the dwell time"),
+    Rule(6, (EMERGING,), lambda _f, _r, _floor, dwelt: dwelt, NONE, "no longer accelerating, for the dwell time"),
+)
+
+
+class Decisions(NamedTuple):
+    """What the rules say: columns of equal length."""
+
+    standing: Codes
+    rule: Codes
+    """Number of the rule that decided, 0 where the standing stays."""
+    below_since_s: Ints
+
+
+def decide(facts: Facts, rules: Rules, floor: int, now_s: int) -> Decisions:
+    """Apply the rules at event time `now_s` (epoch s); `floor` is the least evidence of the role."""
+    since = np.where(met(facts, rules, floor), 0, np.where(facts.below_since_s > 0, facts.below_since_s, now_s))
+    dwelt = (since > 0) & (now_s - since >= rules.dwell_s)
+    standing = facts.standing.copy()
+    decided = np.zeros(len(standing), np.uint8)
+    for rule in RULES:
+        fits = (decided == 0) & np.isin(facts.standing, rule.before) & rule.holds(facts, rules, floor, dwelt)
+        standing[fits], decided[fits] = rule.after, rule.number
+    since[standing == NONE] = 0
+    return Decisions(standing, decided, since)

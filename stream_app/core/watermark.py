@@ -1,0 +1,46 @@
+"""Event time: how far each source has come, and where the window ends."""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+NO_TIME = -(2**62)
+"""Before any event."""
+
+
+class Source(msgspec.Struct):
+    """One source topic of a partition, as far as its ledger has read it. Counters are cumulative."""
+
+    position: int = 0
+    """The next offset to count."""
+    watermark: int = NO_TIME
+    """The newest event time read, epoch ms."""
+    applied: int = 0
+    duplicate: int = 0
+    late: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    """Applied events whose audience is unknown."""
+
+    @property
+    def read(self) -> int:
+        """Records read: always applied + duplicate + late + rejected."""
+        return self.applied + self.duplicate + self.late + self.rejected
+
+
+def running_horizon(ts_ms: NDArray[np.int64], own: int, others: int | None, before: int) -> NDArray[np.int64]:
+    """The horizon at each event of a batch, in order: what is older than the window that ends there is late.
+
+    It follows the reading source (`own` watermark so far) but waits for the lagging others, whose older events are
+    still to come (`others`: the lowest of their watermarks, None when none lags), and never goes back (`before`).
+    One horizon per event, so that the same events give the same answers however they are cut into batches.
+    """
+    reading = np.maximum.accumulate(np.maximum(ts_ms, own))
+    if others is not None:
+        reading = np.minimum(reading, others)
+    return np.maximum(reading, before)
+
+
+def horizon(lagging: list[int], newest: int, before: int) -> int:
+    """Where the window ends: with the slowest lagging source, else with the newest event anywhere; never back."""
+    return max(before, min(lagging) if lagging else newest)

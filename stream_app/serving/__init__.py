@@ -1,0 +1,1 @@
+"""What people and programs read. One outside system per file, no decisions."""

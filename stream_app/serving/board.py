@@ -1,0 +1,234 @@
+"""The Redis board: the write of a snapshot, the reader of a top list, and the loop that keeps the board fresh."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from itertools import chain
+from typing import Any
+from urllib.parse import urlsplit
+
+import hiredis
+from redis.asyncio import Connection, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AskError, ClusterCrossSlotError, ClusterError, RedisError
+
+from stream_app.core.messages import Flag, Role
+from stream_app.serving.board_layout import BoardSnapshot, Group, Layout, scope_name
+
+CONNECT_TIMEOUT_S = 1.0
+SOCKET_TIMEOUT_S = 2.0
+CHUNK_COMMANDS = 200
+"""Commands per round trip: a large snapshot neither runs into the timeout nor holds up the event loop."""
+
+LONG_COMMAND = 8
+"""Arguments from which a command is worth packing in C."""
+
+FLAGS_PENDING = 10_000
+MAX_PAUSE_S = 3.0
+BUSY_FRACTION = 0.2
+"""Part of its time that the loop may spend refreshing: the rest of the event loop belongs to counting."""
+
+FULL_PER_EXPIRY = 3
+"""Full snapshots per expiry: what does not change must not expire."""
+
+
+class BoardUnavailableError(Exception):
+    """Redis does not answer or refuses; the message says which server, why, and what to do."""
+
+
+class _Connection(Connection):
+    """Packs long commands in C: the asyncio client packs in Python, at 3 us of the event loop per argument."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        if len(args) < LONG_COMMAND:
+            return super().pack_command(*args)
+        return [hiredis.pack_command(args)]
+
+
+class Board:
+    """Writes snapshots to one Redis server and reads top lists from it; see board_layout for the keys.
+
+    `top` is the length of a top list, `expiry_s` in seconds, `partitions` the number of partitions of the input topics.
+    Raises ValueError for a URL that Redis clients do not understand.
+    """
+
+    def __init__(self, url: str, prefix: str, top: int, expiry_s: float, partitions: int) -> None:
+        self._layout = Layout(prefix=prefix, top=top, expiry_ms=max(1, round(expiry_s * 1000)), partitions=partitions)
+        self._marker = self._layout.writer(secrets.token_hex(8))
+        self._address = urlsplit(url).netloc.rpartition("@")[2] or urlsplit(url).path
+        try:
+            self._redis: Redis = Redis.from_url(
+                url,
+                connection_class=_Connection,
+                decode_responses=True,
+                socket_connect_timeout=CONNECT_TIMEOUT_S,
+                socket_timeout=SOCKET_TIMEOUT_S,
+                retry=Retry(NoBackoff(), 0),  # the loop tries again, with fresher values
+            )
+        except ValueError as error:
+            raise ValueError(f"STREAM_APP_REDIS_URL: {error}; write it like redis://host:6379/0") from error
+
+    async def refresh(self, snapshot: BoardSnapshot, flags: Iterable[Flag] = ()) -> bool:
+        """Write a snapshot and append `flags` to the stream; may be repeated after any failure.
+
+        Returns False when Redis has lost what was written before (restart, flush): write a full snapshot next.
+        Raises BoardUnavailableError; what was written until then is right, but not complete.
+        """
+        added = (self._layout.flag_group(flag) for flag in flags)
+        async with self._explained():
+            if snapshot.full:
+                groups = self._layout.snapshot_groups(snapshot, await self._stale(snapshot))
+                # The marker comes last: a snapshot cut short does not count as complete.
+                await self._execute(chain(groups, added, [[("SET", self._marker, 1, "PX", self._layout.expiry_ms)]]))
+                return True
+            groups = self._layout.snapshot_groups(snapshot, {})
+            results = await self._execute(chain([[self._layout.expire(self._marker)]], groups, added))
+            return bool(results[0])
+
+    async def read_top(self, topic: str, role: Role, population: str, n: int) -> list[tuple[str, int]]:
+        """Return the best n users as (user, value), highest first; none for an unknown scope.
+
+        Raises BoardUnavailableError.
+        """
+        if n < 1:
+            return []
+        key = self._layout.top_list(scope_name(topic, population, role))
+        async with self._explained():
+            rows: Any = await self._redis.zrange(key, 0, n - 1, desc=True, withscores=True)
+        return [(user, int(value)) for user, value in rows]
+
+    async def ping(self) -> None:
+        """Return when Redis answers; raises BoardUnavailableError."""
+        async with self._explained():
+            await self._execute([[("PING",)]])
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def _stale(self, snapshot: BoardSnapshot) -> dict[int, list[str]]:
+        """Per partition of a full snapshot: the keys it holds in Redis and no longer has."""
+        boards = snapshot.partitions
+        held = await self._execute([("SMEMBERS", self._layout.index(board.partition))] for board in boards)
+        return {
+            board.partition: sorted(set(keys).difference(self._layout.held(board)))
+            for board, keys in zip(boards, held, strict=True)
+        }
+
+    async def _execute(self, groups: Iterable[Group]) -> list[Any]:
+        """Run the groups in order, in one pipeline while they fit; returns all results. A group is never split."""
+        results: list[Any] = []
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for group in groups:
+                for command in group:
+                    pipe.execute_command(*command)
+                if len(pipe) >= CHUNK_COMMANDS:
+                    results += await pipe.execute()
+            results += await pipe.execute()
+        return results
+
+    @asynccontextmanager
+    async def _explained(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (AskError, ClusterError, ClusterCrossSlotError) as error:
+            reason = f"{error}. Redis Cluster is not supported: point STREAM_APP_REDIS_URL at a single server"
+            raise BoardUnavailableError(f"Redis at {self._address}: {reason}") from error
+        except (RedisError, OSError) as error:
+            reason = f"{str(error) or type(error).__name__}. Is it running, and is STREAM_APP_REDIS_URL right?"
+            raise BoardUnavailableError(f"Redis at {self._address}: {reason}") from error
+
+
+class BoardWriter:
+    """Keeps the board fresh from a task of its own: whatever Redis does, `submit` returns at once.
+
+    `on_state(up, reason)` is called after the first attempt and whenever Redis goes down (with the reason) or comes
+    back; `on_dropped(n)` when n flags were given up because more than FLAGS_PENDING waited.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        refresh_s: float,
+        expiry_s: float,
+        on_state: Callable[[bool, str], None],
+        on_dropped: Callable[[int], None],
+    ) -> None:
+        self._board = board
+        self._refresh_s = refresh_s
+        self._full_every_s = expiry_s / FULL_PER_EXPIRY
+        self._on_state = on_state
+        self._on_dropped = on_dropped
+        self._pending: list[Flag] = []
+        self._stop = asyncio.Event()
+        self._up: bool | None = None
+        self._failures = 0
+        self._elapsed_s = 0.0
+        self._full_wanted = True
+        self._full_due_s = 0.0
+
+    def submit(self, flags: Iterable[Flag]) -> None:
+        """Queue flags for the stream; the oldest give way when too many wait."""
+        self._pending.extend(flags)
+        self._drop_oldest()
+
+    def request_full(self) -> None:
+        """Make the next snapshot full, as after a rebalance."""
+        self._full_wanted = True
+
+    def stop(self) -> None:
+        """Let run() write one last time and return."""
+        self._stop.set()
+
+    async def run(self, provider: Callable[[bool], BoardSnapshot]) -> None:
+        """Refresh every `refresh_s` until stop(). `provider(full)` gives the snapshot; what it raises ends the loop."""
+        try:
+            while not self._stop.is_set():
+                await self._refresh(provider)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), self._pause_s())
+            await self._refresh(provider)
+        finally:
+            await self._board.close()
+
+    async def _refresh(self, provider: Callable[[bool], BoardSnapshot]) -> None:
+        begin_s = asyncio.get_running_loop().time()
+        full = self._full_wanted or begin_s >= self._full_due_s
+        flags: list[Flag] = []
+        try:
+            if full:
+                await self._board.ping()  # a full snapshot is dear: build none while Redis is down
+            self._full_wanted = False
+            flags, self._pending = self._pending, []
+            kept = await self._board.refresh(provider(full), flags)
+        except BoardUnavailableError as error:
+            self._pending = flags + self._pending
+            self._drop_oldest()
+            self._full_wanted = True
+            self._failures += 1
+            self._report(up=False, reason=str(error))
+            return
+        self._failures = 0
+        self._elapsed_s = asyncio.get_running_loop().time() - begin_s
+        self._full_wanted |= not kept
+        if full:
+            self._full_due_s = begin_s + self._full_every_s
+        self._report(up=True, reason="")
+
+    def _pause_s(self) -> float:
+        if not self._failures:
+            return max(self._refresh_s, self._elapsed_s * (1 / BUSY_FRACTION - 1))
+        return max(self._refresh_s, min(self._refresh_s * 2.0**self._failures, MAX_PAUSE_S))
+
+    def _drop_oldest(self) -> None:
+        too_many = len(self._pending) - FLAGS_PENDING
+        if too_many > 0:
+            del self._pending[:too_many]
+            self._on_dropped(too_many)
+
+    def _report(self, *, up: bool, reason: str) -> None:
+        if up != self._up:
+            self._up = up
+            self._on_state(up, reason)

@@ -1,0 +1,253 @@
+"""The Prometheus metrics: what each one means, and one method per thing that happens. Never a user id as a label."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from stream_app.core.messages import ROLES, Cut, FlagType, Role
+
+RESULTS = ("applied", "duplicate", "late", "rejected")
+BATCH_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+MAX_METRIC_TOPICS = 50
+MAX_CUTS = 1000
+"""Cuts shown at most: populations come with the events, so their number has no other bound."""
+
+
+class Metrics:
+    """Every metric of one worker, in the registry given.
+
+    `metric_topics` are the topics (products, hashtags) whose cuts are shown; raises ValueError for more than 50.
+    """
+
+    def __init__(self, registry: CollectorRegistry, metric_topics: tuple[str, ...]) -> None:
+        if len(metric_topics) > MAX_METRIC_TOPICS:
+            raise ValueError(
+                f"STREAM_APP_METRIC_TOPICS names {len(metric_topics)} topics; "
+                f"name at most {MAX_METRIC_TOPICS}, each one costs several series per population"
+            )
+        self._metric_topics = frozenset(metric_topics)
+        self._lag_series: set[tuple[str, int]] = set()
+        self._cut_series: set[tuple[str, str, str]] = set()
+        self._make_input_metrics(registry)
+        self._make_flag_metrics(registry)
+        self._make_state_metrics(registry)
+        self._make_cut_metrics(registry)
+        self._make_redis_metrics(registry)
+
+    def batch(self, topic: str, results: Mapping[str, int], seconds: float) -> None:
+        """A batch of the Kafka topic was counted; `results` has the number of records by result (see RESULTS)."""
+        for result in RESULTS:
+            self._events.labels(topic, result).inc(results.get(result, 0))
+        self._batches.labels(topic).inc()
+        self._batch_seconds.labels(topic).observe(seconds)
+
+    def skipped(self, topic: str, n: int) -> None:
+        """Records of the Kafka topic came again although the ledger had counted them already."""
+        self._skipped.labels(topic).inc(n)
+
+    def unknown_audience(self, n: int) -> None:
+        """Events did not say how many people they reached."""
+        self._unknown_audience.inc(n)
+
+    def misrouted(self, n: int) -> None:
+        """Records had a key or partition that does not belong to their user."""
+        self._misrouted.inc(n)
+
+    def lag(self, topic: str, partition: int, records: int, seconds: float) -> None:
+        """How far counting is behind the end of a partition."""
+        self._lag_series.add((topic, partition))
+        self._lag_records.labels(topic, str(partition)).set(records)
+        self._lag_seconds.labels(topic, str(partition)).set(seconds)
+
+    def partition_revoked(self, partition: int) -> None:
+        """The partition of every topic went to another worker: its lag is no longer ours to show."""
+        for topic, gone in [series for series in self._lag_series if series[1] == partition]:
+            self._lag_series.discard((topic, gone))
+            self._lag_records.remove(topic, str(gone))
+            self._lag_seconds.remove(topic, str(gone))
+
+    def watermark_delay(self, seconds: float) -> None:
+        """How far event time is behind the wall clock."""
+        self._watermark_delay.set(seconds)
+
+    def flag(self, type: FlagType, role: Role) -> None:  # noqa: A002 - the name of the field and of the label
+        """A flag was written to Kafka."""
+        self._flags.labels(type.value, role.value).inc()
+
+    def flag_latency(self, seconds: float) -> None:
+        """Time from the event on Kafka to its flag on Kafka."""
+        self._flag_latency.observe(seconds)
+
+    def active_users(self, n: int) -> None:
+        """Users with at least one event in the window."""
+        self._active_users.set(n)
+
+    def rows(self, n: int) -> None:
+        """Rows (user within topic and population) in memory."""
+        self._rows.set(n)
+
+    def segments(self, n: int) -> None:
+        """Segments in the table."""
+        self._segments.set(n)
+
+    def state_bytes(self, n: int) -> None:
+        """Size of the segments in the table."""
+        self._state_bytes.set(n)
+
+    def rebalance(self) -> None:
+        """The assignment of partitions changed."""
+        self._rebalances.inc()
+
+    def recovery(self, seconds: float) -> None:
+        """Ledgers were rebuilt from the table, which took `seconds`."""
+        self._recovery_seconds.set(seconds)
+
+    def cut(self, cut: Cut) -> None:
+        """A cut was computed; shown for the configured topics only."""
+        labels = (cut.topic, cut.population, cut.role.value)
+        if cut.topic not in self._metric_topics:
+            return
+        if labels not in self._cut_series and len(self._cut_series) >= MAX_CUTS:
+            self._cuts_omitted.inc()
+            return
+        self._cut_series.add(labels)
+        self._cut_threshold.labels(*labels).set(cut.threshold)
+        self._cut_size.labels(*labels).set(cut.k)
+        self._cut_users_ratio.labels(*labels).set(cut.percent_of_users / 100)
+
+    def redis_up(self, up: bool) -> None:  # noqa: FBT001 - a gauge is set to it
+        """Redis answers, or no longer does."""
+        self._redis_up.set(up)
+
+    def flags_dropped(self, n: int) -> None:
+        """Flags will never be in the Redis stream."""
+        self._flags_dropped.inc(n)
+
+    def _make_input_metrics(self, registry: CollectorRegistry) -> None:
+        self._events = Counter(
+            "influence_events",
+            "Records read from a Kafka topic, by what became of them: applied = counted, duplicate = event_id seen "
+            "before, late = older than the window, rejected = unusable and copied to the dead letters.",
+            ("topic", "result"),
+            registry=registry,
+        )
+        self._skipped = Counter(
+            "influence_skipped_records",
+            "Records delivered again after a restart or rebalance and skipped, because they were counted already.",
+            ("topic",),
+            registry=registry,
+        )
+        self._batches = Counter("influence_batches", "Batches counted, by Kafka topic.", ("topic",), registry=registry)
+        self._batch_seconds = Histogram(
+            "influence_batch_seconds",
+            "Time to decode, count and store one batch, by Kafka topic.",
+            ("topic",),
+            buckets=BATCH_BUCKETS_S,
+            registry=registry,
+        )
+        self._unknown_audience = Counter(
+            "influence_unknown_audience_events",
+            "Events without a usable audience: their post is counted, their impressions are unknown.",
+            registry=registry,
+        )
+        self._misrouted = Counter(
+            "influence_misrouted_records",
+            "Records whose key is not their user or whose partition is not the key's: make the producer key by user_id "
+            "with Kafka's default partitioner.",
+            registry=registry,
+        )
+        self._lag_records = Gauge(
+            "influence_lag_records",
+            "Records in a partition that are not counted yet.",
+            ("topic", "partition"),
+            registry=registry,
+        )
+        self._lag_seconds = Gauge(
+            "influence_lag_seconds",
+            "Age of the oldest record in a partition that is not counted yet; 0 when there is none.",
+            ("topic", "partition"),
+            registry=registry,
+        )
+        self._watermark_delay = Gauge(
+            "influence_watermark_delay_seconds",
+            "Wall clock minus the event time reached: large when the events themselves are old.",
+            registry=registry,
+        )
+
+    def _make_flag_metrics(self, registry: CollectorRegistry) -> None:
+        self._flags = Counter("influence_flags", "Flags written to Kafka.", ("type", "role"), registry=registry)
+        for flag_type in FlagType:  # a rate needs the series to start at 0
+            for role in ROLES:
+                self._flags.labels(flag_type.value, role.value)
+        self._flag_latency = Histogram(
+            "influence_flag_latency_seconds",
+            "Time from an event's arrival on Kafka to the flag it caused on Kafka.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+
+    def _make_state_metrics(self, registry: CollectorRegistry) -> None:
+        self._active_users = Gauge(
+            "influence_active_users",
+            "Users of this worker's partitions with an event in the window.",
+            registry=registry,
+        )
+        self._rows = Gauge(
+            "influence_rows", "Rows in memory: one per user, topic and population in the window.", registry=registry
+        )
+        self._segments = Gauge(
+            "influence_segments", "Segments that this worker's ledgers consist of.", registry=registry
+        )
+        self._state_bytes = Gauge("influence_state_bytes", "Size of these segments in the table.", registry=registry)
+        self._rebalances = Counter(
+            "influence_rebalances", "Times this worker's assignment of partitions changed.", registry=registry
+        )
+        self._recovery_seconds = Gauge(
+            "influence_recovery_seconds",
+            "Time the last recovery took: from the assignment of partitions to ledgers rebuilt and counting.",
+            registry=registry,
+        )
+
+    def _make_cut_metrics(self, registry: CollectorRegistry) -> None:
+        labels = ("topic", "population", "role")
+        self._cut_threshold = Gauge(
+            "influence_cut_threshold",
+            "Posts (maven) or impressions (connector) in the window of the last user who belongs to the cut.",
+            labels,
+            registry=registry,
+        )
+        self._cut_size = Gauge(
+            "influence_cut_size",
+            "Users in the cut: the fewest who make the share of the total.",
+            labels,
+            registry=registry,
+        )
+        self._cut_users_ratio = Gauge(
+            "influence_cut_users_ratio",
+            "Users in the cut as a fraction of the active users.",
+            labels,
+            registry=registry,
+        )
+        self._cuts_omitted = Counter(
+            "influence_cuts_omitted",
+            f"Cuts not shown here because {MAX_CUTS} others are: shorten STREAM_APP_METRIC_TOPICS "
+            "or use fewer populations.",
+            registry=registry,
+        )
+
+    def _make_redis_metrics(self, registry: CollectorRegistry) -> None:
+        self._redis_up = Gauge(
+            "influence_redis_up", "1 while the Redis board is being refreshed, 0 while Redis fails.", registry=registry
+        )
+        self._flags_dropped = Counter(
+            "influence_flags_dropped",
+            "Flags missing from the Redis stream because Redis was down too long; Kafka has them all.",
+            registry=registry,
+        )
+
+
+def render(registry: CollectorRegistry) -> tuple[bytes, str]:
+    """(body, content type) in the text format that every Prometheus reads."""
+    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4

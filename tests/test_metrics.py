@@ -1,0 +1,131 @@
+"""What the Prometheus metrics show after things happened."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from stream_app.core.messages import FlagType, Role
+from stream_app.serving.metrics import MAX_CUTS, Metrics, render
+from tests.board_samples import a_cut
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def metrics(registry: CollectorRegistry) -> Metrics:
+    return Metrics(registry, ("*", "tea"))
+
+
+def _series(registry: CollectorRegistry, name: str) -> list[dict[str, str]]:
+    return [sample.labels for family in registry.collect() for sample in family.samples if sample.name == name]
+
+
+def test_a_batch_is_counted_by_result_with_every_result_present(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.batch("influence.posts", {"applied": 7, "late": 2}, 0.03)
+    metrics.batch("influence.posts", {"applied": 1}, 0.01)
+
+    def events(result: str) -> float | None:
+        return registry.get_sample_value("influence_events_total", {"topic": "influence.posts", "result": result})
+
+    assert [events(result) for result in ("applied", "duplicate", "late", "rejected")] == [8, 0, 2, 0]
+    assert registry.get_sample_value("influence_batches_total", {"topic": "influence.posts"}) == 2
+    assert registry.get_sample_value("influence_batch_seconds_sum", {"topic": "influence.posts"}) == pytest.approx(0.04)
+
+
+def test_every_kind_of_flag_starts_at_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.flag(FlagType.EMERGING, Role.MAVEN)
+    assert len(_series(registry, "influence_flags_total")) == 8
+    assert registry.get_sample_value("influence_flags_total", {"type": "emerging", "role": "maven"}) == 1
+    assert registry.get_sample_value("influence_flags_total", {"type": "left", "role": "connector"}) == 0
+
+
+def test_flag_latency_is_a_histogram_from_50_ms_to_30_s(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.flag_latency(0.7)
+    bounds = [float(labels["le"]) for labels in _series(registry, "influence_flag_latency_seconds_bucket")]
+    assert (bounds[0], bounds[-2]) == (0.05, 30.0)
+    assert registry.get_sample_value("influence_flag_latency_seconds_bucket", {"le": "0.5"}) == 0
+    assert registry.get_sample_value("influence_flag_latency_seconds_bucket", {"le": "1.0"}) == 1
+
+
+def test_the_lag_of_a_revoked_partition_is_no_longer_shown(registry: CollectorRegistry, metrics: Metrics) -> None:
+    for topic in ("influence.posts", "influence.shares"):
+        for partition in (1, 11):
+            metrics.lag(topic, partition, 5, 0.5)
+    metrics.partition_revoked(1)
+    metrics.partition_revoked(2)
+    for name in ("influence_lag_records", "influence_lag_seconds"):
+        assert {labels["partition"] for labels in _series(registry, name)} == {"11"}
+        assert len(_series(registry, name)) == 2
+
+
+def test_a_cut_is_shown_for_configured_topics_only(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.cut(a_cut("tea"))
+    metrics.cut(a_cut("coffee"))
+    labels = {"topic": "tea", "population": "all", "role": "connector"}
+    assert registry.get_sample_value("influence_cut_threshold", labels) == 120
+    assert registry.get_sample_value("influence_cut_size", labels) == 62
+    assert registry.get_sample_value("influence_cut_users_ratio", labels) == pytest.approx(0.062)
+    assert _series(registry, "influence_cut_threshold") == [labels]
+
+
+def test_populations_without_end_do_not_make_series_without_end(registry: CollectorRegistry, metrics: Metrics) -> None:
+    for number in range(MAX_CUTS + 3):
+        metrics.cut(a_cut("tea", population=f"p{number}"))
+    metrics.cut(a_cut("tea", population="p0", k=1))
+    assert len(_series(registry, "influence_cut_size")) == MAX_CUTS
+    assert registry.get_sample_value("influence_cuts_omitted_total") == 3
+
+
+def test_more_topics_than_prometheus_should_hold_are_refused(registry: CollectorRegistry) -> None:
+    with pytest.raises(ValueError, match="STREAM_APP_METRIC_TOPICS"):
+        Metrics(registry, tuple(f"t{number}" for number in range(51)))
+
+
+def _let_everything_happen(metrics: Metrics) -> None:
+    metrics.batch("influence.posts", {"applied": 1}, 0.1)
+    metrics.skipped("influence.posts", 2)
+    metrics.unknown_audience(3)
+    metrics.misrouted(4)
+    metrics.lag("influence.posts", 0, 5, 0.5)
+    metrics.watermark_delay(6.0)
+    metrics.flag(FlagType.LEFT, Role.MAVEN)
+    metrics.flag_latency(0.7)
+    metrics.active_users(8)
+    metrics.rows(9)
+    metrics.segments(10)
+    metrics.state_bytes(11)
+    metrics.rebalance()
+    metrics.recovery(1.2)
+    metrics.cut(a_cut("tea"))
+    metrics.redis_up(True)
+    metrics.flags_dropped(13)
+
+
+def test_the_page_holds_every_metric_with_help_in_prometheus_format(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    _let_everything_happen(metrics)
+    body, content_type = render(registry)
+    assert content_type.startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in text_string_to_metric_families(body.decode())}
+    assert all(name.startswith("influence_") for name in families)
+    assert all(family.documentation.endswith(".") for family in families.values())
+    assert all(family.samples for family in families.values())
+    labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
+    assert labels == {"topic", "partition", "population", "result", "role", "type", "le"}
+    values = {
+        sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels
+    }
+    assert values["influence_misrouted_records_total"] == 4
+    assert values["influence_redis_up"] == 1
+    assert values["influence_recovery_seconds"] == 1.2
+
+
+def test_two_workers_in_one_process_do_not_share_metrics(metrics: Metrics) -> None:
+    other = CollectorRegistry()
+    Metrics(other, ())
+    metrics.rebalance()
+    assert other.get_sample_value("influence_rebalances_total") == 0
