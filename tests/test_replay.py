@@ -1,6 +1,7 @@
 """The replay: every event once, in the partition of its user, at the pace asked for, with errors that help."""
 
 import gc
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -141,6 +142,16 @@ def test_a_broker_that_is_not_there_is_told() -> None:
         replay([event(1)], "here:now", Settings())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets its sockets
+def test_a_server_that_is_no_kafka_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_module, "_CONNECT_TIMEOUT_MS", 300)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ReplayError, match=f"Kafka at {address} cannot be used: KafkaTimeoutError"):
+            replay([event(1)], address, Settings())
+    gc.collect()
+
+
 @pytest.mark.broker
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets refused sockets
 def test_a_broker_that_dies_is_told_and_no_thread_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +169,7 @@ def test_a_broker_that_dies_is_told_and_no_thread_stays(monkeypatch: pytest.Monk
 
         with pytest.raises(ReplayError, match=f"Kafka at {address} did not take a record"):
             replay(then_the_broker_ends(), address, settings)
-    assert eventually(lambda: not [thread for thread in threading.enumerate() if "kafka" in thread.name.lower()])
+    assert eventually(lambda: not [thread for thread in threading.enumerate() if "kafka-python-prod" in thread.name])
     gc.collect()
 
 

@@ -1,6 +1,7 @@
 """Integer and float columns as bytes: each in the smallest type that holds it, read back without a copy."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -26,10 +27,10 @@ def pack(values: NDArray[Any]) -> Column:
     """`values` (none negative) in the smallest type that holds them without loss."""
     largest = values.max() if len(values) else 0
     if values.dtype.kind == "f" and (largest >= _EXACT_FLOATS or (values % 1).any()):
-        return Column("f8", memoryview(np.ascontiguousarray(values, "<f8").view(np.uint8)))
+        return Column("f8", np.ascontiguousarray(values, "<f8").view(np.uint8).data)
     size = next(t for t in _UNSIGNED if largest <= np.iinfo(t).max)
     packed = np.ascontiguousarray(values, np.dtype(size).newbyteorder("<"))
-    return Column(f"u{packed.itemsize}", memoryview(packed.view(np.uint8)))
+    return Column(f"u{packed.itemsize}", packed.view(np.uint8).data)
 
 
 def unpack(column: Column) -> NDArray[Any]:
@@ -42,4 +43,4 @@ def unpack(column: Column) -> NDArray[Any]:
 def runs(counts: Sequence[int]) -> list[slice]:
     """Consecutive slices of the given lengths."""
     ends = np.cumsum([0, *counts]).tolist()
-    return [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+    return [slice(start, end) for start, end in pairwise(ends)]

@@ -1,8 +1,8 @@
 """The curve of a scope and role: how many users have which value, as cells that add up across partitions.
 
-A cell is (value, users, total). It is exact when total = users × value: all its users have that value. Small scopes and
-the neighbourhood of the cut are kept exact, so that k, θ and ties are; elsewhere a cell is a bin one thirty-second of an
-octave wide (at most 3.1 %), cut from the bits of the float: exponent and the first five of the mantissa.
+A cell is (value, users, total). It is exact when total = users × value: all its users have that value. Small scopes
+and the neighbourhood of the cut are kept exact, so that k, θ and ties are; elsewhere a cell is a bin one thirty-second
+of an octave wide (at most 3.1 %), cut from the bits of the float: exponent and the first five of the mantissa.
 """
 
 from typing import NamedTuple

@@ -55,7 +55,7 @@ def cuts_of(cells: Cells, share: float) -> Cuts:
         thresholds=np.where(exact, values[crossing], held_totals // held_users),
         ties=np.where(exact, held_users, 1),
         coverage=reached / all_totals,
-        gini=_gini(users, totals, before_users, before_totals, first, all_users, all_totals),
+        gini=_gini(users, totals, before_totals, first, all_users, all_totals),
         exact=exact,
     )
 
@@ -72,12 +72,11 @@ def _at_least(totals: Ints, share: float) -> Ints:
     """⌈share · total⌉ in integers; the share to four decimals."""
     exact = Fraction(round(share * 10_000), 10_000)
     whole, rest = np.divmod(totals, exact.denominator)
-    return whole * exact.numerator - (-rest * exact.numerator // exact.denominator)
+    least: Ints = whole * exact.numerator - (-rest * exact.numerator // exact.denominator)
+    return least
 
 
-def _gini(
-    users: Ints, totals: Ints, users_above: Ints, totals_above: Ints, first: Ints, all_users: Ints, all_totals: Ints
-) -> Floats:
+def _gini(users: Ints, totals: Ints, totals_above: Ints, first: Ints, all_users: Ints, all_totals: Ints) -> Floats:
     """Gini by curve: twice the area between the Lorenz curve, a straight line within each cell, and the diagonal."""
     area = np.add.reduceat(users * (totals_above + totals / 2.0), first)
     return 2.0 * area / (all_users.astype(np.float64) * all_totals) - 1.0

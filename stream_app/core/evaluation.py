@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.ledger import Ledger
-from stream_app.core.messages import FlagType, Role, ROLES
+from stream_app.core.messages import ROLES, FlagType, Role
 from stream_app.core.scopes import ScopeName
 from stream_app.core.standing import NONE, TYPE_OF, Facts, Rules, decide
 from stream_app.core.whole import ScopeCuts
@@ -65,8 +65,8 @@ def is_diffuse(cuts: ScopeCuts, rules: Rules) -> NDArray[np.bool_]:
 def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squares: Floats, spans: Spans) -> Pace:
     """Rates, and how clearly the short window is above the own past.
 
-    Both parts of the window are compound Poisson counts; under one common rate the difference between the short window F
-    and what the past leads to expect, E, has the variance Σi² · S/L over the whole window (posts: i = 1), so
+    Both parts of the window are compound Poisson counts; under one common rate the difference between the short window
+    F and what the past leads to expect, E, has the variance Σi² · S/L over the whole window (posts: i = 1), so
     z = (F - E) / √(Σi² · S/L): the two-sample rate comparison of Przyborowski and Wilenski (1940), pooled.
     """
     if spans.past_s < spans.short_s:

@@ -36,9 +36,13 @@ class Post(msgspec.Struct, gc=False, kw_only=True):
     kind: Literal["post", "comment", "review", "reply", "quote", "message"] = "post"
     topics: Annotated[
         tuple[Annotated[str, Meta(max_length=200)], ...],
-        Meta(max_length=MOST_TOPICS, description="Products, services, hashtags: folded to lower case, trimmed, distinct."),
+        Meta(
+            max_length=MOST_TOPICS, description="Products, services, hashtags: folded to lower case, trimmed, distinct."
+        ),
     ] = ()
-    audience: Annotated[People, Meta(description="People it was shown to, such as followers; negative or absent: unknown.")] = None
+    audience: Annotated[
+        People, Meta(description="People it was shown to, such as followers; negative or absent: unknown.")
+    ] = None
     impressions: Annotated[People, Meta(description="Measured impressions; wins over audience × view rate.")] = None
     population: Annotated[Name, Meta(description="Who is ranked together: consumer, employee …")] = DEFAULT_POPULATION
     channel: Name | None = None
@@ -55,9 +59,13 @@ class Share(msgspec.Struct, gc=False, kw_only=True):
     kind: Literal["share"] = "share"
     topics: Annotated[
         tuple[Annotated[str, Meta(max_length=200)], ...],
-        Meta(max_length=MOST_TOPICS, description="Products, services, hashtags: folded to lower case, trimmed, distinct."),
+        Meta(
+            max_length=MOST_TOPICS, description="Products, services, hashtags: folded to lower case, trimmed, distinct."
+        ),
     ] = ()
-    audience: Annotated[People, Meta(description="People it was shown to, such as followers; negative or absent: unknown.")] = None
+    audience: Annotated[
+        People, Meta(description="People it was shown to, such as followers; negative or absent: unknown.")
+    ] = None
     impressions: Annotated[People, Meta(description="Measured impressions; wins over audience × view rate.")] = None
     population: Annotated[Name, Meta(description="Who is ranked together: consumer, employee …")] = DEFAULT_POPULATION
     channel: Name | None = None
@@ -69,7 +77,7 @@ Event = Post | Share
 class Rejected(NamedTuple):
     """A record that is not counted, and why."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
     """Its place in the batch."""
     reason: str
     """A short fixed name, fit for a metric label."""
@@ -85,9 +93,7 @@ class Decoded(NamedTuple):
     rejected: list[Rejected]
 
 
-_DECODERS: dict[type[Event], msgspec.json.Decoder[Event]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (Post, Share)
-}
+_DECODERS: dict[type[Event], msgspec.json.Decoder[Event]] = {kind: msgspec.json.Decoder(kind) for kind in (Post, Share)}
 
 
 def decode(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> Decoded:
@@ -123,7 +129,7 @@ def _check_size(value: bytes | None, max_bytes: int) -> None:
     if not value:
         raise _BadRecord("empty", "the record has no value; an event is a JSON object")
     if len(value) > max_bytes:
-        message = f"{len(value)} bytes are more than max_event_bytes ({max_bytes}); raise STREAM_APP_MAX_EVENT_BYTES if real"
+        message = f"{len(value)} bytes, more than max_event_bytes ({max_bytes}): raise STREAM_APP_MAX_EVENT_BYTES?"
         raise _BadRecord("oversized", message)
 
 

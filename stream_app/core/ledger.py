@@ -4,7 +4,7 @@ A batch goes through it in one direction: late? duplicate? whose credit, in whic
 panes; and out comes what the delta segment holds that makes it durable.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from stream_app.core.panes import Hashes, Pane, RowEntries, joined, summed
 from stream_app.core.rows import RowTable
 from stream_app.core.scopes import Scopes
 from stream_app.core.seen import Seen
-from stream_app.core.segments import Entries, Header, Segment
+from stream_app.core.segments import Entries, Header, Segment, SegmentKey
 from stream_app.core.watermark import NO_TIME, Source, horizon, running_horizon
 
 Ints = NDArray[np.int64]
@@ -45,6 +45,12 @@ class Applied(NamedTuple):
     content: list[PaneContent]
     """What was added."""
 
+    @classmethod
+    def nothing(cls) -> "Applied":
+        """What became of no events."""
+        none = np.zeros(0, np.bool_)
+        return cls(none, none, [])
+
 
 class Ledger:
     """Rolling counts of one partition over the last `panes` panes of `pane_ms`."""
@@ -58,6 +64,7 @@ class Ledger:
         self.rows = RowTable()
         self.panes: dict[int, Pane] = {}
         self._seen = Seen()
+        self._expired_seals: list[tuple[SegmentKey, int]] = []
         self.sources: dict[str, Source] = {}
         self.lagging: set[str] = set()
         """Sources with records still to be read: their older events are waited for."""
@@ -72,21 +79,21 @@ class Ledger:
         """The state of a source topic, new where it was never read."""
         return self.sources.setdefault(topic, Source())
 
-    def header(self) -> Header:
-        """The state to store with a segment."""
-        return Header(self.sources, self.horizon, self.since)
+    def header(self, oldest: int = 0) -> Header:
+        """The state to store with a segment; `oldest`: sequence number of the oldest delta still stored."""
+        return Header(self.sources, self.horizon, self.since, oldest)
 
     def first_pane(self, end_ms: int) -> int:
         """The oldest pane of the window that ends with the pane of `end_ms`."""
         return end_ms // self.pane_ms - self._panes_kept + 1
 
-    def apply(self, topic: str, position: int, credits: Credits, rejected: int) -> Applied:
-        """Count a batch from `topic`: `credits` in the order read, and `rejected` records; `position` is what follows.
+    def apply(self, topic: str, position: int, batch: Credits, rejected: int) -> Applied:
+        """Count a batch from `topic`: `batch` in the order read, and `rejected` records; `position` is what follows.
 
         The window moves on only with `advance`, so that the numbers in the result stay good until then.
         """
         source = self.source(topic)
-        ts_ms, pane = credits.ts_ms, credits.ts_ms // self.pane_ms
+        ts_ms, pane = batch.ts_ms, batch.ts_ms // self.pane_ms
         late = np.zeros(len(ts_ms), np.bool_)
         if len(ts_ms):
             if self.since == NO_TIME:
@@ -96,14 +103,14 @@ class Ledger:
             late = pane < ends // self.pane_ms - self._panes_kept + 1
             source.watermark = max(source.watermark, int(ts_ms.max()))
             self.horizon = int(ends[-1])
-        fresh = self._first_seen(pane, credits.hashes, ~late)
+        fresh = self._first_seen(pane, batch.hashes, ~late)
         source.position = position
         source.applied += int(np.count_nonzero(fresh))
         source.late += int(np.count_nonzero(late))
         source.duplicate += int(np.count_nonzero(~late & ~fresh))
         source.rejected += rejected
-        source.unknown += int(np.count_nonzero(credits.unknown & fresh))
-        content = self._add(credits, pane, fresh)
+        source.unknown += int(np.count_nonzero(batch.unknown & fresh))
+        content = self._add(batch, pane, fresh)
         return Applied(late, ~late & ~fresh, content)
 
     def advance(self, newest_ms: int) -> None:
@@ -112,35 +119,49 @@ class Ledger:
         self.horizon = horizon(lagging, newest_ms, self.horizon)
         self._expire()
 
-    def load(self, segments: Iterable[Segment], skip: Iterable[int] = ()) -> Iterator[tuple[int, RowEntries, Hashes]]:
-        """The stored content by pane and row, without the panes to `skip`; rows are made where needed, nothing is added."""
-        skipped = set(skip)
-        for segment in segments:
-            scopes, users = self.scopes.add(segment.scopes), self.users.add(segment.users)
-            for pane, run, hashes in segment.by_pane():
-                if pane not in skipped:
-                    entries = segment.entries(run)
-                    rows = self.rows.rows(scopes[entries.scope], users[entries.user])
-                    yield pane, RowEntries(rows, entries.posts, entries.impressions, entries.squares), hashes
-
     def restore(self, header: Header) -> None:
-        """Take up the stored state; the content follows by `restore_pane`."""
+        """Take up the stored state; the stored content follows."""
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
 
-    def restore_pane(self, pane: int, entries: RowEntries, hashes: Hashes) -> None:
-        """Add stored content that is in the window."""
-        if pane < self.first_pane(self.horizon):
+    def restore_sealed(self, number: int, key: SegmentKey, parts: list[Segment]) -> None:
+        """Take up a sealed pane, unless it has left the window."""
+        if number < self.first_pane(self.horizon):
             return
-        held = self.panes.setdefault(pane, Pane())
-        self._seen.first(hashes, np.full(len(hashes), pane), {})
-        held.add(entries.slim())
-        self._count(entries)
+        pane = self.panes.setdefault(number, Pane())
+        settled = self.is_settled(number)
+        for _, entries, hashes in self._load(parts):
+            self._count(entries)
+            if not settled:
+                pane.add(entries.slim())
+                self._seen.restore(hashes, number)
+        pane.seal(key, parts, pack=settled)
+
+    def restore_delta(self, parts: list[Segment], sealed: Container[int]) -> None:
+        """Take up what a batch added, less the panes that have it `sealed` or have left the window."""
+        first = self.first_pane(self.horizon)
+        for number, entries, hashes in self._load(parts):
+            if number >= first and number not in sealed:
+                self.panes.setdefault(number, Pane()).add(entries.slim())
+                self._seen.restore(hashes, number)
+                self._count(entries)
+
+    def seal(self, number: int, key: SegmentKey, parts: list[Segment], *, pack: bool) -> None:
+        """The stored `parts` hold all of the pane; `pack`: they are its only copy from now on."""
+        self.panes[number].seal(key, parts, pack=pack)
+        if pack:
+            self._seen.forget({number})
+
+    def take_expired_seals(self) -> list[tuple[SegmentKey, int]]:
+        """Stored segments of panes that have left the window since this was last asked: first key, parts."""
+        taken, self._expired_seals = self._expired_seals, []
+        return taken
 
     def content(self, pane: int) -> PaneContent:
         """All that is in a pane, to be sealed."""
         held = self.panes[pane]
         entries = summed(*joined([*self._base(held), *held.chunks]))
-        return PaneContent(pane, self._named(entries), np.concatenate([self._seen.of_pane(pane), *held.packed_hashes()]))
+        hashes = np.concatenate([self._seen.of_pane(pane), *held.packed_hashes()])
+        return PaneContent(pane, self._named(entries), hashes)
 
     def short_sums(self) -> tuple[Ints, NDArray[np.float64], NDArray[np.float64]]:
         """By row, over the short window: posts, impressions, Σ impressions²."""
@@ -149,8 +170,8 @@ class Ledger:
         size = len(self.rows)
         return (
             np.bincount(recent.rows, recent.posts, size).astype(np.int64),
-            np.bincount(recent.rows, recent.impressions, size),
-            np.bincount(recent.rows, recent.squares, size),
+            np.bincount(recent.rows, recent.impressions, size).astype(np.float64, copy=False),
+            np.bincount(recent.rows, recent.squares, size).astype(np.float64, copy=False),
         )
 
     @property
@@ -175,26 +196,26 @@ class Ledger:
         fresh[candidates] = self._seen.first(hashes[candidates], pane[candidates], self.panes)
         return fresh
 
-    def _add(self, credits: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
+    def _add(self, batch: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
         """Add the fresh events; each pane gets one entry per row, in the order of rows."""
-        worth = np.flatnonzero(fresh & ((credits.posts > 0) | (credits.impressions > 0)))
-        events, scopes = self.scopes.of_events(_chosen(credits.populations, worth), _chosen(credits.topics, worth))
-        users = self.users.add(_chosen(credits.users, worth))
+        worth = np.flatnonzero(fresh & ((batch.posts > 0) | (batch.impressions > 0)))
+        events, scopes = self.scopes.of_events(_chosen(batch.populations, worth), _chosen(batch.topics, worth))
+        users = self.users.add(_chosen(batch.users, worth))
         numbers, ranks = np.unique(pane[fresh], return_inverse=True)
         rank = np.zeros(len(pane), np.int64)
         rank[fresh] = ranks
         rows = self.rows.rows(scopes, users[events])
-        impressions = credits.impressions[worth][events]
+        impressions = batch.impressions[worth][events]
         entries = summed(
             rank[worth][events] << _ROW_BITS | rows,
-            credits.posts[worth][events],
+            batch.posts[worth][events],
             impressions,
             impressions.astype(np.float64) ** 2,
         )
         ends = np.searchsorted(entries.rows, np.arange(1, len(numbers) + 1) << _ROW_BITS).tolist()
         entries = entries._replace(rows=entries.rows & _ROW_MASK)
         self._count(entries)
-        hashes, order = credits.hashes[fresh], np.argsort(ranks, kind="stable")
+        hashes, order = batch.hashes[fresh], np.argsort(ranks, kind="stable")
         hash_ends = np.cumsum(np.bincount(ranks, minlength=len(numbers))).tolist()
         content = []
         for place, number in enumerate(numbers.tolist()):
@@ -214,7 +235,16 @@ class Ledger:
     def _base(self, pane: Pane) -> list[RowEntries]:
         if pane.sealed is None or not pane.packed:
             return []
-        return [entries for _, entries, _ in self.load(pane.sealed[1])]
+        return [entries for _, entries, _ in self._load(pane.sealed[1])]
+
+    def _load(self, parts: Iterable[Segment]) -> Iterator[tuple[int, RowEntries, Hashes]]:
+        """The stored content by pane and row; rows are made where needed, nothing is added to them."""
+        for part in parts:
+            scopes, users = self.scopes.add(part.scopes), self.users.add(part.users)
+            for number, run, hashes in part.by_pane():
+                entries = part.entries(run)
+                rows = self.rows.rows(scopes[entries.scopes], users[entries.users])
+                yield number, RowEntries(rows, entries.posts, entries.impressions, entries.squares), hashes
 
     def _expire(self) -> None:
         first = self.first_pane(self.horizon)
@@ -223,6 +253,8 @@ class Ledger:
             pane = self.panes.pop(number)
             for entries in (*self._base(pane), *pane.chunks):
                 self._count(entries.negative())
+            if pane.sealed:
+                self._expired_seals.append((pane.sealed[0], len(pane.sealed[1])))
         if expired:
             self._seen.forget(range(min(expired), first))
             self._drop_dead_rows()

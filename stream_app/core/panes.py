@@ -22,8 +22,8 @@ class RowEntries(NamedTuple):
     def slim(self) -> "RowEntries":
         """The same in narrower types, for keeping."""
         return RowEntries(
-            self.rows.astype(np.int32),  # type: ignore[arg-type]
-            self.posts.astype(np.int32),  # type: ignore[arg-type]
+            self.rows.astype(np.int32),
+            self.posts.astype(np.int32),
             self.impressions,
             self.squares,
         )
@@ -62,7 +62,7 @@ def summed(
         distinct.astype(np.int64),
         np.bincount(inverse, posts, size).astype(np.int64),
         totals,
-        np.bincount(inverse, squares, size),
+        np.bincount(inverse, squares, size).astype(np.float64, copy=False),
     )
 
 

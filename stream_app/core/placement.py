@@ -26,13 +26,15 @@ def misplaced(
         key = keys[index]
         if key != user.encode():
             yield Rejected(
-                index, "key-not-user", f"the key is {key!r}, the user_id {user!r}: produce with key = user_id in plain UTF-8"
+                index,
+                "key-not-user",
+                f"the key is {key!r}, the user_id {user!r}: produce with key = user_id in plain UTF-8",
             )
         elif partition_of is not None and user not in known and (expected := partition_of(key)) != partition:
             yield Rejected(
                 index,
                 "wrong-partition",
-                f"key {key!r} belongs to partition {expected} and came in {partition}: produce with Kafka's default partitioner "
-                "(murmur2; in librdkafka partitioner=murmur2_random), or set STREAM_APP_PARTITIONER=any where every "
-                "producer uses the same other one",
+                f"key {key!r} belongs to partition {expected} and came in {partition}: produce with Kafka's default "
+                "partitioner (murmur2; in librdkafka partitioner=murmur2_random), or set "
+                "STREAM_APP_PARTITIONER=any where every producer uses the same other one",
             )

@@ -43,7 +43,7 @@ class RowTable:
 
     @property
     def below_since_s(self) -> NDArray[np.int32]:
-        """Since when (event time, epoch s) the row no longer meets its standing, 0 when it does: a view, shape (2, rows)."""
+        """Since when (event time, epoch s) the row misses its standing, 0 when it does not: a view, shape (2, rows)."""
         return self._below_since_s[:, : len(self)]
 
     @property
@@ -89,7 +89,8 @@ class RowTable:
 
     def dead(self) -> NDArray[np.bool_]:
         """Rows that nothing in the window and no standing needs."""
-        return ~(self.totals.any(axis=0) | self.standings.any(axis=0))
+        live: NDArray[np.bool_] = np.any(self.totals, axis=0) | np.any(self.standings, axis=0)
+        return ~live
 
     def renumber(self, kept: NDArray[np.bool_], scopes: NDArray[np.int64], users: NDArray[np.int64]) -> None:
         """Keep the rows marked in `kept`, in order; old scope and user numbers become `scopes[old]`, `users[old]`."""

@@ -42,9 +42,14 @@ class Seen:
         new[fresh] = True
         return new
 
+    def restore(self, hashes: Hashes, pane: int) -> None:
+        """Take up the events of an open pane that are known to be in no other."""
+        self.first(hashes, np.full(len(hashes), pane), {})
+
     def of_pane(self, pane: int) -> Hashes:
         """Hashes of the events in an open pane."""
-        return self._index.keys.view(np.uint64)[self._panes[: len(self._index)] == pane]
+        hashes: Hashes = self._index.keys.view(np.uint64)[self._panes[: len(self._index)] == pane]
+        return hashes
 
     def forget(self, panes: Container[int]) -> None:
         """Drop the events of panes that are packed or out of the window."""
@@ -57,7 +62,8 @@ class Seen:
     def _remember(self, before: int, panes: Ints, places: Ints) -> None:
         size = len(self._index)
         if size > len(self._panes):
-            self._panes = np.concatenate([self._panes[:before], np.empty(max(size, 3 * before // 2) - before, np.int64)])
+            room = np.empty(max(size, 3 * before // 2) - before, np.int64)
+            self._panes = np.concatenate([self._panes[:before], room])
         self._panes[before:size] = panes[places]
 
 
@@ -66,4 +72,5 @@ def _contained(hashes: Hashes, known: Hashes) -> NDArray[np.bool_]:
     if not len(known):
         return np.zeros(len(hashes), np.bool_)
     places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-    return known[places] == hashes
+    contained: NDArray[np.bool_] = known[places] == hashes
+    return contained

@@ -1,6 +1,6 @@
-"""Segments: immutable pieces of a ledger as they are stored, their keys, and which of them are valid."""
+"""Segments: immutable pieces of a ledger as they are stored, and their keys."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from stream_app.core.columns import Column, FormatError, pack, runs, unpack
 from stream_app.core.watermark import Source
+
+Kind = Literal["delta", "pane", "epoch"]
 
 VERSION = 1
 MOST_ENTRIES = 25_000
@@ -19,7 +21,7 @@ class SegmentKey(NamedTuple):
     """Where a part of a segment is stored. No key is ever written twice with different contents."""
 
     partition: int
-    kind: Literal["delta", "pane", "epoch"]
+    kind: Kind
     pane: int
     """Pane number of a sealed pane, 0 for the other kinds."""
     epoch: int
@@ -55,6 +57,10 @@ class Entries(NamedTuple):
     squares: NDArray[np.float64]
     """Σ impressions² of the single events: what the variance of a compound Poisson count needs."""
 
+    def part(self, run: slice) -> "Entries":
+        """Some of the entries."""
+        return Entries(self.scopes[run], self.users[run], self.posts[run], self.impressions[run], self.squares[run])
+
 
 class Header(msgspec.Struct, array_like=True):
     """The state of the ledger after the segment: how far it has counted."""
@@ -63,6 +69,8 @@ class Header(msgspec.Struct, array_like=True):
     horizon: int
     since: int
     """Event time of the first event ever read."""
+    oldest: int
+    """Sequence number of the oldest delta still stored: from there on none may be missing."""
 
 
 class Segment(msgspec.Struct, array_like=True):
@@ -86,20 +94,28 @@ class Segment(msgspec.Struct, array_like=True):
     hashes: Column
     """Event id hashes, sorted within each pane."""
 
+    @property
+    def nbytes(self) -> int:
+        """About the bytes it is stored in."""
+        columns = (self.scope, self.user, self.posts, self.impressions, self.squares, self.hashes)
+        return sum(column.data.nbytes for column in columns) + sum(map(len, self.users)) + 2 * len(self.users)
+
     def entries(self, run: slice) -> Entries:
         """The entries in `run`, with local scope and user numbers."""
-        return Entries(*(unpack(c)[run] for c in (self.scope, self.user, self.posts, self.impressions, self.squares)))
+        scopes, users, posts, impressions = (
+            unpack(column)[run].astype(np.int64) for column in (self.scope, self.user, self.posts, self.impressions)
+        )
+        return Entries(scopes, users, posts, impressions, unpack(self.squares)[run].astype(np.float64))
 
     def by_pane(self) -> Iterable[tuple[int, slice, NDArray[np.uint64]]]:
         """Each pane, the run of its entries, and its hashes."""
         hashes = unpack(self.hashes)
         for pane, run, hashed in zip(self.panes, runs(self.entry_counts), runs(self.hash_counts), strict=True):
-            yield pane, run, hashes[hashed]
+            yield pane, run, hashes[hashed].astype(np.uint64, copy=False)
 
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Segment)
-_VERSION = msgspec.msgpack.Decoder(tuple[int, ...])
 
 
 def encode(
@@ -125,7 +141,7 @@ def _split(
             if (used := max(len(entries.users[piece]), len(hashes[piece]))) > room:
                 yield part
                 part, room = [], MOST_ENTRIES
-            part.append((pane, Entries(*(column[piece] for column in entries)), np.sort(hashes[piece])))
+            part.append((pane, entries.part(piece), np.sort(hashes[piece])))
             room -= used
     yield part
 
@@ -168,7 +184,7 @@ def decode(value: bytes) -> Segment:
     except msgspec.DecodeError as error:
         raise FormatError(f"not a segment of version {VERSION}: {error}; {_found(value)}") from error
     if segment.version != VERSION:
-        raise FormatError(f"segment of version {segment.version}, this release reads {VERSION}: run the release that wrote it")
+        raise FormatError(f"segment of version {segment.version}, this release reads {VERSION}: run the one that wrote")
     return segment
 
 
@@ -177,98 +193,3 @@ def _found(value: bytes) -> str:
         return f"it says version {msgspec.msgpack.decode(value)[0]}"
     except (msgspec.DecodeError, TypeError, LookupError):
         return f"it begins with {value[:16]!r}"
-
-
-class Lineage(NamedTuple):
-    """Who owned a partition, in order: (epoch, sequence the ledger had reached when that ownership began)."""
-
-    epochs: tuple[tuple[int, int], ...] = ()
-
-    def accepts(self, epoch: int, sequence: int) -> bool:
-        """Whether a segment is part of the history: written by an owner, before the next owner had read the log.
-
-        What a frozen worker writes after another took over lies beyond the point where the new owner began.
-        """
-        last = None
-        for number, (owner, _) in enumerate(self.epochs):
-            if owner == epoch:
-                last = self.epochs[number + 1][1] if number + 1 < len(self.epochs) else sequence
-        return last is not None and sequence <= last
-
-    def begin(self, generation: int, sequence: int, live_epochs: Iterable[int]) -> "Lineage":
-        """A new ownership that continues after `sequence`; older ones are kept while segments of theirs live."""
-        newest = self.epochs[-1][0] if self.epochs else 0
-        epoch = max(newest + 1, generation)
-        live = set(live_epochs)
-        oldest = min(live, default=epoch)
-        kept = tuple(entry for entry in self.epochs if entry[0] >= oldest)
-        return Lineage((*kept, (epoch, sequence)))
-
-    @property
-    def epoch(self) -> int:
-        """The present ownership."""
-        return self.epochs[-1][0]
-
-    def encode(self) -> bytes:
-        """As the value of the epoch record."""
-        return _ENCODER.encode((VERSION, self.epochs))
-
-    @classmethod
-    def decode(cls, value: bytes) -> "Lineage":
-        """From the value of an epoch record."""
-        version, epochs = msgspec.msgpack.decode(value, type=tuple[int, tuple[tuple[int, int], ...]])
-        if version != VERSION:
-            raise FormatError(f"epoch record of version {version}, this release reads {VERSION}")
-        return cls(epochs)
-
-
-class Stored(NamedTuple):
-    """The valid segments of a partition, read from its table."""
-
-    lineage: Lineage
-    sequence: int
-    header: Header | None
-    """State after the newest segment."""
-    deltas: dict[SegmentKey, list[Segment]]
-    """What each batch added, by the key of its first part, oldest first."""
-    sealed: dict[int, tuple[SegmentKey, list[Segment]]]
-    """The newest sealed segment of each pane."""
-    garbage: list[bytes]
-    """Keys of what is superseded, half written or written by a worker that had lost the partition."""
-
-
-def fold(stored: Mapping[bytes, bytes], partition: int) -> Stored:
-    """Sort out what the table holds for `partition`; the order in `stored` does not matter."""
-    keys = {key: parsed for key in stored if (parsed := SegmentKey.decode(key)).partition == partition}
-    epochs = {parsed: key for key, parsed in keys.items() if parsed.kind == "epoch"}
-    newest = max(epochs, key=lambda parsed: parsed.epoch, default=None)
-    lineage = Lineage.decode(stored[epochs[newest]]) if newest else Lineage()
-    whole: dict[SegmentKey, list[Segment]] = {}
-    for parsed, parts in _together(keys).items():
-        segments = [decode(stored[key]) for key in parts]
-        if lineage.accepts(parsed.epoch, parsed.sequence) and segments[0].parts == len(segments):
-            whole[parsed] = segments
-    sealed: dict[int, SegmentKey] = {}
-    for parsed in sorted((p for p in whole if p.kind == "pane"), key=lambda p: (p.sequence, p.epoch)):
-        sealed[parsed.pane] = parsed
-    deltas = sorted((p for p in whole if p.kind == "delta"), key=lambda p: p.sequence)
-    last = max((*deltas, *sealed.values()), key=lambda p: p.sequence, default=None)
-    kept = {*deltas, *sealed.values()}
-    first_parts = {p._replace(part=0) for p in kept}
-    return Stored(
-        lineage=lineage,
-        sequence=last.sequence if last else 0,
-        header=whole[last][0].header if last else None,
-        deltas={p: whole[p] for p in deltas},
-        sealed={pane: (p, whole[p]) for pane, p in sealed.items()},
-        garbage=[key for key, p in keys.items() if p != newest and p._replace(part=0) not in first_parts],
-    )
-
-
-def _together(keys: Mapping[bytes, SegmentKey]) -> dict[SegmentKey, list[bytes]]:
-    """The stored parts of each segment in order, by the key of its first part."""
-    together: dict[SegmentKey, list[bytes]] = {}
-    for key, parsed in sorted(keys.items(), key=lambda item: item[1].part):
-        if parsed.kind != "epoch":
-            together.setdefault(parsed._replace(part=0), []).append(key)
-    return together

@@ -1,7 +1,7 @@
 """The standing of users: a list of numbered rules, each a pure function of facts, tested row by row.
 
-A standing is none, emerging, entered or fading. Users enter at θ and leave only after they stayed below ρ·θ for the dwell
-time, so that nobody flaps at the cut. The first rule that fits decides; where none does the standing stays.
+A standing is none, emerging, entered or fading. Users enter at θ and leave only after they stayed below ρ·θ for the
+dwell time, so that nobody flaps at the cut. The first rule that fits decides; where none does the standing stays.
 """
 
 from collections.abc import Callable
@@ -61,9 +61,9 @@ class Facts(NamedTuple):
     """Since when the standing is not met, 0 while it is."""
 
 
-def above(facts: Facts, rules: Rules, floor: int) -> Mask:
+def above(facts: Facts, floor: int) -> Mask:
     """In the cut beyond doubt: over θ, or alone at θ; nobody is flagged on a tie or on too little evidence."""
-    over = (facts.value > facts.threshold) | ((facts.value == facts.threshold) & (facts.ties == 1))
+    over: Mask = (facts.value > facts.threshold) | ((facts.value == facts.threshold) & (facts.ties == 1))
     return facts.eligible & (facts.threshold > 0) & (facts.value >= floor) & over
 
 
@@ -106,8 +106,8 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule(1, (NONE, EMERGING), lambda f, r, floor, _: above(f, r, floor), ENTERED, "over θ"),
-    Rule(2, (FADING,), lambda f, r, floor, _: above(f, r, floor), ENTERED, "over θ again"),
+    Rule(1, (NONE, EMERGING), lambda f, _r, floor, _: above(f, floor), ENTERED, "over θ"),
+    Rule(2, (FADING,), lambda f, _r, floor, _: above(f, floor), ENTERED, "over θ again"),
     Rule(3, (NONE,), lambda f, r, floor, _: rising(f, r, floor), EMERGING, "accelerating, on course to θ"),
     Rule(4, (ENTERED,), lambda f, r, floor, _: ~near(f, r, floor), FADING, "under ρ·θ"),
     Rule(5, (FADING,), lambda _f, _r, _floor, dwelt: dwelt, NONE, "under ρ·θ for the dwell time"),

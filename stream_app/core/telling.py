@@ -21,7 +21,7 @@ class Teller:
         self._buckets = np.empty(0, np.int64)
 
     def tell(self, ledger: Ledger, cuts: ScopeCuts) -> list[Curves]:
-        """One message for every bucket with a changed scope, or with a θ not yet known exactly; `cuts` by scope number."""
+        """One message per bucket with a changed scope, or with a θ not yet known exactly; `cuts` by scope number."""
         self._name_scopes(ledger)
         rows = ledger.rows
         scopes = rows.scopes
@@ -88,4 +88,3 @@ class Teller:
             flagged.append(np.bincount(ledger.rows.scopes[standings >= ENTERED], minlength=size))
             emerging.append(np.bincount(ledger.rows.scopes[standings == EMERGING], minlength=size))
         return flagged, emerging
-

@@ -65,7 +65,7 @@ def decode(value: bytes) -> Curves:
     except msgspec.DecodeError as error:
         raise FormatError(f"not curves of version {VERSION}: {error}") from error
     if curves.version != VERSION:
-        raise FormatError(f"curves of version {curves.version}, this release reads {VERSION}: upgrade all workers together")
+        raise FormatError(f"curves of version {curves.version}, this release reads {VERSION}: upgrade all workers")
     return curves
 
 
@@ -91,8 +91,10 @@ class ScopeCuts(NamedTuple):
     @classmethod
     def empty(cls, size: int) -> "ScopeCuts":
         """No cut for `size` scopes."""
-        ints = [np.zeros((2, size), np.int64) for _ in range(7)]
-        return cls(*ints, np.zeros((2, size)), np.zeros((2, size)), np.ones((2, size), np.bool_))
+        users, totals, k, thresholds, ties, flagged, emerging = np.zeros((7, 2, size), np.int64)
+        coverage, gini = np.zeros((2, 2, size))
+        exact = np.ones((2, size), np.bool_)
+        return cls(users, totals, k, thresholds, ties, flagged, emerging, coverage, gini, exact)
 
 
 class Bucket:

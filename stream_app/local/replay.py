@@ -47,7 +47,7 @@ class Progress(NamedTuple):
     left_out: int
     """Events at or after `until_ms`."""
     event_time_ms: int
-    """The newest event time sent; -1 before the first."""
+    """Event time of the last event sent that has one; -1 before the first. A wrong clock shows for a moment."""
     seconds: float
     """Wall time since the start."""
 
@@ -91,10 +91,15 @@ def replay(
     `on_progress` is called several times a second; setting `stop` ends the replay after what was sent is acknowledged.
     Raises ReplayError.
     """
-    with _producer(brokers, settings) as producer, _rare_collections():
-        run = _Replay(producer, brokers, settings, on_progress, stop or threading.Event())
-        run.send_all(events, Pace(speed) if speed else None, until_ms)
-        return run.report()
+    try:
+        with _producer(brokers, settings) as producer, _rare_collections():
+            run = _Replay(producer, brokers, settings, on_progress, stop or threading.Event())
+            run.send_all(events, Pace(speed) if speed else None, until_ms)
+            return run.report()
+    except KafkaError as error:
+        raise ReplayError(
+            f"Kafka at {brokers} cannot be used: {error}; see to the broker, then replay again"
+        ) from error
 
 
 class _Replay:
@@ -149,7 +154,8 @@ class _Replay:
                 f"{len(event.value)} bytes: more than a record of Kafka takes ({_REQUEST_BYTES}); leave it out"
             ) from error
         self._sent[event.share] += 1
-        self._event_time_ms = max(self._event_time_ms, event.ts_ms)
+        if event.ts_ms >= 0:
+            self._event_time_ms = event.ts_ms
 
     def _finish(self) -> None:
         """Wait until every record is acknowledged."""
@@ -162,8 +168,11 @@ class _Replay:
     def _settle(self, most: int) -> None:
         """Wait until at most this many records are not acknowledged."""
         while len(self._in_flight) > most:
+            sent = self._in_flight.popleft()
+            if sent.succeeded():
+                continue
             try:
-                self._in_flight.popleft().get(_DELIVERY_TIMEOUT_S)
+                sent.get(_DELIVERY_TIMEOUT_S)
             except KafkaError as error:
                 raise self._not_taken(len(self._in_flight) + 1, error) from error
 
@@ -208,31 +217,26 @@ def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
     _check_reachable(brokers)
     servers = brokers.split(",")
     with quiet_kafka():
-        try:
-            admin = KafkaAdminClient(bootstrap_servers=servers, bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS)
-            with closing(admin):
-                missing = {settings.posts_topic, settings.shares_topic}.difference(admin.list_topics())
-            if missing:
-                raise ReplayError(
-                    f"Kafka at {brokers} has no topic {' and no topic '.join(sorted(missing))}: "
-                    "make it with `stream-app topics create`"
-                )
-            producer = KafkaProducer(
-                bootstrap_servers=servers,
-                bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS,
-                max_block_ms=_CONNECT_TIMEOUT_MS,
-                delivery_timeout_ms=_DELIVERY_TIMEOUT_S * 1000,
-                request_timeout_ms=_REQUEST_TIMEOUT_MS,
-                allow_auto_create_topics=False,
-                batch_size=_BATCH_BYTES,
-                linger_ms=_LINGER_MS,
-                max_request_size=_REQUEST_BYTES,
-                metrics_enabled=False,
-            )
-        except KafkaError as error:
+        admin = KafkaAdminClient(bootstrap_servers=servers, bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS)
+        with closing(admin):
+            missing = {settings.posts_topic, settings.shares_topic}.difference(admin.list_topics())
+        if missing:
             raise ReplayError(
-                f"what answers at {brokers} is no ready Kafka ({error}): see to it, or name another with --brokers"
-            ) from error
+                f"Kafka at {brokers} has no topic {' and no topic '.join(sorted(missing))}: "
+                "make it with `stream-app topics create`"
+            )
+        producer = KafkaProducer(
+            bootstrap_servers=servers,
+            bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS,
+            max_block_ms=_CONNECT_TIMEOUT_MS,
+            delivery_timeout_ms=_DELIVERY_TIMEOUT_S * 1000,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            allow_auto_create_topics=False,
+            batch_size=_BATCH_BYTES,
+            linger_ms=_LINGER_MS,
+            max_request_size=_REQUEST_BYTES,
+            metrics_enabled=False,
+        )
         try:
             yield producer
         finally:

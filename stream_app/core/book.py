@@ -1,0 +1,169 @@
+"""The book of one partition: its ledger, and the segments that make it durable.
+
+Everything is written through `put` to a log that compacts by key, in an order that a crash between any two writes can
+cut short without losing a count or counting it twice:
+
+1. A batch becomes one delta segment: counts and positions together. Its sequence number is one above the last.
+2. A pane is sealed: all it holds, as one segment, which says up to which sequence it does so. From then on whoever
+   restores takes the pane from there, and of the deltas up to that sequence only the other panes.
+3. What is superseded becomes garbage, and is deleted only after the group has confirmed that this worker still owned
+   the partition when the seal was in the log (`sweep`).
+
+A new owner first writes an epoch record that says how far it has read. What an earlier owner writes beyond that, as
+it was frozen and does not know, is never part of the history (see `Lineage`).
+"""
+
+from collections.abc import Callable, Mapping
+
+from stream_app.core import segments
+from stream_app.core.credit import Credits
+from stream_app.core.history import History, Lineage, fold
+from stream_app.core.ledger import Applied, Ledger, PaneContent
+from stream_app.core.segments import Kind, SegmentKey
+
+Put = Callable[[bytes, bytes | None], None]
+"""Write a value under a key, or delete it (None)."""
+
+MOST_DELTAS = 256
+"""Deltas kept before the panes they belong to are sealed although they are still open."""
+
+
+class Book:
+    """Counts what it is given and writes what must last."""
+
+    def __init__(
+        self, partition: int, ledger: Ledger, stored: Mapping[bytes, bytes], generation: int, put: Put
+    ) -> None:
+        """Take over `partition` with an empty `ledger` and what the log holds; `generation` of the consumer group.
+
+        Raises FormatError for segments of another release.
+        """
+        self.partition = partition
+        self.ledger = ledger
+        self._put = put
+        held = fold(stored, partition)
+        self._sequence = held.sequence
+        self._deltas: dict[int, tuple[list[bytes], set[int], int]] = {}
+        self._garbage = list(held.garbage)
+        self._written = (0, 0)
+        """What the newest header in the log says, see `_state`."""
+        self._restore(held)
+        epochs = {key.epoch for key in held.deltas} | {key.epoch for key, _ in held.sealed.values()}
+        self.lineage: Lineage = held.lineage.begin(generation, held.sequence, epochs)
+        self._put(self._key("epoch", 0, 0).encode(), self.lineage.encode())
+
+    @property
+    def sequence(self) -> int:
+        """Batches counted."""
+        return self._sequence
+
+    @property
+    def segment_count(self) -> int:
+        """Segments in the log that are not garbage."""
+        return len(self._deltas) + sum(pane.sealed is not None for pane in self.ledger.panes.values())
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the segments in the log that are not garbage; the table holds them in memory too."""
+        sealed = sum(part.nbytes for pane in self.ledger.panes.values() if pane.sealed for part in pane.sealed[1])
+        return sealed + sum(size for _, _, size in self._deltas.values())
+
+    def count(self, topic: str, position: int, credits_: Credits, rejected: int) -> Applied:
+        """Count a batch in memory; `write` must follow before anything else is done with the book."""
+        return self.ledger.apply(topic, position, credits_, rejected)
+
+    def write(self, applied: Applied) -> None:
+        """Make a counted batch durable."""
+        self._sequence += 1
+        written = self._write("delta", 0, applied.content)
+        self._deltas[self._sequence] = (
+            list(written),
+            {content.pane for content in applied.content},
+            sum(map(len, written.values())),
+        )
+
+    def maintain(self) -> None:
+        """Seal settled panes (all panes when the deltas have become many), and find what is garbage now."""
+        many = len(self._deltas) > MOST_DELTAS
+        for number, pane in self.ledger.panes.items():
+            settled = self.ledger.is_settled(number)
+            if pane.stale and (settled or many):
+                self._seal(number, pack=settled)
+            elif settled and pane.sealed and not pane.packed:
+                self.ledger.seal(number, *pane.sealed, pack=True)
+        self._find_garbage()
+
+    def sweepable(self) -> int:
+        """How much garbage can be swept once everything written so far is in the log, and still owned; see `sweep`."""
+        if self._garbage and self._written != self._state():
+            # Before the log loses anything it must say that the window has moved on and which deltas are left.
+            self.write(Applied.nothing())
+        return len(self._garbage)
+
+    def sweep(self, count: int) -> None:
+        """Delete the first `count` pieces of garbage: all that was garbage before the last confirmed write."""
+        for key in self._garbage[:count]:
+            self._put(key, None)
+        del self._garbage[:count]
+
+    def _restore(self, held: History) -> None:
+        if held.header is None:
+            return
+        self.ledger.restore(held.header)
+        for pane, (key, parts) in held.sealed.items():
+            self.ledger.restore_sealed(pane, key, parts)
+            if pane not in self.ledger.panes:
+                self._garbage += _part_keys(key, len(parts))
+        for key, parts in held.deltas.items():
+            sealed = {pane for pane, (seal, _) in held.sealed.items() if seal.sequence >= key.sequence}
+            self.ledger.restore_delta(parts, sealed)
+            self._deltas[key.sequence] = (
+                _part_keys(key, len(parts)),
+                {pane for part in parts for pane in part.panes},
+                sum(part.nbytes for part in parts),
+            )
+
+    def _state(self) -> tuple[int, int]:
+        """What the log must know before garbage is deleted: where the window ends, the oldest delta that is needed."""
+        return self.ledger.horizon, min(self._deltas, default=self._sequence)
+
+    def _seal(self, number: int, *, pack: bool) -> None:
+        pane = self.ledger.panes[number]
+        if pane.sealed:
+            key, parts = pane.sealed
+            self._garbage += _part_keys(key, len(parts))
+        content = self.ledger.content(number)
+        values = self._write("pane", number, [content])
+        self.ledger.seal(number, self._key("pane", number, 0), list(map(segments.decode, values.values())), pack=pack)
+
+    def _find_garbage(self) -> None:
+        first = self.ledger.first_pane(self.ledger.horizon)
+        panes = self.ledger.panes
+        for sequence, (keys, touched, _) in list(self._deltas.items()):
+            if sequence == self._sequence:
+                continue  # the newest says how far this ledger has counted
+            if all(pane < first or _holds(panes[pane].sealed, sequence) for pane in touched):
+                self._garbage += keys
+                del self._deltas[sequence]
+        for key, parts in self.ledger.take_expired_seals():
+            self._garbage += _part_keys(key, parts)
+
+    def _write(self, kind: Kind, pane: int, content: list[PaneContent]) -> dict[bytes, bytes]:
+        self._written = self._state()
+        header = self.ledger.header(self._written[1])
+        parts = segments.encode(header, self.ledger.scopes.names(), self.ledger.users.names, content)
+        written = {self._key(kind, pane, part).encode(): value for part, value in enumerate(parts)}
+        for key, value in written.items():
+            self._put(key, value)
+        return written
+
+    def _key(self, kind: Kind, pane: int, part: int) -> SegmentKey:
+        return SegmentKey(self.partition, kind, pane, self.lineage.epoch, self._sequence, part)
+
+
+def _part_keys(first: SegmentKey, parts: int) -> list[bytes]:
+    return [first._replace(part=part).encode() for part in range(parts)]
+
+
+def _holds(sealed: tuple[SegmentKey, list[segments.Segment]] | None, sequence: int) -> bool:
+    return sealed is not None and sealed[0].sequence >= sequence

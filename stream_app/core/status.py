@@ -1,0 +1,46 @@
+"""How far a partition has come: what its owner tells everybody about it."""
+
+import msgspec
+
+from stream_app.core.columns import FormatError
+from stream_app.core.watermark import Source
+
+VERSION = 1
+
+
+class Status(msgspec.Struct, array_like=True):
+    """The state of one partition; counters are cumulative, and durable when told."""
+
+    version: int
+    partition: int
+    sources: dict[str, Source]
+    horizon: int
+    """Where its window ends, epoch ms."""
+    lagging: bool
+    """Records are still to be read."""
+    users: int
+    rows: int
+    segments: int
+    state_bytes: int
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Status)
+
+
+def encode(status: Status) -> bytes:
+    """As the value of a record."""
+    return _ENCODER.encode(status)
+
+
+def decode(value: bytes) -> Status:
+    """From the value of a record; FormatError when it is of another version."""
+    try:
+        status = _DECODER.decode(value)
+    except msgspec.DecodeError as error:
+        raise FormatError(f"not a status of version {VERSION}: {error}") from error
+    if status.version != VERSION:
+        raise FormatError(
+            f"status of version {status.version}, this release reads {VERSION}: upgrade all workers together"
+        )
+    return status

@@ -1,0 +1,33 @@
+"""The users with the highest values of every scope."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.ledger import Ledger
+from stream_app.core.messages import ROLES, Role
+from stream_app.core.scopes import ScopeName
+
+
+class Top(NamedTuple):
+    """The highest users of one scope and role in one ledger."""
+
+    scope: ScopeName
+    role: Role
+    users: list[tuple[str, int]]
+    """(user, value), the highest first."""
+
+
+def tops_of(ledger: Ledger, most: int) -> Iterator[Top]:
+    """At most `most` users of every scope and role that has any."""
+    names, scopes, users = ledger.scopes.names(), ledger.rows.scopes, ledger.rows.users
+    for role, name in enumerate(ROLES):
+        values = ledger.rows.totals[role]
+        held = np.flatnonzero(values > 0)
+        order = held[np.lexsort((-values[held], scopes[held]))]
+        starts = np.flatnonzero(np.diff(scopes[order], prepend=-1))
+        for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(order)], strict=False):
+            rows = order[start : min(end, start + most)]
+            highest = zip(users[rows].tolist(), values[rows].tolist(), strict=True)
+            yield Top(names[int(scopes[order[start]])], name, [(ledger.users.names[user], v) for user, v in highest])

@@ -1,0 +1,137 @@
+"""The regular round: window on, cuts, standings, flags, curves told, panes sealed. Its pace follows its cost."""
+
+from time import perf_counter
+
+from stream_app.core.evaluation import Change, evaluate
+from stream_app.core.messages import ROLES
+from stream_app.core.standing import Rules
+from stream_app.core.status import VERSION, Status
+from stream_app.core.watermark import NO_TIME
+from stream_app.core.whole import Whole, bucket_of
+from stream_app.engine.exchange import Exchange
+from stream_app.engine.held import Books, Held
+from stream_app.engine.outbox import Moment, Outbox, flag_of
+from stream_app.engine.outlet import Outlet
+from stream_app.engine.ports import Clock, Meter
+from stream_app.engine.publisher import Publisher
+from stream_app.settings import Settings
+
+MOST_OF_THE_TIME = 0.1
+"""The part of a worker's time that rounds may take: where they take longer they come less often."""
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The numbers of the rules."""
+    return Rules(
+        diffuse_fraction=settings.diffuse_fraction,
+        min_users=settings.min_users,
+        floors=(settings.min_posts, settings.min_impressions),
+        leave_ratio=settings.leave_ratio,
+        dwell_s=settings.dwell_s,
+        emerging_z=settings.emerging_z,
+        emerging_floor=settings.emerging_floor,
+        emerging_horizon_s=settings.emerging_horizon_s,
+        emerging_events=settings.emerging_events,
+    )
+
+
+class Evaluator:
+    """Makes the rounds over the partitions held."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rules: Rules,
+        books: Books,
+        together: Whole,
+        exchange: Exchange,
+        outlet: Outlet,
+        outbox: Outbox,
+        publisher: Publisher,
+        meter: Meter,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._books = books
+        self._whole = together
+        self._exchange = exchange
+        self._outlet = outlet
+        self._outbox = outbox
+        self._meter = meter
+        self._clock = clock
+        self._publisher = publisher
+        self._rules = rules
+        self._version = settings.version
+
+    async def round(self) -> float:
+        """Make one round; returns the seconds to wait before the next."""
+        started = perf_counter()
+        changed = self._whole.recompute()
+        busy_s = perf_counter() - started
+        await self._publisher.publish(changed, self._exchange.newest_ms)
+        for partition, held in list(self._books.items()):
+            async with held.lock:
+                if self._books.get(partition) is held:
+                    busy_s += await self._visit(partition, held)
+        self._report()
+        return max(self._settings.tick_s - (perf_counter() - started), busy_s * (1 / MOST_OF_THE_TIME - 1), 0.01)
+
+    async def _visit(self, partition: int, held: Held) -> float:
+        """Evaluate one partition; returns the seconds it kept the worker busy."""
+        started = perf_counter()
+        ledger = held.book.ledger
+        ledger.advance(self._exchange.newest_ms)
+        state = (held.book.sequence, self._whole.version, ledger.horizon)
+        if state == held.seen:
+            return perf_counter() - started
+        held.seen = state
+        cuts = self._whole.cuts_of(ledger.scopes.names())
+        changes = evaluate(ledger, cuts, self._rules)
+        told = held.teller.tell(ledger, cuts)
+        held.book.maintain()
+        busy_s = perf_counter() - started
+        await self._raise(partition, held, changes)
+        await self._outlet.curves(told)
+        await self._outlet.status(self._status(partition, held))
+        return busy_s
+
+    async def _raise(self, partition: int, held: Held, changes: list[Change]) -> None:
+        oldest_s, held.oldest_unseen_s = held.oldest_unseen_s, None
+        if not changes:
+            return
+        ledger = held.book.ledger
+        first_ms = ledger.first_pane(ledger.horizon) * ledger.pane_ms
+        end_ms = first_ms + self._settings.panes * ledger.pane_ms
+        moment = Moment(first_ms, end_ms, ledger.horizon, round(self._clock() * 1000), self._version)
+        flags = [flag_of(change, self._rank(change), moment) for change in changes]
+        await self._outbox.raise_flags(partition, flags)
+        if oldest_s is not None:
+            self._meter.flag_latency(max(self._clock() - oldest_s, 0.0))
+
+    def _rank(self, change: Change) -> int:
+        bucket = self._whole.buckets[bucket_of(change.scope)]
+        return bucket.rank(change.scope, ROLES.index(change.role), change.value)
+
+    def _status(self, partition: int, held: Held) -> Status:
+        ledger = held.book.ledger
+        return Status(
+            version=VERSION,
+            partition=partition,
+            sources=ledger.sources,
+            horizon=ledger.horizon,
+            lagging=bool(ledger.lagging),
+            users=len(ledger.users),
+            rows=len(ledger.rows),
+            segments=held.book.segment_count,
+            state_bytes=ledger.nbytes + held.book.stored_bytes,
+        )
+
+    def _report(self) -> None:
+        held = [self._exchange.statuses[p] for p in self._books if p in self._exchange.statuses]
+        self._meter.active_users(sum(known.users for known in held))
+        self._meter.rows(sum(known.rows for known in held))
+        self._meter.segments(sum(known.segments for known in held))
+        self._meter.state_bytes(sum(known.state_bytes for known in held))
+        newest_ms = max((known.horizon for known in held), default=NO_TIME)
+        if newest_ms > NO_TIME:
+            self._meter.watermark_delay(self._clock() - newest_ms / 1000)

@@ -1,0 +1,25 @@
+"""The partitions that this worker holds: their books, and who may touch them when."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from stream_app.core.book import Book
+from stream_app.core.telling import Teller
+
+
+@dataclass
+class Held:
+    """One partition. Whoever changes its book holds the lock, also while waiting for Kafka in between."""
+
+    book: Book
+    teller: Teller
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    oldest_unseen_s: float | None = None
+    """Kafka time of the oldest record counted since the last evaluation."""
+    seen: tuple[int, int, int] = (-1, -1, -1)
+    """State at the last evaluation: batches counted, version of the cuts, horizon."""
+    sought: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By topic, the last gap that was sought back to: position, first offset beyond it."""
+
+
+Books = dict[int, Held]

@@ -1,0 +1,127 @@
+"""Flags out, each at least once and recognisable: the new standing is in the log before the flag is sent.
+
+1. Every standing that changed is written to the table of standings, with the flag it raises, and Kafka has it.
+2. The flags are sent, and Kafka has them.
+3. Standings that ended are deleted.
+
+Nothing of the next evaluation is written before that, so after a crash only the flags of the last evaluation can be
+unsent: those are sent again, under the same ids.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+from xxhash import xxh3_128_hexdigest
+
+from stream_app.core.columns import FormatError
+from stream_app.core.evaluation import Change
+from stream_app.core.ledger import Ledger
+from stream_app.core.messages import ROLES, Flag, FlagType
+from stream_app.core.standing import CODE_OF
+from stream_app.engine.outlet import Outlet
+from stream_app.engine.ports import Meter
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Flag)
+
+
+class StandingLog(Protocol):
+    """Where standings are kept: a table, by partition."""
+
+    def write(self, partition: int, key: bytes, value: bytes | None) -> None:
+        """Set a key, or delete it (None)."""
+
+    async def written(self, partition: int) -> None:
+        """Return when everything written is in the log."""
+
+
+class Moment(NamedTuple):
+    """When and under which settings an evaluation took place."""
+
+    window_start: int
+    window_end: int
+    event_time: int
+    detected_at: int
+    settings_version: str
+
+
+def standing_key(flag: Flag) -> bytes:
+    """The key of a standing: user, topic, population and role as a JSON array."""
+    return _ENCODER.encode((flag.user_id, flag.topic, flag.population, flag.role))
+
+
+def flag_of(change: Change, rank: int, moment: Moment) -> Flag:
+    """The flag that a change raises."""
+    what = (change.user, *change.scope, change.role, change.type, moment.event_time, moment.detected_at)
+    return Flag(
+        flag_id=xxh3_128_hexdigest(_ENCODER.encode(what)),
+        type=change.type,
+        role=change.role,
+        topic=change.scope.topic,
+        population=change.scope.population,
+        user_id=change.user,
+        value=change.value,
+        threshold=change.threshold,
+        share=change.share,
+        rank=rank,
+        short_rate=change.short_rate,
+        long_rate=change.long_rate,
+        rate_error=change.rate_error,
+        z=change.z,
+        events=change.events,
+        eta_s=change.eta_s,
+        rule=change.rule,
+        **moment._asdict(),
+    )
+
+
+class Outbox:
+    """Sends what evaluations find."""
+
+    def __init__(
+        self, log: StandingLog, outlet: Outlet, meter: Meter, tell: Callable[[int, Sequence[Flag]], None]
+    ) -> None:
+        self._log = log
+        self._outlet = outlet
+        self._meter = meter
+        self._tell = tell
+
+    async def raise_flags(self, partition: int, flags: Sequence[Flag]) -> None:
+        """Make the standings durable, then send the flags."""
+        for flag in flags:
+            self._log.write(partition, standing_key(flag), _ENCODER.encode(flag))
+        await self._log.written(partition)
+        await self._send(partition, flags)
+
+    async def take_over(self, partition: int, stored: Mapping[bytes, bytes], ledger: Ledger) -> None:
+        """Take up the standings that are `stored`, and send the flags that may not have been sent."""
+        flags = decoded(stored)
+        scopes = ledger.scopes.add([(flag.population, flag.topic) for flag in flags])
+        users = ledger.users.add([flag.user_id for flag in flags])
+        roles = np.array([ROLES.index(flag.role) for flag in flags], np.int64)
+        rows = ledger.rows.rows(scopes, users)
+        ledger.rows.standings[roles, rows] = [CODE_OF[flag.type] for flag in flags]
+        ledger.rows.touched[rows] = True
+        latest = max((flag.detected_at for flag in flags), default=0)
+        await self._send(partition, [flag for flag in flags if flag.detected_at == latest])
+
+    async def _send(self, partition: int, flags: Sequence[Flag]) -> None:
+        await self._outlet.flags(flags)
+        for flag in flags:
+            self._meter.flag(flag.type, flag.role)
+            if flag.type is FlagType.LEFT:
+                self._log.write(partition, standing_key(flag), None)
+        self._tell(partition, flags)
+
+
+def decoded(stored: Mapping[bytes, bytes]) -> list[Flag]:
+    """The standings in a table. Raises FormatError where one cannot be read."""
+    flags = []
+    for key, value in stored.items():
+        try:
+            flags.append(_DECODER.decode(value))
+        except msgspec.DecodeError as error:
+            raise FormatError(f"the standing {key!r} cannot be read: {error}; is it of another release?") from error
+    return flags

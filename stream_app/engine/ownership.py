@@ -1,0 +1,121 @@
+"""Who holds which partition: taking over after a rebalance, and deleting only what is certainly still owned."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from time import perf_counter
+
+from faust.types import TP
+
+from stream_app.core.book import Book
+from stream_app.core.ledger import Ledger
+from stream_app.core.segments import SegmentKey
+from stream_app.core.telling import Teller
+from stream_app.engine.held import Books, Held
+from stream_app.engine.outbox import Outbox
+from stream_app.engine.ports import Meter
+from stream_app.engine.tables import PartitionTable
+from stream_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Commit = Callable[[Mapping[TP, int]], Awaitable[bool]]
+Ends = Callable[[Iterable[TP]], Awaitable[Mapping[TP, int]]]
+
+
+class Ownership:
+    """The books of the partitions assigned to this worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        books: Books,
+        segments: PartitionTable,
+        standings: PartitionTable,
+        outbox: Outbox,
+        meter: Meter,
+        commit: Commit,
+        ends: Ends,
+    ) -> None:
+        self._settings = settings
+        self._books = books
+        self._segments = segments
+        self._standings = standings
+        self._outbox = outbox
+        self._meter = meter
+        self._commit = commit
+        self._ends = ends
+
+    async def take_over(self, partitions: set[int], generation: int) -> None:
+        """Hold exactly `partitions`, as the tables now have them; committed offsets become the books' positions."""
+        started = perf_counter()
+        for lost in self._books.keys() - partitions:
+            del self._books[lost]
+            self._meter.partition_revoked(lost)
+        fresh = [partition for partition in sorted(partitions) if not self._is_current(partition)]
+        for partition in fresh:
+            self._books[partition] = self._rebuilt(partition, generation)
+            await self._outbox.take_over(
+                partition, self._standings.of_partition(partition), self._books[partition].book.ledger
+            )
+        for partition in fresh:
+            await self._segments.written(partition)
+        await self._align(partitions)
+        if fresh:
+            rows = sum(len(self._books[partition].book.ledger.rows) for partition in fresh)
+            logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)
+            self._meter.recovery(perf_counter() - started)
+
+    async def sweep(self) -> None:
+        """Delete garbage: everything written is in the log, and the group then confirms that the partitions are ours."""
+        sweepable = {}
+        for partition, held in list(self._books.items()):
+            async with held.lock:
+                if count := held.book.sweepable():
+                    sweepable[partition] = (held, count)
+        if not sweepable:
+            return
+        for partition in sweepable:
+            await self._segments.written(partition)
+        if not await self._commit(self._positions(sweepable)):
+            return
+        for partition, (held, count) in sweepable.items():
+            async with held.lock:
+                if self._books.get(partition) is held:
+                    held.book.sweep(count)
+
+    def _is_current(self, partition: int) -> bool:
+        """Whether the book in memory is still the last word: nobody else has owned the partition since."""
+        held = self._books.get(partition)
+        if held is None:
+            return False
+        keys = map(SegmentKey.decode, self._segments.of_partition(partition))
+        return max((key.epoch for key in keys if key.kind == "epoch"), default=0) == held.book.lineage.epoch
+
+    def _rebuilt(self, partition: int, generation: int) -> Held:
+        settings = self._settings
+        ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
+        stored = self._segments.of_partition(partition)
+
+        def put(key: bytes, value: bytes | None) -> None:
+            self._segments.write(partition, key, value)
+
+        return Held(Book(partition, ledger, stored, generation, put), Teller(partition))
+
+    async def _align(self, partitions: set[int]) -> None:
+        """Make the group go on where the books are, and note which sources are behind."""
+        positions = self._positions(partitions)
+        if positions and not await self._commit(positions):
+            logger.warning("the group did not take the positions: another rebalance is under way")
+        tps = [TP(topic, partition) for topic in self._settings.input_topics for partition in partitions]
+        for tp, end in (await self._ends(tps)).items():
+            ledger = self._books[tp.partition].book.ledger
+            if ledger.source(tp.topic).position < end:
+                ledger.lagging.add(tp.topic)
+
+    def _positions(self, partitions: Iterable[int]) -> dict[TP, int]:
+        return {
+            TP(topic, partition): source.position
+            for partition in partitions
+            for topic, source in self._books[partition].book.ledger.sources.items()
+            if source.position
+        }

@@ -1,0 +1,46 @@
+"""What the engine expects of its surroundings."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from stream_app.core.messages import Cut, Flag, FlagType, Role
+
+Send = Callable[..., Awaitable[Awaitable[Any]]]
+"""`await send(topic, key, value, partition, headers)` hands a record to Kafka; awaiting the result waits for it."""
+
+Clock = Callable[[], float]
+"""Wall clock, epoch seconds."""
+
+
+class Meter(Protocol):
+    """Where the engine reports what happens; the metrics of a worker."""
+
+    def batch(self, topic: str, results: Mapping[str, int], seconds: float) -> None: ...  # noqa: D102
+    def skipped(self, topic: str, n: int) -> None: ...  # noqa: D102
+    def unknown_audience(self, n: int) -> None: ...  # noqa: D102
+    def misrouted(self, n: int) -> None: ...  # noqa: D102
+    def lag(self, topic: str, partition: int, records: int, seconds: float) -> None: ...  # noqa: D102
+    def partition_revoked(self, partition: int) -> None: ...  # noqa: D102
+    def watermark_delay(self, seconds: float) -> None: ...  # noqa: D102
+    def flag(self, type: FlagType, role: Role) -> None: ...  # noqa: A002, D102
+    def flag_latency(self, seconds: float) -> None: ...  # noqa: D102
+    def active_users(self, n: int) -> None: ...  # noqa: D102
+    def rows(self, n: int) -> None: ...  # noqa: D102
+    def segments(self, n: int) -> None: ...  # noqa: D102
+    def state_bytes(self, n: int) -> None: ...  # noqa: D102
+    def rebalance(self) -> None: ...  # noqa: D102
+    def recovery(self, seconds: float) -> None: ...  # noqa: D102
+    def cut(self, cut: Cut) -> None: ...  # noqa: D102
+
+
+class Listener(Protocol):
+    """Who wants to see flags as they are raised."""
+
+    def submit(self, partition: int, flags: Sequence[Flag]) -> None: ...  # noqa: D102
+
+
+class Nobody:
+    """Stands in where nobody listens."""
+
+    def submit(self, partition: int, flags: Sequence[Flag]) -> None:
+        """Nobody to tell."""

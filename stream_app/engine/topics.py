@@ -1,0 +1,116 @@
+"""The topics that the tracker needs: created where they are missing, checked where they exist."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import NamedTuple
+
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from stream_app.settings import Settings
+
+_COMPACTED = {"cleanup.policy": "compact"}
+_LARGEST_LETTER = {"max.message.bytes": "4000000"}
+
+
+class TopicsError(RuntimeError):
+    """The broker cannot be asked or does not do as told; the message says what to do."""
+
+
+class Topic(NamedTuple):
+    """A topic as it should be."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+    purpose: str
+
+
+class Finding(NamedTuple):
+    """A topic as it is."""
+
+    topic: Topic
+    exists: bool
+    partitions: int
+    problem: str
+    """What is wrong and what to do, empty where nothing is."""
+
+
+def topics_of(settings: Settings) -> list[Topic]:
+    """Every topic of the tracker."""
+    one, many = 1, settings.partitions
+    segments = f"{settings.app_id}-segments-changelog"
+    return [
+        Topic(settings.posts_topic, many, {}, "input: posts"),
+        Topic(settings.shares_topic, many, {}, "input: shares"),
+        Topic(settings.flags_topic, many, {}, "output: flags"),
+        Topic(settings.cuts_topic, one, _COMPACTED, "output: cuts"),
+        Topic(settings.standings_topic, many, _COMPACTED, "output and state: standings"),
+        Topic(settings.dead_letters_topic, many, _LARGEST_LETTER, "output: records that cannot be counted"),
+        Topic(settings.late_topic, many, _LARGEST_LETTER, "output: events older than the window"),
+        Topic(settings.curves_topic, one, _COMPACTED, "internal: curves exchanged by the workers"),
+        Topic(segments, many, _COMPACTED, "internal: the segments of the ledgers"),
+    ]
+
+
+def check(settings: Settings) -> list[Finding]:
+    """Compare the topics on the broker with what they should be. Raises TopicsError when it does not answer."""
+    try:
+        with closing(_admin(settings)) as admin:
+            return list(_findings(admin, settings))
+    except KafkaError as error:
+        raise TopicsError(f"{settings.brokers} does not tell its topics: {error}") from error
+
+
+def create(settings: Settings) -> list[Finding]:
+    """Create what is missing, and check. Raises TopicsError when the broker does not answer or refuses."""
+    try:
+        with closing(_admin(settings)) as admin:
+            held = set(admin.list_topics())
+            for topic in topics_of(settings):
+                if topic.name not in held:
+                    _create(admin, topic, settings.replication)
+            return list(_findings(admin, settings))
+    except KafkaError as error:
+        raise TopicsError(f"{settings.brokers} does not create the topics: {error}") from error
+
+
+def _admin(settings: Settings) -> KafkaAdminClient:
+    try:
+        return KafkaAdminClient(bootstrap_servers=settings.brokers.split(","), bootstrap_timeout_ms=10_000)
+    except KafkaError as error:
+        raise TopicsError(f"no Kafka answers at {settings.brokers} (STREAM_APP_BROKERS): {error}") from error
+
+
+def _create(admin: KafkaAdminClient, topic: Topic, replication: int) -> None:
+    new = NewTopic(
+        topic.name, num_partitions=topic.partitions, replication_factor=replication, topic_configs=topic.config
+    )
+    try:
+        admin.create_topics([new])
+    except TopicAlreadyExistsError:
+        return
+
+
+def _findings(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
+    wanted = topics_of(settings)
+    described = {
+        topic.get("topic", topic.get("name")): topic
+        for topic in admin.describe_topics([topic.name for topic in wanted])
+    }
+    for topic in wanted:
+        found = described.get(topic.name)
+        partitions = len(found["partitions"]) if found and not found.get("error_code") else 0
+        yield Finding(topic, bool(partitions), partitions, _problem(topic, partitions))
+
+
+def _problem(topic: Topic, partitions: int) -> str:
+    if not partitions:
+        return "missing: create it with `stream-app topics create`"
+    if partitions != topic.partitions:
+        return (
+            f"{partitions} partitions instead of {topic.partitions}: users would move between ledgers; "
+            "set STREAM_APP_PARTITIONS to what the topics have, or start with new topics and a new STREAM_APP_APP_ID"
+        )
+    return ""

@@ -1,0 +1,110 @@
+"""The worker: composition root that puts engine and serving together and runs them."""
+
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import faust
+from mode import Service
+from prometheus_client import CollectorRegistry
+
+from stream_app.boardfeed import BoardFeed
+from stream_app.engine.app import Engine
+from stream_app.serving.board import Board, BoardWriter
+from stream_app.serving.http import HttpServer
+from stream_app.serving.metrics import Metrics
+from stream_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def run_worker(settings: Settings) -> int:
+    """Run one worker until a signal ends it; returns the exit status."""
+    return _Worker(settings).run()
+
+
+class _Beside(Service):
+    """Runs coroutines beside the Faust app: from before it starts until after it ends."""
+
+    def __init__(self, *coroutines: Coroutine[Any, Any, None]) -> None:
+        super().__init__()
+        self._coroutines = coroutines
+
+    async def on_start(self) -> None:
+        """Start them."""
+        for coroutine in self._coroutines:
+            self.add_future(coroutine)
+
+
+class _Worker:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        registry = CollectorRegistry()
+        self._metrics = Metrics(registry, settings.metric_topics)
+        self._engine = Engine(settings, self._metrics)
+        self._feed = BoardFeed(
+            self._engine.books, settings.redis_top, self._engine.standings_of, self._engine.publisher.present
+        )
+        self._engine.listener = self._feed
+        self._http = HttpServer(registry, self._engine.health)
+
+    def run(self) -> int:
+        self._engine.health.watch()
+        self._engine.app.on_rebalance_complete.connect(self._on_rebalance, weak=False)
+        worker = faust.Worker(
+            self._engine.app,
+            _Beside(self._serve(), self._engine.exchange.run(), self._show()),
+            loglevel=self._settings.log_level,
+            logging_config=_logging(self._settings.log_level),
+            redirect_stdouts=False,
+            quiet=True,
+            debug=False,
+        )
+        worker.spinner = None
+        try:
+            worker.execute_from_commandline()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return 0
+
+    async def _serve(self) -> None:
+        host = self._settings.http_host
+        port = await self._http.start(host, self._settings.http_port)
+        logger.info("serving /metrics, /livez and /readyz on http://%s:%d", host, port)
+
+    async def _show(self) -> None:
+        """Keep the Redis board, where one is configured."""
+        settings = self._settings
+        if not settings.redis_url:
+            return
+        board = Board(
+            settings.redis_url, settings.redis_prefix, settings.redis_top, settings.redis_expiry_s, settings.partitions
+        )
+        self._feed.writer = BoardWriter(
+            board, settings.redis_refresh_s, settings.redis_expiry_s, self._on_redis, self._metrics.flags_dropped
+        )
+        await self._feed.writer.run(self._feed.take)
+
+    async def _on_rebalance(self, *_args: Any, **_kwargs: Any) -> None:
+        if self._feed.writer:
+            self._feed.writer.request_full()
+
+    def _on_redis(self, up: bool, reason: str) -> None:  # noqa: FBT001 - the board's own signature
+        self._metrics.redis_up(up)
+        if up:
+            logger.info("Redis is there: the board is complete within seconds")
+        else:
+            logger.warning("Redis is away, counting goes on without it: %s", reason)
+
+
+def _logging(level: str) -> dict[str, Any]:
+    """One line a record on stderr; the libraries only when something is wrong."""
+    loud = {name: {"level": "WARNING"} for name in ("faust", "mode", "aiokafka", "kafka", "asyncio")}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "%(asctime)s %(levelname)-8s %(name)s: %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"level": level, "handlers": ["stderr"]},
+        "loggers": {} if level == "DEBUG" else loud,
+    }

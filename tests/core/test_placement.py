@@ -1,0 +1,58 @@
+"""Which records did not come in the partition of their user."""
+
+import pytest
+
+from stream_app.core.events import Rejected
+from stream_app.core.placement import PartitionOf, misplaced
+
+
+def _by_length(key: bytes) -> int:
+    return len(key) % 4
+
+
+def _misplaced(
+    users: list[str],
+    keys: list[bytes | None],
+    *,
+    indices: list[int] | None = None,
+    partition: int = 1,
+    partition_of: PartitionOf | None = _by_length,
+    known: frozenset[str] = frozenset(),
+) -> list[Rejected]:
+    return list(misplaced(users, keys, indices or list(range(len(users))), partition, partition_of, known))
+
+
+def test_a_record_keyed_by_its_user_in_the_users_partition_is_counted() -> None:
+    assert _misplaced(["a", "üxxx", "b"], [b"a", "üxxx".encode(), b"b"]) == []
+
+
+@pytest.mark.parametrize("key", [None, b"", b"A", b'"a"', b"a ", "ä".encode("latin-1")])
+def test_a_record_with_another_key_is_not(key: bytes | None) -> None:
+    (rejected,) = _misplaced(["a"], [key])
+    assert (rejected.index, rejected.reason) == (0, "key-not-user")
+    assert "produce with key = user_id" in rejected.message
+
+
+def test_a_record_in_the_partition_of_another_partitioner_is_not() -> None:
+    (rejected,) = _misplaced(["a", "bb"], [b"a", b"bb"])
+    assert (rejected.index, rejected.reason) == (1, "wrong-partition")
+    assert "belongs to partition 2 and came in 1" in rejected.message
+    assert "STREAM_APP_PARTITIONER=any" in rejected.message
+
+
+def test_without_a_partitioner_only_the_key_is_looked_at() -> None:
+    assert _misplaced(["a", "bb"], [b"a", b"bb"], partition_of=None) == []
+    assert [r.reason for r in _misplaced(["a", "bb"], [b"a", b"cc"], partition_of=None)] == ["key-not-user"]
+
+
+def test_a_user_that_was_checked_before_is_not_hashed_again() -> None:
+    def never(key: bytes) -> int:
+        raise AssertionError(key)
+
+    assert _misplaced(["bb"], [b"bb"], partition_of=never, known=frozenset({"bb"})) == []
+
+
+def test_the_place_in_the_whole_batch_is_reported() -> None:
+    """Users are those of the readable records only; keys are those of all."""
+    rejected = _misplaced(["a", "b"], [None, b"a", None, b"x"], indices=[1, 3])
+    assert [(r.index, r.reason) for r in rejected] == [(3, "key-not-user")]

@@ -1,0 +1,137 @@
+"""The definitions once more, the slow and obvious way: dicts, lists and sorting, to hold the core against."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from stream_app.core.credit import times_ms, user_ids
+from stream_app.core.events import Event, Post
+
+Key = tuple[str, str, str]
+"""(population, topic, user)."""
+Totals = dict[Key, tuple[int, int, int]]
+"""Posts, impressions and Σ impressions² of the single events, where any is above zero."""
+NEVER = -(2**62)
+
+
+@dataclass(frozen=True)
+class NaiveCut:
+    """The cut of one scope and role."""
+
+    users: int
+    total: int
+    k: int
+    threshold: int
+    ties: int
+    coverage: float
+    gini: float
+
+
+def naive_cut(values: Iterable[int], share: float) -> NaiveCut | None:
+    """The smallest set of users who make `share` of all, None where nobody has a value."""
+    ordered = sorted((value for value in values if value > 0), reverse=True)
+    if not ordered:
+        return None
+    total, reached, k = sum(ordered), 0, 0
+    while reached < Fraction(str(share)) * total:
+        reached += ordered[k]
+        k += 1
+    threshold = ordered[k - 1]
+    ranked = sum(rank * value for rank, value in enumerate(reversed(ordered), start=1))
+    users = len(ordered)
+    return NaiveCut(
+        users=users,
+        total=total,
+        k=k,
+        threshold=threshold,
+        ties=ordered.count(threshold),
+        coverage=reached / total,
+        gini=2 * ranked / (users * total) - (users + 1) / users,
+    )
+
+
+def naive_people(event: Event) -> int | None:
+    """People reached, at a view rate of one; None where it is not known."""
+    for people in (event.impressions, event.audience):
+        if people is not None and people >= 0:
+            return round(people)
+    return None
+
+
+def naive_topics(event: Event) -> set[str]:
+    """The topics an event counts in."""
+    return {"*"} | {topic.strip().lower() for topic in event.topics if topic.strip()}
+
+
+@dataclass
+class NaiveSource:
+    """One source topic of a partition."""
+
+    watermark: int = NEVER
+    counters: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class NaiveLedger:
+    """Rolling counts, event by event."""
+
+    pane_ms: int
+    panes_kept: int
+    panes: dict[int, dict[Key, list[int]]] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    """Pane of every event that has been counted, by its id."""
+    sources: dict[str, NaiveSource] = field(default_factory=dict)
+    lagging: set[str] = field(default_factory=set)
+    horizon: int = NEVER
+
+    def apply(self, topic: str, events: Sequence[Event]) -> list[str]:
+        """Count the events of one source in order; what became of each."""
+        source = self.sources.setdefault(topic, NaiveSource())
+        return [
+            self._count(topic, source, event, ts_ms, user)
+            for event, ts_ms, user in zip(events, times_ms(events).tolist(), user_ids(events), strict=True)
+        ]
+
+    def advance(self, newest_ms: int) -> None:
+        """Move the window on and forget what is no longer in it."""
+        waited_for = [self.sources.setdefault(name, NaiveSource()).watermark for name in self.lagging]
+        self.horizon = max(self.horizon, min(waited_for) if waited_for else newest_ms)
+        self.panes = {pane: counts for pane, counts in self.panes.items() if pane >= self.first_pane}
+        self.seen = {event: pane for event, pane in self.seen.items() if pane >= self.first_pane}
+
+    @property
+    def first_pane(self) -> int:
+        """The oldest pane in the window."""
+        return self.horizon // self.pane_ms - self.panes_kept + 1
+
+    def totals(self, since_pane: int = NEVER) -> Totals:
+        """What every user of every scope made in the window, or in its panes from `since_pane` on."""
+        sums: dict[Key, list[int]] = defaultdict(lambda: [0, 0, 0])
+        for pane, counts in self.panes.items():
+            for key, made in counts.items() if pane >= since_pane else ():
+                sums[key] = [sum(pair) for pair in zip(sums[key], made, strict=True)]
+        return {key: (made[0], made[1], made[2]) for key, made in sums.items() if any(made)}
+
+    def _count(self, topic: str, source: NaiveSource, event: Event, ts_ms: int, user: str) -> str:
+        source.watermark = max(source.watermark, ts_ms)
+        others = [self.sources[name].watermark for name in self.lagging if name != topic and name in self.sources]
+        self.horizon = max(self.horizon, min([source.watermark, *others]))
+        outcome = self._outcome(event, ts_ms)
+        source.counters[outcome] += 1
+        if outcome == "applied":
+            people = naive_people(event)
+            source.counters["unknown"] += people is None
+            self.seen[str(event.event_id)] = ts_ms // self.pane_ms
+            counts = self.panes.setdefault(ts_ms // self.pane_ms, {})
+            for name in naive_topics(event):
+                made = counts.setdefault((event.population, name, user), [0, 0, 0])
+                made[0] += isinstance(event, Post)
+                made[1] += people or 0
+                made[2] += (people or 0) ** 2
+        return outcome
+
+    def _outcome(self, event: Event, ts_ms: int) -> str:
+        if ts_ms // self.pane_ms < self.first_pane:
+            return "late"
+        return "duplicate" if str(event.event_id) in self.seen else "applied"
