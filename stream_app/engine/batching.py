@@ -1,8 +1,8 @@
 """Batches without leaving Faust: one message per partition and fetch, whose value is the list of raw records.
 
-Faust hands every record to its agents one by one, at 100 to 300 µs each. `ConsumerScheduler` is the documented setting for
-the class that orders fetched records; this one hands over whole fetches. The message stands at the offset of its last
-record, and Faust's own handling of gaps in the offsets commits the ones before.
+Faust hands every record to its agents one by one, at 100 to 300 µs each. `ConsumerScheduler` is the documented setting
+for the class that orders fetched records; this one hands over whole fetches. The message stands at the offset of its
+last record, and Faust's own handling of gaps in the offsets commits the ones before.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,13 +52,13 @@ def scheduler_of(topics: Sequence[str]) -> type[BatchScheduler]:
     return type("BatchScheduler", (BatchScheduler,), {"batched_topics": frozenset(topics)})
 
 
-class AsTheyCome(faust.Schema):  # type: ignore[misc]  # Faust's generics are untyped
+class AsTheyCome(faust.Schema[Any, Any]):
     """No decoding by Faust: a record it cannot decode would be acknowledged and crash the agent."""
 
-    def loads_key(self, app: Any, message: Any, **_kwargs: Any) -> Any:
+    def loads_key(self, app: Any, message: Any, **_kwargs: Any) -> Any:  # noqa: ARG002 - Faust's signature
         """The key as it is."""
         return message.key
 
-    def loads_value(self, app: Any, message: Any, **_kwargs: Any) -> Any:
+    def loads_value(self, app: Any, message: Any, **_kwargs: Any) -> Any:  # noqa: ARG002 - Faust's signature
         """The value as it is: a list of records."""
         return message.value

@@ -7,13 +7,11 @@ from stream_app.core.messages import ROLES
 from stream_app.core.standing import Rules
 from stream_app.core.status import VERSION, Status
 from stream_app.core.watermark import NO_TIME
-from stream_app.core.whole import Whole, bucket_of
+from stream_app.core.whole import bucket_of
 from stream_app.engine.exchange import Exchange
-from stream_app.engine.held import Books, Held
 from stream_app.engine.outbox import Moment, Outbox, flag_of
-from stream_app.engine.outlet import Outlet
-from stream_app.engine.ports import Clock, Meter
 from stream_app.engine.publisher import Publisher
+from stream_app.engine.shared import Held, Shared
 from stream_app.settings import Settings
 
 MOST_OF_THE_TIME = 0.1
@@ -38,61 +36,43 @@ def rules_of(settings: Settings) -> Rules:
 class Evaluator:
     """Makes the rounds over the partitions held."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        rules: Rules,
-        books: Books,
-        together: Whole,
-        exchange: Exchange,
-        outlet: Outlet,
-        outbox: Outbox,
-        publisher: Publisher,
-        meter: Meter,
-        clock: Clock,
-    ) -> None:
-        self._settings = settings
-        self._books = books
-        self._whole = together
+    def __init__(self, shared: Shared, exchange: Exchange, outbox: Outbox, publisher: Publisher) -> None:
+        self._shared = shared
         self._exchange = exchange
-        self._outlet = outlet
         self._outbox = outbox
-        self._meter = meter
-        self._clock = clock
         self._publisher = publisher
-        self._rules = rules
-        self._version = settings.version
+        self._version = shared.settings.version
 
     async def round(self) -> float:
         """Make one round; returns the seconds to wait before the next."""
         started = perf_counter()
-        changed = self._whole.recompute()
+        changed = self._shared.whole.recompute()
         busy_s = perf_counter() - started
         await self._publisher.publish(changed, self._exchange.newest_ms)
-        for partition, held in list(self._books.items()):
+        for partition, held in list(self._shared.books.items()):
             async with held.lock:
-                if self._books.get(partition) is held:
+                if self._shared.books.get(partition) is held:
                     busy_s += await self._visit(partition, held)
         self._report()
-        return max(self._settings.tick_s - (perf_counter() - started), busy_s * (1 / MOST_OF_THE_TIME - 1), 0.01)
+        return max(self._shared.settings.tick_s - (perf_counter() - started), busy_s * (1 / MOST_OF_THE_TIME - 1), 0.01)
 
     async def _visit(self, partition: int, held: Held) -> float:
         """Evaluate one partition; returns the seconds it kept the worker busy."""
         started = perf_counter()
         ledger = held.book.ledger
         ledger.advance(self._exchange.newest_ms)
-        state = (held.book.sequence, self._whole.version, ledger.horizon)
+        state = (held.book.sequence, self._shared.whole.version, ledger.horizon)
         if state == held.seen:
             return perf_counter() - started
         held.seen = state
-        cuts = self._whole.cuts_of(ledger.scopes.names())
-        changes = evaluate(ledger, cuts, self._rules)
+        cuts = self._shared.whole.cuts_of(ledger.scopes.names())
+        changes = evaluate(ledger, cuts, self._shared.rules)
         told = held.teller.tell(ledger, cuts)
         held.book.maintain()
         busy_s = perf_counter() - started
         await self._raise(partition, held, changes)
-        await self._outlet.curves(told)
-        await self._outlet.status(self._status(partition, held))
+        await self._shared.outlet.curves(told)
+        await self._shared.outlet.status(self._status(partition, held))
         return busy_s
 
     async def _raise(self, partition: int, held: Held, changes: list[Change]) -> None:
@@ -101,15 +81,15 @@ class Evaluator:
             return
         ledger = held.book.ledger
         first_ms = ledger.first_pane(ledger.horizon) * ledger.pane_ms
-        end_ms = first_ms + self._settings.panes * ledger.pane_ms
-        moment = Moment(first_ms, end_ms, ledger.horizon, round(self._clock() * 1000), self._version)
+        end_ms = first_ms + self._shared.settings.panes * ledger.pane_ms
+        moment = Moment(first_ms, end_ms, ledger.horizon, round(self._shared.clock() * 1000), self._version)
         flags = [flag_of(change, self._rank(change), moment) for change in changes]
         await self._outbox.raise_flags(partition, flags)
         if oldest_s is not None:
-            self._meter.flag_latency(max(self._clock() - oldest_s, 0.0))
+            self._shared.meter.flag_latency(max(self._shared.clock() - oldest_s, 0.0))
 
     def _rank(self, change: Change) -> int:
-        bucket = self._whole.buckets[bucket_of(change.scope)]
+        bucket = self._shared.whole.buckets[bucket_of(change.scope)]
         return bucket.rank(change.scope, ROLES.index(change.role), change.value)
 
     def _status(self, partition: int, held: Held) -> Status:
@@ -127,11 +107,11 @@ class Evaluator:
         )
 
     def _report(self) -> None:
-        held = [self._exchange.statuses[p] for p in self._books if p in self._exchange.statuses]
-        self._meter.active_users(sum(known.users for known in held))
-        self._meter.rows(sum(known.rows for known in held))
-        self._meter.segments(sum(known.segments for known in held))
-        self._meter.state_bytes(sum(known.state_bytes for known in held))
+        held = [self._exchange.statuses[p] for p in self._shared.books if p in self._exchange.statuses]
+        self._shared.meter.active_users(sum(known.users for known in held))
+        self._shared.meter.rows(sum(known.rows for known in held))
+        self._shared.meter.segments(sum(known.segments for known in held))
+        self._shared.meter.state_bytes(sum(known.state_bytes for known in held))
         newest_ms = max((known.horizon for known in held), default=NO_TIME)
         if newest_ms > NO_TIME:
-            self._meter.watermark_delay(self._clock() - newest_ms / 1000)
+            self._shared.meter.watermark_delay(self._shared.clock() - newest_ms / 1000)

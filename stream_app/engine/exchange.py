@@ -79,7 +79,9 @@ class Exchange:
                 case key_word if key_word == WATERMARK_KEY:
                     self._said_ms = max(self._said_ms, int(value))
         except (FormatError, msgspec.DecodeError, ValueError) as error:
-            logger.error("%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error)
+            logger.error(  # noqa: TRY400 - the record is to blame, not this code
+                "%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error
+            )
 
 
 async def _reached(consumer: AIOKafkaConsumer, ends: dict[object, int]) -> bool:

@@ -1,53 +1,40 @@
 """From raw records to the book: decoded, checked, credited, counted; and set aside where they cannot be counted."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
 from aiokafka.partitioner import murmur2
-from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from stream_app.core.credit import Credits, ViewRates, credit, times_ms, user_ids
+from stream_app.core.credit import Credits, Ints, ViewRates, credit, times_ms, user_ids
 from stream_app.core.events import Event, Post, Rejected, Share, decode
 from stream_app.core.ledger import Applied
 from stream_app.core.placement import PartitionOf, misplaced
 from stream_app.core.watermark import Source
-from stream_app.engine.held import Books, Held
-from stream_app.engine.outlet import Letter, Outlet
-from stream_app.engine.ports import Clock, Meter
-from stream_app.settings import Settings
+from stream_app.engine.kafka import Kafka
+from stream_app.engine.outlet import Letter
+from stream_app.engine.ports import Record
+from stream_app.engine.shared import Held, Shared
 
 logger = logging.getLogger(__name__)
-
-Record = ConsumerRecord[bytes, bytes]
 
 
 class Intake:
     """Counts batches of records into the books of the partitions held."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        books: Books,
-        outlet: Outlet,
-        meter: Meter,
-        clock: Clock,
-        seek: Callable[[TP, int], Awaitable[None]],
-        highwater: Callable[[TP], int | None],
-    ) -> None:
-        self._settings = settings
-        self._books = books
-        self._outlet = outlet
-        self._meter = meter
-        self._clock = clock
-        self._seek = seek
-        self._highwater = highwater
+    def __init__(self, shared: Shared, kafka: Kafka) -> None:
+        self._settings = shared.settings
+        self._books = shared.books
+        self._outlet = shared.outlet
+        self._meter = shared.meter
+        self._clock = shared.clock
+        self._kafka = kafka
+        settings = shared.settings
         self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
         self._partition_of = _murmur2_of(settings.partitions) if settings.partitioner == "murmur2" else None
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
-        self.newest_ms = -(2**62)
 
     async def count(self, records: Sequence[Record]) -> None:
         """Count the records of one partition, in order. Nothing that a record holds makes this raise."""
@@ -100,7 +87,7 @@ class Intake:
             users, ts_ms = [users[place] for place in kept], ts_ms[kept]
         return credit(events, users, ts_ms, posts=kind is Post, rates=self._rates), indices, rejected
 
-    def _ahead(self, ts_ms: np.ndarray[tuple[int], np.dtype[np.int64]], indices: Sequence[int]) -> list[Rejected]:
+    def _ahead(self, ts_ms: Ints, indices: Sequence[int]) -> list[Rejected]:
         """Events that claim to come from the future: one of them would move the window past all others."""
         limit_ms = (self._clock() + self._settings.max_ahead_s) * 1000
         ahead_s = self._settings.max_ahead_s
@@ -108,7 +95,7 @@ class Intake:
             Rejected(
                 indices[place],
                 "ahead-of-clock",
-                f"ts {ts_ms[place]} is more than {ahead_s:g} s ahead of this worker's clock: is the producer's clock right?",
+                f"ts {ts_ms[place]} is over {ahead_s:g} s ahead of this worker's clock: is the producer's clock right?",
             )
             for place in np.flatnonzero(ts_ms > limit_ms).tolist()
         ]
@@ -132,11 +119,10 @@ class Intake:
             await self._outlet.late(_letter(records[indices[place]], "late", message) for place in places)
 
     def _follow(self, held: Held, tp: TP, records: Sequence[Record]) -> None:
-        """Note how far the source has been read, and move the window on."""
-        ledger, end = held.book.ledger, self._highwater(tp)
-        behind = max((end or 0) - ledger.source(tp.topic).position, 0)
+        """Note how far the source has been read."""
+        ledger, end = held.book.ledger, self._kafka.end(tp)
+        behind = max(end - ledger.source(tp.topic).position, 0)
         (ledger.lagging.add if behind else ledger.lagging.discard)(tp.topic)
-        ledger.advance(self.newest_ms)
         oldest_s = records[0].timestamp / 1000
         if held.oldest_unseen_s is None:
             held.oldest_unseen_s = oldest_s
@@ -153,12 +139,12 @@ class Intake:
         gap = (source.position, first.offset)
         if held.sought.get(first.topic) == gap:
             logger.error(
-                "%s-%d: offsets %d to %d are gone from Kafka (retention, or markers of transactions) and were not counted",
+                "%s-%d: offsets %d to %d are gone from Kafka (retention, transaction markers) and were not counted",
                 *(first.topic, first.partition, source.position, first.offset - 1),
             )
             return False
         held.sought[first.topic] = gap
-        await self._seek(TP(first.topic, first.partition), source.position)
+        await self._kafka.seek(TP(first.topic, first.partition), source.position)
         return True
 
 

@@ -80,9 +80,7 @@ def flag_of(change: Change, rank: int, moment: Moment) -> Flag:
 class Outbox:
     """Sends what evaluations find."""
 
-    def __init__(
-        self, log: StandingLog, outlet: Outlet, meter: Meter, tell: Callable[[int, Sequence[Flag]], None]
-    ) -> None:
+    def __init__(self, log: StandingLog, outlet: Outlet, meter: Meter, tell: Callable[[int, list[Flag]], None]) -> None:
         self._log = log
         self._outlet = outlet
         self._meter = meter
@@ -113,7 +111,7 @@ class Outbox:
             self._meter.flag(flag.type, flag.role)
             if flag.type is FlagType.LEFT:
                 self._log.write(partition, standing_key(flag), None)
-        self._tell(partition, flags)
+        self._tell(partition, list(flags))
 
 
 def decoded(stored: Mapping[bytes, bytes]) -> list[Flag]:

@@ -1,7 +1,7 @@
 """Who holds which partition: taking over after a rebalance, and deleting only what is certainly still owned."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable
 from time import perf_counter
 
 from faust.types import TP
@@ -10,40 +10,27 @@ from stream_app.core.book import Book
 from stream_app.core.ledger import Ledger
 from stream_app.core.segments import SegmentKey
 from stream_app.core.telling import Teller
-from stream_app.engine.held import Books, Held
+from stream_app.engine.kafka import Kafka
 from stream_app.engine.outbox import Outbox
-from stream_app.engine.ports import Meter
+from stream_app.engine.shared import Held, Shared
 from stream_app.engine.tables import PartitionTable
-from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-Commit = Callable[[Mapping[TP, int]], Awaitable[bool]]
-Ends = Callable[[Iterable[TP]], Awaitable[Mapping[TP, int]]]
 
 
 class Ownership:
     """The books of the partitions assigned to this worker."""
 
     def __init__(
-        self,
-        settings: Settings,
-        books: Books,
-        segments: PartitionTable,
-        standings: PartitionTable,
-        outbox: Outbox,
-        meter: Meter,
-        commit: Commit,
-        ends: Ends,
+        self, shared: Shared, segments: PartitionTable, standings: PartitionTable, outbox: Outbox, kafka: Kafka
     ) -> None:
-        self._settings = settings
-        self._books = books
+        self._settings = shared.settings
+        self._books = shared.books
+        self._meter = shared.meter
         self._segments = segments
         self._standings = standings
         self._outbox = outbox
-        self._meter = meter
-        self._commit = commit
-        self._ends = ends
+        self._kafka = kafka
 
     async def take_over(self, partitions: set[int], generation: int) -> None:
         """Hold exactly `partitions`, as the tables now have them; committed offsets become the books' positions."""
@@ -66,7 +53,7 @@ class Ownership:
             self._meter.recovery(perf_counter() - started)
 
     async def sweep(self) -> None:
-        """Delete garbage: everything written is in the log, and the group then confirms that the partitions are ours."""
+        """Delete garbage, once the log has all that was written and the group has confirmed that the partitions are ours."""
         sweepable = {}
         for partition, held in list(self._books.items()):
             async with held.lock:
@@ -76,7 +63,7 @@ class Ownership:
             return
         for partition in sweepable:
             await self._segments.written(partition)
-        if not await self._commit(self._positions(sweepable)):
+        if not await self._kafka.commit(self._positions(sweepable)):
             return
         for partition, (held, count) in sweepable.items():
             async with held.lock:
@@ -104,10 +91,10 @@ class Ownership:
     async def _align(self, partitions: set[int]) -> None:
         """Make the group go on where the books are, and note which sources are behind."""
         positions = self._positions(partitions)
-        if positions and not await self._commit(positions):
+        if positions and not await self._kafka.commit(positions):
             logger.warning("the group did not take the positions: another rebalance is under way")
         tps = [TP(topic, partition) for topic in self._settings.input_topics for partition in partitions]
-        for tp, end in (await self._ends(tps)).items():
+        for tp, end in (await self._kafka.ends(tps)).items():
             ledger = self._books[tp.partition].book.ledger
             if ledger.source(tp.topic).position < end:
                 ledger.lagging.add(tp.topic)

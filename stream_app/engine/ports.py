@@ -12,6 +12,17 @@ Clock = Callable[[], float]
 """Wall clock, epoch seconds."""
 
 
+class Record(Protocol):
+    """A record as the consumer hands it over."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
 class Meter(Protocol):
     """Where the engine reports what happens; the metrics of a worker."""
 

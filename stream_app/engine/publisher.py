@@ -4,35 +4,16 @@ import msgspec
 
 from stream_app.core.messages import Cut
 from stream_app.core.publication import Frame, published
-from stream_app.core.standing import Rules
-from stream_app.core.whole import Whole
-from stream_app.engine.held import Books
-from stream_app.engine.outlet import Outlet, cut_key
-from stream_app.engine.ports import Clock, Meter
-from stream_app.settings import Settings
+from stream_app.engine.outlet import cut_key
+from stream_app.engine.shared import Shared
 
 
 class Publisher:
     """Remembers what it has published, so that what stays the same is not sent again."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        rules: Rules,
-        together: Whole,
-        books: Books,
-        outlet: Outlet,
-        meter: Meter,
-        clock: Clock,
-    ) -> None:
-        self._settings = settings
-        self._rules = rules
-        self._whole = together
-        self._books = books
-        self._outlet = outlet
-        self._meter = meter
-        self._clock = clock
-        self._version = settings.version
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._version = shared.settings.version
         self._published: dict[int, dict[bytes, Cut]] = {}
 
     def present(self) -> list[Cut]:
@@ -45,14 +26,16 @@ class Publisher:
         `newest_ms`: where the window ends.
         """
         for bucket in changed:
-            if bucket % self._settings.partitions not in self._books:
+            if bucket % self._shared.settings.partitions not in self._shared.books:
                 self._published.pop(bucket, None)
                 continue
             await self._publish(bucket, self._frame(newest_ms))
 
     async def _publish(self, bucket: int, frame: Frame) -> None:
         before = self._published.get(bucket, {})
-        cuts = published(self._whole.buckets[bucket], self._rules, self._settings.population_sizes, frame)
+        cuts = published(
+            self._shared.whole.buckets[bucket], self._shared.rules, self._shared.settings.population_sizes, frame
+        )
         now: dict[bytes, Cut] = {}
         news = []
         for cut in cuts:
@@ -62,16 +45,16 @@ class Publisher:
             if now[key] is cut:
                 news.append(cut)
         self._published[bucket] = now
-        await self._outlet.cuts(news)
-        await self._outlet.forget_cuts(key for key in before if key not in now)
+        await self._shared.outlet.cuts(news)
+        await self._shared.outlet.forget_cuts(key for key in before if key not in now)
         for cut in news:
-            self._meter.cut(cut)
+            self._shared.meter.cut(cut)
 
     def _frame(self, newest_ms: int) -> Frame:
-        pane_ms = self._settings.pane_ms
+        pane_ms = self._shared.settings.pane_ms
         end_ms = (newest_ms // pane_ms + 1) * pane_ms
-        start_ms = end_ms - self._settings.panes * pane_ms
-        return Frame(self._settings.share, start_ms, end_ms, round(self._clock() * 1000), self._version)
+        start_ms = end_ms - self._shared.settings.panes * pane_ms
+        return Frame(self._shared.settings.share, start_ms, end_ms, round(self._shared.clock() * 1000), self._version)
 
 
 def _same(cut: Cut, before: Cut) -> bool:

@@ -15,7 +15,8 @@ class PartitionTable(faust.Table):  # type: ignore[misc]  # Faust's generics are
     Kafka does not take is not survivable (the log would have a hole), so it is reported to `on_lost`.
     """
 
-    on_lost: Callable[[BaseException], None]
+    on_lost: Callable[[BaseException | None], None]
+    data: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,20 +29,25 @@ class PartitionTable(faust.Table):  # type: ignore[misc]  # Faust's generics are
         if value is None:
             if key in self.data:
                 del self[key]
-            self.data._key_partition.pop(key, None)
+            self._partitions.pop(key, None)
             return
         self[key] = value
-        # Faust's store learns the partition of a key only in recovery; told here, it forgets the key with the partition.
-        self.data._key_partition[key] = partition
+        # Faust's store learns the partition of a key only in recovery; told here, it drops the key with the partition.
+        self._partitions[key] = partition
 
     def of_partition(self, partition: int) -> dict[bytes, bytes]:
         """All that the table holds in `partition`."""
         data = self.data.data
-        return {key: data[key] for key, where in self.data._key_partition.items() if where == partition and key in data}
+        return {key: data[key] for key, where in self._partitions.items() if where == partition and key in data}
 
-    def partition_for_key(self, key: Any) -> int | None:
+    def partition_for_key(self, key: Any) -> int | None:  # noqa: ARG002 - Faust's signature
         """The partition being written to."""
         return self._writing
+
+    @property
+    def _partitions(self) -> dict[bytes, int]:
+        held: dict[bytes, int] = self.data._key_partition  # noqa: SLF001 - the memory store has no other way to be told
+        return held
 
     def send_changelog(self, partition: int | None, key: Any, value: Any, *args: Any, **kwargs: Any) -> FutureMessage:
         """Send a write to the log, and remember it until Kafka has it."""

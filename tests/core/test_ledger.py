@@ -81,10 +81,9 @@ def test_sealing_any_pane_at_any_time_changes_no_answer(
             assert streams.outcomes(applied) == naive.apply(batch.topic, batch.events)
             naive.advance(streams.newest_of(ledger))
             for choice, pack in seals:
-                settled = [pane for pane in ledger.panes if ledger.is_settled(pane)]
-                panes = settled if pack else list(ledger.panes)
-                if panes:
-                    _seal(ledger, panes[choice % len(panes)], sequence, pack=pack)
+                held = list(ledger.panes)
+                pane = held[choice % len(held)]
+                _seal(ledger, pane, sequence, pack=ledger.panes[pane].packed or (pack and ledger.is_settled(pane)))
             assert streams.state_of(ledger) == streams.naive_state(naive)
 
 

@@ -1,10 +1,15 @@
-"""The partitions that this worker holds: their books, and who may touch them when."""
+"""What the parts of an engine share: the partitions held, and who may touch them when."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 from stream_app.core.book import Book
+from stream_app.core.standing import Rules
 from stream_app.core.telling import Teller
+from stream_app.core.whole import Whole
+from stream_app.engine.outlet import Outlet
+from stream_app.engine.ports import Clock, Meter
+from stream_app.settings import Settings
 
 
 @dataclass
@@ -23,3 +28,16 @@ class Held:
 
 
 Books = dict[int, Held]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One engine's state and connections."""
+
+    settings: Settings
+    rules: Rules
+    books: Books
+    whole: Whole
+    outlet: Outlet
+    meter: Meter
+    clock: Clock

@@ -1,0 +1,150 @@
+"""Stored pieces of a ledger: keys, columns, parts, and refusing what this release cannot read."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from stream_app.core import segments
+from stream_app.core.columns import Column, FormatError, pack, runs, unpack
+from stream_app.core.segments import Entries, Header, Segment, SegmentKey
+from stream_app.core.watermark import Source
+
+HEADER = Header({"posts": Source(7, 1000, 3, 1, 1, 2, 1)}, 990, -5, 2)
+SCOPES = [("all", "*"), ("staff", "x"), ("all", "ä")]
+USERS = ["u", "v/1", "", "日"]
+
+ENTRY = st.tuples(
+    st.integers(0, 2), st.integers(0, 3), st.integers(0, 300), st.integers(0, 2**40), st.integers(0, 2**60)
+)
+PANES = st.lists(
+    st.tuples(st.integers(-3, 10**9), st.lists(ENTRY, max_size=8), st.lists(st.integers(0, 2**64 - 1), max_size=8)),
+    max_size=4,
+)
+Panes = list[tuple[int, list[tuple[int, ...]], list[int]]]
+
+
+def _entries(rows: list[tuple[int, ...]]) -> Entries:
+    scopes, users, posts, impressions, squares = np.array(rows, np.int64).reshape(-1, 5).T
+    return Entries(scopes, users, posts, impressions, squares.astype(np.float64))
+
+
+def _encode(panes: Panes) -> list[bytes]:
+    held = [(pane, _entries(rows), np.array(hashes, np.uint64)) for pane, rows, hashes in panes]
+    return segments.encode(HEADER, SCOPES, USERS, held)
+
+
+def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for part in parts:
+        for number, run, _ in part.by_pane():
+            columns = (column.tolist() for column in part.entries(run))
+            found = zip(*columns, strict=True) if number == pane else ()
+            rows += [(part.scopes[scope], part.users[user], *made) for scope, user, *made in found]
+    return rows
+
+
+@settings(deadline=None, max_examples=80)
+@given(PANES, st.integers(1, 10))
+def test_what_is_decoded_is_what_was_encoded_in_however_many_parts(panes: Panes, most_entries: int) -> None:
+    panes = list({pane: (pane, rows, hashes) for pane, rows, hashes in panes}.values())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "MOST_ENTRIES", most_entries)
+        values = _encode(panes)
+    parts = [segments.decode(value) for value in values]
+    assert {part.parts for part in parts} == {len(values)}
+    assert all(part.header == HEADER for part in parts)
+    assert all(sum(part.entry_counts) <= most_entries for part in parts)
+    for pane, rows, hashes in panes:
+        expected = [(SCOPES[scope], USERS[user], *made[:2], float(made[2])) for scope, user, *made in rows]
+        assert _rows_of(parts, pane) == expected
+        found = [hashed.tolist() for part in parts for number, _, hashed in part.by_pane() if number == pane]
+        assert sorted(sum(found, [])) == sorted(hashes)
+        assert all(run == sorted(run) for run in found)
+
+
+def test_a_batch_that_added_nothing_still_has_a_part_with_the_positions() -> None:
+    (value,) = _encode([])
+    part = segments.decode(value)
+    assert (part.header, part.panes, part.scopes, part.users) == (HEADER, [], [], [])
+    assert list(part.by_pane()) == []
+
+
+def test_a_part_names_only_what_it_holds() -> None:
+    part = segments.decode(_encode([(4, [(2, 3, 1, 0, 0)], [])])[0])
+    assert ([tuple(name) for name in part.scopes], part.users) == ([("all", "ä")], ["日"])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.builds(
+        SegmentKey,
+        st.integers(0, 2**20),
+        st.sampled_from(["delta", "pane", "epoch"]),
+        st.integers(-(10**9), 10**12),
+        *[st.integers(0, 2**60)] * 3,
+    )
+)
+def test_a_key_is_read_as_it_was_written(key: SegmentKey) -> None:
+    assert SegmentKey.decode(key.encode()) == key
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"0", b"0/delta/0/1/2", b"0/delta/0/1/2/3/4", b"0/chart/0/1/2/3", b"0/delta/x/1/2/3", b"\xff/a/b/c/d/e"]
+)
+def test_a_key_of_something_else_is_refused(key: bytes) -> None:
+    with pytest.raises(FormatError, match="not the key of a segment"):
+        SegmentKey.decode(key)
+
+
+def test_a_segment_of_another_version_is_refused_with_its_version() -> None:
+    fields = msgspec.msgpack.decode(_encode([])[0])
+    with pytest.raises(FormatError, match=r"version 2.* reads 1"):
+        segments.decode(msgspec.msgpack.encode([2, *fields[1:]]))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (msgspec.msgpack.encode([9, "another", "layout"]), "it says version 9"),
+        (b"", "it begins with b''"),
+        (b"\xc1garbage", "it begins with"),
+        (msgspec.msgpack.encode({"version": 1}), "it begins with"),
+        (_encode([])[0][:-1], "not a segment of version 1"),
+    ],
+)
+def test_what_is_no_segment_is_refused_with_what_it_says(value: bytes, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        segments.decode(value)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.one_of(
+        arrays.arrays(np.int64, st.integers(0, 20), elements=st.integers(0, 2**63 - 1)),
+        arrays.arrays(np.uint64, st.integers(0, 20), elements=st.integers(0, 2**64 - 1)),
+        arrays.arrays(np.float64, st.integers(0, 20), elements=st.floats(0, 1e300)),
+        arrays.arrays(np.float64, st.integers(0, 20), elements=st.integers(0, 2**53).map(float)),
+    )
+)
+def test_a_column_is_unpacked_as_it_was_packed(values: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+    column = msgspec.msgpack.decode(msgspec.msgpack.encode(pack(values)), type=Column)
+    assert unpack(column).tolist() == values.tolist()
+
+
+@pytest.mark.parametrize(("largest", "dtype"), [(0, "u1"), (255, "u1"), (256, "u2"), (65_536, "u4"), (2**32, "u8")])
+def test_a_column_takes_the_smallest_type(largest: int, dtype: str) -> None:
+    assert pack(np.array([0, largest])).dtype == dtype
+    assert pack(np.array([0.0, float(largest)])).dtype == dtype
+
+
+def test_a_column_of_an_unknown_type_is_refused() -> None:
+    with pytest.raises(FormatError, match="unknown column type 'i3'"):
+        unpack(Column("i3", memoryview(b"")))
+
+
+def test_runs_follow_each_other() -> None:
+    assert runs([2, 0, 3]) == [slice(0, 2), slice(2, 2), slice(2, 5)]
+    assert runs([]) == []
