@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from stream_app.core.messages import Cut, Flag, FlagType
 from stream_app.core.tops import tops_of
-from stream_app.engine.held import Books, Held
+from stream_app.engine.shared import Books, Held
 from stream_app.serving.board import BoardWriter
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, StandingRef, TopUsers
 

@@ -65,7 +65,6 @@ class _Worker:
             worker.execute_from_commandline()
         except SystemExit as stop:
             return int(stop.code or 0)
-        return 0
 
     async def _serve(self) -> None:
         host = self._settings.http_host

@@ -53,7 +53,7 @@ class Ownership:
             self._meter.recovery(perf_counter() - started)
 
     async def sweep(self) -> None:
-        """Delete garbage, once the log has all that was written and the group has confirmed that the partitions are ours."""
+        """Delete garbage, once the log has all that was written and the group has confirmed who owns the partitions."""
         sweepable = {}
         for partition, held in list(self._books.items()):
             async with held.lock:

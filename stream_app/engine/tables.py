@@ -8,7 +8,7 @@ import faust
 from faust.types import FutureMessage
 
 
-class PartitionTable(faust.Table):  # type: ignore[misc]  # Faust's generics are untyped
+class PartitionTable(faust.Table[bytes, bytes]):
     """Bytes by bytes key, each key in a partition of the writer's choice.
 
     Faust's own table takes the partition of the event that an agent is at and raises where there is none. A write that
