@@ -1,6 +1,7 @@
 """All settings: one frozen, validated object. The only reader of the environment."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
@@ -160,6 +161,11 @@ def documentation() -> dict[str, str]:
 def environment_name(name: str) -> str:
     """The variable of a setting: durations in seconds take any unit, so their name there has none."""
     return ENV_PREFIX + name.upper()
+
+
+def from_environment(given: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of this process; what is `given` by name wins over its environment. Raises SettingsError."""
+    return load(os.environ, given)
 
 
 def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> Settings:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from stream_app.core.evaluation import is_diffuse
 from stream_app.core.messages import ROLES, Cut
 from stream_app.core.standing import Rules
-from stream_app.core.whole import Bucket
+from stream_app.core.whole import Whole
 
 
 class Frame(NamedTuple):
@@ -19,13 +19,18 @@ class Frame(NamedTuple):
     settings_version: str
 
 
-def published(bucket: Bucket, rules: Rules, population_sizes: Mapping[str, int], frame: Frame) -> Iterator[Cut]:
-    """The cuts of a bucket's scopes."""
-    cuts = bucket.cuts
-    diffuse = is_diffuse(cuts, rules)
-    for scope, number in bucket.scopes.items():
-        for role, name in enumerate(ROLES):
-            users, k = int(cuts.users[role, number]), int(cuts.k[role, number])
+def published(
+    whole: Whole, bucket: int, rules: Rules, population_sizes: Mapping[str, int], frame: Frame
+) -> Iterator[Cut]:
+    """The cuts of the scopes of a bucket."""
+    numbers = whole.scopes_of(bucket)
+    cuts = whole.cuts(numbers)
+    names = [whole.names[number] for number in numbers.tolist()]
+    diffuse = is_diffuse(cuts, rules).tolist()
+    by_role = [[column[role].tolist() for column in cuts] for role in (0, 1)]
+    for role, name in enumerate(ROLES):
+        rows = zip(names, diffuse[role], *by_role[role], strict=True)
+        for scope, is_flat, users, total, k, threshold, ties, flagged, emerging, coverage, gini, exact in rows:
             if not users:
                 continue
             size = population_sizes.get(scope.population)
@@ -34,17 +39,17 @@ def published(bucket: Bucket, rules: Rules, population_sizes: Mapping[str, int],
                 population=scope.population,
                 role=name,
                 users=users,
-                total=int(cuts.totals[role, number]),
+                total=total,
                 k=k,
-                threshold=int(cuts.thresholds[role, number]),
-                ties=int(cuts.ties[role, number]),
-                coverage=float(cuts.coverage[role, number]),
+                threshold=threshold,
+                ties=ties,
+                coverage=coverage,
                 percent_of_users=100 * k / users,
                 percent_of_population=100 * k / size if size else None,
-                gini=float(cuts.gini[role, number]),
-                diffuse=bool(diffuse[role, number]),
-                exact=bool(cuts.exact[role, number]),
-                flagged=int(cuts.flagged[role, number]),
-                emerging=int(cuts.emerging[role, number]),
+                gini=gini,
+                diffuse=is_flat,
+                exact=exact,
+                flagged=flagged,
+                emerging=emerging,
                 **frame._asdict(),
             )

@@ -37,17 +37,19 @@ class Scopes:
         self._topics = Names([ALL_TOPICS])
         self._populations = Names()
         self._index = Index()
+        self._names: list[ScopeName] = []
         self._spellings: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._index)
 
     def names(self) -> list[ScopeName]:
-        """The name of every scope."""
-        codes = self._index.keys
+        """The name of every scope, by number: a list that grows with the scopes."""
+        codes = self._index.keys[len(self._names) :]
         populations, topics = self._populations.names, self._topics.names
         pairs = zip((codes >> _TOPIC_BITS).tolist(), (codes & _TOPIC_MASK).tolist(), strict=True)
-        return [ScopeName(populations[population], topics[topic]) for population, topic in pairs]
+        self._names += [ScopeName(populations[population], topics[topic]) for population, topic in pairs]
+        return self._names
 
     def add(self, names: Sequence[tuple[str, str]]) -> Ints:
         """The number of each scope named (population, topic)."""

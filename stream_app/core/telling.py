@@ -1,13 +1,33 @@
 """What a ledger tells the others: the curves of its scopes that changed since it last told."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.curve import cells_of
+from stream_app.core.columns import Column, pack
+from stream_app.core.curve import Cells, cells_of
+from stream_app.core.curves import BUCKETS, VERSION, Curves, bucket_of, packed
 from stream_app.core.ledger import Ledger
-from stream_app.core.scopes import ScopeName
 from stream_app.core.standing import EMERGING, ENTERED
-from stream_app.core.whole import BUCKETS, VERSION, Curves, ScopeCuts, bucket_of, exact_bins, packed
+from stream_app.core.whole import ScopeCuts, exact_bins
+
+Ints = NDArray[np.int64]
+
+
+class _Order(NamedTuple):
+    """The scopes of a ledger by bucket."""
+
+    scopes: Ints
+    """Scope numbers, bucket by bucket."""
+    ends: Ints
+    """Where each bucket ends in `scopes`."""
+    places: Ints
+    """By scope number: its place within its bucket."""
+
+    def of(self, bucket: int) -> Ints:
+        """The scopes of one bucket."""
+        return self.scopes[self.ends[bucket - 1] if bucket else 0 : self.ends[bucket]]
 
 
 class Teller:
@@ -17,74 +37,85 @@ class Teller:
         self._partition = partition
         self._told = set(range(BUCKETS))  # an owner before may have told of any
         self._renumbered = -1
-        self._names: list[ScopeName] = []
         self._buckets = np.empty(0, np.int64)
 
     def tell(self, ledger: Ledger, cuts: ScopeCuts) -> list[Curves]:
         """One message per bucket with a changed scope, or with a θ not yet known exactly; `cuts` by scope number."""
-        self._name_scopes(ledger)
-        rows = ledger.rows
-        scopes = rows.scopes
-        changed = np.zeros(len(self._names), np.bool_)
+        dirty = self._vanished(ledger)
+        self._place_scopes(ledger)
+        rows, scopes = ledger.rows, ledger.rows.scopes
+        changed: NDArray[np.bool_] = ~np.logical_and(*cuts.exact)
         changed[scopes[rows.touched]] = True
-        changed |= ~cuts.exact.all(axis=0)
         rows.touched[:] = False
-        dirty = set(self._buckets[changed].tolist()) | self._gone(ledger)
+        dirty |= set(np.unique(self._buckets[changed]).tolist())
         if not dirty:
             return []
+        self._told |= dirty
         wanted = np.isin(self._buckets, list(dirty))
         held = np.flatnonzero(wanted[scopes])
         curves = np.concatenate([scopes[held] << 1, scopes[held] << 1 | 1])
         cells = cells_of(curves, rows.totals[:, held].reshape(-1), exact_bins(cuts))
-        standing_counts = self._standing_counts(ledger)
+        return self._messages(ledger, sorted(dirty), cells)
+
+    def _messages(self, ledger: Ledger, buckets: list[int], cells: Cells) -> list[Curves]:
+        order = self._order()
+        flagged, emerging = _standing_counts(ledger, len(self._buckets))
         bucket_of_cell = self._buckets[cells.curves >> 1]
+        by_bucket = np.argsort(bucket_of_cell, kind="stable")
+        ends = np.cumsum(np.bincount(bucket_of_cell, minlength=BUCKETS))
+        names = ledger.scopes.names()
         messages = []
-        for bucket in sorted(dirty):
-            numbers = np.flatnonzero(self._buckets == bucket)
-            local = np.zeros(len(self._names), np.int64)
-            local[numbers] = np.arange(len(numbers))
-            chosen = bucket_of_cell == bucket
-            picked = cells._replace(**{name: column[chosen] for name, column in cells._asdict().items()})
-            picked = picked._replace(curves=local[picked.curves >> 1] << 1 | picked.curves & 1)
-            curve, value, users, total = packed(picked)
-            flagged, emerging = standing_counts
+        for bucket in buckets:
+            scopes = order.of(bucket)
+            chosen = by_bucket[ends[bucket - 1] if bucket else 0 : ends[bucket]]
+            curves, values, users, totals = (column[chosen] for column in cells)
+            local = Cells(order.places[curves >> 1] << 1 | curves & 1, values, users, totals)
+            curve, value, user, total = packed(local)
             messages.append(
                 Curves(
                     version=VERSION,
                     partition=self._partition,
                     bucket=bucket,
-                    horizon=ledger.horizon,
-                    scopes=[self._names[number] for number in numbers.tolist()],
-                    flagged=(flagged[0][numbers].tolist(), flagged[1][numbers].tolist()),
-                    emerging=(emerging[0][numbers].tolist(), emerging[1][numbers].tolist()),
+                    scopes=[names[scope] for scope in scopes.tolist()],
+                    flagged=_packed_pair(flagged[:, scopes]),
+                    emerging=_packed_pair(emerging[:, scopes]),
                     curve=curve,
                     value=value,
-                    users=users,
+                    users=user,
                     total=total,
                 )
             )
-        self._told |= dirty
         return messages
 
-    def _name_scopes(self, ledger: Ledger) -> None:
-        if self._renumbered != ledger.renumbered:
-            self._names, self._buckets = [], np.empty(0, np.int64)
-        if len(self._names) < len(ledger.scopes):
-            names = ledger.scopes.names()
-            new = [bucket_of(name) for name in names[len(self._names) :]]
-            self._names, self._buckets = names, np.concatenate([self._buckets, np.array(new, np.int64)])
+    def _place_scopes(self, ledger: Ledger) -> None:
+        names = ledger.scopes.names()
+        if len(self._buckets) < len(names):
+            new = [bucket_of(name) for name in names[len(self._buckets) :]]
+            self._buckets = np.concatenate([self._buckets, np.array(new, np.int64)])
 
-    def _gone(self, ledger: Ledger) -> set[int]:
-        """After a renumbering scopes may have vanished from anything told before."""
+    def _vanished(self, ledger: Ledger) -> set[int]:
+        """After a renumbering: everything told before, because scopes may have vanished from it."""
         if self._renumbered == ledger.renumbered:
             return set()
-        self._renumbered = ledger.renumbered
+        self._renumbered, self._buckets = ledger.renumbered, np.empty(0, np.int64)
         return set(self._told)
 
-    def _standing_counts(self, ledger: Ledger) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-        flagged, emerging = [], []
-        for standings in ledger.rows.standings:
-            size = len(self._names)
-            flagged.append(np.bincount(ledger.rows.scopes[standings >= ENTERED], minlength=size))
-            emerging.append(np.bincount(ledger.rows.scopes[standings == EMERGING], minlength=size))
-        return flagged, emerging
+    def _order(self) -> _Order:
+        scopes = np.argsort(self._buckets, kind="stable")
+        ends = np.cumsum(np.bincount(self._buckets, minlength=BUCKETS))
+        starts = np.concatenate([[0], ends[:-1]])
+        places = np.empty(len(scopes), np.int64)
+        places[scopes] = np.arange(len(scopes)) - starts[self._buckets[scopes]]
+        return _Order(scopes, ends, places)
+
+
+def _standing_counts(ledger: Ledger, size: int) -> tuple[Ints, Ints]:
+    """By role and scope: users entered or fading, and users emerging; shape (2, size)."""
+    scopes, standings = ledger.rows.scopes, ledger.rows.standings
+    flagged = [np.bincount(scopes[of_role >= ENTERED], minlength=size) for of_role in standings]
+    emerging = [np.bincount(scopes[of_role == EMERGING], minlength=size) for of_role in standings]
+    return np.array(flagged), np.array(emerging)
+
+
+def _packed_pair(counts: Ints) -> tuple[Column, Column]:
+    return pack(counts[0]), pack(counts[1])

@@ -2,19 +2,19 @@
 
 from time import perf_counter
 
+from stream_app.core.curves import bucket_of
 from stream_app.core.evaluation import Change, evaluate
 from stream_app.core.messages import ROLES
 from stream_app.core.standing import Rules
 from stream_app.core.status import VERSION, Status
 from stream_app.core.watermark import NO_TIME
-from stream_app.core.whole import bucket_of
 from stream_app.engine.exchange import Exchange
 from stream_app.engine.outbox import Moment, Outbox, flag_of
 from stream_app.engine.publisher import Publisher
 from stream_app.engine.shared import Held, Shared
 from stream_app.settings import Settings
 
-MOST_OF_THE_TIME = 0.1
+MOST_OF_THE_TIME = 0.2
 """The part of a worker's time that rounds may take: where they take longer they come less often."""
 
 
@@ -65,7 +65,7 @@ class Evaluator:
         if state == held.seen:
             return perf_counter() - started
         held.seen = state
-        cuts = self._shared.whole.cuts_of(ledger.scopes.names())
+        cuts = held.view.cuts(ledger, self._shared.whole)
         changes = evaluate(ledger, cuts, self._shared.rules)
         told = held.teller.tell(ledger, cuts)
         held.book.maintain()
@@ -89,8 +89,8 @@ class Evaluator:
             self._shared.meter.flag_latency(max(self._shared.clock() - oldest_s, 0.0))
 
     def _rank(self, change: Change) -> int:
-        bucket = self._shared.whole.buckets[bucket_of(change.scope)]
-        return bucket.rank(change.scope, ROLES.index(change.role), change.value)
+        bucket = bucket_of(change.scope)
+        return self._shared.whole.rank(bucket, change.scope, ROLES.index(change.role), change.value)
 
     def _status(self, partition: int, held: Held) -> Status:
         ledger = held.book.ledger

@@ -7,7 +7,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from stream_app.core import status, whole
+from stream_app.core import curves, status
 from stream_app.core.columns import FormatError
 from stream_app.core.status import Status
 from stream_app.core.watermark import NO_TIME
@@ -72,7 +72,7 @@ class Exchange:
         try:
             match key.partition(b"/")[0]:
                 case b"curves":
-                    self._whole.tell(whole.decode(value))
+                    self._whole.tell(curves.decode(value))
                 case b"status":
                     known = status.decode(value)
                     self.statuses[known.partition] = known

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream_app.core import status, whole
+from stream_app.core import curves, status
+from stream_app.core.curves import Curves
 from stream_app.core.messages import Cut, Flag
 from stream_app.core.status import Status
-from stream_app.core.whole import Curves
 from stream_app.engine.ports import Send
 from stream_app.settings import Settings
 
@@ -79,7 +79,7 @@ class Outlet:
         """What a partition tells the others."""
         for message in messages:
             key = f"curves/{message.partition}/{message.bucket}".encode()
-            await self._send(self._settings.curves_topic, key, whole.encode(message), 0, None)
+            await self._send(self._settings.curves_topic, key, curves.encode(message), 0, None)
 
     async def status(self, message: Status) -> None:
         """How far a partition has come."""

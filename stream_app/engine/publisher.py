@@ -33,9 +33,8 @@ class Publisher:
 
     async def _publish(self, bucket: int, frame: Frame) -> None:
         before = self._published.get(bucket, {})
-        cuts = published(
-            self._shared.whole.buckets[bucket], self._shared.rules, self._shared.settings.population_sizes, frame
-        )
+        shared = self._shared
+        cuts = published(shared.whole, bucket, shared.rules, shared.settings.population_sizes, frame)
         now: dict[bytes, Cut] = {}
         news = []
         for cut in cuts:
@@ -45,10 +44,10 @@ class Publisher:
             if now[key] is cut:
                 news.append(cut)
         self._published[bucket] = now
-        await self._shared.outlet.cuts(news)
-        await self._shared.outlet.forget_cuts(key for key in before if key not in now)
+        await shared.outlet.cuts(news)
+        await shared.outlet.forget_cuts(key for key in before if key not in now)
         for cut in news:
-            self._shared.meter.cut(cut)
+            shared.meter.cut(cut)
 
     def _frame(self, newest_ms: int) -> Frame:
         pane_ms = self._shared.settings.pane_ms

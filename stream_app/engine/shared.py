@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from stream_app.core.book import Book
 from stream_app.core.standing import Rules
 from stream_app.core.telling import Teller
-from stream_app.core.whole import Whole
+from stream_app.core.whole import View, Whole
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.ports import Clock, Meter
 from stream_app.settings import Settings
@@ -18,6 +18,7 @@ class Held:
 
     book: Book
     teller: Teller
+    view: View = field(default_factory=View)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
     """Kafka time of the oldest record counted since the last evaluation."""

@@ -1,0 +1,86 @@
+"""The command `stream-app`: its commands in the order a newcomer meets them, and how errors are told."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from stream_app import __version__
+from stream_app.settings import SettingsError
+
+_SECTIONS = {
+    "Try it, with a Kafka and a Redis of its own": ("demo", "bench"),
+    "Run it, with yours": ("topics", "worker", "replay"),
+    "See what it finds": ("top", "watch"),
+    "Set it up": ("settings",),
+}
+_SUMMARIES = {
+    "demo": "Track the demo stream, or recorded events, from start to finish.",
+    "bench": "Measure the tracker against an idiomatic Faust app.",
+    "topics": "Create the Kafka topics, or check them.",
+    "worker": "Run a worker: count, find connectors and mavens, raise flags.",
+    "replay": "Produce recorded events to Kafka.",
+    "top": "The top users of a topic, from Redis.",
+    "watch": "The flags as they are raised, from Kafka.",
+    "settings": "Every setting: its variable, value, default and meaning.",
+}
+_USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
+
+
+class _ToldError(click.ClickException):
+    """An error in one line: what is wrong, where, and what to do next."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class _Commands(click.Group):
+    """Imports a command when it is used, so that --help is quick; tells errors without a traceback."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """All names, by section."""
+        return [name for names in _SECTIONS.values() for name in names]
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in _SUMMARIES:
+            return None
+        command: click.Command = import_module(f"stream_app.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section."""
+        for section, names in _SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name.ljust(8), _SUMMARIES[name]) for name in names])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; the errors that stream_app raises on purpose are for people to read."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(_INTERRUPTED)
+        except SettingsError as error:
+            raise _ToldError(str(error), _USAGE) from error
+        except Exception as error:
+            if type(error).__module__.startswith("stream_app."):
+                raise _ToldError(str(error), _FAILED) from error
+            raise
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version")
+def main() -> None:
+    """Find mass connectors and mass mavens in live event streams as they emerge.
+
+    A few per cent of the users make 80 % of all impressions (the connectors) or of all posts (the mavens). This tracker
+    counts post and share events from Kafka over a rolling window, finds those users for every topic, and flags who is
+    becoming one of them.
+
+    \b
+    stream-app demo                                   see it at work, nothing else needed
+    stream-app demo events.jsonl.gz --window 7d       the same with recorded events
+    stream-app topics create && stream-app worker     run it, with the Kafka of STREAM_APP_BROKERS
+    stream-app watch --json | jq .user_id             use what it finds
+    """

@@ -1,0 +1,149 @@
+"""Options of the commands: a flag for every setting, made from its documentation; times and speeds."""
+
+import datetime as dt
+from collections.abc import Callable
+from functools import wraps
+from itertools import groupby
+from typing import Any
+
+import click
+
+from stream_app.local.setting_texts import setting_text
+from stream_app.settings import NAMES, Settings, SettingsError, documentation, environment_name, from_environment
+
+_FIRST_OF_SECTION = {"brokers": "Kafka", "window_s": "Counting", "share": "Cuts and flags", "redis_url": "Serving"}
+_DEFAULTS = Settings()
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def _sections() -> dict[str, str]:
+    sections, section = {}, ""
+    for name in NAMES:
+        section = _FIRST_OF_SECTION.get(name, section)
+        sections[name] = section
+    return sections
+
+
+SECTION_OF = _sections()
+"""The heading that each setting stands under."""
+ALL = NAMES
+KAFKA_NAMES = ("brokers", "app_id", *(name for name in NAMES if name.endswith("_topic")), "partitions", "replication")
+
+
+def flag_of(name: str) -> str:
+    """The flag of a setting: durations take any unit, so their flag names none."""
+    return "--" + name.removesuffix("_s").replace("_", "-")
+
+
+class _SettingOption(click.Option):
+    """A flag that stands for a setting."""
+
+
+class Command(click.Command):
+    """A command whose help shows its own options first, then those of the settings by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options by section."""
+        params = [param for param in self.get_params(ctx) if param.get_help_record(ctx)]
+        for section, group in groupby(sorted(params, key=_section_number), key=_section):
+            records = [record for param in group if (record := param.get_help_record(ctx))]
+            with formatter.section(section):
+                formatter.write_dl(records)
+
+
+def _section(param: click.Parameter) -> str:
+    return SECTION_OF[str(param.name)] if isinstance(param, _SettingOption) else "Options"
+
+
+def _section_number(param: click.Parameter) -> int:
+    return ["Options", *_FIRST_OF_SECTION.values()].index(_section(param))
+
+
+def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command a flag for each of the settings `names`, and the Settings as its argument `settings`.
+
+    What is given on the command line wins over the environment. Which settings were given is in `given_settings`, for
+    commands that have an argument of that name.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        takes_given = "given_settings" in command.__annotations__
+
+        @wraps(command)
+        def with_settings(**arguments: Any) -> Any:
+            given = {name: text for name in names if (text := arguments.pop(name)) is not None}
+            if takes_given:
+                arguments["given_settings"] = frozenset(given)
+            return command(settings=_loaded(given), **arguments)
+
+        decorated: Callable[..., Any] = with_settings
+        for name in sorted(names, key=NAMES.index, reverse=True):
+            decorated = click.option(
+                flag_of(name), name, cls=_SettingOption, metavar=_metavar(name), help=_help(name)
+            )(decorated)
+        return decorated
+
+    return decorate
+
+
+def _loaded(given: dict[str, str]) -> Settings:
+    try:
+        return from_environment(given)
+    except SettingsError as error:
+        text = str(error)
+        for name in given:  # what was given as a flag is to be found by its flag
+            text = text.replace(f"--{name}=", f"{flag_of(name)}=").replace(
+                f"{environment_name(name)}=", f"{flag_of(name)}="
+            )
+        raise SettingsError(text) from error
+
+
+def _metavar(name: str) -> str:
+    default = getattr(_DEFAULTS, name)
+    if name.endswith("_s"):
+        return "DURATION"
+    kinds = {int: "N", float: "NUMBER", dict: "NAME=VALUE,…", tuple: "NAME,…"}
+    return kinds.get(type(default), "TEXT")
+
+
+def _help(name: str) -> str:
+    default = setting_text(name, getattr(_DEFAULTS, name)) or "none"
+    return f"{documentation()[name]}  [{environment_name(name)}; default {default}]"
+
+
+class Moment(click.ParamType):
+    """A time, as epoch ms: RFC 3339 with a zone, a date (midnight UTC), or epoch ms."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Epoch ms."""
+        text = str(value).strip()
+        if text.lstrip("-").isdigit():
+            return int(text)
+        try:
+            when = dt.datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is no time: write 2016-10-06T00:00Z, a date, or epoch ms", param, ctx)
+        if len(text) <= len("2016-10-06"):
+            when = when.replace(tzinfo=dt.UTC)
+        if when.tzinfo is None:
+            self.fail(f"{text!r} has no zone: add Z for UTC, or an offset like +02:00", param, ctx)
+        return (when - _EPOCH) // dt.timedelta(milliseconds=1)
+
+
+class Speed(click.ParamType):
+    """Event time per wall time; infinite for as fast as possible."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """A number above zero."""
+        text = str(value).strip().lower().removesuffix("x")
+        try:
+            speed = float("inf") if text == "max" else float(text)
+        except ValueError:
+            speed = 0.0
+        if not speed > 0:
+            self.fail(f"{value!r} is no speed: write 60 for 60 times real time, or max", param, ctx)
+        return speed

@@ -1,0 +1,31 @@
+"""Where commands print, and the look that their tables share."""
+
+import json
+import sys
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+PLAIN_WIDTH = 110
+"""Columns where the output is no terminal."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for stdout, or stderr: colours on a terminal only, plain lines of a fixed width elsewhere."""
+    file = sys.stderr if stderr else sys.stdout
+    return Console(file=file, highlight=False, width=None if file.isatty() else PLAIN_WIDTH)
+
+
+def table(*headers: str, numbers: frozenset[str] | set[str] = frozenset()) -> Table:
+    """An empty table; the columns in `numbers` are set to the right."""
+    made = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for header in headers:
+        made.add_column(header, justify="right" if header in numbers else "left", overflow="fold")
+    return made
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, indented."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

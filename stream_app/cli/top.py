@@ -1,0 +1,64 @@
+"""`stream-app top`."""
+
+import asyncio
+
+import click
+
+from stream_app.cli.options import Command, settings_options
+from stream_app.cli.output import console, print_json, table
+from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Role
+from stream_app.serving.board import Board
+from stream_app.settings import Settings, SettingsError
+
+
+@click.command("top", cls=Command)
+@click.option("--topic", default=ALL_TOPICS, show_default=True, help="the topic; * is all of them together")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.CONNECTOR.value, show_default=True)
+@click.option("--population", default=DEFAULT_POPULATION, show_default=True)
+@click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="how many users")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@settings_options("redis_url", "redis_prefix")
+def command(settings: Settings, topic: str, role: str, population: str, count: int, as_json: bool) -> None:
+    """The top users of a topic in the present window, as the workers keep them in Redis.
+
+    \b
+    stream-app top --topic phone --role maven -n 20
+    """
+    users = asyncio.run(read_top(settings, topic.strip().casefold(), Role(role), population, count))
+    if as_json:
+        rows = [{"user_id": user, "value": value} for user, value in users]
+        print_json({"topic": topic, "population": population, "role": role, "users": rows})
+        return
+    if not users:
+        click.echo(
+            f"Redis has no {role}s of {topic!r} in population {population!r}: is a worker running, does the topic have "
+            "events in the window, and are STREAM_APP_REDIS_URL and STREAM_APP_REDIS_PREFIX those of the worker?",
+            err=True,
+        )
+        return
+    unit = "posts" if role == Role.MAVEN else "impressions"
+    shown = table("", "user", unit, numbers={"", unit})
+    for rank, (user, value) in enumerate(users, 1):
+        shown.add_row(str(rank), user, f"{value:,}")
+    console().print(shown)
+
+
+async def read_top(settings: Settings, topic: str, role: Role, population: str, count: int) -> list[tuple[str, int]]:
+    """(user, value), highest first. Raises BoardUnavailableError and SettingsError."""
+    if not settings.redis_url:
+        raise SettingsError("there is no board: STREAM_APP_REDIS_URL is empty")
+    board = open_board(settings)
+    try:
+        return await board.read_top(topic, role, population, count)
+    finally:
+        await board.close()
+
+
+def open_board(settings: Settings) -> Board:
+    """The board that the settings name. Raises SettingsError."""
+    try:
+        return Board(
+            settings.redis_url, settings.redis_prefix, settings.redis_top, settings.redis_expiry_s, settings.partitions
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error

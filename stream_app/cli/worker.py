@@ -1,0 +1,19 @@
+"""`stream-app worker`."""
+
+import click
+
+from stream_app.cli.options import ALL, Command, settings_options
+from stream_app.settings import Settings
+
+
+@click.command("worker", cls=Command)
+@settings_options(*ALL)
+def command(settings: Settings) -> None:
+    """Run one worker until it is told to end (Ctrl-C or SIGTERM).
+
+    Start as many as you like, on any machine: they share the partitions of the input topics, and take over from one
+    that ends. The topics must exist (`stream-app topics create`). Every option is also an environment variable.
+    """
+    from stream_app.worker import run_worker
+
+    raise SystemExit(run_worker(settings))

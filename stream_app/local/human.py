@@ -1,0 +1,35 @@
+"""Numbers and times the way people read them."""
+
+import datetime as dt
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_000
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: 45s, 12m 05s, 2h 10m, 3d 4h."""
+    whole = round(seconds)
+    if whole < _MINUTE_S:
+        return f"{whole}s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S}m {whole % _MINUTE_S:02}s"
+    if whole < 2 * _DAY_S:
+        return f"{whole // _HOUR_S}h {whole % _HOUR_S // _MINUTE_S:02}m"
+    return f"{whole // _DAY_S:,}d {whole % _DAY_S // _HOUR_S}h"
+
+
+def moment(ts_ms: int) -> str:
+    """A time (epoch ms) in UTC, to the minute; '–' where it is no time."""
+    if not _FIRST_MS <= ts_ms <= _LAST_MS:
+        return "–"
+    return f"{dt.datetime.fromtimestamp(ts_ms / 1000, dt.UTC):%Y-%m-%d %H:%M}"
+
+
+def time_of_day(ts_ms: int) -> str:
+    """A time (epoch ms) in UTC without its date."""
+    return moment(ts_ms)[-5:]
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """'1 worker', '2,000 workers'."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

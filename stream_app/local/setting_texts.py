@@ -1,0 +1,37 @@
+"""Settings as text: the way they are written in the environment, and read from there again."""
+
+from typing import Any
+
+import msgspec
+
+from stream_app.settings import NAMES, Settings, environment_name
+
+_UNITS_MS = (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+_DAY_MS = 86_400_000
+
+
+def duration_text(seconds: float) -> str:
+    """A duration in its largest whole unit: 24h, 15m, 90s, 250ms, 9000d."""
+    ms = round(seconds * 1000)
+    if ms / 1000 != seconds or ms <= 0:
+        return f"{seconds:.9f}"
+    if ms % _DAY_MS == 0 and ms > _DAY_MS:
+        return f"{ms // _DAY_MS}d"
+    return next(f"{ms // unit}{name}" for name, unit in _UNITS_MS if ms % unit == 0)
+
+
+def setting_text(name: str, value: Any) -> str:
+    """The value of a setting as text."""
+    if name.endswith("_s"):
+        return duration_text(value)
+    if isinstance(value, dict):
+        return ",".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, tuple | list):
+        return ",".join(value)
+    return str(value)
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The variables that make another process load the same settings."""
+    values = msgspec.structs.asdict(settings)
+    return {environment_name(name): setting_text(name, values[name]) for name in NAMES}
