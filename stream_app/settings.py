@@ -101,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Annotated[str, Doc("the board; empty: none")] = "redis://127.0.0.1:6379/0"
     redis_prefix: Annotated[str, Doc("prefix of every key")] = "influence"
     redis_top: Annotated[Count, Doc("users kept per topic and role")] = 100
-    redis_refresh_s: Annotated[Positive, Doc("wall time between refreshes of the board")] = 1.0
+    redis_refresh_s: Annotated[Positive, Doc("wall time between refreshes of the board")] = 2.0
     redis_expiry_s: Annotated[Positive, Doc("keys vanish this long after the last refresh")] = 3600.0
     http_host: Annotated[str, Doc("address of /metrics, /livez and /readyz")] = "127.0.0.1"
     http_port: Annotated[Port, Doc("port of /metrics, /livez and /readyz; 0: any free one")] = 6066

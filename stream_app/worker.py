@@ -53,7 +53,7 @@ class _Worker:
         self._engine.app.on_rebalance_complete.connect(self._on_rebalance, weak=False)
         worker = faust.Worker(
             self._engine.app,
-            _Beside(self._serve(), self._engine.exchange.run(), self._show()),
+            _Beside(self._serve(), self._engine.run(), self._show()),
             loglevel=self._settings.log_level,
             logging_config=_logging(self._settings.log_level),
             redirect_stdouts=False,

@@ -91,6 +91,7 @@ class Book:
                 self._seal(number, pack=settled)
             elif settled and pane.sealed and not pane.packed:
                 self.ledger.seal(number, *pane.sealed, pack=True)
+        self.ledger.forget_packed()
         self._find_garbage()
 
     def sweepable(self) -> int:

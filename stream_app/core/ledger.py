@@ -148,8 +148,10 @@ class Ledger:
     def seal(self, number: int, key: SegmentKey, parts: list[Segment], *, pack: bool) -> None:
         """The stored `parts` hold all of the pane; `pack`: they are its only copy from now on."""
         self.panes[number].seal(key, parts, pack=pack)
-        if pack:
-            self._seen.forget({number})
+
+    def forget_packed(self) -> None:
+        """Drop the open form of the events in packed panes: for many panes at once, it costs as much as for one."""
+        self._seen.forget({number for number, pane in self.panes.items() if pane.packed})
 
     def take_expired_seals(self) -> list[tuple[SegmentKey, int]]:
         """Stored segments of panes that have left the window since this was last asked: first key, parts."""

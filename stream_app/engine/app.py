@@ -4,9 +4,12 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, cast
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from stream_app.core.messages import Flag
@@ -18,6 +21,7 @@ from stream_app.engine.health import Health
 from stream_app.engine.intake import Intake
 from stream_app.engine.kafka import Kafka, faust_app
 from stream_app.engine.outbox import Outbox, decoded
+from stream_app.engine.outgoing import Outgoing
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.ownership import Ownership
 from stream_app.engine.ports import Listener, Meter, Nobody
@@ -31,10 +35,11 @@ logger = logging.getLogger(__name__)
 EXIT_LOST_WRITE = 71
 EXIT_BROKEN = 72
 _SWEEP_S = 5.0
+_OBSERVE_S = 1.0
 
 
 class Engine:
-    """One worker's engine. `app` is what Faust runs; `exchange.run()` must run beside it."""
+    """One worker's engine. `app` is what Faust runs; `run()` must run beside it."""
 
     def __init__(self, settings: Settings, meter: Meter) -> None:
         self.settings = settings
@@ -44,9 +49,10 @@ class Engine:
         self.app = faust_app(settings)
         self._meter = meter
         self._kafka = Kafka(self.app)
+        self._outgoing = Outgoing(settings)
         self._segments = self._table("segments")
         self._standings = self._table("standings", settings.standings_topic)
-        outlet = Outlet(self._kafka.send, settings)
+        outlet = Outlet(self._outgoing, settings)
         whole = Whole(settings.share)
         self._shared = Shared(settings, rules_of(settings), self.books, whole, outlet, meter, time.time)
         self.exchange = Exchange(settings, whole)
@@ -77,7 +83,7 @@ class Engine:
             )
         table = self.app.Table(name, partitions=self.settings.partitions, changelog_topic=topic, **raw)
         partition_table = cast(PartitionTable, table)
-        partition_table.on_lost = self._on_lost
+        partition_table.outgoing = self._outgoing
         return partition_table
 
     def _connect(self) -> None:
@@ -87,15 +93,13 @@ class Engine:
         self.app.on_rebalance_complete.connect(self._on_rebalanced, weak=False)
         self.app.task(self._rounds)
         self.app.task(self._sweeps)
+        self.app.task(self._observe)
 
     async def _count(self, batches: faust.StreamT[Any]) -> None:
         """The agent of an input topic: every batch is counted. What goes wrong beyond its records ends the worker."""
         async for records in batches:
-            try:
+            with self._fatal("a batch could not be counted"):
                 await self._intake.count(records)
-            except Exception:
-                logger.exception("a batch could not be counted")
-                _end(EXIT_BROKEN, "the next owner of the partition begins before that batch")
 
     async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
         self.health.forget()
@@ -104,50 +108,59 @@ class Engine:
     async def _on_rebalanced(self, *_args: Any, **_kwargs: Any) -> None:
         assigned = self.app.consumer.assignment()
         partitions = {tp.partition for tp in assigned if tp.topic in self.settings.input_topics}
-        try:
+        with self._fatal("the partitions could not be taken over"):
             await self.exchange.caught_up.wait()
             self.health.caught_up = True
             await self._ownership.take_over(partitions, self.app.consumer_generation_id)
-        except Exception:
-            logger.exception("the partitions could not be taken over")
-            _end(EXIT_BROKEN, "another worker, or this one started again, will try")
-        self.health.recovered = True
+            self.health.recovered = True
+
+    async def run(self) -> None:
+        """What runs beside the app, from before it starts until after it has stopped."""
+        await asyncio.gather(self.exchange.run(), self._write())
+
+    async def _write(self) -> None:
+        try:
+            await self._outgoing.run()
+        except KafkaError:
+            logger.exception("Kafka does not take what the tracker writes")
+            _end(EXIT_LOST_WRITE, "the next owner goes on from the last write that Kafka has")
 
     async def _rounds(self) -> None:
         while not self.app.should_stop:
-            self.health.beat()
             pause_s = self.settings.tick_s
             if self.health.recovered:
-                try:
+                with self._fatal("a round of evaluation failed"):
                     pause_s = await self._evaluator.round()
-                except Exception:
-                    logger.exception("a round of evaluation failed")
-                    _end(EXIT_BROKEN, "what it had written is complete; the next owner goes on from there")
-                self._observe()
             await asyncio.sleep(pause_s)
 
     async def _sweeps(self) -> None:
         while not self.app.should_stop:
             await asyncio.sleep(_SWEEP_S)
             if self.health.recovered:
-                try:
+                with self._fatal("superseded segments could not be deleted"):
                     await self._ownership.sweep()
-                except Exception:
-                    logger.exception("superseded segments could not be deleted")
-                    _end(EXIT_BROKEN, "they are deleted by the next owner")
 
-    def _observe(self) -> None:
-        for partition, held in self.books.items():
-            for topic in self.settings.input_topics:
-                position = held.book.ledger.source(topic).position
-                self.health.observe(topic, partition, position, self._kafka.end(TP(topic, partition)))
+    async def _observe(self) -> None:
+        while not self.app.should_stop:
+            self.health.beat()
+            for partition, held in self.books.items():
+                for topic in self.settings.input_topics:
+                    position = held.book.ledger.source(topic).position
+                    self.health.observe(topic, partition, position, self._kafka.end(TP(topic, partition)))
+            await asyncio.sleep(_OBSERVE_S)
 
     def _tell(self, partition: int, flags: list[Flag]) -> None:
         self.listener.submit(partition, flags)
 
-    def _on_lost(self, error: BaseException | None) -> None:
-        logger.critical("Kafka did not take a write of the ledger: %s", error)
-        _end(EXIT_LOST_WRITE, "the next owner goes on from the last write that it has")
+    @contextmanager
+    def _fatal(self, what: str) -> Iterator[None]:
+        """What fails in here ends the worker, unless it is stopping anyhow. Nothing leaves an agent as an exception."""
+        try:
+            yield
+        except Exception:
+            if not self.app.should_stop:
+                logger.exception("%s", what)
+                _end(EXIT_BROKEN, "what it has written is complete; the next owner goes on from there")
 
 
 def _end(status: int, why: str) -> NoReturn:

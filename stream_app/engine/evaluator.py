@@ -15,7 +15,9 @@ from stream_app.engine.shared import Held, Shared
 from stream_app.settings import Settings
 
 MOST_OF_THE_TIME = 0.2
-"""The part of a worker's time that rounds may take: where they take longer they come less often."""
+"""The part of a worker's time that rounds may take: where they take longer they come less often …"""
+LONGEST_PAUSE_S = 1.5
+"""… but cuts are never older than this and the round itself."""
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -48,13 +50,14 @@ class Evaluator:
         started = perf_counter()
         changed = self._shared.whole.recompute()
         busy_s = perf_counter() - started
-        await self._publisher.publish(changed, self._exchange.newest_ms)
+        self._publisher.publish(changed, self._exchange.newest_ms)
         for partition, held in list(self._shared.books.items()):
             async with held.lock:
                 if self._shared.books.get(partition) is held:
                     busy_s += await self._visit(partition, held)
         self._report()
-        return max(self._shared.settings.tick_s - (perf_counter() - started), busy_s * (1 / MOST_OF_THE_TIME - 1), 0.01)
+        pause_s = max(self._shared.settings.tick_s - (perf_counter() - started), busy_s * (1 / MOST_OF_THE_TIME - 1))
+        return min(max(pause_s, 0.01), LONGEST_PAUSE_S)
 
     async def _visit(self, partition: int, held: Held) -> float:
         """Evaluate one partition; returns the seconds it kept the worker busy."""
@@ -71,8 +74,8 @@ class Evaluator:
         held.book.maintain()
         busy_s = perf_counter() - started
         await self._raise(partition, held, changes)
-        await self._shared.outlet.curves(told)
-        await self._shared.outlet.status(self._status(partition, held))
+        self._shared.outlet.curves(told)
+        self._shared.outlet.status(self._status(partition, held))
         return busy_s
 
     async def _raise(self, partition: int, held: Held, changes: list[Change]) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
-from aiokafka.partitioner import murmur2
 from faust.types import TP
 
 from stream_app.core.credit import Credits, Ints, ViewRates, credit, times_ms, user_ids
@@ -14,7 +13,7 @@ from stream_app.core.ledger import Applied
 from stream_app.core.placement import PartitionOf, misplaced
 from stream_app.core.watermark import Source
 from stream_app.engine.kafka import Kafka
-from stream_app.engine.outlet import Letter
+from stream_app.engine.outlet import Letter, partition_of
 from stream_app.engine.ports import Record
 from stream_app.engine.shared import Held, Shared
 
@@ -50,6 +49,7 @@ class Intake:
                 self._meter.skipped(records[0].topic, len(records) - len(fresh))
             if fresh:
                 await self._count(held, source, fresh)
+        await self._outlet.relieve()
 
     async def _count(self, held: Held, source: Source, records: Sequence[Record]) -> None:
         started = perf_counter()
@@ -108,15 +108,17 @@ class Intake:
                 *(len(rejected), len(records), records[0].topic, records[0].partition),
                 *(self._settings.dead_letters_topic, records[first.index].offset, first.message),
             )
-            await self._outlet.dead_letters(
+            self._outlet.dead_letters(
                 _letter(records[reject.index], reject.reason, reject.message) for reject in sorted(rejected)
             )
+            await self._outlet.flush()
 
     async def _set_aside_late(self, records: Sequence[Record], indices: Sequence[int], applied: Applied) -> None:
         places = np.flatnonzero(applied.late).tolist()
         if places:
             message = f"older than the window of {self._settings.window_s:g} s"
-            await self._outlet.late(_letter(records[indices[place]], "late", message) for place in places)
+            self._outlet.late(_letter(records[indices[place]], "late", message) for place in places)
+            await self._outlet.flush()
 
     def _follow(self, held: Held, tp: TP, records: Sequence[Record]) -> None:
         """Note how far the source has been read."""
@@ -160,5 +162,4 @@ def _letter(record: Record, reason: str, message: str) -> Letter:
 
 
 def _murmur2_of(partitions: int) -> PartitionOf:
-    """Kafka's default partitioner."""
-    return lambda key: (murmur2(key) & 0x7FFFFFFF) % partitions
+    return lambda key: partition_of(key, partitions)

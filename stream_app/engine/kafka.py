@@ -1,6 +1,6 @@
 """Kafka through Faust: the app with every setting set on purpose, and what the engine asks of its clients."""
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import faust
@@ -11,9 +11,6 @@ from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
 _BATCHES_AHEAD = 4
-_LARGEST_REQUEST = 4_000_000
-_PATIENCE_S = 120.0
-"""How long a write to Kafka is retried before the worker gives up and ends."""
 
 
 def faust_app(settings: Settings) -> faust.App:
@@ -36,10 +33,6 @@ def faust_app(settings: Settings) -> faust.App:
         broker_request_timeout=max(settings.session_timeout_s * 2, 30.0),
         broker_commit_interval=2.0,
         consumer_auto_offset_reset="earliest",
-        producer_acks=-1,
-        producer_request_timeout=_PATIENCE_S,
-        producer_max_request_size=_LARGEST_REQUEST,
-        producer_linger=0.005,
         stream_buffer_maxsize=_BATCHES_AHEAD,
         stream_recovery_delay=0.0,
         stream_wait_empty=False,
@@ -47,23 +40,10 @@ def faust_app(settings: Settings) -> faust.App:
 
 
 class Kafka:
-    """The consumer and the producer of a running app."""
+    """The consumer of a running app."""
 
     def __init__(self, app: faust.App) -> None:
         self._app = app
-
-    async def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None = None,
-        headers: list[tuple[str, bytes]] | None = None,
-    ) -> Awaitable[Any]:
-        """Hand a record to the producer; awaiting the result waits until Kafka has it."""
-        producer = await self._app.maybe_start_producer()
-        sent: Awaitable[Any] = await producer.send(topic, key, value, partition, None, headers)
-        return sent
 
     async def commit(self, positions: Mapping[TP, int]) -> bool:
         """Commit; False when the group has moved on and this worker no longer owns the partitions."""

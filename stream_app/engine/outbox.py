@@ -33,9 +33,6 @@ class StandingLog(Protocol):
     def write(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Set a key, or delete it (None)."""
 
-    async def written(self, partition: int) -> None:
-        """Return when everything written is in the log."""
-
 
 class Moment(NamedTuple):
     """When and under which settings an evaluation took place."""
@@ -90,7 +87,7 @@ class Outbox:
         """Make the standings durable, then send the flags."""
         for flag in flags:
             self._log.write(partition, standing_key(flag), _ENCODER.encode(flag))
-        await self._log.written(partition)
+        await self._outlet.flush()
         await self._send(partition, flags)
 
     async def take_over(self, partition: int, stored: Mapping[bytes, bytes], ledger: Ledger) -> None:
@@ -106,7 +103,10 @@ class Outbox:
         await self._send(partition, [flag for flag in flags if flag.detected_at == latest])
 
     async def _send(self, partition: int, flags: Sequence[Flag]) -> None:
-        await self._outlet.flags(flags)
+        if not flags:
+            return
+        self._outlet.flags(flags)
+        await self._outlet.flush()
         for flag in flags:
             self._meter.flag(flag.type, flag.role)
             if flag.type is FlagType.LEFT:

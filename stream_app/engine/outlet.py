@@ -1,16 +1,16 @@
 """What the tracker produces to Kafka: one method per topic, each record complete with key and headers."""
 
-import asyncio
-from collections.abc import Awaitable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
+from aiokafka.partitioner import murmur2
 
 from stream_app.core import curves, status
 from stream_app.core.curves import Curves
 from stream_app.core.messages import Cut, Flag
 from stream_app.core.status import Status
-from stream_app.engine.ports import Send
+from stream_app.engine.outgoing import Outgoing
 from stream_app.settings import Settings
 
 _JSON = msgspec.json.Encoder()
@@ -45,52 +45,53 @@ def cut_key(cut: Cut) -> bytes:
     return _JSON.encode((cut.topic, cut.population, cut.role))
 
 
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where Kafka's default partitioner places a key."""
+    placed: int = (murmur2(key) & 0x7FFFFFFF) % partitions
+    return placed
+
+
 class Outlet:
-    """Sends through the producer of the Faust app."""
+    """Puts messages into `outgoing`; `flush` waits until Kafka has them."""
 
-    def __init__(self, send: Send, settings: Settings) -> None:
-        self._send = send
+    def __init__(self, outgoing: Outgoing, settings: Settings) -> None:
+        self._put = outgoing.put
         self._settings = settings
+        self.flush = outgoing.flush
+        self.relieve = outgoing.relieve
 
-    async def dead_letters(self, letters: Iterable[Letter]) -> None:
-        """Records that cannot be counted; returns when Kafka has them."""
-        await self._letters(self._settings.dead_letters_topic, letters)
+    def dead_letters(self, letters: Iterable[Letter]) -> None:
+        """Records that cannot be counted, in the partition they came in."""
+        for letter in letters:
+            self._put(self._settings.dead_letters_topic, letter.partition, letter.key, letter.value, letter.headers())
 
-    async def late(self, letters: Iterable[Letter]) -> None:
-        """Events older than the window; returns when Kafka has them."""
-        await self._letters(self._settings.late_topic, letters)
+    def late(self, letters: Iterable[Letter]) -> None:
+        """Events older than the window, in the partition they came in."""
+        for letter in letters:
+            self._put(self._settings.late_topic, letter.partition, letter.key, letter.value, letter.headers())
 
-    async def flags(self, flags: Iterable[Flag]) -> None:
-        """Standings that changed, keyed by user; returns when Kafka has them."""
-        topic = self._settings.flags_topic
-        await _all([await self._send(topic, f.user_id.encode(), _JSON.encode(f), None, None) for f in flags])
+    def flags(self, flags: Iterable[Flag]) -> None:
+        """Standings that changed, keyed by user."""
+        for flag in flags:
+            key = flag.user_id.encode()
+            self._put(self._settings.flags_topic, partition_of(key, self._settings.partitions), key, _JSON.encode(flag))
 
-    async def cuts(self, cuts: Iterable[Cut]) -> None:
+    def cuts(self, cuts: Iterable[Cut]) -> None:
         """Cuts that changed."""
         for cut in cuts:
-            await self._send(self._settings.cuts_topic, cut_key(cut), _JSON.encode(cut), None, None)
+            self._put(self._settings.cuts_topic, 0, cut_key(cut), _JSON.encode(cut))
 
-    async def forget_cuts(self, keys: Iterable[bytes]) -> None:
+    def forget_cuts(self, keys: Iterable[bytes]) -> None:
         """Scopes without users: their cuts are deleted."""
         for key in keys:
-            await self._send(self._settings.cuts_topic, key, None, None, None)
+            self._put(self._settings.cuts_topic, 0, key, None)
 
-    async def curves(self, messages: Iterable[Curves]) -> None:
+    def curves(self, messages: Iterable[Curves]) -> None:
         """What a partition tells the others."""
         for message in messages:
             key = f"curves/{message.partition}/{message.bucket}".encode()
-            await self._send(self._settings.curves_topic, key, curves.encode(message), 0, None)
+            self._put(self._settings.curves_topic, 0, key, curves.encode(message))
 
-    async def status(self, message: Status) -> None:
+    def status(self, message: Status) -> None:
         """How far a partition has come."""
-        key = f"status/{message.partition}".encode()
-        await self._send(self._settings.curves_topic, key, status.encode(message), 0, None)
-
-    async def _letters(self, topic: str, letters: Iterable[Letter]) -> None:
-        sent = [await self._send(topic, letter.key, letter.value, None, letter.headers()) for letter in letters]
-        await _all(sent)
-
-
-async def _all(sent: list[Awaitable[Any]]) -> None:
-    if sent:
-        await asyncio.gather(*sent)
+        self._put(self._settings.curves_topic, 0, f"status/{message.partition}".encode(), status.encode(message))

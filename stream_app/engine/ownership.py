@@ -27,6 +27,7 @@ class Ownership:
         self._settings = shared.settings
         self._books = shared.books
         self._meter = shared.meter
+        self._outlet = shared.outlet
         self._segments = segments
         self._standings = standings
         self._outbox = outbox
@@ -44,8 +45,7 @@ class Ownership:
             await self._outbox.take_over(
                 partition, self._standings.of_partition(partition), self._books[partition].book.ledger
             )
-        for partition in fresh:
-            await self._segments.written(partition)
+        await self._outlet.flush()
         await self._align(partitions)
         if fresh:
             rows = sum(len(self._books[partition].book.ledger.rows) for partition in fresh)
@@ -61,8 +61,7 @@ class Ownership:
                     sweepable[partition] = (held, count)
         if not sweepable:
             return
-        for partition in sweepable:
-            await self._segments.written(partition)
+        await self._outlet.flush()
         if not await self._kafka.commit(self._positions(sweepable)):
             return
         for partition, (held, count) in sweepable.items():

@@ -1,12 +1,9 @@
 """What the engine expects of its surroundings."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
-
-Send = Callable[..., Awaitable[Awaitable[Any]]]
-"""`await send(topic, key, value, partition, headers)` hands a record to Kafka; awaiting the result waits for it."""
 
 Clock = Callable[[], float]
 """Wall clock, epoch seconds."""

@@ -20,7 +20,7 @@ class Publisher:
         """The cuts as last published by this worker."""
         return [cut for cuts in self._published.values() for cut in cuts.values()]
 
-    async def publish(self, changed: list[int], newest_ms: int) -> None:
+    def publish(self, changed: list[int], newest_ms: int) -> None:
         """Publish the cuts of the `changed` buckets that fall to this worker: those of the partitions it holds.
 
         `newest_ms`: where the window ends.
@@ -29,9 +29,9 @@ class Publisher:
             if bucket % self._shared.settings.partitions not in self._shared.books:
                 self._published.pop(bucket, None)
                 continue
-            await self._publish(bucket, self._frame(newest_ms))
+            self._publish(bucket, self._frame(newest_ms))
 
-    async def _publish(self, bucket: int, frame: Frame) -> None:
+    def _publish(self, bucket: int, frame: Frame) -> None:
         before = self._published.get(bucket, {})
         shared = self._shared
         cuts = published(shared.whole, bucket, shared.rules, shared.settings.population_sizes, frame)
@@ -44,8 +44,8 @@ class Publisher:
             if now[key] is cut:
                 news.append(cut)
         self._published[bucket] = now
-        await shared.outlet.cuts(news)
-        await shared.outlet.forget_cuts(key for key in before if key not in now)
+        shared.outlet.cuts(news)
+        shared.outlet.forget_cuts(key for key in before if key not in now)
         for cut in news:
             shared.meter.cut(cut)
 

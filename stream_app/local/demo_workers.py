@@ -68,7 +68,7 @@ class Workers:
         """`folder` takes their logs."""
         self._settings = settings
         self._count = count
-        self._folder = folder
+        self.folder = folder
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
@@ -77,7 +77,7 @@ class Workers:
             for number in range(1, self._count + 1):
                 port = _free_or_zero(self._settings.http_host, self._settings.http_port) if number == 1 else 0
                 settings = msgspec.structs.replace(self._settings, http_port=port)
-                self._workers.append(_Worker(number, settings, self._folder / f"worker-{number}.log"))
+                self._workers.append(_Worker(number, settings, self.folder / f"worker-{number}.log"))
         except BaseException:
             self._end()
             raise

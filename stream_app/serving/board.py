@@ -27,7 +27,7 @@ LONG_COMMAND = 8
 
 FLAGS_PENDING = 10_000
 MAX_PAUSE_S = 3.0
-BUSY_FRACTION = 0.2
+BUSY_FRACTION = 0.05
 """Part of its time that the loop may spend refreshing: the rest of the event loop belongs to counting."""
 
 FULL_PER_EXPIRY = 3

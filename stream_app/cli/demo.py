@@ -1,0 +1,82 @@
+"""`stream-app demo`."""
+
+import json
+import math
+import signal
+from asyncio import Runner
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import click
+import msgspec
+from rich.console import Console
+
+from stream_app.cli.options import ALL, Command, Moment, Speed, settings_options
+from stream_app.cli.output import console
+from stream_app.core.messages import DEFAULT_POPULATION, Role
+from stream_app.settings import Settings
+
+USERS = 20_000
+SPEED = 2700.0
+"""Of the demo stream: 30 hours of event time in 40 seconds, slow enough to watch."""
+_ITS_OWN = {"brokers", "redis_url", "replication", "partitioner", "app_id", "redis_prefix"}
+_NAMES = [name for name in ALL if name not in _ITS_OWN and not name.endswith("_topic")]
+
+
+@click.command("demo", cls=Command)
+@click.argument("files", nargs=-1, metavar="[FILE]…", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--until", "until_ms", type=Moment(), metavar="TIME", help="leave out later events and end the window there")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="worker processes")
+@click.option("--report", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="write the results as JSON")
+@click.option("--speed", type=Speed(), metavar="X|max", help=f"times real time  [{SPEED:g} for the demo stream, max for files]")
+@click.option("--users", type=click.IntRange(min=1000), default=USERS, show_default=True, help="people of the demo stream")
+@click.option("--stay", is_flag=True, help="keep everything running at the end, to look around")
+@settings_options(*_NAMES)
+def command(
+    settings: Settings,
+    given_settings: frozenset[str],
+    files: Sequence[Path],
+    until_ms: int | None,
+    workers: int,
+    report: Path | None,
+    speed: float | None,
+    users: int,
+    stay: bool,
+) -> None:
+    """Track the demo stream, or recorded events from FILEs (JSON lines, gzipped or not, or Parquet).
+
+    Starts a Kafka and a Redis of its own, and workers; nothing needs to be installed or running. The demo stream is a
+    day of talk about five products, made so that the right answers are known. Ctrl-C ends everything.
+
+    \b
+    stream-app demo
+    stream-app demo events.jsonl.gz --window 7d --pane 1h --report found.json
+    stream-app demo events.parquet --until 2016-10-06T00:00Z --workers 2
+    """
+    from stream_app.local.demo import running_demo
+    from stream_app.local.demo_feed import demo_stream, recorded_stream
+    from stream_app.local.demo_report import report_of
+    from stream_app.local.demo_result import print_result
+
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
+    out = console()
+    pace = speed or (math.inf if files else SPEED)
+    finite_pace = None if math.isinf(pace) else pace
+    if files:
+        make = partial(recorded_stream, files, until_ms, finite_pace)
+    else:
+        make = partial(demo_stream, users, until_ms, finite_pace)
+        if not settings.population_sizes:
+            settings = msgspec.structs.replace(settings, population_sizes={DEFAULT_POPULATION: users})
+    _announce(out, files, settings, workers)
+    with running_demo(make, settings, workers=workers, until_ms=until_ms, engine=_engine(), view=_view(out)) as result:
+        print_result(out, result)
+        if report is not None:
+            report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
+        _point_on(out, result.settings, report, files, stay=stay)
+        if stay:
+            _wait_for_ctrl_c()

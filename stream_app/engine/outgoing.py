@@ -1,0 +1,118 @@
+"""Everything the tracker writes to Kafka, a batch per partition at a time.
+
+A record sent on its own costs 100 to 300 µs in Faust and 50 in aiokafka; in a batch of many it costs 3. Writes to the
+same partition keep their order; where the broker can, the producer is idempotent, so a retry does not double them.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import UnknownError, UnsupportedVersionError
+
+from stream_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_BATCH_BYTES = 900_000
+_LARGEST_REQUEST = 8_000_000
+_MUCH_WAITING = 16_000_000
+_PATIENCE_MS = 120_000
+"""How long a write is retried before the worker gives up and ends."""
+_LINGER_S = 0.01
+_RECORD_OVERHEAD = 100
+
+Headers = Sequence[tuple[str, bytes]]
+Place = tuple[str, int]
+
+
+class _Record(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Outgoing:
+    """Collects records and sends them; `run()` must run beside it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: Any = None
+        self._waiting: dict[Place, list[_Record]] = defaultdict(list)
+        self._waiting_bytes = 0
+        self._sending = asyncio.Lock()
+        self._some = asyncio.Event()
+
+    def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
+        """Have a record sent soon: within about 10 ms."""
+        self._waiting[topic, partition].append(_Record(key, value, headers))
+        self._waiting_bytes += len(key or b"") + len(value or b"") + _RECORD_OVERHEAD
+        self._some.set()
+
+    async def flush(self) -> None:
+        """Return when Kafka has everything that was put before. Raises KafkaError when it does not take it."""
+        async with self._sending:
+            waiting, self._waiting = self._waiting, defaultdict(list)
+            self._waiting_bytes = 0
+            self._some.clear()
+            if waiting:
+                producer = await self._started()
+                await asyncio.gather(*(_send(producer, place, records) for place, records in waiting.items()))
+
+    async def relieve(self) -> None:
+        """Wait while more is waiting than memory should hold: for whoever puts much."""
+        if self._waiting_bytes > _MUCH_WAITING:
+            await self.flush()
+
+    async def run(self) -> None:
+        """Send what is put, until cancelled. Raises KafkaError when Kafka does not take it."""
+        try:
+            while True:
+                await self._some.wait()
+                await asyncio.sleep(_LINGER_S)
+                await self.flush()
+        finally:
+            if self._producer is not None:
+                await self._producer.stop()
+
+    async def _started(self) -> Any:
+        if self._producer is None:
+            try:
+                self._producer = await self._start(idempotent=True)
+            except (UnknownError, UnsupportedVersionError):
+                # Safe all the same: segments are keyed by what they hold, and repeated flags have the same id.
+                logger.info("this broker knows no idempotent producers: a retried write may appear twice in the log")
+                self._producer = await self._start(idempotent=False)
+        return self._producer
+
+    async def _start(self, *, idempotent: bool) -> Any:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.brokers,
+            enable_idempotence=idempotent,
+            acks="all",
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=_LARGEST_REQUEST,
+            request_timeout_ms=_PATIENCE_MS,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+
+async def _send(producer: Any, place: Place, records: list[_Record]) -> None:
+    topic, partition = place
+    sent = []
+    batch = producer.create_batch()
+    for record in records:
+        if batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers)) is None:
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+    sent.append(await producer.send_batch(batch, topic, partition=partition))
+    await asyncio.gather(*sent)

@@ -1,0 +1,70 @@
+"""Several ledgers that tell each other their curves, through the bytes that are sent."""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from stream_app.core import curves
+from stream_app.core.credit import ViewRates, credit, times_ms, user_ids
+from stream_app.core.events import Event, Post
+from stream_app.core.ledger import Ledger
+from stream_app.core.scopes import ScopeName
+from stream_app.core.telling import Teller
+from stream_app.core.whole import ScopeCuts, View, Whole
+
+CutInts = tuple[int, int, int, int, int]
+"""Users, total, k, θ, ties."""
+BOTH_ROLES = (0, 1)
+
+
+class Partitions:
+    """Ledgers of co-partitioned posts and shares, and one worker's view of the whole."""
+
+    def __init__(self, count: int, new_ledger: Callable[[], Ledger], share: float = 0.8) -> None:
+        self.ledgers = [new_ledger() for _ in range(count)]
+        self.tellers = [Teller(partition) for partition in range(count)]
+        self.views = [View() for _ in range(count)]
+        self.whole = Whole(share)
+
+    def count(self, events: Sequence[Event]) -> None:
+        """Count the events of each user in the user's partition; the window moves on."""
+        chosen: dict[tuple[int, bool], list[Event]] = defaultdict(list)
+        for event in events:
+            partition = zlib.crc32(str(event.user_id).encode()) % len(self.ledgers)
+            chosen[partition, isinstance(event, Post)].append(event)
+        for (partition, posts), found in chosen.items():
+            topic = "posts" if posts else "shares"
+            credits_ = credit(found, user_ids(found), times_ms(found), posts=posts, rates=ViewRates())
+            ledger = self.ledgers[partition]
+            ledger.apply(topic, ledger.source(topic).position + len(found), credits_, 0)
+
+    def advance(self, newest_ms: int) -> None:
+        """Move the window of all on."""
+        for ledger in self.ledgers:
+            ledger.advance(newest_ms)
+
+    def cuts(self, partition: int) -> ScopeCuts:
+        """The cuts of the scopes of one ledger."""
+        return self.views[partition].cuts(self.ledgers[partition], self.whole)
+
+    def exchange(self, rounds: int = 2) -> int:
+        """Tell and put together; returns how many messages that took."""
+        messages = 0
+        for _ in range(rounds):
+            for partition, (ledger, teller) in enumerate(zip(self.ledgers, self.tellers, strict=True)):
+                for message in teller.tell(ledger, self.cuts(partition)):
+                    self.whole.tell(curves.decode(curves.encode(message)))
+                    messages += 1
+            self.whole.recompute()
+        return messages
+
+    def all_cuts(self) -> dict[tuple[ScopeName, int], CutInts]:
+        """Every cut there is, by scope and role."""
+        found = self.whole.cuts(self.whole.numbers(list(self.whole.names)))
+        ints = (found.users, found.totals, found.k, found.thresholds, found.ties)
+        return {
+            (scope, role): (int(cut[0]), int(cut[1]), int(cut[2]), int(cut[3]), int(cut[4]))
+            for role in BOTH_ROLES
+            for scope, *cut in zip(self.whole.names, *(column[role].tolist() for column in ints), strict=True)
+            if cut[0]
+        }

@@ -1,0 +1,127 @@
+"""The README says what the code does: examples, topics, keys, metrics, rules, settings and commands."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from prometheus_client import CollectorRegistry
+
+from stream_app.cli import main
+from stream_app.core.messages import Cut, Flag
+from stream_app.core.standing import EMERGING, ENTERED, FADING, NONE, RULES
+from stream_app.engine.topics import topics_of
+from stream_app.local.setting_texts import setting_text
+from stream_app.serving import board_layout
+from stream_app.serving.metrics import Metrics
+from stream_app.settings import NAMES, Settings, environment_name
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+SCHEMAS_README = (ROOT / "schemas" / "README.md").read_text()
+STANDINGS = {NONE: "none", EMERGING: "emerging", ENTERED: "entered", FADING: "fading"}
+
+
+def _rows(text: str = README) -> list[list[str]]:
+    """The cells of every row of a table, without backticks."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip().replace("`", "") for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def _row(first_cell: str) -> list[str]:
+    (found,) = [row for row in _rows() if row[0].strip() == first_cell]
+    return found
+
+
+def _commands() -> set[str]:
+    """Every stream-app command in the README, with its options: `stream-app replay events.jsonl --speed 60`."""
+    lines = re.findall(r"stream-app ([a-z][^`#\n]*)", README)
+    return {line.strip() for line in lines}
+
+
+@pytest.mark.parametrize("example", ["produce_events.py", "consume_flags.py"])
+def test_an_example_in_the_readme_is_the_file_that_is_tested(example: str) -> None:
+    _, _, code = (ROOT / "deploy" / "examples" / example).read_text().partition("\n\n")
+    assert f"```python\n{code}```" in README
+
+
+@pytest.mark.parametrize("topic", topics_of(Settings()), ids=lambda topic: topic.name)
+def test_every_topic_is_in_the_readme_with_its_compaction(topic: object) -> None:
+    (described,) = [known for known in topics_of(Settings()) if known is topic]
+    compacted = described.config.get("cleanup.policy") == "compact"
+    name, _key, what, says_compacted = _row(described.name)
+    assert (name, says_compacted) == (described.name, "yes" if compacted else "no")
+    assert what.split(":")[0].split(",")[0] == described.purpose.split(":")[0].split(" and ")[0]
+
+
+def test_every_redis_key_is_in_the_readme() -> None:
+    documented = {
+        line.split()[0] for line in (board_layout.__doc__ or "").splitlines() if line.startswith("    influence:")
+    }
+    assert documented
+    assert documented == {row[0] for row in _rows() if row[0].startswith("influence:")}
+
+
+def test_every_metric_is_in_the_readme_with_its_labels() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, ())
+    kept = {metric._name: metric for metric in registry._collector_to_names if hasattr(metric, "_labelnames")}
+    labels = {
+        f"{name}_total" if metric._type == "counter" else name: ", ".join(metric._labelnames)
+        for name, metric in kept.items()
+    }
+    assert metrics is not None
+    assert {row[0]: row[1] for row in _rows() if row[0] in labels or row[0].startswith("influence_")} == labels
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule.number))
+def test_every_rule_is_in_the_readme_as_it_is(rule: object) -> None:
+    (known,) = [one for one in RULES if one is rule]
+    before = ", ".join(STANDINGS[code] for code in known.before)
+    assert _row(str(known.number))[:4] == [str(known.number), before, STANDINGS[known.after], known.says]
+
+
+def test_every_setting_in_the_readme_exists_with_its_default() -> None:
+    variables = {environment_name(name): name for name in NAMES}
+    for text in (README, SCHEMAS_README):
+        assert {*re.findall(r"STREAM_APP_[A-Z_]+", text)} <= {*variables}
+    described = [row for row in _rows() if row[0] in variables]
+    assert len(described) == 10
+    for variable, default, *_ in described:
+        name = variables[variable]
+        assert default == (setting_text(name, getattr(Settings(), name)) or "none"), variable
+
+
+def test_every_command_in_the_readme_exists_with_its_options() -> None:
+    context = click.Context(main)
+    for line in _commands():
+        name, *arguments = line.split()
+        command = main.get_command(context, name)
+        assert command is not None, line
+        if isinstance(command, click.Group):
+            command = command.get_command(context, arguments[0].rstrip("`)"))
+            assert command is not None, line
+        known = {option for param in command.params for option in param.opts}
+        assert {word for word in arguments if word.startswith("--")} <= known, line
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.MULTILINE))
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_every_link_in_the_readmes_leads_somewhere() -> None:
+    for folder, text in ((ROOT, README), (ROOT / "schemas", SCHEMAS_README)):
+        for target in re.findall(r"\]\((?!http)([^)]+)\)", text):
+            assert (folder / target).exists(), target
+
+
+def test_every_field_of_a_cut_and_a_flag_can_be_looked_up() -> None:
+    for name, kind in (("cuts", Cut), ("flags", Flag)):
+        schema = (ROOT / "schemas" / f"influence.{name}.schema.json").read_text()
+        assert all(f'"{field}"' in schema for field in kind.__struct_fields__)
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len(README.splitlines()) <= 350
