@@ -60,6 +60,22 @@ def cuts_of(cells: Cells, share: float) -> Cuts:
     )
 
 
+def users_above(cells: Cells, curves: Ints, values: Ints) -> Ints:
+    """How many users of each curve have a higher value than the one given."""
+    merged = _merged(cells)
+    # Cells and questions in one order: by curve, from the highest value down, questions before the cell of their value.
+    all_curves = np.concatenate([merged.curves, curves])
+    all_values = np.concatenate([merged.values, values])
+    is_cell = np.arange(len(all_curves)) < len(merged.curves)
+    order = np.lexsort((is_cell, -all_values, all_curves))
+    users = np.concatenate([merged.users, np.zeros(len(curves), np.int64)])[order]
+    before = np.cumsum(users) - users
+    starts = np.searchsorted(all_curves[order], all_curves[order])
+    above = np.empty(len(order), np.int64)
+    above[order] = before - before[starts]
+    return above[len(merged.curves) :]
+
+
 def _merged(cells: Cells) -> Cells:
     """One cell per curve and value, each curve from the highest value down."""
     order = np.lexsort((-cells.values, cells.curves))

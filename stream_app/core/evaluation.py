@@ -19,7 +19,6 @@ _HOUR_S = 3600.0
 class Change(NamedTuple):
     """A standing that changed, with the numbers that decided."""
 
-    row: int
     role: Role
     scope: ScopeName
     user: str
@@ -147,31 +146,26 @@ def _changes(
     moved = np.flatnonzero(rule)
     if not len(moved):
         return []
-    ledger.rows.touched[rows[moved]] = True
-    names = ledger.scopes.names()
-    changes = []
-    for place in moved.tolist():
-        row = int(rows[place])
-        scope = int(ledger.rows.scopes[row])
-        total = int(cuts.totals[role, scope])
-        value, eta_s = int(facts.value[place]), float(going.eta_s[place])
-        changes.append(
-            Change(
-                row=row,
-                role=ROLES[role],
-                scope=names[scope],
-                user=ledger.users.names[int(ledger.rows.users[row])],
-                type=TYPE_OF[int(ledger.rows.standings[role, row])],
-                rule=int(rule[place]),
-                value=value,
-                threshold=int(facts.threshold[place]),
-                share=value / total if total else 0.0,
-                short_rate=float(going.short[place]) * _HOUR_S,
-                long_rate=float(going.past[place]) * _HOUR_S,
-                rate_error=float(going.error[place]) * _HOUR_S,
-                z=float(going.z[place]),
-                events=float(going.events[place]),
-                eta_s=eta_s if np.isfinite(eta_s) else None,
-            )
-        )
-    return changes
+    rows = rows[moved]
+    ledger.rows.touched[rows] = True
+    scopes, values = ledger.rows.scopes[rows], facts.value[moved]
+    names, users = ledger.scopes.names(), ledger.users.names
+    columns = (
+        scopes,
+        ledger.rows.users[rows],
+        ledger.rows.standings[role, rows],
+        rule[moved],
+        values,
+        facts.threshold[moved],
+        values / np.maximum(cuts.totals[role, scopes], 1),
+        going.short[moved] * _HOUR_S,
+        going.past[moved] * _HOUR_S,
+        going.error[moved] * _HOUR_S,
+        going.z[moved],
+        going.events[moved],
+        going.eta_s[moved],
+    )
+    return [
+        Change(ROLES[role], names[scope], users[user], TYPE_OF[standing], *numbers, eta_s if eta_s < np.inf else None)
+        for scope, user, standing, *numbers, eta_s in zip(*(column.tolist() for column in columns), strict=True)
+    ]

@@ -1,5 +1,6 @@
 """The curves of all partitions put together: the cut of every scope and role."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,8 +8,8 @@ from numpy.typing import NDArray
 
 from stream_app.core.columns import unpack
 from stream_app.core.curve import NO_BIN, Cells, bins_of
-from stream_app.core.curves import BUCKETS, Curves
-from stream_app.core.cut import cuts_of
+from stream_app.core.curves import BUCKETS, Curves, bucket_of
+from stream_app.core.cut import cuts_of, users_above
 from stream_app.core.ledger import Ledger
 from stream_app.core.scopes import ScopeName
 
@@ -105,13 +106,16 @@ class Whole:
         told = [known.numbers for known in self._told[bucket].values()]
         return np.unique(np.concatenate(told)) if told else np.empty(0, np.int64)
 
-    def rank(self, bucket: int, scope: ScopeName, role: int, value: int) -> int:
-        """Users of the scope with a higher value, plus one; exact but for the width of a bin."""
-        cells = self._cells[bucket]
-        if cells is None:
-            return 1
-        higher = (cells.curves == self._numbers[scope] * 2 + role) & (cells.values > value)
-        return int(cells.users[higher].sum()) + 1
+    def ranks(self, scopes: Sequence[ScopeName], roles: Sequence[int], values: Ints) -> Ints:
+        """Users of the scope and role with a higher value, plus one, for each value; exact but for the width of a bin."""
+        curves = self.numbers(list(scopes)) << 1 | np.array(roles, np.int64)
+        buckets = np.array([bucket_of(scope) for scope in scopes], np.int64)
+        ranks = np.ones(len(values), np.int64)
+        for bucket in np.unique(buckets).tolist():
+            cells, places = self._cells[bucket], np.flatnonzero(buckets == bucket)
+            if cells is not None:
+                ranks[places] += users_above(cells, curves[places], values[places])
+        return ranks
 
     def _recompute(self, bucket: int) -> None:
         cuts, told = self._cuts, self._told[bucket].values()

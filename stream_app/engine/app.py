@@ -20,6 +20,7 @@ from stream_app.engine.exchange import Exchange
 from stream_app.engine.health import Health
 from stream_app.engine.intake import Intake
 from stream_app.engine.kafka import Kafka, faust_app
+from stream_app.engine.memory import collect_quietly
 from stream_app.engine.outbox import Outbox, decoded
 from stream_app.engine.outgoing import Outgoing
 from stream_app.engine.outlet import Outlet
@@ -94,6 +95,7 @@ class Engine:
         self.app.task(self._rounds)
         self.app.task(self._sweeps)
         self.app.task(self._observe)
+        self.app.task(collect_quietly)
 
     async def _count(self, batches: faust.StreamT[Any]) -> None:
         """The agent of an input topic: every batch is counted. What goes wrong beyond its records ends the worker."""

@@ -2,7 +2,8 @@
 
 from time import perf_counter
 
-from stream_app.core.curves import bucket_of
+import numpy as np
+
 from stream_app.core.evaluation import Change, evaluate
 from stream_app.core.messages import ROLES
 from stream_app.core.standing import Rules
@@ -86,14 +87,15 @@ class Evaluator:
         first_ms = ledger.first_pane(ledger.horizon) * ledger.pane_ms
         end_ms = first_ms + self._shared.settings.panes * ledger.pane_ms
         moment = Moment(first_ms, end_ms, ledger.horizon, round(self._shared.clock() * 1000), self._version)
-        flags = [flag_of(change, self._rank(change), moment) for change in changes]
+        ranks = self._shared.whole.ranks(
+            [change.scope for change in changes],
+            [ROLES.index(change.role) for change in changes],
+            np.array([change.value for change in changes], np.int64),
+        )
+        flags = [flag_of(change, rank, moment) for change, rank in zip(changes, ranks.tolist(), strict=True)]
         await self._outbox.raise_flags(partition, flags)
         if oldest_s is not None:
             self._shared.meter.flag_latency(max(self._shared.clock() - oldest_s, 0.0))
-
-    def _rank(self, change: Change) -> int:
-        bucket = bucket_of(change.scope)
-        return self._shared.whole.rank(bucket, change.scope, ROLES.index(change.role), change.value)
 
     def _status(self, partition: int, held: Held) -> Status:
         ledger = held.book.ledger

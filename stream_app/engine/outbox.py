@@ -54,23 +54,27 @@ def flag_of(change: Change, rank: int, moment: Moment) -> Flag:
     what = (change.user, *change.scope, change.role, change.type, moment.event_time, moment.detected_at)
     return Flag(
         flag_id=xxh3_128_hexdigest(_ENCODER.encode(what)),
-        type=change.type,
-        role=change.role,
         topic=change.scope.topic,
         population=change.scope.population,
         user_id=change.user,
+        rank=rank,
+        type=change.type,
+        role=change.role,
+        rule=change.rule,
         value=change.value,
         threshold=change.threshold,
         share=change.share,
-        rank=rank,
         short_rate=change.short_rate,
         long_rate=change.long_rate,
         rate_error=change.rate_error,
         z=change.z,
         events=change.events,
         eta_s=change.eta_s,
-        rule=change.rule,
-        **moment._asdict(),
+        window_start=moment.window_start,
+        window_end=moment.window_end,
+        event_time=moment.event_time,
+        detected_at=moment.detected_at,
+        settings_version=moment.settings_version,
     )
 
 

@@ -1,6 +1,7 @@
 """Streams of events for the property tests, and what the core and the naive model make of them, in the same words."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +63,7 @@ def batches_of(stream: Sequence[Event], ends: Sequence[int]) -> list[Batch]:
     cuts = sorted({0, len(stream), *(end % (len(stream) + 1) for end in ends)})
     positions = {POSTS: 0, SHARES: 0}
     batches = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         for topic, kind in ((POSTS, Post), (SHARES, Share)):
             chosen = [event for event in stream[start:end] if isinstance(event, kind)]
             positions[topic] += len(chosen)
@@ -106,7 +107,8 @@ def outcomes(applied: Applied) -> list[str]:
 
 def totals_of(ledger: Ledger) -> Totals:
     """All that the rows of a ledger hold."""
-    return _by_name(ledger, *ledger.rows.totals.tolist(), ledger.rows.squares.tolist())
+    posts, impressions = ledger.rows.totals.tolist()
+    return _by_name(ledger, posts, impressions, ledger.rows.squares.tolist())
 
 
 def state_of(ledger: Ledger) -> State:
@@ -117,7 +119,8 @@ def state_of(ledger: Ledger) -> State:
         for topic, source in ledger.sources.items()
         if source.read
     }
-    recent = _by_name(ledger, *(column.tolist() for column in ledger.short_sums()))
+    posts, impressions, squares = ledger.short_sums()
+    recent = _by_name(ledger, posts.tolist(), impressions.tolist(), squares.tolist())
     return State(totals_of(ledger), recent, counters, ledger.horizon)
 
 

@@ -39,8 +39,15 @@ def _theta_bins(cuts: Cuts, curves: int) -> Ints:
 
 
 def _as_naive(cuts: Cuts, place: int) -> NaiveCut:
-    ints = [int(column[place]) for column in (cuts.users, cuts.totals, cuts.k, cuts.thresholds, cuts.ties)]
-    return NaiveCut(*ints, coverage=float(cuts.coverage[place]), gini=pytest.approx(float(cuts.gini[place]), abs=1e-9))
+    return NaiveCut(
+        users=int(cuts.users[place]),
+        total=int(cuts.totals[place]),
+        k=int(cuts.k[place]),
+        threshold=int(cuts.thresholds[place]),
+        ties=int(cuts.ties[place]),
+        coverage=float(cuts.coverage[place]),
+        gini=float(cuts.gini[place]),
+    )
 
 
 def _assert_equal(cuts: Cuts, expected: dict[int, NaiveCut]) -> None:
@@ -60,7 +67,9 @@ def _expected(users: Sequence[tuple[int, int, int]], share: float) -> dict[int, 
 
 @settings(deadline=None, max_examples=120)
 @given(USERS, st.sampled_from(SHARES))
-def test_the_cut_of_a_small_scope_is_exact_however_it_is_spread(users: list[tuple[int, int, int]], share: float) -> None:
+def test_the_cut_of_a_small_scope_is_exact_however_it_is_spread(
+    users: list[tuple[int, int, int]], share: float
+) -> None:
     expected = _expected(users, share)
     cuts = cuts_of(_cells(_partitions(users), np.full(CURVES, NO_BIN)), share) if expected else None
     if cuts is None:
@@ -157,9 +166,7 @@ def test_sums_near_the_limit_do_not_overflow() -> None:
     assert float(cuts.gini[0]) == pytest.approx(0.0, abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("values", "gini"), [([7], 0.0), ([3, 3, 3], 0.0), ([1, 3], 0.25), ([1] * 99 + [10**9], 0.99)]
-)
+@pytest.mark.parametrize(("values", "gini"), [([7], 0.0), ([3, 3, 3], 0.0), ([1, 3], 0.25), ([1] * 99 + [10**9], 0.99)])
 def test_gini_is_0_for_equals_and_near_1_for_one_who_has_all(values: list[int], gini: float) -> None:
     cuts = cuts_of(cells_of(np.zeros(len(values), np.int64), np.array(values), np.array([NO_BIN])), 0.8)
     assert float(cuts.gini[0]) == pytest.approx(gini, abs=1e-4)

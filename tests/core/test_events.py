@@ -178,7 +178,13 @@ def test_a_share_names_what_was_shared() -> None:
 
 @pytest.mark.parametrize("kind", [Post, Share])
 def test_a_missing_kind_unknown_fields_and_odd_audiences_are_no_reason_to_reject(kind: type[Event]) -> None:
-    values = [_with(), _with(x=[1], y=None), _with(audience=-1), _with(audience=0), _with(audience=12.5, impressions=None)]
+    values = [
+        _with(),
+        _with(x=[1], y=None),
+        _with(audience=-1),
+        _with(audience=0),
+        _with(audience=12.5, impressions=None),
+    ]
     decoded = decode(values, kind, MAX_BYTES)
     assert len(decoded.events) == len(values)
     assert decoded.events[0].population == "all"

@@ -60,7 +60,16 @@ def test_nothing_stored_is_an_empty_history() -> None:
 
 
 def test_deltas_are_told_oldest_first_and_the_newest_says_how_far() -> None:
-    history = fold({**_delta(1, 10, oldest=2), **_delta(1, 2, oldest=2), **_delta(1, 9, oldest=2), **_epoch((1, 0)), **_holding(3, 9)}, P)
+    history = fold(
+        {
+            **_delta(1, 10, oldest=2),
+            **_delta(1, 2, oldest=2),
+            **_delta(1, 9, oldest=2),
+            **_epoch((1, 0)),
+            **_holding(3, 9),
+        },
+        P,
+    )
     assert [sequence for _, sequence in _sequences(history)] == list(range(2, 11))
     assert history.sequence == 10
     assert history.header is not None

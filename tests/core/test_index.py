@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from stream_app.core.index import Index
 
 # Few small keys make repeats likely, a stride of a power of two makes the home slots collide, the rest is the full range.
-KEYS = st.one_of(
-    st.integers(-3, 3), st.integers(0, 50).map(lambda n: n << 40), st.integers(-(2**63), 2**63 - 1)
-)
+KEYS = st.one_of(st.integers(-3, 3), st.integers(0, 50).map(lambda n: n << 40), st.integers(-(2**63), 2**63 - 1))
 BATCHES = st.lists(st.lists(KEYS, max_size=60), max_size=8)
 
 
@@ -45,7 +43,9 @@ def test_find_knows_what_was_added_and_nothing_else(batches: list[list[int]], ot
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(KEYS, unique=True, max_size=200), st.lists(KEYS, max_size=60))
-def test_an_index_of_given_keys_numbers_them_in_their_order_and_grows_on(given_keys: list[int], more: list[int]) -> None:
+def test_an_index_of_given_keys_numbers_them_in_their_order_and_grows_on(
+    given_keys: list[int], more: list[int]
+) -> None:
     kept = _keys(given_keys)
     index = Index(kept)
     assert index.find(_keys(given_keys)).tolist() == list(range(len(given_keys)))

@@ -97,7 +97,11 @@ CASES = {
     "6 not before": (User(EMERGING, z=1.99, below_since_s=LONG_AGO_S + 1), EMERGING, 0),
     "6 not while half as clear": (User(EMERGING, z=2.0, below_since_s=LONG_AGO_S), EMERGING, 0),
     "6 not near θ": (User(EMERGING, value=80, below_since_s=LONG_AGO_S), EMERGING, 0),
-    "6 in a scope that has become diffuse": (RISING._replace(standing=EMERGING, eligible=False, below_since_s=1), NONE, 6),
+    "6 in a scope that has become diffuse": (
+        RISING._replace(standing=EMERGING, eligible=False, below_since_s=1),
+        NONE,
+        6,
+    ),
 }
 
 
