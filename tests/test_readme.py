@@ -1,5 +1,6 @@
 """The README says what the code does: examples, topics, keys, metrics, rules, settings and commands."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -106,6 +107,16 @@ def test_every_make_target_in_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.MULTILINE))
     assert {"demo", "test"} <= named <= targets
+
+
+def test_every_reason_for_rejecting_is_in_the_readme_of_the_schemas() -> None:
+    given = set()
+    for path in (ROOT / "stream_app").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"Rejected", "_BadRecord", "_letter"}:
+                given |= {text.value for text in call.args if isinstance(text, ast.Constant)}
+    documented = {row[0] for row in _rows(SCHEMAS_README) if len(row) == 3 and row[1].startswith("influence.")}
+    assert documented == {reason for reason in given if isinstance(reason, str) and re.fullmatch("[a-z-]+", reason)}
 
 
 def test_every_link_in_the_readmes_leads_somewhere() -> None:

@@ -3,21 +3,31 @@
 import json
 import math
 import signal
+import threading
 from asyncio import Runner
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from stream_app.cli.options import ALL, Command, Moment, Speed, settings_options
 from stream_app.cli.output import console
+from stream_app.cli.top import open_board
 from stream_app.core.messages import DEFAULT_POPULATION, Role
+from stream_app.local.human import plural
+from stream_app.local.setting_texts import duration_text
 from stream_app.settings import Settings
+
+if TYPE_CHECKING:
+    from stream_app.local.demo import Engine, ReadTop
+    from stream_app.local.demo_view import LiveView, PlainView
 
 USERS = 20_000
 SPEED = 2700.0
@@ -80,3 +90,84 @@ def command(
         _point_on(out, result.settings, report, files, stay=stay)
         if stay:
             _wait_for_ctrl_c()
+
+
+def _engine() -> "Engine":
+    """The parts that stream_app.local does not know."""
+    from stream_app.engine.exchange import WATERMARK_KEY
+    from stream_app.engine.topics import create
+    from stream_app.local.demo import Engine
+
+    return Engine(create, _top_reader, WATERMARK_KEY)
+
+
+@contextmanager
+def _top_reader(settings: Settings) -> "Iterator[ReadTop]":
+    """Reads top lists from Redis over one connection."""
+    from stream_app.serving.board import BoardUnavailableError
+
+    with Runner() as runner:
+        board = open_board(settings)
+
+        def read_top(topic: str, role: Role, count: int) -> list[tuple[str, int]]:
+            try:
+                return runner.run(board.read_top(topic, role, DEFAULT_POPULATION, count))
+            except BoardUnavailableError:
+                return []  # the view can do without
+
+        try:
+            yield read_top
+        finally:
+            runner.run(board.close())
+
+
+def _view(out: Console) -> "LiveView | PlainView":
+    from stream_app.local.demo_view import LiveView, PlainView
+
+    return LiveView(out) if out.is_terminal and not out.is_dumb_terminal else PlainView(out)
+
+
+def _announce(out: Console, files: Sequence[Path], settings: Settings, workers: int) -> None:
+    what = ", ".join(path.name for path in files) or "the demo stream"
+    window, pane = (duration_text(seconds) for seconds in (settings.window_s, settings.pane_s))
+    out.print(
+        f"[bold]Tracking {escape(what)}[/] with {plural(workers, 'worker')}, "
+        f"a window of {window} in panes of {pane}, {settings.share * 100:g} % to be made. [dim]Ctrl-C ends it.[/]"
+    )
+
+
+def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequence[Path], *, stay: bool) -> None:
+    """Where to look next."""
+    lines = []
+    if report is not None:
+        lines.append((str(report), "everything found, as JSON"))
+    if stay:
+        broker, redis = f"--brokers {settings.brokers}", f"--redis-url {settings.redis_url}"
+        lines += [
+            (f"stream-app watch --from-beginning {broker}", "every flag"),
+            (f"stream-app top --role maven {redis}", "the top mavens"),
+        ]
+    else:
+        if not files:
+            lines.append(("stream-app demo FILE --window 7d --pane 1h", "the same with events of yours"))
+        lines += [
+            ("stream-app demo --stay", "keep it running and look around"),
+            ("stream-app topics create; stream-app worker", "with a Kafka of yours"),
+            ("stream-app --help", "all commands; README.md has the event format"),
+        ]
+    width = max(len(command) for command, _ in lines)
+    out.print("\n[bold]Where to look next[/]")
+    for command_line, what in lines:
+        out.print(f"  [cyan]{escape(command_line):<{width}}[/]  [dim]{what}[/]", soft_wrap=True)
+    if stay:
+        out.print("\nEverything keeps running. [dim]Ctrl-C ends it.[/]")
+
+
+def _wait_for_ctrl_c() -> None:
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def _end(signum: int, _frame: FrameType | None) -> None:
+    """End as after Ctrl-C: the workers and servers first."""
+    raise SystemExit(128 + signum)

@@ -1,6 +1,6 @@
 """Evaluation: the facts about the users of a ledger, the rules applied to them, and what changed."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,7 +150,7 @@ def _changes(
     ledger.rows.touched[rows] = True
     scopes, values = ledger.rows.scopes[rows], facts.value[moved]
     names, users = ledger.scopes.names(), ledger.users.names
-    columns = (
+    columns: tuple[NDArray[Any], ...] = (
         scopes,
         ledger.rows.users[rows],
         ledger.rows.standings[role, rows],
@@ -166,6 +166,15 @@ def _changes(
         going.eta_s[moved],
     )
     return [
-        Change(ROLES[role], names[scope], users[user], TYPE_OF[standing], *numbers, eta_s if eta_s < np.inf else None)
-        for scope, user, standing, *numbers, eta_s in zip(*(column.tolist() for column in columns), strict=True)
+        Change(
+            ROLES[role],
+            names[scope],
+            users[user],
+            TYPE_OF[standing],
+            *(decided, value, threshold, share, short, past, error, z, events),
+            eta_s=eta_s if eta_s < np.inf else None,
+        )
+        for scope, user, standing, decided, value, threshold, share, short, past, error, z, events, eta_s in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
     ]

@@ -188,8 +188,8 @@ class Ledger:
     @property
     def nbytes(self) -> int:
         """Bytes held, the stored segments not included."""
-        names = sum(len(name) for name in self.users.names) + 160 * len(self.users)
-        return self.rows.nbytes + self._seen.nbytes + names + sum(pane.nbytes for pane in self.panes.values())
+        panes = sum(pane.nbytes for pane in self.panes.values())
+        return self.rows.nbytes + self._seen.nbytes + self.users.nbytes + panes
 
     def _first_seen(self, pane: Ints, hashes: Hashes, candidates: Mask) -> Mask:
         fresh = np.zeros(len(pane), np.bool_)

@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+_BYTES_EACH = 180
+
+
 class Names:
     """Distinct strings, numbered 0, 1, 2 … in order of arrival."""
 
@@ -15,6 +18,11 @@ class Names:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def nbytes(self) -> int:
+        """About the bytes held: a string, a number, and their places in the list and the dict."""
+        return _BYTES_EACH * len(self.names)
 
     def add(self, names: Sequence[str]) -> NDArray[np.int64]:
         """The number of each name; new ones get the next."""

@@ -22,19 +22,33 @@ def misplaced(
     `indices` the places of `users` in it. `known` users have been checked before; without `partition_of` (any
     partitioner) only the key is compared.
     """
-    for user, index in zip(users, indices, strict=True):
-        key = keys[index]
-        if key != user.encode():
-            yield Rejected(
-                index,
-                "key-not-user",
-                f"the key is {key!r}, the user_id {user!r}: produce with key = user_id in plain UTF-8",
-            )
-        elif partition_of is not None and user not in known and (expected := partition_of(key)) != partition:
-            yield Rejected(
-                index,
-                "wrong-partition",
-                f"key {key!r} belongs to partition {expected} and came in {partition}: produce with Kafka's default "
-                "partitioner (murmur2; in librdkafka partitioner=murmur2_random), or set "
-                "STREAM_APP_PARTITIONER=any where every producer uses the same other one",
-            )
+    expected = list(map(str.encode, users))
+    if len(users) == len(keys) and expected == keys:
+        strangers = [place for place, user in enumerate(users) if user not in known]
+    else:
+        strangers = []
+        for place, (key, index) in enumerate(zip(expected, indices, strict=True)):
+            if keys[index] != key:
+                yield _not_the_user(index, keys[index], users[place])
+            elif users[place] not in known:
+                strangers.append(place)
+    if partition_of is None:
+        return
+    for place in strangers:
+        belongs = partition_of(expected[place])
+        if belongs != partition:
+            yield _elsewhere(indices[place], expected[place], belongs, partition)
+
+
+def _not_the_user(index: int, key: bytes | None, user: str) -> Rejected:
+    message = f"the key is {key!r}, the user_id {user!r}: produce with key = user_id in plain UTF-8"
+    return Rejected(index, "key-not-user", message)
+
+
+def _elsewhere(index: int, key: bytes, belongs: int, partition: int) -> Rejected:
+    message = (
+        f"key {key!r} belongs to partition {belongs} and came in {partition}: produce with Kafka's default "
+        "partitioner (murmur2; in librdkafka partitioner=murmur2_random), or set STREAM_APP_PARTITIONER=any where all "
+        "producers use the same other one"
+    )
+    return Rejected(index, "wrong-partition", message)

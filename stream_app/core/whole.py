@@ -107,7 +107,7 @@ class Whole:
         return np.unique(np.concatenate(told)) if told else np.empty(0, np.int64)
 
     def ranks(self, scopes: Sequence[ScopeName], roles: Sequence[int], values: Ints) -> Ints:
-        """Users of the scope and role with a higher value, plus one, for each value; exact but for the width of a bin."""
+        """Users of the scope and role with a higher value, plus one, by value; exact but for the width of a bin."""
         curves = self.numbers(list(scopes)) << 1 | np.array(roles, np.int64)
         buckets = np.array([bucket_of(scope) for scope in scopes], np.int64)
         ranks = np.ones(len(values), np.int64)

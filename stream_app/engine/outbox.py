@@ -89,10 +89,11 @@ class Outbox:
 
     async def raise_flags(self, partition: int, flags: Sequence[Flag]) -> None:
         """Make the standings durable, then send the flags."""
-        for flag in flags:
-            self._log.write(partition, standing_key(flag), _ENCODER.encode(flag))
+        encoded = [_ENCODER.encode(flag) for flag in flags]
+        for flag, value in zip(flags, encoded, strict=True):
+            self._log.write(partition, standing_key(flag), value)
         await self._outlet.flush()
-        await self._send(partition, flags)
+        await self._send(partition, flags, encoded)
 
     async def take_over(self, partition: int, stored: Mapping[bytes, bytes], ledger: Ledger) -> None:
         """Take up the standings that are `stored`, and send the flags that may not have been sent."""
@@ -104,12 +105,13 @@ class Outbox:
         ledger.rows.standings[roles, rows] = [CODE_OF[flag.type] for flag in flags]
         ledger.rows.touched[rows] = True
         latest = max((flag.detected_at for flag in flags), default=0)
-        await self._send(partition, [flag for flag in flags if flag.detected_at == latest])
+        unsure = [flag for flag in flags if flag.detected_at == latest]
+        await self._send(partition, unsure, [_ENCODER.encode(flag) for flag in unsure])
 
-    async def _send(self, partition: int, flags: Sequence[Flag]) -> None:
+    async def _send(self, partition: int, flags: Sequence[Flag], encoded: Sequence[bytes]) -> None:
         if not flags:
             return
-        self._outlet.flags(flags)
+        self._outlet.flags((flag.user_id, value) for flag, value in zip(flags, encoded, strict=True))
         await self._outlet.flush()
         for flag in flags:
             self._meter.flag(flag.type, flag.role)

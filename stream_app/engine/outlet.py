@@ -1,6 +1,7 @@
 """What the tracker produces to Kafka: one method per topic, each record complete with key and headers."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -8,7 +9,7 @@ from aiokafka.partitioner import murmur2
 
 from stream_app.core import curves, status
 from stream_app.core.curves import Curves
-from stream_app.core.messages import Cut, Flag
+from stream_app.core.messages import Cut
 from stream_app.core.status import Status
 from stream_app.engine.outgoing import Outgoing
 from stream_app.settings import Settings
@@ -45,6 +46,7 @@ def cut_key(cut: Cut) -> bytes:
     return _JSON.encode((cut.topic, cut.population, cut.role))
 
 
+@lru_cache(maxsize=100_000)
 def partition_of(key: bytes, partitions: int) -> int:
     """Where Kafka's default partitioner places a key."""
     placed: int = (murmur2(key) & 0x7FFFFFFF) % partitions
@@ -70,11 +72,11 @@ class Outlet:
         for letter in letters:
             self._put(self._settings.late_topic, letter.partition, letter.key, letter.value, letter.headers())
 
-    def flags(self, flags: Iterable[Flag]) -> None:
-        """Standings that changed, keyed by user."""
-        for flag in flags:
-            key = flag.user_id.encode()
-            self._put(self._settings.flags_topic, partition_of(key, self._settings.partitions), key, _JSON.encode(flag))
+    def flags(self, flags: Iterable[tuple[str, bytes]]) -> None:
+        """Standings that changed: user, and the flag as JSON."""
+        for user, flag in flags:
+            key = user.encode()
+            self._put(self._settings.flags_topic, partition_of(key, self._settings.partitions), key, flag)
 
     def cuts(self, cuts: Iterable[Cut]) -> None:
         """Cuts that changed."""

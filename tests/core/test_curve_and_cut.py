@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream_app.core import curve as curve_module
 from stream_app.core.curve import NO_BIN, Cells, bin_floors, bins_of, cells_of
-from stream_app.core.cut import Cuts, cuts_of
+from stream_app.core.cut import Cuts, cuts_of, users_above
 from tests.naive import NaiveCut, naive_cut
 
 Ints = NDArray[np.int64]
@@ -156,6 +156,15 @@ def test_200_000_log_normal_users_have_an_exact_cut_after_one_more_round(sigma: 
 def test_the_cut_of_a_few_users(values: list[int], share: float, k: int, threshold: int, ties: int) -> None:
     cuts = cuts_of(cells_of(np.zeros(len(values), np.int64), np.array(values), np.array([NO_BIN])), share)
     assert (cuts.k.tolist(), cuts.thresholds.tolist(), cuts.ties.tolist()) == ([k], [threshold], [ties])
+
+
+@settings(deadline=None, max_examples=60)
+@given(USERS, st.lists(st.tuples(st.integers(0, CURVES - 1), VALUES), max_size=10))
+def test_the_users_above_a_value_are_counted(users: list[tuple[int, int, int]], asked: list[tuple[int, int]]) -> None:
+    cells = _cells(_partitions(users), np.full(CURVES, NO_BIN))
+    curves, values = np.array(asked, np.int64).reshape(-1, 2).T
+    expected = [sum(number == curve and other > value for number, _, other in users) for curve, value in asked]
+    assert users_above(cells, curves, values).tolist() == expected
 
 
 def test_sums_near_the_limit_do_not_overflow() -> None:

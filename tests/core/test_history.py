@@ -60,16 +60,8 @@ def test_nothing_stored_is_an_empty_history() -> None:
 
 
 def test_deltas_are_told_oldest_first_and_the_newest_says_how_far() -> None:
-    history = fold(
-        {
-            **_delta(1, 10, oldest=2),
-            **_delta(1, 2, oldest=2),
-            **_delta(1, 9, oldest=2),
-            **_epoch((1, 0)),
-            **_holding(3, 9),
-        },
-        P,
-    )
+    stored = {**_holding(9, 11), **_holding(2, 9), **_epoch((1, 0))}
+    history = fold(stored, P)
     assert [sequence for _, sequence in _sequences(history)] == list(range(2, 11))
     assert history.sequence == 10
     assert history.header is not None
@@ -183,11 +175,9 @@ def test_the_furthest_horizon_of_the_newest_sequence_is_restored() -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_what_is_stored_does_not_matter(chance: random.Random) -> None:
-    stored = {
-        **{**_epoch((1, 0)), **_epoch((1, 0), (2, 2)), **_delta(1, 3), **_seal(1, 3, pane=1)},
-        **{**_delta(1, 1), **_delta(1, 2), **_delta(2, 3), **_delta(2, 4), **_seal(1, 1), **_seal(2, 3), **_seal(1, 2)},
-        **{**_seal(2, 4, pane=4, oldest=3), **_seal(2, 4, pane=5, oldest=2)},
-    }
+    stored = _epoch((1, 0)) | _epoch((1, 0), (2, 2)) | _delta(1, 3) | _seal(1, 3, pane=1)
+    stored |= _delta(1, 1) | _delta(1, 2) | _delta(2, 3) | _delta(2, 4) | _seal(1, 1) | _seal(2, 3) | _seal(1, 2)
+    stored |= _seal(2, 4, pane=4, oldest=3) | _seal(2, 4, pane=5, oldest=2)
     keys = list(stored)
     chance.shuffle(keys)
     expected, found = fold(stored, P), fold({key: stored[key] for key in keys}, P)

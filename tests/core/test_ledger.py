@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stream_app.core import ledger as ledger_module
 from stream_app.core import segments
 from stream_app.core.credit import ViewRates, credit, times_ms, user_ids
-from stream_app.core.events import Event, Post
+from stream_app.core.events import Event, Post, Share
 from stream_app.core.ledger import Ledger
 from stream_app.core.segments import SegmentKey
 from stream_app.core.watermark import NO_TIME
@@ -138,7 +138,7 @@ def test_a_redelivery_into_a_sealed_pane_counts_once(pack: bool) -> None:
 
 def test_an_event_that_is_worth_nothing_is_still_known_when_it_comes_again() -> None:
     ledger = streams.new_ledger()
-    found: list[Event] = [event for event in (_share(1), _share(1), _share(2))]
+    found: list[Event] = [_share(1), _share(1), _share(2)]
     assert streams.outcomes(streams.apply(ledger, Batch(SHARES, found, 3))) == ["applied", "duplicate", "applied"]
     assert ledger.source(SHARES).unknown == 2
     assert streams.totals_of(ledger) == {}
@@ -180,4 +180,4 @@ def test_rejected_records_are_counted_and_move_the_position() -> None:
 
 
 def _share(event_id: int) -> Event:
-    return streams.Share(event_id=event_id, ts=5, user_id="a")
+    return Share(event_id=event_id, ts=5, user_id="a")

@@ -4,7 +4,6 @@ import datetime as dt
 import gzip
 import importlib.util
 import json
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache

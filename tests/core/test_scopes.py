@@ -64,6 +64,6 @@ def test_names_that_were_stored_get_the_same_number_as_events() -> None:
 def test_a_flood_of_spellings_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scopes_module, "_MOST_SPELLINGS", 3)
     scopes = Scopes()
-    events = [("all", (f"{' ' * blanks}topic",)) for blanks in range(20)]
+    events: Events = [("all", (f"{' ' * blanks}topic",)) for blanks in range(20)]
     assert set(_of_events(scopes, events)) == _expected(events)
     assert len(scopes) == 2

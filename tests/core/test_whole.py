@@ -138,10 +138,11 @@ def test_the_users_with_a_standing_are_counted_over_all_partitions() -> None:
 def test_a_rank_is_the_number_of_users_above_plus_one() -> None:
     parts = Partitions(3, streams.new_ledger)
     parts.count(_posts(30))
-    bucket = curves.bucket_of(ALL)
-    assert parts.whole.rank(bucket, ALL, 1, 5) == 1
+    values = np.array([n * n + 1 for n in (29, 28, 0)] + [1])
+    asked = ([ALL] * 4, [1, 1, 1, 0], values)
+    assert parts.whole.ranks(*asked).tolist() == [1, 1, 1, 1]
     parts.exchange()
-    assert [parts.whole.rank(bucket, ALL, 1, n * n + 1) for n in (29, 28, 0)] == [1, 2, 30]
+    assert parts.whole.ranks(*asked).tolist() == [1, 2, 30, 1]
 
 
 def test_a_scope_that_nobody_tells_of_has_no_cut() -> None:

@@ -1,0 +1,94 @@
+"""`stream-app watch`."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
+from typing import Any
+
+import click
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from rich.text import Text
+
+from stream_app.cli.options import Command, settings_options
+from stream_app.cli.output import console
+from stream_app.core.messages import Flag
+from stream_app.local.broker import quiet_kafka
+from stream_app.local.demo_view import COLOURS, flag_line
+from stream_app.settings import Settings
+
+_CONNECT_TIMEOUT_MS = 10_000
+_POLL_MS = 500
+
+
+@click.command("watch", cls=Command)
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object a line")
+@click.option("--from-beginning", is_flag=True, help="begin with the oldest flag that Kafka has, not with the next one")
+@click.option("--limit", type=click.IntRange(min=1), help="end after so many flags")
+@settings_options("brokers", "flags_topic")
+def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int | None) -> None:
+    """Print the flags as they are raised, until Ctrl-C.
+
+    A flag can come twice, with the same flag_id, after a worker was killed.
+
+    \b
+    stream-app watch
+    stream-app watch --json | jq --unbuffered 'select(.type == "emerging") | .user_id'
+    """
+    try:
+        with _flags(settings, from_beginning=from_beginning) as flags:
+            for value in islice(flags, limit):
+                _print(value, as_json=as_json)
+    except BrokenPipeError:
+        # The reader has gone, as after `| head`: that is no error, and Python shall not flush to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KafkaError as error:
+        raise click.ClickException(
+            f"{settings.flags_topic} cannot be read from {settings.brokers}: {error}; is STREAM_APP_BROKERS right?"
+        ) from error
+
+
+def _print(value: bytes, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(value.decode() + "\n")
+        sys.stdout.flush()
+        return
+    flag = msgspec.json.decode(value, type=Flag)
+    line = Text(flag_line(flag))
+    line.highlight_words([f"  {flag.type} "], COLOURS[flag.type])
+    console().print(line, soft_wrap=True)
+
+
+@contextmanager
+def _flags(settings: Settings, *, from_beginning: bool) -> Iterator[Iterator[bytes]]:
+    """The values of the flags as they come, of all partitions. A consumer without a group: it disturbs nobody."""
+    with quiet_kafka():
+        consumer = KafkaConsumer(
+            bootstrap_servers=settings.brokers.split(","),
+            bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS,
+            group_id=None,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+    with closing(consumer):
+        partitions = consumer.partitions_for_topic(settings.flags_topic)
+        if not partitions:
+            raise click.ClickException(
+                f"Kafka at {settings.brokers} has no topic {settings.flags_topic}: make it with "
+                "`stream-app topics create`, or name another with --flags-topic"
+            )
+        sources = [TopicPartition(settings.flags_topic, partition) for partition in sorted(partitions)]
+        consumer.assign(sources)
+        (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*sources)
+        yield _values(consumer)
+
+
+def _values(consumer: Any) -> Iterator[bytes]:
+    while True:
+        for records in consumer.poll(timeout_ms=_POLL_MS).values():
+            yield from (record.value for record in records)
