@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from stream_app import __version__
+from stream_app.cli.options import write_examples
 from stream_app.settings import SettingsError
 
 _SECTIONS = {
@@ -24,6 +25,12 @@ _SUMMARIES = {
     "watch": "The flags as they are raised, from Kafka.",
     "settings": "Every setting: its variable, value, default and meaning.",
 }
+_EXAMPLES = (
+    "stream-app demo                                  see it at work, nothing else needed",
+    "stream-app demo events.jsonl.gz --window 7d      the same with recorded events",
+    "stream-app topics create && stream-app worker    run it, with the Kafka of STREAM_APP_BROKERS",
+    "stream-app watch --json | jq .user_id            use what it finds",
+)
 _USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
 
 
@@ -50,10 +57,11 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands by section."""
+        """Write the commands by section, and examples."""
         for section, names in _SECTIONS.items():
             with formatter.section(section):
                 formatter.write_dl([(name.ljust(8), _SUMMARIES[name]) for name in names])
+        write_examples(formatter, _EXAMPLES)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; the errors that stream_app raises on purpose are for people to read."""
@@ -77,10 +85,4 @@ def main() -> None:
     A few per cent of the users make 80 % of all impressions (the connectors) or of all posts (the mavens). This tracker
     counts post and share events from Kafka over a rolling window, finds those users for every topic, and flags who is
     becoming one of them.
-
-    \b
-    stream-app demo                                   see it at work, nothing else needed
-    stream-app demo events.jsonl.gz --window 7d       the same with recorded events
-    stream-app topics create && stream-app worker     run it, with the Kafka of STREAM_APP_BROKERS
-    stream-app watch --json | jq .user_id             use what it finds
     """

@@ -17,7 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from stream_app.cli.options import ALL, Command, Moment, Speed, settings_options
+from stream_app.cli.options import ALL, Command, Moment, ReportFile, Speed, settings_options
 from stream_app.cli.output import console
 from stream_app.cli.top import open_board
 from stream_app.core.messages import DEFAULT_POPULATION, Role
@@ -30,24 +30,38 @@ if TYPE_CHECKING:
     from stream_app.local.demo_view import LiveView, PlainView
 
 USERS = 20_000
-SPEED = 2700.0
-"""Of the demo stream: 30 hours of event time in 40 seconds, slow enough to watch."""
+SPEED = 3600.0
+"""Of the demo stream: an hour of event time a second, slow enough to watch."""
 _ITS_OWN = {"brokers", "redis_url", "replication", "partitioner", "app_id", "redis_prefix"}
 _NAMES = [name for name in ALL if name not in _ITS_OWN and not name.endswith("_topic")]
 
 
-@click.command("demo", cls=Command)
+@click.command(
+    "demo",
+    cls=Command,
+    examples=(
+        "stream-app demo",
+        "stream-app demo events.jsonl.gz --window 7d --pane 1h --report found.json",
+        "stream-app demo events.parquet --until 2016-10-06T00:00Z --workers 2",
+    ),
+)
 @click.argument("files", nargs=-1, metavar="[FILE]…", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--until", "until_ms", type=Moment(), metavar="TIME", help="leave out later events and end the window there")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="worker processes")
-@click.option("--report", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="write the results as JSON")
-@click.option("--speed", type=Speed(), metavar="X|max", help=f"times real time  [{SPEED:g} for the demo stream, max for files]")
-@click.option("--users", type=click.IntRange(min=1000), default=USERS, show_default=True, help="people of the demo stream")
-@click.option("--stay", is_flag=True, help="keep everything running at the end, to look around")
+@click.option(
+    "--until", "until_ms", type=Moment(), metavar="TIME", help="leave out later events; the window ends there"
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, metavar="N", help="worker processes  [1]")
+@click.option("--report", type=ReportFile(), metavar="FILE", help="write everything found as JSON")
+@click.option(
+    "--speed", type=Speed(), metavar="X|max", help=f"times real time  [{SPEED:g} for the demo stream, max for files]"
+)
+@click.option(
+    "--users", type=click.IntRange(min=1000), default=USERS, metavar="N", help=f"people of the demo stream  [{USERS}]"
+)
+@click.option("--stay", is_flag=True, help="leave everything running at the end, to look around")
 @settings_options(*_NAMES)
 def command(
+    *,
     settings: Settings,
-    given_settings: frozenset[str],
     files: Sequence[Path],
     until_ms: int | None,
     workers: int,
@@ -60,11 +74,6 @@ def command(
 
     Starts a Kafka and a Redis of its own, and workers; nothing needs to be installed or running. The demo stream is a
     day of talk about five products, made so that the right answers are known. Ctrl-C ends everything.
-
-    \b
-    stream-app demo
-    stream-app demo events.jsonl.gz --window 7d --pane 1h --report found.json
-    stream-app demo events.parquet --until 2016-10-06T00:00Z --workers 2
     """
     from stream_app.local.demo import running_demo
     from stream_app.local.demo_feed import demo_stream, recorded_stream
@@ -131,8 +140,8 @@ def _announce(out: Console, files: Sequence[Path], settings: Settings, workers: 
     what = ", ".join(path.name for path in files) or "the demo stream"
     window, pane = (duration_text(seconds) for seconds in (settings.window_s, settings.pane_s))
     out.print(
-        f"[bold]Tracking {escape(what)}[/] with {plural(workers, 'worker')}, "
-        f"a window of {window} in panes of {pane}, {settings.share * 100:g} % to be made. [dim]Ctrl-C ends it.[/]"
+        f"[bold]Tracking {escape(what)}[/]\n"
+        f"[dim]{plural(workers, 'worker')}, a window of {window} in panes of {pane}; Ctrl-C ends it[/]\n"
     )
 
 
@@ -149,11 +158,11 @@ def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequ
         ]
     else:
         if not files:
-            lines.append(("stream-app demo FILE --window 7d --pane 1h", "the same with events of yours"))
+            lines.append(("stream-app demo FILE --window 7d --pane 1h", "the same with your events"))
         lines += [
-            ("stream-app demo --stay", "keep it running and look around"),
-            ("stream-app topics create; stream-app worker", "with a Kafka of yours"),
-            ("stream-app --help", "all commands; README.md has the event format"),
+            ("stream-app demo --stay", "leave it running to look around"),
+            ("stream-app topics create; stream-app worker", "with your Kafka"),
+            ("stream-app --help", "all commands; README.md has more"),
         ]
     width = max(len(command) for command, _ in lines)
     out.print("\n[bold]Where to look next[/]")

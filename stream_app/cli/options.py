@@ -1,9 +1,10 @@
 """Options of the commands: a flag for every setting, made from its documentation; times and speeds."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import click
@@ -40,15 +41,34 @@ class _SettingOption(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help shows its own options first, then those of the settings by section."""
+    """A command whose help shows examples, its own options, then the flags of settings by section."""
+
+    def __init__(self, *arguments: Any, examples: Sequence[str] = (), **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._examples = examples
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options by section."""
+        """Write examples and options."""
+        write_examples(formatter, self._examples)
         params = [param for param in self.get_params(ctx) if param.get_help_record(ctx)]
         for section, group in groupby(sorted(params, key=_section_number), key=_section):
             records = [record for param in group if (record := param.get_help_record(ctx))]
             with formatter.section(section):
                 formatter.write_dl(records)
+        if any(isinstance(param, _SettingOption) for param in params):
+            formatter.write_paragraph()
+            formatter.write_text(
+                "The flags of these sections are environment variables too: see `stream-app settings`."
+            )
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
+    """A section of examples, each in one line."""
+    if not examples:
+        return
+    with formatter.section("Examples"):
+        for example in examples:
+            formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
 def _section(param: click.Parameter) -> str:
@@ -62,25 +82,21 @@ def _section_number(param: click.Parameter) -> int:
 def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command a flag for each of the settings `names`, and the Settings as its argument `settings`.
 
-    What is given on the command line wins over the environment. Which settings were given is in `given_settings`, for
-    commands that have an argument of that name.
+    What is given on the command line wins over the environment.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        takes_given = "given_settings" in command.__annotations__
 
         @wraps(command)
         def with_settings(**arguments: Any) -> Any:
             given = {name: text for name in names if (text := arguments.pop(name)) is not None}
-            if takes_given:
-                arguments["given_settings"] = frozenset(given)
             return command(settings=_loaded(given), **arguments)
 
         decorated: Callable[..., Any] = with_settings
         for name in sorted(names, key=NAMES.index, reverse=True):
-            decorated = click.option(
-                flag_of(name), name, cls=_SettingOption, metavar=_metavar(name), help=_help(name)
-            )(decorated)
+            decorated = click.option(flag_of(name), name, cls=_SettingOption, metavar=_metavar(name), help=_help(name))(
+                decorated
+            )
         return decorated
 
     return decorate
@@ -108,7 +124,21 @@ def _metavar(name: str) -> str:
 
 def _help(name: str) -> str:
     default = setting_text(name, getattr(_DEFAULTS, name)) or "none"
-    return f"{documentation()[name]}  [{environment_name(name)}; default {default}]"
+    return f"{documentation()[name]}  [{default}]"
+
+
+class ReportFile(click.Path):
+    """A file to be written at the end: what is wrong with it is told at the start."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Its path."""
+        path = Path(super().convert(value, param, ctx))
+        if not path.parent.is_dir():
+            self.fail(f"there is no directory {path.parent}", param, ctx)
+        return path
 
 
 class Moment(click.ParamType):

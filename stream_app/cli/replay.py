@@ -17,7 +17,14 @@ from stream_app.local.replay import replay
 from stream_app.settings import Settings
 
 
-@click.command("replay", cls=Command)
+@click.command(
+    "replay",
+    cls=Command,
+    examples=(
+        "stream-app replay october.jsonl.gz november.jsonl.gz",
+        "stream-app replay events.parquet --speed 60          an hour of events a minute",
+    ),
+)
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE…", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
@@ -25,17 +32,11 @@ from stream_app.settings import Settings
 @click.option("--until", "until_ms", type=Moment(), metavar="TIME", help="leave out events at or after it")
 @click.option("--json", "as_json", is_flag=True, help="print what was produced as JSON")
 @settings_options("brokers", "posts_topic", "shares_topic")
-def command(
-    settings: Settings, files: Sequence[Path], speed: float, until_ms: int | None, as_json: bool
-) -> None:
+def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: int | None, as_json: bool) -> None:
     """Produce recorded events from FILEs (JSON lines, gzipped or not, or Parquet) to Kafka.
 
     Each event goes to the topic of posts or of shares, with its user as the key, in the order of the files. The topics
     must exist (`stream-app topics create`).
-
-    \b
-    stream-app replay october.jsonl.gz november.jsonl.gz
-    stream-app replay events.parquet --speed 60            an hour of events a minute
     """
     stream = recorded_stream(files, until_ms, None if math.isinf(speed) else speed)
     with _bar(stream.size) as progress:

@@ -7,24 +7,23 @@ import click
 from stream_app.cli.options import Command, settings_options
 from stream_app.cli.output import console, print_json, table
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Role
+from stream_app.core.scopes import folded
 from stream_app.serving.board import Board
 from stream_app.settings import Settings, SettingsError
 
 
-@click.command("top", cls=Command)
-@click.option("--topic", default=ALL_TOPICS, show_default=True, help="the topic; * is all of them together")
-@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.CONNECTOR.value, show_default=True)
-@click.option("--population", default=DEFAULT_POPULATION, show_default=True)
-@click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="how many users")
+@click.command("top", cls=Command, examples=("stream-app top --topic phone --role maven -n 20",))
+@click.option("--topic", default=ALL_TOPICS, metavar="NAME", help="* is all of them together  [*]")
+@click.option(
+    "--role", type=click.Choice([role.value for role in Role]), default=Role.CONNECTOR.value, show_default=True
+)
+@click.option("--population", default=DEFAULT_POPULATION, metavar="NAME", show_default=True)
+@click.option("-n", "count", type=click.IntRange(min=1), default=10, metavar="N", help="how many users  [10]")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @settings_options("redis_url", "redis_prefix")
 def command(settings: Settings, topic: str, role: str, population: str, count: int, as_json: bool) -> None:
-    """The top users of a topic in the present window, as the workers keep them in Redis.
-
-    \b
-    stream-app top --topic phone --role maven -n 20
-    """
-    users = asyncio.run(read_top(settings, topic.strip().casefold(), Role(role), population, count))
+    """The top users of a topic in the present window, as the workers keep them in Redis."""
+    users = asyncio.run(read_top(settings, folded(topic), Role(role), population, count))
     if as_json:
         rows = [{"user_id": user, "value": value} for user, value in users]
         print_json({"topic": topic, "population": population, "role": role, "users": rows})

@@ -13,14 +13,12 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="print JSON"
 
 @click.group("topics")
 def command() -> None:
-    """Create the Kafka topics, or check them.
-
-    \b
-    stream-app topics create --brokers kafka-1:9092,kafka-2:9092 --replication 3
-    """
+    """Create the Kafka topics, or check them."""
 
 
-@command.command("create", cls=Command)
+@command.command(
+    "create", cls=Command, examples=("stream-app topics create --brokers kafka-1:9092,kafka-2:9092 --replication 3",)
+)
 @_json_option
 @settings_options(*KAFKA_NAMES)
 def create_command(settings: Settings, as_json: bool) -> None:

@@ -24,19 +24,22 @@ _CONNECT_TIMEOUT_MS = 10_000
 _POLL_MS = 500
 
 
-@click.command("watch", cls=Command)
+@click.command(
+    "watch",
+    cls=Command,
+    examples=(
+        "stream-app watch",
+        """stream-app watch --json | jq --unbuffered 'select(.type == "emerging") | .user_id'""",
+    ),
+)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object a line")
 @click.option("--from-beginning", is_flag=True, help="begin with the oldest flag that Kafka has, not with the next one")
-@click.option("--limit", type=click.IntRange(min=1), help="end after so many flags")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="end after so many flags")
 @settings_options("brokers", "flags_topic")
 def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int | None) -> None:
     """Print the flags as they are raised, until Ctrl-C.
 
     A flag can come twice, with the same flag_id, after a worker was killed.
-
-    \b
-    stream-app watch
-    stream-app watch --json | jq --unbuffered 'select(.type == "emerging") | .user_id'
     """
     try:
         with _flags(settings, from_beginning=from_beginning) as flags:

@@ -123,6 +123,8 @@ class Book:
                 {pane for part in parts for pane in part.panes},
                 sum(part.nbytes for part in parts),
             )
+        # The owner before may still delete what it had found to be garbage: no header of ours may say that it is needed.
+        self._find_garbage()
 
     def _state(self) -> tuple[int, int]:
         """What the log must know before garbage is deleted: where the window ends, the oldest delta that is needed."""
@@ -141,11 +143,11 @@ class Book:
         first = self.ledger.first_pane(self.ledger.horizon)
         panes = self.ledger.panes
         for sequence, (keys, touched, _) in list(self._deltas.items()):
-            if sequence == self._sequence:
-                continue  # the newest says how far this ledger has counted
-            if all(pane < first or _holds(panes[pane].sealed, sequence) for pane in touched):
-                self._garbage += keys
-                del self._deltas[sequence]
+            is_newest = sequence == self._sequence  # it says how far this ledger has counted
+            if is_newest or not all(pane < first or _holds(panes[pane].sealed, sequence) for pane in touched):
+                break  # from the oldest on none may be missing
+            self._garbage += keys
+            del self._deltas[sequence]
         for key, parts in self.ledger.take_expired_seals():
             self._garbage += _part_keys(key, parts)
 

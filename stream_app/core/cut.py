@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.curve import Cells
+from stream_app.core.curve import Cells, bins_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+_BIN_BITS = 16
 
 
 class Cuts(NamedTuple):
@@ -43,16 +45,18 @@ def cuts_of(cells: Cells, share: float) -> Cuts:
     wanted = _at_least(all_totals, share)
     crossing = np.flatnonzero((before_totals < wanted[number]) & (before_totals + totals >= wanted[number]))
     missing = wanted - before_totals[crossing]
-    held_users, held_totals = users[crossing], totals[crossing]
-    needed = np.minimum(-(-missing * held_users // held_totals), held_users)
-    exact = held_totals == held_users * values[crossing]
-    reached = before_totals[crossing] + needed * held_totals // held_users
+    held_users, held_totals, held_values = users[crossing], totals[crossing], values[crossing]
+    uniform = totals == users * values
+    mean = np.where(uniform[crossing], held_values, held_totals // held_users)
+    needed = np.minimum(-(-missing // mean), held_users)
+    reached = before_totals[crossing] + np.where(needed == held_users, held_totals, needed * mean)
+    exact = uniform[crossing] & ~_shares_a_bin(curves, values, crossing, ~uniform)
     return Cuts(
         curves=curves[first],
         users=all_users,
         totals=all_totals,
         k=before_users[crossing] + needed,
-        thresholds=np.where(exact, values[crossing], held_totals // held_users),
+        thresholds=mean,
         ties=np.where(exact, held_users, 1),
         coverage=reached / all_totals,
         gini=_gini(users, totals, before_totals, first, all_users, all_totals),
@@ -90,6 +94,12 @@ def _at_least(totals: Ints, share: float) -> Ints:
     whole, rest = np.divmod(totals, exact.denominator)
     least: Ints = whole * exact.numerator - (-rest * exact.numerator // exact.denominator)
     return least
+
+
+def _shares_a_bin(curves: Ints, values: Ints, crossing: Ints, inexact: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether users of the crossing cells' bin are also in a cell that does not tell on which side of θ they are."""
+    bins = curves << _BIN_BITS | bins_of(values)
+    return np.isin(bins[crossing], bins[inexact])
 
 
 def _gini(users: Ints, totals: Ints, totals_above: Ints, first: Ints, all_users: Ints, all_totals: Ints) -> Floats:

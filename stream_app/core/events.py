@@ -136,11 +136,11 @@ def _check_size(value: bytes | None, max_bytes: int) -> None:
 def _decode_whole(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> list[Event] | None:
     """All the events in one call, or None where a record needs a look of its own.
 
-    One newline between any two records and none inside makes line i record i.
+    Every record one line from a { to a }: then as many events as records means one in each.
     """
     try:
         lines = b"\n".join(values)  # type: ignore[arg-type]  # a None raises TypeError, which is what we ask
-        if lines.count(b"\n") != len(values) - 1 or max(map(len, values), default=0) > max_bytes:  # type: ignore[arg-type]
+        if not _is_object_a_line(lines, len(values)) or max(map(len, values), default=0) > max_bytes:  # type: ignore[arg-type]
             return None
         events: list[Event] = _DECODERS[kind].decode_lines(lines)
     except (TypeError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -148,6 +148,6 @@ def _decode_whole(values: Sequence[bytes | None], kind: type[Event], max_bytes: 
     return events if len(events) == len(values) else None
 
 
-def text(identity: str | int) -> str:
-    """An id as text: integers in decimal, so 5 and "5" are the same user."""
-    return identity if type(identity) is str else str(identity)
+def _is_object_a_line(lines: bytes, count: int) -> bool:
+    # Within a document no "}" is ever followed by a "{": only a boundary between records can look like this.
+    return lines[:1] == b"{" and lines[-1:] == b"}" and lines.count(b"}\n{") == lines.count(b"\n") == count - 1

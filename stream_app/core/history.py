@@ -110,7 +110,8 @@ def _without_holes(whole: dict[SegmentKey, list[Segment]]) -> dict[SegmentKey, l
     newest = max(whole, key=lambda key: key.sequence, default=None)
     if newest is None:
         return whole
-    needed = range(whole[newest][0].header.oldest, newest.sequence + 1)
+    oldest = max(parts[0].header.oldest for key, parts in whole.items() if key.sequence == newest.sequence)
+    needed = range(oldest, newest.sequence + 1)
     hole = next((sequence for sequence in needed if sequence not in held), None)
     if hole is None:
         return whole

@@ -24,7 +24,7 @@ class Index:
         """Start with `keys` (distinct) as rows 0 … len(keys) − 1."""
         self._keys = np.empty(_SMALLEST, np.int64) if keys is None else keys
         self._size = 0 if keys is None else len(keys)
-        self._place(self._size)
+        self._make_slots()
 
     def __len__(self) -> int:
         return self._size
@@ -55,33 +55,28 @@ class Index:
         return rows
 
     def add(self, keys: Keys) -> Rows:
-        """Row of each of the distinct `keys`; those not yet there get new rows."""
-        self._reserve(self._size + len(keys))
-        rows = np.empty(len(keys), np.int64)
-        pending = np.arange(len(keys))
-        slots = self._home(keys)
-        while len(pending):
-            held = self._slots[slots]
-            free = held == _EMPTY
-            if free.any():
-                self._claim(keys, pending[free], slots[free])
-                held = self._slots[slots]
-            hit = self._keys[held] == keys[pending]
-            rows[pending[hit]] = held[hit]
-            go_on = ~hit
-            pending, slots = pending[go_on], (slots[go_on] + 1) & self._mask
+        """Row of each key; new ones get the next rows in order of appearance. Keys may repeat."""
+        rows = self.find(keys)
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            distinct, first, inverse = np.unique(keys[missing], return_index=True, return_inverse=True)
+            order = np.argsort(first)
+            numbers = np.empty(len(order), np.int64)
+            numbers[order] = np.arange(self._size, self._size + len(order))
+            rows[missing] = numbers[inverse]
+            self._append(distinct[order])
         return rows
 
-    def _claim(self, keys: Keys, pending: Rows, slots: Rows) -> None:
-        """Give each free slot to one of the keys that want it; the others go on probing."""
-        contenders = np.arange(len(pending), dtype=np.int32)
-        self._slots[slots] = contenders  # the last writer of a slot wins it
-        winners = self._slots[slots] == contenders
-        count = int(np.count_nonzero(winners))
-        new = np.arange(self._size, self._size + count, dtype=np.int32)
-        self._slots[slots[winners]] = new
-        self._keys[new] = keys[pending[winners]]
-        self._size += count
+    def _append(self, keys: Keys) -> None:
+        start, self._size = self._size, self._size + len(keys)
+        if self._size > len(self._keys):
+            room = max(self._size, start + start // 2)
+            self._keys = np.concatenate([self._keys[:start], np.empty(room - start, np.int64)])
+        self._keys[start : self._size] = keys
+        if self._size * 2 > len(self._slots):
+            self._make_slots()
+        else:
+            self._place(np.arange(start, self._size, dtype=np.int32))
 
     @property
     def _mask(self) -> int:
@@ -91,18 +86,13 @@ class Index:
         shift = np.uint64(65 - len(self._slots).bit_length())
         return cast(Rows, ((keys.view(np.uint64) * _MIX) >> shift).astype(np.int64))
 
-    def _reserve(self, size: int) -> None:
-        if size > len(self._keys):
-            capacity = max(size, len(self._keys) + len(self._keys) // 2)
-            self._keys = np.concatenate((self.keys, np.empty(capacity - self._size, np.int64)))
-        if size * 2 > len(self._slots):
-            self._place(size)
+    def _make_slots(self) -> None:
+        self._slots = np.full(max(_SMALLEST, 1 << (2 * self._size).bit_length()), _EMPTY)
+        self._place(np.arange(self._size, dtype=np.int32))
 
-    def _place(self, size: int) -> None:
-        """Make slots for `size` keys and put those held into them."""
-        self._slots = np.full(max(_SMALLEST, 1 << (2 * size - 1).bit_length()), _EMPTY)
-        slots = self._home(self.keys)
-        rows = np.arange(self._size, dtype=np.int32)
+    def _place(self, rows: NDArray[np.int32]) -> None:
+        """Put rows into the slots: where several want a free one the last gets it, and the others go on."""
+        slots = self._home(self._keys[rows])
         while len(rows):
             free = self._slots[slots] == _EMPTY
             self._slots[slots[free]] = rows[free]

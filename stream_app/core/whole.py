@@ -63,6 +63,7 @@ class Whole:
         self._share = share
         self._told: list[dict[int, Told]] = [{} for _ in range(BUCKETS)]
         self._cells: list[Cells | None] = [None] * BUCKETS
+        self._scopes = [np.empty(0, np.int64)] * BUCKETS
         self._dirty: set[int] = set()
         self._numbers: dict[ScopeName, int] = {}
         self._cuts = ScopeCuts.empty(64)
@@ -102,9 +103,8 @@ class Whole:
         return changed
 
     def scopes_of(self, bucket: int) -> Ints:
-        """Numbers of the scopes that any partition tells of in a bucket."""
-        told = [known.numbers for known in self._told[bucket].values()]
-        return np.unique(np.concatenate(told)) if told else np.empty(0, np.int64)
+        """Numbers of the scopes that any partition tells of in a bucket, as last recomputed."""
+        return self._scopes[bucket]
 
     def ranks(self, scopes: Sequence[ScopeName], roles: Sequence[int], values: Ints) -> Ints:
         """Users of the scope and role with a higher value, plus one, by value; exact but for the width of a bin."""
@@ -119,9 +119,10 @@ class Whole:
 
     def _recompute(self, bucket: int) -> None:
         cuts, told = self._cuts, self._told[bucket].values()
-        scopes = self.scopes_of(bucket)
-        for column, blank in zip(cuts, ScopeCuts.empty(len(scopes)), strict=True):
-            column[:, scopes] = blank
+        before, self._scopes[bucket] = self._scopes[bucket], np.unique(np.concatenate([n for _, n in told]))
+        for scopes in (before, self._scopes[bucket]):
+            for column, blank in zip(cuts, ScopeCuts.empty(len(scopes)), strict=True):
+                column[:, scopes] = blank
         merged = []
         for message, numbers in told:
             for role in (0, 1):
@@ -140,19 +141,17 @@ class Whole:
 
     def _forget(self) -> None:
         """Number the scopes anew once many of them are not told of any more."""
-        live = sum(len(self.scopes_of(bucket)) for bucket in range(BUCKETS)) if self._may_forget() else len(self.names)
+        live = sum(map(len, self._scopes))
         if len(self.names) - live <= max(_SCOPES_FORGOTTEN, live):
             return
         self.generation += 1
+        self._scopes = [np.empty(0, np.int64)] * BUCKETS
         self._numbers, self.names, self._cuts = {}, [], ScopeCuts.empty(64)
         for bucket, told in enumerate(self._told):
             for partition, known in told.items():
                 told[partition] = Told(known.message, self.numbers(known.message.scopes))
             if told:
                 self._recompute(bucket)
-
-    def _may_forget(self) -> bool:
-        return len(self.names) > 2 * _SCOPES_FORGOTTEN
 
 
 class View:

@@ -13,11 +13,17 @@ SPAN_MS = 48 * 3_600_000
 END_MS = 1_772_323_200_000
 """2026-03-01T00:00Z: every event is before it."""
 
+TOPICS_EACH = 3
+"""Topics of a user of the large state."""
+STATE_SPAN_MS = 23 * 3_600_000
+
 _USER_EXPONENT = 1.1
 _TOPIC_EXPONENT = 0.8
 _SHARE_FRACTION = 0.3
 _AUDIENCE_MEDIAN = 200.0
 _AUDIENCE_SIGMA = 1.6
+_STATE_AUDIENCE_MEDIAN = 50.0
+_STATE_AUDIENCE_SIGMA = 2.380  # 6.2 % of the users make 80 % of the impressions, as published
 _CHUNK = 50_000
 _CHANNELS = (b"forum", b"blog", b"video", b"photo", b"chat")
 
@@ -59,6 +65,26 @@ def bench_events(count: int = 1_000_000, seed: int = 1) -> Iterator[RecordedEven
             else:
                 value = _POST % (number, ts_ms, user, number, topics[topic], audience, channel)
             yield RecordedEvent(share, user, value, ts_ms)
+
+
+def state_events(users: int, topics_each: int = TOPICS_EACH, seed: int = 2) -> Iterator[RecordedEvent]:
+    """Yield one post of each of `users` in each of some topics, oldest first, all of them within 23 h of event time.
+
+    Every post is a row of its own, and every user has one more in `*`. The audiences follow the published curve of
+    impressions: few users are connectors.
+    """
+    rng = np.random.default_rng(seed)
+    count = users * topics_each
+    audiences = rng.lognormal(np.log(_STATE_AUDIENCE_MEDIAN), _STATE_AUDIENCE_SIGMA, users).astype(np.int64)
+    first_topics = rng.integers(0, TOPICS, users)
+    order = rng.permutation(count)
+    actors, topics = order % users, (first_topics[order % users] + order // users) % TOPICS
+    times_ms = END_MS - STATE_SPAN_MS + np.arange(count) * STATE_SPAN_MS // count
+    rows = zip(actors.tolist(), topics.tolist(), audiences[actors].tolist(), times_ms.tolist(), strict=True)
+    for number, (actor, topic, audience, ts_ms) in enumerate(rows):
+        user, channel = b"u%06d" % actor, _CHANNELS[actor % len(_CHANNELS)]
+        value = _POST % (number, ts_ms, user, number, b"topic-%02d" % topic, audience, channel)
+        yield RecordedEvent(share=False, key=user, value=value, ts_ms=ts_ms)
 
 
 def _zipf(size: int, exponent: float) -> npt.NDArray[np.float64]:

@@ -171,9 +171,7 @@ class _Run:
         """Look at the board, now and then."""
         if time.monotonic() - self._tops_at_s < _TOPS_EVERY_S:
             return
-        self._cuts = {
-            (cut.topic, cut.role): cut for cut in self._observer.cuts if cut.population == DEFAULT_POPULATION
-        }
+        self._cuts = {(cut.topic, cut.role): cut for cut in self._observer.cuts if cut.population == DEFAULT_POPULATION}
         if self._cuts:
             self._tops = {
                 (topic, role): self._read_top(topic, role, _TOP_USERS)

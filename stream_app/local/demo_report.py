@@ -73,6 +73,7 @@ def _foresight(seen: Foresight) -> dict[str, Any]:
         "decoys_flagged": len(seen.decoys),
         "others_flagged": seen.others,
         "false_alarms": seen.false_alarms,
+        "of_these_undecided": seen.undecided,
         "each": [
             {
                 "user_id": rise.riser.user_id,

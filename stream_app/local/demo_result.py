@@ -15,8 +15,11 @@ from stream_app.local.demo_truth import TOLERANCE_POINTS, Foresight, Rise, fores
 from stream_app.local.demo_view import COLOURS
 from stream_app.local.human import moment, plural, span, time_of_day
 from stream_app.local.population import Truth
+from stream_app.local.setting_texts import duration_text
 
 _TOPICS_SHOWN = 10
+_ROOMY = 92
+"""Columns of a terminal from which tables are set wide."""
 
 
 def print_result(console: Console, result: Result) -> None:
@@ -29,7 +32,9 @@ def print_result(console: Console, result: Result) -> None:
         line.append(f"{counts[name]:,} {name}   ", COLOURS[name])
     console.print(line)
     if not result.is_settled:
-        console.print("[yellow]The cuts still changed when the demo stopped waiting: run it again on an idle machine.[/]")
+        console.print(
+            "[yellow]The cuts still changed when the demo stopped waiting: run it again on an idle machine.[/]"
+        )
     if result.truth is not None:
         _print_truth(console, result, result.truth)
         _print_foresight(console, foresight(result.truth, result.flags))
@@ -43,9 +48,9 @@ def _summary(result: Result) -> Text:
     parts = [f"{counted.applied:,} applied", f"{counted.duplicate:,} duplicate"]
     parts += [f"{counted.late:,} late", f"{counted.rejected:,} rejected"]
     line.append(", ".join(parts) + ".")
-    line.append(f"\nWindow of {span(settings.window_s)} up to {moment(counted.watermark)} UTC.", "dim")
+    line.append(f"\nThe last {duration_text(settings.window_s)}, up to {moment(counted.watermark + 1)} UTC.", "dim")
     if counted.unknown:
-        line.append(f" {plural(counted.unknown, 'event')} with an unknown audience.", "dim")
+        line.append(f" The audience of {plural(counted.unknown, 'event')} is unknown.", "dim")
     return line
 
 
@@ -56,9 +61,8 @@ def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
         return
     of_population = any(cut.percent_of_population is not None for cut in chosen)
     share = f"{chosen[0].share * 100:g} %"
-    title = f"[bold]Who makes {share}[/] [dim]of the impressions (connectors) and of the posts (mavens)[/]"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title_style="")
-    table.add_column("topic", no_wrap=True, overflow="ellipsis", max_width=16)
+    table = _table(console, f"Who makes {share}", "of the impressions (connectors) and of the posts (mavens)")
+    table.add_column("topic", no_wrap=True, overflow="ellipsis", max_width=16 if console.width >= _ROOMY else 13)
     table.add_column("role", no_wrap=True)
     for header in ("users", "k", "% of\nusers", *(["% of\npeople"] if of_population else [])):
         table.add_column(header, justify="right", no_wrap=True)
@@ -71,7 +75,13 @@ def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
             table.add_row(
                 f"[bold]{escape(name)}[/]" if place == 0 else "",
                 cut.role,
-                *(f"{cut.users:,}", f"{cut.k:,}", _percent(cut.percent_of_users), *people, _percent(cut.coverage * 100)),
+                *(
+                    f"{cut.users:,}",
+                    f"{cut.k:,}",
+                    _percent(cut.percent_of_users),
+                    *people,
+                    _percent(cut.coverage * 100),
+                ),
                 f"{cut.threshold:,}",
                 *(("[dim]diffuse[/]", "[dim]–[/]") if cut.diffuse else (f"{cut.flagged:,}", f"{cut.emerging:,}")),
             )
@@ -104,14 +114,22 @@ def _by_topic(cuts: Sequence[Cut]) -> Iterable[tuple[str, str | None, list[Cut]]
         yield topic, population if several else None, group
 
 
+def _table(console: Console, title: str, about: str) -> Table:
+    """An empty table under its title, closer where the terminal is narrow."""
+    gap = (0, 1, 0, 0) if console.width >= _ROOMY else 0
+    console.print(f"[bold]{title}[/] [dim]{about}[/]\n")
+    return Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=gap, collapse_padding=True)
+
+
 def _percent(value: float | None) -> str:
-    return f"{value:.1f}" if value is not None else "–"
+    if value is None:
+        return "–"
+    return f"{value:.1f}" if value < 99.95 else "100"
 
 
 def _print_truth(console: Console, result: Result, truth: Truth) -> None:
     rows = measured(truth, result.cuts)
-    title = "[bold]Measured beside what is true[/] [dim]of this stream[/]"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title_style="")
+    table = _table(console, "Measured beside what is true", "as counted from the stream itself")
     table.add_column("topic")
     table.add_column("role")
     for header in ("k", "true", "% of\nusers", "true", "% of\npeople", "true"):
@@ -132,8 +150,7 @@ def _print_truth(console: Console, result: Result, truth: Truth) -> None:
 
 
 def _print_foresight(console: Console, seen: Foresight) -> None:
-    title = "[bold]Users planted to rise[/] [dim]and when they were seen (event time)[/]"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title_style="")
+    table = _table(console, "Users planted to rise", "and when they were seen, in event time")
     for header in ("user", "topic", "role"):
         table.add_column(header)
     for header in ("takes off", "emerging", "entered", "warning"):
@@ -141,12 +158,15 @@ def _print_foresight(console: Console, seen: Foresight) -> None:
     for rise in seen.risers:
         table.add_row(rise.riser.user_id, rise.riser.topic, rise.riser.role, *_times(rise))
     console.print(table)
-    console.print(f"{len(seen.leads_ms)} of {len(seen.risers)} were flagged as emerging before they entered{_lead(seen)}.")
-    decoys = "no decoy was flagged" if not seen.decoys else f"[red]{plural(len(seen.decoys), 'flag')} for decoys[/]"
     console.print(
-        f"False alarms: {seen.false_alarms:,} of {seen.others:,} other standings flagged as emerging did not enter "
-        f"afterwards; {decoys}."
+        f"{len(seen.leads_ms)} of {len(seen.risers)} were flagged as emerging before they entered{_lead(seen)}."
     )
+    console.print(
+        f"False alarms: of {seen.others:,} other standings flagged as emerging {seen.false_alarms:,} did not enter before "
+        f"the end of the stream; {seen.undecided:,} of these were still emerging then."
+    )
+    names = ", ".join(sorted({flag.user_id for flag in seen.decoys}))
+    console.print(f"[red]Decoys flagged: {names}.[/]" if names else "Of the decoys planted, none was flagged.")
 
 
 def _times(rise: Rise) -> tuple[str, str, str, str]:

@@ -62,7 +62,9 @@ class Foresight(NamedTuple):
     others: int
     """Standings of users not planted that were flagged as emerging: by chance some of them do rise."""
     false_alarms: int
-    """Those of them that did not enter afterwards."""
+    """Those of them that did not enter before the end of the stream."""
+    undecided: int
+    """Those of the false alarms whose standing had not ended by then: they may still enter."""
 
     @property
     def median_lead_ms(self) -> float:
@@ -87,13 +89,15 @@ def foresight(truth: Truth, flags: Sequence[Flag]) -> Foresight:
     ]
     planted = {riser.user_id for riser in truth.risers}
     others = {place: flag for place, flag in emerging.items() if place[0] not in planted | set(truth.decoys)}
-    came_true = _entered_after(others, flags)
+    false_alarms = others.keys() - _entered_after(others, flags)
+    last = {_place(flag): flag.type for flag in flags}
     return Foresight(
         risers=rises,
         leads_ms=[rise.lead_ms for rise in rises if rise.lead_ms is not None],
         decoys=[flag for place, flag in emerging.items() if place[0] in truth.decoys],
         others=len(others),
-        false_alarms=len(others.keys() - came_true),
+        false_alarms=len(false_alarms),
+        undecided=sum(last[place] is FlagType.EMERGING for place in false_alarms),
     )
 
 

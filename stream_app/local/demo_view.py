@@ -22,7 +22,7 @@ COLOURS = {
     FlagType.FADING: "yellow",
     FlagType.LEFT: "red",
 }
-_REFRESH_PER_S = 6
+_REFRESH_PER_S = 4
 _LINE_EVERY_S = 5.0
 _WIDE = 112
 _TALL = 36
@@ -46,6 +46,7 @@ class LiveView:
     ) -> None:
         """Clear the screen of the last picture."""
         self._live.stop()
+        _say_end(self._console, kind)
 
     def show(self, picture: Picture) -> None:
         """Draw it."""
@@ -69,6 +70,7 @@ class PlainView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Nothing to clear."""
+        _say_end(self._console, kind)
 
     def show(self, picture: Picture) -> None:
         """Write what is new."""
@@ -84,11 +86,15 @@ class PlainView:
             self._console.print(Text(_progress_line(picture)), soft_wrap=True)
 
 
+def _say_end(console: Console, kind: type[BaseException] | None) -> None:
+    if kind is not None and not issubclass(kind, Exception):
+        console.print("[dim]Ending the workers and the servers …[/]")
+
+
 def flag_line(flag: Flag) -> str:
     """A flag in one line of text."""
-    return (
-        f"{moment(flag.event_time)}  {flag.type:<8}  {flag.role:<9}  {flag.topic:<14}  {flag.user_id:<16}  {_says(flag)}"
-    )
+    who = f"{flag.type:<8}  {flag.role:<9}  {flag.topic:<14}  {flag.user_id:<16}"
+    return f"{moment(flag.event_time)}  {who}  {_says(flag)}"
 
 
 def _progress_line(picture: Picture) -> str:
@@ -116,16 +122,22 @@ def drawn(picture: Picture, width: int, height: int) -> RenderableType:
 def _progress(picture: Picture, width: int) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=10)
-    grid.add_column(width=max(16, min(44, width - 64)))
-    for _ in range(3):
-        grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(width=max(12, min(44, width - 66)))
+    grid.add_column(justify="right", width=10)
+    grid.add_column(justify="right", width=9)
+    grid.add_column(no_wrap=True)
     total = picture.size or None
     for name, count, rate, last in (
         ("produced", picture.produced, picture.produced_per_s, f"of {total:,}" if total else picture.stage),
         ("counted", picture.counted.read, picture.counted_per_s, _last(picture)),
     ):
         bar = ProgressBar(
-            total=total, completed=count, pulse=total is None, style="grey23", complete_style="cyan", finished_style="green"
+            total=total,
+            completed=count,
+            pulse=total is None,
+            style="grey23",
+            complete_style="cyan",
+            finished_style="green",
         )
         grid.add_row(name, bar, f"[bold]{count:,}[/]", f"[dim]{rate:,.0f}/s[/]", f"[dim]{last}[/]")
     return grid
@@ -158,9 +170,8 @@ def _tops(picture: Picture, places: list[Place], rows: int) -> Table:
 def _top(picture: Picture, place: Place, rows: int) -> RenderableType:
     topic, role = place
     users, cut = picture.tops[place], picture.cuts.get(place)
-    title = Text(f"{role}s · {topic}", "bold")
-    if cut is not None:
-        title.append(f"  {cut.k:,} of {cut.users:,} make {cut.share:.0%}", "dim")
+    title = Text(f"{role}s · {topic}", "bold", no_wrap=True, overflow="ellipsis")
+    made = Text(f"{cut.k:,} of {cut.users:,} make {cut.share * 100:g} %" if cut else "", "dim")
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="dim", width=2)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=18)
@@ -168,7 +179,7 @@ def _top(picture: Picture, place: Place, rows: int) -> RenderableType:
     for rank in range(rows):
         user, value = users[rank] if rank < len(users) else ("", None)
         table.add_row(str(rank + 1), escape(user), f"{value:,}" if value is not None else "")
-    return Group(title, table)
+    return Group(title, made, table)
 
 
 def _flags(picture: Picture, rows: int) -> list[RenderableType]:
@@ -182,19 +193,22 @@ def _flags(picture: Picture, rows: int) -> list[RenderableType]:
     return parts
 
 
-def _flag_rows(flags: list[Flag]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(width=8)
-    grid.add_column(width=9)
-    grid.add_column(width=14, no_wrap=True, overflow="ellipsis")
-    grid.add_column(width=14, no_wrap=True, overflow="ellipsis")
-    grid.add_column(no_wrap=True, overflow="ellipsis", style="dim")
-    for flag in flags:
-        kind = Text(flag.type, COLOURS[flag.type])
-        user = Text(flag.user_id, "bold" if flag.type is FlagType.EMERGING else "")
-        grid.add_row(time_of_day(flag.event_time), kind, flag.role, escape(flag.topic), user, _says(flag))
-    return grid
+def _flag_rows(flags: list[Flag]) -> RenderableType:
+    return Group(*map(_flag_row, flags))
+
+
+def _flag_row(flag: Flag) -> Text:
+    row = Text(f" {time_of_day(flag.event_time)}  ", "dim", no_wrap=True, overflow="ellipsis")
+    row.append(f"{flag.type:<9}", COLOURS[flag.type])
+    row.append(f"{flag.role:<10} {_fitted(flag.topic, 14)} ", "not dim")
+    row.append(f"{_fitted(flag.user_id, 14)} ", "bold" if flag.type is FlagType.EMERGING else "not dim")
+    row.append(_says(flag))
+    return row
+
+
+def _fitted(text: str, width: int) -> str:
+    """Text of exactly that width."""
+    return f"{text if len(text) <= width else text[: width - 1] + '…':<{width}}"
 
 
 def _says(flag: Flag) -> str:

@@ -92,7 +92,7 @@ def _state(book: Book) -> State:
     return streams.state_of(book.ledger)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(streams.events(), ENDS, st.lists(st.tuples(CHORES, st.integers(0, 200)), min_size=1, max_size=4))
 def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
     stream: list[Event], ends: list[int], lives: list[tuple[list[int], int]]
@@ -110,7 +110,7 @@ def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
     assert _state(log.open(99)) == streams.expected_of(batches)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(streams.events(), ENDS, CHORES, CHORES, CUTS)
 def test_what_a_frozen_owner_still_writes_changes_nothing(
     stream: list[Event], ends: list[int], chores: list[int], later: list[int], cuts: list[int]
@@ -132,7 +132,7 @@ def test_what_a_frozen_owner_still_writes_changes_nothing(
     assert _state(book) == streams.expected_of(batches)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(streams.events(), ENDS, st.integers(0, 200))
 def test_a_batch_that_the_log_did_not_take_is_counted_again(stream: list[Event], ends: list[int], which: int) -> None:
     """Nothing is deleted after a lost write, see Ownership.sweep."""
@@ -150,11 +150,11 @@ def test_a_batch_that_the_log_did_not_take_is_counted_again(stream: list[Event],
 def _busy_stream() -> list[Batch]:
     """Re-deliveries, late events and several windows; both sources."""
     found: list[Event] = []
-    for number in range(30):
-        ts = number * 4 - (25 if number % 5 == 0 else 0)
+    for number in range(24):
+        ts = number * 5 - (25 if number % 5 == 0 else 0)
         found.append(Post(event_id=f"p{number}", ts=ts, user_id="abc"[number % 3], topics=("x",), audience=number))
-        found.append(Share(event_id=f"s{number % 7}", ts=number % 7 * 4, user_id="abcd"[number % 4], audience=3))
-    return streams.batches_of(found, range(0, 60, 7))
+        found.append(Share(event_id=f"s{number % 7}", ts=number % 7 * 5, user_id="abcd"[number % 4], audience=3))
+    return streams.batches_of(found, range(0, 48, 7))
 
 
 @pytest.mark.parametrize("chores", [[0], [MAINTAIN], [MAINTAIN | SWEEP], [0, SWEEP, MAINTAIN, IDLE, IDLE | SWEEP]])

@@ -28,7 +28,7 @@ def _of_events(scopes: Scopes, events: Events) -> list[tuple[int, ScopeName]]:
     return [(place, names[number]) for place, number in zip(places.tolist(), numbers.tolist(), strict=True)]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(EVENTS, max_size=4))
 def test_every_event_counts_once_in_all_and_in_each_of_its_topics(batches: list[Events]) -> None:
     scopes = Scopes()

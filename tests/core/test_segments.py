@@ -48,7 +48,7 @@ def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
     return rows
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(PANES, st.integers(1, 10))
 def test_what_is_decoded_is_what_was_encoded_in_however_many_parts(panes: Panes, most_entries: int) -> None:
     panes = list({pane: (pane, rows, hashes) for pane, rows, hashes in panes}.values())
@@ -79,7 +79,7 @@ def test_a_part_names_only_what_it_holds() -> None:
     assert ([tuple(name) for name in part.scopes], part.users) == ([("all", "ä")], ["日"])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     st.builds(
         SegmentKey,
@@ -123,7 +123,7 @@ def test_what_is_no_segment_is_refused_with_what_it_says(value: bytes, message: 
         segments.decode(value)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(
     st.one_of(
         arrays.arrays(np.int64, st.integers(0, 20), elements=st.integers(0, 2**63 - 1)),

@@ -45,7 +45,7 @@ def _posts(users: int, *, ts: int = 0, topic: str = "t") -> list[Event]:
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(streams.events(), st.lists(st.integers(0, 60), max_size=4), st.sampled_from([1, 3]), st.sampled_from([0.5, 0.8]))
 def test_the_cuts_of_all_partitions_are_those_of_one(
     stream: list[Event], ends: list[int], count: int, share: float

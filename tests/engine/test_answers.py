@@ -78,9 +78,7 @@ def naive_answers(name: str) -> Answers:
             values[topic, ROLES[0]][event["user_id"]] += event["kind"] == "post"
             values[topic, ROLES[1]][event["user_id"]] += max(event.get("audience") or 0, 0)
     cuts = {scope: naive_cut(made.values(), SHARE) for scope, made in values.items()}
-    return {
-        scope: Answer(cut.users, cut.total, cut.k, cut.threshold, cut.ties) for scope, cut in cuts.items() if cut
-    }
+    return {scope: Answer(cut.users, cut.total, cut.k, cut.threshold, cut.ties) for scope, cut in cuts.items() if cut}
 
 
 def published(cuts: Mapping[tuple[str, str], Cut]) -> Answers:

@@ -148,7 +148,9 @@ class Follower:
         self._consumer = KafkaConsumer(
             bootstrap_servers=run.settings.brokers, auto_offset_reset="earliest", enable_auto_commit=False
         )
-        wanted = [TopicPartition(name, number) for name in names for number in self._consumer.partitions_for_topic(name)]
+        wanted = [
+            TopicPartition(name, number) for name in names for number in self._consumer.partitions_for_topic(name)
+        ]
         self._consumer.assign(wanted)
         self._consumer.seek_to_beginning()
 
