@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from stream_app.local.demo_view import LiveView, PlainView
 
 USERS = 20_000
-SPEED = 3600.0
-"""Of the demo stream: an hour of event time a second, slow enough to watch."""
 _ITS_OWN = {"brokers", "redis_url", "replication", "partitioner", "app_id", "redis_prefix"}
 _NAMES = [name for name in ALL if name not in _ITS_OWN and not name.endswith("_topic")]
 
@@ -52,7 +50,10 @@ _NAMES = [name for name in ALL if name not in _ITS_OWN and not name.endswith("_t
 @click.option("--workers", type=click.IntRange(1, 64), default=1, metavar="N", help="worker processes  [1]")
 @click.option("--report", type=ReportFile(), metavar="FILE", help="write everything found as JSON")
 @click.option(
-    "--speed", type=Speed(), metavar="X|max", help=f"times real time  [{SPEED:g} for the demo stream, max for files]"
+    "--speed",
+    type=Speed(),
+    metavar="X|max",
+    help="times real time  [max for files; the end of the demo stream at 1200]",
 )
 @click.option(
     "--users", type=click.IntRange(min=1000), default=USERS, metavar="N", help=f"people of the demo stream  [{USERS}]"
@@ -83,12 +84,10 @@ def command(
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
     out = console()
-    pace = speed or (math.inf if files else SPEED)
-    finite_pace = None if math.isinf(pace) else pace
     if files:
-        make = partial(recorded_stream, files, until_ms, finite_pace)
+        make = partial(recorded_stream, files, until_ms, speed if speed != math.inf else None)
     else:
-        make = partial(demo_stream, users, until_ms, finite_pace)
+        make = partial(demo_stream, users, until_ms, speed)
         if not settings.population_sizes:
             settings = msgspec.structs.replace(settings, population_sizes={DEFAULT_POPULATION: users})
     _announce(out, files, settings, workers)

@@ -1,6 +1,8 @@
 """Options of the commands: a flag for every setting, made from its documentation; times and speeds."""
 
 import datetime as dt
+import math
+import os
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import groupby
@@ -135,7 +137,7 @@ class ReportFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Its path."""
-        path = Path(super().convert(value, param, ctx))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"there is no directory {path.parent}", param, ctx)
         return path
@@ -169,9 +171,9 @@ class Speed(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """A number above zero."""
-        text = str(value).strip().lower().removesuffix("x")
+        text = str(value).strip().lower()
         try:
-            speed = float("inf") if text == "max" else float(text)
+            speed = math.inf if text == "max" else float(text.removesuffix("x"))
         except ValueError:
             speed = 0.0
         if not speed > 0:

@@ -39,9 +39,10 @@ def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: i
     must exist (`stream-app topics create`).
     """
     stream = recorded_stream(files, until_ms, None if math.isinf(speed) else speed)
+    part = stream.parts[0]
     with _bar(stream.size) as progress:
         report = replay(
-            stream.events, settings.brokers, settings, speed=stream.speed, until_ms=until_ms, on_progress=progress
+            part.events, settings.brokers, settings, speed=part.speed, until_ms=until_ms, on_progress=progress
         )
     if as_json:
         counts = {"sent": report.sent, "posts": report.posts, "shares": report.shares, "left_out": report.left_out}

@@ -22,6 +22,8 @@ def command(settings: Settings, as_json: bool) -> None:
         print_json(rows)
         return
     shown = table("variable and flag", "value", "default", "meaning")
+    shown.columns[0].no_wrap = True
+    shown.columns[3].min_width = 20
     section = ""
     for row in rows:
         if section != SECTION_OF[row["name"]]:

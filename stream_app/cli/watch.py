@@ -11,17 +11,21 @@ import click
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
-from rich.text import Text
 
 from stream_app.cli.options import Command, settings_options
-from stream_app.cli.output import console
-from stream_app.core.messages import Flag
+from stream_app.core.messages import Flag, FlagType
 from stream_app.local.broker import quiet_kafka
-from stream_app.local.demo_view import COLOURS, flag_line
+from stream_app.local.demo_view import flag_line
 from stream_app.settings import Settings
 
 _CONNECT_TIMEOUT_MS = 10_000
 _POLL_MS = 500
+_STYLES: dict[str, dict[str, Any]] = {
+    FlagType.EMERGING: {"fg": "magenta", "bold": True},
+    FlagType.ENTERED: {"fg": "green"},
+    FlagType.FADING: {"fg": "yellow"},
+    FlagType.LEFT: {"fg": "red"},
+}
 
 
 @click.command(
@@ -60,9 +64,7 @@ def _print(value: bytes, *, as_json: bool) -> None:
         sys.stdout.flush()
         return
     flag = msgspec.json.decode(value, type=Flag)
-    line = Text(flag_line(flag))
-    line.highlight_words([f"  {flag.type} "], COLOURS[flag.type])
-    console().print(line, soft_wrap=True)
+    click.echo(flag_line(flag).replace(flag.type, click.style(flag.type, **_STYLES[flag.type]), 1))
 
 
 @contextmanager
@@ -87,8 +89,19 @@ def _flags(settings: Settings, *, from_beginning: bool) -> Iterator[Iterator[byt
             )
         sources = [TopicPartition(settings.flags_topic, partition) for partition in sorted(partitions)]
         consumer.assign(sources)
-        (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*sources)
+        if not from_beginning:
+            _go_to_end(consumer, sources)
         yield _values(consumer)
+
+
+def _go_to_end(consumer: Any, sources: list[TopicPartition]) -> None:
+    """Skip what there is. What a broker tells may be short of the end by a batch (Tansu): what it sends tells more."""
+    ends = consumer.end_offsets(sources)
+    for source, end in ends.items():
+        consumer.seek(source, end)
+    consumer.poll(timeout_ms=_POLL_MS)
+    for source, end in ends.items():
+        consumer.seek(source, max(end, consumer.highwater(source) or 0))
 
 
 def _values(consumer: Any) -> Iterator[bytes]:

@@ -123,7 +123,7 @@ class Book:
                 {pane for part in parts for pane in part.panes},
                 sum(part.nbytes for part in parts),
             )
-        # The owner before may still delete what it had found to be garbage: no header of ours may say that it is needed.
+        # The owner before may still delete what it found to be garbage: no header of ours may say that it is needed.
         self._find_garbage()
 
     def _state(self) -> tuple[int, int]:

@@ -13,8 +13,8 @@ from stream_app.core.watermark import Source
 Kind = Literal["delta", "pane", "epoch"]
 
 VERSION = 1
-MOST_ENTRIES = 25_000
-"""Entries a stored part may hold: some 300 KB, so that a part fits a Kafka record of 1 MB with its names and hashes."""
+MOST_ENTRIES = 8_000
+"""Entries a stored part may hold: half a megabyte with long names, and Kafka takes a megabyte by default."""
 
 
 class SegmentKey(NamedTuple):

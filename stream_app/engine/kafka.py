@@ -1,9 +1,10 @@
 """Kafka through Faust: the app with every setting set on purpose, and what the engine asks of its clients."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import faust
+from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
 from stream_app.engine.batching import scheduler_of
@@ -15,7 +16,7 @@ _BATCHES_AHEAD = 4
 
 def faust_app(settings: Settings) -> faust.App:
     """The Faust app of a worker."""
-    return faust.App(
+    app = faust.App(
         settings.app_id,
         broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
         store="memory://",
@@ -35,8 +36,40 @@ def faust_app(settings: Settings) -> faust.App:
         consumer_auto_offset_reset="earliest",
         stream_buffer_maxsize=_BATCHES_AHEAD,
         stream_recovery_delay=0.0,
+        recovery_consistency_check=False,  # about files of RocksDB; without them it fails on two rebalances in a row
         stream_wait_empty=False,
     )
+    transport: Any = app.transport
+    transport.Consumer = BatchConsumer  # Faust has no setting for it
+    return app
+
+
+class BatchConsumer(Consumer):
+    """Faust's consumer for topics whose records are handed over in batches, and whose positions the books keep."""
+
+    async def seek_wait(self, partitions: Mapping[TP, int | None]) -> None:
+        """Seek; a rebalance in the middle of a recovery leaves offsets of None, which would end the consumer.
+
+        That recovery starts again right after this, with the offsets of the new assignment.
+        """
+        await super().seek_wait({tp: offset for tp, offset in partitions.items() if offset is not None})
+
+    async def commit_positions(self, positions: Mapping[TP, int]) -> bool:
+        """Commit; False when the group has moved on and this worker no longer owns the partitions."""
+        return bool(await self._commit(positions))
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """A batch stands at its last offset, so what looks like a gap before it is the batch."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """Commit up to the last batch counted: batches of a partition are counted in order, one at a time."""
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        offset = max(acked) + 1
+        acked.clear()
+        self._acked_index[tp].clear()
+        return offset
 
 
 class Kafka:
@@ -47,8 +80,7 @@ class Kafka:
 
     async def commit(self, positions: Mapping[TP, int]) -> bool:
         """Commit; False when the group has moved on and this worker no longer owns the partitions."""
-        consumer: Any = self._app.consumer
-        return bool(await consumer._commit(positions))  # noqa: SLF001 - the public one commits only Faust's own offsets
+        return await cast(BatchConsumer, self._app.consumer).commit_positions(positions)
 
     async def ends(self, tps: Iterable[TP]) -> Mapping[TP, int]:
         """Where the partitions end now."""

@@ -10,8 +10,8 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from stream_app.settings import Settings
 
+_LARGE = {"max.message.bytes": "4000000"}
 _COMPACTED = {"cleanup.policy": "compact"}
-_LARGEST_LETTER = {"max.message.bytes": "4000000"}
 
 
 class TopicsError(RuntimeError):
@@ -47,10 +47,10 @@ def topics_of(settings: Settings) -> list[Topic]:
         Topic(settings.flags_topic, many, {}, "output: flags"),
         Topic(settings.cuts_topic, one, _COMPACTED, "output: cuts"),
         Topic(settings.standings_topic, many, _COMPACTED, "output and state: standings"),
-        Topic(settings.dead_letters_topic, many, _LARGEST_LETTER, "output: records that cannot be counted"),
-        Topic(settings.late_topic, many, _LARGEST_LETTER, "output: events older than the window"),
-        Topic(settings.curves_topic, one, _COMPACTED, "internal: curves exchanged by the workers"),
-        Topic(segments, many, _COMPACTED, "internal: the segments of the ledgers"),
+        Topic(settings.dead_letters_topic, many, _LARGE, "output: records that cannot be counted"),
+        Topic(settings.late_topic, many, _LARGE, "output: events older than the window"),
+        Topic(settings.curves_topic, one, _COMPACTED | _LARGE, "internal: curves exchanged by the workers"),
+        Topic(segments, many, _COMPACTED | _LARGE, "internal: the segments of the ledgers"),
     ]
 
 

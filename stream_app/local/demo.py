@@ -128,22 +128,18 @@ class _Run:
 
     def count(self) -> float:
         """Return when everything is produced and counted, with the seconds it took."""
-        begun: float | None = None
-        moved, read = time.monotonic(), -1
-        while not self._is_counted():
-            self._step("counting" if self._feed.stream else "making the stream")
-            now = time.monotonic()
-            if begun is None and self._feed.progress.sent:
-                begun = now - self._feed.progress.seconds
-            sofar = self._observer.counted.read + self._feed.progress.sent
-            if sofar != read or not self._feed.stream:
-                moved, read = now, sofar
-            if now - moved > _PATIENCE_S:
+        feed, moved_s, known = self._feed, time.monotonic(), (0, 0)
+        while not (feed.is_done and self._observer.counted.read >= feed.sent):
+            self._step("counting" if feed.stream else "making the stream")
+            now_s, state = time.monotonic(), (feed.sent, self._observer.counted.read)
+            if state != known or feed.stream is None:
+                moved_s, known = now_s, state
+            if now_s - moved_s > _PATIENCE_S:
                 raise DemoError(
-                    f"nothing was counted for {_PATIENCE_S:g} s: {self._observer.counted.read:,} of "
-                    f"{self._feed.progress.sent:,} events are; see the logs of the workers in {self._workers.folder}"
+                    f"nothing was counted for {_PATIENCE_S:g} s, only {self._observer.counted.read:,} of {feed.sent:,} "
+                    f"events are: see the logs of the workers in {self._workers.folder}"
                 )
-        return time.monotonic() - (begun or self._start)
+        return time.monotonic() - (feed.begun_s or self._start)
 
     def settle(self, end_ms: int | None) -> bool:
         """Wait until the last cuts and flags are out; False where that takes too long."""
@@ -153,10 +149,6 @@ class _Run:
             if self._observer.is_settled(end_ms, _QUIET_S):
                 return True
         return False
-
-    def _is_counted(self) -> bool:
-        report = self._feed.report
-        return report is not None and self._observer.counted.read >= report.sent
 
     def _step(self, stage: str) -> None:
         for error in (self._feed.error, self._observer.error):
@@ -188,15 +180,14 @@ class _Run:
 
     def _picture(self, stage: str) -> Picture:
         observer, counted = self._observer, self._observer.counted
-        produced = self._feed.report.sent if self._feed.report else self._feed.progress.sent
         emerging = [flag for flag in observer.flags if flag.type is FlagType.EMERGING]
         return Picture(
             stage=stage,
             seconds=time.monotonic() - self._start,
             size=self._feed.stream.size if self._feed.stream else None,
-            produced=produced,
+            produced=self._feed.sent,
             counted=counted,
-            produced_per_s=self._produced_rate.per_s(produced),
+            produced_per_s=self._produced_rate.per_s(self._feed.sent),
             counted_per_s=self._counted_rate.per_s(counted.read),
             tops=self._tops,
             cuts=self._cuts,

@@ -1,42 +1,63 @@
 """What a demo produces, and the thread that produces it."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from stream_app.local.activity import HOUR_MS
 from stream_app.local.events import RecordedEvent
 from stream_app.local.files import read_events
 from stream_app.local.population import Truth, demo_population
-from stream_app.local.replay import Progress, ReplayReport, replay
+from stream_app.local.replay import Progress, replay
 from stream_app.settings import Settings
+
+LIVE_MS = round(9.5 * HOUR_MS)
+"""The end of the demo stream in which somebody takes off: sent at LIVE_SPEED, what comes before it at once."""
+LIVE_SPEED = 1200.0
+"""Event time per wall time: slow enough that the tracker sees people rise, fast enough to watch."""
+
+
+class Part(NamedTuple):
+    """Events that are sent at one speed."""
+
+    events: Iterable[RecordedEvent]
+    speed: float | None
+    """Event time per wall time; None: as fast as possible."""
 
 
 class Stream(NamedTuple):
     """A stream of known length."""
 
-    events: Iterable[RecordedEvent]
+    parts: Sequence[Part]
     size: int
     """Events to be sent: those before the end that was asked for."""
-    speed: float | None
-    """Event time per wall time; None: as fast as possible."""
-    truth: Truth | None
+    truth: Truth | None = None
     """The right answers, where they are known."""
 
 
 def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | None) -> Stream:
     """The events of files, read twice: to count them, and to send them. Raises EventFileError."""
-    size = sum(1 for event in read_events(paths) if until_ms is None or event.ts_ms < until_ms)
-    return Stream(read_events(paths), size, speed, None)
+    return Stream([Part(read_events(paths), speed)], _size(read_events(paths), until_ms))
 
 
 def demo_stream(users: int, until_ms: int | None, speed: float | None) -> Stream:
-    """The demo stream; its truth is that of its end, so there is none where it is cut short. Raises ValueError."""
+    """The demo stream; `speed` None: the end as if live, what comes before it as fast as possible.
+
+    Its truth is that of its end, so there is none where it is cut short. Raises ValueError.
+    """
     demo = demo_population(users=users)
-    if until_ms is None:
-        return Stream(demo.events, len(demo.events), speed, demo.truth)
-    size = sum(1 for event in demo.events if event.ts_ms < until_ms)
-    return Stream(demo.events, size, speed, None)
+    events = demo.events
+    parts = [Part(events, speed)]
+    if speed is None:
+        live = next(place for place, event in enumerate(events) if event.ts_ms >= demo.window_end_ms - LIVE_MS)
+        parts = [Part(events[:live], None), Part(events[live:], LIVE_SPEED)]
+    return Stream(parts, _size(events, until_ms), demo.truth if until_ms is None else None)
+
+
+def _size(events: Iterable[RecordedEvent], until_ms: int | None) -> int:
+    return sum(1 for event in events if until_ms is None or event.ts_ms < until_ms)
 
 
 class Feed:
@@ -49,9 +70,11 @@ class Feed:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self.stream: Stream | None = None
-        self.progress = Progress(0, 0, -1, 0.0)
-        self.report: ReplayReport | None = None
-        """Set when everything is sent."""
+        self.begun_s: float | None = None
+        """When the first event was sent (time.monotonic)."""
+        self.sent = 0
+        self.is_done = False
+        """Whether everything is sent, and Kafka has it."""
         self.error: Exception | None = None
 
     def start(self) -> None:
@@ -66,19 +89,27 @@ class Feed:
 
     def _run(self) -> None:
         try:
-            stream = self._make()
-            self.stream = stream
-            self.report = replay(
-                stream.events,
-                self._settings.brokers,
-                self._settings,
-                speed=stream.speed,
-                until_ms=self._until_ms,
-                on_progress=self._on_progress,
-                stop=self._stop,
-            )
+            self.stream = self._make()
+            self.begun_s = time.monotonic()
+            for part in self.stream.parts:
+                self._send(part)
+            self.is_done = True
         except Exception as error:  # noqa: BLE001 - the main thread raises it
             self.error = error
 
-    def _on_progress(self, progress: Progress) -> None:
-        self.progress = progress
+    def _send(self, part: Part) -> None:
+        before = self.sent
+
+        def on_progress(progress: Progress) -> None:
+            self.sent = before + progress.sent
+
+        report = replay(
+            part.events,
+            self._settings.brokers,
+            self._settings,
+            speed=part.speed,
+            until_ms=self._until_ms,
+            on_progress=on_progress,
+            stop=self._stop,
+        )
+        self.sent = before + report.sent

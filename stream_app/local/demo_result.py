@@ -9,11 +9,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, FlagType
+from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, FlagType, Role
 from stream_app.local.demo import Result
 from stream_app.local.demo_truth import TOLERANCE_POINTS, Foresight, Rise, foresight, measured
 from stream_app.local.demo_view import COLOURS
-from stream_app.local.human import moment, plural, span, time_of_day
+from stream_app.local.human import hours, moment, plural, span, time_of_day
 from stream_app.local.population import Truth
 from stream_app.local.setting_texts import duration_text
 
@@ -24,7 +24,7 @@ _ROOMY = 92
 
 def print_result(console: Console, result: Result) -> None:
     """Everything, for a person."""
-    console.print(_summary(result), Text())
+    console.print(_summary(result), end="\n\n")
     _print_cuts(console, result.cuts)
     counts = Counter(flag.type for flag in result.flags)
     line = Text("flags  ", "bold")
@@ -36,6 +36,7 @@ def print_result(console: Console, result: Result) -> None:
             "[yellow]The cuts still changed when the demo stopped waiting: run it again on an idle machine.[/]"
         )
     if result.truth is not None:
+        console.print()
         _print_truth(console, result, result.truth)
         _print_foresight(console, foresight(result.truth, result.flags))
 
@@ -85,7 +86,7 @@ def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
                 f"{cut.threshold:,}",
                 *(("[dim]diffuse[/]", "[dim]–[/]") if cut.diffuse else (f"{cut.flagged:,}", f"{cut.emerging:,}")),
             )
-    console.print(table)
+    console.print(table, end="\n\n")
     topics = {cut.topic for cut in cuts}
     if len(topics) > _TOPICS_SHOWN + 1:
         console.print(f"[dim]The {_TOPICS_SHOWN} topics with most users, of {len(topics) - 1:,}; --report has all.[/]")
@@ -124,27 +125,31 @@ def _table(console: Console, title: str, about: str) -> Table:
 def _percent(value: float | None) -> str:
     if value is None:
         return "–"
+    if value < 0.995:
+        return f"{value:.2f}"
     return f"{value:.1f}" if value < 99.95 else "100"
 
 
 def _print_truth(console: Console, result: Result, truth: Truth) -> None:
     rows = measured(truth, result.cuts)
-    table = _table(console, "Measured beside what is true", "as counted from the stream itself")
+    table = _table(console, "Measured beside what is true", "of this stream, as it was made")
     table.add_column("topic")
     table.add_column("role")
     for header in ("k", "true", "% of\nusers", "true", "% of\npeople", "true"):
         table.add_column(header, justify="right", style="dim" if header == "true" else "")
     table.add_column("")
-    for row in sorted(rows, key=lambda row: (row.true.topic != ALL_TOPICS, rows.index(row))):
+    topics = list(dict.fromkeys(row.true.topic for row in rows))
+    for row in sorted(rows, key=lambda row: (topics.index(row.true.topic), row.true.role)):
         cut, true = row.cut, row.true
         verdict = "[green]right[/]" if row.is_right else f"[red]off by {row.error_points:.1f} points[/]"
+        is_second = true.role is Role.MAVEN
         table.add_row(
-            *(true.topic, true.role, f"{cut.k:,}" if cut else "–", f"{true.k:,}"),
+            *("" if is_second else f"[bold]{true.topic}[/]", true.role, f"{cut.k:,}" if cut else "–", f"{true.k:,}"),
             *(_percent(cut.percent_of_users if cut else None), _percent(true.percent_of_users)),
             *(_percent(cut.percent_of_population if cut else None), _percent(true.percent_of_population)),
             verdict,
         )
-    console.print(table)
+    console.print(table, end="\n\n")
     right = sum(row.is_right for row in rows)
     console.print(f"{right} of {len(rows)} are within {TOLERANCE_POINTS:g} percentage points.\n")
 
@@ -157,13 +162,13 @@ def _print_foresight(console: Console, seen: Foresight) -> None:
         table.add_column(header, justify="right")
     for rise in seen.risers:
         table.add_row(rise.riser.user_id, rise.riser.topic, rise.riser.role, *_times(rise))
-    console.print(table)
+    console.print(table, end="\n\n")
     console.print(
         f"{len(seen.leads_ms)} of {len(seen.risers)} were flagged as emerging before they entered{_lead(seen)}."
     )
     console.print(
-        f"False alarms: of {seen.others:,} other standings flagged as emerging {seen.false_alarms:,} did not enter before "
-        f"the end of the stream; {seen.undecided:,} of these were still emerging then."
+        f"False alarms: {seen.false_alarms:,} of {seen.others:,} other standings flagged as emerging did not enter "
+        f"before the end of the stream ({seen.undecided:,} of these were still emerging then)."
     )
     names = ", ".join(sorted({flag.user_id for flag in seen.decoys}))
     console.print(f"[red]Decoys flagged: {names}.[/]" if names else "Of the decoys planted, none was flagged.")
@@ -172,11 +177,11 @@ def _print_foresight(console: Console, seen: Foresight) -> None:
 def _times(rise: Rise) -> tuple[str, str, str, str]:
     emerging = f"[magenta]{time_of_day(rise.emerging.event_time)}[/]" if rise.emerging else "–"
     entered = f"[green]{time_of_day(rise.entered.event_time)}[/]" if rise.entered else "–"
-    lead = f"{span(rise.lead_ms / 1000)}" if rise.lead_ms is not None else "–"
+    lead = f"{hours(rise.lead_ms / 1000)}" if rise.lead_ms is not None else "–"
     return time_of_day(rise.riser.onset_ms), emerging, entered, lead
 
 
 def _lead(seen: Foresight) -> str:
     if not seen.leads_ms:
         return ""
-    return f": {span(seen.median_lead_ms / 1000)} before (median), at least {span(min(seen.leads_ms) / 1000)}"
+    return f": {hours(seen.median_lead_ms / 1000)} before (median), at least {hours(min(seen.leads_ms) / 1000)}"

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.local.demo_picture import Picture, Place
-from stream_app.local.human import moment, plural, span, time_of_day
+from stream_app.local.human import hours, moment, plural, span, time_of_day
 
 COLOURS = {
     FlagType.EMERGING: "bold magenta",
@@ -213,11 +213,10 @@ def _fitted(text: str, width: int) -> str:
 
 def _says(flag: Flag) -> str:
     """The numbers behind a flag."""
-    unit = _UNITS[flag.role]
     if flag.type is FlagType.EMERGING:
-        eta = f", there in {span(flag.eta_s)}" if flag.eta_s is not None else ""
-        return f"{flag.value:,} of θ {flag.threshold:,} {unit}, z {flag.z:.1f}{eta}"
-    return f"{flag.value:,} {unit}, θ {flag.threshold:,}, rank {flag.rank:,}"
+        eta = f", there in {hours(flag.eta_s)}" if flag.eta_s is not None else ""
+        return f"{flag.value:,} of θ {flag.threshold:,}{eta}, z {flag.z:.1f}"
+    return f"{flag.value:,} {_UNITS[flag.role]}, θ {flag.threshold:,}, rank {flag.rank:,}"
 
 
 def _workers(picture: Picture) -> Text:

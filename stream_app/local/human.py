@@ -18,6 +18,12 @@ def span(seconds: float) -> str:
     return f"{whole // _DAY_S:,}d {whole % _DAY_S // _HOUR_S}h"
 
 
+def hours(seconds: float) -> str:
+    """A length of event time to the minute: 0h 12m, 2h 10m."""
+    minutes = int(seconds // _MINUTE_S)
+    return f"{minutes // 60:,}h {minutes % 60:02}m"
+
+
 def moment(ts_ms: int) -> str:
     """A time (epoch ms) in UTC, to the minute; '–' where it is no time."""
     if not _FIRST_MS <= ts_ms <= _LAST_MS:

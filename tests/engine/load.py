@@ -21,7 +21,6 @@ RECORDS = EVENTS + REPEATS + LATE + BAD
 USERS = 2_000
 TOPICS = ("phone", "car", "bank", "food", "film", "game")
 _OLD_MS = START_MS - 30 * 24 * HOUR_MS
-_FUTURE_MS = 4_102_444_800_000  # 2100-01-01
 _SEED = 7
 
 BAD_VALUES = (
@@ -55,7 +54,7 @@ def made() -> tuple[list[Event], list[RecordedEvent]]:
     ]
     # The first tenth has no late events: before a partition has read anything nothing can be late.
     later = [START_MS + rng.randrange(SPAN_MS // 10, SPAN_MS) for _ in range(LATE + BAD)]
-    arrivals += [(at_ms, _late(number)) for number, at_ms in enumerate(later[:LATE])]
+    arrivals += [(at_ms, _late(number, at_ms)) for number, at_ms in enumerate(later[:LATE])]
     arrivals += [(at_ms, _bad(number, at_ms)) for number, at_ms in enumerate(later[LATE:])]
     return events, [record for _, record in sorted(arrivals, key=lambda arrival: arrival[0])]
 
@@ -98,10 +97,10 @@ def _event(rng: random.Random, number: int) -> Event:
     return Event(share, user, ts_ms, topic, audience, record)
 
 
-def _late(number: int) -> RecordedEvent:
+def _late(number: int, at_ms: int) -> RecordedEvent:
     user = f"u{number % USERS}"
     value = {"event_id": f"l{number}", "ts": _OLD_MS + number, "user_id": user, "topics": ["phone"], "audience": 9}
-    return RecordedEvent(False, user.encode(), msgspec.json.encode(value), START_MS)
+    return RecordedEvent(False, user.encode(), msgspec.json.encode(value), at_ms)
 
 
 def _bad(number: int, at_ms: int) -> RecordedEvent:

@@ -16,8 +16,8 @@ from tests.naive import NaiveCut
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
-KILLS = 4
-PORTION_S = 4.0
+KILLS = 3
+PORTION_S = 3.0
 """Wall time over which the events of a portion are produced: a worker is killed in between."""
 WAIT_S = 60.0
 COUNTERS = ("applied", "duplicate", "late", "rejected")
