@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from stream_app.cli.options import Command, settings_options
+from stream_app.cli.output import console
 from stream_app.core.messages import Flag, FlagType
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.demo_view import flag_line
@@ -64,7 +65,8 @@ def _print(value: bytes, *, as_json: bool) -> None:
         sys.stdout.flush()
         return
     flag = msgspec.json.decode(value, type=Flag)
-    click.echo(flag_line(flag).replace(flag.type, click.style(flag.type, **_STYLES[flag.type]), 1))
+    line = flag_line(flag).replace(flag.type, click.style(flag.type, **_STYLES[flag.type]), 1)
+    click.echo(line, color=False if console().no_color else None)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ COLOURS = {
 }
 _REFRESH_PER_S = 4
 _LINE_EVERY_S = 5.0
+_RISING_AT_ONCE = 5
 _WIDE = 112
 _TALL = 36
 _UNITS = {Role.CONNECTOR: "impressions", Role.MAVEN: "posts"}
@@ -60,7 +61,7 @@ class PlainView:
         self._console = console
         self._told_at_s = time.monotonic()
         self._news = 0
-        self._emerging: set[str] = set()
+        self._rising = 0
 
     def __enter__(self) -> Self:
         """Nothing to prepare."""
@@ -77,10 +78,12 @@ class PlainView:
         for line in picture.news[self._news :]:
             self._console.print(escape(line))
         self._news = len(picture.news)
-        for flag in picture.emerging:
-            if flag.flag_id not in self._emerging:
-                self._emerging.add(flag.flag_id)
-                self._console.print(Text(flag_line(flag)), soft_wrap=True)
+        rising = picture.emerging[self._rising :]
+        self._rising = len(picture.emerging)
+        for flag in rising[:_RISING_AT_ONCE]:
+            self._console.print(Text(flag_line(flag)), soft_wrap=True)
+        if len(rising) > _RISING_AT_ONCE:
+            self._console.print(f"… and {len(rising) - _RISING_AT_ONCE:,} more are emerging")
         if time.monotonic() - self._told_at_s >= _LINE_EVERY_S:
             self._told_at_s = time.monotonic()
             self._console.print(Text(_progress_line(picture)), soft_wrap=True)

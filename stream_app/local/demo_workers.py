@@ -56,9 +56,10 @@ class _Worker:
     def restart(self) -> None:
         self.process = self._start()
 
-    def tail(self) -> str:
-        lines = self.log_file.read_text(errors="replace").splitlines()
-        return "\n".join(lines[-_TAIL_LINES:]) or "(it wrote nothing)"
+    def tail(self, lines: int) -> str:
+        """The last lines of its log."""
+        text = self.log_file.read_text(errors="replace").splitlines()
+        return "\n".join(text[-lines:]) or "it wrote nothing"
 
 
 class Workers:
@@ -108,10 +109,11 @@ class Workers:
             if worker.deaths >= MOST_DEATHS:
                 raise WorkerFailedError(
                     f"worker {worker.number} has died {worker.deaths} times, at last by {how}; "
-                    f"the end of its log, {worker.log_file}:\n{worker.tail()}"
+                    f"the end of its log, {worker.log_file}:\n{worker.tail(_TAIL_LINES)}"
                 )
+            last_words = f" ({worker.tail(lines=1)})" if status > 0 else ""
             worker.restart()
-            news.append(f"worker {worker.number} died by {how} and was started again")
+            news.append(f"worker {worker.number} died by {how}{last_words} and was started again")
         return news
 
     def _end(self) -> None:

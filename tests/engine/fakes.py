@@ -1,0 +1,142 @@
+"""An engine without Kafka: writes that are remembered, a group that answers as told, a clock that stands still."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from unittest.mock import Mock
+
+import msgspec
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+
+from stream_app.core.whole import Whole
+from stream_app.engine.evaluator import rules_of
+from stream_app.engine.kafka import Kafka, faust_app
+from stream_app.engine.outgoing import Headers, Outgoing
+from stream_app.engine.outlet import Outlet, partition_of
+from stream_app.engine.shared import Shared
+from stream_app.engine.tables import PartitionTable
+from stream_app.settings import Settings
+
+NOW_S = 1_704_067_200.0
+"""2024-01-01T00:00Z."""
+NOW_MS = round(NOW_S * 1000)
+PARTITION = 3
+OUTPUTS = ("flags", "dead-letters", "late", "curves", "cuts", "standings")
+
+
+class Crash(Exception):
+    """The worker dies here."""
+
+
+class Written(NamedTuple):
+    """A record written."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class FakeOutgoing(Outgoing):
+    """Keeps what is put; `steps` says in which order things were put and became durable."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.steps: list[str] = []
+        """The topic of each record put, and "flush"."""
+        self.durable: list[Written] = []
+        self.crash_before = -1
+        """The step, counted from 0, that is no longer made."""
+        self._open: list[Written] = []
+
+    def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
+        self._step(topic)
+        self._open.append(Written(topic, partition, key, value, headers))
+
+    async def flush(self) -> None:
+        self._step("flush")
+        self.durable += self._open
+        self._open = []
+
+    async def relieve(self) -> None:
+        pass
+
+    def of(self, topic: str) -> list[Written]:
+        """What is durable on a topic."""
+        return [record for record in self.durable if record.topic == topic]
+
+    def _step(self, what: str) -> None:
+        if len(self.steps) == self.crash_before:
+            raise Crash
+        self.steps.append(what)
+
+
+class FakeKafka(Kafka):
+    """A group that takes commits as told; nothing lags unless `ended` says so."""
+
+    def __init__(self) -> None:
+        self.commits: list[Mapping[TP, int]] = []
+        self.takes_commits = True
+        self.sought: list[tuple[TP, int]] = []
+        self.ended: dict[TP, int] = {}
+
+    async def commit(self, positions: Mapping[TP, int]) -> bool:
+        self.commits.append(dict(positions))
+        return self.takes_commits
+
+    async def ends(self, tps: Iterable[TP]) -> Mapping[TP, int]:
+        return {tp: self.ended.get(tp, 0) for tp in tps}
+
+    async def seek(self, tp: TP, offset: int) -> None:
+        self.sought.append((tp, offset))
+
+    def end(self, tp: TP) -> int:
+        return self.ended.get(tp, 0)
+
+
+class Surroundings:
+    """What the parts of an engine need, all of it fake but the tables."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings(**settings)
+        self.outgoing = FakeOutgoing(self.settings)
+        self.kafka = FakeKafka()
+        self.meter = Mock()
+        self.now_s = NOW_S
+        outlet = Outlet(self.outgoing, self.settings)
+        rules = rules_of(self.settings)
+        whole = Whole(self.settings.share)
+        self.shared = Shared(self.settings, rules, {}, whole, outlet, self.meter, lambda: self.now_s)
+        self._app = faust_app(self.settings)
+        self.segments = self.table("segments")
+        self.standings = self.table("standings")
+
+    def table(self, name: str) -> PartitionTable:
+        """A table whose writes go to the fake."""
+        table: PartitionTable = self._app.Table(name, key_type=bytes, value_type=bytes, partitions=8)
+        table.outgoing = self.outgoing
+        return table
+
+
+def user_of(partition: int, number: int = 0) -> str:
+    """A user whose records belong in `partition`: the number-th of them."""
+    users = (user for user in map("u{}".format, range(10_000)) if partition_of(user.encode(), 8) == partition)
+    return [next(users) for _ in range(number + 1)][-1]
+
+
+def record(offset: int, value: bytes | None, key: bytes | None, topic: str = "influence.posts") -> Any:
+    """A record as the consumer hands it over."""
+    return ConsumerRecord(topic, PARTITION, offset, NOW_MS, 0, key, value, None, -1, -1, ())
+
+
+def post(offset: int, *, user: str = "", ts_ms: int = NOW_MS, topic: str = "influence.posts", **fields: Any) -> Any:
+    """A record of an event that counts."""
+    user = user or user_of(PARTITION)
+    event = {"event_id": f"{topic}-{offset}", "ts": ts_ms, "user_id": user, "audience": 10, **fields}
+    return record(offset, msgspec.json.encode(event), user.encode(), topic)
+
+
+def posts(offsets: Sequence[int], **fields: Any) -> list[Any]:
+    """Records of events that count."""
+    return [post(offset, **fields) for offset in offsets]

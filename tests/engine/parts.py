@@ -1,0 +1,65 @@
+"""One worker's engine put together on fakes, holding one partition; its restarts continue from what is durable."""
+
+from typing import Any
+from unittest.mock import Mock
+
+from stream_app.core.book import Book
+from stream_app.core.ledger import Ledger
+from stream_app.engine.evaluator import Evaluator
+from stream_app.engine.exchange import Exchange
+from stream_app.engine.intake import Intake
+from stream_app.engine.outbox import Outbox
+from stream_app.engine.ownership import Ownership
+from stream_app.engine.publisher import Publisher
+from tests.engine.fakes import PARTITION, Surroundings
+
+CHANGELOG = "influence-segments-changelog"
+
+
+class Parts:
+    """The parts of an engine; `take_over` gives it the partition."""
+
+    def __init__(self, *, hold: bool = True, **settings: Any) -> None:
+        self.fake = Surroundings(**settings)
+        shared = self.fake.shared
+        self.told = Mock()
+        self.exchange = Exchange(shared.settings, shared.whole)
+        self.outbox = Outbox(self.fake.standings, shared.outlet, shared.meter, self.told)
+        self.publisher = Publisher(shared)
+        self.evaluator = Evaluator(shared, self.exchange, self.outbox, self.publisher)
+        self.ownership = Ownership(shared, self.fake.segments, self.fake.standings, self.outbox, self.fake.kafka)
+        self.intake = Intake(shared, self.fake.kafka)
+        if hold:
+            self._hold()
+
+    @property
+    def book(self) -> Book:
+        """The book of the partition."""
+        return self.fake.shared.books[PARTITION].book
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the partition."""
+        return self.book.ledger
+
+    async def round(self) -> None:
+        """Evaluate, and let everybody read what was told."""
+        await self.evaluator.round()
+        await self.fake.outgoing.flush()
+        for told in self.fake.outgoing.of(self.fake.settings.curves_topic):
+            self.exchange.tell(told.key or b"", told.value or b"")
+
+    def restore_table(self, stored: dict[bytes, bytes]) -> None:
+        """What a recovery of the segments table does."""
+        table = self.fake.segments
+        for key, value in stored.items():
+            table.data.data[key] = value
+            table.data._key_partition[key] = PARTITION
+
+    def _hold(self) -> None:
+        taking = self.ownership.take_over({PARTITION}, 1)
+        try:
+            taking.send(None)  # on fakes nothing is waited for
+        except StopIteration:
+            return
+        raise AssertionError("the fakes made it wait")

@@ -1,0 +1,102 @@
+"""What one record of the curves topic does to what a worker knows."""
+
+import logging
+
+import msgspec
+import pytest
+
+from stream_app.core import curves, status
+from stream_app.core.watermark import NO_TIME, Source
+from stream_app.engine.exchange import WATERMARK_KEY, Exchange
+from tests.engine.fakes import NOW_MS, PARTITION, Surroundings, posts
+from tests.engine.parts import Parts
+
+
+def new_exchange() -> tuple[Exchange, Surroundings]:
+    fake = Surroundings()
+    return Exchange(fake.settings, fake.shared.whole), fake
+
+
+def status_of(partition: int, horizon: int) -> status.Status:
+    return status.Status(status.VERSION, partition, {"posts": Source(position=7, applied=7)}, horizon, True, 1, 2, 3, 4)
+
+
+def tell_status(exchange: Exchange, partition: int, horizon: int) -> None:
+    exchange.tell(b"status/%d" % partition, status.encode(status_of(partition, horizon)))
+
+
+def test_before_anything_is_told_there_is_no_event_time() -> None:
+    exchange, _ = new_exchange()
+    assert exchange.newest_ms == NO_TIME
+
+
+def test_the_last_status_of_every_partition_is_kept() -> None:
+    exchange, _ = new_exchange()
+    for partition, horizon in ((0, 10), (1, 20), (0, 30)):
+        tell_status(exchange, partition, horizon)
+    assert exchange.statuses == {0: status_of(0, 30), 1: status_of(1, 20)}
+
+
+def test_event_time_is_that_of_the_partition_that_is_farthest() -> None:
+    exchange, _ = new_exchange()
+    for partition, horizon in ((0, 10), (1, 20)):
+        tell_status(exchange, partition, horizon)
+    assert exchange.newest_ms == 20
+
+
+def test_a_watermark_moves_event_time_on_but_never_back() -> None:
+    exchange, _ = new_exchange()
+    tell_status(exchange, 0, 10)
+    for said in (b"30", b"20"):
+        exchange.tell(WATERMARK_KEY, said)
+    assert exchange.newest_ms == 30
+
+
+async def test_curves_reach_the_whole() -> None:
+    teller = Parts()
+    await teller.intake.count(posts(range(3)))
+    await teller.round()
+    exchange, fake = new_exchange()
+    for told in teller.fake.outgoing.of("influence.curves"):
+        exchange.tell(told.key or b"", told.value or b"")
+    assert fake.shared.whole.recompute()
+    assert exchange.statuses[PARTITION].sources["influence.posts"].applied == 3
+    assert exchange.newest_ms == NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), version=99))),
+        (b"status/0", b"\x93\x01\x02"),
+        (b"status/0", b""),
+        (b"curves/0/0", b"\x99"),
+        (b"curves/0/0", msgspec.msgpack.encode([curves.VERSION + 1])),
+        (WATERMARK_KEY, b"soon"),
+        (WATERMARK_KEY, b"\xff"),
+    ],
+)
+def test_what_cannot_be_read_is_logged_and_changes_nothing(
+    key: bytes, value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange, _ = new_exchange()
+    exchange.tell(key, value)
+    assert exchange.statuses == {}
+    assert exchange.newest_ms == NO_TIME
+    ((_, level, text),) = caplog.record_tuples
+    assert level == logging.ERROR
+    assert repr(key) in text
+
+
+def test_a_status_of_another_release_is_told_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    exchange, _ = new_exchange()
+    exchange.tell(b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), version=99)))
+    assert "version 99" in caplog.text
+    assert f"reads {status.VERSION}" in caplog.text
+
+
+@pytest.mark.parametrize("key", [b"", b"something", b"other/1"])
+def test_keys_of_others_are_ignored(key: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    exchange, _ = new_exchange()
+    exchange.tell(key, b"value")
+    assert caplog.record_tuples == []

@@ -1,0 +1,170 @@
+"""Who holds which partition: books kept or rebuilt, positions given to the group, and nothing deleted too early."""
+
+from faust.types import TP
+
+from stream_app.core.segments import SegmentKey
+from tests.engine.fakes import NOW_MS, PARTITION, Written, posts
+from tests.engine.parts import CHANGELOG, Parts
+
+POSTS, SHARES = "influence.posts", "influence.shares"
+HOUR_MS = 3_600_000
+
+
+def table_after(written: list[Written]) -> dict[bytes, bytes]:
+    """What the changelog comes to."""
+    stored: dict[bytes, bytes] = {}
+    for record in written:
+        assert record.key is not None
+        if record.value is None:
+            stored.pop(record.key, None)
+        else:
+            stored[record.key] = record.value
+    return stored
+
+
+def tombstones(parts: Parts) -> list[bytes]:
+    return [record.key or b"" for record in parts.fake.outgoing.of(CHANGELOG) if record.value is None]
+
+
+async def restarted(*before: Parts) -> Parts:
+    """A new worker that takes over from what these have left in the log, in that order."""
+    for parts in before:
+        await parts.fake.outgoing.flush()
+    new = Parts(hold=False)
+    new.restore_table(table_after([record for parts in before for record in parts.fake.outgoing.of(CHANGELOG)]))
+    await new.ownership.take_over({PARTITION}, 2)
+    return new
+
+
+async def counted(batches: int = 4, size: int = 3) -> Parts:
+    """A worker that has counted batches an hour of event time apart: the older panes are settled."""
+    parts = Parts()
+    for batch in range(batches):
+        first = batch * size
+        await parts.intake.count(posts(range(first, first + size), ts_ms=NOW_MS - (batches - batch) * HOUR_MS))
+    await parts.round()
+    await parts.round()
+    return parts
+
+
+async def test_a_partition_that_stays_keeps_its_book() -> None:
+    parts = await counted()
+    held = parts.fake.shared.books[PARTITION]
+    await parts.ownership.take_over({PARTITION}, 2)
+    assert parts.fake.shared.books[PARTITION] is held
+
+
+async def test_a_partition_that_moved_away_is_no_longer_held() -> None:
+    parts = await counted()
+    await parts.ownership.take_over({PARTITION + 1}, 2)
+    assert list(parts.fake.shared.books) == [PARTITION + 1]
+    parts.fake.meter.partition_revoked.assert_called_once_with(PARTITION)
+
+
+async def test_a_book_is_rebuilt_when_somebody_else_has_owned_the_partition() -> None:
+    first = await counted()
+    other = await restarted(first)
+    await other.intake.count(posts(range(12, 15)))
+    await other.fake.outgoing.flush()
+    held = first.fake.shared.books[PARTITION]
+    first.restore_table(table_after(other.fake.outgoing.of(CHANGELOG)))
+    await first.ownership.take_over({PARTITION}, 3)
+    assert first.fake.shared.books[PARTITION] is not held
+    assert first.ledger.source(POSTS).applied == 15
+    assert first.book.lineage.epoch == other.book.lineage.epoch + 1
+
+
+async def test_what_a_frozen_worker_writes_after_the_take_over_does_not_count() -> None:
+    frozen = await counted()
+    await frozen.fake.outgoing.flush()
+    new = await restarted(frozen)
+    await frozen.intake.count(posts(range(12, 15)))
+    await new.intake.count(posts(range(12, 14)))
+    last = await restarted(frozen, new)
+    assert last.ledger.source(POSTS).applied == 14
+    assert last.ledger.source(POSTS).position == 14
+
+
+async def test_a_new_owner_goes_on_from_what_is_in_the_log() -> None:
+    first = await counted()
+    new = await restarted(first)
+    assert new.ledger.sources == first.ledger.sources
+    assert new.ledger.rows.totals[:, 0].tolist() == first.ledger.rows.totals[:, 0].tolist()
+    assert new.fake.kafka.commits == [{TP(POSTS, PARTITION): 12}]
+
+
+async def test_the_epoch_is_in_kafka_before_the_group_is_told_the_positions() -> None:
+    new = await restarted(await counted())
+    keys = [SegmentKey.decode(record.key or b"") for record in new.fake.outgoing.of(CHANGELOG)]
+    assert [key.kind for key in keys] == ["epoch"]
+
+
+async def test_sources_with_records_to_read_are_noted_as_lagging() -> None:
+    parts = Parts(hold=False)
+    parts.fake.kafka.ended = {TP(POSTS, PARTITION): 5, TP(SHARES, PARTITION): 0}
+    await parts.ownership.take_over({PARTITION}, 1)
+    assert parts.ledger.lagging == {POSTS}
+
+
+async def test_nothing_is_deleted_while_the_group_does_not_confirm() -> None:
+    parts = await counted()
+    parts.fake.kafka.takes_commits = False
+    await parts.ownership.sweep()
+    await parts.fake.outgoing.flush()
+    assert parts.fake.kafka.commits
+    assert tombstones(parts) == []
+
+
+async def test_garbage_is_deleted_once_the_group_confirms() -> None:
+    parts = await counted()
+    parts.fake.kafka.takes_commits = False
+    await parts.ownership.sweep()
+    parts.fake.kafka.takes_commits = True
+    await parts.ownership.sweep()
+    await parts.fake.outgoing.flush()
+    assert {SegmentKey.decode(key).kind for key in tombstones(parts)} == {"delta"}
+
+
+async def test_everything_written_is_in_kafka_when_the_group_is_asked() -> None:
+    parts = await counted()
+    open_when_asked = []
+
+    async def commit(_positions: object) -> bool:
+        open_when_asked.extend(parts.fake.outgoing._open)
+        return False
+
+    parts.fake.kafka.commit = commit  # type: ignore[method-assign]
+    await parts.intake.count(posts(range(12, 15)))
+    await parts.ownership.sweep()
+    assert open_when_asked == []
+
+
+async def test_nothing_is_deleted_of_a_partition_that_was_lost_while_the_group_was_asked() -> None:
+    parts = await counted()
+
+    async def commit(_positions: object) -> bool:
+        parts.fake.shared.books.clear()
+        return True
+
+    parts.fake.kafka.commit = commit  # type: ignore[method-assign]
+    await parts.ownership.sweep()
+    await parts.fake.outgoing.flush()
+    assert tombstones(parts) == []
+
+
+async def test_without_garbage_the_group_is_not_asked() -> None:
+    parts = Parts()
+    await parts.intake.count(posts(range(3)))
+    await parts.ownership.sweep()
+    assert parts.fake.kafka.commits == []
+
+
+async def test_a_swept_log_gives_the_same_ledger() -> None:
+    first = await counted()
+    await first.ownership.sweep()
+    new = await restarted(first)
+    assert tombstones(first)
+    assert new.ledger.sources == first.ledger.sources
+    assert new.ledger.rows.totals[:, 0].tolist() == first.ledger.rows.totals[:, 0].tolist()
+    await new.intake.count(posts(range(9, 12), ts_ms=NOW_MS - HOUR_MS))
+    assert new.ledger.source(POSTS).applied == 12
