@@ -64,8 +64,8 @@ def is_diffuse(cuts: ScopeCuts, rules: Rules) -> NDArray[np.bool_]:
 def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squares: Floats, spans: Spans) -> Pace:
     """Rates, and how clearly the short window is above the own past.
 
-    Both parts of the window are compound Poisson counts: sums of impressions of very different size. Divided by the size
-    Σi² / Σi they vary like plain counts X₁ and X₀ (posts: size 1), whose rates the square root test compares:
+    Both parts of the window are compound Poisson counts: sums of impressions of very different size. Divided by the
+    size Σi² / Σi they vary like plain counts X₁ and X₀ (posts: size 1), whose rates the square root test compares:
     z = 2 (√(X₁ + ⅜) - √(ρ (X₀ + ⅜))) / √(1 + ρ) with ρ = S / L (Huffman 1984; Ng and Tang 2005). Unlike the plain
     difference it holds its level for the few events that most users have.
     """
@@ -84,7 +84,8 @@ def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squ
 def _square_root_test(value: Ints, squares: Floats, short: Floats, ratio: float) -> Floats:
     size = np.maximum(squares, 1.0) / np.maximum(value, 1)
     recent, before = short / size, np.maximum(value - short, 0) / size
-    return 2 * (np.sqrt(recent + 3 / 8) - np.sqrt(ratio * (before + 3 / 8))) / np.sqrt(1 + ratio)
+    z: Floats = 2 * (np.sqrt(recent + 3 / 8) - np.sqrt(ratio * (before + 3 / 8))) / np.sqrt(1 + ratio)
+    return z
 
 
 def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: Rules) -> list[Change]:
