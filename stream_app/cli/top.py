@@ -23,7 +23,8 @@ from stream_app.settings import Settings, SettingsError
 @settings_options("redis_url", "redis_prefix")
 def command(settings: Settings, topic: str, role: str, population: str, count: int, as_json: bool) -> None:
     """The top users of a topic in the present window, as the workers keep them in Redis."""
-    users = asyncio.run(read_top(settings, folded(topic), Role(role), population, count))
+    topic = folded(topic)
+    users = asyncio.run(read_top(settings, topic, Role(role), population, count))
     if as_json:
         rows = [{"user_id": user, "value": value} for user, value in users]
         print_json({"topic": topic, "population": population, "role": role, "users": rows})

@@ -75,6 +75,8 @@ class Evaluator:
         held.book.maintain()
         busy_s = perf_counter() - started
         await self._raise(partition, held, changes)
+        # What is told must not be lost again by a crash: the log has it first.
+        await self._shared.outlet.flush()
         self._shared.outlet.curves(told)
         self._shared.outlet.status(self._status(partition, held))
         return busy_s

@@ -136,7 +136,7 @@ class Intake:
         Where they are gone from Kafka, the same batch comes back, and is counted.
         """
         first = records[0]
-        if source.position == 0 or first.offset <= source.position:
+        if first.offset <= source.position:
             return False
         gap = (source.position, first.offset)
         if held.sought.get(first.topic) == gap:

@@ -91,5 +91,6 @@ class Kafka:
         await self._app.consumer.seek(tp, offset)
 
     def end(self, tp: TP) -> int:
-        """Where a partition ended when it was last fetched from."""
-        return self._app.consumer.highwater(tp) or 0
+        """Where a partition ended when it was last fetched from; 0 where it is not ours, in the middle of a rebalance."""
+        consumer = self._app.consumer
+        return (consumer.highwater(tp) or 0) if tp in consumer.assignment() else 0

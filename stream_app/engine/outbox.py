@@ -86,9 +86,11 @@ class Outbox:
         self._outlet = outlet
         self._meter = meter
         self._tell = tell
+        self._latest: dict[int, int] = {}
 
     async def raise_flags(self, partition: int, flags: Sequence[Flag]) -> None:
         """Make the standings durable, then send the flags."""
+        flags = self._in_order(partition, flags)
         encoded = [_ENCODER.encode(flag) for flag in flags]
         for flag, value in zip(flags, encoded, strict=True):
             self._log.write(partition, standing_key(flag), value)
@@ -104,9 +106,16 @@ class Outbox:
         rows = ledger.rows.rows(scopes, users)
         ledger.rows.standings[roles, rows] = [CODE_OF[flag.type] for flag in flags]
         ledger.rows.touched[rows] = True
-        latest = max((flag.detected_at for flag in flags), default=0)
+        latest = self._latest[partition] = max((flag.detected_at for flag in flags), default=0)
         unsure = [flag for flag in flags if flag.detected_at == latest]
         await self._send(partition, unsure, [_ENCODER.encode(flag) for flag in unsure])
+
+    def _in_order(self, partition: int, flags: Sequence[Flag]) -> list[Flag]:
+        """The flags with a time of detection after all before, whatever the clock says: it tells what came last."""
+        earliest = self._latest.get(partition, 0) + 1
+        timed = [msgspec.structs.replace(flag, detected_at=max(flag.detected_at, earliest)) for flag in flags]
+        self._latest[partition] = max((flag.detected_at for flag in timed), default=earliest)
+        return timed
 
     async def _send(self, partition: int, flags: Sequence[Flag], encoded: Sequence[bytes]) -> None:
         if not flags:

@@ -49,6 +49,7 @@ def measure(events: int, tell: Tell) -> Result:
 
     `tell` is told what goes on. Raises BenchError, EmbeddedServerError.
     """
+    load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name:
         folder = Path(name)
         with _servers() as settings:
@@ -56,7 +57,7 @@ def measure(events: int, tell: Tell) -> Result:
         with _servers() as settings:
             users = round(events * _STATE_USERS_PER_EVENT)
             state = measure_state(state_events(users), users * TOPICS_EACH, settings, folder, tell)
-        return Result(settings, counting, state, _idiomatic(events, folder, tell), _machine())
+        return Result(settings, counting, state, _idiomatic(events, folder, tell), _machine(), load_before)
 
 
 def _idiomatic(events: int, folder: Path, tell: Tell) -> Idiomatic | None:

@@ -90,7 +90,7 @@ def measure_counting(
 
 
 def measure_state(events: Iterable[RecordedEvent], count: int, settings: Settings, folder: Path, tell: Tell) -> State:
-    """Load a worker with `count` events that stay in its window, kill it, and start another twice. Raises BenchError."""
+    """Load a worker with `count` events that stay in its window; kill it; start others. Raises BenchError."""
     with told_by(settings) as statuses:
         worker = start_worker(settings, folder)
         with worker.process as process:

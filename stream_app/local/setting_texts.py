@@ -1,5 +1,6 @@
 """Settings as text: the way they are written in the environment, and read from there again."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ def duration_text(seconds: float) -> str:
     """A duration in its largest whole unit: 24h, 15m, 90s, 250ms, 9000d."""
     ms = round(seconds * 1000)
     if ms / 1000 != seconds or ms <= 0:
-        return f"{seconds:.9f}"
+        return format(Decimal(repr(seconds)), "f")
     if ms % _DAY_MS == 0 and ms > _DAY_MS:
         return f"{ms // _DAY_MS}d"
     return next(f"{ms // unit}{name}" for name, unit in _UNITS_MS if ms % unit == 0)

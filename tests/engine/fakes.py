@@ -1,7 +1,7 @@
 """An engine without Kafka: writes that are remembered, a group that answers as told, a clock that stands still."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 from unittest.mock import Mock
 
 import msgspec
@@ -77,12 +77,15 @@ class FakeKafka(Kafka):
 
     def __init__(self) -> None:
         self.commits: list[Mapping[TP, int]] = []
+        self.on_commit: Callable[[], object] = list
+        """Called when the group is asked."""
         self.takes_commits = True
         self.sought: list[tuple[TP, int]] = []
         self.ended: dict[TP, int] = {}
 
     async def commit(self, positions: Mapping[TP, int]) -> bool:
         self.commits.append(dict(positions))
+        self.on_commit()
         return self.takes_commits
 
     async def ends(self, tps: Iterable[TP]) -> Mapping[TP, int]:
@@ -114,7 +117,7 @@ class Surroundings:
 
     def table(self, name: str) -> PartitionTable:
         """A table whose writes go to the fake."""
-        table: PartitionTable = self._app.Table(name, key_type=bytes, value_type=bytes, partitions=8)
+        table = cast(PartitionTable, self._app.Table(name, key_type=bytes, value_type=bytes, partitions=8))
         table.outgoing = self.outgoing
         return table
 

@@ -104,7 +104,7 @@ def answers_of(run: Tracker, name: str, expected: Answers, until_ms: int | None 
     if until_ms is not None:
         end_of_recording(run, until_ms)
     with following(run, run.settings.curves_topic, run.settings.cuts_topic) as follower:
-        follower.until(lambda seen: seen.total("read") == sent, f"all {sent} records read", 60)
+        follower.until_read(sent, 60)
         try:
             follower.until(lambda seen: published(seen.cuts) == expected, "the cuts of the oracle", 20)
         except AssertionError:

@@ -1,6 +1,13 @@
 """The regular round: what is told when, and what a round without news costs."""
 
+import asyncio
+
+import msgspec
+
 from stream_app.core import status
+from stream_app.core.curves import bucket_of
+from stream_app.core.messages import ROLES, Flag, FlagType
+from stream_app.core.scopes import ScopeName
 from stream_app.core.status import Status
 from tests.engine.fakes import PARTITION, post, posts, user_of
 from tests.engine.parts import CHANGELOG, Parts
@@ -30,7 +37,7 @@ async def test_counters_are_durable_before_they_are_told() -> None:
     steps = parts.fake.outgoing.steps
     delta = len(steps) - 1 - steps[::-1].index(CHANGELOG)
     told = len(steps) - 1 - steps[::-1].index(CURVES)
-    assert "flush" in steps[delta:told], "a status goes out beside the delta it tells of: a crash may keep only the former"
+    assert "flush" in steps[delta:told], "the status goes out beside the delta: a crash may keep the status only"
 
 
 async def test_a_round_without_news_writes_nothing() -> None:
@@ -43,13 +50,39 @@ async def test_a_round_without_news_writes_nothing() -> None:
     assert parts.fake.outgoing.steps[steps:] == []
 
 
-async def test_users_over_the_threshold_are_flagged_once() -> None:
+async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
     parts = Parts(min_users=1, min_posts=1, min_impressions=1, diffuse_fraction=0.9)
     few = [post(offset, user=user_of(PARTITION, offset), audience=1) for offset in range(30)]
     many = [post(30 + offset, user=user_of(PARTITION), audience=1000) for offset in range(100)]
     await parts.intake.count([*few, *many])
     for _ in range(3):
         await parts.round()
-    flags = parts.fake.outgoing.of(FLAGS)
-    assert {record.key for record in flags} == {user_of(PARTITION).encode()}
-    assert len(flags) == 4  # two roles, in the topic "*" … and entered once each
+    flags = [msgspec.json.decode(record.value or b"", type=Flag) for record in parts.fake.outgoing.of(FLAGS)]
+    assert [(flag.user_id, flag.role, flag.type) for flag in flags] == [
+        (user_of(PARTITION), role, FlagType.ENTERED) for role in ROLES
+    ]
+    assert [flag.value for flag in flags] == [101, 100_001]
+    assert len(parts.fake.standings.of_partition(PARTITION)) == 2
+
+
+async def test_a_partition_that_moves_away_during_a_round_is_not_evaluated() -> None:
+    parts = Parts()
+    await parts.intake.count(posts(range(3)))
+    held = parts.fake.shared.books[PARTITION]
+    async with held.lock:
+        under_way = asyncio.create_task(parts.evaluator.round())
+        await asyncio.sleep(0)
+        parts.fake.shared.books.clear()
+    await under_way
+    assert CURVES not in parts.fake.outgoing.steps
+
+
+async def test_cuts_are_published_by_the_worker_that_holds_their_partition() -> None:
+    parts = Parts()
+    await parts.intake.count(posts(range(3), topics=[f"topic{number}" for number in range(50)]))
+    for _ in range(2):
+        await parts.round()
+    topics = {msgspec.json.decode(record.key or b"")[0] for record in parts.fake.outgoing.of(CUTS)}
+    mine = {f"topic{number}" for number in range(50) if bucket_of(ScopeName("all", f"topic{number}")) % 8 == PARTITION}
+    assert mine
+    assert topics - {"*"} == mine

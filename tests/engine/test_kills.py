@@ -48,13 +48,13 @@ def test_totals_and_cuts_are_exact_although_workers_are_killed(brokers: str, tmp
         outputs = (s.curves_topic, s.cuts_topic, s.flags_topic, s.standings_topic, s.dead_letters_topic, s.late_topic)
         with following(run, *outputs) as follower:
             produced = produce(run, primer).sent
-            follower.until(lambda seen: seen.total("read") == produced, "the first events", WAIT_S)
+            follower.until_read(produced, WAIT_S)
             for number, portion in enumerate(load.portions(rest, KILLS)):
                 produced += len(portion)
                 producing = threads.submit(produce, run, portion, speed)
                 kill_one_while_events_come(run, follower, number, produced)
                 assert producing.result(WAIT_S).sent == len(portion)
-                follower.until(lambda seen: seen.total("read") >= produced, "a portion", WAIT_S)
+                follower.until_read(produced, WAIT_S)
             expected = answers(load.cuts(events, s.share))
             assert {name: follower.seen.total(name) for name in COUNTERS} == {
                 "applied": load.EVENTS,

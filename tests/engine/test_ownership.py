@@ -127,26 +127,17 @@ async def test_garbage_is_deleted_once_the_group_confirms() -> None:
 
 async def test_everything_written_is_in_kafka_when_the_group_is_asked() -> None:
     parts = await counted()
-    open_when_asked = []
-
-    async def commit(_positions: object) -> bool:
-        open_when_asked.extend(parts.fake.outgoing._open)
-        return False
-
-    parts.fake.kafka.commit = commit  # type: ignore[method-assign]
+    open_when_asked: list[Written] = []
+    parts.fake.kafka.on_commit = lambda: open_when_asked.extend(parts.fake.outgoing._open)
     await parts.intake.count(posts(range(12, 15)))
     await parts.ownership.sweep()
+    assert parts.fake.kafka.commits
     assert open_when_asked == []
 
 
 async def test_nothing_is_deleted_of_a_partition_that_was_lost_while_the_group_was_asked() -> None:
     parts = await counted()
-
-    async def commit(_positions: object) -> bool:
-        parts.fake.shared.books.clear()
-        return True
-
-    parts.fake.kafka.commit = commit  # type: ignore[method-assign]
+    parts.fake.kafka.on_commit = parts.fake.shared.books.clear
     await parts.ownership.sweep()
     await parts.fake.outgoing.flush()
     assert tombstones(parts) == []

@@ -164,6 +164,10 @@ class Follower:
             self.poll()
         return self.seen
 
+    def until_read(self, records: int, deadline_s: float) -> Seen:
+        """Read until the tracker has counted so many records."""
+        return self.until(lambda seen: seen.total("read") >= records, f"{records} records counted", deadline_s)
+
     def poll(self) -> int:
         """Read what is there; returns how many records came."""
         batches = self._consumer.poll(timeout_ms=_POLL_MS)

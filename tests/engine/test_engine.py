@@ -1,0 +1,45 @@
+"""The engine around a rebalance: partitions on their way out neither end the worker nor count as stalled."""
+
+import asyncio
+from unittest.mock import Mock
+
+from faust.types import TP
+
+from stream_app.engine.app import Engine
+from stream_app.engine.health import Health
+from stream_app.engine.kafka import Kafka
+from stream_app.settings import Settings
+from tests.engine.fakes import PARTITION, FakeKafka, posts
+from tests.engine.parts import Parts
+
+POSTS = "influence.posts"
+STALL_S = 30.0
+
+
+async def test_the_end_of_a_partition_that_has_moved_away_is_no_error() -> None:
+    """The consumer asserts that a partition is assigned; batches and rounds under way ask a moment too late."""
+    app = Mock()
+    app.consumer.highwater.side_effect = AssertionError("Partition is not assigned")
+    assert Kafka(app).end(TP(POSTS, PARTITION)) == 0
+
+
+async def test_a_partition_that_was_looked_at_during_a_rebalance_and_lost_is_not_stalled() -> None:
+    parts = Parts()
+    await parts.intake.count(posts(range(3)))
+    now_s = [100.0]
+    engine = Engine(Settings(), Mock())
+    engine.health = Health(STALL_S, lambda: now_s[0])
+    kafka = FakeKafka()
+    kafka.ended[TP(POSTS, PARTITION)] = 9
+    engine._kafka = kafka
+    engine.health.recovered = True
+    engine.books.update(parts.fake.shared.books)
+    await engine._on_revoked()
+    observing = asyncio.create_task(engine._observe())
+    await asyncio.sleep(0)
+    engine.books.clear()
+    engine.health.recovered = True
+    observing.cancel()
+    now_s[0] += STALL_S + 1
+    engine.health.beat()
+    assert engine.health.live() == (True, {"stalled_s": {}, "round_age_s": 0.0})

@@ -1,0 +1,199 @@
+"""The commands against real servers: topics, replay, watch and top."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from kafka import KafkaProducer
+
+from stream_app.cli import main
+from stream_app.cli.options import flag_of
+from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.engine import topics
+from stream_app.local.setting_texts import as_environment
+from stream_app.serving.board import Board
+from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
+from stream_app.settings import NAMES, Settings, environment_name
+
+TIMEOUT_S = 30
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(environment_name(name), raising=False)
+
+
+@pytest.fixture
+def own(brokers: str, request: pytest.FixtureRequest) -> Settings:
+    """Settings with topics of the test's own, which exist."""
+    name = f"cli{abs(hash(request.node.name))}"
+    given: dict[str, Any] = {setting: f"{name}.{setting}" for setting in NAMES if setting.endswith("_topic")}
+    settings = Settings(brokers=brokers, app_id=name, partitions=2, **given)
+    topics.create(settings)
+    return settings
+
+
+def run(*arguments: object, **keywords: Any) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], **keywords)
+
+
+def flags_of(settings: Settings, *names: str) -> list[str]:
+    """The command line that gives some settings."""
+    values = as_environment(settings)
+    return [text for name in names for text in (flag_of(name), values[environment_name(name)])]
+
+
+def flag(number: int) -> Flag:
+    return Flag(
+        flag_id=f"f{number}",
+        type=FlagType.EMERGING,
+        role=Role.CONNECTOR,
+        topic="tea",
+        population="all",
+        user_id=f"u{number}",
+        value=1500,
+        threshold=9000,
+        share=0.01,
+        rank=12,
+        short_rate=400.0,
+        long_rate=10.0,
+        rate_error=20.0,
+        z=5.5,
+        events=9.0,
+        eta_s=7200.0,
+        rule=3,
+        window_start=0,
+        window_end=1,
+        event_time=1_475_712_000_000,
+        detected_at=1_475_712_000_500,
+        settings_version="v",
+    )
+
+
+def raise_flags(settings: Settings, numbers: Iterable[int]) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.brokers)
+    for number in numbers:
+        producer.send(settings.flags_topic, msgspec.json.encode(flag(number)), partition=number % settings.partitions)
+    producer.flush(TIMEOUT_S)
+    producer.close(TIMEOUT_S)
+
+
+@pytest.mark.broker
+def test_topics_are_created_and_checked(brokers: str) -> None:
+    given = ("--brokers", brokers, "--app-id", "cli-topics", "--posts-topic", "cli-topics.posts")
+    assert run("topics", "check", *given).exit_code == 1
+    assert run("topics", "create", *given).exit_code == 0
+    checked = run("topics", "check", "--json", *given)
+    assert checked.exit_code == 0
+    assert {"topic": "cli-topics.posts", "purpose": "input: posts", "partitions": 8, "problem": None} in json.loads(
+        checked.output
+    )
+    wrong = run("topics", "check", "--partitions", 4, *given)
+    assert wrong.exit_code == 1
+    assert "8 partitions instead of 4" in " ".join(wrong.output.split())
+
+
+@pytest.mark.broker
+def test_a_replay_tells_what_it_produced(own: Settings, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    kinds = ("post", "share", "post")
+    lines = (f'{{"event_id":{n},"ts":{n},"user_id":"ann","kind":"{kind}"}}\n' for n, kind in enumerate(kinds, 1))
+    events.write_text("".join(lines))
+    given = flags_of(own, "brokers", "posts_topic", "shares_topic")
+    report = json.loads(run("replay", events, "--until", 3, "--json", *given).output)
+    assert report.pop("seconds") >= 0
+    assert report == {"sent": 2, "posts": 1, "shares": 1, "left_out": 1}
+    assert "3 events produced" in run("replay", events, *given).output
+
+
+@pytest.mark.broker
+def test_flags_are_watched_as_one_json_object_a_line(own: Settings) -> None:
+    raise_flags(own, range(5))
+    given = flags_of(own, "brokers", "flags_topic")
+    lines = run("watch", "--json", "--from-beginning", "--limit", 5, *given).output.splitlines()
+    flags = sorted((msgspec.json.decode(line, type=Flag) for line in lines), key=lambda seen: seen.flag_id)
+    assert flags == [flag(number) for number in range(5)]
+
+
+@pytest.mark.broker
+def test_a_watched_flag_reads_well(own: Settings) -> None:
+    raise_flags(own, range(1))
+    given = flags_of(own, "brokers", "flags_topic")
+    output = run("watch", "--from-beginning", "--limit", 1, *given).output
+    wanted = "2016-10-06 00:00 emerging connector tea u0 1,500 of θ 9,000, there in 2h 00m, z 5.5"
+    assert " ".join(output.split()) == wanted
+
+
+@pytest.mark.broker
+def test_watching_survives_a_closed_pipe(own: Settings) -> None:
+    raise_flags(own, range(50))
+    command = [sys.executable, "-m", "stream_app", "watch", "--json", "--from-beginning"]
+    command += flags_of(own, "brokers", "flags_topic")
+    watch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        assert json.loads(watch.stdout.readline())["type"] == "emerging"
+        watch.stdout.close()
+        raise_flags(own, range(50))
+        assert watch.wait(TIMEOUT_S) == 0
+        assert watch.stderr.read() == b""
+        watch.stderr.close()
+    finally:
+        watch.kill()
+        watch.wait()
+
+
+@pytest.mark.broker
+def test_only_new_flags_are_watched_unless_asked_for_all(own: Settings) -> None:
+    raise_flags(own, range(3))
+    command = [sys.executable, "-u", "-m", "stream_app", "watch", "--json", "--limit", "1"]
+    command += flags_of(own, "brokers", "flags_topic")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
+        try:
+            new = 3
+            while watch.poll() is None and new < 100:
+                raise_flags(own, [new])
+                new += 1
+            assert watch.stdout is not None
+            assert int(json.loads(watch.stdout.readline())["flag_id"][1:]) >= 3
+        finally:
+            watch.kill()
+
+
+@pytest.mark.broker
+def test_a_missing_flags_topic_is_told(brokers: str) -> None:
+    result = run("watch", "--brokers", brokers, "--flags-topic", "none.flags")
+    assert result.exit_code == 1
+    assert "has no topic none.flags: make it with `stream-app topics create`" in result.stderr
+
+
+def test_the_top_users_come_from_redis(redis_url: str) -> None:
+    asyncio.run(show_on_board(redis_url))
+    given = ("--topic", " Tea", "-n", 2, "--redis-url", redis_url, "--redis-prefix", "cli-top", "--role", "maven")
+    rows = [line.split() for line in run("top", *given).output.splitlines() if line.strip()]
+    assert rows[2:] == [["1", "ann", "1,500"], ["2", "bob", "900"]]
+    users = [{"user_id": "ann", "value": 1500}, {"user_id": "bob", "value": 900}]
+    wanted = {"topic": "tea", "population": "all", "role": "maven", "users": users}
+    assert json.loads(run("top", "--json", *given).output) == wanted
+
+
+async def show_on_board(redis_url: str) -> None:
+    board = Board(redis_url, "cli-top", 100, 60.0, 1)
+    tops = [TopUsers("tea", "all", Role.MAVEN, [("ann", 1500), ("bob", 900), ("cy", 3)])]
+    await board.refresh(BoardSnapshot(full=True, partitions=[PartitionBoard(partition=0, tops=tops)]))
+    await board.close()
+
+
+def test_a_board_without_the_topic_is_told(redis_url: str) -> None:
+    result = run("top", "--topic", "nix", "--redis-url", redis_url)
+    assert result.exit_code == 0
+    assert "Redis has no connectors of 'nix'" in result.stderr
