@@ -21,7 +21,9 @@ from stream_app.local.process import LOCALHOST
 from stream_app.local.setting_texts import as_environment
 from stream_app.settings import Settings
 
-POLL_S = 0.05
+POLL_S = 0.1
+"""Ten looks a second: each one costs the worker about 2 ms, which counts as its own."""
+
 PATIENCE_S = 120.0
 """After this long without what is waited for the measurement is given up."""
 

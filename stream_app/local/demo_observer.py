@@ -61,11 +61,12 @@ class Observer:
 
     @property
     def counted(self) -> Source:
-        """The counters of all partitions together; `watermark` is where the window ends."""
+        """The counters of all partitions together; `watermark` is how far event time has come."""
         with self._lock:
             statuses = list(self._statuses.values())
         total = Source(watermark=max((known.horizon for known in statuses), default=NO_TIME))
         for source in (source for known in statuses for source in known.sources.values()):
+            total.watermark = max(total.watermark, source.watermark)
             total.applied += source.applied
             total.duplicate += source.duplicate
             total.late += source.late

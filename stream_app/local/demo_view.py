@@ -117,7 +117,7 @@ def drawn(picture: Picture, width: int, height: int) -> RenderableType:
         places = list(picture.tops) if width >= _WIDE else list(picture.tops)[:2]
         parts += [_tops(picture, places, rows=5 if height >= _TALL else 3), Text()]
     if picture.flags:
-        parts += _flags(picture, rows=8 if height >= _TALL else 4)
+        parts += _flags(picture, rows=max(2, min(8, (height - 18) * 2 // 3)))
     parts.append(_workers(picture))
     return Padding(Group(*parts), (0, 1))
 
@@ -191,7 +191,7 @@ def _flags(picture: Picture, rows: int) -> list[RenderableType]:
         counts.append(f"{picture.flag_counts.get(name, 0):,} {name}   ", COLOURS[name])
     parts: list[RenderableType] = [counts]
     if picture.emerging:
-        parts += [_flag_rows(list(picture.emerging)[-rows // 2 :]), Text("latest", "dim")]
+        parts += [_flag_rows(list(picture.emerging)[-(rows // 2) :]), Text("latest", "dim")]
     parts += [_flag_rows(list(picture.flags)[-rows:]), Text()]
     return parts
 

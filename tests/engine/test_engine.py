@@ -19,6 +19,7 @@ STALL_S = 30.0
 async def test_the_end_of_a_partition_that_has_moved_away_is_no_error() -> None:
     """The consumer asserts that a partition is assigned; batches and rounds under way ask a moment too late."""
     app = Mock()
+    app.consumer.assignment.return_value = set()
     app.consumer.highwater.side_effect = AssertionError("Partition is not assigned")
     assert Kafka(app).end(TP(POSTS, PARTITION)) == 0
 

@@ -48,16 +48,16 @@ def counters(parts: Parts, topic: str = POSTS) -> tuple[int, int, int, int]:
 @pytest.mark.parametrize(("value", "reason"), BAD.values(), ids=BAD.keys())
 async def test_a_bad_record_goes_to_the_dead_letters_as_it_came(value: bytes | None, reason: str) -> None:
     parts = Parts()
-    await parts.intake.count([post(7), record(8, value, USER.encode()), post(9)])
+    await parts.intake.count([post(0), record(1, value, USER.encode()), post(2)])
     (letter,) = parts.fake.outgoing.of(DEAD)
     assert (letter.key, letter.value, letter.partition) == (USER.encode(), value, PARTITION)
     told = headers(letter)
-    assert (told["topic"], told["partition"], told["offset"]) == (POSTS, str(PARTITION), "8")
+    assert (told["topic"], told["partition"], told["offset"]) == (POSTS, str(PARTITION), "1")
     assert told["exception"] == reason
     assert told["message"]
     assert len(letter.headers) == 5
     assert counters(parts) == (2, 0, 0, 1)
-    assert parts.ledger.source(POSTS).position == 10
+    assert parts.ledger.source(POSTS).position == 3
 
 
 async def test_every_kind_of_bad_record_at_once_is_counted_once_each() -> None:
