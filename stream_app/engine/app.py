@@ -19,7 +19,7 @@ from stream_app.engine.evaluator import Evaluator, rules_of
 from stream_app.engine.exchange import Exchange
 from stream_app.engine.health import Health
 from stream_app.engine.intake import Intake
-from stream_app.engine.kafka import Kafka, faust_app
+from stream_app.engine.kafka import Kafka, changelogs_of, faust_app
 from stream_app.engine.memory import collect_quietly
 from stream_app.engine.outbox import Outbox, decoded
 from stream_app.engine.outgoing import Outgoing
@@ -51,8 +51,9 @@ class Engine:
         self._meter = meter
         self._kafka = Kafka(self.app)
         self._outgoing = Outgoing(settings)
-        self._segments = self._table("segments")
-        self._standings = self._table("standings", settings.standings_topic)
+        segments, standings = changelogs_of(settings)
+        self._segments = self._table("segments", segments)
+        self._standings = self._table("standings", standings)
         outlet = Outlet(self._outgoing, settings)
         whole = Whole(settings.share)
         self._shared = Shared(settings, rules_of(settings), self.books, whole, outlet, meter, time.time)
@@ -68,21 +69,18 @@ class Engine:
         """The last flag of every user with a standing in `partition`."""
         return decoded(self._standings.of_partition(partition))
 
-    def _table(self, name: str, changelog: str | None = None) -> PartitionTable:
-        raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes}
-        topic = None
-        if changelog:
-            topic = self.app.topic(
-                changelog,
-                partitions=self.settings.partitions,
-                compacting=True,
-                internal=True,
-                acks=False,
-                key_serializer="raw",
-                value_serializer="raw",
-                **raw,
-            )
-        table = self.app.Table(name, partitions=self.settings.partitions, changelog_topic=topic, **raw)
+    def _table(self, name: str, changelog: str) -> PartitionTable:
+        topic = self.app.topic(
+            changelog,
+            schema=AsTheyCome(),
+            partitions=self.settings.partitions,
+            compacting=True,
+            internal=True,
+            acks=False,
+        )
+        table = self.app.Table(
+            name, partitions=self.settings.partitions, changelog_topic=topic, key_type=bytes, value_type=bytes
+        )
         partition_table = cast(PartitionTable, table)
         partition_table.outgoing = self._outgoing
         return partition_table
@@ -94,7 +92,6 @@ class Engine:
         self.app.on_rebalance_complete.connect(self._on_rebalanced, weak=False)
         self.app.task(self._rounds)
         self.app.task(self._sweeps)
-        self.app.task(self._observe)
         self.app.task(collect_quietly)
 
     async def _count(self, batches: faust.StreamT[Any]) -> None:
@@ -118,7 +115,7 @@ class Engine:
 
     async def run(self) -> None:
         """What runs beside the app, from before it starts until after it has stopped."""
-        await asyncio.gather(self.exchange.run(), self._write())
+        await asyncio.gather(self.exchange.run(), self._write(), self._observe())
 
     async def _write(self) -> None:
         try:

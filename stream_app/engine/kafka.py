@@ -1,6 +1,8 @@
 """Kafka through Faust: the app with every setting set on purpose, and what the engine asks of its clients."""
 
+import tempfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import faust
@@ -14,14 +16,20 @@ from stream_app.settings import Settings
 _BATCHES_AHEAD = 4
 
 
+def changelogs_of(settings: Settings) -> tuple[str, str]:
+    """The logs of the two tables: segments and standings."""
+    return f"{settings.app_id}-segments-changelog", settings.standings_topic
+
+
 def faust_app(settings: Settings) -> faust.App:
     """The Faust app of a worker."""
     app = faust.App(
         settings.app_id,
         broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
         store="memory://",
+        datadir=Path(tempfile.gettempdir()) / "stream-app",  # stays empty, but Faust makes it
         Table=PartitionTable,
-        ConsumerScheduler=scheduler_of(settings.input_topics),
+        ConsumerScheduler=scheduler_of([*settings.input_topics, *changelogs_of(settings)]),
         cython_optimizations=True,
         web_enabled=False,
         topic_partitions=settings.partitions,
@@ -91,6 +99,6 @@ class Kafka:
         await self._app.consumer.seek(tp, offset)
 
     def end(self, tp: TP) -> int:
-        """Where a partition ended when it was last fetched from; 0 where it is not ours, in the middle of a rebalance."""
+        """Where a partition ended when it was last fetched from; 0 where it is not ours, as in a rebalance."""
         consumer = self._app.consumer
         return (consumer.highwater(tp) or 0) if tp in consumer.assignment() else 0

@@ -1,5 +1,6 @@
 """A Faust table that is told which partition it writes to, so that timers can write as well as agents."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import faust
@@ -44,6 +45,18 @@ class PartitionTable(faust.Table[bytes, bytes]):
     def on_key_del(self, key: bytes) -> None:
         """Delete from the changelog."""
         self.outgoing.put(self.changelog_topic_name, self._writing, key, None)
+
+    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
+        """Take up what the log holds. Its records come in batches too: one by one a million would take minutes."""
+        data, partitions = self.data.data, self._partitions
+        for event in batch:
+            for record in event.message.value:
+                if record.value is None:
+                    data.pop(record.key, None)
+                    partitions.pop(record.key, None)
+                else:
+                    data[record.key] = record.value
+                    partitions[record.key] = record.partition
 
     @property
     def _partitions(self) -> dict[bytes, int]:

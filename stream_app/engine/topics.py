@@ -8,6 +8,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from stream_app.engine.kafka import changelogs_of
 from stream_app.settings import Settings
 
 _LARGE = {"max.message.bytes": "4000000"}
@@ -40,13 +41,13 @@ class Finding(NamedTuple):
 def topics_of(settings: Settings) -> list[Topic]:
     """Every topic of the tracker."""
     one, many = 1, settings.partitions
-    segments = f"{settings.app_id}-segments-changelog"
+    segments, standings = changelogs_of(settings)
     return [
         Topic(settings.posts_topic, many, {}, "input: posts"),
         Topic(settings.shares_topic, many, {}, "input: shares"),
         Topic(settings.flags_topic, many, {}, "output: flags"),
         Topic(settings.cuts_topic, one, _COMPACTED, "output: cuts"),
-        Topic(settings.standings_topic, many, _COMPACTED, "output and state: standings"),
+        Topic(standings, many, _COMPACTED, "output and state: standings"),
         Topic(settings.dead_letters_topic, many, _LARGE, "output: records that cannot be counted"),
         Topic(settings.late_topic, many, _LARGE, "output: events older than the window"),
         Topic(settings.curves_topic, one, _COMPACTED | _LARGE, "internal: curves exchanged by the workers"),

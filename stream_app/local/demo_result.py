@@ -24,7 +24,8 @@ _ROOMY = 92
 
 def print_result(console: Console, result: Result) -> None:
     """Everything, for a person."""
-    console.print(_summary(result), end="\n\n")
+    console.print(_summary(result))
+    console.print()
     _print_cuts(console, result.cuts)
     counts = Counter(flag.type for flag in result.flags)
     line = Text("flags  ", "bold")
@@ -86,7 +87,8 @@ def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
                 f"{cut.threshold:,}",
                 *(("[dim]diffuse[/]", "[dim]–[/]") if cut.diffuse else (f"{cut.flagged:,}", f"{cut.emerging:,}")),
             )
-    console.print(table, end="\n\n")
+    console.print(table)
+    console.print()
     topics = {cut.topic for cut in cuts}
     if len(topics) > _TOPICS_SHOWN + 1:
         console.print(f"[dim]The {_TOPICS_SHOWN} topics with most users, of {len(topics) - 1:,}; --report has all.[/]")
@@ -149,7 +151,8 @@ def _print_truth(console: Console, result: Result, truth: Truth) -> None:
             *(_percent(cut.percent_of_population if cut else None), _percent(true.percent_of_population)),
             verdict,
         )
-    console.print(table, end="\n\n")
+    console.print(table)
+    console.print()
     right = sum(row.is_right for row in rows)
     console.print(f"{right} of {len(rows)} are within {TOLERANCE_POINTS:g} percentage points.\n")
 
@@ -162,7 +165,8 @@ def _print_foresight(console: Console, seen: Foresight) -> None:
         table.add_column(header, justify="right")
     for rise in seen.risers:
         table.add_row(rise.riser.user_id, rise.riser.topic, rise.riser.role, *_times(rise))
-    console.print(table, end="\n\n")
+    console.print(table)
+    console.print()
     console.print(
         f"{len(seen.leads_ms)} of {len(seen.risers)} were flagged as emerging before they entered{_lead(seen)}."
     )
