@@ -55,7 +55,7 @@ def finished(folder: Path, *arguments: object) -> tuple[str, dict[str, Any]]:
         output, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, errors
     assert errors == ""
-    assert list(own.iterdir()) == []
+    assert list(own.glob("stream-app-demo-*")) == []
     found: dict[str, Any] = json.loads(report.read_text())
     return output, found
 
@@ -152,7 +152,7 @@ def test_ending_it_at_any_moment_leaves_no_process_and_no_file(tmp_path: Path, e
         assert time.monotonic() - start < 15
     assert process.returncode == (130 if end is signal.SIGINT else 128 + end)
     assert eventually(lambda: not any(map(is_running, children))), list(map(command_line, children))
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("stream-app-demo-*")) == []
 
 
 def until_is(moment: str, names: list[str]) -> bool:
