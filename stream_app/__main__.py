@@ -3,4 +3,4 @@
 from stream_app.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="stream-app")

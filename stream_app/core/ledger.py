@@ -116,6 +116,7 @@ class Ledger:
     def advance(self, newest_ms: int) -> None:
         """Move the window on to the newest event time anywhere (or to the slowest lagging source) and expire panes."""
         lagging = [self.source(name).watermark for name in self.lagging]
+        newest_ms = max((newest_ms, *(source.watermark for source in self.sources.values())))
         self.horizon = horizon(lagging, newest_ms, self.horizon)
         self._expire()
 
