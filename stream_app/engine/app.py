@@ -142,11 +142,15 @@ class Engine:
     async def _observe(self) -> None:
         while not self.app.should_stop:
             self.health.beat()
-            for partition, held in self.books.items():
-                for topic in self.settings.input_topics:
-                    position = held.book.ledger.source(topic).position
-                    self.health.observe(topic, partition, position, self._kafka.end(TP(topic, partition)))
+            if self.health.recovered:  # in a rebalance some of the partitions are on their way out
+                self._look()
             await asyncio.sleep(_OBSERVE_S)
+
+    def _look(self) -> None:
+        for partition, held in self.books.items():
+            for topic in self.settings.input_topics:
+                position = held.book.ledger.source(topic).position
+                self.health.observe(topic, partition, position, self._kafka.end(TP(topic, partition)))
 
     def _tell(self, partition: int, flags: list[Flag]) -> None:
         self.listener.submit(partition, flags)
