@@ -1,11 +1,11 @@
 """The definitions once more, the slow and obvious way: dicts, lists and sorting, to hold the core against."""
 
+import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from stream_app.core.credit import times_ms, user_ids
 from stream_app.core.events import Event, Post
 
 Key = tuple[str, str, str]
@@ -13,6 +13,13 @@ Key = tuple[str, str, str]
 Totals = dict[Key, tuple[int, int, int]]
 """Posts, impressions and Σ impressions² of the single events, where any is above zero."""
 NEVER = -(2**62)
+
+
+def ms_of(event: Event) -> int:
+    """When an event happened, epoch ms."""
+    if isinstance(event.ts, int):
+        return event.ts
+    return (event.ts - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -88,10 +95,7 @@ class NaiveLedger:
     def apply(self, topic: str, events: Sequence[Event]) -> list[str]:
         """Count the events of one source in order; what became of each."""
         source = self.sources.setdefault(topic, NaiveSource())
-        return [
-            self._count(topic, source, event, ts_ms, user)
-            for event, ts_ms, user in zip(events, times_ms(events).tolist(), user_ids(events), strict=True)
-        ]
+        return [self._count(topic, source, event, ms_of(event), str(event.user_id)) for event in events]
 
     def advance(self, newest_ms: int) -> None:
         """Move the window on and forget what is no longer in it."""

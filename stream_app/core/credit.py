@@ -2,13 +2,13 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_digest
 
-from stream_app.core.events import Event
+from stream_app.core.events import Event, Post
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -30,6 +30,7 @@ class Credits(NamedTuple):
     hashes: NDArray[np.uint64]
     """64-bit xxHash of each event id."""
     ts_ms: Ints
+    """Event times, epoch ms."""
     posts: Ints
     """1 for a post, 0 for a share."""
     impressions: Ints
@@ -38,37 +39,51 @@ class Credits(NamedTuple):
     topics: Sequence[tuple[str, ...]]
     populations: Sequence[str]
 
+    def only(self, places: Sequence[int]) -> "Credits":
+        """Some of the events."""
+        columns: list[Any] = [
+            column[places] if isinstance(column, np.ndarray) else [column[place] for place in places] for column in self
+        ]
+        return Credits(*columns)
 
-def user_ids(events: Sequence[Event]) -> list[str]:
-    """The users as text: integers in decimal, so that 5 and "5" are one user."""
-    return [user if type(user := event.user_id) is str else str(user) for event in events]
+
+def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates) -> Credits:
+    """What each of the `events` (all of one `kind`) adds, to the one who posts or shares."""
+    people = _people(events, rates)
+    known = people >= 0
+    return Credits(
+        # Integers in decimal, so that 5 and "5" are one user, or one event.
+        users=[user if type(user := event.user_id) is str else str(user) for event in events],
+        hashes=_hashes([event_id if type(event_id := event.event_id) is str else str(event_id) for event in events]),
+        ts_ms=_times_ms([event.ts for event in events]),
+        posts=np.full(len(events), int(kind is Post), np.int64),
+        impressions=np.rint(np.where(known, people, 0)).astype(np.int64),
+        unknown=~known,
+        topics=[event.topics for event in events],
+        populations=[event.population for event in events],
+    )
 
 
-def times_ms(events: Sequence[Event]) -> Ints:
-    """Event times, epoch ms."""
-    times = [event.ts for event in events]
+def _hashes(ids: list[str]) -> NDArray[np.uint64]:
+    digests = b"".join(map(xxh3_64_digest, map(str.encode, ids)))
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
+
+
+def _times_ms(times: Sequence[int | dt.datetime]) -> Ints:
     try:
         return np.array(times, np.int64)
     except TypeError:
         return np.array([t if type(t) is int else (t - _EPOCH) // _MS for t in times], np.int64)  # type: ignore[operator]
 
 
-def credit(events: Sequence[Event], users: Sequence[str], ts_ms: Ints, *, posts: bool, rates: ViewRates) -> Credits:
-    """What each event adds, to the one who posts or shares. `posts`: are they posts (else shares)."""
-    measured = np.array([event.impressions for event in events], np.float64)  # None becomes NaN
-    reached = np.array([event.audience for event in events], np.float64) * _rates(events, rates)
-    people = np.where(measured >= 0, measured, reached)
-    known = people >= 0
-    return Credits(
-        users=users,
-        hashes=np.array([xxh3_64_intdigest(str(event.event_id).encode()) for event in events], np.uint64),
-        ts_ms=ts_ms,
-        posts=np.full(len(events), int(posts), np.int64),
-        impressions=np.rint(np.where(known, people, 0)).astype(np.int64),
-        unknown=~known,
-        topics=[event.topics for event in events],
-        populations=[event.population for event in events],
-    )
+def _people(events: Sequence[Event], rates: ViewRates) -> Floats:
+    """Impressions of each event: negative or NaN where nothing is known."""
+    reached = np.array([event.audience for event in events], np.float64) * _rates(events, rates)  # None becomes NaN
+    measured = [event.impressions for event in events]
+    if measured.count(None) == len(measured):
+        return reached
+    seen = np.array(measured, np.float64)
+    return np.where(seen >= 0, seen, reached)
 
 
 def _rates(events: Sequence[Event], rates: ViewRates) -> float | Floats:

@@ -98,9 +98,9 @@ _DECODERS: dict[type[Event], msgspec.json.Decoder[Event]] = {kind: msgspec.json.
 
 def decode(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> Decoded:
     """The events in `values` (JSON, one a record). Never raises for what a record holds."""
-    whole = _decode_whole(values, kind, max_bytes)
-    if whole is not None:
-        return Decoded(whole, range(len(whole)), [])
+    good = _decode_good(values, kind, max_bytes)
+    if good is not None:
+        return Decoded(good, range(len(good)), [])
     decoder = _DECODERS[kind]
     events: list[Event] = []
     indices: list[int] = []
@@ -133,21 +133,11 @@ def _check_size(value: bytes | None, max_bytes: int) -> None:
         raise _BadRecord("oversized", message)
 
 
-def _decode_whole(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> list[Event] | None:
-    """All the events in one call, or None where a record needs a look of its own.
-
-    Every record one line from a { to a }: then as many events as records means one in each.
-    """
+def _decode_good(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> list[Event] | None:
+    """The events when every record is one; None where one needs a look of its own."""
     try:
-        lines = b"\n".join(values)  # type: ignore[arg-type]  # a None raises TypeError, which is what we ask
-        if not _is_object_a_line(lines, len(values)) or max(map(len, values), default=0) > max_bytes:  # type: ignore[arg-type]
+        if max(map(len, values), default=0) > max_bytes:  # type: ignore[arg-type]  # a None raises TypeError
             return None
-        events: list[Event] = _DECODERS[kind].decode_lines(lines)
+        return list(map(_DECODERS[kind].decode, values))  # type: ignore[arg-type]
     except (TypeError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return events if len(events) == len(values) else None
-
-
-def _is_object_a_line(lines: bytes, count: int) -> bool:
-    # Within a document no "}" is ever followed by a "{": only a boundary between records can look like this.
-    return lines[:1] == b"{" and lines[-1:] == b"}" and lines.count(b"}\n{") == lines.count(b"\n") == count - 1

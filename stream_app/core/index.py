@@ -1,9 +1,11 @@
 """A vectorised hash index: 64-bit keys to the row numbers 0, 1, 2 … in order of arrival.
 
-A dict of a million Python ints costs 100 bytes an entry and 1 µs a look-up; this costs 8 bytes for the key and 8 to 16
-for its slot, and looks up a whole batch in a few numpy calls. Open addressing with linear probing, at most half full.
+A dict of a million Python ints costs 100 bytes an entry; this costs 8 bytes for the key and 8 to 16 for its slot, and
+looks up a whole batch in a few numpy calls. Open addressing, at most half full; the steps grow by one, so that no long
+runs form: every round costs all of its numpy calls, however few keys are left.
 """
 
+from itertools import count
 from typing import cast
 
 import numpy as np
@@ -15,6 +17,8 @@ Rows = NDArray[np.int64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads consecutive keys over the table
 _EMPTY = np.int32(-1)
 _SMALLEST = 64
+_GROWTH = 4
+"""Full columns grow by a quarter."""
 
 
 class Index:
@@ -24,7 +28,7 @@ class Index:
         """Start with `keys` (distinct) as rows 0 … len(keys) − 1."""
         self._keys = np.empty(_SMALLEST, np.int64) if keys is None else keys
         self._size = 0 if keys is None else len(keys)
-        self._make_slots()
+        self._make_slots(self._size)
 
     def __len__(self) -> int:
         return self._size
@@ -44,39 +48,55 @@ class Index:
         rows = np.full(len(keys), -1, np.int64)
         pending = np.arange(len(keys))
         slots = self._home(keys)
-        while len(pending):
+        for step in count(1):
             held = self._slots[slots]
             taken = held != _EMPTY
-            hit = taken.copy()
-            hit[taken] = self._keys[held[taken]] == keys[pending[taken]]
+            hit = (self._keys[held] == keys[pending]) & taken
             rows[pending[hit]] = held[hit]
             go_on = taken & ~hit
-            pending, slots = pending[go_on], (slots[go_on] + 1) & self._mask
+            pending, slots = pending[go_on], (slots[go_on] + step) & self._mask
+            if not len(pending):
+                break
         return rows
 
     def add(self, keys: Keys) -> Rows:
         """Row of each key; new ones get the next rows in order of appearance. Keys may repeat."""
-        rows = self.find(keys)
-        missing = np.flatnonzero(rows < 0)
-        if len(missing):
-            distinct, first, inverse = np.unique(keys[missing], return_index=True, return_inverse=True)
-            order = np.argsort(first)
-            numbers = np.empty(len(order), np.int64)
-            numbers[order] = np.arange(self._size, self._size + len(order))
-            rows[missing] = numbers[inverse]
-            self._append(distinct[order])
+        self._make_room(len(keys))
+        # Every key not yet held claims a slot with the row it would have if all of `keys` were new.
+        start, self._keys[self._size : self._size + len(keys)] = self._size, keys
+        rows = np.empty(len(keys), np.int64)
+        pending, slots = np.arange(len(keys)), self._home(keys)
+        claimed = np.empty(len(keys), np.int64)
+        for step in count(1):
+            free = np.flatnonzero(self._slots[slots] == _EMPTY)[::-1]  # where several claim one, the first gets it
+            self._slots[slots[free]] = pending[free] + start
+            held = self._slots[slots]
+            hit = self._keys[held] == keys[pending]
+            rows[pending[hit]], claimed[pending[hit]] = held[hit], slots[hit]
+            pending, slots = pending[~hit], (slots[~hit] + step) & self._mask
+            if not len(pending):
+                break
+        self._settle(rows, claimed, start)
         return rows
 
-    def _append(self, keys: Keys) -> None:
-        start, self._size = self._size, self._size + len(keys)
-        if self._size > len(self._keys):
-            room = max(self._size, start + start // 2)
-            self._keys = np.concatenate([self._keys[:start], np.empty(room - start, np.int64)])
-        self._keys[start : self._size] = keys
-        if self._size * 2 > len(self._slots):
-            self._make_slots()
-        else:
-            self._place(np.arange(start, self._size, dtype=np.int32))
+    def _settle(self, rows: Rows, slots: Rows, start: int) -> None:
+        """Give the rows claimed from `start` on consecutive numbers."""
+        new = np.flatnonzero(rows == np.arange(start, start + len(rows)))
+        numbers = np.arange(start, start + len(new))
+        self._slots[slots[new]] = numbers
+        self._keys[start : start + len(new)] = self._keys[start + new]
+        final = np.empty(len(rows), np.int64)
+        final[new] = numbers
+        repeated = rows >= start
+        rows[repeated] = final[rows[repeated] - start]
+        self._size = start + len(new)
+
+    def _make_room(self, more: int) -> None:
+        if self._size + more > len(self._keys):
+            room = max(self._size + more, self._size + self._size // _GROWTH)
+            self._keys = np.concatenate([self._keys[: self._size], np.empty(room - self._size, np.int64)])
+        if 2 * (self._size + more) > len(self._slots):
+            self._make_slots(self._size + more)
 
     @property
     def _mask(self) -> int:
@@ -86,15 +106,17 @@ class Index:
         shift = np.uint64(65 - len(self._slots).bit_length())
         return cast(Rows, ((keys.view(np.uint64) * _MIX) >> shift).astype(np.int64))
 
-    def _make_slots(self) -> None:
-        self._slots = np.full(max(_SMALLEST, 1 << (2 * self._size).bit_length()), _EMPTY)
+    def _make_slots(self, size: int) -> None:
+        self._slots = np.full(max(_SMALLEST, 1 << (2 * size).bit_length()), _EMPTY)
         self._place(np.arange(self._size, dtype=np.int32))
 
     def _place(self, rows: NDArray[np.int32]) -> None:
         """Put rows into the slots: where several want a free one the last gets it, and the others go on."""
         slots = self._home(self._keys[rows])
-        while len(rows):
+        for step in count(1):
             free = self._slots[slots] == _EMPTY
             self._slots[slots[free]] = rows[free]
             go_on = self._slots[slots] != rows
-            rows, slots = rows[go_on], (slots[go_on] + 1) & self._mask
+            rows, slots = rows[go_on], (slots[go_on] + step) & self._mask
+            if not len(rows):
+                break

@@ -23,6 +23,7 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _DEAD_ROWS_KEPT = 1000
+_CLOSE = 10_000
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
 
@@ -204,7 +205,7 @@ class Ledger:
         worth = np.flatnonzero(fresh & ((batch.posts > 0) | (batch.impressions > 0)))
         events, scopes = self.scopes.of_events(_chosen(batch.populations, worth), _chosen(batch.topics, worth))
         users = self.users.add(_chosen(batch.users, worth))
-        numbers, ranks = np.unique(pane[fresh], return_inverse=True)
+        numbers, ranks = _distinct(pane[fresh])
         rank = np.zeros(len(pane), np.int64)
         rank[fresh] = ranks
         rows = self.rows.rows(scopes, users[events])
@@ -282,6 +283,17 @@ class Ledger:
 def _chosen(values: Sequence[T], places: Ints) -> Sequence[T]:
     """The values at `places`, which are in order and distinct."""
     return values if len(places) == len(values) else [values[place] for place in places.tolist()]
+
+
+def _distinct(panes: Ints) -> tuple[Ints, Ints]:
+    """The distinct panes, in order, and the place of each pane among them; mostly they are close together."""
+    if not len(panes):
+        return panes, panes
+    low = panes.min()
+    if panes.max() - low > _CLOSE:
+        return np.unique(panes, return_inverse=True)
+    present = np.bincount(panes - low) > 0
+    return np.flatnonzero(present) + low, (np.cumsum(present) - 1)[panes - low]
 
 
 def _renumbered(used: Ints, count: int) -> tuple[Ints, Ints]:

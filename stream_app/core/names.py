@@ -8,32 +8,24 @@ from numpy.typing import NDArray
 _BYTES_EACH = 180
 
 
-class Names:
-    """Distinct strings, numbered 0, 1, 2 … in order of arrival."""
+class Names(dict[str, int]):
+    """Distinct strings, numbered 0, 1, 2 … in order of arrival; a new one that is asked for gets the next number."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names = list(names)
-        self.numbers = {name: number for number, name in enumerate(self.names)}
+        """Every name, by number: a list that grows with the names."""
+        super().__init__((name, number) for number, name in enumerate(self.names))
 
-    def __len__(self) -> int:
-        return len(self.names)
+    def __missing__(self, name: str) -> int:
+        number = self[name] = len(self.names)
+        self.names.append(name)
+        return number
 
     @property
     def nbytes(self) -> int:
         """About the bytes held: a string, a number, and their places in the list and the dict."""
-        return _BYTES_EACH * len(self.names)
+        return _BYTES_EACH * len(self)
 
     def add(self, names: Sequence[str]) -> NDArray[np.int64]:
         """The number of each name; new ones get the next."""
-        numbers = list(map(self.numbers.get, names))
-        if None in numbers:
-            for place, number in enumerate(numbers):
-                if number is None:
-                    numbers[place] = self._number(names[place])
-        return np.array(numbers, np.int64)
-
-    def _number(self, name: str) -> int:
-        number = self.numbers.setdefault(name, len(self.names))
-        if number == len(self.names):
-            self.names.append(name)
-        return number
+        return np.fromiter(map(self.__getitem__, names), np.int64, len(names))

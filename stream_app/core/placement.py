@@ -1,6 +1,6 @@
 """Whether a record came in the partition of its user."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from stream_app.core.events import Rejected
 
@@ -14,7 +14,7 @@ def misplaced(
     indices: Sequence[int],
     partition: int,
     partition_of: PartitionOf | None,
-    known: Container[str],
+    known: Mapping[str, object],
 ) -> Iterator[Rejected]:
     """The records of `users` that must not be counted here, because another partition may hold the same user.
 
@@ -23,21 +23,16 @@ def misplaced(
     partitioner) only the key is compared.
     """
     expected = list(map(str.encode, users))
-    if len(users) == len(keys) and expected == keys:
-        strangers = [place for place, user in enumerate(users) if user not in known]
-    else:
-        strangers = []
-        for place, (key, index) in enumerate(zip(expected, indices, strict=True)):
+    if len(users) < len(keys) or expected != keys:
+        for index, key, user in zip(indices, expected, users, strict=True):
             if keys[index] != key:
-                yield _not_the_user(index, keys[index], users[place])
-            elif users[place] not in known:
-                strangers.append(place)
+                yield _not_the_user(index, keys[index], user)
     if partition_of is None:
         return
-    for place in strangers:
-        belongs = partition_of(expected[place])
-        if belongs != partition:
-            yield _elsewhere(indices[place], expected[place], belongs, partition)
+    strangers = {user for user in set(users).difference(known) if partition_of(user.encode()) != partition}
+    for place, user in enumerate(users if strangers else ()):
+        if user in strangers and keys[indices[place]] == expected[place]:
+            yield _elsewhere(indices[place], expected[place], partition_of(expected[place]), partition)
 
 
 def _not_the_user(index: int, key: bytes | None, user: str) -> Rejected:

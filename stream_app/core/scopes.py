@@ -1,7 +1,7 @@
 """Scopes: what is ranked together, one topic within one population; and which scopes each event counts in."""
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +62,7 @@ class Scopes:
         Returns event places and scope numbers, of equal length.
         """
         everybody = self._populations.add(populations) << _TOPIC_BITS
-        sizes = np.array([len(of_event) for of_event in topics], np.int64)
+        sizes = np.fromiter(map(len, topics), np.int64, len(topics))
         events = np.repeat(np.arange(len(topics)), sizes)
         numbers = self._topic_numbers(list(chain.from_iterable(topics)))
         counted = numbers != 0  # blank topics, and "*" itself, which every event is in anyhow
@@ -71,8 +71,7 @@ class Scopes:
             distinct = np.unique(events << _TOPIC_BITS | numbers)
             events, numbers = distinct >> _TOPIC_BITS, distinct & _TOPIC_MASK
         codes = np.concatenate([everybody, everybody[events] | numbers])
-        distinct, inverse = np.unique(codes, return_inverse=True)
-        return np.concatenate([np.arange(len(topics)), events]), self._index.add(distinct)[inverse]
+        return np.concatenate([np.arange(len(topics)), events]), self._index.add(codes)
 
     def renumber(self, kept: Ints) -> "Scopes":
         """New scopes of only those `kept` (numbers), numbered in that order."""
@@ -82,10 +81,10 @@ class Scopes:
         return fewer
 
     def _topic_numbers(self, topics: list[str]) -> Ints:
-        numbers = list(map(self._spellings.get, topics))
-        if None in numbers:
-            numbers = [self._number(topic) for topic in topics]
-        return np.array(numbers, np.int64)
+        numbers = np.fromiter(map(self._spellings.get, topics, repeat(-1)), np.int64, len(topics))
+        for place in np.flatnonzero(numbers < 0).tolist():
+            numbers[place] = self._number(topics[place])
+        return numbers
 
     def _number(self, spelling: str) -> int:
         number = self._spellings.get(spelling)

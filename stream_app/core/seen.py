@@ -25,19 +25,13 @@ class Seen:
 
     def first(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> NDArray[np.bool_]:
         """Which of the events are new, in order; they are known from now on."""
-        candidates = np.arange(len(hashes))
-        packed = [number for number in np.unique(panes).tolist() if number in held and held[number].packed]
-        if packed:
-            known = np.zeros(len(hashes), np.bool_)
-            for number in packed:
-                in_pane = np.flatnonzero(panes == number)
-                for stored in held[number].packed_hashes():
-                    known[in_pane] |= _contained(hashes[in_pane], stored)
-            candidates = np.flatnonzero(~known)
+        candidates = np.flatnonzero(~_packed(hashes, panes, held))
         before = len(self._index)
-        numbers, places = np.unique(self._index.add(hashes[candidates].view(np.int64)), return_index=True)
-        fresh = candidates[places[numbers >= before]]
-        self._remember(before, panes[candidates], places[numbers >= before])
+        rows = self._index.add(hashes[candidates].view(np.int64))
+        # New rows are numbered as they appear: the first of its row is above all before it.
+        highest = np.maximum.accumulate(np.concatenate([[before - 1], rows]))
+        fresh = candidates[rows > highest[:-1]]
+        self._remember(before, panes[fresh])
         new = np.zeros(len(hashes), np.bool_)
         new[fresh] = True
         return new
@@ -59,12 +53,24 @@ class Seen:
             return
         self._index, self._panes = Index(self._index.keys[kept]), held[kept]
 
-    def _remember(self, before: int, panes: Ints, places: Ints) -> None:
+    def _remember(self, before: int, panes: Ints) -> None:
         size = len(self._index)
         if size > len(self._panes):
             room = np.empty(max(size, 3 * before // 2) - before, np.int64)
             self._panes = np.concatenate([self._panes[:before], room])
-        self._panes[before:size] = panes[places]
+        self._panes[before:size] = panes
+
+
+def _packed(hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> NDArray[np.bool_]:
+    """Which of the events are in packed panes."""
+    known = np.zeros(len(hashes), np.bool_)
+    for number, pane in held.items():
+        if not pane.packed:
+            continue
+        in_pane = np.flatnonzero(panes == number)
+        for stored in pane.packed_hashes() if len(in_pane) else ():
+            known[in_pane] |= _contained(hashes[in_pane], stored)
+    return known
 
 
 def _contained(hashes: Hashes, known: Hashes) -> NDArray[np.bool_]:

@@ -96,9 +96,9 @@ class Engine:
 
     async def _count(self, batches: faust.StreamT[Any]) -> None:
         """The agent of an input topic: every batch is counted. What goes wrong beyond its records ends the worker."""
-        async for records in batches:
+        async for batch in batches:
             with self._fatal("a batch could not be counted"):
-                await self._intake.count(records)
+                await self._intake.count(batch)
 
     async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
         self.health.forget()

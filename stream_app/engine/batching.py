@@ -1,4 +1,4 @@
-"""Batches without leaving Faust: one message per partition and fetch, whose value is the list of raw records.
+"""Batches without leaving Faust: one message per partition and fetch, whose value is a batch of raw records.
 
 Faust hands every record to its agents one by one, at 100 to 300 µs each. `ConsumerScheduler` is the documented setting
 for the class that orders fetched records; this one hands over whole fetches. The message stands at the offset of its
@@ -9,47 +9,59 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import faust
-from aiokafka.structs import ConsumerRecord
+from aiokafka.consumer import fetcher
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
+from stream_app.engine.ports import Batch, Record
 
-class RecordBatch:
-    """Some records of a partition, in the form of one record: what the consumer reads of it to make a message."""
+
+class BatchMessage:
+    """A batch in the form of one record: what the consumer reads of it to make a message."""
 
     __slots__ = ("checksum", "headers", "key", "offset", "partition", "timestamp", "timestamp_type", "topic", "value")
     serialized_key_size = serialized_value_size = 0
 
-    def __init__(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+    def __init__(self, tp: TP, records: Sequence[Record]) -> None:
         last = records[-1]
-        self.topic = last.topic
-        self.partition = last.partition
+        self.topic = tp.topic
+        self.partition = tp.partition
         self.offset = last.offset
         self.timestamp = last.timestamp
-        self.timestamp_type = last.timestamp_type
+        self.timestamp_type = 0
         self.headers: tuple[tuple[str, bytes], ...] = ()
         self.key: bytes | None = None
         self.checksum: int | None = None
-        self.value = records
+        self.value = Batch(tp.topic, tp.partition, records)
 
 
 class BatchScheduler(DefaultSchedulingStrategy):
-    """Hands over the records of the batched topics a fetch at a time, those of other topics one by one."""
+    """Hands over the records of every partition in batches of at most `most`."""
 
-    batched_topics: ClassVar[frozenset[str]] = frozenset()
+    most: ClassVar[int]
 
     def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
-        """Every partition's records: a batch of an input topic, or single records in Faust's own order."""
-        batched = self.batched_topics
+        """Every partition's records, whole batches at a time."""
         for tp, fetched in records.items():
-            if tp.topic in batched and fetched:
-                yield tp, RecordBatch(fetched)
-        yield from super().iterate({tp: fetched for tp, fetched in records.items() if tp.topic not in batched})
+            for start in range(0, len(fetched), self.most):
+                yield tp, BatchMessage(tp, fetched[start : start + self.most])
 
 
-def scheduler_of(topics: Sequence[str]) -> type[BatchScheduler]:
-    """The scheduler class that batches `topics`."""
-    return type("BatchScheduler", (BatchScheduler,), {"batched_topics": frozenset(topics)})
+def scheduler_of(most: int) -> type[BatchScheduler]:
+    """The scheduler class that makes batches of at most `most` records."""
+    return type("BatchScheduler", (BatchScheduler,), {"most": most})
+
+
+class _RecordsAsRead(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here
+    """Leaves records as the C parser made them: a `ConsumerRecord` costs more than reading it did."""
+
+    def _consumer_record(self, _tp: Any, record: Any) -> Any:
+        return record
+
+
+def leave_records_as_read() -> None:
+    """Have every aiokafka consumer of this process hand over bare records, without topic and partition."""
+    fetcher.PartitionRecords = _RecordsAsRead
 
 
 class AsTheyCome(faust.Schema[Any, Any]):
@@ -60,5 +72,5 @@ class AsTheyCome(faust.Schema[Any, Any]):
         return message.key
 
     def loads_value(self, app: Any, message: Any, **_kwargs: Any) -> Any:  # noqa: ARG002 - Faust's signature
-        """The value as it is: a list of records."""
+        """The value as it is: a batch."""
         return message.value

@@ -19,6 +19,8 @@ MOST_OF_THE_TIME = 0.2
 """The part of a worker's time that rounds may take: where they take longer they come less often …"""
 LONGEST_PAUSE_S = 1.5
 """… but cuts are never older than this and the round itself."""
+FAR_BEHIND_BATCHES = 10
+"""With more than this left to read, counting comes first: rounds are as rare as they may be."""
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -57,8 +59,14 @@ class Evaluator:
                 if self._shared.books.get(partition) is held:
                     busy_s += await self._visit(partition, held)
         self._report()
+        if self._is_far_behind():
+            return LONGEST_PAUSE_S
         pause_s = max(self._shared.settings.tick_s - (perf_counter() - started), busy_s * (1 / MOST_OF_THE_TIME - 1))
         return min(max(pause_s, 0.01), LONGEST_PAUSE_S)
+
+    def _is_far_behind(self) -> bool:
+        unread = sum(sum(held.unread.values()) for held in self._shared.books.values())
+        return unread > FAR_BEHIND_BATCHES * self._shared.settings.batch_events
 
     async def _visit(self, partition: int, held: Held) -> float:
         """Evaluate one partition; returns the seconds it kept the worker busy."""

@@ -7,14 +7,14 @@ from time import perf_counter
 import numpy as np
 from faust.types import TP
 
-from stream_app.core.credit import Credits, Ints, ViewRates, credit, times_ms, user_ids
+from stream_app.core.credit import Credits, Ints, ViewRates, credit
 from stream_app.core.events import Event, Post, Rejected, Share, decode
 from stream_app.core.ledger import Applied
 from stream_app.core.placement import PartitionOf, misplaced
 from stream_app.core.watermark import Source
 from stream_app.engine.kafka import Kafka
 from stream_app.engine.outlet import Letter, partition_of
-from stream_app.engine.ports import Record
+from stream_app.engine.ports import Batch
 from stream_app.engine.shared import Held, Shared
 
 logger = logging.getLogger(__name__)
@@ -35,57 +35,54 @@ class Intake:
         self._partition_of = _murmur2_of(settings.partitions) if settings.partitioner == "murmur2" else None
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
-    async def count(self, records: Sequence[Record]) -> None:
-        """Count the records of one partition, in order. Nothing that a record holds makes this raise."""
-        held = self._books.get(records[0].partition)
+    async def count(self, batch: Batch) -> None:
+        """Count the records of a batch, in order. Nothing that a record holds makes this raise."""
+        held = self._books.get(batch.partition)
         if held is None:
             return  # the partition has moved on; its new owner reads these records again
         async with held.lock:
-            source = held.book.ledger.source(records[0].topic)
-            if await self._is_beyond_gap(held, source, records):
+            source = held.book.ledger.source(batch.topic)
+            if await self._is_beyond_gap(held, source, batch):
                 return
-            fresh = _from_position(records, source.position)
-            if len(fresh) < len(records):
-                self._meter.skipped(records[0].topic, len(records) - len(fresh))
-            if fresh:
+            fresh = _from_position(batch, source.position)
+            if skipped := len(batch.records) - len(fresh.records):
+                self._meter.skipped(batch.topic, skipped)
+            if fresh.records:
                 await self._count(held, source, fresh)
         await self._outlet.relieve()
 
-    async def _count(self, held: Held, source: Source, records: Sequence[Record]) -> None:
+    async def _count(self, held: Held, source: Source, batch: Batch) -> None:
         started = perf_counter()
-        topic, partition = records[0].topic, records[0].partition
         before = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
-        credits_, indices, rejected = self._credit(held, records)
-        await self._set_aside(records, rejected)
-        applied = held.book.count(topic, records[-1].offset + 1, credits_, len(rejected))
-        await self._set_aside_late(records, indices, applied)
+        credits_, indices, rejected = self._credit(held, batch)
+        await self._set_aside(batch, rejected)
+        applied = held.book.count(batch.topic, batch.records[-1].offset + 1, credits_, len(rejected))
+        await self._set_aside_late(batch, indices, applied)
         held.book.write(applied)
-        self._follow(held, TP(topic, partition), records)
+        self._follow(held, batch)
         after = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
         *results, unknown = (now - then for now, then in zip(after, before, strict=True))
         counted = dict(zip(("applied", "duplicate", "late", "rejected"), results, strict=True))
-        self._meter.batch(topic, counted, perf_counter() - started)
+        self._meter.batch(batch.topic, counted, perf_counter() - started)
         if unknown:
             self._meter.unknown_audience(unknown)
 
-    def _credit(self, held: Held, records: Sequence[Record]) -> tuple[Credits, Sequence[int], list[Rejected]]:
-        """The credits of the countable records, their places among `records`, and the others."""
-        kind = self._kinds[records[0].topic]
-        events, indices, rejected = decode([r.value for r in records], kind, self._settings.max_event_bytes)
-        users, ts_ms = user_ids(events), times_ms(events)
-        keys = [r.key for r in records]
-        known = held.book.ledger.users.numbers
-        bad = list(misplaced(users, keys, indices, records[0].partition, self._partition_of, known))
+    def _credit(self, held: Held, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
+        """The credits of the countable records, their places in the batch, and the others."""
+        kind = self._kinds[batch.topic]
+        keys, values = [record.key for record in batch.records], [record.value for record in batch.records]
+        events, indices, rejected = decode(values, kind, self._settings.max_event_bytes)
+        credits_ = credit(events, kind, self._rates)
+        known = held.book.ledger.users
+        bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partition_of, known))
         if bad:
             self._meter.misrouted(len(bad))
-        bad += self._ahead(ts_ms, indices)
-        if bad:
-            by_index = {reject.index: reject for reject in reversed(bad)}
-            rejected = [*rejected, *by_index.values()]
-            kept = [place for place, index in enumerate(indices) if index not in by_index]
-            events, indices = [events[place] for place in kept], [indices[place] for place in kept]
-            users, ts_ms = [users[place] for place in kept], ts_ms[kept]
-        return credit(events, users, ts_ms, posts=kind is Post, rates=self._rates), indices, rejected
+        bad += self._ahead(credits_.ts_ms, indices)
+        if not bad:
+            return credits_, indices, rejected
+        by_index = {reject.index: reject for reject in reversed(bad)}
+        kept = [place for place, index in enumerate(indices) if index not in by_index]
+        return credits_.only(kept), [indices[place] for place in kept], [*rejected, *by_index.values()]
 
     def _ahead(self, ts_ms: Ints, indices: Sequence[int]) -> list[Rejected]:
         """Events that claim to come from the future: one of them would move the window past all others."""
@@ -100,65 +97,67 @@ class Intake:
             for place in np.flatnonzero(ts_ms > limit_ms).tolist()
         ]
 
-    async def _set_aside(self, records: Sequence[Record], rejected: Sequence[Rejected]) -> None:
+    async def _set_aside(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         if rejected:
             first = rejected[0]
             logger.warning(
                 "%d of %d records of %s-%d cannot be counted and go to %s; the first, at offset %d: %s",
-                *(len(rejected), len(records), records[0].topic, records[0].partition),
-                *(self._settings.dead_letters_topic, records[first.index].offset, first.message),
+                *(len(rejected), len(batch.records), batch.topic, batch.partition),
+                *(self._settings.dead_letters_topic, batch.records[first.index].offset, first.message),
             )
             self._outlet.dead_letters(
-                _letter(records[reject.index], reject.reason, reject.message) for reject in sorted(rejected)
+                _letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected)
             )
             await self._outlet.flush()
 
-    async def _set_aside_late(self, records: Sequence[Record], indices: Sequence[int], applied: Applied) -> None:
+    async def _set_aside_late(self, batch: Batch, indices: Sequence[int], applied: Applied) -> None:
         places = np.flatnonzero(applied.late).tolist()
         if places:
             message = f"older than the window of {self._settings.window_s:g} s"
-            self._outlet.late(_letter(records[indices[place]], "late", message) for place in places)
+            self._outlet.late(_letter(batch, indices[place], "late", message) for place in places)
             await self._outlet.flush()
 
-    def _follow(self, held: Held, tp: TP, records: Sequence[Record]) -> None:
+    def _follow(self, held: Held, batch: Batch) -> None:
         """Note how far the source has been read."""
-        ledger, end = held.book.ledger, self._kafka.end(tp)
-        behind = max(end - ledger.source(tp.topic).position, 0)
-        (ledger.lagging.add if behind else ledger.lagging.discard)(tp.topic)
-        oldest_s = records[0].timestamp / 1000
+        topic, ledger = batch.topic, held.book.ledger
+        behind = max(self._kafka.end(TP(topic, batch.partition)) - ledger.source(topic).position, 0)
+        held.unread[topic] = behind
+        (ledger.lagging.add if behind else ledger.lagging.discard)(topic)
+        oldest_s = batch.records[0].timestamp / 1000
         if held.oldest_unseen_s is None:
             held.oldest_unseen_s = oldest_s
-        self._meter.lag(tp.topic, tp.partition, behind, max(self._clock() - oldest_s, 0.0) if behind else 0.0)
+        self._meter.lag(topic, batch.partition, behind, max(self._clock() - oldest_s, 0.0) if behind else 0.0)
 
-    async def _is_beyond_gap(self, held: Held, source: Source, records: Sequence[Record]) -> bool:
+    async def _is_beyond_gap(self, held: Held, source: Source, batch: Batch) -> bool:
         """Whether records before these were never seen: then they are read again from there.
 
         Where they are gone from Kafka, the same batch comes back, and is counted.
         """
-        first = records[0]
-        if first.offset <= source.position:
+        first = batch.records[0].offset
+        if first <= source.position:
             return False
-        gap = (source.position, first.offset)
-        if held.sought.get(first.topic) == gap:
+        gap = (source.position, first)
+        if held.sought.get(batch.topic) == gap:
             logger.error(
                 "%s-%d: offsets %d to %d are gone from Kafka (retention, transaction markers) and were not counted",
-                *(first.topic, first.partition, source.position, first.offset - 1),
+                *(batch.topic, batch.partition, source.position, first - 1),
             )
             return False
-        held.sought[first.topic] = gap
-        await self._kafka.seek(TP(first.topic, first.partition), source.position)
+        held.sought[batch.topic] = gap
+        await self._kafka.seek(TP(batch.topic, batch.partition), source.position)
         return True
 
 
-def _from_position(records: Sequence[Record], position: int) -> Sequence[Record]:
+def _from_position(batch: Batch, position: int) -> Batch:
     """The records not yet counted."""
-    if records[0].offset >= position:
-        return records
-    return [record for record in records if record.offset >= position]
+    if batch.records[0].offset >= position:
+        return batch
+    return batch._replace(records=[record for record in batch.records if record.offset >= position])
 
 
-def _letter(record: Record, reason: str, message: str) -> Letter:
-    return Letter(record.topic, record.partition, record.offset, record.key, record.value, reason, message)
+def _letter(batch: Batch, index: int, reason: str, message: str) -> Letter:
+    record = batch.records[index]
+    return Letter(batch.topic, batch.partition, record.offset, record.key, record.value, reason, message)
 
 
 def _murmur2_of(partitions: int) -> PartitionOf:

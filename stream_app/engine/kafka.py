@@ -9,11 +9,12 @@ import faust
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from stream_app.engine.batching import scheduler_of
+from stream_app.engine.batching import leave_records_as_read, scheduler_of
 from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
 _BATCHES_AHEAD = 4
+_BATCHES_A_POLL = 4
 
 
 def changelogs_of(settings: Settings) -> tuple[str, str]:
@@ -23,19 +24,21 @@ def changelogs_of(settings: Settings) -> tuple[str, str]:
 
 def faust_app(settings: Settings) -> faust.App:
     """The Faust app of a worker."""
+    leave_records_as_read()
     app = faust.App(
         settings.app_id,
         broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
         store="memory://",
         datadir=Path(tempfile.gettempdir()) / "stream-app",  # stays empty, but Faust makes it
         Table=PartitionTable,
-        ConsumerScheduler=scheduler_of([*settings.input_topics, *changelogs_of(settings)]),
+        ConsumerScheduler=scheduler_of(settings.batch_events),
         cython_optimizations=True,
         web_enabled=False,
         topic_partitions=settings.partitions,
         topic_replication_factor=settings.replication,
         topic_disable_leader=True,
-        broker_max_poll_records=settings.batch_events,
+        table_standby_replicas=0,
+        broker_max_poll_records=_BATCHES_A_POLL * settings.batch_events,
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 4,
         broker_rebalance_timeout=max(settings.session_timeout_s * 2, 10.0),

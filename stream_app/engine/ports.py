@@ -1,7 +1,7 @@
 """What the engine expects of its surroundings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
 
@@ -10,14 +10,20 @@ Clock = Callable[[], float]
 
 
 class Record(Protocol):
-    """A record as the consumer hands it over."""
+    """A record as the consumer reads it."""
 
-    topic: str
-    partition: int
     offset: int
     timestamp: int
     key: bytes | None
     value: bytes | None
+
+
+class Batch(NamedTuple):
+    """Records of one partition, in order; there is at least one."""
+
+    topic: str
+    partition: int
+    records: Sequence[Record]
 
 
 class Meter(Protocol):

@@ -24,6 +24,8 @@ class Held:
     """Kafka time of the oldest record counted since the last evaluation."""
     seen: tuple[int, int, int] = (-1, -1, -1)
     """State at the last evaluation: batches counted, version of the cuts, horizon."""
+    unread: dict[str, int] = field(default_factory=dict)
+    """Records that Kafka still has for us, by topic."""
     sought: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By topic, the last gap that was sought back to: position, first offset beyond it."""
 

@@ -50,13 +50,14 @@ class PartitionTable(faust.Table[bytes, bytes]):
         """Take up what the log holds. Its records come in batches too: one by one a million would take minutes."""
         data, partitions = self.data.data, self._partitions
         for event in batch:
-            for record in event.message.value:
+            partition = event.message.partition
+            for record in event.message.value.records:
                 if record.value is None:
                     data.pop(record.key, None)
                     partitions.pop(record.key, None)
                 else:
                     data[record.key] = record.value
-                    partitions[record.key] = record.partition
+                    partitions[record.key] = partition
 
     @property
     def _partitions(self) -> dict[bytes, int]:

@@ -19,10 +19,10 @@ is right whoever wrote last. Values are absolute: writing twice changes nothing.
 the union needs all parts on one server.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -33,7 +33,8 @@ FLAGS_KEPT = 100_000
 
 KEYS_PER_COMMAND = 500
 
-Command = tuple[str | int | float, ...]
+T = TypeVar("T")
+Command = tuple[str | int, ...]
 Group = list[Command]
 """Commands that readers and other writers must see whole or not at all."""
 
@@ -151,18 +152,18 @@ class Layout:
             yield self._unite(scope)
         for cut in snapshot.cuts:
             yield self._write_hash(f"{self.prefix}:cut:{scope_name(cut.topic, cut.population, cut.role)}", cut)
-        yield [self.expire(self.flags)]
 
     def flag_group(self, flag: Flag) -> Group:
         """Append a flag to the stream."""
-        return [("XADD", self.flags, "MAXLEN", "~", FLAGS_KEPT, "*", *_fields(flag)), self.expire(self.flags)]
+        return [("XADD", self.flags, "MAXLEN", "~", FLAGS_KEPT, "*", *_fields(flag))]
 
     def _write_part(self, partition: int, scope: str, rows: Sequence[tuple[str, int]]) -> Group:
         key = self.part(partition, scope)
         if not rows:
             return self._remove(partition, key)
         members: Iterator[str | int] = chain.from_iterable((value, user) for user, value in rows)
-        return [("DEL", key), ("ZADD", key, *members), self.expire(key)]
+        added: Group = [("ZADD", key, *some) for some in _batched(members)]  # always whole pairs: of an even number
+        return [("DEL", key), *added, self.expire(key)]
 
     def _write_hash(self, key: str, message: Cut | Flag) -> Group:
         # DEL first: a field that became null has to go.
@@ -187,8 +188,9 @@ def scope_name(topic: str, population: str, role: Role) -> str:
     return f"{role.value}:{_name(population)}:{_name(topic)}"
 
 
-def _batched(keys: Iterator[str]) -> Iterator[tuple[str, ...]]:
-    while batch := tuple(islice(keys, KEYS_PER_COMMAND)):
+def _batched(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
+    left = iter(items)
+    while batch := tuple(islice(left, KEYS_PER_COMMAND)):
         yield batch
 
 
@@ -200,9 +202,9 @@ def _name(text: str) -> str:
     return text.replace("%", "%25").replace(":", "%3A")
 
 
-def _fields(message: Cut | Flag) -> Iterator[str | int | float]:
+def _fields(message: Cut | Flag) -> Iterator[str]:
     """Field, value, field, value …, as HSET and XADD take them."""
-    for name, value in msgspec.to_builtins(message).items():
+    for name, value in zip(message.__struct_fields__, msgspec.structs.astuple(message), strict=True):
         if value is not None:
             yield name
-            yield int(value) if isinstance(value, bool) else value
+            yield str(int(value) if isinstance(value, bool) else value)

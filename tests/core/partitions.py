@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from stream_app.core import curves
-from stream_app.core.credit import ViewRates, credit, times_ms, user_ids
-from stream_app.core.events import Event, Post
+from stream_app.core.credit import ViewRates, credit
+from stream_app.core.events import Event, Post, Share
 from stream_app.core.ledger import Ledger
 from stream_app.core.scopes import ScopeName
 from stream_app.core.telling import Teller
@@ -34,7 +34,7 @@ class Partitions:
             chosen[partition, isinstance(event, Post)].append(event)
         for (partition, posts), found in chosen.items():
             topic = "posts" if posts else "shares"
-            credits_ = credit(found, user_ids(found), times_ms(found), posts=posts, rates=ViewRates())
+            credits_ = credit(found, Post if posts else Share, ViewRates())
             ledger = self.ledgers[partition]
             ledger.apply(topic, ledger.source(topic).position + len(found), credits_, 0)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from stream_app.core.credit import Credits, ViewRates, credit, times_ms, user_ids
+from stream_app.core.credit import Credits, ViewRates, credit
 from stream_app.core.events import Event, Post, Share
 from stream_app.core.ledger import Applied, Ledger
 from tests.naive import NaiveLedger, Totals
@@ -73,8 +73,7 @@ def batches_of(stream: Sequence[Event], ends: Sequence[int]) -> list[Batch]:
 
 def credits_of(batch: Batch) -> Credits:
     """The columns of a batch, at a view rate of one."""
-    found = batch.events
-    return credit(found, user_ids(found), times_ms(found), posts=batch.topic == POSTS, rates=ViewRates())
+    return credit(batch.events, Post if batch.topic == POSTS else Share, ViewRates())
 
 
 def new_ledger() -> Ledger:

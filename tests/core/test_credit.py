@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.credit import Credits, ViewRates, credit, times_ms, user_ids
+from stream_app.core.credit import Credits, ViewRates, credit
 from stream_app.core.events import Event, Post, Share
 from tests.naive import naive_people
 
 PEOPLE = st.one_of(st.none(), st.integers(-2, 10**11), st.floats(-2, 10**6, allow_nan=False))
 
 
-def _credit(*events: Event, posts: bool = True, rates: ViewRates | None = None) -> Credits:
-    return credit(events, user_ids(events), times_ms(events), posts=posts, rates=rates or ViewRates())
+def _credit(*events: Event, kind: type[Event] = Post, rates: ViewRates | None = None) -> Credits:
+    return credit(events, kind, rates or ViewRates())
 
 
 def _post(**fields: object) -> Post:
@@ -54,7 +54,7 @@ def test_a_channel_has_its_own_view_rate() -> None:
 
 
 def test_a_share_is_no_post_and_its_impressions_are_the_sharers() -> None:
-    made = _credit(Share(event_id=1, ts=1, user_id="sharer", author_id="author", audience=9), posts=False)
+    made = _credit(Share(event_id=1, ts=1, user_id="sharer", author_id="author", audience=9), kind=Share)
     assert (made.posts.tolist(), made.impressions.tolist(), list(made.users)) == ([0], [9], ["sharer"])
 
 
@@ -72,8 +72,8 @@ def test_times_are_epoch_milliseconds_however_written_and_fractions_go_down() ->
         _post(ts=dt.datetime(1969, 12, 31, 23, 59, 59, 999_500, dt.UTC)),
         _post(ts=dt.datetime(1, 1, 1, tzinfo=zone)),
     ]
-    assert times_ms(events).tolist() == [1_475_712_000_123, 1_475_712_000_123, -1, -62_135_604_000_000]
-    assert times_ms(events[:1]).tolist() == [1_475_712_000_123]
+    assert _credit(*events).ts_ms.tolist() == [1_475_712_000_123, 1_475_712_000_123, -1, -62_135_604_000_000]
+    assert _credit(*events[:1]).ts_ms.tolist() == [1_475_712_000_123]
 
 
 @settings(deadline=None, max_examples=50)

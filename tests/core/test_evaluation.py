@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from stream_app.core.credit import times_ms
 from stream_app.core.evaluation import Change, Spans, evaluate, pace, spans_of
 from stream_app.core.events import Event, Post, Share
 from stream_app.core.ledger import Ledger
@@ -16,6 +15,7 @@ from stream_app.core.scopes import ScopeName
 from stream_app.core.standing import NONE, Rules
 from stream_app.core.whole import ScopeCuts
 from tests.core.partitions import Partitions
+from tests.naive import ms_of
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -67,8 +67,7 @@ class Seen(NamedTuple):
 def _watched(events: Iterable[Event], partitions: int, rules: Rules) -> list[Seen]:
     """Every change as the hours go by, evaluated every six minutes of event time."""
     found = list(events)
-    ts_ms = times_ms(found)
-    steps = (ts_ms - START_MS) // STEP_MS
+    steps = (np.array([ms_of(event) for event in found]) - START_MS) // STEP_MS
     parts = Partitions(partitions, _day_ledger)
     seen: list[Seen] = []
     for step in np.unique(steps).tolist():

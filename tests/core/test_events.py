@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.credit import user_ids
+from stream_app.core.credit import ViewRates, credit
 from stream_app.core.events import Event, Post, Share, decode
 
 GOOD = b'{"event_id":"e","ts":1475280000000,"user_id":"u"}'
@@ -157,7 +157,7 @@ def test_an_empty_batch_is_fine() -> None:
 def test_an_integer_id_stays_exact_however_large(number: int) -> None:
     (event,) = decode([_with(event_id=number, user_id=number)], Post, MAX_BYTES).events
     assert event.event_id == number
-    assert user_ids([event]) == [str(number)]
+    assert credit([event], Post, ViewRates()).users == [str(number)]
 
 
 @pytest.mark.parametrize(

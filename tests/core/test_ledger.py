@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stream_app.core import ledger as ledger_module
 from stream_app.core import segments
-from stream_app.core.credit import ViewRates, credit, times_ms, user_ids
+from stream_app.core.credit import ViewRates, credit
 from stream_app.core.events import Event, Post, Share
 from stream_app.core.ledger import Ledger
 from stream_app.core.segments import SegmentKey
@@ -171,7 +171,7 @@ def test_the_window_never_goes_back() -> None:
 
 def test_rejected_records_are_counted_and_move_the_position() -> None:
     ledger = streams.new_ledger()
-    none = credit([], user_ids([]), times_ms([]), posts=True, rates=ViewRates())
+    none = credit([], Post, ViewRates())
     applied = ledger.apply(POSTS, 7, none, 7)
     assert (applied.content, len(applied.late)) == ([], 0)
     source = ledger.source(POSTS)

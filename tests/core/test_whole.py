@@ -13,7 +13,6 @@ from stream_app.core import curves
 from stream_app.core import ledger as ledger_module
 from stream_app.core import whole as whole_module
 from stream_app.core.columns import FormatError
-from stream_app.core.credit import times_ms
 from stream_app.core.events import Event, Post
 from stream_app.core.scopes import ScopeName
 from stream_app.core.standing import EMERGING, ENTERED, FADING
@@ -21,7 +20,7 @@ from stream_app.core.telling import Teller
 from stream_app.core.whole import View, Whole
 from tests.core import streams
 from tests.core.partitions import BOTH_ROLES, CutInts, Partitions
-from tests.naive import NaiveLedger, naive_cut
+from tests.naive import NaiveLedger, ms_of, naive_cut
 
 ALL = ScopeName("all", "*")
 
@@ -52,7 +51,7 @@ def test_the_cuts_of_all_partitions_are_those_of_one(
 ) -> None:
     parts, naive = Partitions(count, streams.new_ledger, share), streams.new_naive()
     stream = list({event.event_id: event for event in stream}.values())  # a re-delivery has the same user
-    in_order = [stream[place] for place in np.argsort(times_ms(stream), kind="stable").tolist()]
+    in_order = sorted(stream, key=ms_of)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 1)
         patch.setattr(whole_module, "_SCOPES_FORGOTTEN", 1)

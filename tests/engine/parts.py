@@ -1,5 +1,6 @@
 """One worker's engine put together on fakes, holding one partition; its restarts continue from what is durable."""
 
+from collections.abc import Sequence
 from typing import Any
 from unittest.mock import Mock
 
@@ -10,6 +11,7 @@ from stream_app.engine.exchange import Exchange
 from stream_app.engine.intake import Intake
 from stream_app.engine.outbox import Outbox
 from stream_app.engine.ownership import Ownership
+from stream_app.engine.ports import Batch
 from stream_app.engine.publisher import Publisher
 from tests.engine.fakes import PARTITION, Surroundings
 
@@ -42,6 +44,10 @@ class Parts:
     def ledger(self) -> Ledger:
         """The ledger of the partition."""
         return self.book.ledger
+
+    async def count(self, records: Sequence[Any]) -> None:
+        """Count records of one topic."""
+        await self.intake.count(Batch(records[0].topic, PARTITION, records))
 
     async def round(self) -> None:
         """Evaluate, and let everybody read what was told."""

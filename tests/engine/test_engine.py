@@ -26,7 +26,7 @@ async def test_the_end_of_a_partition_that_has_moved_away_is_no_error() -> None:
 
 async def test_a_partition_that_was_looked_at_during_a_rebalance_and_lost_is_not_stalled() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(3)))
+    await parts.count(posts(range(3)))
     now_s = [100.0]
     engine = Engine(Settings(), Mock())
     engine.health = Health(STALL_S, lambda: now_s[0])

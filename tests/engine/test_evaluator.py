@@ -22,7 +22,7 @@ def statuses(parts: Parts) -> list[Status]:
 
 async def test_a_round_tells_how_far_the_partition_has_come() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(3)))
+    await parts.count(posts(range(3)))
     await parts.round()
     told = statuses(parts)[-1]
     assert told.partition == PARTITION
@@ -32,7 +32,7 @@ async def test_a_round_tells_how_far_the_partition_has_come() -> None:
 
 async def test_counters_are_durable_before_they_are_told() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(3)))
+    await parts.count(posts(range(3)))
     await parts.evaluator.round()
     steps = parts.fake.outgoing.steps
     delta = len(steps) - 1 - steps[::-1].index(CHANGELOG)
@@ -42,7 +42,7 @@ async def test_counters_are_durable_before_they_are_told() -> None:
 
 async def test_a_round_without_news_writes_nothing() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(3)))
+    await parts.count(posts(range(3)))
     for _ in range(3):
         await parts.round()
     steps = len(parts.fake.outgoing.steps)
@@ -54,7 +54,7 @@ async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
     parts = Parts(min_users=1, min_posts=1, min_impressions=1, diffuse_fraction=0.9)
     few = [post(offset, user=user_of(PARTITION, offset), audience=1) for offset in range(30)]
     many = [post(30 + offset, user=user_of(PARTITION), audience=1000) for offset in range(100)]
-    await parts.intake.count([*few, *many])
+    await parts.count([*few, *many])
     for _ in range(3):
         await parts.round()
     flags = [msgspec.json.decode(record.value or b"", type=Flag) for record in parts.fake.outgoing.of(FLAGS)]
@@ -67,7 +67,7 @@ async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
 
 async def test_a_partition_that_moves_away_during_a_round_is_not_evaluated() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(3)))
+    await parts.count(posts(range(3)))
     held = parts.fake.shared.books[PARTITION]
     async with held.lock:
         under_way = asyncio.create_task(parts.evaluator.round())
@@ -79,7 +79,7 @@ async def test_a_partition_that_moves_away_during_a_round_is_not_evaluated() -> 
 
 async def test_cuts_are_published_by_the_worker_that_holds_their_partition() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(3), topics=[f"topic{number}" for number in range(50)]))
+    await parts.count(posts(range(3), topics=[f"topic{number}" for number in range(50)]))
     for _ in range(2):
         await parts.round()
     topics = {msgspec.json.decode(record.key or b"")[0] for record in parts.fake.outgoing.of(CUTS)}

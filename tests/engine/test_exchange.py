@@ -54,7 +54,7 @@ def test_a_watermark_moves_event_time_on_but_never_back() -> None:
 
 async def test_curves_reach_the_whole() -> None:
     teller = Parts()
-    await teller.intake.count(posts(range(3)))
+    await teller.count(posts(range(3)))
     await teller.round()
     exchange, fake = new_exchange()
     for told in teller.fake.outgoing.of("influence.curves"):

@@ -48,7 +48,7 @@ def counters(parts: Parts, topic: str = POSTS) -> tuple[int, int, int, int]:
 @pytest.mark.parametrize(("value", "reason"), BAD.values(), ids=BAD.keys())
 async def test_a_bad_record_goes_to_the_dead_letters_as_it_came(value: bytes | None, reason: str) -> None:
     parts = Parts()
-    await parts.intake.count([post(0), record(1, value, USER.encode()), post(2)])
+    await parts.count([post(0), record(1, value, USER.encode()), post(2)])
     (letter,) = parts.fake.outgoing.of(DEAD)
     assert (letter.key, letter.value, letter.partition) == (USER.encode(), value, PARTITION)
     told = headers(letter)
@@ -63,7 +63,7 @@ async def test_a_bad_record_goes_to_the_dead_letters_as_it_came(value: bytes | N
 async def test_every_kind_of_bad_record_at_once_is_counted_once_each() -> None:
     parts = Parts()
     records = [record(place, value, USER.encode()) for place, (value, _) in enumerate(BAD.values())]
-    await parts.intake.count([*records, post(len(records))])
+    await parts.count([*records, post(len(records))])
     letters = parts.fake.outgoing.of(DEAD)
     assert [int(headers(letter)["offset"]) for letter in letters] == list(range(len(BAD)))
     assert [headers(letter)["exception"] for letter in letters] == [reason for _, reason in BAD.values()]
@@ -72,7 +72,7 @@ async def test_every_kind_of_bad_record_at_once_is_counted_once_each() -> None:
 
 async def test_a_record_without_a_key_is_not_counted() -> None:
     parts = Parts()
-    await parts.intake.count([record(0, event(), None)])
+    await parts.count([record(0, event(), None)])
     (letter,) = parts.fake.outgoing.of(DEAD)
     assert letter.key is None
     assert headers(letter)["exception"] == "key-not-user"
@@ -81,7 +81,7 @@ async def test_a_record_without_a_key_is_not_counted() -> None:
 
 async def test_a_record_in_the_partition_of_others_is_not_counted() -> None:
     parts = Parts()
-    await parts.intake.count([post(0, user=user_of(PARTITION + 1))])
+    await parts.count([post(0, user=user_of(PARTITION + 1))])
     (letter,) = parts.fake.outgoing.of(DEAD)
     assert headers(letter)["exception"] == "wrong-partition"
     assert "partitioner" in headers(letter)["message"]
@@ -90,19 +90,19 @@ async def test_a_record_in_the_partition_of_others_is_not_counted() -> None:
 
 async def test_with_any_partitioner_only_the_key_is_compared() -> None:
     parts = Parts(partitioner="any")
-    await parts.intake.count([post(0, user=user_of(PARTITION + 1))])
+    await parts.count([post(0, user=user_of(PARTITION + 1))])
     assert counters(parts) == (1, 0, 0, 0)
 
 
 async def test_an_event_a_little_ahead_of_the_clock_is_counted() -> None:
     parts = Parts()
-    await parts.intake.count([post(0, ts_ms=NOW_MS + 299_000)])
+    await parts.count([post(0, ts_ms=NOW_MS + 299_000)])
     assert counters(parts) == (1, 0, 0, 0)
 
 
 async def test_an_event_ahead_of_the_clock_does_not_move_the_window() -> None:
     parts = Parts()
-    await parts.intake.count([post(0, ts_ms=NOW_MS), post(1, ts_ms=NOW_MS + 3652 * DAY_MS), post(2, ts_ms=NOW_MS)])
+    await parts.count([post(0, ts_ms=NOW_MS), post(1, ts_ms=NOW_MS + 3652 * DAY_MS), post(2, ts_ms=NOW_MS)])
     assert counters(parts) == (2, 0, 0, 1)
     assert parts.ledger.horizon == NOW_MS
 
@@ -110,14 +110,14 @@ async def test_an_event_ahead_of_the_clock_does_not_move_the_window() -> None:
 async def test_dead_letters_are_in_kafka_before_the_delta_is_written() -> None:
     parts = Parts()
     written = len(parts.fake.outgoing.steps)
-    await parts.intake.count([post(0), record(1, b"{", USER.encode())])
+    await parts.count([post(0), record(1, b"{", USER.encode())])
     assert parts.fake.outgoing.steps[written:] == [DEAD, "flush", CHANGELOG]
 
 
 async def test_late_events_are_in_kafka_before_the_delta_is_written() -> None:
     parts = Parts()
     written = len(parts.fake.outgoing.steps)
-    await parts.intake.count([post(0), post(1, ts_ms=NOW_MS - 2 * DAY_MS)])
+    await parts.count([post(0), post(1, ts_ms=NOW_MS - 2 * DAY_MS)])
     assert parts.fake.outgoing.steps[written:] == [LATE, "flush", CHANGELOG]
     (letter,) = parts.fake.outgoing.of(LATE)
     assert headers(letter)["offset"] == "1"
@@ -129,36 +129,36 @@ async def test_late_events_are_in_kafka_before_the_delta_is_written() -> None:
 async def test_the_late_one_is_found_among_bad_records() -> None:
     parts = Parts()
     bad = record(0, b"{", USER.encode())
-    await parts.intake.count([bad, post(1), record(2, None, USER.encode()), post(3, ts_ms=NOW_MS - 2 * DAY_MS)])
+    await parts.count([bad, post(1), record(2, None, USER.encode()), post(3, ts_ms=NOW_MS - 2 * DAY_MS)])
     assert [headers(letter)["offset"] for letter in parts.fake.outgoing.of(LATE)] == ["3"]
     assert counters(parts) == (1, 0, 1, 2)
 
 
 async def test_records_delivered_again_are_skipped() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(5)))
-    await parts.intake.count(posts(range(3, 8)))
+    await parts.count(posts(range(5)))
+    await parts.count(posts(range(3, 8)))
     assert counters(parts) == (8, 0, 0, 0)
     parts.fake.meter.skipped.assert_called_once_with(POSTS, 2)
     steps = len(parts.fake.outgoing.steps)
-    await parts.intake.count(posts(range(8)))
+    await parts.count(posts(range(8)))
     assert parts.fake.outgoing.steps[steps:] == []
     assert parts.ledger.source(POSTS).position == 8
 
 
 async def test_the_same_event_at_another_offset_is_a_duplicate() -> None:
     parts = Parts()
-    await parts.intake.count([post(0, event_id=5), post(1, event_id="5"), post(2, event_id=6)])
+    await parts.count([post(0, event_id=5), post(1, event_id="5"), post(2, event_id=6)])
     assert counters(parts) == (2, 1, 0, 0)
 
 
 async def test_a_gap_is_sought_back_to_and_accepted_when_it_comes_again() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(5)))
-    await parts.intake.count(posts(range(8, 10)))
+    await parts.count(posts(range(5)))
+    await parts.count(posts(range(8, 10)))
     assert parts.fake.kafka.sought == [(TP(POSTS, PARTITION), 5)]
     assert counters(parts) == (5, 0, 0, 0)
-    await parts.intake.count(posts(range(8, 10)))
+    await parts.count(posts(range(8, 10)))
     assert len(parts.fake.kafka.sought) == 1
     assert counters(parts) == (7, 0, 0, 0)
     assert parts.ledger.source(POSTS).position == 10
@@ -166,33 +166,33 @@ async def test_a_gap_is_sought_back_to_and_accepted_when_it_comes_again() -> Non
 
 async def test_what_was_sought_back_to_is_counted_when_it_is_there() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(5)))
-    await parts.intake.count(posts(range(8, 10)))
-    await parts.intake.count(posts(range(5, 10)))
+    await parts.count(posts(range(5)))
+    await parts.count(posts(range(8, 10)))
+    await parts.count(posts(range(5, 10)))
     assert counters(parts) == (10, 0, 0, 0)
 
 
 async def test_another_gap_is_sought_back_to_again() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(5)))
+    await parts.count(posts(range(5)))
     for first in (8, 8, 20):
-        await parts.intake.count(posts(range(first, first + 2)))
+        await parts.count(posts(range(first, first + 2)))
     assert [offset for _, offset in parts.fake.kafka.sought] == [5, 10]
 
 
 async def test_a_gap_before_the_first_batch_is_sought_back_to_as_well() -> None:
     """The group may have committed a batch whose delta did not reach Kafka before the worker was killed."""
     parts = Parts()
-    await parts.intake.count(posts(range(3, 5)))
+    await parts.count(posts(range(3, 5)))
     assert parts.fake.kafka.sought == [(TP(POSTS, PARTITION), 0)]
-    await parts.intake.count(posts(range(5)))
+    await parts.count(posts(range(5)))
     assert counters(parts) == (5, 0, 0, 0)
 
 
 async def test_posts_and_shares_have_a_position_each() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(5)))
-    await parts.intake.count(posts(range(3), topic=SHARES))
+    await parts.count(posts(range(5)))
+    await parts.count(posts(range(3), topic=SHARES))
     assert counters(parts) == (5, 0, 0, 0)
     assert counters(parts, SHARES) == (3, 0, 0, 0)
     assert parts.ledger.rows.totals[:, 0].tolist() == [5, 80]
@@ -200,7 +200,7 @@ async def test_posts_and_shares_have_a_position_each() -> None:
 
 async def test_records_of_a_partition_that_is_not_held_are_left_to_its_owner() -> None:
     parts = Parts(hold=False)
-    await parts.intake.count(posts(range(5)))
+    await parts.count(posts(range(5)))
     assert parts.fake.outgoing.steps == []
 
 
@@ -208,13 +208,13 @@ async def test_records_of_a_partition_that_is_not_held_are_left_to_its_owner() -
 async def test_a_source_lags_while_records_are_still_to_be_read(end: int, lagging: bool) -> None:
     parts = Parts()
     parts.fake.kafka.ended[TP(POSTS, PARTITION)] = end
-    await parts.intake.count(posts(range(5)))
+    await parts.count(posts(range(5)))
     assert parts.ledger.lagging == ({POSTS} if lagging else set())
 
 
 async def test_what_became_of_a_batch_is_reported() -> None:
     parts = Parts()
-    await parts.intake.count([post(0), post(0 + 1, audience=None), record(2, b"", USER.encode())])
+    await parts.count([post(0), post(0 + 1, audience=None), record(2, b"", USER.encode())])
     (topic, results, seconds), _ = parts.fake.meter.batch.call_args
     assert topic == POSTS
     assert results == {"applied": 2, "duplicate": 0, "late": 0, "rejected": 1}
@@ -225,5 +225,5 @@ async def test_what_became_of_a_batch_is_reported() -> None:
 @pytest.mark.parametrize("damage", [lambda b: b[:-5], lambda b: b + b"\xff", lambda _: b'{"a":' * 5000])
 async def test_nothing_that_a_record_holds_raises(damage: Callable[[bytes], bytes]) -> None:
     parts = Parts()
-    await parts.intake.count([record(0, damage(event()), USER.encode())])
+    await parts.count([record(0, damage(event()), USER.encode())])
     assert counters(parts) == (0, 0, 0, 1)

@@ -41,7 +41,7 @@ async def counted(batches: int = 4, size: int = 3) -> Parts:
     parts = Parts()
     for batch in range(batches):
         first = batch * size
-        await parts.intake.count(posts(range(first, first + size), ts_ms=NOW_MS - (batches - batch) * HOUR_MS))
+        await parts.count(posts(range(first, first + size), ts_ms=NOW_MS - (batches - batch) * HOUR_MS))
     await parts.round()
     await parts.round()
     return parts
@@ -64,7 +64,7 @@ async def test_a_partition_that_moved_away_is_no_longer_held() -> None:
 async def test_a_book_is_rebuilt_when_somebody_else_has_owned_the_partition() -> None:
     first = await counted()
     other = await restarted(first)
-    await other.intake.count(posts(range(12, 15)))
+    await other.count(posts(range(12, 15)))
     await other.fake.outgoing.flush()
     held = first.fake.shared.books[PARTITION]
     first.restore_table(table_after(other.fake.outgoing.of(CHANGELOG)))
@@ -78,8 +78,8 @@ async def test_what_a_frozen_worker_writes_after_the_take_over_does_not_count() 
     frozen = await counted()
     await frozen.fake.outgoing.flush()
     new = await restarted(frozen)
-    await frozen.intake.count(posts(range(12, 15)))
-    await new.intake.count(posts(range(12, 14)))
+    await frozen.count(posts(range(12, 15)))
+    await new.count(posts(range(12, 14)))
     last = await restarted(frozen, new)
     assert last.ledger.source(POSTS).applied == 14
     assert last.ledger.source(POSTS).position == 14
@@ -129,7 +129,7 @@ async def test_everything_written_is_in_kafka_when_the_group_is_asked() -> None:
     parts = await counted()
     open_when_asked: list[Written] = []
     parts.fake.kafka.on_commit = lambda: open_when_asked.extend(parts.fake.outgoing._open)
-    await parts.intake.count(posts(range(12, 15)))
+    await parts.count(posts(range(12, 15)))
     await parts.ownership.sweep()
     assert parts.fake.kafka.commits
     assert open_when_asked == []
@@ -145,7 +145,7 @@ async def test_nothing_is_deleted_of_a_partition_that_was_lost_while_the_group_w
 
 async def test_without_garbage_the_group_is_not_asked() -> None:
     parts = Parts()
-    await parts.intake.count(posts(range(3)))
+    await parts.count(posts(range(3)))
     await parts.ownership.sweep()
     assert parts.fake.kafka.commits == []
 
@@ -157,5 +157,5 @@ async def test_a_swept_log_gives_the_same_ledger() -> None:
     assert tombstones(first)
     assert new.ledger.sources == first.ledger.sources
     assert new.ledger.rows.totals[:, 0].tolist() == first.ledger.rows.totals[:, 0].tolist()
-    await new.intake.count(posts(range(9, 12), ts_ms=NOW_MS - HOUR_MS))
+    await new.count(posts(range(9, 12), ts_ms=NOW_MS - HOUR_MS))
     assert new.ledger.source(POSTS).applied == 12
