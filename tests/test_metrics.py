@@ -36,7 +36,7 @@ def test_a_batch_is_counted_by_result_with_every_result_present(registry: Collec
 
 
 def test_every_kind_of_flag_starts_at_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
-    metrics.flag(FlagType.EMERGING, Role.MAVEN)
+    metrics.flags(FlagType.EMERGING, Role.MAVEN, 1)
     assert len(_series(registry, "influence_flags_total")) == 8
     assert registry.get_sample_value("influence_flags_total", {"type": "emerging", "role": "maven"}) == 1
     assert registry.get_sample_value("influence_flags_total", {"type": "left", "role": "connector"}) == 0
@@ -91,7 +91,7 @@ def _let_everything_happen(metrics: Metrics) -> None:
     metrics.misrouted(4)
     metrics.lag("influence.posts", 0, 5, 0.5)
     metrics.watermark_delay(6.0)
-    metrics.flag(FlagType.LEFT, Role.MAVEN)
+    metrics.flags(FlagType.LEFT, Role.MAVEN, 1)
     metrics.flag_latency(0.7)
     metrics.active_users(8)
     metrics.rows(9)

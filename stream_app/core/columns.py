@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-_UNSIGNED = (np.uint8, np.uint16, np.uint32, np.uint64)
+_UNSIGNED = tuple((2 ** (8 * size), np.dtype(f"<u{size}")) for size in (1, 2, 4, 8))
 _EXACT_FLOATS = 2.0**53
 
 
@@ -28,8 +28,7 @@ def pack(values: NDArray[Any]) -> Column:
     largest = values.max() if len(values) else 0
     if values.dtype.kind == "f" and (largest >= _EXACT_FLOATS or (values % 1).any()):
         return Column("f8", np.ascontiguousarray(values, "<f8").view(np.uint8).data)
-    size = next(t for t in _UNSIGNED if largest <= np.iinfo(t).max)
-    packed = np.ascontiguousarray(values, np.dtype(size).newbyteorder("<"))
+    packed = np.ascontiguousarray(values, next(dtype for limit, dtype in _UNSIGNED if largest < limit))
     return Column(f"u{packed.itemsize}", packed.view(np.uint8).data)
 
 

@@ -244,7 +244,7 @@ class Ledger:
     def _load(self, parts: Iterable[Segment]) -> Iterator[tuple[int, RowEntries, Hashes]]:
         """The stored content by pane and row; rows are made where needed, nothing is added to them."""
         for part in parts:
-            scopes, users = self.scopes.add(part.scopes), self.users.add(part.users)
+            scopes, users = self.scopes.add(part.scopes), self.users.add(part.users())
             for number, run, hashes in part.by_pane():
                 entries = part.entries(run)
                 rows = self.rows.rows(scopes[entries.scopes], users[entries.users])

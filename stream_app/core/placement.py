@@ -22,17 +22,27 @@ def misplaced(
     `indices` the places of `users` in it. `known` users have been checked before; without `partition_of` (any
     partitioner) only the key is compared.
     """
-    expected = list(map(str.encode, users))
-    if len(users) < len(keys) or expected != keys:
-        for index, key, user in zip(indices, expected, users, strict=True):
-            if keys[index] != key:
+    if not _are_all_keys(users, keys):
+        for index, user in zip(indices, users, strict=True):
+            if keys[index] != user.encode():
                 yield _not_the_user(index, keys[index], user)
     if partition_of is None:
         return
     strangers = {user for user in set(users).difference(known) if partition_of(user.encode()) != partition}
-    for place, user in enumerate(users if strangers else ()):
-        if user in strangers and keys[indices[place]] == expected[place]:
-            yield _elsewhere(indices[place], expected[place], partition_of(expected[place]), partition)
+    for index, user in zip(indices, users, strict=True) if strangers else ():
+        if user in strangers and keys[index] == (key := user.encode()):
+            yield _elsewhere(index, key, partition_of(key), partition)
+
+
+def _are_all_keys(users: Sequence[str], keys: Sequence[bytes | None]) -> bool:
+    """Whether the keys are the users, one by one: a quick look, False where it would take more than one."""
+    joined = "\n".join(users).encode()
+    if len(users) != len(keys) or joined.count(b"\n") >= max(len(users), 1):
+        return False
+    try:
+        return b"\n".join(keys) == joined  # type: ignore[arg-type]
+    except TypeError:  # one of them is None
+        return False
 
 
 def _not_the_user(index: int, key: bytes | None, user: str) -> Rejected:

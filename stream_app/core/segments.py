@@ -81,7 +81,8 @@ class Segment(msgspec.Struct, array_like=True):
     parts: int
     scopes: list[tuple[str, str]]
     """(population, topic) by local number."""
-    users: list[str]
+    packed_users: msgspec.Raw
+    """Users by local number, still packed: as strings they take ten times the room, and few segments are read again."""
     panes: list[int]
     entry_counts: list[int]
     """Entries of each pane, in the order of `panes`."""
@@ -99,6 +100,10 @@ class Segment(msgspec.Struct, array_like=True):
         """Bytes it is stored in: its columns are views of them."""
         return memoryview(self.hashes.data.obj).nbytes
 
+    def users(self) -> list[str]:
+        """Users by local number."""
+        return _USERS.decode(self.packed_users)
+
     def entries(self, run: slice) -> Entries:
         """The entries in `run`, with local scope and user numbers."""
         scopes, users, posts, impressions = (
@@ -113,6 +118,7 @@ class Segment(msgspec.Struct, array_like=True):
             yield pane, run, hashes[hashed].astype(np.uint64, copy=False)
 
 
+_USERS = msgspec.msgpack.Decoder(list[str])
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Segment)
 
@@ -162,7 +168,7 @@ def _encode_part(
         header=header,
         parts=parts,
         scopes=[scopes[number] for number in scope_numbers.tolist()],
-        users=[users[number] for number in user_numbers.tolist()],
+        packed_users=msgspec.Raw(_ENCODER.encode([users[number] for number in user_numbers.tolist()])),
         panes=[pane for pane, _, _ in panes],
         entry_counts=[len(entries.users) for _, entries, _ in panes],
         hash_counts=[len(hashes) for _, _, hashes in panes],

@@ -19,7 +19,7 @@ MOST_OF_THE_TIME = 0.2
 """The part of a worker's time that rounds may take: where they take longer they come less often …"""
 LONGEST_PAUSE_S = 1.5
 """… but cuts are never older than this and the round itself."""
-FAR_BEHIND_BATCHES = 10
+FAR_BEHIND_BATCHES = 5
 """With more than this left to read, counting comes first: rounds are as rare as they may be."""
 
 

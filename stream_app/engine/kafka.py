@@ -14,7 +14,7 @@ from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
 _BATCHES_AHEAD = 4
-_BATCHES_A_POLL = 4
+_BATCHES_A_POLL = 2
 
 
 def changelogs_of(settings: Settings) -> tuple[str, str]:
@@ -45,6 +45,7 @@ def faust_app(settings: Settings) -> faust.App:
         broker_request_timeout=max(settings.session_timeout_s * 2, 30.0),
         broker_commit_interval=2.0,
         consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=2_000_000,
         stream_buffer_maxsize=_BATCHES_AHEAD,
         stream_recovery_delay=0.0,
         recovery_consistency_check=False,  # about files of RocksDB; without them it fails on two rebalances in a row

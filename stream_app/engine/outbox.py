@@ -8,6 +8,7 @@ Nothing of the next evaluation is written before that, so after a crash only the
 unsent: those are sent again, under the same ids.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -113,7 +114,10 @@ class Outbox:
     def _in_order(self, partition: int, flags: Sequence[Flag]) -> list[Flag]:
         """The flags with a time of detection after all before, whatever the clock says: it tells what came last."""
         earliest = self._latest.get(partition, 0) + 1
-        timed = [msgspec.structs.replace(flag, detected_at=max(flag.detected_at, earliest)) for flag in flags]
+        timed = [
+            flag if flag.detected_at >= earliest else msgspec.structs.replace(flag, detected_at=earliest)
+            for flag in flags
+        ]
         self._latest[partition] = max((flag.detected_at for flag in timed), default=earliest)
         return timed
 
@@ -123,9 +127,10 @@ class Outbox:
         self._outlet.flags((flag.user_id, value) for flag, value in zip(flags, encoded, strict=True))
         await self._outlet.flush()
         for flag in flags:
-            self._meter.flag(flag.type, flag.role)
             if flag.type is FlagType.LEFT:
                 self._log.write(partition, standing_key(flag), None)
+        for (flag_type, role), n in Counter((flag.type, flag.role) for flag in flags).items():
+            self._meter.flags(flag_type, role, n)
         self._tell(partition, list(flags))
 
 

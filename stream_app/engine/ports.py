@@ -36,7 +36,7 @@ class Meter(Protocol):
     def lag(self, topic: str, partition: int, records: int, seconds: float) -> None: ...  # noqa: D102
     def partition_revoked(self, partition: int) -> None: ...  # noqa: D102
     def watermark_delay(self, seconds: float) -> None: ...  # noqa: D102
-    def flag(self, type: FlagType, role: Role) -> None: ...  # noqa: A002, D102
+    def flags(self, type: FlagType, role: Role, n: int) -> None: ...  # noqa: A002, D102
     def flag_latency(self, seconds: float) -> None: ...  # noqa: D102
     def active_users(self, n: int) -> None: ...  # noqa: D102
     def rows(self, n: int) -> None: ...  # noqa: D102

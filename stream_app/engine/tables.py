@@ -18,33 +18,22 @@ class PartitionTable(faust.Table[bytes, bytes]):
     outgoing: Outgoing
     data: Any
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._writing = 0
-
     def write(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Set `key` in `partition`, or delete it (None)."""
-        self._writing = partition
         if value is not None:
-            self[key] = value
+            self.data.data[key] = value
             # Faust's store learns the partition of a key only in recovery; told here, it drops the key with it.
             self._partitions[key] = partition
-        elif key in self.data:
-            del self[key]
-            self._partitions.pop(key, None)
+        elif self.data.data.pop(key, None) is not None:
+            del self._partitions[key]
+        else:
+            return
+        self.outgoing.put(self.changelog_topic_name, partition, key, value)
 
     def of_partition(self, partition: int) -> dict[bytes, bytes]:
         """All that the table holds in `partition`."""
         data = self.data.data
         return {key: data[key] for key, where in self._partitions.items() if where == partition and key in data}
-
-    def on_key_set(self, key: bytes, value: bytes) -> None:
-        """Write to the changelog."""
-        self.outgoing.put(self.changelog_topic_name, self._writing, key, value)
-
-    def on_key_del(self, key: bytes) -> None:
-        """Delete from the changelog."""
-        self.outgoing.put(self.changelog_topic_name, self._writing, key, None)
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
         """Take up what the log holds. Its records come in batches too: one by one a million would take minutes."""

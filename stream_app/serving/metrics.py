@@ -72,9 +72,9 @@ class Metrics:
         """How far event time is behind the wall clock."""
         self._watermark_delay.set(seconds)
 
-    def flag(self, type: FlagType, role: Role) -> None:  # noqa: A002 - the name of the field and of the label
-        """A flag was written to Kafka."""
-        self._flags.labels(type.value, role.value).inc()
+    def flags(self, type: FlagType, role: Role, n: int) -> None:  # noqa: A002 - the name of the field and of the label
+        """Flags were written to Kafka."""
+        self._flags.labels(type.value, role.value).inc(n)
 
     def flag_latency(self, seconds: float) -> None:
         """Time from the event on Kafka to its flag on Kafka."""

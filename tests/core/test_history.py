@@ -96,7 +96,7 @@ def test_a_whole_delta_of_many_parts_has_them_in_order() -> None:
     keys = list(stored)
     random.Random(0).shuffle(keys)
     ((parts,), garbage) = (fold({key: stored[key] for key in keys}, P).deltas.values(), fold(stored, P).garbage)
-    assert [user for part in parts for user in part.users] == [f"u{number}" for number in range(25)]
+    assert [user for part in parts for user in part.users()] == [f"u{number}" for number in range(25)]
     assert garbage == []
 
 
