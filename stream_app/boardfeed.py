@@ -3,25 +3,32 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from stream_app.core.messages import Cut, Flag, FlagType
+import msgspec
+
+from stream_app.core.messages import Cut, Flag, FlagType, Role
 from stream_app.core.tops import tops_of
+from stream_app.engine.outbox import standing_key
 from stream_app.engine.shared import Books, Held
 from stream_app.serving.board import BoardWriter
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, StandingRef, TopUsers
+
+Standings = Callable[[int, Iterable[bytes] | None], dict[bytes, Flag]]
+"""The last flag of each standing in a partition, by its key: of the keys given, or of all."""
+
+_KEY = msgspec.json.Decoder(tuple[str, str, str, Role])
 
 
 class BoardFeed:
     """Collects what changed between two refreshes of the board; gives everything when asked for it."""
 
-    def __init__(
-        self, books: Books, top: int, standings: Callable[[int], Iterable[Flag]], cuts: Callable[[], list[Cut]]
-    ) -> None:
-        """`standings`: the present flags of a partition; `cuts`: those this worker publishes."""
+    def __init__(self, books: Books, top: int, standings: Standings, cuts: Callable[[], list[Cut]]) -> None:
+        """`cuts`: those this worker publishes."""
         self._books = books
         self._top = top
         self._standings = standings
         self._cuts = cuts
-        self._changed: dict[int, list[Flag]] = defaultdict(list)
+        self._changed: dict[int, set[bytes]] = defaultdict(set)
+        """Keys of standings, by partition: of many changes of a standing only the last is shown."""
         self._shown: dict[int, tuple[Held, int, int]] = {}
         self._shown_cuts: dict[tuple[str, str, str], Cut] = {}
         self.writer: BoardWriter | None = None
@@ -30,30 +37,32 @@ class BoardFeed:
         """Flags of a partition were raised."""
         if self.writer is None:
             return
-        self._changed[partition] += flags
         self.writer.submit(flags)
+        if self.writer.wants_full:
+            self._changed.clear()
+            return
+        self._changed[partition].update(map(standing_key, flags))
 
     def take(self, full: bool) -> BoardSnapshot:  # noqa: FBT001 - the board's own signature
         """What to show: all of it, or what changed since the last time."""
         if full:
             self._shown.clear()
             self._shown_cuts.clear()
-        changed, self._changed = self._changed, defaultdict(list)
+        changed, self._changed = self._changed, defaultdict(set)
         boards = [
-            self._board(partition, held, changed.get(partition, []), full=full)
+            self._board(partition, held, None if full else changed.get(partition, set()))
             for partition, held in self._books.items()
         ]
         return BoardSnapshot(full=full, partitions=boards, cuts=list(self._news()))
 
-    def _board(self, partition: int, held: Held, flags: list[Flag], *, full: bool) -> PartitionBoard:
-        if full:
-            flags = list(self._standings(partition))
-        last = {_ref(flag): flag for flag in flags}
+    def _board(self, partition: int, held: Held, keys: set[bytes] | None) -> PartitionBoard:
+        """`keys` of the standings to show, None for all."""
+        standings = self._standings(partition, keys)
         return PartitionBoard(
             partition=partition,
             tops=list(self._tops(partition, held)),
-            standings=[flag for flag in last.values() if flag.type is not FlagType.LEFT],
-            removed=[ref for ref, flag in last.items() if flag.type is FlagType.LEFT],
+            standings=[flag for flag in standings.values() if flag.type is not FlagType.LEFT],
+            removed=[StandingRef(*_KEY.decode(key)) for key in keys - standings.keys()] if keys else [],
         )
 
     def _tops(self, partition: int, held: Held) -> Iterator[TopUsers]:
@@ -70,7 +79,3 @@ class BoardFeed:
             if self._shown_cuts.get(key) is not cut:
                 self._shown_cuts[key] = cut
                 yield cut
-
-
-def _ref(flag: Flag) -> StandingRef:
-    return StandingRef(flag.user_id, flag.topic, flag.population, flag.role)

@@ -1,6 +1,6 @@
 """Evaluation: the facts about the users of a ledger, the rules applied to them, and what changed."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from stream_app.core.whole import ScopeCuts
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _HOUR_S = 3600.0
+_DIGITS = "%.6g"
+"""What a flag says of rates: nobody reads more digits, and standings are kept by the hundred thousand."""
 
 
 class Change(NamedTuple):
@@ -157,13 +159,11 @@ def _changes(
     ledger.rows.touched[rows] = True
     scopes, values = ledger.rows.scopes[rows], facts.value[moved]
     names, users = ledger.scopes.names(), ledger.users.names
-    columns: tuple[NDArray[Any], ...] = (
-        scopes,
-        ledger.rows.users[rows],
-        ledger.rows.standings[role, rows],
-        rule[moved],
-        values,
-        facts.threshold[moved],
+    counts = (
+        *(scopes, ledger.rows.users[rows], ledger.rows.standings[role, rows], rule[moved]),
+        *(values, facts.threshold[moved]),
+    )
+    measures = (
         values / np.maximum(cuts.totals[role, scopes], 1),
         going.short[moved] * _HOUR_S,
         going.past[moved] * _HOUR_S,
@@ -171,6 +171,10 @@ def _changes(
         going.z[moved],
         going.events[moved],
         going.eta_s[moved],
+    )
+    columns = (
+        *(column.tolist() for column in counts),
+        *([float(_DIGITS % value) for value in column.tolist()] for column in measures),
     )
     return [
         Change(
@@ -182,6 +186,6 @@ def _changes(
             eta_s=eta_s if eta_s < np.inf else None,
         )
         for scope, user, standing, decided, value, threshold, share, short, past, error, z, events, eta_s in zip(
-            *(column.tolist() for column in columns), strict=True
+            *columns, strict=True
         )
     ]

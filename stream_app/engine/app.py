@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, cast
 
@@ -65,9 +65,9 @@ class Engine:
         self._intake = Intake(self._shared, self._kafka)
         self._connect()
 
-    def standings_of(self, partition: int) -> list[Flag]:
-        """The last flag of every user with a standing in `partition`."""
-        return decoded(self._standings.of_partition(partition))
+    def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, Flag]:
+        """The last flag of each standing in `partition`, by its key: of all, or of `keys` as far as they are there."""
+        return decoded(self._standings.of_partition(partition) if keys is None else self._standings.some(keys))
 
     def _table(self, name: str, changelog: str) -> PartitionTable:
         topic = self.app.topic(

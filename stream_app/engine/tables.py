@@ -35,6 +35,11 @@ class PartitionTable(faust.Table[bytes, bytes]):
         data = self.data.data
         return {key: data[key] for key, where in self._partitions.items() if where == partition and key in data}
 
+    def some(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """What the table holds of `keys`."""
+        data = self.data.data
+        return {key: data[key] for key in keys if key in data}
+
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
         """Take up what the log holds. Its records come in batches too: one by one a million would take minutes."""
         data, partitions = self.data.data, self._partitions

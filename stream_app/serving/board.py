@@ -182,6 +182,11 @@ class BoardWriter:
         self._pending.extend(flags)
         self._drop_oldest()
 
+    @property
+    def wants_full(self) -> bool:
+        """Whether the next snapshot is a full one, so that nobody need remember what changed until then."""
+        return self._full_wanted
+
     def request_full(self) -> None:
         """Make the next snapshot full, as after a rebalance."""
         self._full_wanted = True
