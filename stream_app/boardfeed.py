@@ -1,7 +1,7 @@
 """What the Redis board shall show, taken from the engine: part of the composition root."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -12,10 +12,21 @@ from stream_app.engine.shared import Books, Held
 from stream_app.serving.board import BoardWriter
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, StandingRef, TopUsers
 
-Standings = Callable[[int, Iterable[bytes] | None], dict[bytes, Flag]]
-"""The last flag of each standing in a partition, by its key: of the keys given, or of all."""
+Standings = Callable[[int, Iterable[bytes] | None], dict[bytes, bytes]]
+"""The last flag of each standing in a partition, as JSON, by its key: of the keys given, or of all."""
 
 _KEY = msgspec.json.Decoder(tuple[str, str, str, Role])
+_FLAG = msgspec.json.Decoder(Flag)
+
+
+class _Flags:
+    """Standings that last, decoded one by one: all at once they would be the largest thing in memory."""
+
+    def __init__(self, encoded: Collection[bytes]) -> None:
+        self._encoded = encoded
+
+    def __iter__(self) -> Iterator[Flag]:
+        return (flag for flag in map(_FLAG.decode, self._encoded) if flag.type is not FlagType.LEFT)
 
 
 class BoardFeed:
@@ -61,7 +72,7 @@ class BoardFeed:
         return PartitionBoard(
             partition=partition,
             tops=list(self._tops(partition, held)),
-            standings=[flag for flag in standings.values() if flag.type is not FlagType.LEFT],
+            standings=_Flags(standings.values()),
             removed=[StandingRef(*_KEY.decode(key)) for key in keys - standings.keys()] if keys else [],
         )
 

@@ -19,12 +19,12 @@ class Feed:
 
     def __init__(self) -> None:
         book = Mock(ledger=Ledger(900_000, 4, 1), sequence=0)
-        self.table: dict[bytes, Flag] = {}
+        self.table: dict[bytes, bytes] = {}
         self.feed = BoardFeed({3: Held(book, Mock())}, 10, self._standings, list)
         self.writer = Mock(wants_full=False)
         self.feed.writer = self.writer
 
-    def _standings(self, partition: int, keys: Iterable[bytes] | None) -> dict[bytes, Flag]:
+    def _standings(self, partition: int, keys: Iterable[bytes] | None) -> dict[bytes, bytes]:
         assert partition == 3
         wanted = self.table if keys is None else keys
         return {key: self.table[key] for key in wanted if key in self.table}
@@ -32,7 +32,7 @@ class Feed:
     def raised(self, *flags: Flag) -> None:
         """Flags go out: the table has the standings, but for those that ended."""
         for flag in flags:
-            self.table[standing_key(flag)] = flag
+            self.table[standing_key(flag)] = msgspec.json.encode(flag)
             if flag.type is FlagType.LEFT:
                 del self.table[standing_key(flag)]
         self.feed.submit(3, flags)

@@ -56,7 +56,7 @@ class Seen:
     def _remember(self, before: int, panes: Ints) -> None:
         size = len(self._index)
         if size > len(self._panes):
-            room = np.empty(max(size, 3 * before // 2) - before, np.int64)
+            room = np.empty(max(size, 5 * before // 4) - before, np.int64)
             self._panes = np.concatenate([self._panes[:before], room])
         self._panes[before:size] = panes
 

@@ -21,7 +21,7 @@ from stream_app.engine.health import Health
 from stream_app.engine.intake import Intake
 from stream_app.engine.kafka import Kafka, changelogs_of, faust_app
 from stream_app.engine.memory import collect_quietly
-from stream_app.engine.outbox import Outbox, decoded
+from stream_app.engine.outbox import Outbox
 from stream_app.engine.outgoing import Outgoing
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.ownership import Ownership
@@ -65,9 +65,9 @@ class Engine:
         self._intake = Intake(self._shared, self._kafka)
         self._connect()
 
-    def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, Flag]:
-        """The last flag of each standing in `partition`, by its key: of all, or of `keys` as far as they are there."""
-        return decoded(self._standings.of_partition(partition) if keys is None else self._standings.some(keys))
+    def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
+        """The last flag of each standing in `partition`, as JSON, by its key: of all, or of `keys` if still there."""
+        return self._standings.of_partition(partition) if keys is None else self._standings.some(keys)
 
     def _table(self, name: str, changelog: str) -> PartitionTable:
         topic = self.app.topic(

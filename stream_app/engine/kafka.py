@@ -13,7 +13,7 @@ from stream_app.engine.batching import leave_records_as_read, scheduler_of
 from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
-_BATCHES_AHEAD = 4
+_BATCHES_AHEAD = 1
 _BATCHES_A_POLL = 2
 
 

@@ -100,7 +100,7 @@ class Outbox:
 
     async def take_over(self, partition: int, stored: Mapping[bytes, bytes], ledger: Ledger) -> None:
         """Take up the standings that are `stored`, and send the flags that may not have been sent."""
-        flags = list(decoded(stored).values())
+        flags = decoded(stored)
         scopes = ledger.scopes.add([(flag.population, flag.topic) for flag in flags])
         users = ledger.users.add([flag.user_id for flag in flags])
         roles = np.array([ROLES.index(flag.role) for flag in flags], np.int64)
@@ -124,7 +124,7 @@ class Outbox:
     async def _send(self, partition: int, flags: Sequence[Flag], encoded: Sequence[bytes]) -> None:
         if not flags:
             return
-        self._outlet.flags((flag.user_id, value) for flag, value in zip(flags, encoded, strict=True))
+        self._outlet.flags(partition, ((flag.user_id, value) for flag, value in zip(flags, encoded, strict=True)))
         await self._outlet.flush()
         for flag in flags:
             if flag.type is FlagType.LEFT:
@@ -134,12 +134,12 @@ class Outbox:
         self._tell(partition, list(flags))
 
 
-def decoded(stored: Mapping[bytes, bytes]) -> dict[bytes, Flag]:
-    """The standings in a table, by key. Raises FormatError where one cannot be read."""
-    flags = {}
+def decoded(stored: Mapping[bytes, bytes]) -> list[Flag]:
+    """The standings in a table. Raises FormatError where one cannot be read."""
+    flags = []
     for key, value in stored.items():
         try:
-            flags[key] = _DECODER.decode(value)
+            flags.append(_DECODER.decode(value))
         except msgspec.DecodeError as error:
             raise FormatError(f"the standing {key!r} cannot be read: {error}; is it of another release?") from error
     return flags

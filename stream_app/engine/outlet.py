@@ -1,7 +1,6 @@
 """What the tracker produces to Kafka: one method per topic, each record complete with key and headers."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -46,7 +45,6 @@ def cut_key(cut: Cut) -> bytes:
     return _JSON.encode((cut.topic, cut.population, cut.role))
 
 
-@lru_cache(maxsize=100_000)
 def partition_of(key: bytes, partitions: int) -> int:
     """Where Kafka's default partitioner places a key."""
     placed: int = (murmur2(key) & 0x7FFFFFFF) % partitions
@@ -72,11 +70,13 @@ class Outlet:
         for letter in letters:
             self._put(self._settings.late_topic, letter.partition, letter.key, letter.value, letter.headers())
 
-    def flags(self, flags: Iterable[tuple[str, bytes]]) -> None:
-        """Standings that changed: user, and the flag as JSON."""
+    def flags(self, partition: int, flags: Iterable[tuple[str, bytes]]) -> None:
+        """Standings that changed in `partition`: user, and the flag as JSON."""
+        is_default = self._settings.partitioner == "murmur2"  # then a user's flags belong where the user's events do
         for user, flag in flags:
             key = user.encode()
-            self._put(self._settings.flags_topic, partition_of(key, self._settings.partitions), key, flag)
+            place = partition if is_default else partition_of(key, self._settings.partitions)
+            self._put(self._settings.flags_topic, place, key, flag)
 
     def cuts(self, cuts: Iterable[Cut]) -> None:
         """Cuts that changed."""

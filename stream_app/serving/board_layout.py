@@ -64,7 +64,7 @@ class PartitionBoard:
 
     partition: int
     tops: Sequence[TopUsers] = ()
-    standings: Sequence[Flag] = ()
+    standings: Iterable[Flag] = ()
     """The last flag of each user whose standing is emerging, entered or fading."""
     removed: Sequence[StandingRef] = ()
     """Standings that ended; not needed in a full snapshot."""
