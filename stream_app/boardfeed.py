@@ -9,24 +9,24 @@ from stream_app.core.messages import Cut, Flag, FlagType, Role
 from stream_app.core.tops import tops_of
 from stream_app.engine.outbox import standing_key
 from stream_app.engine.shared import Books, Held
+from stream_app.engine.standings import flag_of
 from stream_app.serving.board import BoardWriter
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, StandingRef, TopUsers
 
 Standings = Callable[[int, Iterable[bytes] | None], dict[bytes, bytes]]
-"""The last flag of each standing in a partition, as JSON, by its key: of the keys given, or of all."""
+"""The last flag of each standing in a partition, as kept, by its key: of the keys given, or of all."""
 
 _KEY = msgspec.json.Decoder(tuple[str, str, str, Role])
-_FLAG = msgspec.json.Decoder(Flag)
 
 
 class _Flags:
     """Standings that last, decoded one by one: all at once they would be the largest thing in memory."""
 
-    def __init__(self, encoded: Collection[bytes]) -> None:
-        self._encoded = encoded
+    def __init__(self, kept: Collection[bytes]) -> None:
+        self._kept = kept
 
     def __iter__(self) -> Iterator[Flag]:
-        return (flag for flag in map(_FLAG.decode, self._encoded) if flag.type is not FlagType.LEFT)
+        return (flag for flag in map(flag_of, self._kept) if flag.type is not FlagType.LEFT)
 
 
 class BoardFeed:

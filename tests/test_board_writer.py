@@ -195,8 +195,10 @@ async def test_a_dear_refresh_is_followed_by_a_longer_pause(monkeypatch: pytest.
     board = Board("redis://127.0.0.1:1/0", "influence", 10, EXPIRY_S, partitions=4)
     writer = BoardWriter(board, 1.0, EXPIRY_S, engine.on_state, engine.on_dropped)
     assert writer._pause_s() == 1.0
-    monkeypatch.setattr(writer, "_elapsed_s", 2.0)
-    assert 2.0 / (2.0 + writer._pause_s()) == pytest.approx(board_module.BUSY_FRACTION)
+    monkeypatch.setattr(writer, "_elapsed_s", 0.2)
+    assert 0.2 / (0.2 + writer._pause_s()) == pytest.approx(board_module.BUSY_FRACTION)
+    monkeypatch.setattr(writer, "_elapsed_s", 60.0)
+    assert writer._pause_s() == board_module.MAX_BUSY_PAUSE_S
     await board.close()
 
 

@@ -10,6 +10,7 @@ from stream_app.core.ledger import Ledger
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.engine.outbox import standing_key
 from stream_app.engine.shared import Held
+from stream_app.engine.standings import kept
 from stream_app.serving.board_layout import StandingRef
 from tests.board_samples import a_flag
 
@@ -32,7 +33,7 @@ class Feed:
     def raised(self, *flags: Flag) -> None:
         """Flags go out: the table has the standings, but for those that ended."""
         for flag in flags:
-            self.table[standing_key(flag)] = msgspec.json.encode(flag)
+            self.table[standing_key(flag)] = kept(msgspec.json.encode(flag))
             if flag.type is FlagType.LEFT:
                 del self.table[standing_key(flag)]
         self.feed.submit(3, flags)

@@ -119,11 +119,11 @@ def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: Rules) -> list[Change]:
             z=going.z,
             events=going.events,
             eta_s=going.eta_s,
-            below_since_s=ledger.rows.below_since_s[role][rows].astype(np.int64),
+            below_since_s=ledger.rows.below_since_s(role, rows),
         )
         decided = decide(facts, rules, rules.floors[role], ledger.horizon // 1000)
         ledger.rows.standings[role, rows] = decided.standing
-        ledger.rows.below_since_s[role, rows] = decided.below_since_s
+        ledger.rows.set_below_since_s(role, rows, decided.below_since_s)
         changes += _changes(ledger, role, rows, facts, going, decided.rule, cuts)
     return changes
 

@@ -1,6 +1,6 @@
 """The users of every scope as columns: one row per (scope, user), with its totals in the window and its standings."""
 
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,16 @@ _USER_BITS = 32
 _USER_MASK = (1 << _USER_BITS) - 1
 
 
+class Below(NamedTuple):
+    """Rows that miss their standing, in order, and since when: few at any time, so they have no column."""
+
+    rows: Rows
+    since_s: NDArray[np.int64]
+
+
+_NOBODY = Below(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
 class RowTable:
     """Rows of a ledger. Row 0 of `totals` is posts (mavens), row 1 impressions (connectors)."""
 
@@ -20,7 +30,7 @@ class RowTable:
         self._totals = np.zeros((2, 64), np.int64)
         self._squares = np.zeros(64)
         self._standings = np.zeros((2, 64), np.uint8)
-        self._below_since_s = np.zeros((2, 64), np.int32)
+        self._below = [_NOBODY, _NOBODY]
         self._touched = np.zeros(64, np.bool_)
 
     def __len__(self) -> int:
@@ -42,11 +52,6 @@ class RowTable:
         return self._standings[:, : len(self)]
 
     @property
-    def below_since_s(self) -> NDArray[np.int32]:
-        """Since when (event time, epoch s) the row misses its standing, 0 when it does not: a view, shape (2, rows)."""
-        return self._below_since_s[:, : len(self)]
-
-    @property
     def touched(self) -> NDArray[np.bool_]:
         """Rows whose totals changed since they were last looked at: a view, shape (rows,)."""
         return self._touched[: len(self)]
@@ -64,7 +69,7 @@ class RowTable:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        columns = (self._totals, self._squares, self._standings, self._below_since_s, self._touched)
+        columns = (self._totals, self._squares, self._standings, self._touched)
         return self._index.nbytes + sum(column.nbytes for column in columns)
 
     def rows(self, scopes: NDArray[np.int64], users: NDArray[np.int64]) -> Rows:
@@ -87,6 +92,19 @@ class RowTable:
         np.add.at(self._squares, rows, squares)
         self._touched[rows] = True
 
+    def below_since_s(self, role: int, rows: Rows) -> NDArray[np.int64]:
+        """Since when (event time, epoch s) each of `rows` misses its standing of `role`; 0 when it does not."""
+        below = self._below[role]
+        if not len(below.rows):
+            return np.zeros(len(rows), np.int64)
+        places = np.minimum(np.searchsorted(below.rows, rows), len(below.rows) - 1)
+        return np.where(below.rows[places] == rows, below.since_s[places], 0)
+
+    def set_below_since_s(self, role: int, rows: Rows, since_s: NDArray[np.int64]) -> None:
+        """The same for all rows, of which those not among `rows` (in order) do not miss a standing of `role`."""
+        missed = np.flatnonzero(since_s)
+        self._below[role] = Below(rows[missed], since_s[missed])
+
     def dead(self) -> NDArray[np.bool_]:
         """Rows that nothing in the window and no standing needs."""
         live: NDArray[np.bool_] = np.any(self.totals, axis=0) | np.any(self.standings, axis=0)
@@ -98,7 +116,8 @@ class RowTable:
         self._totals = self.totals[:, kept]
         self._squares = self.squares[kept]
         self._standings = self.standings[:, kept]
-        self._below_since_s = self.below_since_s[:, kept]
+        new_rows = np.cumsum(kept) - 1
+        self._below = [Below(new_rows[rows[kept[rows]]], since_s[kept[rows]]) for rows, since_s in self._below]
         self._touched = self.touched[kept]
         self._index = Index(keys)
 
@@ -106,7 +125,6 @@ class RowTable:
         self._totals = _grown(self._totals, capacity)
         self._squares = _grown(self._squares, capacity)
         self._standings = _grown(self._standings, capacity)
-        self._below_since_s = _grown(self._below_since_s, capacity)
         self._touched = _grown(self._touched, capacity)
 
 

@@ -28,6 +28,7 @@ from stream_app.engine.ownership import Ownership
 from stream_app.engine.ports import Listener, Meter, Nobody
 from stream_app.engine.publisher import Publisher
 from stream_app.engine.shared import Books, Shared
+from stream_app.engine.standings import kept
 from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
@@ -54,6 +55,7 @@ class Engine:
         segments, standings = changelogs_of(settings)
         self._segments = self._table("segments", segments)
         self._standings = self._table("standings", standings)
+        self._standings.kept = kept
         outlet = Outlet(self._outgoing, settings)
         whole = Whole(settings.share)
         self._shared = Shared(settings, rules_of(settings), self.books, whole, outlet, meter, time.time)
@@ -66,7 +68,7 @@ class Engine:
         self._connect()
 
     def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
-        """The last flag of each standing in `partition`, as JSON, by its key: of all, or of `keys` if still there."""
+        """The last flag of each standing in `partition`, as kept, by its key: of all, or of `keys` if still there."""
         return self._standings.of_partition(partition) if keys is None else self._standings.some(keys)
 
     def _table(self, name: str, changelog: str) -> PartitionTable:

@@ -10,7 +10,7 @@ from stream_app.core.standing import Rules
 from stream_app.core.status import VERSION, Status
 from stream_app.core.watermark import NO_TIME
 from stream_app.engine.exchange import Exchange
-from stream_app.engine.outbox import Moment, Outbox, flag_of
+from stream_app.engine.outbox import Moment, Outbox, raised_by
 from stream_app.engine.publisher import Publisher
 from stream_app.engine.shared import Held, Shared
 from stream_app.settings import Settings
@@ -102,7 +102,7 @@ class Evaluator:
             [ROLES.index(change.role) for change in changes],
             np.array([change.value for change in changes], np.int64),
         )
-        flags = [flag_of(change, rank, moment) for change, rank in zip(changes, ranks.tolist(), strict=True)]
+        flags = [raised_by(change, rank, moment) for change, rank in zip(changes, ranks.tolist(), strict=True)]
         await self._outbox.raise_flags(partition, flags)
         if oldest_s is not None:
             self._shared.meter.flag_latency(max(self._shared.clock() - oldest_s, 0.0))

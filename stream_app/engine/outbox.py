@@ -16,16 +16,15 @@ import msgspec
 import numpy as np
 from xxhash import xxh3_128_hexdigest
 
-from stream_app.core.columns import FormatError
 from stream_app.core.evaluation import Change
 from stream_app.core.ledger import Ledger
 from stream_app.core.messages import ROLES, Flag, FlagType
 from stream_app.core.standing import CODE_OF
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.ports import Meter
+from stream_app.engine.standings import flag_of
 
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(Flag)
 
 
 class StandingLog(Protocol):
@@ -50,7 +49,7 @@ def standing_key(flag: Flag) -> bytes:
     return _ENCODER.encode((flag.user_id, flag.topic, flag.population, flag.role))
 
 
-def flag_of(change: Change, rank: int, moment: Moment) -> Flag:
+def raised_by(change: Change, rank: int, moment: Moment) -> Flag:
     """The flag that a change raises."""
     what = (change.user, *change.scope, change.role, change.type, moment.event_time, moment.detected_at)
     return Flag(
@@ -100,7 +99,7 @@ class Outbox:
 
     async def take_over(self, partition: int, stored: Mapping[bytes, bytes], ledger: Ledger) -> None:
         """Take up the standings that are `stored`, and send the flags that may not have been sent."""
-        flags = decoded(stored)
+        flags = [flag_of(standing) for standing in stored.values()]
         scopes = ledger.scopes.add([(flag.population, flag.topic) for flag in flags])
         users = ledger.users.add([flag.user_id for flag in flags])
         roles = np.array([ROLES.index(flag.role) for flag in flags], np.int64)
@@ -132,14 +131,3 @@ class Outbox:
         for (flag_type, role), n in Counter((flag.type, flag.role) for flag in flags).items():
             self._meter.flags(flag_type, role, n)
         self._tell(partition, list(flags))
-
-
-def decoded(stored: Mapping[bytes, bytes]) -> list[Flag]:
-    """The standings in a table. Raises FormatError where one cannot be read."""
-    flags = []
-    for key, value in stored.items():
-        try:
-            flags.append(_DECODER.decode(value))
-        except msgspec.DecodeError as error:
-            raise FormatError(f"the standing {key!r} cannot be read: {error}; is it of another release?") from error
-    return flags

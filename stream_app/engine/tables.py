@@ -1,6 +1,6 @@
 """A Faust table that is told which partition it writes to, so that timers can write as well as agents."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import faust
@@ -17,11 +17,13 @@ class PartitionTable(faust.Table[bytes, bytes]):
 
     outgoing: Outgoing
     data: Any
+    kept: Callable[[bytes], bytes] | None = None
+    """How a value is kept in memory, where that is not as it is on Kafka."""
 
     def write(self, partition: int, key: bytes, value: bytes | None) -> None:
         """Set `key` in `partition`, or delete it (None)."""
         if value is not None:
-            self.data.data[key] = value
+            self.data.data[key] = self.kept(value) if self.kept else value
             # Faust's store learns the partition of a key only in recovery; told here, it drops the key with it.
             self._partitions[key] = partition
         elif self.data.data.pop(key, None) is not None:
@@ -50,7 +52,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
                     data.pop(record.key, None)
                     partitions.pop(record.key, None)
                 else:
-                    data[record.key] = record.value
+                    data[record.key] = self.kept(record.value) if self.kept else record.value
                     partitions[record.key] = partition
 
     @property

@@ -35,7 +35,9 @@ end
 FLAGS_PENDING = 10_000
 MAX_PAUSE_S = 3.0
 BUSY_FRACTION = 0.05
-"""Part of its time that the loop may spend refreshing: the rest of the event loop belongs to counting."""
+"""Part of its time that the loop may spend refreshing: the rest of the event loop belongs to counting …"""
+MAX_BUSY_PAUSE_S = 10.0
+"""… but the board is never much older than this."""
 
 FULL_PER_EXPIRY = 3
 """Full snapshots per expiry: what does not change must not expire."""
@@ -232,7 +234,7 @@ class BoardWriter:
 
     def _pause_s(self) -> float:
         if not self._failures:
-            return max(self._refresh_s, self._elapsed_s * (1 / BUSY_FRACTION - 1))
+            return max(self._refresh_s, min(self._elapsed_s * (1 / BUSY_FRACTION - 1), MAX_BUSY_PAUSE_S))
         return max(self._refresh_s, min(self._refresh_s * 2.0**self._failures, MAX_PAUSE_S))
 
     def _drop_oldest(self) -> None:

@@ -14,6 +14,7 @@ from stream_app.engine.kafka import Kafka, faust_app
 from stream_app.engine.outgoing import Headers, Outgoing
 from stream_app.engine.outlet import Outlet, partition_of
 from stream_app.engine.shared import Shared
+from stream_app.engine.standings import kept
 from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
@@ -114,6 +115,7 @@ class Surroundings:
         self._app = faust_app(self.settings)
         self.segments = self.table("segments")
         self.standings = self.table("standings")
+        self.standings.kept = kept
 
     def table(self, name: str) -> PartitionTable:
         """A table whose writes go to the fake."""

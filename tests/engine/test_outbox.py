@@ -10,6 +10,7 @@ from stream_app.core.ledger import Ledger
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.standing import CODE_OF, NONE
 from stream_app.engine.outbox import Outbox, standing_key
+from stream_app.engine.standings import kept
 from tests.engine.fakes import NOW_MS, PARTITION, Crash, Surroundings
 from tests.engine.parts import Parts
 
@@ -96,10 +97,10 @@ async def after_crash(dead: Surroundings, decided: list[Flag]) -> Surroundings:
     fake = Surroundings()
     stored = stored_after(dead)
     for key, value in stored.items():
-        fake.standings.data.data[key] = value
+        fake.standings.data.data[key] = kept(value)
         fake.standings._partitions[key] = PARTITION
     outbox = outbox_of(fake)
-    await outbox.take_over(PARTITION, stored, new_ledger())
+    await outbox.take_over(PARTITION, fake.standings.of_partition(PARTITION), new_ledger())
     known = {written.value for written in dead.outgoing.of(CHANGELOG)}
     missing = [flag for flag in decided if msgspec.json.encode(flag) not in known]
     await outbox.raise_flags(PARTITION, missing)
@@ -159,7 +160,7 @@ async def test_standings_are_taken_up_with_their_codes() -> None:
     fake = Surroundings()
     flags = [*FIRST[:1], *SECOND[1:]]
     ledger = new_ledger()
-    stored = {standing_key(flag): msgspec.json.encode(flag) for flag in [*flags, flag("e", FlagType.LEFT, 5)]}
+    stored = {standing_key(flag): kept(msgspec.json.encode(flag)) for flag in [*flags, flag("e", FlagType.LEFT, 5)]}
     await outbox_of(fake).take_over(PARTITION, stored, ledger)
     held = dict(zip(ledger.users.names, ledger.rows.standings[0].tolist(), strict=False))
     assert held == {**{flag.user_id: CODE_OF[flag.type] for flag in flags}, "e": NONE}

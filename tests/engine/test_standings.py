@@ -1,0 +1,36 @@
+"""Standings as a worker keeps them: nothing of the flag is lost, and what cannot be read is told where it is needed."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.columns import FormatError
+from stream_app.core.messages import Flag
+from stream_app.engine.standings import flag_of, kept
+from tests.board_samples import a_flag
+
+COUNTS = ("value", "threshold", "rank", "rule", "window_start", "window_end", "event_time", "detected_at")
+RATES = ("share", "short_rate", "long_rate", "rate_error", "z", "events")
+FLAGS = st.builds(
+    Flag,
+    **dict.fromkeys(COUNTS, st.integers(-(2**63), 2**63 - 1)),
+    **dict.fromkeys(RATES, st.floats(-1e12, 1e12)),
+    eta_s=st.none() | st.floats(0, 1e9),
+)
+
+
+@given(FLAGS)
+def test_a_flag_comes_back_as_it_was(flag: Flag) -> None:
+    assert flag_of(kept(msgspec.json.encode(flag))) == flag
+
+
+def test_it_takes_less_than_half_of_the_json() -> None:
+    json = msgspec.json.encode(a_flag())
+    assert len(kept(json)) < len(json) / 2
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b'{"flag_id":"f"}', b"\xff"])
+def test_what_cannot_be_read_is_told_when_it_is_read_not_when_it_is_kept(value: bytes) -> None:
+    with pytest.raises(FormatError, match="another release"):
+        flag_of(kept(value))
