@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stream_app.core.credit import Credits
 from stream_app.core.names import Names
+from stream_app.core.numbering import distinct, renumbered
 from stream_app.core.panes import Hashes, Pane, RowEntries, joined, summed
 from stream_app.core.rows import RowTable
 from stream_app.core.scopes import Scopes
@@ -23,7 +24,6 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _DEAD_ROWS_KEPT = 1000
-_CLOSE = 10_000
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
 
@@ -205,7 +205,7 @@ class Ledger:
         worth = np.flatnonzero(fresh & ((batch.posts > 0) | (batch.impressions > 0)))
         events, scopes = self.scopes.of_events(_chosen(batch.populations, worth), _chosen(batch.topics, worth))
         users = self.users.add(_chosen(batch.users, worth))
-        numbers, ranks = _distinct(pane[fresh])
+        numbers, ranks = distinct(pane[fresh])
         rank = np.zeros(len(pane), np.int64)
         rank[fresh] = ranks
         rows = self.rows.rows(scopes, users[events])
@@ -269,8 +269,8 @@ class Ledger:
         if np.count_nonzero(dead) <= max(_DEAD_ROWS_KEPT, len(dead) // 4):
             return
         kept = ~dead
-        scopes, new_scopes = _renumbered(self.rows.scopes[kept], len(self.scopes))
-        users, new_users = _renumbered(self.rows.users[kept], len(self.users))
+        scopes, new_scopes = renumbered(self.rows.scopes[kept], len(self.scopes))
+        users, new_users = renumbered(self.rows.users[kept], len(self.users))
         self.rows.renumber(kept, new_scopes, new_users)
         self.scopes = self.scopes.renumber(scopes)
         self.users = Names(self.users.names[user] for user in users.tolist())
@@ -283,22 +283,3 @@ class Ledger:
 def _chosen(values: Sequence[T], places: Ints) -> Sequence[T]:
     """The values at `places`, which are in order and distinct."""
     return values if len(places) == len(values) else [values[place] for place in places.tolist()]
-
-
-def _distinct(panes: Ints) -> tuple[Ints, Ints]:
-    """The distinct panes, in order, and the place of each pane among them; mostly they are close together."""
-    if not len(panes):
-        return panes, panes
-    low = panes.min()
-    if panes.max() - low > _CLOSE:
-        return np.unique(panes, return_inverse=True)
-    present = np.bincount(panes - low) > 0
-    return np.flatnonzero(present) + low, (np.cumsum(present) - 1)[panes - low]
-
-
-def _renumbered(used: Ints, count: int) -> tuple[Ints, Ints]:
-    """The numbers in use, in order, and the new number of each old one."""
-    kept = np.unique(used)
-    new = np.zeros(count, np.int64)
-    new[kept] = np.arange(len(kept))
-    return kept, new

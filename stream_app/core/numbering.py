@@ -1,0 +1,28 @@
+"""Sparse numbers to dense ones: 0, 1, 2 … in their order."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+_CLOSE = 10_000
+"""Numbers within such a range are counted instead of sorted."""
+
+
+def distinct(values: Ints) -> tuple[Ints, Ints]:
+    """The distinct values, in order, and the place of each value among them."""
+    if not len(values):
+        return values, values
+    low = values.min()
+    if values.max() - low > _CLOSE:
+        return np.unique(values, return_inverse=True)
+    present = np.bincount(values - low) > 0
+    return np.flatnonzero(present) + low, (np.cumsum(present) - 1)[values - low]
+
+
+def renumbered(used: Ints, count: int) -> tuple[Ints, Ints]:
+    """The numbers in use, in order, and the new number of each old one."""
+    kept = np.unique(used)
+    new = np.zeros(count, np.int64)
+    new[kept] = np.arange(len(kept))
+    return kept, new
