@@ -159,7 +159,7 @@ def documentation() -> dict[str, str]:
 
 
 def environment_name(name: str) -> str:
-    """The variable of a setting: durations in seconds take any unit, so their name there has none."""
+    """The variable of a setting; durations are given there in seconds or with a unit."""
     return ENV_PREFIX + name.upper()
 
 

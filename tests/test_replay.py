@@ -188,4 +188,15 @@ def test_a_wrong_clock_or_a_hole_is_not_waited_for() -> None:
     assert pace.delay_s(now, 0.0) == 0
     assert pace.delay_s(now * 2, 1.0) == 0
     assert pace.delay_s(now + 1000, 2.0) == 0
-    assert pace.delay_s(now + 2000, 2.0) == 1
+    assert pace.delay_s(now + 5000, 2.0) == 3
+    assert pace.delay_s(now + 3 * LONGEST_STEP_MS, 6.0) == 0
+    assert pace.delay_s(now + 3 * LONGEST_STEP_MS + 1000, 6.0) == 1
+
+
+def test_a_late_event_is_due_at_once_however_many_there_are() -> None:
+    pace = Pace(1.0)
+    now = 20 * 365 * LONGEST_STEP_MS
+    assert pace.delay_s(now, 0.0) == 0
+    for late_ms in (2 * LONGEST_STEP_MS, 2 * LONGEST_STEP_MS - HOUR_MS, LONGEST_STEP_MS + 1):
+        assert pace.delay_s(now - late_ms, 1.0) == 0
+    assert pace.delay_s(now + 5000, 1.0) == 4

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
-from stream_app.local.process import _spawn as spawn
+from stream_app.local.process import spawn
 
 MB = 1_000_000
 _STOP_S = 10.0

@@ -13,7 +13,7 @@ from typing import IO, NamedTuple, Self
 
 import msgspec
 
-from stream_app.local.process import _spawn as spawn
+from stream_app.local.process import spawn
 from stream_app.local.setting_texts import as_environment
 from stream_app.settings import Settings
 

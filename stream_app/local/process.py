@@ -91,7 +91,7 @@ def _start(
     # Somebody else can take the free port before the server does: then another one is tried.
     for _ in range(_ATTEMPTS):
         port = _free_port()
-        process = _spawn(command(port), log)
+        process = spawn(command(port), log)
         try:
             if _wait(process, port, answers, deadline):
                 return process, port
@@ -113,7 +113,8 @@ def _free_port() -> int:
         return port
 
 
-def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a process in a group of its own that ends with this one, however that ends (on Linux)."""
     if sys.platform == "linux":
         command = [sys.executable, "-I", "-S", "-c", _END_WITH_PARENT, str(os.getpid()), *command]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)

@@ -46,7 +46,7 @@ class Worker:
     def __init__(self, environment: Mapping[str, str], log: IO[bytes]) -> None:
         self.log = log
         command = [sys.executable, "-c", _WORKER, json.dumps(dict(environment))]
-        self.process = process._spawn(command, log)
+        self.process = process.spawn(command, log)
 
     def kill(self) -> None:
         """End it by SIGKILL."""
