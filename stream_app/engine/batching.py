@@ -12,6 +12,7 @@ import faust
 from aiokafka.consumer import fetcher
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
+from mode.utils.queues import ThrowableQueue
 
 from stream_app.engine.ports import Batch, Record
 
@@ -50,6 +51,16 @@ class BatchScheduler(DefaultSchedulingStrategy):
 def scheduler_of(most: int) -> type[BatchScheduler]:
     """The scheduler class that makes batches of at most `most` records."""
     return type("BatchScheduler", (BatchScheduler,), {"most": most})
+
+
+class BatchQueue(ThrowableQueue[Any]):
+    """Batches on their way to an agent. A partition that adds to a few waiting ones is not fetched from for a while.
+
+    It must never be full: Faust then lets some partitions wait until it is empty, and others fill it again before that.
+    """
+
+    pressure_high_size = 3
+    pressure_drop_size = 1
 
 
 class _RecordsAsRead(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here

@@ -9,11 +9,10 @@ import faust
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from stream_app.engine.batching import leave_records_as_read, scheduler_of
+from stream_app.engine.batching import BatchQueue, leave_records_as_read, scheduler_of
 from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
-_BATCHES_AHEAD = 1
 _BATCHES_A_POLL = 2
 
 
@@ -25,7 +24,7 @@ def changelogs_of(settings: Settings) -> tuple[str, str]:
 def faust_app(settings: Settings) -> faust.App:
     """The Faust app of a worker."""
     leave_records_as_read()
-    app = faust.App(
+    app = _App(
         settings.app_id,
         broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
         store="memory://",
@@ -46,7 +45,7 @@ def faust_app(settings: Settings) -> faust.App:
         broker_commit_interval=2.0,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=2_000_000,
-        stream_buffer_maxsize=_BATCHES_AHEAD,
+        stream_buffer_maxsize=BatchQueue.pressure_high_size + 2 * _BATCHES_A_POLL * settings.partitions,
         stream_recovery_delay=0.0,
         recovery_consistency_check=False,  # about files of RocksDB; without them it fails on two rebalances in a row
         stream_wait_empty=False,
@@ -54,6 +53,12 @@ def faust_app(settings: Settings) -> faust.App:
     transport: Any = app.transport
     transport.Consumer = BatchConsumer  # Faust has no setting for it
     return app
+
+
+class _App(faust.App):
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> BatchQueue:  # noqa: N802
+        """Queues of batches: Faust has no setting for it."""
+        return BatchQueue(maxsize=maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
 
 class BatchConsumer(Consumer):

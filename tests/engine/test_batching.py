@@ -1,13 +1,16 @@
 """Batches through Faust's consumer: messages of many records of a partition, at the offset of the last of them."""
 
+from collections import Counter
+from functools import partial
 from typing import Any
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
+from mode.utils.queues import FlowControlEvent
 
-from stream_app.engine.batching import AsTheyCome, _RecordsAsRead, scheduler_of
+from stream_app.engine.batching import AsTheyCome, BatchQueue, _RecordsAsRead, scheduler_of
 
 POSTS = "posts"
 
@@ -67,3 +70,23 @@ def test_records_keep_what_was_produced() -> None:
         (1, 1001, b"k1", b"v1"),
         (2, 1002, b"k2", b"v2"),
     ]
+
+
+async def test_no_partition_waits_while_others_keep_the_queue_busy() -> None:
+    queue = BatchQueue(100, flow_control=FlowControlEvent(initially_suspended=False))
+    waiting: set[int] = set()
+    drops = [partial(waiting.discard, partition) for partition in range(8)]
+
+    def fetched_from(partition: int) -> None:
+        if partition not in waiting:
+            high = partial(waiting.add, partition)
+            queue.put_nowait_enhanced(partition, on_pressure_high=high, on_pressure_drop=drops[partition])
+
+    counted: Counter[int] = Counter()
+    for _ in range(100):
+        for partition in range(8):
+            fetched_from(partition)
+        for _ in range(min(3, queue.qsize())):
+            counted[await queue.get()] += 1
+    assert min(counted[partition] for partition in range(8)) > 20
+    assert queue.qsize() < 100
