@@ -17,8 +17,8 @@ Rows = NDArray[np.int64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads consecutive keys over the table
 _EMPTY = np.int32(-1)
 _SMALLEST = 64
-_GROWTH = 4
-"""Full columns grow by a quarter."""
+_GROWTH = 8
+"""Full columns grow by an eighth."""
 
 
 class Index:

@@ -8,16 +8,26 @@ from numpy.typing import NDArray
 _BYTES_EACH = 180
 
 
+_NUMBERS: list[int] = []
+
+
+def _shared(number: int) -> int:
+    """`number`, the same object for every ledger of the process: all of them count from 0."""
+    while len(_NUMBERS) <= number:
+        _NUMBERS.append(len(_NUMBERS))
+    return _NUMBERS[number]
+
+
 class Names(dict[str, int]):
     """Distinct strings, numbered 0, 1, 2 … in order of arrival; a new one that is asked for gets the next number."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names = list(names)
         """Every name, by number: a list that grows with the names."""
-        super().__init__((name, number) for number, name in enumerate(self.names))
+        super().__init__((name, _shared(number)) for number, name in enumerate(self.names))
 
     def __missing__(self, name: str) -> int:
-        number = self[name] = len(self.names)
+        number = self[name] = _shared(len(self.names))
         self.names.append(name)
         return number
 

@@ -76,7 +76,7 @@ class RowTable:
         """The row of each (scope, user); new ones are made."""
         rows = self._index.add(scopes << _USER_BITS | users)
         if len(self) > len(self._squares):
-            self._grow(max(len(self), len(self._squares) * 5 // 4))
+            self._grow(max(len(self), len(self._squares) * 9 // 8))
         return rows
 
     def find(self, scopes: NDArray[np.int64], users: NDArray[np.int64]) -> Rows:

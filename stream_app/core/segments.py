@@ -91,7 +91,10 @@ class Segment(msgspec.Struct, array_like=True):
     user: Column
     posts: Column
     impressions: Column
+    several: Column
+    """The entries whose `squares` is not just `impressions` squared: those of several events."""
     squares: Column
+    """Of these entries."""
     hashes: Column
     """Event id hashes, sorted within each pane."""
 
@@ -109,7 +112,11 @@ class Segment(msgspec.Struct, array_like=True):
         scopes, users, posts, impressions = (
             unpack(column)[run].astype(np.int64) for column in (self.scope, self.user, self.posts, self.impressions)
         )
-        return Entries(scopes, users, posts, impressions, unpack(self.squares)[run].astype(np.float64))
+        squares = impressions.astype(np.float64) ** 2
+        several = unpack(self.several)
+        first, last = np.searchsorted(several, (run.start, run.stop)).tolist()
+        squares[several[first:last].astype(np.int64) - run.start] = unpack(self.squares)[first:last]
+        return Entries(scopes, users, posts, impressions, squares)
 
     def by_pane(self) -> Iterable[tuple[int, slice, NDArray[np.uint64]]]:
         """Each pane, the run of its entries, and its hashes."""
@@ -163,6 +170,7 @@ def _encode_part(
         columns = [np.empty(0, np.int64)] * 4 + [np.empty(0)]
     scope_numbers, local_scopes = np.unique(columns[0], return_inverse=True)
     user_numbers, local_users = np.unique(columns[1], return_inverse=True)
+    several = np.flatnonzero(columns[4] != columns[3].astype(np.float64) ** 2)
     segment = Segment(
         version=VERSION,
         header=header,
@@ -176,7 +184,8 @@ def _encode_part(
         user=pack(local_users),
         posts=pack(columns[2]),
         impressions=pack(columns[3]),
-        squares=pack(columns[4]),
+        several=pack(several),
+        squares=pack(columns[4][several]),
         hashes=pack(np.concatenate([hashes for _, _, hashes in panes]) if panes else np.empty(0, np.uint64)),
     )
     return _ENCODER.encode(segment)
