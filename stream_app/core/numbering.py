@@ -13,8 +13,8 @@ def distinct(values: Ints) -> tuple[Ints, Ints]:
     """The distinct values, in order, and the place of each value among them."""
     if not len(values):
         return values, values
-    low = values.min()
-    if values.max() - low > _CLOSE:
+    low = int(values.min())
+    if int(values.max()) - low > _CLOSE:
         return np.unique(values, return_inverse=True)
     present = np.bincount(values - low) > 0
     return np.flatnonzero(present) + low, (np.cumsum(present) - 1)[values - low]
