@@ -1,8 +1,8 @@
 """A vectorised hash index: 64-bit keys to the row numbers 0, 1, 2 … in order of arrival.
 
-A dict of a million Python ints costs 100 bytes an entry; this costs 8 bytes for the key and 8 to 16 for its slot, and
-looks up a whole batch in a few numpy calls. Open addressing, at most half full; the steps grow by one, so that no long
-runs form: every round costs all of its numpy calls, however few keys are left.
+A dict of a million Python ints costs 100 bytes an entry; this costs 8 bytes for the key and 7 to 14 for its slot, and
+looks up a whole batch in a few numpy calls. Open addressing; the steps grow by one, so that no long runs form: every
+round costs all of its numpy calls, however few keys are left.
 """
 
 from itertools import count
@@ -17,6 +17,8 @@ Rows = NDArray[np.int64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads consecutive keys over the table
 _EMPTY = np.int32(-1)
 _SMALLEST = 64
+_FULL, _FULLEST = 0.6, 0.8
+"""Slots in use before there must be more: at the start of a batch, and at its end if all its keys were new."""
 _GROWTH = 8
 """Full columns grow by an eighth."""
 
@@ -95,7 +97,7 @@ class Index:
         if self._size + more > len(self._keys):
             room = max(self._size + more, self._size + self._size // _GROWTH)
             self._keys = np.concatenate([self._keys[: self._size], np.empty(room - self._size, np.int64)])
-        if 2 * (self._size + more) > len(self._slots):
+        if self._size > _FULL * len(self._slots) or self._size + more > _FULLEST * len(self._slots):
             self._make_slots(self._size + more)
 
     @property
@@ -107,7 +109,7 @@ class Index:
         return cast(Rows, ((keys.view(np.uint64) * _MIX) >> shift).astype(np.int64))
 
     def _make_slots(self, size: int) -> None:
-        self._slots = np.full(max(_SMALLEST, 1 << (2 * size).bit_length()), _EMPTY)
+        self._slots = np.full(max(_SMALLEST, 1 << int(size / _FULL).bit_length()), _EMPTY)
         self._place(np.arange(self._size, dtype=np.int32))
 
     def _place(self, rows: NDArray[np.int32]) -> None:
