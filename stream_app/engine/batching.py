@@ -54,13 +54,13 @@ def scheduler_of(most: int) -> type[BatchScheduler]:
 
 
 class BatchQueue(ThrowableQueue[Any]):
-    """Batches on their way to an agent. A partition that adds to a few waiting ones is not fetched from for a while.
+    """Batches on their way to an agent: when it is full the consumer waits.
 
-    It must never be full: Faust then lets some partitions wait until it is empty, and others fill it again before that.
+    Faust would rather stop fetching from single partitions when the queue is nearly full. The next fetch then waits up
+    to a second for the others, and where those keep the queue busy the stopped ones wait for as long as that lasts.
     """
 
-    pressure_high_size = 3
-    pressure_drop_size = 1
+    pressure_high_size = 1_000_000
 
 
 class _RecordsAsRead(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here

@@ -13,6 +13,7 @@ from stream_app.engine.batching import BatchQueue, leave_records_as_read, schedu
 from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
+_BATCHES_AHEAD = 2
 _BATCHES_A_POLL = 2
 
 
@@ -45,7 +46,7 @@ def faust_app(settings: Settings) -> faust.App:
         broker_commit_interval=2.0,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=2_000_000,
-        stream_buffer_maxsize=BatchQueue.pressure_high_size + 2 * _BATCHES_A_POLL * settings.partitions,
+        stream_buffer_maxsize=_BATCHES_AHEAD,
         stream_recovery_delay=0.0,
         recovery_consistency_check=False,  # about files of RocksDB; without them it fails on two rebalances in a row
         stream_wait_empty=False,

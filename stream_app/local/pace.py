@@ -1,20 +1,11 @@
 """When to send recorded events so that event time passes at a multiple of real time."""
 
-from typing import NamedTuple
-
 LONGEST_STEP_MS = 24 * 3_600_000
-"""A longer step ahead is a hole or a wrong clock, a longer one back a late event: it is not waited for."""
+"""An event further off than this, either way, is late, of a wrong clock, or after a hole: it is not waited for."""
+CONVINCING = 20
+"""So many events in a row that are off together: that is where the recording is now."""
 
-
-class _Clock(NamedTuple):
-    """Event time `from_ms` was at wall time `from_s`; `newest_ms` is the newest since."""
-
-    from_s: float
-    from_ms: int
-    newest_ms: int
-
-
-_NEVER = _Clock(0.0, 0, -2 * LONGEST_STEP_MS)
+_NEVER_MS = -2 * LONGEST_STEP_MS
 
 
 class Pace:
@@ -22,17 +13,21 @@ class Pace:
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
-        self._clock = self._before = _NEVER
+        self._from_s = 0.0
+        self._from_ms = 0
+        self._newest_ms = _NEVER_MS
+        self._off_ms = _NEVER_MS
+        self._off = 0
 
     def delay_s(self, ts_ms: int, now_s: float) -> float:
         """Seconds to wait before an event of `ts_ms` (negative: none known) is due, at wall time `now_s`."""
         if ts_ms < 0:
             return 0.0
-        if ts_ms - self._clock.newest_ms > LONGEST_STEP_MS:
-            self._before, self._clock = self._clock, _Clock(now_s, ts_ms, ts_ms)
-        if self._clock.newest_ms - ts_ms > LONGEST_STEP_MS:
-            if abs(ts_ms - self._before.newest_ms) > LONGEST_STEP_MS:
-                return 0.0
-            self._clock = self._before  # the step ahead was a wrong clock
-        self._clock = self._clock._replace(newest_ms=max(self._clock.newest_ms, ts_ms))
-        return max(0.0, self._clock.from_s + (ts_ms - self._clock.from_ms) / 1000 / self._speed - now_s)
+        if abs(ts_ms - self._newest_ms) <= LONGEST_STEP_MS:
+            self._newest_ms, self._off = max(self._newest_ms, ts_ms), 0
+            return max(0.0, self._from_s + (ts_ms - self._from_ms) / 1000 / self._speed - now_s)
+        self._off = self._off + 1 if abs(ts_ms - self._off_ms) <= LONGEST_STEP_MS else 1
+        self._off_ms = ts_ms
+        if self._newest_ms == _NEVER_MS or self._off == CONVINCING:
+            self._from_s, self._from_ms, self._newest_ms, self._off = now_s, ts_ms, ts_ms, 0
+        return 0.0
