@@ -15,12 +15,13 @@ from kafka import KafkaProducer
 
 from stream_app.cli import main
 from stream_app.cli.options import flag_of
-from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.core.messages import Flag, Role
 from stream_app.engine import topics
 from stream_app.local.setting_texts import as_environment
 from stream_app.serving.board import Board
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
 from stream_app.settings import NAMES, Settings, environment_name
+from tests.board_samples import a_flag
 
 TIMEOUT_S = 30
 
@@ -52,29 +53,15 @@ def flags_of(settings: Settings, *names: str) -> list[str]:
 
 
 def flag(number: int) -> Flag:
-    return Flag(
-        flag_id=f"f{number}",
-        type=FlagType.EMERGING,
-        role=Role.CONNECTOR,
-        topic="tea",
-        population="all",
-        user_id=f"u{number}",
+    return msgspec.structs.replace(
+        a_flag(f"u{number}", flag_id=f"f{number}", eta_s=7200.0),
         value=1500,
         threshold=9000,
         share=0.01,
         rank=12,
-        short_rate=400.0,
-        long_rate=10.0,
-        rate_error=20.0,
         z=5.5,
-        events=9.0,
-        eta_s=7200.0,
-        rule=3,
-        window_start=0,
-        window_end=1,
         event_time=1_475_712_000_000,
         detected_at=1_475_712_000_500,
-        settings_version="v",
     )
 
 

@@ -18,6 +18,7 @@ import pytest
 from stream_app.core.messages import Role
 from stream_app.settings import NAMES, environment_name
 from tests.naive import NaiveCut, naive_cut
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -153,7 +154,7 @@ def test_ending_it_at_any_moment_leaves_no_process_and_no_file(tmp_path: Path, e
         process.communicate(timeout=DEADLINE_S)
         assert time.monotonic() - start < 15
     assert process.returncode == (130 if end is signal.SIGINT else 128 + end)
-    assert eventually(lambda: not any(map(is_running, children))), list(map(command_line, children))
+    assert eventually(lambda: not any(map(is_running, children)), DEADLINE_S), list(map(command_line, children))
     assert list(tmp_path.glob("stream-app-demo-*")) == []
 
 
@@ -172,17 +173,8 @@ def descendants_once(pid: int, condition: Callable[[list[str]], bool]) -> list[i
         found[:] = descendants(pid)
         return condition([command_line(pid) for pid in found])
 
-    assert eventually(has_come), "the demo did not come so far"
+    assert eventually(has_come, DEADLINE_S), "the demo did not come so far"
     return found
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def descendants(pid: int) -> list[int]:

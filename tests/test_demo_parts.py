@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -26,6 +27,7 @@ from stream_app.local.mess import Tally
 from stream_app.local.population import Truth
 from stream_app.local.risers import Riser
 from stream_app.settings import Settings
+from tests.board_samples import a_flag
 
 NOON_MS = 1_475_668_800_000
 """2016-10-05T12:00Z."""
@@ -33,29 +35,14 @@ MINUTE_MS = 60_000
 
 
 def flag(flag_type: FlagType, user: str, minute: int, *, topic: str = "tea", role: Role = Role.CONNECTOR) -> Flag:
-    return Flag(
-        flag_id=f"{flag_type}-{user}-{topic}-{role}-{minute}",
-        type=flag_type,
+    eta_s = 7200.0 if flag_type is FlagType.EMERGING else None
+    return msgspec.structs.replace(
+        a_flag(user, topic, flag_id=f"{flag_type}-{user}-{topic}-{role}-{minute}", flag_type=flag_type, eta_s=eta_s),
         role=role,
-        topic=topic,
-        population="all",
-        user_id=user,
         value=1500,
         threshold=9000,
-        share=0.01,
-        rank=12,
-        short_rate=400.0,
-        long_rate=10.0,
-        rate_error=20.0,
         z=5.5,
-        events=9.0,
-        eta_s=7200.0 if flag_type is FlagType.EMERGING else None,
-        rule=3,
-        window_start=0,
-        window_end=1,
         event_time=NOON_MS + minute * MINUTE_MS,
-        detected_at=0,
-        settings_version="v",
     )
 
 

@@ -5,8 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from stream_app.local import process
 from stream_app.local.broker import embedded_broker
 from stream_app.local.process import EmbeddedServerError, local_server, packaged_binary
 from stream_app.local.valkey import embedded_redis
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.broker
 
@@ -39,15 +38,6 @@ def port_of(address: str) -> int:
 def accepts(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def never(_port: int) -> bool:
@@ -106,7 +96,7 @@ def test_the_servers_end_with_their_process_and_leave_no_file_behind(end: signal
     finally:
         parent.kill()
         parent.communicate()
-    assert eventually(lambda: not any(map(accepts, ports)))
+    assert eventually(lambda: not any(map(accepts, ports)), DEADLINE_S)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,7 +4,7 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -18,6 +18,7 @@ from stream_app.local.events import RecordedEvent
 from stream_app.local.pace import CONVINCING, LONGEST_STEP_MS, Pace
 from stream_app.local.replay import Progress, ReplayError, replay
 from stream_app.settings import Settings
+from tests.waiting import eventually
 
 PARTITIONS = 4
 HOUR_MS = 3_600_000
@@ -43,15 +44,6 @@ def make_topics(brokers: str, settings: Settings, partitions: int) -> None:
     topics = (settings.posts_topic, settings.shares_topic)
     admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1} for topic in topics})
     admin.close()
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def records(brokers: str, topic: str, count: int) -> dict[int, list[tuple[bytes, bytes, int]]]:
@@ -169,7 +161,9 @@ def test_a_broker_that_dies_is_told_and_no_thread_stays(monkeypatch: pytest.Monk
 
         with pytest.raises(ReplayError, match=f"Kafka at {address} did not take a record"):
             replay(then_the_broker_ends(), address, settings)
-    assert eventually(lambda: not [thread for thread in threading.enumerate() if "kafka-python-prod" in thread.name])
+    assert eventually(
+        lambda: not [thread for thread in threading.enumerate() if "kafka-python-prod" in thread.name], 10
+    )
     gc.collect()
 
 

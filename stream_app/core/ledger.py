@@ -271,11 +271,10 @@ class Ledger:
         kept = ~dead
         scopes, new_scopes = renumbered(self.rows.scopes[kept], len(self.scopes))
         users, new_users = renumbered(self.rows.users[kept], len(self.users))
-        self.rows.renumber(kept, new_scopes, new_users)
+        new_rows = self.rows.renumber(kept, new_scopes, new_users)
         self.scopes = self.scopes.renumber(scopes)
         self.users = Names(self.users.names[user] for user in users.tolist())
         self.renumbered += 1
-        new_rows = np.cumsum(kept) - 1
         for pane in self.panes.values():
             pane.chunks = [chunk._replace(rows=new_rows[chunk.rows]).slim() for chunk in pane.chunks]
 

@@ -110,8 +110,11 @@ class RowTable:
         live: NDArray[np.bool_] = np.any(self.totals, axis=0) | np.any(self.standings, axis=0)
         return ~live
 
-    def renumber(self, kept: NDArray[np.bool_], scopes: NDArray[np.int64], users: NDArray[np.int64]) -> None:
-        """Keep the rows marked in `kept`, in order; old scope and user numbers become `scopes[old]`, `users[old]`."""
+    def renumber(self, kept: NDArray[np.bool_], scopes: NDArray[np.int64], users: NDArray[np.int64]) -> Rows:
+        """Keep the rows marked in `kept`, in order; old scope and user numbers become `scopes[old]`, `users[old]`.
+
+        Returns the new number of each row that is kept, by its old one.
+        """
         keys = scopes[self.scopes[kept]] << _USER_BITS | users[self.users[kept]]
         self._totals = self.totals[:, kept]
         self._squares = self.squares[kept]
@@ -120,6 +123,7 @@ class RowTable:
         self._below = [Below(new_rows[rows[kept[rows]]], since_s[kept[rows]]) for rows, since_s in self._below]
         self._touched = self.touched[kept]
         self._index = Index(keys)
+        return new_rows
 
     def _grow(self, capacity: int) -> None:
         self._totals = _grown(self._totals, capacity)

@@ -124,6 +124,18 @@ class Surroundings:
         return table
 
 
+def stored_after(written: Iterable[Written]) -> dict[bytes, bytes]:
+    """What a compacted log holds once all of this is written."""
+    stored: dict[bytes, bytes] = {}
+    for record in written:
+        assert record.key is not None
+        if record.value is None:
+            stored.pop(record.key, None)
+        else:
+            stored[record.key] = record.value
+    return stored
+
+
 def user_of(partition: int, number: int = 0) -> str:
     """A user whose records belong in `partition`: the number-th of them."""
     users = (user for user in map("u{}".format, range(10_000)) if partition_of(user.encode(), 8) == partition)

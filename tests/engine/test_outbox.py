@@ -11,7 +11,8 @@ from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.standing import CODE_OF, NONE
 from stream_app.engine.outbox import Outbox, standing_key
 from stream_app.engine.standings import kept
-from tests.engine.fakes import NOW_MS, PARTITION, Crash, Surroundings
+from tests.board_samples import a_flag
+from tests.engine.fakes import NOW_MS, PARTITION, Crash, Surroundings, stored_after
 from tests.engine.parts import Parts
 
 CHANGELOG = "influence-standings-changelog"
@@ -19,29 +20,11 @@ FLAGS = "influence.flags"
 
 
 def flag(user: str, kind: FlagType, detected_at: int) -> Flag:
-    return Flag(
-        flag_id=f"{user}-{kind}-{detected_at}",
-        type=kind,
+    return msgspec.structs.replace(
+        a_flag(user, "phone", flag_id=f"{user}-{kind}-{detected_at}", flag_type=kind, eta_s=None),
         role=Role.MAVEN,
-        topic="phone",
-        population="all",
-        user_id=user,
-        value=9,
-        threshold=8,
-        share=0.1,
-        rank=1,
-        short_rate=1.0,
-        long_rate=1.0,
-        rate_error=1.0,
-        z=1.0,
-        events=1.0,
-        eta_s=None,
-        rule=1,
-        window_start=0,
-        window_end=1,
         event_time=NOW_MS,
         detected_at=detected_at,
-        settings_version="v",
     )
 
 
@@ -53,17 +36,9 @@ def outbox_of(fake: Surroundings) -> Outbox:
     return Outbox(fake.standings, fake.shared.outlet, fake.meter, lambda _partition, _flags: None)
 
 
-def stored_after(*runs: Surroundings) -> dict[bytes, bytes]:
+def standings_after(*runs: Surroundings) -> dict[bytes, bytes]:
     """What the standings topic holds after these workers, one after the other."""
-    stored: dict[bytes, bytes] = {}
-    for run in runs:
-        for written in run.outgoing.of(CHANGELOG):
-            assert written.key is not None
-            if written.value is None:
-                stored.pop(written.key, None)
-            else:
-                stored[written.key] = written.value
-    return stored
+    return stored_after(written for run in runs for written in run.outgoing.of(CHANGELOG))
 
 
 def sent(*runs: Surroundings) -> Counter[str]:
@@ -95,7 +70,7 @@ async def crashed(first: list[Flag], second: list[Flag], step: int, reached: int
 async def after_crash(dead: Surroundings, decided: list[Flag]) -> Surroundings:
     """A new owner: takes over, and decides anew what the dead one had not made durable."""
     fake = Surroundings()
-    stored = stored_after(dead)
+    stored = standings_after(dead)
     for key, value in stored.items():
         fake.standings.data.data[key] = kept(value)
         fake.standings._partitions[key] = PARTITION
@@ -117,7 +92,7 @@ async def test_a_crash_between_any_two_steps_loses_no_flag(reached: int) -> None
             break
         new = await after_crash(dead, SECOND)
         assert set(sent(dead, new)) == every, f"crash before step {step}"
-        left = stored_after(dead, new)
+        left = standings_after(dead, new)
         assert set(left) == {standing_key(flag) for flag in [*FIRST[1:], *SECOND[1:]]}
     assert step >= 9
 

@@ -3,23 +3,11 @@
 from faust.types import TP
 
 from stream_app.core.segments import SegmentKey
-from tests.engine.fakes import NOW_MS, PARTITION, Written, posts
+from tests.engine.fakes import NOW_MS, PARTITION, Written, posts, stored_after
 from tests.engine.parts import CHANGELOG, Parts
 
 POSTS, SHARES = "influence.posts", "influence.shares"
 HOUR_MS = 3_600_000
-
-
-def table_after(written: list[Written]) -> dict[bytes, bytes]:
-    """What the changelog comes to."""
-    stored: dict[bytes, bytes] = {}
-    for record in written:
-        assert record.key is not None
-        if record.value is None:
-            stored.pop(record.key, None)
-        else:
-            stored[record.key] = record.value
-    return stored
 
 
 def tombstones(parts: Parts) -> list[bytes]:
@@ -31,7 +19,7 @@ async def restarted(*before: Parts) -> Parts:
     for parts in before:
         await parts.fake.outgoing.flush()
     new = Parts(hold=False)
-    new.restore_table(table_after([record for parts in before for record in parts.fake.outgoing.of(CHANGELOG)]))
+    new.restore_table(stored_after([record for parts in before for record in parts.fake.outgoing.of(CHANGELOG)]))
     await new.ownership.take_over({PARTITION}, 2)
     return new
 
@@ -67,7 +55,7 @@ async def test_a_book_is_rebuilt_when_somebody_else_has_owned_the_partition() ->
     await other.count(posts(range(12, 15)))
     await other.fake.outgoing.flush()
     held = first.fake.shared.books[PARTITION]
-    first.restore_table(table_after(other.fake.outgoing.of(CHANGELOG)))
+    first.restore_table(stored_after(other.fake.outgoing.of(CHANGELOG)))
     await first.ownership.take_over({PARTITION}, 3)
     assert first.fake.shared.books[PARTITION] is not held
     assert first.ledger.source(POSTS).applied == 15
