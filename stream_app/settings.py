@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["murmur2", "any"], Doc("how producers place keys: checked if murmur2, Kafka's default; not if any")
     ] = "murmur2"
     session_timeout_s: Annotated[Positive, Doc("after this long without a heartbeat a worker's partitions move")] = 6.0
-    batch_events: Annotated[Count, Doc("most events counted in one batch")] = 10_000
+    batch_events: Annotated[Count, Doc("events after which a batch is large enough")] = 10_000
     max_event_bytes: Annotated[Count, Doc("larger records go to the dead letters")] = 65_536
 
     # Counting

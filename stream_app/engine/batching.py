@@ -1,4 +1,4 @@
-"""Batches without leaving Faust: one message per partition and fetch, whose value is a batch of raw records.
+"""Batches without leaving Faust: one message per partition and fetch, whose value is all that was fetched.
 
 Faust hands every record to its agents one by one, at 100 to 300 µs each. `ConsumerScheduler` is the documented setting
 for the class that orders fetched records; this one hands over whole fetches. The message stands at the offset of its
@@ -9,22 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import faust
-from aiokafka.consumer import fetcher
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 from mode.utils.queues import ThrowableQueue
 
-from stream_app.engine.ports import Batch, Record
+from stream_app.engine.packed import Fetched, Packed
 
 
 class BatchMessage:
-    """A batch in the form of one record: what the consumer reads of it to make a message."""
+    """What was fetched in the form of one record: what the consumer reads of it to make a message."""
 
     __slots__ = ("checksum", "headers", "key", "offset", "partition", "timestamp", "timestamp_type", "topic", "value")
     serialized_key_size = serialized_value_size = 0
 
-    def __init__(self, tp: TP, records: Sequence[Record]) -> None:
-        last = records[-1]
+    def __init__(self, tp: TP, packed: Sequence[Packed]) -> None:
+        last = packed[-1]
         self.topic = tp.topic
         self.partition = tp.partition
         self.offset = last.offset
@@ -33,24 +32,36 @@ class BatchMessage:
         self.headers: tuple[tuple[str, bytes], ...] = ()
         self.key: bytes | None = None
         self.checksum: int | None = None
-        self.value = Batch(tp.topic, tp.partition, records)
+        self.value = Fetched(tp.topic, tp.partition, packed)
 
 
 class BatchScheduler(DefaultSchedulingStrategy):
-    """Hands over the records of every partition in batches of at most `most`."""
+    """Hands over the records of every partition in batches of `enough`, or a little more."""
 
-    most: ClassVar[int]
+    enough: ClassVar[int]
 
-    def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
+    def iterate(self, records: Mapping[TP, list[Packed]]) -> Iterator[tuple[TP, Any]]:
         """Every partition's records, whole batches at a time."""
         for tp, fetched in records.items():
-            for start in range(0, len(fetched), self.most):
-                yield tp, BatchMessage(tp, fetched[start : start + self.most])
+            for packed in self._together(fetched):
+                yield tp, BatchMessage(tp, packed)
+
+    def _together(self, fetched: Sequence[Packed]) -> Iterator[list[Packed]]:
+        together: list[Packed] = []
+        count = 0
+        for packed in fetched:
+            together.append(packed)
+            count += packed.count
+            if count >= self.enough:
+                yield together
+                together, count = [], 0
+        if together:
+            yield together
 
 
-def scheduler_of(most: int) -> type[BatchScheduler]:
-    """The scheduler class that makes batches of at most `most` records."""
-    return type("BatchScheduler", (BatchScheduler,), {"most": most})
+def scheduler_of(enough: int) -> type[BatchScheduler]:
+    """The scheduler class that makes batches as soon as there are `enough` records."""
+    return type("BatchScheduler", (BatchScheduler,), {"enough": enough})
 
 
 class BatchQueue(ThrowableQueue[Any]):
@@ -61,18 +72,6 @@ class BatchQueue(ThrowableQueue[Any]):
     """
 
     pressure_high_size = 1_000_000
-
-
-class _RecordsAsRead(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here
-    """Leaves records as the C parser made them: a `ConsumerRecord` costs more than reading it did."""
-
-    def _consumer_record(self, _tp: Any, record: Any) -> Any:
-        return record
-
-
-def leave_records_as_read() -> None:
-    """Have every aiokafka consumer of this process hand over bare records, without topic and partition."""
-    fetcher.PartitionRecords = _RecordsAsRead
 
 
 class AsTheyCome(faust.Schema[Any, Any]):

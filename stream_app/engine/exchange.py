@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from itertools import chain
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
@@ -58,10 +59,9 @@ class Exchange:
         try:
             ends = await consumer.end_offsets(consumer.assignment())
             while True:
-                batches = await consumer.getmany(timeout_ms=200)
-                for records in batches.values():
-                    for record in records:
-                        self.tell(record.key or b"", record.value or b"")
+                fetched = await consumer.getmany(timeout_ms=200)
+                for record in chain.from_iterable(packed.records() for packed in chain(*fetched.values())):
+                    self.tell(record.key or b"", record.value or b"")
                 if not self.caught_up.is_set() and await _reached(consumer, ends):
                     self.caught_up.set()
         finally:

@@ -14,6 +14,7 @@ from stream_app.core.placement import PartitionOf, misplaced
 from stream_app.core.watermark import Source
 from stream_app.engine.kafka import Kafka
 from stream_app.engine.outlet import Letter, partition_of
+from stream_app.engine.packed import Fetched
 from stream_app.engine.ports import Batch
 from stream_app.engine.shared import Held, Shared
 
@@ -35,15 +36,16 @@ class Intake:
         self._partition_of = _murmur2_of(settings.partitions) if settings.partitioner == "murmur2" else None
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
-    async def count(self, batch: Batch) -> None:
-        """Count the records of a batch, in order. Nothing that a record holds makes this raise."""
-        held = self._books.get(batch.partition)
+    async def count(self, fetched: Fetched) -> None:
+        """Count the records fetched, in order. Nothing that a record holds makes this raise."""
+        held = self._books.get(fetched.partition)
         if held is None:
             return  # the partition has moved on; its new owner reads these records again
         async with held.lock:
-            source = held.book.ledger.source(batch.topic)
-            if await self._is_beyond_gap(held, source, batch):
+            source = held.book.ledger.source(fetched.topic)
+            if await self._is_beyond_gap(held, source, fetched):
                 return
+            batch = fetched.unpacked()
             fresh = _from_position(batch, source.position)
             if skipped := len(batch.records) - len(fresh.records):
                 self._meter.skipped(batch.topic, skipped)
@@ -56,7 +58,7 @@ class Intake:
         before = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
         credits_, indices, rejected = self._credit(held, batch)
         await self._set_aside(batch, rejected)
-        applied = held.book.count(batch.topic, batch.records[-1].offset + 1, credits_, len(rejected))
+        applied = held.book.count(batch.topic, batch.end, credits_, len(rejected))
         await self._set_aside_late(batch, indices, applied)
         held.book.write(applied)
         self._follow(held, batch)
@@ -128,29 +130,28 @@ class Intake:
             held.oldest_unseen_s = oldest_s
         self._meter.lag(topic, batch.partition, behind, max(self._clock() - oldest_s, 0.0) if behind else 0.0)
 
-    async def _is_beyond_gap(self, held: Held, source: Source, batch: Batch) -> bool:
+    async def _is_beyond_gap(self, held: Held, source: Source, fetched: Fetched) -> bool:
         """Whether records before these were never seen: then they are read again from there.
 
         Where they are gone from Kafka, the same batch comes back, and is counted.
         """
-        first = batch.records[0].offset
-        if first <= source.position:
+        gap = (source.position, fetched.first)
+        if fetched.first <= source.position:
             return False
-        gap = (source.position, first)
-        if held.sought.get(batch.topic) == gap:
+        if held.sought.get(fetched.topic) == gap:
             logger.error(
-                "%s-%d: offsets %d to %d are gone from Kafka (retention, transaction markers) and were not counted",
-                *(batch.topic, batch.partition, source.position, first - 1),
+                "%s-%d: offsets %d to %d are gone from Kafka (retention) and were not counted",
+                *(fetched.topic, fetched.partition, source.position, fetched.first - 1),
             )
             return False
-        held.sought[batch.topic] = gap
-        await self._kafka.seek(TP(batch.topic, batch.partition), source.position)
+        held.sought[fetched.topic] = gap
+        await self._kafka.seek(TP(fetched.topic, fetched.partition), source.position)
         return True
 
 
 def _from_position(batch: Batch, position: int) -> Batch:
     """The records not yet counted."""
-    if batch.records[0].offset >= position:
+    if not batch.records or batch.records[0].offset >= position:
         return batch
     return batch._replace(records=[record for record in batch.records if record.offset >= position])
 

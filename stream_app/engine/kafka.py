@@ -9,7 +9,8 @@ import faust
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from stream_app.engine.batching import BatchQueue, leave_records_as_read, scheduler_of
+from stream_app.engine.batching import BatchQueue, scheduler_of
+from stream_app.engine.packed import leave_records_packed
 from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
@@ -24,7 +25,7 @@ def changelogs_of(settings: Settings) -> tuple[str, str]:
 
 def faust_app(settings: Settings) -> faust.App:
     """The Faust app of a worker."""
-    leave_records_as_read()
+    leave_records_packed()
     app = _App(
         settings.app_id,
         broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],

@@ -19,10 +19,12 @@ class Record(Protocol):
 
 
 class Batch(NamedTuple):
-    """Records of one partition, in order; there is at least one."""
+    """Records of one partition, in order."""
 
     topic: str
     partition: int
+    end: int
+    """Offset: all records before it are here, or were before these."""
     records: Sequence[Record]
 
 

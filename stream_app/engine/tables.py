@@ -47,7 +47,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
         data, partitions = self.data.data, self._partitions
         for event in batch:
             partition = event.message.partition
-            for record in event.message.value.records:
+            for record in event.message.value.unpacked().records:
                 if record.value is None:
                     data.pop(record.key, None)
                     partitions.pop(record.key, None)

@@ -11,9 +11,9 @@ from stream_app.engine.exchange import Exchange
 from stream_app.engine.intake import Intake
 from stream_app.engine.outbox import Outbox
 from stream_app.engine.ownership import Ownership
-from stream_app.engine.ports import Batch
 from stream_app.engine.publisher import Publisher
 from tests.engine.fakes import PARTITION, Surroundings
+from tests.engine.packing import fetched
 
 CHANGELOG = "influence-segments-changelog"
 
@@ -47,7 +47,7 @@ class Parts:
 
     async def count(self, records: Sequence[Any]) -> None:
         """Count records of one topic."""
-        await self.intake.count(Batch(records[0].topic, PARTITION, records))
+        await self.intake.count(fetched(records))
 
     async def round(self) -> None:
         """Evaluate, and let everybody read what was told."""

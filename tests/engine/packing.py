@@ -1,0 +1,68 @@
+"""Records packed as Kafka packs them, and read by the consumer's own classes."""
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+
+from stream_app.engine.packed import Fetched, Packed, leave_records_packed
+
+READ_UNCOMMITTED, READ_COMMITTED = range(2)
+COMMIT_MARK = b"\x00\x00\x00\x01"
+ABORT_MARK = b"\x00\x00\x00\x00"
+_TRANSACTIONAL, _CONTROL = 0x10, 0x20
+_ATTRIBUTES = struct.Struct(">h")
+_ATTRIBUTES_AT, _CRC_AT, _LAST_DELTA_AT = 21, 17, 23
+
+
+def record_batch(records: Sequence[Any], codec: int = 0, last: int | None = None) -> bytes:
+    """One record batch; `last` is the last offset it stands for, where compaction has removed records."""
+    first = records[0].offset
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1_000_000)
+    for record in records:
+        assert builder.append(record.offset - first, record.timestamp, record.key, record.value, []) is not None
+    batch = bytearray(builder.build())
+    struct.pack_into(">q", batch, 0, first)
+    if last is not None:
+        struct.pack_into(">i", batch, _LAST_DELTA_AT, last - first)
+    return _sealed(batch)
+
+
+def read(data: bytes, start: int, aborted: Sequence[tuple[int, int]] = (), isolation: int = READ_UNCOMMITTED) -> Any:
+    """What a consumer that asked for offset `start` makes of a fetch."""
+    leave_records_packed()
+    return fetcher.PartitionRecords(
+        TP("posts", 0), MemoryRecords(data), list(aborted), start, None, None, True, isolation
+    )
+
+
+def in_transaction(batch: bytes, producer: int, *, control: bool = False) -> bytes:
+    """The batch as one of a transaction; as the mark that ends it."""
+    changed = bytearray(batch)
+    _ATTRIBUTES.pack_into(changed, _ATTRIBUTES_AT, _TRANSACTIONAL | (_CONTROL if control else 0))
+    struct.pack_into(">qhi", changed, 43, producer, 0, 0)
+    return _sealed(changed)
+
+
+def fetched(records: Sequence[Any]) -> Fetched:
+    """Records of one partition as an agent gets them."""
+    data = record_batch(records)
+    packed: list[Packed] = list(read(data, records[0].offset))
+    return Fetched(records[0].topic, records[0].partition, packed)
+
+
+def numbered(offsets: Sequence[int], partition: int = 0) -> list[Any]:
+    """Records that say where they stand."""
+    return [ConsumerRecord("posts", partition, n, 1000 + n, 0, b"k", b"v%d" % n, None, 1, 2, ()) for n in offsets]
+
+
+def _sealed(batch: bytearray) -> bytes:
+    """With the right check sum."""
+    struct.pack_into(">I", batch, _CRC_AT, calc_crc32c(bytes(batch[_ATTRIBUTES_AT:])))
+    return bytes(batch)
