@@ -14,8 +14,10 @@ from stream_app.core.whole import ScopeCuts
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _HOUR_S = 3600.0
-_DIGITS = "%.6g"
+_DIGITS = 6
 """What a flag says of rates: nobody reads more digits, and standings are kept by the hundred thousand."""
+_POWERS = 10.0 ** np.arange(23)
+"""The powers of ten that a float holds exactly."""
 
 
 class Change(NamedTuple):
@@ -174,7 +176,7 @@ def _changes(
     )
     columns = (
         *(column.tolist() for column in counts),
-        *([float(_DIGITS % value) for value in column.tolist()] for column in measures),
+        *(_rounded(column).tolist() for column in measures),
     )
     return [
         Change(
@@ -189,3 +191,13 @@ def _changes(
             *columns, strict=True
         )
     ]
+
+
+def _rounded(values: Floats) -> Floats:
+    """To six significant digits, as the shortest decimal prints them."""
+    with np.errstate(divide="ignore"):
+        magnitude = np.floor(np.log10(np.abs(values)))
+    places = np.clip(np.nan_to_num(_DIGITS - 1 - magnitude), 1 - len(_POWERS), len(_POWERS) - 1).astype(np.int64)
+    power = _POWERS[np.abs(places)]  # multiplied or divided by, never by its inverse, which is not exact
+    rounded: Floats = np.where(places >= 0, np.rint(values * power) / power, np.rint(values / power) * power)
+    return rounded

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stream_app.core.events import Rejected
 
-PartitionOf = Callable[[bytes], int]
-"""The producers' partitioner: key to partition."""
+PartitionsOf = Callable[[Sequence[bytes]], NDArray[np.int64]]
+"""The producers' partitioner: keys to partitions."""
 
 
 def misplaced(
@@ -13,25 +16,27 @@ def misplaced(
     keys: Sequence[bytes | None],
     indices: Sequence[int],
     partition: int,
-    partition_of: PartitionOf | None,
+    partitions_of: PartitionsOf | None,
     known: Mapping[str, object],
 ) -> Iterator[Rejected]:
     """The records of `users` that must not be counted here, because another partition may hold the same user.
 
     Two records of one user in two partitions would make two users of one. `keys` are those of the whole batch and
-    `indices` the places of `users` in it. `known` users have been checked before; without `partition_of` (any
+    `indices` the places of `users` in it. `known` users have been checked before; without `partitions_of` (any
     partitioner) only the key is compared.
     """
     if not _are_all_keys(users, keys):
         for index, user in zip(indices, users, strict=True):
             if keys[index] != user.encode():
                 yield _not_the_user(index, keys[index], user)
-    if partition_of is None:
+    if partitions_of is None:
         return
-    strangers = {user for user in set(users).difference(known) if partition_of(user.encode()) != partition}
+    new = list(set(users).difference(known))
+    places = partitions_of([user.encode() for user in new])
+    strangers = {new[number]: int(places[number]) for number in np.flatnonzero(places != partition).tolist()}
     for index, user in zip(indices, users, strict=True) if strangers else ():
         if user in strangers and keys[index] == (key := user.encode()):
-            yield _elsewhere(index, key, partition_of(key), partition)
+            yield _elsewhere(index, key, strangers[user], partition)
 
 
 def _are_all_keys(users: Sequence[str], keys: Sequence[bytes | None]) -> bool:

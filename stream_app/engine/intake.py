@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -10,10 +11,11 @@ from faust.types import TP
 from stream_app.core.credit import Credits, Ints, ViewRates, credit
 from stream_app.core.events import Event, Post, Rejected, Share, decode
 from stream_app.core.ledger import Applied
-from stream_app.core.placement import PartitionOf, misplaced
+from stream_app.core.partitioner import partitions_of
+from stream_app.core.placement import PartitionsOf, misplaced
 from stream_app.core.watermark import Source
 from stream_app.engine.kafka import Kafka
-from stream_app.engine.outlet import Letter, partition_of
+from stream_app.engine.outlet import Letter
 from stream_app.engine.packed import Fetched
 from stream_app.engine.ports import Batch
 from stream_app.engine.shared import Held, Shared
@@ -33,7 +35,9 @@ class Intake:
         self._kafka = kafka
         settings = shared.settings
         self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
-        self._partition_of = _murmur2_of(settings.partitions) if settings.partitioner == "murmur2" else None
+        self._partitions_of: PartitionsOf | None = None
+        if settings.partitioner == "murmur2":
+            self._partitions_of = partial(partitions_of, partitions=settings.partitions)
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
     async def count(self, fetched: Fetched) -> None:
@@ -76,7 +80,7 @@ class Intake:
         events, indices, rejected = decode(values, kind, self._settings.max_event_bytes)
         credits_ = credit(events, kind, self._rates)
         known = held.book.ledger.users
-        bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partition_of, known))
+        bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partitions_of, known))
         if bad:
             self._meter.misrouted(len(bad))
         bad += self._ahead(credits_.ts_ms, indices)
@@ -159,7 +163,3 @@ def _from_position(batch: Batch, position: int) -> Batch:
 def _letter(batch: Batch, index: int, reason: str, message: str) -> Letter:
     record = batch.records[index]
     return Letter(batch.topic, batch.partition, record.offset, record.key, record.value, reason, message)
-
-
-def _murmur2_of(partitions: int) -> PartitionOf:
-    return lambda key: partition_of(key, partitions)

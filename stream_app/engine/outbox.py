@@ -22,7 +22,7 @@ from stream_app.core.messages import ROLES, Flag, FlagType
 from stream_app.core.standing import CODE_OF
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.ports import Meter
-from stream_app.engine.standings import flag_of
+from stream_app.engine.standings import flag_of, packed
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -30,8 +30,8 @@ _ENCODER = msgspec.json.Encoder()
 class StandingLog(Protocol):
     """Where standings are kept: a table, by partition."""
 
-    def write(self, partition: int, key: bytes, value: bytes | None) -> None:
-        """Set a key, or delete it (None)."""
+    def write(self, partition: int, key: bytes, value: bytes | None, kept: bytes | None = None) -> None:
+        """Set a key, or delete it (None); `kept`: the value as it is kept in memory."""
 
 
 class Moment(NamedTuple):
@@ -93,7 +93,7 @@ class Outbox:
         flags = self._in_order(partition, flags)
         encoded = [_ENCODER.encode(flag) for flag in flags]
         for flag, value in zip(flags, encoded, strict=True):
-            self._log.write(partition, standing_key(flag), value)
+            self._log.write(partition, standing_key(flag), value, packed(flag))
         await self._outlet.flush()
         await self._send(partition, flags, encoded)
 
@@ -123,7 +123,7 @@ class Outbox:
     async def _send(self, partition: int, flags: Sequence[Flag], encoded: Sequence[bytes]) -> None:
         if not flags:
             return
-        self._outlet.flags(partition, ((flag.user_id, value) for flag, value in zip(flags, encoded, strict=True)))
+        self._outlet.flags(partition, [flag.user_id for flag in flags], encoded)
         await self._outlet.flush()
         for flag in flags:
             if flag.type is FlagType.LEFT:

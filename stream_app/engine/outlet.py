@@ -1,14 +1,14 @@
 """What the tracker produces to Kafka: one method per topic, each record complete with key and headers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
-from aiokafka.partitioner import murmur2
 
 from stream_app.core import curves, status
 from stream_app.core.curves import Curves
 from stream_app.core.messages import Cut
+from stream_app.core.partitioner import partitions_of
 from stream_app.core.status import Status
 from stream_app.engine.outgoing import Outgoing
 from stream_app.settings import Settings
@@ -45,12 +45,6 @@ def cut_key(cut: Cut) -> bytes:
     return _JSON.encode((cut.topic, cut.population, cut.role))
 
 
-def partition_of(key: bytes, partitions: int) -> int:
-    """Where Kafka's default partitioner places a key."""
-    placed: int = (murmur2(key) & 0x7FFFFFFF) % partitions
-    return placed
-
-
 class Outlet:
     """Puts messages into `outgoing`; `flush` waits until Kafka has them."""
 
@@ -70,12 +64,14 @@ class Outlet:
         for letter in letters:
             self._put(self._settings.late_topic, letter.partition, letter.key, letter.value, letter.headers())
 
-    def flags(self, partition: int, flags: Iterable[tuple[str, bytes]]) -> None:
-        """Standings that changed in `partition`: user, and the flag as JSON."""
-        is_default = self._settings.partitioner == "murmur2"  # then a user's flags belong where the user's events do
-        for user, flag in flags:
-            key = user.encode()
-            place = partition if is_default else partition_of(key, self._settings.partitions)
+    def flags(self, partition: int, users: Sequence[str], flags: Sequence[bytes]) -> None:
+        """Standings that changed in `partition`: of `users`, the flags as JSON."""
+        keys = [user.encode() for user in users]
+        if self._settings.partitioner == "murmur2":  # a user's flags belong where the user's events do
+            places = [partition] * len(keys)
+        else:
+            places = partitions_of(keys, self._settings.partitions).tolist()
+        for place, key, flag in zip(places, keys, flags, strict=True):
             self._put(self._settings.flags_topic, place, key, flag)
 
     def cuts(self, cuts: Iterable[Cut]) -> None:

@@ -15,10 +15,15 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Kept)
 
 
+def packed(flag: Flag) -> bytes:
+    """A standing as it is kept."""
+    return _ENCODER.encode(msgspec.structs.astuple(flag))
+
+
 def kept(standing: bytes) -> bytes:
     """A standing from Kafka as it is kept; what cannot be read is kept as it is."""
     try:
-        return _ENCODER.encode(msgspec.structs.astuple(_JSON.decode(standing)))
+        return packed(_JSON.decode(standing))
     except msgspec.DecodeError:
         return standing
 

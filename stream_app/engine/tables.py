@@ -20,10 +20,10 @@ class PartitionTable(faust.Table[bytes, bytes]):
     kept: Callable[[bytes], bytes] | None = None
     """How a value is kept in memory, where that is not as it is on Kafka."""
 
-    def write(self, partition: int, key: bytes, value: bytes | None) -> None:
-        """Set `key` in `partition`, or delete it (None)."""
+    def write(self, partition: int, key: bytes, value: bytes | None, kept: bytes | None = None) -> None:
+        """Set `key` in `partition`, or delete it (None); `kept`: what `kept` of the table would make of the value."""
         if value is not None:
-            self.data.data[key] = self.kept(value) if self.kept else value
+            self.data.data[key] = kept or value
             # Faust's store learns the partition of a key only in recovery; told here, it drops the key with it.
             self._partitions[key] = partition
         elif self.data.data.pop(key, None) is not None:

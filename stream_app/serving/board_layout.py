@@ -202,9 +202,11 @@ def _name(text: str) -> str:
     return text.replace("%", "%25").replace(":", "%3A")
 
 
-def _fields(message: Cut | Flag) -> Iterator[str]:
+def _fields(message: Cut | Flag) -> list[str]:
     """Field, value, field, value …, as HSET and XADD take them."""
-    for name, value in zip(message.__struct_fields__, msgspec.structs.astuple(message), strict=True):
-        if value is not None:
-            yield name
-            yield str(int(value) if isinstance(value, bool) else value)
+    fields = zip(message.__struct_fields__, msgspec.structs.astuple(message), strict=True)
+    return [text for name, value in fields if value is not None for text in (name, _text(value))]
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if value is True or value is False else str(value)

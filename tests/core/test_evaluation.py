@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stream_app.core.evaluation import Change, Spans, evaluate, pace, spans_of
+from stream_app.core.evaluation import Change, Spans, _rounded, evaluate, pace, spans_of
 from stream_app.core.events import Event, Post, Share
 from stream_app.core.ledger import Ledger
 from stream_app.core.messages import FlagType, Role
@@ -222,3 +224,10 @@ def test_the_past_is_only_what_was_observed() -> None:
     assert spans_of(ledger) == Spans(short_s=3600, past_s=23 * 3600)
     ledger.horizon = START_MS
     assert spans_of(ledger) == Spans(short_s=1, past_s=0)
+
+
+@given(st.lists(st.floats(1e-9, 1e15) | st.floats(-1e15, -1e-9) | st.sampled_from([0.0, np.inf])))
+def test_what_a_flag_measures_has_six_digits(values: list[float]) -> None:
+    rounded = _rounded(np.array(values, np.float64)).tolist()
+    assert rounded == [float(f"{value:.6g}") for value in rounded]
+    assert rounded == pytest.approx(values, rel=5.01e-6)

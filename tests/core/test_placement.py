@@ -1,15 +1,17 @@
 """Which records did not come in the partition of their user."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from stream_app.core.events import Rejected
-from stream_app.core.placement import PartitionOf, misplaced
+from stream_app.core.placement import PartitionsOf, misplaced
 
 
-def _by_length(key: bytes) -> int:
-    return len(key) % 4
+def _by_length(keys: Sequence[bytes]) -> NDArray[np.int64]:
+    return np.array([len(key) % 4 for key in keys], np.int64)
 
 
 def _misplaced(
@@ -18,10 +20,10 @@ def _misplaced(
     *,
     indices: list[int] | None = None,
     partition: int = 1,
-    partition_of: PartitionOf | None = _by_length,
+    partitions_of: PartitionsOf | None = _by_length,
     known: Mapping[str, object] | None = None,
 ) -> list[Rejected]:
-    return list(misplaced(users, keys, indices or list(range(len(users))), partition, partition_of, known or {}))
+    return list(misplaced(users, keys, indices or list(range(len(users))), partition, partitions_of, known or {}))
 
 
 def test_a_record_keyed_by_its_user_in_the_users_partition_is_counted() -> None:
@@ -43,15 +45,19 @@ def test_a_record_in_the_partition_of_another_partitioner_is_not() -> None:
 
 
 def test_without_a_partitioner_only_the_key_is_looked_at() -> None:
-    assert _misplaced(["a", "bb"], [b"a", b"bb"], partition_of=None) == []
-    assert [r.reason for r in _misplaced(["a", "bb"], [b"a", b"cc"], partition_of=None)] == ["key-not-user"]
+    assert _misplaced(["a", "bb"], [b"a", b"bb"], partitions_of=None) == []
+    assert [r.reason for r in _misplaced(["a", "bb"], [b"a", b"cc"], partitions_of=None)] == ["key-not-user"]
 
 
 def test_a_user_that_was_checked_before_is_not_hashed_again() -> None:
-    def never(key: bytes) -> int:
-        raise AssertionError(key)
+    hashed: list[bytes] = []
 
-    assert _misplaced(["bb"], [b"bb"], partition_of=never, known={"bb": 0}) == []
+    def noting(keys: Sequence[bytes]) -> NDArray[np.int64]:
+        hashed.extend(keys)
+        return _by_length(keys)
+
+    assert _misplaced(["bb", "a"], [b"bb", b"a"], partitions_of=noting, known={"bb": 0}) == []
+    assert hashed == [b"a"]
 
 
 def test_the_place_in_the_whole_batch_is_reported() -> None:

@@ -5,14 +5,16 @@ from typing import Any, NamedTuple, cast
 from unittest.mock import Mock
 
 import msgspec
+import numpy as np
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
+from stream_app.core.partitioner import partitions_of
 from stream_app.core.whole import Whole
 from stream_app.engine.evaluator import rules_of
 from stream_app.engine.kafka import Kafka, faust_app
 from stream_app.engine.outgoing import Headers, Outgoing
-from stream_app.engine.outlet import Outlet, partition_of
+from stream_app.engine.outlet import Outlet
 from stream_app.engine.shared import Shared
 from stream_app.engine.standings import kept
 from stream_app.engine.tables import PartitionTable
@@ -138,8 +140,9 @@ def stored_after(written: Iterable[Written]) -> dict[bytes, bytes]:
 
 def user_of(partition: int, number: int = 0) -> str:
     """A user whose records belong in `partition`: the number-th of them."""
-    users = (user for user in map("u{}".format, range(10_000)) if partition_of(user.encode(), 8) == partition)
-    return [next(users) for _ in range(number + 1)][-1]
+    users = list(map("u{}".format, range(100 * (number + 1))))
+    places = partitions_of([user.encode() for user in users], 8)
+    return users[int(np.flatnonzero(places == partition)[number])]
 
 
 def record(offset: int, value: bytes | None, key: bytes | None, topic: str = "influence.posts") -> Any:

@@ -1,0 +1,39 @@
+"""Kafka's default partitioner, for many keys at once: murmur2 in numpy.
+
+In Python it takes 20 µs a key, which is what all the rest of counting takes for two events.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SEED, _M, _R = np.uint32(0x9747B28C), np.uint32(0x5BD1E995), np.uint32(24)
+_POSITIVE = np.uint32(0x7FFFFFFF)
+
+
+def partitions_of(keys: Sequence[bytes], partitions: int) -> NDArray[np.int64]:
+    """The partition of each key, of so many."""
+    lengths = np.fromiter(map(len, keys), np.int64, len(keys))
+    hashes = np.empty(len(keys), np.uint32)
+    for length in np.unique(lengths).tolist():
+        places = np.flatnonzero(lengths == length)
+        joined = b"".join([keys[place] for place in places.tolist()])
+        hashes[places] = _murmur2(np.frombuffer(joined, np.uint8).reshape(len(places), length))
+    return ((hashes & _POSITIVE) % np.uint32(partitions)).astype(np.int64)
+
+
+def _murmur2(keys: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """As in org.apache.kafka.common.utils.Utils, of keys of equal length: shape (keys, length)."""
+    count, length = keys.shape
+    whole = length // 4 * 4
+    hashed = np.full(count, _SEED ^ np.uint32(length), np.uint32)
+    for word in np.ascontiguousarray(keys[:, :whole]).view("<u4").astype(np.uint32).T:
+        mixed = word * _M
+        hashed = hashed * _M ^ (mixed ^ mixed >> _R) * _M
+    if whole < length:
+        for place in range(whole, length):
+            hashed ^= keys[:, place].astype(np.uint32) << np.uint32(8 * (place - whole))
+        hashed *= _M
+    hashed = (hashed ^ hashed >> np.uint32(13)) * _M
+    return hashed ^ hashed >> np.uint32(15)
