@@ -22,7 +22,7 @@ from stream_app.core.messages import ROLES, Flag, FlagType
 from stream_app.core.standing import CODE_OF
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.ports import Meter
-from stream_app.engine.standings import flag_of, packed
+from stream_app.engine.standings import flag_of, look_at, packed
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -99,7 +99,7 @@ class Outbox:
 
     async def take_over(self, partition: int, stored: Mapping[bytes, bytes], ledger: Ledger) -> None:
         """Take up the standings that are `stored`, and send the flags that may not have been sent."""
-        flags = [flag_of(standing) for standing in stored.values()]
+        flags = list(map(look_at, stored.values()))
         scopes = ledger.scopes.add([(flag.population, flag.topic) for flag in flags])
         users = ledger.users.add([flag.user_id for flag in flags])
         roles = np.array([ROLES.index(flag.role) for flag in flags], np.int64)
@@ -107,7 +107,9 @@ class Outbox:
         ledger.rows.standings[roles, rows] = [CODE_OF[flag.type] for flag in flags]
         ledger.rows.touched[rows] = True
         latest = self._latest[partition] = max((flag.detected_at for flag in flags), default=0)
-        unsure = [flag for flag in flags if flag.detected_at == latest]
+        unsure = [
+            flag_of(kept) for kept, flag in zip(stored.values(), flags, strict=True) if flag.detected_at == latest
+        ]
         await self._send(partition, unsure, [_ENCODER.encode(flag) for flag in unsure])
 
     def _in_order(self, partition: int, flags: Sequence[Flag]) -> list[Flag]:

@@ -16,23 +16,21 @@ from stream_app.engine.ports import Batch, Record
 class Packed:
     """A record batch of Kafka. To aiokafka it is one record, at the offset of its last."""
 
-    __slots__ = ("_batch", "first", "offset", "timestamp")
+    __slots__ = ("_batch", "count", "first", "offset", "timestamp")
 
     def __init__(self, batch: Any) -> None:
         self._batch = batch
+        self.count: int = batch.last_offset_delta + 1
+        """Records in it; fewer where compaction has removed some."""
         self.offset: int = batch.next_offset - 1
         self.first: int = batch.base_offset
         """From here on these are all the records there are: what was aborted, or marks transactions, is left out."""
         self.timestamp: int = batch.max_timestamp
 
-    @property
-    def count(self) -> int:
-        """Records in it; fewer where compaction has removed some."""
-        return int(self._batch.last_offset_delta) + 1
-
     def records(self) -> list[Record]:
-        """The records, once."""
+        """The records, once: what was fetched is let go, because Faust holds on to the last message of every agent."""
         records = list(self._batch)
+        self._batch = ()
         if records and records[0].offset < self.first:  # the fetch began in the middle of the batch
             return [record for record in records if record.offset >= self.first]
         return records

@@ -29,9 +29,14 @@ def kept(standing: bytes) -> bytes:
 
 
 def flag_of(standing: bytes) -> Flag:
-    """The flag in a standing as it is kept. Raises FormatError where it cannot be read."""
+    """The flag in a standing as it is kept, ready to be sent. Raises FormatError where it cannot be read."""
+    return Flag(**msgspec.structs.asdict(look_at(standing)))
+
+
+def look_at(standing: bytes) -> Flag:
+    """The same, to look at its fields only: encoded it would be without their names. Half the time of `flag_of`."""
     try:
-        return Flag(**msgspec.structs.asdict(_DECODER.decode(standing)))
+        return _DECODER.decode(standing)
     except msgspec.DecodeError as error:
         raise FormatError(
             f"a standing cannot be read: {error}; is it of another release? {standing[:200]!r}"
