@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from stream_app import worker as worker_module
 from stream_app.cli import main
 from stream_app.cli.options import Moment, Speed, flag_of, settings_options
+from stream_app.engine import topics as topics_module
 from stream_app.local.setting_texts import as_environment, duration_text
 from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load, parse_duration_s
 
@@ -64,15 +65,17 @@ def test_a_setting_comes_from_the_flag_then_the_environment_then_the_default(mon
 
 def test_a_worker_runs_with_the_settings_given(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Settings] = []
+    seen_topics_of: list[Settings] = []
 
     def run_worker(settings: Settings) -> int:
         seen.append(settings)
         return 7
 
     monkeypatch.setattr(worker_module, "run_worker", run_worker)
+    monkeypatch.setattr(topics_module, "require", seen_topics_of.append)
     result = run("worker", "--http-port", 0, "--window", "48h")
     assert result.exit_code == 7
-    assert seen == [Settings(http_port=0, window_s=172_800.0)]
+    assert seen == seen_topics_of == [Settings(http_port=0, window_s=172_800.0)]
 
 
 def test_settings_survive_the_way_through_the_environment() -> None:

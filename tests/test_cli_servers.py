@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -86,6 +87,22 @@ def test_topics_are_created_and_checked(brokers: str) -> None:
     wrong = run("topics", "check", "--partitions", 4, *given)
     assert wrong.exit_code == 1
     assert "8 partitions instead of 4" in " ".join(wrong.output.split())
+
+
+@pytest.mark.broker
+def test_a_worker_without_its_topics_says_how_to_get_them(brokers: str) -> None:
+    settings = Settings(brokers=brokers, posts_topic="not.there", partitions=4)
+    result = run("worker", "--http-port", 0, *flags_of(settings, "brokers", "posts_topic", "partitions"))
+    assert result.exit_code == 1
+    assert "topic not.there: missing: create it with `stream-app topics create`" in result.output
+
+
+def test_a_worker_whose_port_is_taken_says_which_setting_to_change() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("worker", "--http-port", port)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: port {port} on 127.0.0.1 is in use: set STREAM_APP_HTTP_PORT")
 
 
 @pytest.mark.broker

@@ -73,7 +73,7 @@ class _Commands(click.Group):
             raise _ToldError(str(error), _USAGE) from error
         except Exception as error:
             if type(error).__module__.startswith("stream_app."):
-                raise _ToldError(str(error), _FAILED) from error
+                raise _ToldError(getattr(error, "strerror", None) or str(error), _FAILED) from error
             raise
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from stream_app.cli.ending import end_like_ctrl_c
 from stream_app.cli.options import Command, ReportFile
 
 
@@ -22,4 +23,5 @@ def command(*, events: int, report: Path | None) -> None:
     """
     from stream_app.local.bench import run_bench
 
+    end_like_ctrl_c()
     run_bench(events, report)

@@ -2,14 +2,12 @@
 
 import json
 import math
-import signal
 import threading
 from asyncio import Runner
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
+from stream_app.cli.ending import end_like_ctrl_c
 from stream_app.cli.options import ALL, Command, Moment, ReportFile, Speed, settings_options
 from stream_app.cli.output import console
 from stream_app.cli.top import open_board
@@ -81,8 +80,7 @@ def command(
     from stream_app.local.demo_report import report_of
     from stream_app.local.demo_result import print_result
 
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGHUP, _end)
+    end_like_ctrl_c()
     out = console()
     if files:
         make = partial(recorded_stream, files, until_ms, speed if speed != math.inf else None)
@@ -174,8 +172,3 @@ def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequ
 def _wait_for_ctrl_c() -> None:
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
-
-
-def _end(signum: int, _frame: FrameType | None) -> None:
-    """End as after Ctrl-C: the workers and servers first."""
-    raise SystemExit(128 + signum)

@@ -14,6 +14,13 @@ def command(settings: Settings) -> None:
     Start as many as you like, on any machine: they share the partitions of the input topics, and take over from one
     that ends. The topics must exist (`stream-app topics create`). Every option is also an environment variable.
     """
+    from stream_app.engine.topics import require
+    from stream_app.local.broker import quiet_kafka
+    from stream_app.serving.http import require_free
     from stream_app.worker import run_worker
 
+    # Here an error is a line to read; in the middle of Faust's start it is a traceback of fifty.
+    require_free(settings.http_host, settings.http_port)
+    with quiet_kafka():
+        require(settings)
     raise SystemExit(run_worker(settings))

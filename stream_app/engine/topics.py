@@ -64,6 +64,13 @@ def check(settings: Settings) -> list[Finding]:
         raise TopicsError(f"{settings.brokers} does not tell its topics: {error}") from error
 
 
+def require(settings: Settings) -> None:
+    """Return when every topic is as it should be. Raises TopicsError, which says what to do."""
+    wrong = [f"topic {finding.topic.name}: {finding.problem}" for finding in check(settings) if finding.problem]
+    if wrong:
+        raise TopicsError("; ".join(wrong) if len(wrong) == 1 else "\n  ".join(["not as they should be:", *wrong]))
+
+
 def create(settings: Settings) -> list[Finding]:
     """Create what is missing, and check. Raises TopicsError when the broker does not answer or refuses."""
     try:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import socket
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -33,6 +34,14 @@ class Health(Protocol):
 
 class AddressUnavailableError(OSError):
     """The server cannot listen where it should; the message names the setting to change."""
+
+
+def require_free(host: str, port: int) -> None:
+    """Return when a server could listen there. Raises AddressUnavailableError."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise AddressUnavailableError(error.errno, _advice(host, port, error)) from error
 
 
 class HttpServer:
