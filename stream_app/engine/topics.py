@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from time import monotonic, sleep
 from typing import NamedTuple
 
 from kafka import KafkaAdminClient
@@ -11,6 +12,8 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from stream_app.engine.kafka import changelogs_of
 from stream_app.settings import Settings
 
+_KNOWN_WITHIN_S = 10.0
+_LOOK_S = 0.1
 _LARGE = {"max.message.bytes": "4000000"}
 _COMPACTED = {"cleanup.policy": "compact"}
 
@@ -79,7 +82,7 @@ def create(settings: Settings) -> list[Finding]:
             for topic in topics_of(settings):
                 if topic.name not in held:
                     _create(admin, topic, settings.replication)
-            return list(_findings(admin, settings))
+            return _once_known(admin, settings)
     except KafkaError as error:
         raise TopicsError(f"{settings.brokers} does not create the topics: {error}") from error
 
@@ -99,6 +102,16 @@ def _create(admin: KafkaAdminClient, topic: Topic, replication: int) -> None:
         admin.create_topics([new])
     except TopicAlreadyExistsError:
         return
+
+
+def _once_known(admin: KafkaAdminClient, settings: Settings) -> list[Finding]:
+    """The topics as soon as the broker that is asked knows of all: it may be some time after they were created."""
+    deadline_s = monotonic() + _KNOWN_WITHIN_S
+    while True:
+        findings = list(_findings(admin, settings))
+        if all(finding.exists for finding in findings) or monotonic() > deadline_s:
+            return findings
+        sleep(_LOOK_S)
 
 
 def _findings(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
