@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 import msgspec
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
+from stream_app.core.scopes import ScopeName
 from stream_app.core.tops import tops_of
 from stream_app.engine.outbox import standing_key
 from stream_app.engine.shared import Books, Held
@@ -41,6 +42,8 @@ class BoardFeed:
         self._changed: dict[int, set[bytes]] = defaultdict(set)
         """Keys of standings, by partition: of many changes of a standing only the last is shown."""
         self._shown: dict[int, tuple[Held, int, int]] = {}
+        self._listed: dict[int, set[tuple[ScopeName, Role]]] = defaultdict(set)
+        """The top lists a partition has on the board: those that become empty have to go."""
         self._shown_cuts: dict[tuple[str, str, str], Cut] = {}
         self.writer: BoardWriter | None = None
 
@@ -58,6 +61,7 @@ class BoardFeed:
         """What to show: all of it, or what changed since the last time."""
         if full:
             self._shown.clear()
+            self._listed.clear()
             self._shown_cuts.clear()
         changed, self._changed = self._changed, defaultdict(set)
         boards = [
@@ -81,8 +85,12 @@ class BoardFeed:
         if self._shown.get(partition) == state:
             return
         self._shown[partition] = state
+        gone, self._listed[partition] = self._listed[partition], set()
         for top in tops_of(held.book.ledger, self._top):
+            self._listed[partition].add((top.scope, top.role))
             yield TopUsers(top.scope.topic, top.scope.population, top.role, top.users)
+        for scope, role in gone - self._listed[partition]:
+            yield TopUsers(scope.topic, scope.population, role, ())
 
     def _news(self) -> Iterator[Cut]:
         for cut in self._cuts():

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 import msgspec
 
 from stream_app.boardfeed import BoardFeed
+from stream_app.core.events import Post
 from stream_app.core.ledger import Ledger
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.engine.outbox import standing_key
@@ -13,15 +14,16 @@ from stream_app.engine.shared import Held
 from stream_app.engine.standings import kept
 from stream_app.serving.board_layout import StandingRef
 from tests.board_samples import a_flag
+from tests.core import streams
 
 
 class Feed:
     """A feed over one partition with an empty ledger, and the table of standings that it reads."""
 
     def __init__(self) -> None:
-        book = Mock(ledger=Ledger(900_000, 4, 1), sequence=0)
+        self.book = Mock(ledger=Ledger(900_000, 4, 1), sequence=0)
         self.table: dict[bytes, bytes] = {}
-        self.feed = BoardFeed({3: Held(book, Mock())}, 10, self._standings, list)
+        self.feed = BoardFeed({3: Held(self.book, Mock())}, 10, self._standings, list)
         self.writer = Mock(wants_full=False)
         self.feed.writer = self.writer
 
@@ -41,6 +43,11 @@ class Feed:
     def shown(self, *, full: bool = False) -> tuple[list[Flag], list[StandingRef]]:
         (board,) = self.feed.take(full).partitions
         return list(board.standings), list(board.removed)
+
+
+def tops(feed: Feed, *, full: bool = False) -> dict[tuple[str, Role], list[tuple[str, int]]]:
+    (board,) = feed.feed.take(full).partitions
+    return {(top.topic, top.role): list(top.rows) for top in board.tops}
 
 
 ANN_LEFT = StandingRef("ann", "tea", "all", Role.CONNECTOR)
@@ -94,3 +101,26 @@ def test_without_a_board_flags_go_nowhere() -> None:
     feed.feed.writer = None
     feed.raised(a_flag("ann"))
     assert feed.shown() == ([], [])
+
+
+def test_a_scope_whose_last_user_left_the_window_is_emptied_once() -> None:
+    """Its partition may be quiet while event time goes on in the others."""
+    feed, ledger = Feed(), Ledger(900_000, 4, 1)
+    feed.book.ledger = ledger
+    streams.apply(ledger, streams.Batch(streams.POSTS, [Post(event_id=1, ts=0, user_id="ann", topics=("tea",))], 1))
+    assert tops(feed)[("tea", Role.MAVEN)] == [("ann", 1)]
+    ledger.advance(10 * 900_000)
+    assert tops(feed) == {("*", Role.MAVEN): [], ("tea", Role.MAVEN): []}
+    ledger.advance(11 * 900_000)
+    assert tops(feed) == {}
+
+
+def test_a_full_snapshot_names_only_what_there_is() -> None:
+    feed, ledger = Feed(), Ledger(900_000, 4, 1)
+    feed.book.ledger = ledger
+    streams.apply(ledger, streams.Batch(streams.POSTS, [Post(event_id=1, ts=0, user_id="ann", topics=("tea",))], 1))
+    tops(feed)
+    ledger.advance(10 * 900_000)
+    assert tops(feed, full=True) == {}
+    ledger.advance(11 * 900_000)
+    assert tops(feed) == {}

@@ -144,6 +144,15 @@ def test_the_window_ends_at_until_and_later_events_are_left_out(tmp_path: Path) 
     assert report["events"]["read"] == sum(made["ts"] < end_ms for made in events)
 
 
+def test_a_file_without_events_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("nothing\nin here\nis an event\n")
+    output, report = finished(tmp_path, text)
+    assert "Not one event could be counted" in output
+    assert "3 rejected" in output
+    assert report["settled"] is True
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("until", ["the servers start", "the workers run"])
 def test_ending_it_at_any_moment_leaves_no_process_and_no_file(tmp_path: Path, end: signal.Signals, until: str) -> None:

@@ -6,7 +6,7 @@ import os
 from kafka import KafkaConsumer
 
 brokers = os.environ.get("STREAM_APP_BROKERS", "127.0.0.1:9092")
-seen = set()  # after a crash of a worker a flag can come again, with the same flag_id
+seen = set()  # when partitions move a flag can come again, with the same flag_id
 for record in KafkaConsumer("influence.flags", bootstrap_servers=brokers, auto_offset_reset="earliest"):
     flag = json.loads(record.value)
     if flag["flag_id"] not in seen:

@@ -152,6 +152,7 @@ def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequ
         lines += [
             (f"stream-app watch --from-beginning {broker}", "every flag"),
             (f"stream-app top --role maven {redis}", "the top mavens"),
+            (f"curl http://{settings.http_host}:{settings.http_port}/metrics", "the first worker's metrics"),
         ]
     else:
         if not files:

@@ -44,7 +44,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int | None) -> None:
     """Print the flags as they are raised, until Ctrl-C.
 
-    A flag can come twice, with the same flag_id, after a worker was killed.
+    A flag can come twice, with the same flag_id, when partitions move to another worker.
     """
     try:
         with _flags(settings, from_beginning=from_beginning) as flags:

@@ -200,6 +200,11 @@ class Ledger:
         fresh[candidates] = self._seen.first(hashes[candidates], pane[candidates], self.panes)
         return fresh
 
+    def active_users(self) -> int:
+        """Users with a post or an impression in the window, by population."""
+        live = np.any(self.rows.totals > 0, axis=0) & self.scopes.is_everybody()[self.rows.scopes]
+        return int(np.count_nonzero(live))
+
     def _add(self, batch: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
         """Add the fresh events; each pane gets one entry per row, in the order of rows."""
         worth = np.flatnonzero(fresh & ((batch.posts > 0) | (batch.impressions > 0)))

@@ -73,6 +73,11 @@ class Scopes:
         codes = np.concatenate([everybody, everybody[events] | numbers])
         return np.concatenate([np.arange(len(topics)), events]), self._index.add(codes)
 
+    def is_everybody(self) -> NDArray[np.bool_]:
+        """Which scopes are the `*` of their population: by number."""
+        mask: NDArray[np.bool_] = self._index.keys & _TOPIC_MASK == 0
+        return mask
+
     def renumber(self, kept: Ints) -> "Scopes":
         """New scopes of only those `kept` (numbers), numbered in that order."""
         names = self.names()

@@ -115,7 +115,7 @@ class Evaluator:
             sources=ledger.sources,
             horizon=ledger.horizon,
             lagging=bool(ledger.lagging),
-            users=len(ledger.users),
+            users=ledger.active_users(),
             rows=len(ledger.rows),
             segments=held.book.segment_count,
             state_bytes=ledger.nbytes + held.book.stored_bytes,

@@ -96,6 +96,8 @@ class Outbox:
             self._log.write(partition, standing_key(flag), value, packed(flag))
         await self._outlet.flush()
         await self._send(partition, flags, encoded)
+        for (flag_type, role), n in Counter((flag.type, flag.role) for flag in flags).items():
+            self._meter.flags(flag_type, role, n)
 
     async def take_over(self, partition: int, stored: Mapping[bytes, bytes], ledger: Ledger) -> None:
         """Take up the standings that are `stored`, and send the flags that may not have been sent."""
@@ -130,6 +132,4 @@ class Outbox:
         for flag in flags:
             if flag.type is FlagType.LEFT:
                 self._log.write(partition, standing_key(flag), None)
-        for (flag_type, role), n in Counter((flag.type, flag.role) for flag in flags).items():
-            self._meter.flags(flag_type, role, n)
         self._tell(partition, list(flags))

@@ -108,6 +108,7 @@ def running_demo(
                 _say_event_time(own, engine.watermark_key, until_ms - 1)
             settled = run.settle(until_ms - 1 if until_ms is not None else None)
         truth = feed.stream.truth if feed.stream else None
+        own = msgspec.structs.replace(own, http_port=started.states()[0].http_port)
         yield Result(own, observer.counted, observer.cuts, observer.flags, seconds, settled, truth)
 
 

@@ -88,11 +88,12 @@ class Observer:
         with self._lock:
             statuses = list(self._statuses.values())
             horizons = {known.horizon for known in statuses}
+            has_counted = any(source.applied for known in statuses for source in known.sources.values())
             return (
                 len(statuses) == self._settings.partitions
                 and not any(known.lagging for known in statuses)
                 and len(horizons) == 1
-                and horizons != {NO_TIME}
+                and (horizons != {NO_TIME} or not has_counted)
                 and (end_ms is None or min(horizons) >= end_ms)
                 and time.monotonic() - self._news_at_s >= quiet_s
                 and self._is_published()

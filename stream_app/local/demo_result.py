@@ -32,6 +32,10 @@ def print_result(console: Console, result: Result) -> None:
     for name in FlagType:
         line.append(f"{counts[name]:,} {name}   ", COLOURS[name])
     console.print(line)
+    if result.counted.rejected and not result.counted.applied:
+        console.print(
+            "[yellow]Not one event could be counted: are these events? The README shows what one looks like.[/]"
+        )
     if not result.is_settled:
         console.print(
             "[yellow]The cuts still changed when the demo stopped waiting: run it again on an idle machine.[/]"
@@ -50,7 +54,8 @@ def _summary(result: Result) -> Text:
     parts = [f"{counted.applied:,} applied", f"{counted.duplicate:,} duplicate"]
     parts += [f"{counted.late:,} late", f"{counted.rejected:,} rejected"]
     line.append(", ".join(parts) + ".")
-    line.append(f"\nThe last {duration_text(settings.window_s)}, up to {moment(counted.watermark + 1)} UTC.", "dim")
+    if counted.applied:
+        line.append(f"\nThe last {duration_text(settings.window_s)}, up to {moment(counted.watermark + 1)} UTC.", "dim")
     if counted.unknown:
         line.append(f" The audience of {plural(counted.unknown, 'event')} is unknown.", "dim")
     return line

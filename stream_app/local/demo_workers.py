@@ -76,7 +76,7 @@ class Workers:
         """Start them."""
         try:
             for number in range(1, self._count + 1):
-                port = _free_or_zero(self._settings.http_host, self._settings.http_port) if number == 1 else 0
+                port = _free_port(self._settings.http_host, self._settings.http_port if number == 1 else 0)
                 settings = msgspec.structs.replace(self._settings, http_port=port)
                 self._workers.append(_Worker(number, settings, self.folder / f"worker-{number}.log"))
         except BaseException:
@@ -135,12 +135,9 @@ def _how(status: int) -> str:
     return signal.Signals(-status).name if status < 0 else f"exit status {status}"
 
 
-def _free_or_zero(host: str, port: int) -> int:
-    """The port if it is free, else 0: any."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return 0
-    return port
+def _free_port(host: str, port: int) -> int:
+    """The port if it is free, else another that is."""
+    with suppress(OSError), socket.create_server((host, port)) as probe:
+        return int(probe.getsockname()[1])
+    with socket.create_server((host, 0)) as probe:
+        return int(probe.getsockname()[1])

@@ -151,3 +151,14 @@ async def test_who_listens_is_told_the_flags_of_the_partition() -> None:
     parts = Parts()
     await parts.outbox.raise_flags(PARTITION, FIRST)
     parts.told.assert_called_once_with(PARTITION, FIRST)
+
+
+async def test_a_flag_sent_again_at_a_take_over_is_not_counted_again() -> None:
+    dead = Surroundings()
+    await outbox_of(dead).raise_flags(PARTITION, FIRST)
+    assert dead.meter.flags.call_count > 0
+    new = Surroundings()
+    stored = {key: kept(value) for key, value in standings_after(dead).items()}
+    await outbox_of(new).take_over(PARTITION, stored, Ledger(900_000, 4, 1))
+    assert sent(new).total() > 0
+    assert new.meter.flags.call_count == 0
