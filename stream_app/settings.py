@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import msgspec
@@ -179,7 +180,9 @@ def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> 
             continue
         name = variable.removeprefix(ENV_PREFIX).lower()
         if name not in NAMES:
-            raise SettingsError(f"{variable} is not a setting; see `stream-app settings` for all of them")
+            like = get_close_matches(name, NAMES, 1)
+            meant = f"did you mean {environment_name(like[0])}? " if like else ""
+            raise SettingsError(f"{variable} is not a setting; {meant}see `stream-app settings` for all of them")
         values[name] = _parsed(name, text, variable)
     for name, value in (given or {}).items():
         values[name] = _parsed(name, value, f"--{name}") if isinstance(value, str) else value

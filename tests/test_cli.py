@@ -141,7 +141,9 @@ def test_an_unknown_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}WINDOWS", "24h")
     result = run("settings")
     assert result.exit_code == 2
-    assert "STREAM_APP_WINDOWS is not a setting; see `stream-app settings`" in result.stderr
+    assert "STREAM_APP_WINDOWS is not a setting; did you mean STREAM_APP_WINDOW_S? see `stream-app settings`" in (
+        result.stderr
+    )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets refused sockets

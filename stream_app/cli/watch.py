@@ -48,6 +48,8 @@ def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int 
     """
     try:
         with _flags(settings, from_beginning=from_beginning) as flags:
+            if sys.stderr.isatty():
+                click.secho(f"Waiting for flags on {settings.flags_topic}; Ctrl-C ends it.", dim=True, err=True)
             for value in islice(flags, limit):
                 _print(value, as_json=as_json)
     except BrokenPipeError:
