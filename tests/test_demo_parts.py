@@ -2,6 +2,7 @@
 
 import io
 import re
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from stream_app.local.demo_workers import WorkerFailedError, Workers, WorkerStat
 from stream_app.local.human import hours, moment, plural, span
 from stream_app.local.mess import Tally
 from stream_app.local.population import Truth
+from stream_app.local.process import LOCALHOST, free_port
 from stream_app.local.risers import Riser
 from stream_app.settings import Settings
 from tests.board_samples import a_flag
@@ -274,3 +276,15 @@ def test_numbers_and_times_read_well() -> None:
     assert moment(NOON_MS) == "2016-10-05 12:00"
     assert moment(-(2**62)) == "–"
     assert (plural(1, "worker"), plural(2000, "worker")) == ("1 worker", "2,000 workers")
+
+
+def test_a_taken_port_is_replaced_by_a_free_one() -> None:
+    with socket.create_server((LOCALHOST, 0)) as server:
+        taken = server.getsockname()[1]
+        port = free_port(LOCALHOST, taken)
+    assert port not in {0, taken}
+    assert free_port(LOCALHOST, port) == port
+
+
+def test_no_port_is_free_on_another_machine() -> None:
+    assert free_port("192.0.2.1", 6066) == 0

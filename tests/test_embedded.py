@@ -150,6 +150,6 @@ def test_another_port_is_taken_when_somebody_was_quicker(monkeypatch: pytest.Mon
         free.bind(("127.0.0.1", 0))
         ports = [occupied.getsockname()[1], free.getsockname()[1]]
         free.close()
-        monkeypatch.setattr(process, "_free_port", iter(ports).__next__)
+        monkeypatch.setattr(process, "free_port", iter(ports).__next__)
         with embedded_redis() as url:
             assert url == f"redis://127.0.0.1:{ports[1]}/0"

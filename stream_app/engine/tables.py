@@ -21,9 +21,9 @@ class PartitionTable(faust.Table[bytes, bytes]):
     """How a value is kept in memory, where that is not as it is on Kafka."""
 
     def write(self, partition: int, key: bytes, value: bytes | None, kept: bytes | None = None) -> None:
-        """Set `key` in `partition`, or delete it (None); `kept`: what `kept` of the table would make of the value."""
+        """Set `key` in `partition`, or delete it (None); `kept`: the value as it is kept, where that is at hand."""
         if value is not None:
-            self.data.data[key] = kept or value
+            self.data.data[key] = kept or self._as_kept(value)
             # Faust's store learns the partition of a key only in recovery; told here, it drops the key with it.
             self._partitions[key] = partition
         elif self.data.data.pop(key, None) is not None:
@@ -52,8 +52,11 @@ class PartitionTable(faust.Table[bytes, bytes]):
                     data.pop(record.key, None)
                     partitions.pop(record.key, None)
                 else:
-                    data[record.key] = self.kept(record.value) if self.kept else record.value
+                    data[record.key] = self._as_kept(record.value)
                     partitions[record.key] = partition
+
+    def _as_kept(self, value: bytes) -> bytes:
+        return self.kept(value) if self.kept else value
 
     @property
     def _partitions(self) -> dict[bytes, int]:

@@ -2,7 +2,6 @@
 
 import http.client
 import re
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from stream_app.core import status
 from stream_app.core.status import Status
 from stream_app.local.bench_process import BenchError, Measured
 from stream_app.local.broker import quiet_kafka
-from stream_app.local.process import LOCALHOST
+from stream_app.local.process import LOCALHOST, free_port
 from stream_app.local.setting_texts import as_environment
 from stream_app.settings import Settings
 
@@ -74,7 +73,7 @@ class Worker:
 
 def start_worker(settings: Settings, folder: Path) -> Worker:
     """Start `python -m stream_app worker`; its process is to be entered as a block, which ends it."""
-    port = _free_port()
+    port = free_port()
     own = msgspec.structs.replace(settings, http_host=LOCALHOST, http_port=port)
     command = [sys.executable, "-m", "stream_app", "worker"]
     return Worker(Measured("worker", command, as_environment(own), folder), port)
@@ -141,10 +140,3 @@ def told_by(settings: Settings) -> Iterator[Statuses]:
         consumer.assign([source])
         consumer.seek_to_beginning(source)
         yield Statuses(consumer, source)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOCALHOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

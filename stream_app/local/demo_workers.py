@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import IO, NamedTuple, Self
 
 import msgspec
 
-from stream_app.local.process import spawn
+from stream_app.local.process import free_port, spawn
 from stream_app.local.setting_texts import as_environment
 from stream_app.settings import Settings
 
@@ -76,7 +75,7 @@ class Workers:
         """Start them."""
         try:
             for number in range(1, self._count + 1):
-                port = _free_port(self._settings.http_host, self._settings.http_port if number == 1 else 0)
+                port = free_port(self._settings.http_host, self._settings.http_port if number == 1 else 0)
                 settings = msgspec.structs.replace(self._settings, http_port=port)
                 self._workers.append(_Worker(number, settings, self.folder / f"worker-{number}.log"))
         except BaseException:
@@ -133,11 +132,3 @@ class Workers:
 
 def _how(status: int) -> str:
     return signal.Signals(-status).name if status < 0 else f"exit status {status}"
-
-
-def _free_port(host: str, port: int) -> int:
-    """The port if it is free, else another that is."""
-    with suppress(OSError), socket.create_server((host, port)) as probe:
-        return int(probe.getsockname()[1])
-    with socket.create_server((host, 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -90,7 +90,7 @@ def _start(
     deadline = time.monotonic() + deadline_s
     # Somebody else can take the free port before the server does: then another one is tried.
     for _ in range(_ATTEMPTS):
-        port = _free_port()
+        port = free_port()
         process = spawn(command(port), log)
         try:
             if _wait(process, port, answers, deadline):
@@ -106,11 +106,13 @@ def _start(
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOCALHOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(host: str = LOCALHOST, wanted: int = 0) -> int:
+    """The port that is wanted if it is free, else another; 0 where `host` is none of this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in (wanted, 0):
+        with suppress(OSError), socket.create_server((host, port), family=family) as probe:
+            return int(probe.getsockname()[1])
+    return 0
 
 
 def spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
