@@ -1,4 +1,4 @@
-"""Servers that the whole test session shares: the embedded Kafka and Redis, each started when first asked for."""
+"""Servers that the whole test session shares: Kafka (embedded, or Apache's) and Redis, each started when asked for."""
 
 import signal
 from collections.abc import Iterator
@@ -7,6 +7,8 @@ import pytest
 
 from stream_app.local.broker import embedded_broker
 from stream_app.local.valkey import embedded_redis
+from tests.servers.apache import ApacheKafkaMissing, apache_kafka, libraries
+from tests.servers.brokers import EMBEDDED
 
 
 def pytest_configure() -> None:
@@ -15,11 +17,32 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture
+def brokers(request: pytest.FixtureRequest) -> str:
+    """Bootstrap address of a Kafka; tests keep apart by the names of their topics.
+
+    The embedded one, or the one asked for by `@BOTH_BROKERS` (see tests/servers).
+    """
+    address: str = request.getfixturevalue(f"{getattr(request, 'param', EMBEDDED)}_brokers")
+    return address
+
+
 @pytest.fixture(scope="session")
-def brokers() -> Iterator[str]:
-    """Bootstrap address of the embedded Kafka; tests keep apart by the names of their topics."""
+def embedded_brokers() -> Iterator[str]:
+    """Bootstrap address of the embedded Kafka."""
     with embedded_broker() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def apache_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap address of Apache Kafka, one node; skips where Java or Maven is missing."""
+    try:
+        libraries()
+    except ApacheKafkaMissing as missing:
+        pytest.skip(str(missing))
+    with apache_kafka(tmp_path_factory.mktemp("kafka")) as cluster:
+        yield cluster.brokers
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from stream_app.local.replay import ReplayReport, replay
 from tests.engine import load
 from tests.engine.tracker import Follower, Seen, Tracker, following, tracker, variables
 from tests.naive import NaiveCut
+from tests.servers.brokers import BOTH_BROKERS
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
@@ -38,6 +39,7 @@ def kill_one_while_events_come(run: Tracker, follower: Follower, number: int, pr
     follower.until(lambda _: "took over" in joining.said(), "partitions for the new worker", WAIT_S)
 
 
+@BOTH_BROKERS
 def test_totals_and_cuts_are_exact_although_workers_are_killed(brokers: str, tmp_path: Path) -> None:
     events, records = load.made()
     primer, rest = records[: len(records) // 12], records[len(records) // 12 :]

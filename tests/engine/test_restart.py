@@ -11,6 +11,7 @@ from stream_app.local.events import RecordedEvent
 from stream_app.local.replay import replay
 from tests.engine.load import START_MS
 from tests.engine.tracker import Seen, following, tracker, variables
+from tests.servers.brokers import BOTH_BROKERS
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(100)]
 
@@ -37,6 +38,7 @@ def flags(seen: Seen) -> list[Flag]:
     return [msgspec.json.decode(r.value, type=Flag) for r in seen.records.get(seen.settings.flags_topic, [])]
 
 
+@BOTH_BROKERS
 def test_a_restart_keeps_the_standings_and_raises_no_flag_anew(brokers: str, tmp_path: Path) -> None:
     environment = variables(brokers, "restart", min_users="1")
     with tracker(environment, tmp_path, workers=1) as run:
