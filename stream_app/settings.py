@@ -108,7 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: Annotated[Port, Doc("port of /metrics, /livez and /readyz; 0: any free one")] = 6066
     metric_topics: Annotated[tuple[str, ...], Doc("topics whose cuts are metrics, at most 50")] = ("*",)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Doc("least severe log record written")] = "INFO"
-    stall_s: Annotated[Positive, Doc("a partition with lag and no progress for so long makes /livez fail")] = 30.0
+    stall_s: Annotated[Positive, Doc("no progress for so long makes /livez fail; twice that ends the worker")] = 20.0
 
     def __post_init__(self) -> None:
         """Check what concerns more than one setting."""

@@ -49,7 +49,7 @@ class _Worker:
         self._http = HttpServer(registry, self._engine.health)
 
     def run(self) -> int:
-        self._engine.health.watch()
+        self._engine.watch()
         self._engine.app.on_rebalance_complete.connect(self._on_rebalance, weak=False)
         worker = faust.Worker(
             self._engine.app,
@@ -98,7 +98,8 @@ class _Worker:
 
 def _logging(level: str) -> dict[str, Any]:
     """One line a record on stderr; the libraries only when something is wrong."""
-    loud = {name: {"level": "WARNING"} for name in ("faust", "mode", "aiokafka", "kafka", "asyncio")}
+    loud = {name: {"level": "WARNING"} for name in ("faust", "mode", "aiokafka", "asyncio")}
+    loud["kafka"] = {"level": "CRITICAL"}  # it only watches, and what it reports as an error is raised too
     return {
         "version": 1,
         "disable_existing_loggers": False,

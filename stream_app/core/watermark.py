@@ -21,6 +21,10 @@ class Source(msgspec.Struct):
     rejected: int = 0
     unknown: int = 0
     """Applied events whose audience is unknown."""
+    topic_id: str = ""
+    """Which topic this was read from: Kafka's id of it, empty where nobody has looked yet …"""
+    partitions: int = 0
+    """… and how many partitions it had."""
 
     @property
     def read(self) -> int:

@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import faust
 from aiokafka.errors import KafkaError
@@ -15,29 +14,32 @@ from faust.types import TP
 from stream_app.core.messages import Flag
 from stream_app.core.whole import Whole
 from stream_app.engine.batching import AsTheyCome
+from stream_app.engine.ending import Exit, end
 from stream_app.engine.evaluator import Evaluator, rules_of
 from stream_app.engine.exchange import Exchange
 from stream_app.engine.health import Health
 from stream_app.engine.intake import Intake
 from stream_app.engine.kafka import Kafka, changelogs_of, faust_app
+from stream_app.engine.lease import Lease
 from stream_app.engine.memory import collect_quietly
 from stream_app.engine.outbox import Outbox
 from stream_app.engine.outgoing import Outgoing
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.ownership import Ownership
 from stream_app.engine.ports import Listener, Meter, Nobody
+from stream_app.engine.probe import Probe
 from stream_app.engine.publisher import Publisher
 from stream_app.engine.shared import Books, Shared
 from stream_app.engine.standings import kept
 from stream_app.engine.tables import PartitionTable
+from stream_app.engine.watchdog import Watchdog
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-EXIT_LOST_WRITE = 71
-EXIT_BROKEN = 72
 _SWEEP_S = 5.0
 _OBSERVE_S = 1.0
+_TELL_RECOVERY_S = 2.0
 
 
 class Engine:
@@ -48,10 +50,13 @@ class Engine:
         self.books: Books = {}
         self.health = Health(settings.stall_s)
         self.listener: Listener = Nobody()
-        self.app = faust_app(settings)
+        self._revocations = 0
+        self._lease = Lease(settings.session_timeout_s)
+        self._probe = Probe(settings)
+        self.app = faust_app(settings, self._lease, self.health, self._positions)
         self._meter = meter
         self._kafka = Kafka(self.app)
-        self._outgoing = Outgoing(settings)
+        self._outgoing = Outgoing(settings, self._lease)
         segments, standings = changelogs_of(settings)
         self._segments = self._table("segments", segments)
         self._standings = self._table("standings", standings)
@@ -66,6 +71,11 @@ class Engine:
         self._evaluator = Evaluator(self._shared, self.exchange, outbox, self.publisher)
         self._intake = Intake(self._shared, self._kafka)
         self._connect()
+
+    def watch(self) -> None:
+        """Start the threads that watch over this process."""
+        self._probe.watch()
+        Watchdog(self.health, self._probe, self.settings.stall_s).watch()
 
     def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
         """The last flag of each standing in `partition`, as kept, by its key: of all, or of `keys` if still there."""
@@ -103,17 +113,29 @@ class Engine:
                 await self._intake.count(batch)
 
     async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
+        """Before the partitions move all that was counted of them is in the log."""
+        self._revocations += 1
         self.health.forget()
         self._meter.rebalance()
+        if self._lease.has_lapsed() and self._outgoing.is_owing:
+            end(Exit.FENCED, "it was cut off for longer than its session, and holds writes that others may have made")
+        await self._ownership.pause()
 
     async def _on_rebalanced(self, *_args: Any, **_kwargs: Any) -> None:
+        # Faust cancels this when the next rebalance begins; partitions that are half taken over would be left.
+        await asyncio.shield(asyncio.ensure_future(self._take_over()))
+
+    async def _take_over(self) -> None:
+        revocations, generation = self._revocations, self.app.consumer_generation_id
         assigned = self.app.consumer.assignment()
         partitions = {tp.partition for tp in assigned if tp.topic in self.settings.input_topics}
         with self._fatal("the partitions could not be taken over"):
             await self.exchange.caught_up.wait()
             self.health.caught_up = True
-            await self._ownership.take_over(partitions, self.app.consumer_generation_id)
-            self.health.recovered = True
+            await asyncio.to_thread(self._probe.has_answered.wait)
+            await self._ownership.take_over(partitions, generation)
+            self._refuse_others()
+            self.health.recovered = self._revocations == revocations
 
     async def run(self) -> None:
         """What runs beside the app, from before it starts until after it has stopped."""
@@ -124,13 +146,13 @@ class Engine:
             await self._outgoing.run()
         except KafkaError:
             logger.exception("Kafka does not take what the tracker writes")
-            _end(EXIT_LOST_WRITE, "the next owner goes on from the last write that Kafka has")
+            end(Exit.LOST_WRITE, "the next owner goes on from the last write that Kafka has")
 
     async def _rounds(self) -> None:
         while not self.app.should_stop:
             pause_s = self.settings.tick_s
             if self.health.recovered:
-                with self._fatal("a round of evaluation failed"):
+                with self._fatal("a round of evaluation failed"), self.health.doing("round"):
                     pause_s = await self._evaluator.round()
             await asyncio.sleep(pause_s)
 
@@ -138,21 +160,40 @@ class Engine:
         while not self.app.should_stop:
             await asyncio.sleep(_SWEEP_S)
             if self.health.recovered:
-                with self._fatal("superseded segments could not be deleted"):
+                with self._fatal("superseded segments could not be deleted"), self.health.doing("sweep"):
                     await self._ownership.sweep()
 
     async def _observe(self) -> None:
+        told_s = time.monotonic()
         while not self.app.should_stop:
             self.health.beat()
             if self.health.recovered:  # in a rebalance some of the partitions are on their way out
-                self._look()
+                await self._look()
+                self._refuse_others()
+                told_s = time.monotonic()
+            else:
+                remaining = cast(Any, self.app.tables).recovery.active_remaining_total()
+                self.health.observe_recovery(remaining)
+                self._meter.recovery_remaining(remaining)
+                if remaining and time.monotonic() - told_s >= _TELL_RECOVERY_S:
+                    logger.info("restoring the ledgers: %d records to read", remaining)
+                    told_s = time.monotonic()
             await asyncio.sleep(_OBSERVE_S)
 
-    def _look(self) -> None:
-        for partition, held in self.books.items():
-            for topic in self.settings.input_topics:
-                position = held.book.ledger.source(topic).position
-                self.health.observe(topic, partition, position, self._kafka.end(TP(topic, partition)))
+    async def _look(self) -> None:
+        ends = self._probe.answer.ends
+        for tp, position in self._positions().items():
+            stood_s = self.health.observe(*tp, position, max(self._kafka.end(tp), ends.get(tp, 0)))
+            if stood_s > self.settings.stall_s / 2:
+                await self._ownership.read_again(tp)
+
+    def _positions(self) -> dict[TP, int]:
+        return self._ownership.positions(self.books)
+
+    def _refuse_others(self) -> None:
+        """End this worker when a source topic is not the one that was counted: its records are others."""
+        if why := self._ownership.adopt(self._probe.answer.topics):
+            end(Exit.REFUSED, why)
 
     def _tell(self, partition: int, flags: list[Flag]) -> None:
         self.listener.submit(partition, flags)
@@ -165,11 +206,4 @@ class Engine:
         except Exception:
             if not self.app.should_stop:
                 logger.exception("%s", what)
-                _end(EXIT_BROKEN, "what it has written is complete; the next owner goes on from there")
-
-
-def _end(status: int, why: str) -> NoReturn:
-    """End this process at once: what is in memory is not to be trusted, what is in the log is complete."""
-    logger.critical("ending this worker: %s", why)
-    logging.shutdown()
-    os._exit(status)
+                end(Exit.BROKEN, "what it has written is complete; the next owner goes on from there")

@@ -1,57 +1,80 @@
-"""Whether counting makes progress; and a watchdog that ends the process when it does not."""
+"""Whether counting makes progress, and everything that is under way comes to an end."""
 
-import faulthandler
-import logging
-import os
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-logger = logging.getLogger(__name__)
-
-EXIT_STALLED = 70
-_CHECK_S = 1.0
 Place = tuple[str, int]
 
 
 class Health:
-    """Knows for every source partition when it last made progress."""
+    """Knows for every source partition when it last made progress, and since when what is under way has been.
+
+    Its clock is wound by `tick`: it stands still while Kafka does not answer, as no restart would help then, and while
+    this process is frozen.
+    """
 
     def __init__(self, stall_s: float, now: Callable[[], float] = monotonic) -> None:
         self._stall_s = stall_s
         self._now = now
+        self._clock_s = 0.0
         self._progress: dict[Place, tuple[int, float]] = {}
+        self._under_way: dict[object, tuple[str, float]] = {}
+        self._recovery: tuple[int, float] = (-1, 0.0)
         self._beat = now()
         self.recovered = False
         self.caught_up = False
         """The curves of the others have been read."""
 
+    def tick(self, seconds: float) -> None:
+        """So much time has passed in which Kafka answered."""
+        self._clock_s += seconds
+
     def beat(self) -> None:
-        """The regular round is alive."""
+        """The event loop is alive."""
         self._beat = self._now()
 
-    def observe(self, topic: str, partition: int, position: int, end: int) -> None:
-        """Where counting stands in a source partition, and where the partition ends."""
-        place, now = (topic, partition), self._now()
-        known = self._progress.get(place)
+    def observe(self, topic: str, partition: int, position: int, end: int) -> float:
+        """Where counting stands in a source partition, and where that ends; returns for how long it has stood, s."""
+        known = self._progress.get((topic, partition))
         if known is None or known[0] != position or position >= end:
-            self._progress[place] = (position, now)
+            known = self._progress[topic, partition] = (position, self._clock_s)
+        return self._clock_s - known[1]
+
+    def observe_recovery(self, remaining: int) -> None:
+        """How many records a recovery has still to read."""
+        if self._recovery[0] != remaining:
+            self._recovery = (remaining, self._clock_s)
 
     def forget(self) -> None:
         """The assignment changes: start anew."""
         self._progress.clear()
+        self._recovery = (-1, self._clock_s)
         self.recovered = False
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Something that must come to an end is under way for the length of the block."""
+        token = object()
+        self._under_way[token] = (what, self._clock_s)
+        try:
+            yield
+        finally:
+            del self._under_way[token]
 
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Whether everything with lag makes progress, and what does not."""
-        now = self._now()
+        since = {f"{topic}-{partition}": since for (topic, partition), (_, since) in list(self._progress.items())}
+        since |= dict(list(self._under_way.values()))
+        if not self.recovered:
+            since["recovery"] = self._recovery[1]
         stalled = {
-            f"{topic}-{partition}": round(now - since, 1)
-            for (topic, partition), (_, since) in self._progress.items()
-            if now - since > self._stall_s
+            what: round(self._clock_s - begin, 1)
+            for what, begin in since.items()
+            if self._clock_s - begin > self._stall_s
         }
-        quiet_s = now - self._beat
+        quiet_s = self._now() - self._beat
         details: dict[str, Any] = {"stalled_s": stalled, "round_age_s": round(quiet_s, 1)}
         return not stalled and quiet_s <= self._stall_s, details
 
@@ -59,20 +82,3 @@ class Health:
         """Whether partitions are taken over and the curves of the others are known."""
         details = {"recovered": self.recovered, "curves_read": self.caught_up, "sources": len(self._progress)}
         return self.recovered and self.caught_up, details
-
-    def watch(self) -> threading.Thread:
-        """Start the watchdog: a thread, because what is stuck may be the event loop."""
-        thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-        thread.start()
-        return thread
-
-    def _watch(self) -> None:
-        pause = threading.Event()
-        failing_since: float | None = None
-        while not pause.wait(_CHECK_S):
-            live, details = self.live()
-            failing_since = None if live else failing_since or self._now()
-            if failing_since is not None and self._now() - failing_since > self._stall_s:
-                logger.critical("no progress for long, ending this worker so that another takes over: %s", details)
-                faulthandler.dump_traceback()
-                os._exit(EXIT_STALLED)

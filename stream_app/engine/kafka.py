@@ -1,15 +1,18 @@
 """Kafka through Faust: the app with every setting set on purpose, and what the engine asks of its clients."""
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 import faust
-from faust.transport.drivers.aiokafka import Consumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
 from stream_app.engine.batching import BatchQueue, scheduler_of
+from stream_app.engine.health import Health
+from stream_app.engine.lease import Lease
 from stream_app.engine.packed import leave_records_packed
 from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
@@ -23,8 +26,12 @@ def changelogs_of(settings: Settings) -> tuple[str, str]:
     return f"{settings.app_id}-segments-changelog", settings.standings_topic
 
 
-def faust_app(settings: Settings) -> faust.App:
-    """The Faust app of a worker."""
+Positions = Mapping[TP, int]
+"""The next offset to count, by source partition."""
+
+
+def faust_app(settings: Settings, lease: Lease, health: Health, positions: Callable[[], Positions]) -> faust.App:
+    """The Faust app of a worker; `positions` tells how far the books have counted."""
     leave_records_packed()
     app = _App(
         settings.app_id,
@@ -52,19 +59,48 @@ def faust_app(settings: Settings) -> faust.App:
         recovery_consistency_check=False,  # about files of RocksDB; without them it fails on two rebalances in a row
         stream_wait_empty=False,
     )
+    app.lease, app.health, app.positions = lease, health, positions
     transport: Any = app.transport
     transport.Consumer = BatchConsumer  # Faust has no setting for it
     return app
 
 
 class _App(faust.App):
+    lease: Lease
+    health: Health
+    positions: Callable[[], Positions]
+
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> BatchQueue:  # noqa: N802
         """Queues of batches: Faust has no setting for it."""
         return BatchQueue(maxsize=maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
 
+class _ConsumerThread(AIOKafkaConsumerThread):
+    """Faust's thread that talks to the group; every answer of the group renews the lease."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        coordinator: Any = cast(Any, self._consumer)._coordinator  # noqa: SLF001 - aiokafka tells nobody of its heartbeats
+        beat, lease = coordinator._do_heartbeat, cast(_App, self.app).lease  # noqa: SLF001
+
+        async def noted() -> bool:
+            asked_s = monotonic()
+            if is_member := await beat():
+                lease.renew(asked_s)
+            return bool(is_member)
+
+        coordinator._do_heartbeat = noted  # noqa: SLF001
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        cast(_App, self.app).lease.renew(monotonic())
+        await super().on_partitions_assigned(assigned, generation_id)
+
+
 class BatchConsumer(Consumer):
     """Faust's consumer for topics whose records are handed over in batches, and whose positions the books keep."""
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def seek_wait(self, partitions: Mapping[TP, int | None]) -> None:
         """Seek; a rebalance in the middle of a recovery leaves offsets of None, which would end the consumer.
@@ -73,9 +109,23 @@ class BatchConsumer(Consumer):
         """
         await super().seek_wait({tp: offset for tp, offset in partitions.items() if offset is not None})
 
-    async def commit_positions(self, positions: Mapping[TP, int]) -> bool:
+    async def perform_seek(self) -> None:
+        """Go on where the books are. Faust asks for this whenever it has thrown away records that were fetched.
+
+        It would go to what the group has committed, and stay where it is, behind those records, if that is nothing.
+        """
+        assigned = self.assignment()
+        positions = {tp: position for tp, position in cast(_App, self.app).positions().items() if tp in assigned}
+        await self.seek_wait(positions)
+        self._read_offset.update({tp: position or None for tp, position in positions.items()})
+
+    async def commit_positions(self, positions: Positions) -> bool:
         """Commit; False when the group has moved on and this worker no longer owns the partitions."""
-        return bool(await self._commit(positions))
+        return await self._commit(positions)
+
+    async def _commit(self, offsets: Positions) -> bool:
+        with cast(_App, self.app).health.doing("commit"):
+            return bool(await super()._commit(offsets))
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """A batch stands at its last offset, so what looks like a gap before it is the batch."""
@@ -97,7 +147,7 @@ class Kafka:
     def __init__(self, app: faust.App) -> None:
         self._app = app
 
-    async def commit(self, positions: Mapping[TP, int]) -> bool:
+    async def commit(self, positions: Positions) -> bool:
         """Commit; False when the group has moved on and this worker no longer owns the partitions."""
         return await cast(BatchConsumer, self._app.consumer).commit_positions(positions)
 
@@ -106,8 +156,9 @@ class Kafka:
         return await self._app.consumer.highwaters(*tps)
 
     async def seek(self, tp: TP, offset: int) -> None:
-        """Read a partition from `offset` on."""
-        await self._app.consumer.seek(tp, offset)
+        """Read a partition from `offset` on, if it is ours still."""
+        if tp in self._app.consumer.assignment():
+            await self._app.consumer.seek(tp, offset)
 
     def end(self, tp: TP) -> int:
         """Where a partition ended when it was last fetched from; 0 where it is not ours, as in a rebalance."""

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import UnknownError, UnsupportedVersionError
+from aiokafka.errors import KafkaError, UnknownError, UnsupportedVersionError
 
+from stream_app.engine.lease import Lease
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -38,13 +39,15 @@ class _Record(NamedTuple):
 class Outgoing:
     """Collects records and sends them; `run()` must run beside it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lease: Lease) -> None:
         self._settings = settings
+        self._lease = lease
         self._producer: Any = None
         self._waiting: dict[Place, list[_Record]] = defaultdict(list)
         self._waiting_bytes = 0
         self._sending = asyncio.Lock()
         self._some = asyncio.Event()
+        self._failure: KafkaError | None = None
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """Have a record sent soon: within about 10 ms."""
@@ -52,15 +55,35 @@ class Outgoing:
         self._waiting_bytes += len(key or b"") + len(value or b"") + _RECORD_OVERHEAD
         self._some.set()
 
+    @property
+    def is_owing(self) -> bool:
+        """Whether something that was put is not in Kafka for sure."""
+        return bool(self._waiting) or self._sending.locked()
+
     async def flush(self) -> None:
-        """Return when Kafka has everything that was put before. Raises KafkaError when it does not take it."""
+        """Return when Kafka has everything that was put before. Raises KafkaError when it does not take it.
+
+        Nothing is sent while the lease has lapsed: another may own the partitions by then. A flush that is cancelled
+        goes on all the same: what it has begun to send must not be missing in the middle.
+        """
+        await asyncio.shield(asyncio.ensure_future(self._flush()))
+
+    async def _flush(self) -> None:
         async with self._sending:
+            if self._waiting:
+                await self._lease.held()
             waiting, self._waiting = self._waiting, defaultdict(list)
             self._waiting_bytes = 0
             self._some.clear()
-            if waiting:
+            if not waiting:
+                return
+            try:
                 producer = await self._started()
                 await asyncio.gather(*(_send(producer, place, records) for place, records in waiting.items()))
+            except KafkaError as error:
+                self._failure = error
+                self._some.set()
+                raise
 
     async def relieve(self) -> None:
         """Wait while more is waiting than memory should hold: for whoever puts much."""
@@ -72,6 +95,8 @@ class Outgoing:
         try:
             while True:
                 await self._some.wait()
+                if self._failure is not None:
+                    raise self._failure
                 await asyncio.sleep(_LINGER_S)
                 await self.flush()
         finally:

@@ -1,7 +1,8 @@
 """Who holds which partition: taking over after a rebalance, and deleting only what is certainly still owned."""
 
+import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from time import perf_counter
 
 from faust.types import TP
@@ -10,8 +11,10 @@ from stream_app.core.book import Book
 from stream_app.core.ledger import Ledger
 from stream_app.core.segments import SegmentKey
 from stream_app.core.telling import Teller
+from stream_app.engine import identity
 from stream_app.engine.kafka import Kafka
 from stream_app.engine.outbox import Outbox
+from stream_app.engine.probe import TopicIdentity
 from stream_app.engine.shared import Held, Shared
 from stream_app.engine.tables import PartitionTable
 
@@ -32,9 +35,67 @@ class Ownership:
         self._standings = standings
         self._outbox = outbox
         self._kafka = kafka
+        self._moving = asyncio.Lock()
 
     async def take_over(self, partitions: set[int], generation: int) -> None:
         """Hold exactly `partitions`, as the tables now have them; committed offsets become the books' positions."""
+        async with self._moving:
+            await self._take_over(partitions, generation)
+
+    async def pause(self) -> None:
+        """Return when nobody is at a book and the log has all that was written: the partitions may move."""
+        async with self._moving:
+            for held in self._books.values():
+                async with held.lock:
+                    pass
+            await self._outlet.flush()
+
+    def adopt(self, topics: Mapping[str, TopicIdentity]) -> str:
+        """Have the books note which topics they are read from; what is wrong where those are others than before."""
+        for held in self._books.values():
+            for name in self._settings.input_topics:
+                if found := topics.get(name):  # a topic that is gone has nothing to read
+                    source = held.book.ledger.source(name)
+                    if why := identity.mismatch(name, source, found, self._settings.partitions):
+                        return why
+                    identity.adopt(source, found)
+        return ""
+
+    async def read_again(self, tp: TP) -> None:
+        """Seek to where counting stands, once at each place: records were fetched, but never came to be counted."""
+        held = self._books[tp.partition]
+        position = held.book.ledger.source(tp.topic).position
+        if held.read_again.get(tp.topic) != position:
+            held.read_again[tp.topic] = position
+            logger.warning("%s-%d stands still at offset %d: reading from there again", *tp, position)
+            await self._kafka.seek(tp, position)
+
+    def positions(self, partitions: Iterable[int]) -> dict[TP, int]:
+        """The next offsets to count of some of the partitions held."""
+        return {
+            TP(topic, partition): self._books[partition].book.ledger.source(topic).position
+            for partition in partitions
+            for topic in self._settings.input_topics
+        }
+
+    async def sweep(self) -> None:
+        """Delete garbage, once the log has all that was written and the group has confirmed who owns the partitions."""
+        sweepable = {}
+        for partition, held in list(self._books.items()):
+            async with held.lock:
+                if count := held.book.sweepable():
+                    sweepable[partition] = (held, count)
+        if not sweepable:
+            return
+        await self._outlet.flush()
+        if not await self._kafka.commit(self.positions(sweepable)):
+            return
+        for partition, (held, count) in sweepable.items():
+            async with held.lock:
+                if self._books.get(partition) is held:
+                    held.book.sweep(count)
+
+    async def _take_over(self, partitions: set[int], generation: int) -> None:
         started = perf_counter()
         for lost in self._books.keys() - partitions:
             del self._books[lost]
@@ -51,23 +112,6 @@ class Ownership:
             rows = sum(len(self._books[partition].book.ledger.rows) for partition in fresh)
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)
             self._meter.recovery(perf_counter() - started)
-
-    async def sweep(self) -> None:
-        """Delete garbage, once the log has all that was written and the group has confirmed who owns the partitions."""
-        sweepable = {}
-        for partition, held in list(self._books.items()):
-            async with held.lock:
-                if count := held.book.sweepable():
-                    sweepable[partition] = (held, count)
-        if not sweepable:
-            return
-        await self._outlet.flush()
-        if not await self._kafka.commit(self._positions(sweepable)):
-            return
-        for partition, (held, count) in sweepable.items():
-            async with held.lock:
-                if self._books.get(partition) is held:
-                    held.book.sweep(count)
 
     def _is_current(self, partition: int) -> bool:
         """Whether the book in memory is still the last word: nobody else has owned the partition since."""
@@ -89,19 +133,10 @@ class Ownership:
 
     async def _align(self, partitions: set[int]) -> None:
         """Make the group go on where the books are, and note which sources are behind."""
-        positions = self._positions(partitions)
+        positions = self.positions(partitions)
         if positions and not await self._kafka.commit(positions):
             logger.warning("the group did not take the positions: another rebalance is under way")
-        tps = [TP(topic, partition) for topic in self._settings.input_topics for partition in partitions]
-        for tp, end in (await self._kafka.ends(tps)).items():
+        for tp, end in (await self._kafka.ends(positions)).items():
             ledger = self._books[tp.partition].book.ledger
             if ledger.source(tp.topic).position < end:
                 ledger.lagging.add(tp.topic)
-
-    def _positions(self, partitions: Iterable[int]) -> dict[TP, int]:
-        return {
-            TP(topic, partition): source.position
-            for partition in partitions
-            for topic, source in self._books[partition].book.ledger.sources.items()
-            if source.position
-        }

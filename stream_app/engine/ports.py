@@ -46,6 +46,7 @@ class Meter(Protocol):
     def state_bytes(self, n: int) -> None: ...  # noqa: D102
     def rebalance(self) -> None: ...  # noqa: D102
     def recovery(self, seconds: float) -> None: ...  # noqa: D102
+    def recovery_remaining(self, records: int) -> None: ...  # noqa: D102
     def cut(self, cut: Cut) -> None: ...  # noqa: D102
 
 

@@ -28,6 +28,8 @@ class Held:
     """Records that Kafka still has for us, by topic."""
     sought: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By topic, the last gap that was sought back to: position, first offset beyond it."""
+    read_again: dict[str, int] = field(default_factory=dict)
+    """By topic, the last position that was sought because counting stood still there."""
 
 
 Books = dict[int, Held]

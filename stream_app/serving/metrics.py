@@ -104,6 +104,10 @@ class Metrics:
         """Ledgers were rebuilt from the table, which took `seconds`."""
         self._recovery_seconds.set(seconds)
 
+    def recovery_remaining(self, records: int) -> None:
+        """Records of the changelogs that a recovery under way has still to read."""
+        self._recovery_remaining.set(records)
+
     def cut(self, cut: Cut) -> None:
         """A cut was computed; shown for the configured topics only."""
         labels = (cut.topic, cut.population, cut.role.value)
@@ -203,6 +207,11 @@ class Metrics:
         self._state_bytes = Gauge("influence_state_bytes", "Size of these segments in the table.", registry=registry)
         self._rebalances = Counter(
             "influence_rebalances", "Times this worker's assignment of partitions changed.", registry=registry
+        )
+        self._recovery_remaining = Gauge(
+            "influence_recovery_remaining_records",
+            "Records of the changelogs that a recovery under way has still to read.",
+            registry=registry,
         )
         self._recovery_seconds = Gauge(
             "influence_recovery_seconds",

@@ -12,7 +12,9 @@ from faust.types import TP
 from stream_app.core.partitioner import partitions_of
 from stream_app.core.whole import Whole
 from stream_app.engine.evaluator import rules_of
+from stream_app.engine.health import Health
 from stream_app.engine.kafka import Kafka, faust_app
+from stream_app.engine.lease import Lease
 from stream_app.engine.outgoing import Headers, Outgoing
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.shared import Shared
@@ -45,7 +47,7 @@ class FakeOutgoing(Outgoing):
     """Keeps what is put; `steps` says in which order things were put and became durable."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+        super().__init__(settings, Lease(settings.session_timeout_s))
         self.steps: list[str] = []
         """The topic of each record put, and "flush"."""
         self.durable: list[Written] = []
@@ -114,7 +116,9 @@ class Surroundings:
         rules = rules_of(self.settings)
         whole = Whole(self.settings.share)
         self.shared = Shared(self.settings, rules, {}, whole, outlet, self.meter, lambda: self.now_s)
-        self._app = faust_app(self.settings)
+        self._app = faust_app(
+            self.settings, Lease(self.settings.session_timeout_s), Health(self.settings.stall_s), dict
+        )
         self.segments = self.table("segments")
         self.standings = self.table("standings")
         self.standings.kept = kept

@@ -1,4 +1,4 @@
-"""Health: a source with lag that makes no progress is told; a source without anything to read is not."""
+"""Health: a source with lag that makes no progress is told, and whatever else does not come to an end."""
 
 from stream_app.engine.health import Health
 
@@ -14,13 +14,17 @@ class Clock:
 
 
 def new_health() -> tuple[Health, Clock]:
+    """Of a worker that has its partitions."""
     clock = Clock()
-    return Health(STALL_S, clock), clock
+    health = Health(STALL_S, clock)
+    health.recovered = True
+    return health, clock
 
 
 def later(health: Health, clock: Clock, seconds: float) -> None:
-    """Time passes, and the regular round stays alive."""
+    """Time passes, Kafka answers, and the event loop stays alive."""
     clock.now_s += seconds
+    health.tick(seconds)
     health.beat()
 
 
@@ -69,17 +73,63 @@ def test_one_stalled_source_among_others_is_told() -> None:
     assert list(health.live()[1]["stalled_s"]) == ["posts-0"]
 
 
-def test_a_round_that_does_not_come_is_a_stall() -> None:
+def test_it_is_told_for_how_long_a_source_has_stood_still() -> None:
+    health, clock = new_health()
+    stood = []
+    for position in (1, 1, 2, 2):
+        later(health, clock, 3)
+        stood.append(health.observe("posts", 0, position, end=9))
+    assert stood == [0, 3, 0, 3]
+
+
+def test_an_event_loop_that_stands_still_is_a_stall() -> None:
     health, clock = new_health()
     health.observe("posts", 0, position=9, end=9)
     clock.now_s += STALL_S + 1
     assert not health.live()[0]
 
 
+def test_no_time_passes_while_kafka_does_not_answer() -> None:
+    health, clock = new_health()
+    health.observe("posts", 0, position=5, end=9)
+    with health.doing("commit"):
+        clock.now_s += 10 * STALL_S
+        health.beat()
+        health.observe("posts", 0, position=5, end=9)
+        assert health.live()[0]
+        later(health, clock, STALL_S + 1)
+        assert set(health.live()[1]["stalled_s"]) == {"posts-0", "commit"}
+
+
+def test_what_does_not_come_to_an_end_is_a_stall() -> None:
+    health, clock = new_health()
+    with health.doing("commit"):
+        later(health, clock, 2)
+        with health.doing("commit"):
+            later(health, clock, STALL_S - 1)
+        assert health.live() == (False, {"stalled_s": {"commit": STALL_S + 1}, "round_age_s": 0.0})
+    assert health.live()[0]
+
+
+def test_a_recovery_may_take_long_while_it_makes_progress() -> None:
+    health, clock = new_health()
+    health.forget()
+    for remaining in (300, 200, 100):
+        health.observe_recovery(remaining)
+        later(health, clock, STALL_S - 1)
+        assert health.live()[0]
+    later(health, clock, STALL_S)
+    health.observe_recovery(100)
+    assert list(health.live()[1]["stalled_s"]) == ["recovery"]
+    health.recovered = True
+    assert health.live()[0]
+
+
 def test_a_new_assignment_forgets_the_sources_of_the_old_one() -> None:
     health, clock = new_health()
     health.observe("posts", 0, position=5, end=9)
     health.forget()
+    health.recovered = True
     later(health, clock, STALL_S + 1)
     assert health.live()[0]
 

@@ -1,8 +1,12 @@
 """Who holds which partition: books kept or rebuilt, positions given to the group, and nothing deleted too early."""
 
+import asyncio
+
+import pytest
 from faust.types import TP
 
 from stream_app.core.segments import SegmentKey
+from stream_app.engine.probe import TopicIdentity
 from tests.engine.fakes import NOW_MS, PARTITION, Written, posts, stored_after
 from tests.engine.parts import CHANGELOG, Parts
 
@@ -78,7 +82,7 @@ async def test_a_new_owner_goes_on_from_what_is_in_the_log() -> None:
     new = await restarted(first)
     assert new.ledger.sources == first.ledger.sources
     assert new.ledger.rows.totals[:, 0].tolist() == first.ledger.rows.totals[:, 0].tolist()
-    assert new.fake.kafka.commits == [{TP(POSTS, PARTITION): 12}]
+    assert new.fake.kafka.commits == [{TP(POSTS, PARTITION): 12, TP(SHARES, PARTITION): 0}]
 
 
 async def test_the_epoch_is_in_kafka_before_the_group_is_told_the_positions() -> None:
@@ -134,6 +138,7 @@ async def test_nothing_is_deleted_of_a_partition_that_was_lost_while_the_group_w
 async def test_without_garbage_the_group_is_not_asked() -> None:
     parts = Parts()
     await parts.count(posts(range(3)))
+    parts.fake.kafka.commits.clear()
     await parts.ownership.sweep()
     assert parts.fake.kafka.commits == []
 
@@ -147,3 +152,72 @@ async def test_a_swept_log_gives_the_same_ledger() -> None:
     assert new.ledger.rows.totals[:, 0].tolist() == first.ledger.rows.totals[:, 0].tolist()
     await new.count(posts(range(9, 12), ts_ms=NOW_MS - HOUR_MS))
     assert new.ledger.source(POSTS).applied == 12
+
+
+async def test_before_partitions_move_the_log_has_all_that_was_counted() -> None:
+    parts = await counted()
+    await parts.count(posts(range(12, 15)))
+    await parts.ownership.pause()
+    assert parts.fake.outgoing.steps[-1] == "flush"
+    assert stored_after(parts.fake.outgoing.of(CHANGELOG)).keys() == parts.fake.segments.of_partition(PARTITION).keys()
+
+
+async def test_partitions_do_not_move_while_somebody_is_at_a_book() -> None:
+    parts = await counted()
+    pausing = asyncio.ensure_future(parts.ownership.pause())
+    async with parts.fake.shared.books[PARTITION].lock:
+        await asyncio.sleep(0)
+        assert not pausing.done()
+    await pausing
+
+
+async def test_a_source_that_stands_still_is_read_again_once_at_each_place() -> None:
+    parts = await counted()
+    place = TP(POSTS, PARTITION)
+    await parts.ownership.read_again(place)
+    await parts.ownership.read_again(place)
+    await parts.count(posts(range(12, 15)))
+    await parts.ownership.read_again(place)
+    assert parts.fake.kafka.sought == [(place, 12), (place, 15)]
+
+
+TOPIC = {POSTS: TopicIdentity("id-1", 8), SHARES: TopicIdentity("id-2", 8)}
+
+
+async def test_a_book_remembers_which_topics_it_was_read_from() -> None:
+    first = await counted()
+    assert not first.ownership.adopt(TOPIC)
+    await first.count(posts(range(12, 15)))
+    new = await restarted(first)
+    assert new.ledger.source(POSTS).topic_id == "id-1"
+    assert not new.ownership.adopt(TOPIC)
+
+
+async def test_a_topic_that_was_made_again_is_refused_with_the_command_that_repairs_it() -> None:
+    parts = await counted()
+    parts.ownership.adopt(TOPIC)
+    told = parts.ownership.adopt(TOPIC | {POSTS: TopicIdentity("id-3", 8)})
+    assert told.startswith("topic influence.posts was deleted and made again")
+    assert "stream-app reset" in told
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_another_number_of_partitions_is_refused_even_by_a_book_that_has_read_nothing(known: bool) -> None:
+    parts = await counted()
+    if known:
+        parts.ownership.adopt(TOPIC)
+    told = parts.ownership.adopt(TOPIC | {SHARES: TopicIdentity("id-2", 16)})
+    assert told.startswith("topic influence.shares has 16 partitions now and had 8")
+    assert "stream-app reset" in told
+
+
+async def test_a_kafka_that_gives_no_ids_is_believed() -> None:
+    parts = await counted()
+    none = {POSTS: TopicIdentity("00000000-0000-0000-0000-000000000000", 8)}
+    assert [parts.ownership.adopt(topics) for topics in (none, TOPIC, none)] == ["", "", ""]
+
+
+async def test_a_topic_that_is_not_there_at_the_moment_is_waited_for() -> None:
+    parts = await counted()
+    parts.ownership.adopt(TOPIC)
+    assert not parts.ownership.adopt({})

@@ -1,0 +1,41 @@
+"""The watchdog: winds the clock of the health, and ends the process when it has been ill for long."""
+
+import faulthandler
+import threading
+from time import monotonic
+
+from stream_app.engine.ending import Exit, end
+from stream_app.engine.health import Health
+from stream_app.engine.probe import Probe
+
+_CHECK_S = 1.0
+
+
+class Watchdog:
+    """A thread, because what is stuck may be the event loop."""
+
+    def __init__(self, health: Health, probe: Probe, stall_s: float) -> None:
+        """`stall_s`: how long the process may go on after it has become ill."""
+        self._health = health
+        self._probe = probe
+        self._stall_s = stall_s
+
+    def watch(self) -> threading.Thread:
+        """Start the thread."""
+        thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        thread.start()
+        return thread
+
+    def _watch(self) -> None:
+        pause = threading.Event()
+        ill_s, before_s = 0.0, monotonic()
+        while not pause.wait(_CHECK_S):
+            now_s = monotonic()
+            passed_s, before_s = min(now_s - before_s, 2 * _CHECK_S), now_s  # more: the process was frozen
+            if self._probe.answers:
+                self._health.tick(passed_s)
+            live, details = self._health.live()
+            ill_s = 0.0 if live else ill_s + passed_s
+            if ill_s > self._stall_s:
+                faulthandler.dump_traceback()
+                end(Exit.STALLED, f"no progress for long, another is to take over: {details}")

@@ -1,0 +1,126 @@
+"""The lease, and what is not sent without it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from stream_app.engine.lease import Lease
+from stream_app.engine.outgoing import Outgoing
+from stream_app.settings import Settings
+
+SESSION_S = 6.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Batch:
+    """Takes any number of records."""
+
+    def __init__(self) -> None:
+        self.keys: list[bytes] = []
+
+    def append(self, *, key: bytes, **_fields: Any) -> object:
+        self.keys.append(key)
+        return self
+
+
+class Producer:
+    """Acknowledges what it was sent when told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, batch: Batch, _topic: str, **_place: int) -> asyncio.Future[None]:
+        await asyncio.sleep(0)
+        self.sent += batch.keys
+        return self.acknowledged
+
+    async def stop(self) -> None:
+        pass
+
+
+def sending(lease: Lease) -> tuple[Outgoing, Producer]:
+    outgoing, producer = Outgoing(Settings(), lease), Producer()
+    outgoing._producer = producer
+    return outgoing, producer
+
+
+async def passes(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - a condition of a fake
+            await asyncio.sleep(0.01)
+
+
+def test_a_lease_lapses_when_the_group_has_been_silent_for_a_session() -> None:
+    clock = Clock()
+    lease = Lease(SESSION_S, clock)
+    clock.now_s += SESSION_S
+    assert not lease.has_lapsed()
+    clock.now_s += 0.1
+    assert lease.has_lapsed()
+    lease.renew(clock.now_s - 1)
+    assert not lease.has_lapsed()
+
+
+def test_an_older_answer_does_not_shorten_a_lease() -> None:
+    clock = Clock()
+    lease = Lease(SESSION_S, clock)
+    lease.renew(clock.now_s - SESSION_S)
+    clock.now_s += 1
+    assert not lease.has_lapsed()
+
+
+async def test_nothing_is_sent_while_the_lease_has_lapsed() -> None:
+    clock = Clock()
+    lease = Lease(SESSION_S, clock)
+    outgoing, producer = sending(lease)
+    producer.acknowledged.set_result(None)
+    outgoing.put("flags", 0, b"a", b"1")
+    clock.now_s += SESSION_S + 1
+    flushing = asyncio.ensure_future(outgoing.flush())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert (producer.sent, outgoing.is_owing) == ([], True)
+    lease.renew(clock.now_s)
+    await asyncio.wait_for(flushing, 5)
+    assert (producer.sent, outgoing.is_owing) == ([b"a"], False)
+
+
+async def test_a_flush_that_is_cancelled_sends_all_the_same() -> None:
+    """A rebalance cancels whatever waits: what was taken up to be sent would be missing in the middle of the log."""
+    outgoing, producer = sending(Lease(SESSION_S))
+    outgoing.put("flags", 0, b"a", b"1")
+    flushing = asyncio.ensure_future(outgoing.flush())
+    await passes(lambda: producer.sent == [b"a"])
+    flushing.cancel()
+    outgoing.put("flags", 0, b"b", b"2")
+    again = asyncio.ensure_future(outgoing.flush())
+    producer.acknowledged.set_result(None)
+    await asyncio.wait_for(again, 5)
+    assert flushing.cancelled()
+    assert producer.sent == [b"a", b"b"]
+
+
+async def test_a_write_that_kafka_does_not_take_ends_the_sending_even_when_nobody_waits_for_it() -> None:
+    outgoing, producer = sending(Lease(SESSION_S))
+    outgoing.put("flags", 0, b"a", b"1")
+    flushing = asyncio.ensure_future(outgoing.flush())
+    await passes(lambda: producer.sent == [b"a"])
+    flushing.cancel()
+    running = asyncio.ensure_future(outgoing.run())
+    producer.acknowledged.set_exception(KafkaError("refused"))
+    with pytest.raises(KafkaError, match="refused"):
+        await asyncio.wait_for(running, 5)
