@@ -107,7 +107,7 @@ class NaiveLedger:
     @property
     def first_pane(self) -> int:
         """The oldest pane in the window."""
-        return self.horizon // self.pane_ms - self.panes_kept + 1
+        return self._first_pane(self.horizon)
 
     def totals(self, since_pane: int = NEVER) -> Totals:
         """What every user of every scope made in the window, or in its panes from `since_pane` on."""
@@ -119,9 +119,9 @@ class NaiveLedger:
 
     def _count(self, topic: str, source: NaiveSource, event: Event, ts_ms: int, user: str) -> str:
         source.watermark = max(source.watermark, ts_ms)
-        others = [self.sources[name].watermark for name in self.lagging if name != topic and name in self.sources]
+        outcome = self._outcome(event, ts_ms, max(self.horizon, source.watermark))
+        others = [self.sources.setdefault(name, NaiveSource()).watermark for name in self.lagging if name != topic]
         self.horizon = max(self.horizon, min([source.watermark, *others]))
-        outcome = self._outcome(event, ts_ms)
         source.counters[outcome] += 1
         if outcome == "applied":
             people = naive_people(event)
@@ -135,7 +135,11 @@ class NaiveLedger:
                 made[2] += (people or 0) ** 2
         return outcome
 
-    def _outcome(self, event: Event, ts_ms: int) -> str:
-        if ts_ms // self.pane_ms < self.first_pane:
+    def _first_pane(self, end_ms: int) -> int:
+        return end_ms // self.pane_ms - self.panes_kept + 1
+
+    def _outcome(self, event: Event, ts_ms: int, end_ms: int) -> str:
+        """`end_ms`: where the window of its source ends."""
+        if ts_ms // self.pane_ms < self._first_pane(end_ms):
             return "late"
         return "duplicate" if str(event.event_id) in self.seen else "applied"

@@ -18,7 +18,7 @@ from stream_app.core.rows import RowTable
 from stream_app.core.scopes import Scopes
 from stream_app.core.seen import Seen
 from stream_app.core.segments import Entries, Header, Segment, SegmentKey
-from stream_app.core.watermark import NO_TIME, Source, horizon, running_horizon
+from stream_app.core.watermark import NO_TIME, Source, horizon, running_watermark
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -99,11 +99,11 @@ class Ledger:
         if len(ts_ms):
             if self.since == NO_TIME:
                 self.since = int(ts_ms[0])
-            others = [self.sources[name].watermark for name in self.lagging if name != topic and name in self.sources]
-            ends = running_horizon(ts_ms, source.watermark, min(others, default=None), self.horizon)
+            ends = running_watermark(ts_ms, max(source.watermark, self.horizon))
             late = pane < ends // self.pane_ms - self._panes_kept + 1
             source.watermark = max(source.watermark, int(ts_ms.max()))
-            self.horizon = int(ends[-1])
+            others = [self.source(name).watermark for name in self.lagging if name != topic]
+            self.horizon = horizon([*others, source.watermark], source.watermark, self.horizon)
         fresh = self._first_seen(pane, batch.hashes, ~late)
         source.position = position
         source.applied += int(np.count_nonzero(fresh))

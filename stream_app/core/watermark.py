@@ -32,19 +32,18 @@ class Source(msgspec.Struct):
         return self.applied + self.duplicate + self.late + self.rejected
 
 
-def running_horizon(ts_ms: NDArray[np.int64], own: int, others: int | None, before: int) -> NDArray[np.int64]:
-    """The horizon at each event of a batch, in order: what is older than the window that ends there is late.
+def running_watermark(ts_ms: NDArray[np.int64], before: int) -> NDArray[np.int64]:
+    """The watermark of a source at each event of a batch, in order; `before` it: the watermark, or more.
 
-    It follows the reading source (`own` watermark so far) but waits for the lagging others, whose older events are
-    still to come (`others`: the lowest of their watermarks, None when none lags), and never goes back (`before`).
-    One horizon per event, so that the same events give the same answers however they are cut into batches.
+    What is older than the window that ends there is late. Judged by its own source, so that it does not depend on how
+    far the others have been read; one watermark per event, so that it does not depend on how events are cut into batches.
     """
-    reading = np.maximum.accumulate(np.maximum(ts_ms, own))
-    if others is not None:
-        reading = np.minimum(reading, others)
-    return np.maximum(reading, before)
+    return np.maximum.accumulate(np.maximum(ts_ms, before))
 
 
 def horizon(lagging: list[int], newest: int, before: int) -> int:
-    """Where the window ends: with the slowest lagging source, else with the newest event anywhere; never back."""
+    """Where the window ends: with the slowest lagging source, else with the newest event anywhere; never back.
+
+    The older events of a source that lags are still to come.
+    """
     return max(before, min(lagging) if lagging else newest)

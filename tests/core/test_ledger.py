@@ -157,6 +157,16 @@ def test_one_event_ahead_does_not_let_a_lagging_source_lose_its_events() -> None
     assert streams.totals_of(ledger) == {("all", "*", "a"): (1, 0, 0)}
 
 
+def test_what_is_late_does_not_depend_on_how_far_the_other_source_has_been_read() -> None:
+    """After a crash the sources are read in another order; the answers stay."""
+    old, outcomes = [_post(1, 1000), _post(2, 0)], []
+    for lagging in (set(), {SHARES}, {POSTS, SHARES}):
+        ledger = streams.new_ledger()
+        ledger.lagging = lagging
+        outcomes.append(streams.outcomes(streams.apply(ledger, Batch(POSTS, old, 2))))
+    assert outcomes == [["applied", "late"]] * 3
+
+
 def test_the_window_never_goes_back() -> None:
     ledger = streams.new_ledger()
     streams.apply(ledger, Batch(POSTS, [_post(1, 1000)], 1))

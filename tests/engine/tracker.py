@@ -53,9 +53,18 @@ class Worker:
         self.process.kill()
         self.process.wait(_STOP_S)
 
+    def has_said(self, words: str) -> bool:
+        """Whether its log holds these words."""
+        return words in Path(self.log.name).read_text(errors="replace")
+
     def said(self) -> str:
         """The end of its log."""
         return Path(self.log.name).read_text(errors="replace")[-_LOG_TAIL:]
+
+    def said_of_itself(self, words: str) -> str | None:
+        """What follows `words` in its log, up to the next blank; None where it has not said them."""
+        _, found, rest = Path(self.log.name).read_text(errors="replace").partition(words)
+        return rest.split(maxsplit=1)[0] if found else None
 
 
 class Tracker:

@@ -1,0 +1,95 @@
+"""What `make prove` prints and writes: every promise with its figures, also those that broke or were not tried."""
+
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+PROMISES: Mapping[int, str] = {
+    1: "SIGKILL of a random worker every 5 s under load",
+    2: "all workers killed together, five times",
+    3: "workers added and removed under load",
+    4: "SIGTERM under load",
+    5: "a worker frozen past its session wakes up again",
+    6: "Kafka down; three nodes restarted in turn",
+    7: "Redis down; Redis slow",
+    8: "1 % of the records corrupt in every way",
+    9: "a crash between every two steps of the flag outbox",
+    10: "events of 1970 and of ten years ahead",
+    11: "a partition, the agent or the commit frozen",
+    12: "far more events than can be counted",
+    13: "a cold start with a large state",
+    14: "users come and go for hours",
+    15: "what the previous release has written",
+    16: "another number of partitions; topics deleted and made again",
+    17: "rows 1 and 8 without the C extensions",
+}
+
+
+@dataclass
+class Proof:
+    """One promise on one Kafka."""
+
+    row: int
+    promise: str
+    kafka: str
+    kept: bool | None = None
+    """None where it was not tried."""
+    seconds: float = 0.0
+    figures: dict[str, Any] = field(default_factory=dict)
+    why: str = ""
+    """What broke, or why it was not tried."""
+
+    def figure(self, **figures: Any) -> None:
+        """Note what was measured."""
+        self.figures.update(figures)
+
+
+class Report:
+    """All promises."""
+
+    def __init__(self) -> None:
+        self.proofs: list[Proof] = []
+        self._began_s = time.monotonic()
+
+    def __iter__(self) -> Iterator[Proof]:
+        tried = {proof.row for proof in self.proofs}
+        missing = [Proof(row, text, "", why="not tried") for row, text in PROMISES.items() if row not in tried]
+        return iter(sorted([*self.proofs, *missing], key=lambda proof: (proof.row, proof.kafka)))
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far."""
+        return time.monotonic() - self._began_s
+
+    def write(self, file: Path) -> None:
+        """As JSON."""
+        what = {"python": platform.python_version(), "machine": platform.machine(), "seconds": round(self.seconds, 1)}
+        file.write_text(json.dumps({**what, "promises": [asdict(proof) for proof in self]}, indent=1) + "\n")
+
+    def show(self, console: Console) -> None:
+        """As a table."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("#", "fault", "Kafka", "kept", "s", "figures"):
+            table.add_column(column, justify="right" if column in {"#", "s"} else "left", overflow="fold")
+        for proof in self:
+            kept = {True: "[green]yes[/]", False: "[red]NO[/]", None: "[yellow]–[/]"}[proof.kept]
+            told = "  ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in proof.figures.items())
+            seconds = f"{proof.seconds:.0f}" if proof.kept is not None else ""
+            table.add_row(str(proof.row), proof.promise, proof.kafka, kept, seconds, told or proof.why.split("\n")[0])
+        console.print(table)
+        broken, untried = (sum(proof.kept is kept for proof in self) for kept in (False, None))
+        verdict = "every promise was kept" if not broken and not untried else f"{broken} broken, {untried} not tried"
+        console.print(f"\n{verdict} ({self.seconds / 60:.1f} min)")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
