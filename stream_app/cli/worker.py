@@ -1,5 +1,8 @@
 """`stream-app worker`."""
 
+import signal
+from types import FrameType
+
 import click
 
 from stream_app.cli.options import ALL, Command, settings_options
@@ -14,6 +17,7 @@ def command(settings: Settings) -> None:
     Start as many as you like, on any machine: they share the partitions of the input topics, and take over from one
     that ends. The topics must exist (`stream-app topics create`). Every option is also an environment variable.
     """
+    signal.signal(signal.SIGTERM, _end)  # until Faust has handlers of its own
     from stream_app.engine.topics import require
     from stream_app.local.broker import quiet_kafka
     from stream_app.serving.http import require_free
@@ -24,3 +28,8 @@ def command(settings: Settings) -> None:
     with quiet_kafka():
         require(settings)
     raise SystemExit(run_worker(settings))
+
+
+def _end(_signum: int, _frame: FrameType | None) -> None:
+    """Nothing is under way yet."""
+    raise SystemExit(0)

@@ -35,8 +35,8 @@ class Source(msgspec.Struct):
 def running_watermark(ts_ms: NDArray[np.int64], before: int) -> NDArray[np.int64]:
     """The watermark of a source at each event of a batch, in order; `before` it: the watermark, or more.
 
-    What is older than the window that ends there is late. Judged by its own source, so that it does not depend on how
-    far the others have been read; one watermark per event, so that it does not depend on how events are cut into batches.
+    What is older than the window that ends there is late. That depends neither on how far the other sources have been
+    read, nor, with one watermark per event, on how the events are cut into batches.
     """
     return np.maximum.accumulate(np.maximum(ts_ms, before))
 

@@ -29,6 +29,7 @@ from stream_app.engine.ownership import Ownership
 from stream_app.engine.ports import Listener, Meter, Nobody
 from stream_app.engine.probe import Probe
 from stream_app.engine.publisher import Publisher
+from stream_app.engine.recovery import Tables
 from stream_app.engine.shared import Books, Shared
 from stream_app.engine.standings import kept
 from stream_app.engine.tables import PartitionTable
@@ -39,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 _SWEEP_S = 5.0
 _OBSERVE_S = 1.0
-_TELL_RECOVERY_S = 2.0
 
 
 class Engine:
@@ -164,20 +164,15 @@ class Engine:
                     await self._ownership.sweep()
 
     async def _observe(self) -> None:
-        told_s = time.monotonic()
         while not self.app.should_stop:
             self.health.beat()
+            remaining = cast(Tables, self.app.tables).recovery.remaining
+            self._meter.recovery_remaining(remaining)
             if self.health.recovered:  # in a rebalance some of the partitions are on their way out
                 await self._look()
                 self._refuse_others()
-                told_s = time.monotonic()
             else:
-                remaining = cast(Any, self.app.tables).recovery.active_remaining_total()
                 self.health.observe_recovery(remaining)
-                self._meter.recovery_remaining(remaining)
-                if remaining and time.monotonic() - told_s >= _TELL_RECOVERY_S:
-                    logger.info("restoring the ledgers: %d records to read", remaining)
-                    told_s = time.monotonic()
             await asyncio.sleep(_OBSERVE_S)
 
     async def _look(self) -> None:

@@ -5,7 +5,7 @@ for the class that orders fetched records; this one hands over whole fetches. Th
 last record, and Faust's own handling of gaps in the offsets commits the ones before.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import faust
@@ -39,11 +39,12 @@ class BatchScheduler(DefaultSchedulingStrategy):
     """Hands over the records of every partition in batches of `enough`, or a little more."""
 
     enough: ClassVar[int]
+    topics: ClassVar[frozenset[str]]
 
     def iterate(self, records: Mapping[TP, list[Packed]]) -> Iterator[tuple[TP, Any]]:
-        """Every partition's records, whole batches at a time."""
+        """Every partition's records, whole batches at a time; those of other topics are for nobody here."""
         for tp, fetched in records.items():
-            for packed in self._together(fetched):
+            for packed in self._together(fetched if tp.topic in self.topics else ()):
                 yield tp, BatchMessage(tp, packed)
 
     def _together(self, fetched: Sequence[Packed]) -> Iterator[list[Packed]]:
@@ -59,9 +60,9 @@ class BatchScheduler(DefaultSchedulingStrategy):
             yield together
 
 
-def scheduler_of(enough: int) -> type[BatchScheduler]:
-    """The scheduler class that makes batches as soon as there are `enough` records."""
-    return type("BatchScheduler", (BatchScheduler,), {"enough": enough})
+def scheduler_of(enough: int, topics: Iterable[str]) -> type[BatchScheduler]:
+    """The scheduler class that makes batches of `topics` as soon as there are `enough` records."""
+    return type("BatchScheduler", (BatchScheduler,), {"enough": enough, "topics": frozenset(topics)})
 
 
 class BatchQueue(ThrowableQueue[Any]):

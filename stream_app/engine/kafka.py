@@ -14,6 +14,7 @@ from stream_app.engine.batching import BatchQueue, scheduler_of
 from stream_app.engine.health import Health
 from stream_app.engine.lease import Lease
 from stream_app.engine.packed import leave_records_packed
+from stream_app.engine.recovery import Tables
 from stream_app.engine.tables import PartitionTable
 from stream_app.settings import Settings
 
@@ -39,7 +40,8 @@ def faust_app(settings: Settings, lease: Lease, health: Health, positions: Calla
         store="memory://",
         datadir=Path(tempfile.gettempdir()) / "stream-app",  # stays empty, but Faust makes it
         Table=PartitionTable,
-        ConsumerScheduler=scheduler_of(settings.batch_events),
+        ConsumerScheduler=scheduler_of(settings.batch_events, settings.input_topics),
+        TableManager=Tables,
         cython_optimizations=True,
         web_enabled=False,
         topic_partitions=settings.partitions,
@@ -55,11 +57,9 @@ def faust_app(settings: Settings, lease: Lease, health: Health, positions: Calla
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=2_000_000,
         stream_buffer_maxsize=_BATCHES_AHEAD,
-        stream_recovery_delay=0.0,
-        recovery_consistency_check=False,  # about files of RocksDB; without them it fails on two rebalances in a row
         stream_wait_empty=False,
     )
-    app.lease, app.health, app.positions = lease, health, positions
+    app.lease, app.health, app.positions, app.brokers = lease, health, positions, settings.brokers
     transport: Any = app.transport
     transport.Consumer = BatchConsumer  # Faust has no setting for it
     return app
@@ -69,6 +69,7 @@ class _App(faust.App):
     lease: Lease
     health: Health
     positions: Callable[[], Positions]
+    brokers: str
 
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> BatchQueue:  # noqa: N802
         """Queues of batches: Faust has no setting for it."""
@@ -101,13 +102,6 @@ class BatchConsumer(Consumer):
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
-
-    async def seek_wait(self, partitions: Mapping[TP, int | None]) -> None:
-        """Seek; a rebalance in the middle of a recovery leaves offsets of None, which would end the consumer.
-
-        That recovery starts again right after this, with the offsets of the new assignment.
-        """
-        await super().seek_wait({tp: offset for tp, offset in partitions.items() if offset is not None})
 
     async def perform_seek(self) -> None:
         """Go on where the books are. Faust asks for this whenever it has thrown away records that were fetched.

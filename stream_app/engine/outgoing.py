@@ -48,6 +48,8 @@ class Outgoing:
         self._sending = asyncio.Lock()
         self._some = asyncio.Event()
         self._failure: KafkaError | None = None
+        self.ends: dict[Place, int] = {}
+        """By partition, the offset after the last record that was sent there."""
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """Have a record sent soon: within about 10 ms."""
@@ -79,7 +81,8 @@ class Outgoing:
                 return
             try:
                 producer = await self._started()
-                await asyncio.gather(*(_send(producer, place, records) for place, records in waiting.items()))
+                ends = await asyncio.gather(*(_send(producer, *sending) for sending in waiting.items()))
+                self.ends.update(zip(waiting, ends, strict=True))
             except KafkaError as error:
                 self._failure = error
                 self._some.set()
@@ -130,14 +133,17 @@ class Outgoing:
         return producer
 
 
-async def _send(producer: Any, place: Place, records: list[_Record]) -> None:
+async def _send(producer: Any, place: Place, records: list[_Record]) -> int:
+    """Send the records; returns the offset after the last of them."""
     topic, partition = place
     sent = []
-    batch = producer.create_batch()
+    batch, count = producer.create_batch(), 0
     for record in records:
         if batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers)) is None:
             sent.append(await producer.send_batch(batch, topic, partition=partition))
-            batch = producer.create_batch()
+            batch, count = producer.create_batch(), 0
             batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+        count += 1
     sent.append(await producer.send_batch(batch, topic, partition=partition))
-    await asyncio.gather(*sent)
+    last = (await asyncio.gather(*sent))[-1]
+    return int(last.offset) + count

@@ -159,7 +159,8 @@ def test_one_event_ahead_does_not_let_a_lagging_source_lose_its_events() -> None
 
 def test_what_is_late_does_not_depend_on_how_far_the_other_source_has_been_read() -> None:
     """After a crash the sources are read in another order; the answers stay."""
-    old, outcomes = [_post(1, 1000), _post(2, 0)], []
+    old: list[Event] = [_post(1, 1000), _post(2, 0)]
+    outcomes = []
     for lagging in (set(), {SHARES}, {POSTS, SHARES}):
         ledger = streams.new_ledger()
         ledger.lagging = lagging

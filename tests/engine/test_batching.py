@@ -19,7 +19,7 @@ def packed(*batches: range) -> list[Packed]:
 
 
 def scheduled(records: dict[TP, list[Packed]], enough: int = 100) -> list[tuple[TP, Any]]:
-    return list(scheduler_of(enough)().iterate(records))
+    return list(scheduler_of(enough, [POSTS])().iterate(records))
 
 
 def test_a_fetch_becomes_one_message_per_partition() -> None:
@@ -49,8 +49,12 @@ def test_a_partition_without_records_gives_no_message() -> None:
     assert scheduled({TP(POSTS, 0): []}) == []
 
 
+def test_records_of_a_changelog_are_for_nobody() -> None:
+    assert scheduled({TP("changelog", 0): packed(range(2))}) == []
+
+
 def test_two_schedulers_do_not_share_their_size() -> None:
-    scheduler_of(1)
+    scheduler_of(1, [POSTS])
     assert len(scheduled({TP(POSTS, 0): packed(range(2), range(2, 3))})) == 1
 
 

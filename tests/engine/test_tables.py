@@ -1,6 +1,6 @@
 """The table that is told its partition: what is written, where, and what it holds afterwards."""
 
-from tests.engine.fakes import Surroundings, Written
+from tests.engine.fakes import Surroundings, Written, record
 
 CHANGELOG = "influence-segments-changelog"
 
@@ -38,10 +38,30 @@ def test_each_partition_has_its_own_keys() -> None:
     assert fake.segments.of_partition(2) == {}
 
 
-async def test_a_partition_that_moves_away_takes_its_keys_along() -> None:
+def test_a_partition_that_moves_away_takes_its_keys_along() -> None:
     fake = Surroundings()
     for partition in (0, 1):
         fake.segments.write(partition, b"%d" % partition, b"value")
-    await fake.segments.data.on_recovery_completed({(CHANGELOG, 1)}, set())
+    fake.segments.keep({1})
     assert fake.segments.of_partition(0) == {}
     assert fake.segments.of_partition(1) == {b"1": b"value"}
+
+
+def test_a_partition_is_restored_as_its_log_says() -> None:
+    fake = Surroundings()
+    log = [record(0, b"1", b"a"), record(1, b"2", b"b"), record(2, b"3", b"a"), record(3, None, b"b")]
+    fake.segments.restore(4, log)
+    assert fake.segments.of_partition(4) == {b"a": b"3"}
+
+
+def test_a_log_is_read_again_only_when_somebody_else_has_written_to_it() -> None:
+    fake = Surroundings()
+    assert not fake.segments.is_restored(4, 0)
+    fake.segments.restored(4, 10)
+    assert fake.segments.is_restored(4, 10)
+    assert not fake.segments.is_restored(4, 11)
+    fake.outgoing.ends[CHANGELOG, 4] = 12
+    assert fake.segments.is_restored(4, 12)
+    assert not fake.segments.is_restored(4, 13)
+    fake.segments.drop(4)
+    assert not fake.segments.is_restored(4, 12)

@@ -22,7 +22,8 @@ from stream_app.settings import Settings, load
 ROOT = Path(__file__).parent.parent.parent
 
 _WORKER = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as `stream-app worker` does
 from stream_app.settings import load
 from stream_app.worker import run_worker
 sys.exit(run_worker(load(json.loads(sys.argv[1]))))
