@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from aiokafka.errors import KafkaError
@@ -22,6 +22,12 @@ class Clock:
         return self.now_s
 
 
+class Acknowledged(NamedTuple):
+    """As Kafka does it: where a batch begins."""
+
+    offset: int
+
+
 class Batch:
     """Takes any number of records."""
 
@@ -38,12 +44,12 @@ class Producer:
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
-        self.acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.acknowledged: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def create_batch(self) -> Batch:
         return Batch()
 
-    async def send_batch(self, batch: Batch, _topic: str, **_place: int) -> asyncio.Future[None]:
+    async def send_batch(self, batch: Batch, _topic: str, **_place: int) -> asyncio.Future[Any]:
         await asyncio.sleep(0)
         self.sent += batch.keys
         return self.acknowledged
@@ -87,7 +93,7 @@ async def test_nothing_is_sent_while_the_lease_has_lapsed() -> None:
     clock = Clock()
     lease = Lease(SESSION_S, clock)
     outgoing, producer = sending(lease)
-    producer.acknowledged.set_result(None)
+    producer.acknowledged.set_result(Acknowledged(7))
     outgoing.put("flags", 0, b"a", b"1")
     clock.now_s += SESSION_S + 1
     flushing = asyncio.ensure_future(outgoing.flush())
@@ -97,6 +103,7 @@ async def test_nothing_is_sent_while_the_lease_has_lapsed() -> None:
     lease.renew(clock.now_s)
     await asyncio.wait_for(flushing, 5)
     assert (producer.sent, outgoing.is_owing) == ([b"a"], False)
+    assert outgoing.ends == {("flags", 0): 8}
 
 
 async def test_a_flush_that_is_cancelled_sends_all_the_same() -> None:
@@ -108,7 +115,7 @@ async def test_a_flush_that_is_cancelled_sends_all_the_same() -> None:
     flushing.cancel()
     outgoing.put("flags", 0, b"b", b"2")
     again = asyncio.ensure_future(outgoing.flush())
-    producer.acknowledged.set_result(None)
+    producer.acknowledged.set_result(Acknowledged(7))
     await asyncio.wait_for(again, 5)
     assert flushing.cancelled()
     assert producer.sent == [b"a", b"b"]
