@@ -117,7 +117,7 @@ class Recovery(Service):
 
     async def _read_to(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], logs: Logs) -> None:
         positions = {tp: await consumer.position(tp) for tp in ends}
-        total, told_s = sum(ends[tp] - positions[tp] for tp in ends), monotonic()
+        total, told_s = sum(ends[tp] - positions[tp] for tp in ends), -_TELL_S
         while True:
             for tp in [tp for tp in logs if positions[tp] >= ends[tp]]:
                 logs.pop(tp).restored(tp.partition, positions[tp])

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from stream_app.settings import load
 from stream_app.worker import run_worker
 sys.exit(run_worker(load(json.loads(sys.argv[1]))))
 """
+WORKER = (sys.executable, "-c", _WORKER)
 _TOPICS = ("posts", "shares", "flags", "cuts", "standings", "curves", "dead_letters", "late")
 _STOP_S = 10.0
 _POLL_MS = 100
@@ -44,10 +45,9 @@ def variables(brokers: str, name: str, **given: str) -> dict[str, str]:
 class Worker:
     """One worker process; it ends with the test process at the latest."""
 
-    def __init__(self, environment: Mapping[str, str], log: IO[bytes]) -> None:
+    def __init__(self, environment: Mapping[str, str], log: IO[bytes], command: Sequence[str]) -> None:
         self.log = log
-        command = [sys.executable, "-c", _WORKER, json.dumps(dict(environment))]
-        self.process = process.spawn(command, log)
+        self.process = process.spawn([*command, json.dumps(dict(environment))], log)
 
     def kill(self) -> None:
         """End it by SIGKILL."""
@@ -77,10 +77,10 @@ class Tracker:
         self.workers: list[Worker] = []
         self._logs = logs
 
-    def start(self) -> Worker:
-        """Start one more worker."""
+    def start(self, command: Sequence[str] = WORKER) -> Worker:
+        """Start one more worker; `command` is followed by the environment of the tracker as JSON."""
         log = (self._logs / f"worker-{len(self.workers)}.log").open("wb")
-        self.workers.append(Worker(self.environment, log))
+        self.workers.append(Worker(self.environment, log, command))
         return self.workers[-1]
 
     def stop(self) -> None:

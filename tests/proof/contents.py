@@ -62,6 +62,8 @@ class Contents(NamedTuple):
     """Of all records: applied, duplicate, late, rejected."""
     totals: Totals
     rejected: list[Record]
+    newest_ms: int
+    """The newest event that counts."""
 
     def cuts(self, share: float = 0.8) -> Cuts:
         """The exact cuts, from sorted lists."""
@@ -127,6 +129,7 @@ def made(recipe: Recipe) -> Contents:
         },
         totals=_totals(users, topics, ts_ms, shares, audiences),
         rejected=rejected,
+        newest_ms=int(ts_ms.max()),
     )
 
 

@@ -16,6 +16,8 @@ class Scale(NamedTuple):
     down_s: float
     """How long Kafka is away."""
     redis_down_s: float
+    stall_s: float
+    """After which a worker that stands still says so."""
     flood_s: float
     rows: int
     """Of the large state."""
@@ -30,6 +32,7 @@ QUICK = Scale(
     terms=4,
     down_s=15.0,
     redis_down_s=15.0,
+    stall_s=6.0,
     flood_s=10.0,
     rows=200_000,
     days=10,
@@ -41,6 +44,7 @@ FULL = Scale(
     terms=20,
     down_s=60.0,
     redis_down_s=120.0,
+    stall_s=20.0,
     flood_s=60.0,
     rows=1_000_000,
     days=60,

@@ -1,0 +1,174 @@
+"""Servers that go away, come back, or answer slowly."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.proof.crew import rss_mb
+from tests.proof.prove_kills import PATIENCE_S, contents, finish
+from tests.proof.report import Proof
+from tests.proof.scale import Scale
+from tests.proof.stage import Stage, stage
+from tests.servers.apache import ApacheKafkaMissing, apache_kafka, libraries
+from tests.servers.brokers import EMBEDDED
+from tests.servers.embedded import Server, kafka_server, redis_server
+
+pytestmark = pytest.mark.timeout(1200)
+
+CAUGHT_UP_WITHIN_S = 30.0
+LAG_S = 2.0
+COMPLETE_WITHIN_S = 10.0
+GROWTH_MB = 40.0
+SLOW_S = 5.0
+
+
+def has_apache() -> None:
+    try:
+        libraries()
+    except ApacheKafkaMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.promise(6, what="Kafka is down for a while")
+def test_counting_goes_on_after_kafka_was_away(kafka: str, tmp_path: Path, scale: Scale, proof: Proof) -> None:
+    """The embedded Kafka keeps everything in memory, so it is frozen; Apache Kafka is killed and started again."""
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    if kafka == EMBEDDED:
+        with kafka_server(folder) as server, away(server) as brokers:
+            prove_away(brokers, server.freeze, server.thaw, tmp_path, scale, proof)
+        return
+    has_apache()
+    with apache_kafka(folder) as cluster:
+        prove_away(cluster.brokers, cluster.kill, cluster.start, tmp_path, scale, proof)
+
+
+@contextmanager
+def away(server: Server) -> Iterator[str]:
+    yield f"127.0.0.1:{server.port}"
+
+
+def prove_away(brokers: str, leave: object, come_back: object, folder: Path, scale: Scale, proof: Proof) -> None:
+    given = contents(scale, 0.5)
+    with stage(brokers, "away", folder, given, workers=2) as on:
+        feeder = on.feed(len(given.records) / scale.load_s)
+        on.until_counting()
+        on.during(scale.load_s / 3)
+        leave()  # type: ignore[operator]
+        time.sleep(scale.down_s)
+        come_back()  # type: ignore[operator]
+        began_s = time.monotonic()
+        on.until(lambda: feeder.sent - on.read() < LAG_S * len(given.records) / scale.load_s, "caught up", PATIENCE_S)
+        caught_up_s = time.monotonic() - began_s
+        proof.figure(down_s=scale.down_s, counting_again_s=caught_up_s)
+        finish(on, proof)
+        assert caught_up_s <= CAUGHT_UP_WITHIN_S
+
+
+@pytest.mark.promise(6, what="three nodes restarted in turn")
+def test_counting_goes_on_while_three_nodes_are_restarted_in_turn(tmp_path: Path, scale: Scale, proof: Proof) -> None:
+    has_apache()
+    proof.kafka = "apache"
+    given = contents(scale, 0.5)
+    folder = tmp_path / "servers"
+    settings = {"default.replication.factor": "3", "min.insync.replicas": "2"}
+    with (
+        apache_kafka(folder, nodes=3, settings=settings) as cluster,
+        stage(cluster.brokers, "rolling", tmp_path, given, 2, None, replication="3") as on,
+    ):
+        feeder = on.feed(len(given.records) / (2 * scale.load_s))
+        on.until_counting()
+        slowest_s = 0.0
+        for node in cluster.nodes:
+            node.stop()
+            on.during(scale.load_s / 10)
+            cluster.start()
+            began_s, wanted = time.monotonic(), feeder.sent
+            on.until(lambda wanted=wanted: on.read() >= wanted, "caught up", PATIENCE_S)  # type: ignore[misc]
+            slowest_s = max(slowest_s, time.monotonic() - began_s)
+            on.during(scale.load_s / 10)
+        proof.figure(restarts=3, counting_again_s=slowest_s)
+        finish(on, proof)
+        assert slowest_s <= CAUGHT_UP_WITHIN_S
+
+
+@pytest.mark.promise(7, what="Redis is down for a while")
+def test_redis_being_down_does_not_slow_counting(brokers: str, tmp_path: Path, scale: Scale, proof: Proof) -> None:
+    with redis_server(tmp_path) as server:
+
+        def down() -> None:
+            server.kill()
+            time.sleep(scale.redis_down_s)
+            server.start()
+
+        prove_without_redis(brokers, server, down, tmp_path, scale, proof)
+
+
+@pytest.mark.promise(7, what="Redis answers after 5 s")
+def test_redis_being_slow_does_not_slow_counting(brokers: str, tmp_path: Path, scale: Scale, proof: Proof) -> None:
+    with redis_server(tmp_path) as server, closing(redis.Redis(port=server.port, decode_responses=True)) as client:
+
+        def slow() -> None:
+            end_s = time.monotonic() + scale.redis_down_s
+            while time.monotonic() < end_s:
+                client.client_pause(int(SLOW_S * 1000), all=True)
+                time.sleep(SLOW_S)
+            client.client_unpause()
+
+        prove_without_redis(brokers, server, slow, tmp_path, scale, proof)
+
+
+def prove_without_redis(
+    brokers: str, server: Server, trouble: object, folder: Path, scale: Scale, proof: Proof
+) -> None:
+    """Counting keeps up while the trouble lasts, and the board is complete soon after."""
+    given = contents(scale, 0.25)
+    per_second = len(given.records) / (scale.redis_down_s + 20)
+    url = f"redis://127.0.0.1:{server.port}/0"
+    name = f"redis{threading.get_native_id()}{int(time.monotonic())}"
+    with (
+        stage(brokers, name, folder, given, 1, None, redis_url=url, redis_prefix=name) as on,
+        closing(redis.Redis(port=server.port, decode_responses=True)) as client,
+    ):
+        feeder = on.feed(per_second)
+        on.until_counting()
+        on.until(lambda: board_is_complete(client, name, on), "the board", PATIENCE_S)
+        worker = on.crew.members[0]
+        before_mb = rss_mb(worker.process.pid)
+        lasting = threading.Thread(target=trouble)  # type: ignore[arg-type]
+        lasting.start()
+        lag_s = 0.0
+        while lasting.is_alive():
+            on.during(0.2)
+            lag_s = max(lag_s, (feeder.sent - on.read()) / per_second)
+        took_s = on.until(lambda: board_is_complete(client, name, on), "the board after the trouble", PATIENCE_S)
+        growth_mb = rss_mb(worker.process.pid) - before_mb
+        proof.figure(seconds=scale.redis_down_s, most_lag_s=lag_s, board_complete_s=took_s, growth_mb=growth_mb)
+        finish(on, proof)
+        on.until(lambda: board_of(client, name) == on.contents.cuts(), "the board as exact as the cuts", PATIENCE_S)
+        assert lag_s <= LAG_S
+        assert took_s <= COMPLETE_WITHIN_S
+        assert growth_mb <= GROWTH_MB
+
+
+def board_is_complete(client: redis.Redis, prefix: str, on: Stage) -> bool:
+    """Whether Redis holds every cut that was published."""
+    try:
+        return len(on.seen.cuts) > 0 and board_of(client, prefix).keys() == on.seen.cuts.keys()
+    except redis.RedisError:
+        return False
+
+
+def board_of(client: redis.Redis, prefix: str) -> dict[tuple[str, str], tuple[int, ...]]:
+    """The cuts on the board, by topic and role."""
+    found = {}
+    for key in client.scan_iter(f"{prefix}:cut:*"):
+        fields = client.hgetall(key)
+        values = tuple(int(fields[name]) for name in ("users", "total", "k", "threshold", "ties"))
+        found[str(fields["topic"]), str(fields["role"])] = values
+    return found
