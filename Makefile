@@ -9,7 +9,7 @@ ARGS ?=
 USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test bench format lock clean
+.PHONY: help setup demo test prove bench format lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ test: setup ## Lint, formatting, types and all tests
 	@$(BIN)/mypy --strict
 	$(call heading,pytest)
 	@$(BIN)/pytest $(ARGS)
+
+prove: setup ## Kill, freeze and corrupt, and compare every count with the exact one; ARGS=--full for an hour of it
+	@$(BIN)/pytest tests/proof -o python_files='prove_*.py' -p no:cacheprovider -q --tb=short --proof proof.json $(ARGS)
 
 bench: setup ## Measure the tracker against an idiomatic Faust app
 	@$(BIN)/stream-app bench $(ARGS)

@@ -52,6 +52,7 @@ class Recipe(NamedTuple):
     """Events of 1970 and of ten years ahead, in turn."""
     users: int = 5_000
     seed: int = 1
+    window_hours: int = WINDOW_HOURS
 
 
 class Contents(NamedTuple):
@@ -127,16 +128,17 @@ def made(recipe: Recipe) -> Contents:
             "late": recipe.late + (recipe.strays + 1) // 2,
             "rejected": len(rejected),
         },
-        totals=_totals(users, topics, ts_ms, shares, audiences),
+        totals=_totals(users, topics, ts_ms // HOUR_MS, shares, audiences, recipe.window_hours),
         rejected=rejected,
         newest_ms=int(ts_ms.max()),
     )
 
 
-def _totals(users: Ints, topics: Ints, ts_ms: Ints, shares: NDArray[np.bool_], audiences: Ints) -> Totals:
-    """What is in the window at the end: the last 24 hours, by the hour."""
-    hours = ts_ms // HOUR_MS
-    inside = hours > hours.max() - WINDOW_HOURS
+def _totals(
+    users: Ints, topics: Ints, hours: Ints, shares: NDArray[np.bool_], audiences: Ints, window_hours: int
+) -> Totals:
+    """What is in the window at the end: the last hours."""
+    inside = hours > hours.max() - window_hours
     posts: Counter[tuple[str, str]] = Counter()
     impressions: Counter[tuple[str, str]] = Counter()
     rows = zip(*(column[inside].tolist() for column in (users, topics, shares, audiences)), strict=True)

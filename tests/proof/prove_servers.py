@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -40,28 +40,25 @@ def test_counting_goes_on_after_kafka_was_away(kafka: str, tmp_path: Path, scale
     folder = tmp_path / "servers"
     folder.mkdir()
     if kafka == EMBEDDED:
-        with kafka_server(folder) as server, away(server) as brokers:
-            prove_away(brokers, server.freeze, server.thaw, tmp_path, scale, proof)
+        with kafka_server(folder) as server:
+            prove_away(f"127.0.0.1:{server.port}", server.freeze, server.thaw, tmp_path, scale, proof)
         return
     has_apache()
     with apache_kafka(folder) as cluster:
         prove_away(cluster.brokers, cluster.kill, cluster.start, tmp_path, scale, proof)
 
 
-@contextmanager
-def away(server: Server) -> Iterator[str]:
-    yield f"127.0.0.1:{server.port}"
-
-
-def prove_away(brokers: str, leave: object, come_back: object, folder: Path, scale: Scale, proof: Proof) -> None:
+def prove_away(
+    brokers: str, leave: Callable[[], None], come_back: Callable[[], None], folder: Path, scale: Scale, proof: Proof
+) -> None:
     given = contents(scale, 0.5)
     with stage(brokers, "away", folder, given, workers=2) as on:
         feeder = on.feed(len(given.records) / scale.load_s)
         on.until_counting()
         on.during(scale.load_s / 3)
-        leave()  # type: ignore[operator]
+        leave()
         time.sleep(scale.down_s)
-        come_back()  # type: ignore[operator]
+        come_back()
         began_s = time.monotonic()
         on.until(lambda: feeder.sent - on.read() < LAG_S * len(given.records) / scale.load_s, "caught up", PATIENCE_S)
         caught_up_s = time.monotonic() - began_s
@@ -124,7 +121,7 @@ def test_redis_being_slow_does_not_slow_counting(brokers: str, tmp_path: Path, s
 
 
 def prove_without_redis(
-    brokers: str, server: Server, trouble: object, folder: Path, scale: Scale, proof: Proof
+    brokers: str, server: Server, trouble: Callable[[], None], folder: Path, scale: Scale, proof: Proof
 ) -> None:
     """Counting keeps up while the trouble lasts, and the board is complete soon after."""
     given = contents(scale, 0.25)
@@ -140,20 +137,38 @@ def prove_without_redis(
         on.until(lambda: board_is_complete(client, name, on), "the board", PATIENCE_S)
         worker = on.crew.members[0]
         before_mb = rss_mb(worker.process.pid)
-        lasting = threading.Thread(target=trouble)  # type: ignore[arg-type]
-        lasting.start()
         lag_s = 0.0
-        while lasting.is_alive():
-            on.during(0.2)
-            lag_s = max(lag_s, (feeder.sent - on.read()) / per_second)
-        took_s = on.until(lambda: board_is_complete(client, name, on), "the board after the trouble", PATIENCE_S)
-        growth_mb = rss_mb(worker.process.pid) - before_mb
-        proof.figure(seconds=scale.redis_down_s, most_lag_s=lag_s, board_complete_s=took_s, growth_mb=growth_mb)
-        finish(on, proof)
-        on.until(lambda: board_of(client, name) == on.contents.cuts(), "the board as exact as the cuts", PATIENCE_S)
+        with lasting(trouble) as over:
+            while not over.is_set():
+                on.during(0.2)
+                lag_s = max(lag_s, (feeder.sent - on.read()) / per_second)
+            took_s = on.until(lambda: board_is_complete(client, name, on), "the board after the trouble", PATIENCE_S)
+            growth_mb = rss_mb(worker.process.pid) - before_mb
+            proof.figure(seconds=scale.redis_down_s, most_lag_s=lag_s, board_complete_s=took_s, growth_mb=growth_mb)
+            finish(on, proof)
+            on.until(lambda: board_of(client, name) == on.contents.cuts(), "the board as exact as the cuts", PATIENCE_S)
         assert lag_s <= LAG_S
         assert took_s <= COMPLETE_WITHIN_S
         assert growth_mb <= GROWTH_MB
+
+
+@contextmanager
+def lasting(trouble: Callable[[], None]) -> Iterator[threading.Event]:
+    """Have trouble in a thread; the event says when it is over. Servers end with the thread that started them."""
+    over, leave = threading.Event(), threading.Event()
+
+    def run() -> None:
+        trouble()
+        over.set()
+        leave.wait()
+
+    thread = threading.Thread(target=run, name="trouble")
+    thread.start()
+    try:
+        yield over
+    finally:
+        leave.set()
+        thread.join()
 
 
 def board_is_complete(client: redis.Redis, prefix: str, on: Stage) -> bool:

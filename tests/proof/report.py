@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 PROMISES: Mapping[int, str] = {
+    0: "the verifier finds out an idiomatic Faust app in row 1",
     1: "SIGKILL of a random worker every 5 s under load",
     2: "all workers killed together, five times",
     3: "workers added and removed under load",
