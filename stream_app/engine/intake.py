@@ -11,11 +11,11 @@ from faust.types import TP
 from stream_app.core.credit import Credits, Ints, ViewRates, credit
 from stream_app.core.events import Event, Post, Rejected, Share, decode
 from stream_app.core.ledger import Applied
+from stream_app.core.letters import Letter, Origin, attempts_of
 from stream_app.core.partitioner import partitions_of
 from stream_app.core.placement import PartitionsOf, misplaced
 from stream_app.core.watermark import Source
 from stream_app.engine.kafka import Kafka
-from stream_app.engine.outlet import Letter
 from stream_app.engine.packed import Fetched
 from stream_app.engine.ports import Batch
 from stream_app.engine.shared import Held, Shared
@@ -162,4 +162,5 @@ def _from_position(batch: Batch, position: int) -> Batch:
 
 def _letter(batch: Batch, index: int, reason: str, message: str) -> Letter:
     record = batch.records[index]
-    return Letter(batch.topic, batch.partition, record.offset, record.key, record.value, reason, message)
+    origin = Origin(batch.topic, batch.partition, record.offset)
+    return Letter(origin, record.key, record.value, reason, message, attempts_of(record.headers))

@@ -1,12 +1,12 @@
 """What the tracker produces to Kafka: one method per topic, each record complete with key and headers."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from stream_app.core import curves, status
 from stream_app.core.curves import Curves
+from stream_app.core.letters import Letter
 from stream_app.core.messages import Cut
 from stream_app.core.partitioner import partitions_of
 from stream_app.core.status import Status
@@ -14,30 +14,6 @@ from stream_app.engine.outgoing import Outgoing
 from stream_app.settings import Settings
 
 _JSON = msgspec.json.Encoder()
-_HEADER = "__streams.errors."
-
-
-class Letter(NamedTuple):
-    """A record that is not counted, to be set aside as it came."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    reason: str
-    message: str
-
-    def headers(self) -> list[tuple[str, bytes]]:
-        """Where the record came from and why it is here, under the names that Kafka Streams gave these headers."""
-        fields = {
-            "topic": self.topic,
-            "partition": str(self.partition),
-            "offset": str(self.offset),
-            "exception": self.reason,
-            "message": self.message,
-        }
-        return [(_HEADER + name, text.encode(errors="replace")) for name, text in fields.items()]
 
 
 def cut_key(cut: Cut) -> bytes:
@@ -56,13 +32,11 @@ class Outlet:
 
     def dead_letters(self, letters: Iterable[Letter]) -> None:
         """Records that cannot be counted, in the partition they came in."""
-        for letter in letters:
-            self._put(self._settings.dead_letters_topic, letter.partition, letter.key, letter.value, letter.headers())
+        self._set_aside(self._settings.dead_letters_topic, letters)
 
     def late(self, letters: Iterable[Letter]) -> None:
         """Events older than the window, in the partition they came in."""
-        for letter in letters:
-            self._put(self._settings.late_topic, letter.partition, letter.key, letter.value, letter.headers())
+        self._set_aside(self._settings.late_topic, letters)
 
     def flags(self, partition: int, users: Sequence[str], flags: Sequence[bytes]) -> None:
         """Standings that changed in `partition`: of `users`, the flags as JSON."""
@@ -93,3 +67,7 @@ class Outlet:
     def status(self, message: Status) -> None:
         """How far a partition has come."""
         self._put(self._settings.curves_topic, 0, f"status/{message.partition}".encode(), status.encode(message))
+
+    def _set_aside(self, topic: str, letters: Iterable[Letter]) -> None:
+        for letter in letters:
+            self._put(topic, letter.origin.partition, letter.key, letter.value, letter.headers())

@@ -149,9 +149,15 @@ def user_of(partition: int, number: int = 0) -> str:
     return users[int(np.flatnonzero(places == partition)[number])]
 
 
-def record(offset: int, value: bytes | None, key: bytes | None, topic: str = "influence.posts") -> Any:
+def record(
+    offset: int,
+    value: bytes | None,
+    key: bytes | None,
+    topic: str = "influence.posts",
+    headers: Sequence[tuple[str, bytes | None]] = (),
+) -> Any:
     """A record as the consumer hands it over."""
-    return ConsumerRecord(topic, PARTITION, offset, NOW_MS, 0, key, value, None, -1, -1, ())
+    return ConsumerRecord(topic, PARTITION, offset, NOW_MS, 0, key, value, None, -1, -1, headers)
 
 
 def post(offset: int, *, user: str = "", ts_ms: int = NOW_MS, topic: str = "influence.posts", **fields: Any) -> Any:

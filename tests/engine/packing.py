@@ -26,7 +26,10 @@ def record_batch(records: Sequence[Any], codec: int = 0, last: int | None = None
     first = records[0].offset
     builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1_000_000)
     for record in records:
-        assert builder.append(record.offset - first, record.timestamp, record.key, record.value, []) is not None
+        assert (
+            builder.append(record.offset - first, record.timestamp, record.key, record.value, list(record.headers))
+            is not None
+        )
     batch = bytearray(builder.build())
     struct.pack_into(">q", batch, 0, first)
     if last is not None:

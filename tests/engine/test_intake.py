@@ -227,3 +227,17 @@ async def test_nothing_that_a_record_holds_raises(damage: Callable[[bytes], byte
     parts = Parts()
     await parts.count([record(0, damage(event()), USER.encode())])
     assert counters(parts) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "attempts"), [(b"2", "2"), (b"0", None), (b"x", None), (None, None), (b"9" * 99, None)]
+)
+async def test_a_dead_letter_carries_on_how_often_its_record_was_replayed(
+    value: bytes | None, attempts: str | None
+) -> None:
+    parts = Parts()
+    replayed = [("other", b"\xff"), ("__streams.errors.attempts", value)]
+    await parts.count([post(0), record(1, b"{", USER.encode(), headers=replayed), post(2)])
+    (letter,) = parts.fake.outgoing.of(DEAD)
+    assert headers(letter).get("attempts") == attempts
+    assert "other" not in headers(letter)

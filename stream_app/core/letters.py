@@ -1,0 +1,99 @@
+"""Records that are set aside: the headers that say where one came from and why, written and read again."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import xxhash
+
+_HEADER = "__streams.errors."
+"""Kafka Streams gave these headers their names."""
+_ATTEMPTS = _HEADER + "attempts"
+_REPLAYED = _HEADER + "replayed"
+_MOST_DIGITS = 9
+
+Headers = Iterable[tuple[str, bytes | None]]
+
+
+class Origin(NamedTuple):
+    """Where a record was read."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Identity(NamedTuple):
+    """What makes a letter the same letter: after a crash it can be set aside twice.
+
+    The digest tells records apart that stood at the same place of a topic that was deleted and made again.
+    """
+
+    origin: Origin
+    digest: str
+
+
+class Letter(NamedTuple):
+    """A record that is not counted, to be set aside as it came."""
+
+    origin: Origin
+    key: bytes | None
+    value: bytes | None
+    reason: str
+    message: str
+    attempts: int = 0
+    """How often it has been replayed."""
+
+    @property
+    def identity(self) -> Identity:
+        """The same for every copy, and for no other letter."""
+        parts = (b"-" if part is None else b"%d:%b" % (len(part), part) for part in (self.key, self.value))
+        return Identity(self.origin, xxhash.xxh3_64_hexdigest(b"".join(parts)))
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Where the record came from, why it is here, and how often it was replayed, if it was."""
+        told = {"exception": self.reason, "message": self.message}
+        headers = [*_origin_headers(self.origin), *((_HEADER + name, _text(text)) for name, text in told.items())]
+        return headers + attempt_headers(self.attempts) if self.attempts else headers
+
+
+def attempt_headers(attempts: int) -> list[tuple[str, bytes]]:
+    """The header of a record that is replayed for the so-manyth time: it stays on it when it is set aside again."""
+    return [(_ATTEMPTS, b"%d" % attempts)]
+
+
+def attempts_of(headers: Headers) -> int:
+    """How often a record was replayed, whatever its headers hold."""
+    return _number(dict(headers).get(_ATTEMPTS)) or 0
+
+
+def replayed_headers(identity: Identity) -> list[tuple[str, bytes]]:
+    """The headers of the record, without key and value, that says of a letter: it has been replayed."""
+    return [*_origin_headers(identity.origin), (_REPLAYED, identity.digest.encode())]
+
+
+def read(key: bytes | None, value: bytes | None, headers: Headers) -> Letter | Identity | None:
+    """The letter in a record; of a record that says so, the identity of the replayed one; None where it is neither."""
+    found = {name.removeprefix(_HEADER): told for name, told in headers if name.startswith(_HEADER)}
+    topic, reason, digest = found.get("topic"), found.get("exception"), found.get("replayed")
+    partition, offset = _number(found.get("partition")), _number(found.get("offset"), digits=19)
+    if topic is None or partition is None or offset is None:
+        return None
+    origin = Origin(topic.decode(errors="replace"), partition, offset)
+    if digest is not None:
+        return Identity(origin, digest.decode(errors="replace"))
+    if reason is None:
+        return None
+    message = (found.get("message") or b"").decode(errors="replace")
+    return Letter(origin, key, value, reason.decode(errors="replace"), message, _number(found.get("attempts")) or 0)
+
+
+def _origin_headers(origin: Origin) -> list[tuple[str, bytes]]:
+    return [(_HEADER + name, _text(str(value))) for name, value in origin._asdict().items()]
+
+
+def _text(text: str) -> bytes:
+    return text.encode(errors="replace")
+
+
+def _number(text: bytes | None, digits: int = _MOST_DIGITS) -> int | None:
+    return int(text) if text is not None and text.isdigit() and len(text) <= digits else None

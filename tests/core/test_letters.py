@@ -1,0 +1,53 @@
+"""Letters: what is written beside a record that is set aside is read again, and nothing that a header holds raises."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.letters import Identity, Letter, Origin, attempt_headers, attempts_of, read, replayed_headers
+
+ORIGIN = Origin("influence.posts", 3, 2**40)
+LETTER = Letter(ORIGIN, b"ann", b"\xff{", "not-json", "not a JSON object in UTF-8: é", 2)
+
+
+def test_a_letter_is_read_as_it_was_written() -> None:
+    assert read(LETTER.key, LETTER.value, LETTER.headers()) == LETTER
+    first = LETTER._replace(attempts=0, key=None, value=None)
+    assert read(None, None, first.headers()) == first
+    assert len(first.headers()) == 5
+
+
+def test_a_record_that_says_of_a_letter_that_it_was_replayed_is_no_letter() -> None:
+    assert read(None, None, replayed_headers(LETTER.identity)) == LETTER.identity
+
+
+def test_copies_of_a_letter_are_the_same_and_other_letters_are_not() -> None:
+    assert LETTER._replace(message="in other words", attempts=0).identity == LETTER.identity
+    others = [
+        LETTER._replace(origin=ORIGIN._replace(offset=1)),
+        LETTER._replace(value=b"\xff"),
+        LETTER._replace(key=b"ann\xff", value=b"{"),
+        LETTER._replace(key=None),
+        LETTER._replace(key=b""),
+    ]
+    assert len({LETTER.identity, *(other.identity for other in others)}) == 6
+
+
+def test_attempts_are_read_from_the_header_of_a_record() -> None:
+    assert attempts_of(attempt_headers(7)) == 7
+    assert attempts_of([]) == attempts_of([("__streams.errors.attempts", None)]) == 0
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [f"__streams.errors.{name}" for name in ("topic", "partition", "offset", "exception", "replayed")]
+                + ["__streams.errors.attempts", "__streams.errors.", "x", ""]
+            ),
+            st.none() | st.binary(max_size=30) | st.integers().map(lambda n: b"%d" % n),
+        )
+    )
+)
+def test_whatever_headers_hold_can_be_read(headers: list[tuple[str, bytes | None]]) -> None:
+    assert isinstance(read(b"k", b"v", headers), Letter | Identity | None)
+    assert attempts_of(headers) >= 0
