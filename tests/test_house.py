@@ -23,8 +23,12 @@ LAYERS = {
     "engine": {"core", "engine", "settings"},
     "serving": {"core", "serving", "settings"},
     "local": {"core", "local", "settings"},
+    "operating": {"core", "engine", "operating", "settings"},
 }
 """What each part of the package may import of the package; only the composition root may import everything."""
+
+OPERATING_MAY_IMPORT = {"stream_app.engine.kafka.changelogs_of"}
+"""Of the engine, besides stream_app.engine.topics: which topics there are, and nothing that counts."""
 
 CORE_MAY_IMPORT = {"msgspec", "numpy", "xxhash"}
 """Besides the harmless part of the standard library."""
@@ -84,6 +88,13 @@ def test_a_layer_imports_only_what_lies_below_it(path: Path) -> None:
     own = [f"{name}." for name in _imports(path) if name.split(".")[0] == PACKAGE]
     too_much = [name for name in own if name.split(".")[1] not in {*LAYERS[_layer(path)], "__version__"}]
     assert not too_much, f"{_name(path)} may import {sorted(LAYERS[_layer(path)])} of {PACKAGE} only"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if _layer(path) == "operating"], ids=_name)
+def test_operating_knows_of_the_engine_only_its_topics(path: Path) -> None:
+    of_engine = {name for name in _imports(path) if name.startswith(f"{PACKAGE}.engine.")}
+    too_much = {name for name in of_engine if not name.startswith(f"{PACKAGE}.engine.topics.")} - OPERATING_MAY_IMPORT
+    assert not too_much, f"{_name(path)} may import stream_app.engine.topics only"
 
 
 @pytest.mark.parametrize("path", CORE_FILES, ids=_name)

@@ -13,6 +13,7 @@ _SECTIONS = {
     "Try it, with a Kafka and a Redis of its own": ("demo", "bench"),
     "Run it, with yours": ("topics", "worker", "replay"),
     "See what it finds": ("top", "watch"),
+    "Keep it well": ("doctor", "dead-letters", "reset"),
     "Set it up": ("settings",),
 }
 _SUMMARIES = {
@@ -23,6 +24,9 @@ _SUMMARIES = {
     "replay": "Produce recorded events to Kafka.",
     "top": "The top users of a topic, from Redis.",
     "watch": "The flags as they are raised, from Kafka.",
+    "doctor": "Examine everything it needs, and say what to do.",
+    "dead-letters": "Look at the records that could not be counted; replay them.",
+    "reset": "Forget what was counted, and start anew.",
     "settings": "Every setting: its variable, value, default and meaning.",
 }
 _EXAMPLES = (
@@ -53,14 +57,14 @@ class _Commands(click.Group):
         """The command of that name."""
         if cmd_name not in _SUMMARIES:
             return None
-        command: click.Command = import_module(f"stream_app.cli.{cmd_name}").command
+        command: click.Command = import_module(f"stream_app.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by section, and examples."""
         for section, names in _SECTIONS.items():
             with formatter.section(section):
-                formatter.write_dl([(name.ljust(8), _SUMMARIES[name]) for name in names])
+                formatter.write_dl([(name.ljust(12), _SUMMARIES[name]) for name in names])
         write_examples(formatter, _EXAMPLES)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -2,10 +2,13 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 PLAIN_WIDTH = 110
@@ -29,3 +32,13 @@ def table(*headers: str, numbers: frozenset[str] | set[str] = frozenset()) -> Ta
 def print_json(value: Any) -> None:
     """One JSON value, indented."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+@contextmanager
+def reading_bar() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for long reads on stderr, where that is a terminal: takes what is done, and what there is."""
+    out = console(stderr=True)
+    columns = (TextColumn("[dim]reading[/]"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

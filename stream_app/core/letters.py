@@ -67,7 +67,7 @@ def attempts_of(headers: Headers) -> int:
 
 
 def replayed_headers(identity: Identity) -> list[tuple[str, bytes]]:
-    """The headers of the record, without key and value, that says of a letter: it has been replayed."""
+    """The headers of the record that says of a letter: it has been replayed."""
     return [*_origin_headers(identity.origin), (_REPLAYED, identity.digest.encode())]
 
 

@@ -58,11 +58,16 @@ def topics_of(settings: Settings) -> list[Topic]:
     ]
 
 
+def state_topics_of(settings: Settings) -> list[Topic]:
+    """Those that hold what the workers know, the compacted ones: without them counting begins anew."""
+    return [topic for topic in topics_of(settings) if topic.config.get("cleanup.policy") == "compact"]
+
+
 def check(settings: Settings) -> list[Finding]:
     """Compare the topics on the broker with what they should be. Raises TopicsError when it does not answer."""
     try:
         with closing(_admin(settings)) as admin:
-            return list(_findings(admin, settings))
+            return list(compared(admin, settings))
     except KafkaError as error:
         raise TopicsError(f"{settings.brokers} does not tell its topics: {error}") from error
 
@@ -108,13 +113,14 @@ def _once_known(admin: KafkaAdminClient, settings: Settings) -> list[Finding]:
     """The topics as soon as the broker that is asked knows of all: it may be some time after they were created."""
     deadline_s = monotonic() + _KNOWN_WITHIN_S
     while True:
-        findings = list(_findings(admin, settings))
+        findings = list(compared(admin, settings))
         if all(finding.exists for finding in findings) or monotonic() > deadline_s:
             return findings
         sleep(_LOOK_S)
 
 
-def _findings(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
+def compared(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
+    """Every topic as it is and as it should be. Raises KafkaError."""
     wanted = topics_of(settings)
     described = {
         topic.get("topic", topic.get("name")): topic

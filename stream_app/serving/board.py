@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AskError, ClusterCrossSlotError, ClusterError, RedisError
 
 from stream_app.core.messages import Flag, Role
-from stream_app.serving.board_layout import BoardSnapshot, Group, Layout, scope_name
+from stream_app.serving.board_layout import KEYS_PER_COMMAND, BoardSnapshot, Group, Layout, batched, scope_name
 
 CONNECT_TIMEOUT_S = 1.0
 SOCKET_TIMEOUT_S = 2.0
@@ -102,6 +102,24 @@ class Board:
         async with self._explained():
             rows: Any = await self._redis.zrange(key, 0, n - 1, desc=True, withscores=True)
         return [(user, int(value)) for user, value in rows]
+
+    async def forget(self, *, dry_run: bool = False) -> int:
+        """Delete every key of the board and return how many there were; a dry run only counts them.
+
+        Raises BoardUnavailableError.
+        """
+        count = 0
+        async with self._explained():
+            found = [
+                key
+                async for key in self._redis.scan_iter(self._layout.pattern, KEYS_PER_COMMAND)
+                if self._layout.owns(key)
+            ]
+            for keys in batched(sorted(set(found))):
+                count += len(keys)
+                if not dry_run:
+                    await self._redis.unlink(*keys)
+        return count
 
     async def ping(self) -> None:
         """Return when Redis answers; raises BoardUnavailableError."""

@@ -33,6 +33,9 @@ FLAGS_KEPT = 100_000
 
 KEYS_PER_COMMAND = 500
 
+_KINDS = {"top", "cut", "user", "flags", "part", "keys", "writer"}
+_GLOB = str.maketrans({char: f"\\{char}" for char in "\\*?[]"})
+
 T = TypeVar("T")
 Command = tuple[str | int, ...]
 Group = list[Command]
@@ -94,6 +97,15 @@ class Layout:
         """Key of the flags stream."""
         return f"{self.prefix}:flags"
 
+    @property
+    def pattern(self) -> str:
+        """What SCAN matches: every key of the board, and those of others with the same prefix; see `owns`."""
+        return f"{self.prefix.translate(_GLOB)}:*"
+
+    def owns(self, key: str) -> bool:
+        """Whether a key that matches the pattern is one of the board."""
+        return key.removeprefix(f"{self.prefix}:").partition(":")[0] in _KINDS
+
     def writer(self, writer_id: str) -> str:
         """Key that is there while Redis still holds what this writer wrote."""
         return f"{self.prefix}:writer:{writer_id}"
@@ -133,7 +145,7 @@ class Layout:
             part_prefix = self.part(board.partition, "")
             index = self.index(board.partition)
             # Before the keys themselves: cut short here, the index names too much, which harms nobody.
-            for keys in _batched(self.held(board)):
+            for keys in batched(self.held(board)):
                 yield [("SADD", index, *keys)]
             for key in stale.get(board.partition, ()):
                 yield self._remove(board.partition, key)
@@ -162,7 +174,7 @@ class Layout:
         if not rows:
             return self._remove(partition, key)
         members: Iterator[str | int] = chain.from_iterable((value, user) for user, value in rows)
-        added: Group = [("ZADD", key, *some) for some in _batched(members)]  # always whole pairs: of an even number
+        added: Group = [("ZADD", key, *some) for some in batched(members)]  # always whole pairs: of an even number
         return [("DEL", key), *added, self.expire(key)]
 
     def _write_hash(self, key: str, message: Cut | Flag) -> Group:
@@ -188,7 +200,8 @@ def scope_name(topic: str, population: str, role: Role) -> str:
     return f"{role.value}:{_name(population)}:{_name(topic)}"
 
 
-def _batched(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
+def batched(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
+    """The items, as many at a time as a command takes."""
     left = iter(items)
     while batch := tuple(islice(left, KEYS_PER_COMMAND)):
         yield batch

@@ -1,0 +1,97 @@
+"""The connections of operators: every client of Kafka and Redis they use is made here, and none waits for ever."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import redis
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
+
+from stream_app.settings import Settings
+
+TIMEOUT_S = 5.0
+_TIMEOUT_MS = round(TIMEOUT_S * 1000)
+_FETCH_WAIT_MS = 100
+_FETCH_BYTES = 8_000_000
+"""Of a partition, and of a record that is produced: what is set aside may be larger than Kafka's defaults."""
+
+
+class OperatingError(RuntimeError):
+    """A server cannot be asked or does not do as told; the message says which, and what to do next."""
+
+
+class Administration(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types
+    """kafka-python's client, for brokers too that allow operations it does not know (Tansu: all 32 bits are set)."""
+
+    def _process_acl_operations(self, found: Any) -> Any:
+        """Nobody here asks what is allowed."""
+        return found
+
+
+@contextmanager
+def administration(settings: Settings) -> Iterator[Any]:
+    """A client for administration, for the length of the block. Raises OperatingError, also for what fails in it."""
+    with _told(settings), closing(Administration(**_common(settings))) as admin:
+        yield admin
+
+
+@contextmanager
+def consumer(settings: Settings) -> Iterator[Any]:
+    """A consumer without a group, which disturbs nobody. Raises OperatingError, also for what fails in the block."""
+    with _told(settings):
+        made = KafkaConsumer(
+            **_common(settings),
+            group_id=None,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            metrics_enabled=False,
+        )
+        with closing(made):
+            yield made
+
+
+@contextmanager
+def producer(settings: Settings) -> Iterator[Any]:
+    """A producer for topics that exist. Raises OperatingError, also for what fails in the block."""
+    with _told(settings):
+        made = KafkaProducer(
+            **_common(settings),
+            max_block_ms=_TIMEOUT_MS,
+            delivery_timeout_ms=2 * _TIMEOUT_MS,
+            max_request_size=_FETCH_BYTES,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
+        try:
+            yield made
+        finally:
+            made.close(TIMEOUT_S)
+
+
+def redis_client(settings: Settings) -> redis.Redis:
+    """A client of the board's Redis. Raises ValueError for a URL that it does not understand."""
+    return redis.Redis.from_url(
+        settings.redis_url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, decode_responses=True
+    )
+
+
+def _common(settings: Settings) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": settings.brokers.split(","),
+        "bootstrap_timeout_ms": _TIMEOUT_MS,
+        "request_timeout_ms": _TIMEOUT_MS,
+    }
+
+
+@contextmanager
+def _told(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except KafkaError as error:
+        raise OperatingError(
+            f"Kafka at {settings.brokers} does not do as asked: {error}; does it run, and is STREAM_APP_BROKERS right?"
+        ) from error

@@ -1,0 +1,175 @@
+"""Forgetting: the topics that hold the tracker's state made anew, the group's offsets deleted, the beginning chosen."""
+
+from collections.abc import Iterator
+from time import monotonic, sleep
+from typing import Any, Literal, NamedTuple
+
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import TopicAlreadyExistsError
+from kafka.structs import OffsetAndMetadata
+
+from stream_app.core.book import Book
+from stream_app.core.ledger import Applied, Ledger
+from stream_app.engine.kafka import changelogs_of
+from stream_app.engine.topics import Topic, create, state_topics_of, topics_of
+from stream_app.operating.clients import OperatingError, administration, consumer, producer
+from stream_app.operating.reading import partitions_of, spans
+from stream_app.settings import Settings
+
+Positions = Literal["earliest", "latest"]
+
+_GONE_WITHIN_S = 20.0
+_LOOK_S = 0.2
+_SENT_WITHIN_S = 30.0
+
+
+class Doomed(NamedTuple):
+    """A topic that is deleted and made again: as it should be, with the copies and further settings that it had."""
+
+    topic: Topic
+    exists: bool
+    records: int
+    """About: compaction leaves gaps."""
+    replication: int
+    config: dict[str, str]
+
+
+class Plan(NamedTuple):
+    """What a reset does."""
+
+    topics: list[Doomed]
+    offsets: int
+    """Committed offsets of the group."""
+    starts: dict[TopicPartition, int]
+    """Where counting begins, of the partitions where that is not with the oldest record."""
+
+
+def plan(settings: Settings, positions: Positions, *, outputs: bool) -> Plan:
+    """Look at what there is. Raises OperatingError, also where workers are running."""
+    state = {topic.name for topic in state_topics_of(settings)}
+    doomed = [
+        topic
+        for topic in topics_of(settings)
+        if topic.name in state or (outputs and topic.name not in settings.input_topics)
+    ]
+    with administration(settings) as admin, consumer(settings) as reader:
+        _require_nobody(settings, admin)
+        inputs = partitions_of(reader, settings.input_topics)
+        _require_partitions(settings, inputs)
+        starts = spans(reader, inputs) if positions == "latest" else {}
+        return Plan(
+            topics=list(_described(settings, admin, reader, doomed)),
+            offsets=len(admin.list_group_offsets(settings.app_id)[settings.app_id]),
+            starts={partition: span.end for partition, span in starts.items() if span.end},
+        )
+
+
+def carry_out(settings: Settings, planned: Plan) -> Iterator[str]:
+    """Do it; yields what has been done, one thing after the other. Raises OperatingError; it can be repeated."""
+    with administration(settings) as admin:
+        _require_nobody(settings, admin)
+        told = admin.delete_groups([settings.app_id])[settings.app_id]
+        if told not in {"OK", "GroupIdNotFoundError"}:  # Apache Kafka says so when there never was one
+            raise OperatingError(f"Kafka does not delete the group {settings.app_id}: {told}; end the workers first")
+        yield f"deleted the committed offsets of the group {settings.app_id}"
+        _delete(admin, [doomed.topic.name for doomed in planned.topics if doomed.exists])
+        _make(admin, planned.topics)
+    wrong = [f"{found.topic.name}: {found.problem}" for found in create(settings) if found.problem]
+    if wrong:
+        raise OperatingError("; ".join(wrong))
+    yield from (f"deleted {doomed.topic.name} and made it again" for doomed in planned.topics)
+    if planned.starts:
+        _begin(settings, planned.starts)
+        yield "noted the ends of the input topics as the place where counting begins"
+
+
+def _require_nobody(settings: Settings, admin: Any) -> None:
+    members = admin.describe_groups([settings.app_id])[settings.app_id]["members"]
+    if members:
+        count = "1 worker is" if len(members) == 1 else f"{len(members)} workers are"
+        raise OperatingError(
+            f"{count} running in the group {settings.app_id}, which would go on writing what is to be forgotten: "
+            f"end them first; one that was killed counts until its session is over ({settings.session_timeout_s:g} s)"
+        )
+
+
+def _require_partitions(settings: Settings, inputs: list[TopicPartition]) -> None:
+    for topic in settings.input_topics:
+        count = sum(partition.topic == topic for partition in inputs)
+        if count not in {0, settings.partitions}:
+            raise OperatingError(
+                f"{topic} has {count} partitions and STREAM_APP_PARTITIONS is {settings.partitions}: set it to "
+                f"{count}, then reset; the topics of the state are made with as many"
+            )
+
+
+def _described(settings: Settings, admin: Any, reader: Any, topics: list[Topic]) -> Iterator[Doomed]:
+    names = [topic.name for topic in topics]
+    held = {topic["name"]: topic for topic in admin.describe_topics(names) if not topic["error_code"]}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in held]
+    configs = admin.describe_configs(resources).get("topic", {}) if resources else {}
+    ranges = spans(reader, partitions_of(reader, held))
+    for topic in topics:
+        found = held.get(topic.name)
+        kept = {name: told["value"] for name, told in configs.get(topic.name, {}).items() if told["value"] is not None}
+        yield Doomed(
+            topic=topic,
+            exists=found is not None,
+            records=sum(span.end - span.start for part, span in ranges.items() if part.topic == topic.name),
+            replication=len(found["partitions"][0]["replica_nodes"]) if found else settings.replication,
+            config={**kept, **topic.config},
+        )
+
+
+def _delete(admin: Any, names: list[str]) -> None:
+    if names:
+        admin.delete_topics(names)
+    deadline_s = monotonic() + _GONE_WITHIN_S
+    while left := set(admin.list_topics()).intersection(names):
+        if monotonic() > deadline_s:
+            raise OperatingError(f"Kafka has not deleted {', '.join(left)} within {_GONE_WITHIN_S:g} s: reset again")
+        sleep(_LOOK_S)
+
+
+def _make(admin: Any, topics: list[Doomed]) -> None:
+    deadline_s = monotonic() + _GONE_WITHIN_S
+    for doomed in topics:
+        wanted = {
+            "num_partitions": doomed.topic.partitions,
+            "replication_factor": doomed.replication,
+            "configs": doomed.config,
+        }
+        while True:
+            try:
+                admin.create_topics({doomed.topic.name: wanted})
+                break
+            except TopicAlreadyExistsError:  # a broker that still deletes the one before
+                if monotonic() > deadline_s:
+                    raise
+                sleep(_LOOK_S)
+
+
+def _begin(settings: Settings, starts: dict[TopicPartition, int]) -> None:
+    """Have counting begin at `starts`: written as the positions of empty ledgers, which decide, and committed too.
+
+    To commit alone is not enough: a worker whose ledger has counted nothing reads what comes before as well.
+    """
+    segments, _ = changelogs_of(settings)
+    with producer(settings) as sender:
+        for partition in sorted({place.partition for place in starts}):
+            written: dict[bytes, bytes | None] = {}
+            ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
+            book = Book(partition, ledger, {}, 0, written.__setitem__)
+            for place, start in starts.items():
+                if place.partition == partition:
+                    ledger.source(place.topic).position = start
+            book.write(Applied.nothing())
+            sent = [sender.send(segments, value, key, partition=partition) for key, value in written.items()]
+            sender.flush(_SENT_WITHIN_S)
+            for record in sent:
+                record.get(_SENT_WITHIN_S)
+    with administration(settings) as admin:
+        admin.alter_group_offsets(
+            settings.app_id, {place: OffsetAndMetadata(start, "", -1) for place, start in starts.items()}
+        )
