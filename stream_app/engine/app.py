@@ -19,7 +19,7 @@ from stream_app.engine.evaluator import Evaluator, rules_of
 from stream_app.engine.exchange import Exchange
 from stream_app.engine.health import Health
 from stream_app.engine.intake import Intake
-from stream_app.engine.kafka import Kafka, changelogs_of, faust_app
+from stream_app.engine.kafka import Kafka, faust_app
 from stream_app.engine.lease import Lease
 from stream_app.engine.memory import collect_quietly
 from stream_app.engine.outbox import Outbox
@@ -33,6 +33,7 @@ from stream_app.engine.recovery import Tables
 from stream_app.engine.shared import Books, Shared
 from stream_app.engine.standings import kept
 from stream_app.engine.tables import PartitionTable
+from stream_app.engine.topics import changelogs_of
 from stream_app.engine.watchdog import Watchdog
 from stream_app.settings import Settings
 

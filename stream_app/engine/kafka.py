@@ -22,11 +22,6 @@ _BATCHES_AHEAD = 2
 _BATCHES_A_POLL = 2
 
 
-def changelogs_of(settings: Settings) -> tuple[str, str]:
-    """The logs of the two tables: segments and standings."""
-    return f"{settings.app_id}-segments-changelog", settings.standings_topic
-
-
 Positions = Mapping[TP, int]
 """The next offset to count, by source partition."""
 

@@ -9,7 +9,6 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from stream_app.engine.kafka import changelogs_of
 from stream_app.settings import Settings
 
 _KNOWN_WITHIN_S = 10.0
@@ -39,6 +38,11 @@ class Finding(NamedTuple):
     partitions: int
     problem: str
     """What is wrong and what to do, empty where nothing is."""
+
+
+def changelogs_of(settings: Settings) -> tuple[str, str]:
+    """The logs of the two tables: segments and standings."""
+    return f"{settings.app_id}-segments-changelog", settings.standings_topic
 
 
 def topics_of(settings: Settings) -> list[Topic]:

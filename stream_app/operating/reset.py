@@ -11,8 +11,7 @@ from kafka.structs import OffsetAndMetadata
 
 from stream_app.core.book import Book
 from stream_app.core.ledger import Applied, Ledger
-from stream_app.engine.kafka import changelogs_of
-from stream_app.engine.topics import Topic, create, state_topics_of, topics_of
+from stream_app.engine.topics import Topic, changelogs_of, create, state_topics_of, topics_of
 from stream_app.operating.clients import OperatingError, administration, consumer, producer
 from stream_app.operating.reading import partitions_of, spans
 from stream_app.settings import Settings
