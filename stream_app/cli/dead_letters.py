@@ -25,6 +25,9 @@ from stream_app.operating import clients, letters, reading, resend
 from stream_app.operating.letters import Choice, Filed
 from stream_app.settings import Settings
 
+LATE = "late"
+"""The reason of all that is in the late topic."""
+
 _TOPICS = ("brokers", "dead_letters_topic", "late_topic")
 
 
@@ -65,12 +68,13 @@ def list_command(*, settings: Settings, reason: str | None, since_ms: int | None
     The same record can be there twice, after a crash: `distinct` counts it once. `replayed` of these have been sent
     again.
     """
-    with _opened(settings, late=late) as filed:
+    topics = letters.topics_of(settings, late=late or reason == LATE)
+    with _opened(settings, topics) as filed:
         piles = letters.piles(filed(), Choice(reason, since_ms))
     if as_json:
         print_json([pile_as_json(pile) for pile in piles])
     else:
-        print_piles(piles, _names(settings, late=late))
+        print_piles(piles, " and ".join(topics))
 
 
 @command.command(
@@ -101,7 +105,8 @@ def show_command(
     `value_base64` hold the bytes.
     """
     choice = Choice(reason, since_ms, _origin(origin))
-    with _opened(settings, late=late) as filed:
+    topics = letters.topics_of(settings, late=late or reason == LATE)
+    with _opened(settings, topics) as filed:
         found = letters.newest(filed(), choice, limit)
     for one, replayed in found:
         if as_json:
@@ -109,7 +114,7 @@ def show_command(
         else:
             print_letter(one, replayed=replayed)
     if not found:
-        click.echo(f"There is none of these in {_names(settings, late=late)}.", err=True)
+        click.echo(f"There is none of these in {' and '.join(topics)}.", err=True)
         raise SystemExit(1)
 
 
@@ -154,7 +159,8 @@ def replay_command(
         raise click.UsageError("say which: --reason NAME, or --all; `stream-app dead-letters list` shows the reasons")
     choice = Choice(reason, since_ms)
     rules = resend.Rules(settings.input_topics, max_attempts, rekey)
-    with _opened(settings, late=late) as filed:
+    topics = letters.topics_of(settings, late=late or reason == LATE)
+    with _opened(settings, topics) as filed:
         replayed = {found for found in filed() if isinstance(found, Identity)}
         report = resend.Report()
         for _ in resend.sort_out(filed(), choice, rules, replayed, report):
@@ -187,18 +193,14 @@ def _origin(given: Sequence[str]) -> Origin | None:
     raise click.UsageError("a record is named by its topic, partition and offset, such as influence.posts 3 1207")
 
 
-def _names(settings: Settings, *, late: bool) -> str:
-    return " and ".join(letters.topics_of(settings, late=late))
-
-
 @contextmanager
-def _opened(settings: Settings, *, late: bool) -> Iterator[Callable[[], Iterator[Filed | Identity]]]:
+def _opened(settings: Settings, topics: Sequence[str]) -> Iterator[Callable[[], Iterator[Filed | Identity]]]:
     """What reads all that is set aside now: the same records each time it is called."""
     with quiet_kafka(), clients.consumer(settings) as consumer:
-        partitions = reading.partitions_of(consumer, letters.topics_of(settings, late=late))
+        partitions = reading.partitions_of(consumer, topics)
         if not partitions:
             raise click.ClickException(
-                f"Kafka at {settings.brokers} has no topic {_names(settings, late=late)}: make it with "
+                f"Kafka at {settings.brokers} has no topic {topics[0]}: make it with "
                 "`stream-app topics create`, or name another with --dead-letters-topic"
             )
         spans = reading.spans(consumer, partitions)

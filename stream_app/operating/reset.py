@@ -54,8 +54,8 @@ def plan(settings: Settings, positions: Positions, *, outputs: bool) -> Plan:
     ]
     with administration(settings) as admin, consumer(settings) as reader:
         _require_nobody(settings, admin)
+        _require_partitions(settings, reader, {topic.name for topic in doomed})
         inputs = partitions_of(reader, settings.input_topics)
-        _require_partitions(settings, inputs)
         starts = spans(reader, inputs) if positions == "latest" else {}
         return Plan(
             topics=list(_described(settings, admin, reader, doomed)),
@@ -93,13 +93,15 @@ def _require_nobody(settings: Settings, admin: Any) -> None:
         )
 
 
-def _require_partitions(settings: Settings, inputs: list[TopicPartition]) -> None:
-    for topic in settings.input_topics:
-        count = sum(partition.topic == topic for partition in inputs)
-        if count not in {0, settings.partitions}:
+def _require_partitions(settings: Settings, reader: Any, doomed: set[str]) -> None:
+    """What stays must have the partitions that workers expect of it afterwards."""
+    for topic in topics_of(settings):
+        count = len(partitions_of(reader, [topic.name]))
+        if topic.name not in doomed and count not in {0, topic.partitions}:
+            is_input = topic.name in settings.input_topics
+            advice = f"set it to {count}" if is_input else "add --outputs, which makes it again"
             raise OperatingError(
-                f"{topic} has {count} partitions and STREAM_APP_PARTITIONS is {settings.partitions}: set it to "
-                f"{count}, then reset; the topics of the state are made with as many"
+                f"{topic.name} has {count} partitions and STREAM_APP_PARTITIONS is {settings.partitions}: {advice}"
             )
 
 
