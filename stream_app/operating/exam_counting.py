@@ -8,6 +8,7 @@ from kafka import TopicPartition
 from stream_app.core import status
 from stream_app.core.columns import FormatError
 from stream_app.operating.findings import Finding, ok, problem, warning
+from stream_app.operating.group import committed, group
 from stream_app.operating.reading import Span, partitions_of, read, spans
 from stream_app.settings import Settings
 
@@ -34,24 +35,19 @@ class Place(NamedTuple):
 
 def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]:
     """The group, the lag, and the positions."""
-    group = admin.describe_groups([settings.app_id])[settings.app_id]
-    members = len(group["members"])
+    members, state = group(settings, admin)
     if members:
-        yield ok("counting", f"group {settings.app_id}: {members} members, {group['group_state'].lower()}")
+        workers = "1 worker" if members == 1 else f"{members} workers"
+        yield ok("counting", f"group {settings.app_id}: {workers}, {state}")
     else:
         yield warning("counting", f"group {settings.app_id} has no members", "start one: `stream-app worker`")
     positions, strange = _told(settings, consumer)
     if strange:
         yield problem("counting", f"{settings.curves_topic} cannot be read: {strange}", f"same release? else {_RESET}")
     inputs = spans(consumer, partitions_of(consumer, settings.input_topics))
-    committed = admin.list_group_offsets(settings.app_id)[settings.app_id]
+    offsets = committed(settings, admin)
     places = [
-        Place(
-            partition,
-            span,
-            committed[partition].offset if partition in committed else None,
-            positions.get((partition.topic, partition.partition)),
-        )
+        Place(partition, span, offsets.get(partition), positions.get((partition.topic, partition.partition)))
         for partition, span in inputs.items()
     ]
     yield from _lag(settings, places, members)

@@ -12,6 +12,7 @@ OnProgress = Callable[[int, int], None]
 """Called with how many offsets have been read, and how many there are."""
 
 _POLL_MS = 500
+_LOOK_MS = 20
 _PATIENCE_S = 20.0
 
 
@@ -40,10 +41,13 @@ def spans(consumer: Any, partitions: list[TopicPartition]) -> dict[TopicPartitio
         return {}
     starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
     # What a broker tells may be short of the end by a batch (Tansu): what it sends tells more.
+    consumer.unsubscribe()  # what it knew of them is forgotten
     consumer.assign(partitions)
     for partition in partitions:
         consumer.seek(partition, ends[partition])
-    consumer.poll(timeout_ms=_POLL_MS)
+    deadline_s = monotonic() + _POLL_MS / 1000
+    while any(consumer.highwater(partition) is None for partition in partitions) and monotonic() < deadline_s:
+        consumer.poll(timeout_ms=_LOOK_MS)
     return {
         partition: Span(starts[partition], max(ends[partition], consumer.highwater(partition) or 0))
         for partition in partitions

@@ -1,18 +1,20 @@
 """Forgetting: the topics that hold the tracker's state made anew, the group's offsets deleted, the beginning chosen."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any, Literal, NamedTuple
 
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 
 from stream_app.core.book import Book
 from stream_app.core.ledger import Applied, Ledger
 from stream_app.engine.topics import Topic, changelogs_of, create, state_topics_of, topics_of
 from stream_app.operating.clients import OperatingError, administration, consumer, producer
+from stream_app.operating.group import committed, group
 from stream_app.operating.reading import partitions_of, spans
 from stream_app.settings import Settings
 
@@ -59,7 +61,7 @@ def plan(settings: Settings, positions: Positions, *, outputs: bool) -> Plan:
         starts = spans(reader, inputs) if positions == "latest" else {}
         return Plan(
             topics=list(_described(settings, admin, reader, doomed)),
-            offsets=len(admin.list_group_offsets(settings.app_id)[settings.app_id]),
+            offsets=len(committed(settings, admin)),
             starts={partition: span.end for partition, span in starts.items() if span.end},
         )
 
@@ -84,9 +86,8 @@ def carry_out(settings: Settings, planned: Plan) -> Iterator[str]:
 
 
 def _require_nobody(settings: Settings, admin: Any) -> None:
-    members = admin.describe_groups([settings.app_id])[settings.app_id]["members"]
-    if members:
-        count = "1 worker is" if len(members) == 1 else f"{len(members)} workers are"
+    if members := group(settings, admin).members:
+        count = "1 worker is" if members == 1 else f"{members} workers are"
         raise OperatingError(
             f"{count} running in the group {settings.app_id}, which would go on writing what is to be forgotten: "
             f"end them first; one that was killed counts until its session is over ({settings.session_timeout_s:g} s)"
@@ -152,10 +153,7 @@ def _make(admin: Any, topics: list[Doomed]) -> None:
 
 
 def _begin(settings: Settings, starts: dict[TopicPartition, int]) -> None:
-    """Have counting begin at `starts`: written as the positions of empty ledgers, which decide, and committed too.
-
-    To commit alone is not enough: a worker whose ledger has counted nothing reads what comes before as well.
-    """
+    """Have counting begin at `starts`: written as the positions of ledgers that are empty, because these decide."""
     segments, _ = changelogs_of(settings)
     with producer(settings) as sender:
         for partition in sorted({place.partition for place in starts}):
@@ -170,7 +168,6 @@ def _begin(settings: Settings, starts: dict[TopicPartition, int]) -> None:
             sender.flush(_SENT_WITHIN_S)
             for record in sent:
                 record.get(_SENT_WITHIN_S)
-    with administration(settings) as admin:
-        admin.alter_group_offsets(
-            settings.app_id, {place: OffsetAndMetadata(start, "", -1) for place, start in starts.items()}
-        )
+    with administration(settings) as admin, suppress(KafkaError):  # for those who look at the group: nothing needs it
+        offsets = {place: OffsetAndMetadata(start, "", -1) for place, start in starts.items()}
+        admin.alter_group_offsets(settings.app_id, offsets)

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from stream_app.core.book import Book
 from stream_app.core.ledger import Ledger
 from stream_app.core.messages import Cut, Flag, FlagType
-from stream_app.engine.kafka import changelogs_of
+from stream_app.engine.topics import changelogs_of
 from stream_app.settings import Settings
 from tests.engine.tracker import Seen
 from tests.proof.contents import Contents, Cuts, Totals
