@@ -17,7 +17,24 @@ from stream_app.engine import topics as topics_module
 from stream_app.local.setting_texts import as_environment, duration_text
 from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load, parse_duration_s
 
-COMMANDS = ("demo", "bench", "topics", "worker", "replay", "top", "watch", "settings")
+COMMANDS = (
+    "demo",
+    "bench",
+    "topics",
+    "worker",
+    "replay",
+    "top",
+    "watch",
+    "doctor",
+    "dead-letters",
+    "reset",
+    "settings",
+)
+SUBCOMMANDS = [
+    ("topics", "create"),
+    ("topics", "check"),
+    *(("dead-letters", name) for name in ("list", "show", "replay")),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +47,7 @@ def run(*arguments: object, **keywords: Any) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments], **keywords)
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), ("topics", "create"), ("topics", "check")])
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), *SUBCOMMANDS])
 def test_every_command_has_help_that_says_what_it_does(command: tuple[str, ...]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -124,6 +141,12 @@ def test_settings_are_listed_for_people_and_for_programs(monkeypatch: pytest.Mon
         (("demo", "no-such-file"), "does not exist"),
         (("demo", "--report", "no/such/dir/report.json"), "there is no directory"),
         (("demo", "--until", "soon"), "write 2016-10-06T00:00Z, a date, or epoch ms"),
+        (
+            ("demo", "--until", "1999"),
+            "'1999' is no time: write 2016-10-06T00:00Z, a date like 2016-10-06, or epoch ms",
+        ),
+        (("demo", "--until", "20161006"), "is no time"),
+        (("demo", "--until", "1475712000"), "which have 12 digits or more"),
         (("demo", "--speed", "0"), "write 60 for 60 times real time, or max"),
         (("top", "--redis-url", "nonsense"), "write it like redis://"),
         (("worker", "--http-port", "99999"), "--http-port='99999'"),
@@ -148,12 +171,14 @@ def test_an_unknown_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets refused sockets
 def test_servers_that_are_not_there_are_told_with_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_app.cli.watch._CONNECT_TIMEOUT_MS", 300)
+    monkeypatch.setattr("stream_app.operating.clients._TIMEOUT_MS", 300)
     events = tmp_path / "events.jsonl"
     events.write_text('{"event_id":1,"ts":1,"user_id":"ann"}\n')
     for arguments, message in (
         (("replay", events, "--brokers", "127.0.0.1:1"), "no Kafka answers at 127.0.0.1:1"),
-        (("watch", "--brokers", "127.0.0.1:1"), "influence.flags cannot be read from 127.0.0.1:1"),
+        (("watch", "--brokers", "127.0.0.1:1"), "Kafka at 127.0.0.1:1 does not do as asked"),
+        (("dead-letters", "list", "--brokers", "127.0.0.1:1"), "Kafka at 127.0.0.1:1 does not do as asked"),
+        (("reset", "--brokers", "127.0.0.1:1", "--yes"), "Kafka at 127.0.0.1:1 does not do as asked"),
         (("top", "--redis-url", "redis://127.0.0.1:1/0"), "Redis at 127.0.0.1:1"),
     ):
         result = run(*arguments)
@@ -176,6 +201,7 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
         ("2016-10-06", 1_475_712_000_000),
         ("2016-10-06T02:00:00.5+02:00", 1_475_712_000_500),
         ("1475712000000", 1_475_712_000_000),
+        ("-1475712000000", -1_475_712_000_000),
     ],
 )
 def test_a_time_is_rfc_3339_or_a_date_or_epoch_ms(text: str, ms: int) -> None:

@@ -23,6 +23,7 @@ from stream_app.serving.board import Board
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
 from stream_app.settings import NAMES, Settings, environment_name
 from tests.board_samples import a_flag
+from tests.operating.parts import records
 
 TIMEOUT_S = 30
 
@@ -112,10 +113,23 @@ def test_a_replay_tells_what_it_produced(own: Settings, tmp_path: Path) -> None:
     lines = (f'{{"event_id":{n},"ts":{n},"user_id":"ann","kind":"{kind}"}}\n' for n, kind in enumerate(kinds, 1))
     events.write_text("".join(lines))
     given = flags_of(own, "brokers", "posts_topic", "shares_topic")
-    report = json.loads(run("replay", events, "--until", 3, "--json", *given).output)
+    report = json.loads(run("replay", events, "--until", "1970-01-01T00:00:00.003Z", "--json", *given).output)
     assert report.pop("seconds") >= 0
-    assert report == {"sent": 2, "posts": 1, "shares": 1, "left_out": 1}
+    assert report == {"sent": 2, "posts": 1, "shares": 1, "left_out": 1, "unreadable": 0}
     assert "3 events produced" in run("replay", events, *given).output
+    events.write_text("".join([*events.read_text().splitlines(keepends=True), "a line of a log\n"]))
+    assert "1 of them is no event, and will be set aside" in run("replay", events, *given).output
+
+
+@pytest.mark.broker
+def test_a_file_without_an_event_is_told_and_not_sent(own: Settings, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("# notes\n" * 30)
+    given = flags_of(own, "brokers", "posts_topic", "shares_topic")
+    result = run("replay", text, *given)
+    assert result.exit_code == 1
+    assert "notes.txt holds no event: none of its 30 lines is a JSON object with a user_id and a ts" in result.stderr
+    assert records(own, own.posts_topic, 0) == []
 
 
 @pytest.mark.broker
@@ -197,7 +211,26 @@ async def show_on_board(redis_url: str) -> None:
     await board.close()
 
 
-def test_a_board_without_the_topic_is_told(redis_url: str) -> None:
-    result = run("top", "--topic", "nix", "--redis-url", redis_url)
-    assert result.exit_code == 0
-    assert "Redis has no connectors of 'nix'" in result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--topic", "nix", "--role", "maven"), "'nix' has no mavens in the window; there are some of tea"),
+        (
+            ("--role", "maven", "--population", "staff"),
+            "population 'staff' has no mavens in the window; there are some in",
+        ),
+        (("--role", "connector"), "population 'all' has no connectors in the window; there are no connectors at all"),
+        (("--redis-prefix", "nobody"), "there is no board in Redis under the prefix nobody: is a worker running"),
+    ],
+)
+def test_why_there_are_no_top_users_is_told(redis_url: str, arguments: tuple[str, ...], why: str) -> None:
+    asyncio.run(show_on_board(redis_url))
+    result = run("top", "--redis-url", redis_url, "--redis-prefix", "cli-top", *arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {why}")
+    assert run("top", "--json", "--redis-url", redis_url, "--topic", "nix").exit_code == 1
+
+
+def test_an_error_of_redis_ends_with_one_full_stop() -> None:
+    told = run("top", "--redis-url", "redis://127.0.0.1:1/0").stderr
+    assert "('127.0.0.1', 1). Is it running" in told

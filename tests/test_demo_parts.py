@@ -147,6 +147,14 @@ def test_who_was_flagged_as_emerging_and_did_not_enter_is_a_false_alarm() -> Non
     assert [decoy.user_id for decoy in seen.decoys] == ["steady"]
 
 
+@pytest.mark.parametrize(
+    ("undecided", "wording"), [(0, "0 of these were"), (1, "1 of these was"), (2, "2 of these were")]
+)
+def test_false_alarms_are_told_in_plain_english(undecided: int, wording: str) -> None:
+    risen = [flag(FlagType.EMERGING, f"new-{number}", 5) for number in range(undecided)]
+    assert wording in " ".join(" ".join(printed(result(flags=risen))).split())
+
+
 @pytest.mark.parametrize(("percent", "right"), [(6.2, True), (6.7, True), (6.8, False), (5.6, False)])
 def test_a_cut_is_right_within_half_a_point(percent: float, right: bool) -> None:
     (row,) = measured(truth(), [cut(percent_of_users=percent)])

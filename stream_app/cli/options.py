@@ -16,6 +16,8 @@ from stream_app.settings import NAMES, Settings, SettingsError, documentation, e
 
 _FIRST_OF_SECTION = {"brokers": "Kafka", "window_s": "Counting", "share": "Cuts and flags", "redis_url": "Serving"}
 _DEFAULTS = Settings()
+_LEAST_DIGITS = 12
+"""Of epoch ms, from 1973 on: fewer are a year, a date without its hyphens, or seconds."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -151,7 +153,14 @@ class Moment(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Epoch ms."""
         text = str(value).strip()
-        if text.lstrip("-").isdigit():
+        if (digits := text.removeprefix("-")).isdigit():
+            if len(digits) < _LEAST_DIGITS:
+                self.fail(
+                    f"{text!r} is no time: write 2016-10-06T00:00Z, a date like 2016-10-06, or epoch ms, which have "
+                    f"{_LEAST_DIGITS} digits or more",
+                    param,
+                    ctx,
+                )
             return int(text)
         try:
             when = dt.datetime.fromisoformat(text)

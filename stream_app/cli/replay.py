@@ -46,13 +46,16 @@ def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: i
         )
     if as_json:
         counts = {"sent": report.sent, "posts": report.posts, "shares": report.shares, "left_out": report.left_out}
-        print_json({**counts, "seconds": round(report.seconds, 3)})
+        print_json({**counts, "unreadable": stream.unreadable, "seconds": round(report.seconds, 3)})
         return
     left_out = f", {report.left_out:,} left out" if until_ms is not None else ""
     console().print(
         f"{plural(report.sent, 'event')} produced in {span(report.seconds)} ({report.records_per_second:,.0f}/s): "
         f"{report.posts:,} to {settings.posts_topic}, {report.shares:,} to {settings.shares_topic}{left_out}."
     )
+    if stream.unreadable:
+        are = "is no event" if stream.unreadable == 1 else "are no events"
+        console().print(f"{stream.unreadable:,} of them {are}, and will be set aside: `stream-app dead-letters list`.")
 
 
 @contextmanager

@@ -11,6 +11,9 @@ from stream_app.core.scopes import folded
 from stream_app.serving.board import Board
 from stream_app.settings import Settings, SettingsError
 
+_NAMED = 8
+"""Of what there is instead, so many are named."""
+
 
 @click.command("top", cls=Command, examples=("stream-app top --topic phone --role maven -n 20",))
 @click.option("--topic", default=ALL_TOPICS, metavar="NAME", help="* is all of them together  [*]")
@@ -22,36 +25,52 @@ from stream_app.settings import Settings, SettingsError
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @settings_options("redis_url", "redis_prefix")
 def command(settings: Settings, topic: str, role: str, population: str, count: int, as_json: bool) -> None:
-    """The top users of a topic in the present window, as the workers keep them in Redis."""
+    """The top users of a topic in the present window, as the workers keep them in Redis.
+
+    Where there are none the exit status is 1.
+    """
     topic = folded(topic)
-    users = asyncio.run(read_top(settings, topic, Role(role), population, count))
+    users, missing = asyncio.run(_read(settings, topic, Role(role), population, count))
     if as_json:
         rows = [{"user_id": user, "value": value} for user, value in users]
         print_json({"topic": topic, "population": population, "role": role, "users": rows})
-        return
-    if not users:
-        click.echo(
-            f"Redis has no {role}s of {topic!r} in population {population!r}: is a worker running, does the topic have "
-            "events in the window, and are STREAM_APP_REDIS_URL and STREAM_APP_REDIS_PREFIX those of the worker?",
-            err=True,
-        )
-        return
-    unit = "posts" if role == Role.MAVEN else "impressions"
-    shown = table("", "user", unit, numbers={"", unit})
-    for rank, (user, value) in enumerate(users, 1):
-        shown.add_row(str(rank), user, f"{value:,}")
-    console().print(shown)
+    elif users:
+        unit = "posts" if role == Role.MAVEN else "impressions"
+        shown = table("", "user", unit, numbers={"", unit})
+        for rank, (user, value) in enumerate(users, 1):
+            shown.add_row(str(rank), user, f"{value:,}")
+        console().print(shown)
+    if missing:
+        raise click.ClickException(missing)
 
 
-async def read_top(settings: Settings, topic: str, role: Role, population: str, count: int) -> list[tuple[str, int]]:
-    """(user, value), highest first. Raises BoardUnavailableError and SettingsError."""
+async def _read(
+    settings: Settings, topic: str, role: Role, population: str, count: int
+) -> tuple[list[tuple[str, int]], str]:
+    """(user, value), highest first; and where there is none, why. Raises BoardUnavailableError and SettingsError."""
     if not settings.redis_url:
         raise SettingsError("there is no board: STREAM_APP_REDIS_URL is empty")
     board = open_board(settings)
     try:
-        return await board.read_top(topic, role, population, count)
+        users = await board.read_top(topic, role, population, count)
+        return users, "" if users else _why_none(settings, topic, role, population, await board.shown())
     finally:
         await board.close()
+
+
+def _why_none(settings: Settings, topic: str, role: Role, population: str, shown: set[tuple[str, str, str]]) -> str:
+    if not shown:
+        return (
+            f"there is no board in Redis under the prefix {settings.redis_prefix}: is a worker running, with events in "
+            "its window, and are STREAM_APP_REDIS_URL and STREAM_APP_REDIS_PREFIX those of the worker? "
+            "`stream-app doctor` examines that"
+        )
+    if topics := sorted(name for kind, group, name in shown if (kind, group) == (role, population)):
+        more = f" and {len(topics) - _NAMED:,} more" if len(topics) > _NAMED else ""
+        return f"{topic!r} has no {role}s in the window; there are some of {', '.join(topics[:_NAMED])}{more}"
+    populations = sorted({group for kind, group, _ in shown if kind == role})
+    there = f"there are some in {', '.join(populations[:_NAMED])}" if populations else f"there are no {role}s at all"
+    return f"population {population!r} has no {role}s in the window; {there}"
 
 
 def open_board(settings: Settings) -> Board:

@@ -3,23 +3,22 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Any
 
 import click
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 from stream_app.cli.options import Command, settings_options
 from stream_app.cli.output import console
 from stream_app.core.messages import Flag, FlagType
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.demo_view import flag_line
+from stream_app.operating.clients import consumer
+from stream_app.operating.reading import partitions_of, spans
 from stream_app.settings import Settings
 
-_CONNECT_TIMEOUT_MS = 10_000
 _POLL_MS = 500
 _STYLES: dict[str, dict[str, Any]] = {
     FlagType.EMERGING: {"fg": "magenta", "bold": True},
@@ -55,10 +54,6 @@ def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int 
     except BrokenPipeError:
         # The reader has gone, as after `| head`: that is no error, and Python shall not flush to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KafkaError as error:
-        raise click.ClickException(
-            f"{settings.flags_topic} cannot be read from {settings.brokers}: {error}; is STREAM_APP_BROKERS right?"
-        ) from error
 
 
 def _print(value: bytes, *, as_json: bool) -> None:
@@ -73,39 +68,19 @@ def _print(value: bytes, *, as_json: bool) -> None:
 
 @contextmanager
 def _flags(settings: Settings, *, from_beginning: bool) -> Iterator[Iterator[bytes]]:
-    """The values of the flags as they come, of all partitions. A consumer without a group: it disturbs nobody."""
-    with quiet_kafka():
-        consumer = KafkaConsumer(
-            bootstrap_servers=settings.brokers.split(","),
-            bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS,
-            group_id=None,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
-    with closing(consumer):
-        partitions = consumer.partitions_for_topic(settings.flags_topic)
+    """The values of the flags as they come, of all partitions."""
+    with ExitStack() as stack:
+        with quiet_kafka():
+            reader = stack.enter_context(consumer(settings))
+        partitions = partitions_of(reader, [settings.flags_topic])
         if not partitions:
             raise click.ClickException(
                 f"Kafka at {settings.brokers} has no topic {settings.flags_topic}: make it with "
                 "`stream-app topics create`, or name another with --flags-topic"
             )
-        sources = [TopicPartition(settings.flags_topic, partition) for partition in sorted(partitions)]
-        consumer.assign(sources)
-        if not from_beginning:
-            _go_to_end(consumer, sources)
-        yield _values(consumer)
-
-
-def _go_to_end(consumer: Any, sources: list[TopicPartition]) -> None:
-    """Skip what there is. What a broker tells may be short of the end by a batch (Tansu): what it sends tells more."""
-    ends = consumer.end_offsets(sources)
-    for source, end in ends.items():
-        consumer.seek(source, end)
-    consumer.poll(timeout_ms=_POLL_MS)
-    for source, end in ends.items():
-        consumer.seek(source, max(end, consumer.highwater(source) or 0))
+        for partition, span in spans(reader, partitions).items():
+            reader.seek(partition, span.start if from_beginning else span.end)
+        yield _values(reader)
 
 
 def _values(consumer: Any) -> Iterator[bytes]:

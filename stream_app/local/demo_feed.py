@@ -2,13 +2,14 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from stream_app.local.activity import HOUR_MS
-from stream_app.local.events import RecordedEvent
-from stream_app.local.files import read_events
+from stream_app.local.events import EventFileError, RecordedEvent
+from stream_app.local.files import is_event, read_events
 from stream_app.local.population import Truth, demo_population
 from stream_app.local.replay import Progress, replay
 from stream_app.settings import Settings
@@ -35,11 +36,26 @@ class Stream(NamedTuple):
     """Events to be sent: those before the end that was asked for."""
     truth: Truth | None = None
     """The right answers, where they are known."""
+    unreadable: int = 0
+    """Of the events to be sent: those that are none, and will be dead letters."""
 
 
 def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | None) -> Stream:
-    """The events of files, read twice: to count them, and to send them. Raises EventFileError."""
-    return Stream([Part(read_events(paths), speed)], _size(read_events(paths), until_ms))
+    """The events of files, read twice: to count them, and to send them.
+
+    Raises EventFileError, also for a file without a single event: it is another file than was meant.
+    """
+    size = unreadable = 0
+    for path in paths:
+        kinds = Counter((is_event(event), _is_sent(event, until_ms)) for event in read_events([path]))
+        if not any(readable for readable, _ in kinds):
+            raise EventFileError(
+                f"{path} holds no event: none of its {kinds.total():,} lines is a JSON object with a user_id and a ts; "
+                "nothing was sent"
+            )
+        size += kinds[True, True] + kinds[False, True]
+        unreadable += kinds[False, True]
+    return Stream([Part(read_events(paths), speed)], size, unreadable=unreadable)
 
 
 def demo_stream(users: int, until_ms: int | None, speed: float | None) -> Stream:
@@ -53,11 +69,12 @@ def demo_stream(users: int, until_ms: int | None, speed: float | None) -> Stream
     if speed is None:
         live = next(place for place, event in enumerate(events) if event.ts_ms >= demo.window_end_ms - LIVE_MS)
         parts = [Part(events[:live], None), Part(events[live:], LIVE_SPEED)]
-    return Stream(parts, _size(events, until_ms), demo.truth if until_ms is None else None)
+    size = sum(_is_sent(event, until_ms) for event in events)
+    return Stream(parts, size, demo.truth if until_ms is None else None)
 
 
-def _size(events: Iterable[RecordedEvent], until_ms: int | None) -> int:
-    return sum(1 for event in events if until_ms is None or event.ts_ms < until_ms)
+def _is_sent(event: RecordedEvent, until_ms: int | None) -> bool:
+    return until_ms is None or event.ts_ms < until_ms
 
 
 class Feed:

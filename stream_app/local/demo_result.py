@@ -175,9 +175,10 @@ def _print_foresight(console: Console, seen: Foresight) -> None:
     console.print(
         f"{len(seen.leads_ms)} of {len(seen.risers)} were flagged as emerging before they entered{_lead(seen)}."
     )
+    were = "was" if seen.undecided == 1 else "were"
     console.print(
         f"False alarms: {seen.false_alarms:,} of {seen.others:,} other standings flagged as emerging did not enter "
-        f"before the end of the stream ({seen.undecided:,} of these were still emerging then)."
+        f"before the end of the stream ({seen.undecided:,} of these {were} still emerging then)."
     )
     names = ", ".join(sorted({flag.user_id for flag in seen.decoys}))
     console.print(f"[red]Decoys flagged: {names}.[/]" if names else "Of the decoys planted, none was flagged.")

@@ -42,6 +42,11 @@ def read_events(paths: Iterable[Path]) -> Iterator[RecordedEvent]:
     return chain.from_iterable([_reader(Path(path)) for path in paths])
 
 
+def is_event(event: RecordedEvent) -> bool:
+    """Whether it says who did it and when: without these no line is an event."""
+    return event.key != NO_KEY and event.ts_ms != NO_TIME_MS
+
+
 def recorded(line: bytes) -> RecordedEvent:
     """The event whose JSON is `line`, whatever that holds."""
     try:

@@ -103,6 +103,12 @@ class Board:
             rows: Any = await self._redis.zrange(key, 0, n - 1, desc=True, withscores=True)
         return [(user, int(value)) for user, value in rows]
 
+    async def shown(self) -> set[tuple[str, str, str]]:
+        """Of which (role, population, topic) there are top lists. Raises BoardUnavailableError."""
+        async with self._explained():
+            keys = self._redis.scan_iter(self._layout.pattern("top:"), KEYS_PER_COMMAND)
+            return {self._layout.shown(key) async for key in keys}
+
     async def forget(self, *, dry_run: bool = False) -> int:
         """Delete every key of the board and return how many there were; a dry run only counts them.
 
@@ -112,7 +118,7 @@ class Board:
         async with self._explained():
             found = [
                 key
-                async for key in self._redis.scan_iter(self._layout.pattern, KEYS_PER_COMMAND)
+                async for key in self._redis.scan_iter(self._layout.pattern(), KEYS_PER_COMMAND)
                 if self._layout.owns(key)
             ]
             for keys in batched(sorted(set(found))):
@@ -161,11 +167,13 @@ class Board:
         except (RedisError, OSError) as error:
             if "in a cluster node" in str(error):
                 raise self._in_a_cluster(error) from error
-            reason = f"{str(error) or type(error).__name__}. Is it running, and is STREAM_APP_REDIS_URL right?"
+            what = str(error).rstrip(".") or type(error).__name__
+            reason = f"{what}. Is it running, and is STREAM_APP_REDIS_URL right?"
             raise BoardUnavailableError(f"Redis at {self._address}: {reason}") from error
 
     def _in_a_cluster(self, error: Exception) -> BoardUnavailableError:
-        reason = f"{error}. Redis Cluster is not supported: point STREAM_APP_REDIS_URL at a single server"
+        what = str(error).rstrip(".")
+        reason = f"{what}. Redis Cluster is not supported: point STREAM_APP_REDIS_URL at a single server"
         return BoardUnavailableError(f"Redis at {self._address}: {reason}")
 
 

@@ -97,10 +97,9 @@ class Layout:
         """Key of the flags stream."""
         return f"{self.prefix}:flags"
 
-    @property
-    def pattern(self) -> str:
-        """What SCAN matches: every key of the board, and those of others with the same prefix; see `owns`."""
-        return f"{self.prefix.translate(_GLOB)}:*"
+    def pattern(self, kind: str = "") -> str:
+        """What SCAN matches: keys of one kind (such as "top:"), or all, also those of others with the same prefix."""
+        return f"{self.prefix.translate(_GLOB)}:{kind}*"
 
     def owns(self, key: str) -> bool:
         """Whether a key that matches the pattern is one of the board."""
@@ -113,6 +112,11 @@ class Layout:
     def index(self, partition: int) -> str:
         """Key of the set of the keys a partition holds."""
         return f"{self.prefix}:keys:{partition}"
+
+    def shown(self, top_list: str) -> tuple[str, str, str]:
+        """Of which role, population and topic a top list is, by its key."""
+        role, population, topic = map(_plain, top_list.removeprefix(self.top_list("")).split(":"))
+        return role, population, topic
 
     def top_list(self, scope: str) -> str:
         """Key of a top list; `scope` as scope_name() gives it."""
@@ -213,6 +217,10 @@ def _ref(flag: Flag) -> StandingRef:
 
 def _name(text: str) -> str:
     return text.replace("%", "%25").replace(":", "%3A")
+
+
+def _plain(name: str) -> str:
+    return name.replace("%3A", ":").replace("%25", "%")
 
 
 def _fields(message: Cut | Flag) -> list[str]:
