@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -38,7 +39,9 @@ def default_topics() -> Iterator[str]:
 def _running(example: str, brokers: str) -> Iterator[subprocess.Popen[str]]:
     """An example as a process, which ends with the block or after DEADLINE_S."""
     environ = {**os.environ, "STREAM_APP_BROKERS": brokers, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen([sys.executable, EXAMPLES / example], stdout=subprocess.PIPE, text=True, env=environ)
+    process = subprocess.Popen(
+        [sys.executable, EXAMPLES / example], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+    )
     deadline = threading.Timer(DEADLINE_S, process.kill)
     deadline.start()
     try:
@@ -57,6 +60,10 @@ def test_the_example_consumer_prints_every_flag_once(default_topics: str) -> Non
     with _running("consume_flags.py", default_topics) as consumer:
         assert consumer.stdout is not None
         lines = [consumer.stdout.readline() for _ in range(2)]
+        consumer.send_signal(signal.SIGINT)
+        assert consumer.wait(DEADLINE_S) == -signal.SIGINT
+        assert consumer.stderr is not None
+        assert consumer.stderr.read() == ""  # Ctrl-C is no error
     assert lines == ["emerging ann connector of tea 90 / 120\n", "entered ann connector of tea 90 / 120\n"]
 
 
