@@ -25,7 +25,7 @@ from stream_app.operating import clients, letters, reading, resend
 from stream_app.operating.letters import Choice, Filed
 from stream_app.settings import Settings
 
-LATE = "late"
+_LATE = "late"
 """The reason of all that is in the late topic."""
 
 _TOPICS = ("brokers", "dead_letters_topic", "late_topic")
@@ -68,7 +68,7 @@ def list_command(*, settings: Settings, reason: str | None, since_ms: int | None
     The same record can be there twice, after a crash: `distinct` counts it once. `replayed` of these have been sent
     again.
     """
-    topics = letters.topics_of(settings, late=late or reason == LATE)
+    topics = letters.topics_of(settings, late=late or reason == _LATE)
     with _opened(settings, topics) as filed:
         piles = letters.piles(filed(), Choice(reason, since_ms))
     if as_json:
@@ -105,7 +105,7 @@ def show_command(
     `value_base64` hold the bytes.
     """
     choice = Choice(reason, since_ms, _origin(origin))
-    topics = letters.topics_of(settings, late=late or reason == LATE)
+    topics = letters.topics_of(settings, late=late or reason == _LATE)
     with _opened(settings, topics) as filed:
         found = letters.newest(filed(), choice, limit)
     for one, replayed in found:
@@ -159,7 +159,7 @@ def replay_command(
         raise click.UsageError("say which: --reason NAME, or --all; `stream-app dead-letters list` shows the reasons")
     choice = Choice(reason, since_ms)
     rules = resend.Rules(settings.input_topics, max_attempts, rekey)
-    topics = letters.topics_of(settings, late=late or reason == LATE)
+    topics = letters.topics_of(settings, late=late or reason == _LATE)
     with _opened(settings, topics) as filed:
         replayed = {found for found in filed() if isinstance(found, Identity)}
         report = resend.Report()

@@ -7,6 +7,7 @@ from kafka import TopicPartition
 
 from stream_app.core import status
 from stream_app.core.columns import FormatError
+from stream_app.core.watermark import Source
 from stream_app.operating.findings import Finding, ok, problem, warning
 from stream_app.operating.group import committed, group
 from stream_app.operating.reading import Span, partitions_of, read, spans
@@ -15,6 +16,7 @@ from stream_app.settings import Settings
 _RESET = "`stream-app reset` starts anew"
 _MUCH_BATCHES = 10
 _SHOWN = 8
+_NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class Place(NamedTuple):
@@ -23,14 +25,18 @@ class Place(NamedTuple):
     partition: TopicPartition
     span: Span
     committed: int | None
-    position: int | None
+    source: Source | None
     """By the ledger, which decides; None where no worker has told."""
+
+    @property
+    def position(self) -> int:
+        """The next offset to count."""
+        return self.source.position if self.source else self.committed or 0
 
     @property
     def lag(self) -> int:
         """Records still to be counted."""
-        known = self.position if self.position is not None else self.committed
-        return max(self.span.end - max(known or 0, self.span.start), 0)
+        return max(self.span.end - max(self.position, self.span.start), 0)
 
 
 def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]:
@@ -41,21 +47,22 @@ def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]
         yield ok("counting", f"group {settings.app_id}: {workers}, {state}")
     else:
         yield warning("counting", f"group {settings.app_id} has no members", "start one: `stream-app worker`")
-    positions, strange = _told(settings, consumer)
+    told, strange = _told(settings, consumer)
     if strange:
         yield problem("counting", f"{settings.curves_topic} cannot be read: {strange}", f"same release? else {_RESET}")
     inputs = spans(consumer, partitions_of(consumer, settings.input_topics))
     offsets = committed(settings, admin)
     places = [
-        Place(partition, span, offsets.get(partition), positions.get((partition.topic, partition.partition)))
+        Place(partition, span, offsets.get(partition), told.get((partition.topic, partition.partition)))
         for partition, span in inputs.items()
     ]
     yield from _lag(settings, places, members)
-    yield from _positions(places)
+    described = admin.describe_topics(list(settings.input_topics))
+    yield from _positions(places, {topic["name"]: str(topic["topic_id"]) for topic in described})
 
 
-def _told(settings: Settings, consumer: Any) -> tuple[Mapping[tuple[str, int], int], str]:
-    """The positions that the workers have told, by topic and partition; and what could not be read."""
+def _told(settings: Settings, consumer: Any) -> tuple[Mapping[tuple[str, int], Source], str]:
+    """What the workers have told of the sources, by topic and partition; and what could not be read."""
     told: dict[int, status.Status] = {}
     strange = ""
     for record in read(consumer, spans(consumer, partitions_of(consumer, [settings.curves_topic]))):
@@ -65,12 +72,10 @@ def _told(settings: Settings, consumer: Any) -> tuple[Mapping[tuple[str, int], i
                 told[known.partition] = known
             except FormatError as error:
                 strange = str(error)
-    positions = {
-        (topic, partition): source.position
-        for partition, known in told.items()
-        for topic, source in known.sources.items()
+    sources = {
+        (topic, partition): source for partition, known in told.items() for topic, source in known.sources.items()
     }
-    return positions, strange
+    return sources, strange
 
 
 def _lag(settings: Settings, places: list[Place], members: int) -> Iterator[Finding]:
@@ -87,22 +92,28 @@ def _lag(settings: Settings, places: list[Place], members: int) -> Iterator[Find
         yield ok("counting", what)
 
 
-def _positions(places: list[Place]) -> Iterator[Finding]:
-    """Whether what was counted is what the topics hold."""
-    beyond = [place for place in places if (place.position or 0) > place.span.end]
-    gone = [place for place in places if place.position is not None and place.position < place.span.start]
-    if beyond:
-        what = ", ".join(f"{_name(place)} to {place.position:,} of {place.span.end:,}" for place in beyond[:_SHOWN])
-        advice = f"the topic was deleted and made again, and nothing new in it will be counted: {_RESET}"
-        yield problem("counting", f"counted beyond the end: {what}", advice)
-    if gone:
-        lost = sum(place.span.start - (place.position or 0) for place in gone)
+def _positions(places: list[Place], ids: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether what was counted is what the topics hold; `ids` of the topics by name."""
+    known = [place for place in places if place.source]
+    other = [place for place in known if _is_other(place, ids) or place.position > place.span.end]
+    gone = [place for place in known if place.position < place.span.start]
+    if other:
+        what = ", ".join(f"{_name(place)} to {place.position:,} of {place.span.end:,}" for place in other[:_SHOWN])
+        advice = f"the topic was deleted and made again; workers refuse to count it: {_RESET}"
+        yield problem("counting", f"other records were counted than there are now: {what}", advice)
+    elif gone:
+        lost = sum(place.span.start - place.position for place in gone)
         what = f"{lost:,} records are gone uncounted (retention): {', '.join(_name(place) for place in gone[:_SHOWN])}"
         yield warning("counting", what, "keep records longer than workers may be away: retention.ms of the topic")
-    both = [place for place in places if place.position is not None and place.committed is not None]
-    if both and not beyond:
-        most = max(abs((place.committed or 0) - (place.position or 0)) for place in both)
+    elif known:
+        most = max(abs((place.committed or 0) - place.position) for place in known)
         yield ok("counting", f"committed offsets and ledgers are at most {most:,} records apart; the ledgers decide")
+
+
+def _is_other(place: Place, ids: Mapping[str, str]) -> bool:
+    """Whether the topic is not the one that was counted, as far as both are known by an id."""
+    both = {place.source.topic_id if place.source else "", ids.get(place.partition.topic, "")}
+    return len(both) == 2 and not both & {"", _NO_ID}
 
 
 def _name(place: Place) -> str:
