@@ -3,15 +3,27 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RequestTimedOutError
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+)
 
 from stream_app.operating import exam_counting, exam_kafka, exam_machine, exam_records, exam_redis
 from stream_app.operating.clients import OperatingError, administration, consumer
 from stream_app.operating.findings import Finding, problem
 from stream_app.settings import Settings
 
-_UNANSWERED = (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError)
+_UNANSWERED = (KafkaTimeoutError, RequestTimedOutError)
 """After one of these the next question would only wait as long again."""
+_PARTS = {
+    "topics": exam_kafka.topics,
+    "counting": exam_counting.counting,
+    "records": exam_records.inputs,
+    "dead letters": exam_records.set_aside,
+}
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -34,10 +46,12 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
 
 def _each(settings: Settings, admin: Any, reader: Any) -> Iterator[Finding]:
     """The parts that need Kafka: one that is refused does not keep the others from being asked."""
-    for part in (exam_kafka.topics, exam_counting.counting, exam_records.inputs, exam_records.set_aside):
+    for area, part in _PARTS.items():
         try:
             yield from part(settings, admin, reader)
         except _UNANSWERED:
             raise
+        except (KafkaConnectionError, NodeNotReadyError) as error:
+            yield problem(area, f"a broker cannot be reached: {error}", "see to it, then examine again")
         except KafkaError as error:
-            yield problem(part.__name__, f"Kafka refuses: {error}", "is this user allowed to? See its ACLs")
+            yield problem(area, f"Kafka refuses: {error}", "is this user allowed to? See its ACLs")

@@ -58,11 +58,11 @@ def set_aside(settings: Settings, _admin: Any, consumer: Any) -> Iterator[Findin
         reasons = Counter(letter.reason for letter in letters.values())
         least = "at least " if any(span.end - span.start == _LETTERS for span in lately.values()) else ""
         if not reasons:
-            yield ok("records", f"{topic}: none in the last 24 hours")
+            yield ok("dead letters", f"{topic}: none in the last 24 hours")
             continue
         named = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
         advice = "`stream-app dead-letters list --late` shows what they are"
-        yield warning("records", f"{topic}: {least}{named} in the last 24 hours", advice)
+        yield warning("dead letters", f"{topic}: {least}{named} in the last 24 hours", advice)
 
 
 def _rejected(settings: Settings, kind: type[Event], partition: int, batch: list[Any]) -> list[Rejected]:
