@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stream_app.cli.options import Command, Moment, Speed, settings_options
 from stream_app.cli.output import console, print_json
 from stream_app.local.demo_feed import recorded_stream
+from stream_app.local.files import require_events
 from stream_app.local.human import moment, plural, span
 from stream_app.local.replay import Progress as Replayed
 from stream_app.local.replay import replay
@@ -38,6 +39,7 @@ def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: i
     Each event goes to the topic of posts or of shares, with its user as the key, in the order of the files. The topics
     must exist (`stream-app topics create`).
     """
+    require_events(files)
     stream = recorded_stream(files, until_ms, None if math.isinf(speed) else speed)
     part = stream.parts[0]
     with _bar(stream.size) as progress:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stream_app.local.activity import HOUR_MS
-from stream_app.local.events import EventFileError, RecordedEvent
+from stream_app.local.events import RecordedEvent
 from stream_app.local.files import is_event, read_events
 from stream_app.local.population import Truth, demo_population
 from stream_app.local.replay import Progress, replay
@@ -41,21 +41,9 @@ class Stream(NamedTuple):
 
 
 def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | None) -> Stream:
-    """The events of files, read twice: to count them, and to send them.
-
-    Raises EventFileError, also for a file without a single event: it is another file than was meant.
-    """
-    size = unreadable = 0
-    for path in paths:
-        kinds = Counter((is_event(event), _is_sent(event, until_ms)) for event in read_events([path]))
-        if not any(readable for readable, _ in kinds):
-            raise EventFileError(
-                f"{path} holds no event: none of its {kinds.total():,} lines is a JSON object with a user_id and a ts; "
-                "nothing was sent"
-            )
-        size += kinds[True, True] + kinds[False, True]
-        unreadable += kinds[False, True]
-    return Stream([Part(read_events(paths), speed)], size, unreadable=unreadable)
+    """The events of files, read twice: to count them, and to send them. Raises EventFileError."""
+    kinds = Counter(is_event(event) for event in read_events(paths) if _is_sent(event, until_ms))
+    return Stream([Part(read_events(paths), speed)], kinds.total(), unreadable=kinds[False])
 
 
 def demo_stream(users: int, until_ms: int | None, speed: float | None) -> Stream:

@@ -47,6 +47,15 @@ def is_event(event: RecordedEvent) -> bool:
     return event.key != NO_KEY and event.ts_ms != NO_TIME_MS
 
 
+def require_events(paths: Iterable[Path]) -> None:
+    """Return when every file holds an event. Raises EventFileError: one without is not the one that was meant."""
+    for path in paths:
+        if not any(map(is_event, read_events([path]))):
+            raise EventFileError(
+                f"{path} holds no event: none of its lines is a JSON object with a user_id and a ts; nothing was sent"
+            )
+
+
 def recorded(line: bytes) -> RecordedEvent:
     """The event whose JSON is `line`, whatever that holds."""
     try:

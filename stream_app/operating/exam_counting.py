@@ -10,12 +10,14 @@ from stream_app.core.columns import FormatError
 from stream_app.core.watermark import Source
 from stream_app.operating.findings import Finding, ok, problem, warning
 from stream_app.operating.group import committed, group
-from stream_app.operating.reading import Span, partitions_of, read, spans
+from stream_app.operating.reading import Span, newest, partitions_of, read, spans
 from stream_app.settings import Settings
 
 _RESET = "`stream-app reset` starts anew"
 _MUCH_BATCHES = 10
 _SHOWN = 8
+_MOST_TOLD = 100_000
+"""Of what the workers told, so much is read: they tell how far they are several times a second."""
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -65,7 +67,8 @@ def _told(settings: Settings, consumer: Any) -> tuple[Mapping[tuple[str, int], S
     """What the workers have told of the sources, by topic and partition; and what could not be read."""
     told: dict[int, status.Status] = {}
     strange = ""
-    for record in read(consumer, spans(consumer, partitions_of(consumer, [settings.curves_topic]))):
+    curves = spans(consumer, partitions_of(consumer, [settings.curves_topic]))
+    for record in read(consumer, newest(curves, _MOST_TOLD)):
         if (record.key or b"").startswith(b"status/"):
             try:
                 known = status.decode(record.value or b"")

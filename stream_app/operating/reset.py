@@ -79,7 +79,9 @@ def carry_out(settings: Settings, planned: Plan) -> Iterator[str]:
     wrong = [f"{found.topic.name}: {found.problem}" for found in create(settings) if found.problem]
     if wrong:
         raise OperatingError("; ".join(wrong))
-    yield from (f"deleted {doomed.topic.name} and made it again" for doomed in planned.topics)
+    for doomed in planned.topics:
+        name = doomed.topic.name
+        yield f"deleted {name} and made it again" if doomed.exists else f"made {name}"
     if planned.starts:
         _begin(settings, planned.starts)
         yield "noted the ends of the input topics as the place where counting begins"
