@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.engine.kafka import changelogs_of
+from stream_app.engine.topics import changelogs_of
 from tests.engine.tracker import Worker
 from tests.proof.contents import Recipe, Record, home_of, made
 from tests.proof.crew import asked, rss_mb
