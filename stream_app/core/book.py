@@ -97,6 +97,8 @@ class Book:
     def sweepable(self) -> int:
         """How much garbage can be swept once everything written so far is in the log, and still owned; see `sweep`."""
         if self._garbage and self._written != self._state():
+            if len(self._garbage) == 1:
+                return 0  # the delta that would have to be written first becomes garbage too: it would never end
             # Before the log loses anything it must say that the window has moved on and which deltas are left.
             self.write(Applied.nothing())
         return len(self._garbage)

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _SWEEP_S = 5.0
 _OBSERVE_S = 1.0
+_LOOK_S = 0.1
 
 
 class Engine:
@@ -52,6 +53,8 @@ class Engine:
         self.health = Health(settings.stall_s)
         self.listener: Listener = Nobody()
         self._revocations = 0
+        self._is_moving = False
+        """Partitions were given up, and what is assigned instead is not known or not being recovered yet."""
         self._lease = Lease(settings.session_timeout_s)
         self._probe = Probe(settings)
         self.app = faust_app(settings, self._lease, self.health, self._positions)
@@ -102,6 +105,7 @@ class Engine:
         for name, topic in zip(("posts", "shares"), self.settings.input_topics, strict=True):
             self.app.agent(self.app.topic(topic, schema=AsTheyCome()), name=name, concurrency=1)(self._count)
         self.app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        self.app.on_partitions_assigned.connect(self._on_assigned, weak=False)
         self.app.on_rebalance_complete.connect(self._on_rebalanced, weak=False)
         self.app.task(self._rounds)
         self.app.task(self._sweeps)
@@ -116,17 +120,27 @@ class Engine:
     async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
         """Before the partitions move all that was counted of them is in the log."""
         self._revocations += 1
+        self._is_moving = True
         self.health.forget()
         self._meter.rebalance()
-        if self._lease.has_lapsed() and self._outgoing.is_owing:
-            end(Exit.FENCED, "it was cut off for longer than its session, and holds writes that others may have made")
-        await self._ownership.pause()
+        pausing = asyncio.ensure_future(self._ownership.pause())
+        while not pausing.done():
+            # The lease may lapse in here too. Nothing renews it before this returns, and no write waits for less.
+            if self._lease.has_lapsed() and self._outgoing.is_owing:
+                end(Exit.FENCED, "it was cut off for longer than its session, and holds writes others may have made")
+            await asyncio.wait((pausing,), timeout=_LOOK_S)
+        await pausing
+
+    async def _on_assigned(self, *_args: Any, **_kwargs: Any) -> None:
+        self._is_moving = False
 
     async def _on_rebalanced(self, *_args: Any, **_kwargs: Any) -> None:
         # Faust cancels this when the next rebalance begins; partitions that are half taken over would be left.
         await asyncio.shield(asyncio.ensure_future(self._take_over()))
 
     async def _take_over(self) -> None:
+        if self._is_moving or cast(Tables, self.app.tables).recovery.is_due:
+            return  # Faust ends this recovery although it has begun, or is about to begin, another
         revocations, generation = self._revocations, self.app.consumer_generation_id
         assigned = self.app.consumer.assignment()
         partitions = {tp.partition for tp in assigned if tp.topic in self.settings.input_topics}
@@ -134,6 +148,8 @@ class Engine:
             await self.exchange.caught_up.wait()
             self.health.caught_up = True
             await asyncio.to_thread(self._probe.has_answered.wait)
+            if self._revocations != revocations:
+                return
             await self._ownership.take_over(partitions, generation)
             self._refuse_others()
             self.health.recovered = self._revocations == revocations

@@ -85,6 +85,8 @@ class Evaluator:
         await self._raise(partition, held, changes)
         # What is told must not be lost again by a crash: the log has it first.
         await self._shared.outlet.flush()
+        if self._shared.books.get(partition) is not held:
+            return busy_s  # it has moved meanwhile, and its new owner tells
         self._shared.outlet.curves(told)
         self._shared.outlet.status(self._status(partition, held))
         return busy_s

@@ -47,7 +47,7 @@ class Intake:
             return  # the partition has moved on; its new owner reads these records again
         async with held.lock:
             source = held.book.ledger.source(fetched.topic)
-            if await self._is_beyond_gap(held, source, fetched):
+            if await self._is_beyond_gap(source, fetched):
                 return
             batch = fetched.unpacked()
             fresh = _from_position(batch, source.position)
@@ -134,23 +134,20 @@ class Intake:
             held.oldest_unseen_s = oldest_s
         self._meter.lag(topic, batch.partition, behind, max(self._clock() - oldest_s, 0.0) if behind else 0.0)
 
-    async def _is_beyond_gap(self, held: Held, source: Source, fetched: Fetched) -> bool:
-        """Whether records before these were never seen: then they are read again from there.
-
-        Where they are gone from Kafka, the same batch comes back, and is counted.
-        """
-        gap = (source.position, fetched.first)
+    async def _is_beyond_gap(self, source: Source, fetched: Fetched) -> bool:
+        """Whether records before these were never seen: then they are read again from there, or where Kafka begins."""
         if fetched.first <= source.position:
             return False
-        if held.sought.get(fetched.topic) == gap:
-            logger.error(
-                "%s-%d: offsets %d to %d are gone from Kafka (retention) and were not counted",
-                *(fetched.topic, fetched.partition, source.position, fetched.first - 1),
-            )
-            return False
-        held.sought[fetched.topic] = gap
-        await self._kafka.seek(TP(fetched.topic, fetched.partition), source.position)
-        return True
+        tp = TP(fetched.topic, fetched.partition)
+        start = await self._kafka.start(tp)
+        if fetched.first > max(start, source.position):
+            await self._kafka.seek(tp, max(start, source.position))
+            return True
+        logger.error(
+            "%s-%d: offsets %d to %d are gone from Kafka (retention) and were not counted",
+            *(fetched.topic, fetched.partition, source.position, fetched.first - 1),
+        )
+        return False
 
 
 def _from_position(batch: Batch, position: int) -> Batch:

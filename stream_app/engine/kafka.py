@@ -108,9 +108,18 @@ class BatchConsumer(Consumer):
         await self.seek_wait(positions)
         self._read_offset.update({tp: position or None for tp, position in positions.items()})
 
-    async def commit_positions(self, positions: Positions) -> bool:
-        """Commit; False when the group has moved on and this worker no longer owns the partitions."""
-        return await self._commit(positions)
+    @property
+    def generation(self) -> int:
+        """The generation of the group that this worker is in now; below 0 where the group does not know it."""
+        return int(cast(Any, self._thread)._ensure_consumer()._coordinator.generation)  # noqa: SLF001 - nobody else has it
+
+    async def commit_positions(self, positions: Positions, generation: int) -> bool:
+        """Commit; False when the group has moved on since `generation`: the partitions may have had other owners.
+
+        A commit is made in the name of whatever generation the consumer is in when it is sent, even of none, and Faust
+        leaves out what is no longer assigned: that it succeeds says nothing of the generation before.
+        """
+        return await self._commit(positions) and self.generation == generation
 
     async def _commit(self, offsets: Positions) -> bool:
         with cast(_App, self.app).health.doing("commit"):
@@ -136,13 +145,17 @@ class Kafka:
     def __init__(self, app: faust.App) -> None:
         self._app = app
 
-    async def commit(self, positions: Positions) -> bool:
-        """Commit; False when the group has moved on and this worker no longer owns the partitions."""
-        return await cast(BatchConsumer, self._app.consumer).commit_positions(positions)
+    async def commit(self, positions: Positions, generation: int) -> bool:
+        """Commit; False when the group has moved on since `generation`: the partitions may have had other owners."""
+        return await cast(BatchConsumer, self._app.consumer).commit_positions(positions, generation)
 
     async def ends(self, tps: Iterable[TP]) -> Mapping[TP, int]:
         """Where the partitions end now."""
         return await self._app.consumer.highwaters(*tps)
+
+    async def start(self, tp: TP) -> int:
+        """Where a partition begins: what was before is gone."""
+        return int((await self._app.consumer.earliest_offsets(tp))[tp])
 
     async def seek(self, tp: TP, offset: int) -> None:
         """Read a partition from `offset` on, if it is ours still."""

@@ -36,15 +36,19 @@ class Ownership:
         self._outbox = outbox
         self._kafka = kafka
         self._moving = asyncio.Lock()
+        self._generation: int | None = None
+        """Of the group, in which the books were taken over; None while the partitions may move."""
 
     async def take_over(self, partitions: set[int], generation: int) -> None:
         """Hold exactly `partitions`, as the tables now have them; committed offsets become the books' positions."""
         async with self._moving:
             await self._take_over(partitions, generation)
+            self._generation = generation
 
     async def pause(self) -> None:
         """Return when nobody is at a book and the log has all that was written: the partitions may move."""
         async with self._moving:
+            self._generation = None
             for held in self._books.values():
                 async with held.lock:
                     pass
@@ -80,15 +84,20 @@ class Ownership:
 
     async def sweep(self) -> None:
         """Delete garbage, once the log has all that was written and the group has confirmed who owns the partitions."""
+        async with self._moving:
+            if self._generation is not None:
+                await self._sweep(self._generation)
+
+    async def _sweep(self, generation: int) -> None:
         sweepable = {}
-        for partition, held in list(self._books.items()):
+        for partition, held in self._books.items():
             async with held.lock:
                 if count := held.book.sweepable():
                     sweepable[partition] = (held, count)
         if not sweepable:
             return
         await self._outlet.flush()
-        if not await self._kafka.commit(self.positions(sweepable)):
+        if not await self._kafka.commit(self.positions(sweepable), generation):
             return
         for partition, (held, count) in sweepable.items():
             async with held.lock:
@@ -107,7 +116,7 @@ class Ownership:
                 partition, self._standings.of_partition(partition), self._books[partition].book.ledger
             )
         await self._outlet.flush()
-        await self._align(partitions)
+        await self._align(partitions, generation)
         if fresh:
             rows = sum(len(self._books[partition].book.ledger.rows) for partition in fresh)
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)
@@ -131,10 +140,10 @@ class Ownership:
 
         return Held(Book(partition, ledger, stored, generation, put), Teller(partition))
 
-    async def _align(self, partitions: set[int]) -> None:
+    async def _align(self, partitions: set[int], generation: int) -> None:
         """Make the group go on where the books are, and note which sources are behind."""
         positions = self.positions(partitions)
-        if positions and not await self._kafka.commit(positions):
+        if positions and not await self._kafka.commit(positions, generation):
             logger.warning("the group did not take the positions: another rebalance is under way")
         for tp, end in (await self._kafka.ends(positions)).items():
             ledger = self._books[tp.partition].book.ledger

@@ -46,6 +46,11 @@ class Recovery(Service):
         self._rebalanced = Event()
         super().__init__(**options)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether there is another rebalance to recover from: the recovery under way is being ended."""
+        return bool(self._rebalanced.is_set())
+
     def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Nothing is buffered here."""
 

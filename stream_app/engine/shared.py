@@ -26,8 +26,6 @@ class Held:
     """State at the last evaluation: batches counted, version of the cuts, horizon."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records that Kafka still has for us, by topic."""
-    sought: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By topic, the last gap that was sought back to: position, first offset beyond it."""
     read_again: dict[str, int] = field(default_factory=dict)
     """By topic, the last position that was sought because counting stood still there."""
 

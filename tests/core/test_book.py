@@ -209,3 +209,14 @@ def test_an_empty_log_is_a_new_book_with_an_epoch_record() -> None:
     assert [key for key, _, _ in log.writes] == [b"3/epoch/0/5/0/0"]
     assert (book.sequence, book.segment_count, len(book.ledger.rows)) == (0, 0, 0)
     assert book.sweepable() == 0
+
+
+def test_a_book_without_news_comes_to_rest() -> None:
+    log = Log()
+    book = log.open(1)
+    _count(book, log, _busy_stream(), [0])
+    for _ in range(20):
+        written = len(log.writes)
+        book.maintain()
+        book.sweep(book.sweepable())
+    assert len(log.writes) == written

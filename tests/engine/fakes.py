@@ -82,19 +82,26 @@ class FakeKafka(Kafka):
 
     def __init__(self) -> None:
         self.commits: list[Mapping[TP, int]] = []
+        self.generations: list[int] = []
+        """Those that the commits were to be made in."""
         self.on_commit: Callable[[], object] = list
         """Called when the group is asked."""
         self.takes_commits = True
         self.sought: list[tuple[TP, int]] = []
+        self.began: dict[TP, int] = {}
         self.ended: dict[TP, int] = {}
 
-    async def commit(self, positions: Mapping[TP, int]) -> bool:
+    async def commit(self, positions: Mapping[TP, int], generation: int) -> bool:
+        self.generations.append(generation)
         self.commits.append(dict(positions))
         self.on_commit()
         return self.takes_commits
 
     async def ends(self, tps: Iterable[TP]) -> Mapping[TP, int]:
         return {tp: self.ended.get(tp, 0) for tp in tps}
+
+    async def start(self, tp: TP) -> int:
+        return self.began.get(tp, 0)
 
     async def seek(self, tp: TP, offset: int) -> None:
         self.sought.append((tp, offset))

@@ -135,6 +135,42 @@ async def test_nothing_is_deleted_of_a_partition_that_was_lost_while_the_group_w
     assert tombstones(parts) == []
 
 
+async def test_nothing_is_deleted_while_the_partitions_may_move() -> None:
+    """The group might confirm a generation in which others have been the owners."""
+    parts = await counted()
+    await parts.ownership.pause()
+    await parts.ownership.sweep()
+    await parts.fake.outgoing.flush()
+    assert tombstones(parts) == []
+
+
+async def test_the_group_is_asked_about_the_generation_in_which_the_books_were_taken_over() -> None:
+    parts = await counted()
+    await parts.ownership.take_over({PARTITION}, 7)
+    await parts.ownership.sweep()
+    assert parts.fake.kafka.generations[-2:] == [7, 7]
+
+
+async def test_partitions_do_not_move_while_garbage_is_being_deleted() -> None:
+    """A take-over in the middle took the books away under the sweep, which ended the worker."""
+    parts = await counted()
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def flush() -> None:
+        asked.set()
+        await answer.wait()
+
+    parts.fake.shared.outlet.flush = flush
+    sweeping = asyncio.create_task(parts.ownership.sweep())
+    await asked.wait()
+    moving = asyncio.create_task(parts.ownership.take_over(set(), 2))
+    await asyncio.sleep(0)
+    assert list(parts.fake.shared.books) == [PARTITION]
+    answer.set()
+    await asyncio.gather(sweeping, moving)
+    assert list(parts.fake.shared.books) == []
+
+
 async def test_without_garbage_the_group_is_not_asked() -> None:
     parts = Parts()
     await parts.count(posts(range(3)))

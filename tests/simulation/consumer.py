@@ -1,0 +1,213 @@
+"""What of Faust's consumer the engine sees: its place in the group, what it reads, seeks and commits.
+
+Written after faust-streaming 0.15.3 on aiokafka, whose names it keeps. What matters for the protocol:
+- a commit is made in the name of the generation that the consumer is in when it is sent, and of partitions that are no
+  longer assigned it silently leaves the offsets out;
+- a worker that the group no longer knows goes on with its old assignment until it has joined again;
+- what was fetched and is on its way to an agent may be dropped in a rebalance, for reading goes on from what is
+  committed.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
+
+from faust.types import TP
+
+from stream_app.engine.batching import scheduler_of
+from stream_app.engine.kafka import BatchConsumer
+from tests.simulation.broker import Log
+from tests.simulation.clients import Line
+from tests.simulation.group import Answer, Group
+
+if TYPE_CHECKING:
+    from tests.simulation.faustlike import App
+
+_COMMIT_S = 2.0
+
+
+class Consumer:
+    """Stands in for the BatchConsumer of a worker."""
+
+    def __init__(self, app: "App", line: Line, group: Group) -> None:
+        self.app = app
+        self._line = line
+        self._group = group
+        self._number = 0
+        self._generation = -1
+        self._rejoin = asyncio.Event()
+        self._rejoin.set()
+        self._assignment: set[TP] = set()
+        self._positions: dict[TP, int] = {}
+        self._read_offset: dict[TP, int | None] = {}
+        self._highwaters: dict[TP, int] = {}
+        self._acked: dict[TP, int] = {}
+        self._flow = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._moved = asyncio.Event()
+        """Positions were sought."""
+        self._scheduler = scheduler_of(app.settings.batch_events, app.settings.input_topics)()
+
+    def assignment(self) -> set[TP]:
+        """What is assigned, as far as this worker knows."""
+        return set(self._assignment)
+
+    def highwater(self, tp: TP) -> int | None:
+        """Where a partition ended when it was last fetched from."""
+        return self._highwaters.get(tp)
+
+    async def highwaters(self, *tps: TP) -> Mapping[TP, int]:
+        """Where partitions end."""
+        return await self._line.ask(lambda: {tp: self._log(tp).end for tp in tps})
+
+    async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
+        """Where partitions begin."""
+        return await self._line.ask(lambda: {tp: self._log(tp).start for tp in tps})
+
+    @property
+    def generation(self) -> int:
+        """Of the group, below 0 where the group does not know this worker."""
+        return self._generation
+
+    async def commit_positions(self, positions: Mapping[TP, int], generation: int) -> bool:
+        """As the real one does it."""
+        return await BatchConsumer.commit_positions(self, positions, generation)  # type: ignore[arg-type]  # stands in for it
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        known = {tp: offset for tp, offset in offsets.items() if tp in self._assignment}
+        if not known:
+            return True
+        number, generation = self._number, self._generation
+        answer = await self._line.ask_group(lambda: self._group.commit(number, generation, known))
+        self._take(answer)
+        return answer is Answer.OK
+
+    async def seek(self, tp: TP, offset: int) -> None:
+        """Read on from there."""
+        self._positions[tp] = offset
+        self._read_offset[tp] = offset or None
+        self._moved.set()
+
+    async def perform_seek(self) -> None:
+        """As the real one does it."""
+        await BatchConsumer.perform_seek(self)  # type: ignore[arg-type]  # stands in for it
+        self._moved.set()
+
+    async def seek_wait(self, positions: Mapping[TP, int]) -> None:
+        """Read on from there."""
+        await asyncio.sleep(self._line.broker.delay_s())
+        self._positions |= positions
+
+    def resume_partitions(self, tps: set[TP]) -> None:
+        """Nothing is paused here but the flow."""
+
+    def stop_flow(self) -> None:
+        """Hand nothing to agents any more."""
+        self._flow.clear()
+        self._stopped.set()
+        self._acked.clear()
+
+    def resume_flow(self) -> None:
+        """Hand batches to agents."""
+        self._stopped.clear()
+        self._flow.set()
+
+    def ack(self, tp: TP, offset: int) -> None:
+        """An agent is done with a batch."""
+        self._acked[tp] = max(self._acked.get(tp, -1), offset)
+
+    async def take_part(self) -> None:
+        """Be a member of the group, again and again."""
+        while True:
+            while self._rejoin.is_set():
+                await self._join()
+            beating = asyncio.ensure_future(self._beat())
+            self.app.lease.renew(self._line.broker.agenda.now)
+            await self.app.assigned(self._generation)
+            await self._rejoin.wait()
+            await self.app.revoked()
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        """Tell the group that this worker lives; every answer but that it is not known renews the lease."""
+        while self._number:
+            await asyncio.sleep(self.app.settings.session_timeout_s / 4)
+            asked_s, number, generation = self._line.broker.agenda.now, self._number, self._generation
+            answer = await self._line.ask_group(lambda: self._group.heartbeat(number, generation))  # noqa: B023
+            self._take(answer)
+            if answer in {Answer.OK, Answer.REBALANCING}:
+                self.app.lease.renew(asked_s)
+
+    async def leave(self) -> None:
+        """Leave the group."""
+        await self._line.ask_group(lambda: self._group.leave(self._number))
+
+    async def commit_regularly(self) -> None:
+        """Commit what agents are done with."""
+        while True:
+            await asyncio.sleep(_COMMIT_S)
+            offsets, self._acked = {tp: offset + 1 for tp, offset in self._acked.items()}, {}
+            if offsets:
+                await self._commit(offsets)
+
+    async def read(self) -> None:
+        """Fetch, and hand batches to the agents."""
+        while True:
+            await self._flow.wait()
+            self._moved.clear()
+            some = [tp for tp in self._inputs() if self._log(tp).end > self._positions.get(tp, self._log(tp).end)]
+            if some:
+                await self._fetch(self._line.broker.agenda.rng.choice(some))
+            else:
+                await self._first(self._line.broker.news(self._inputs()), self._moved.wait(), self._stopped.wait())
+
+    async def _fetch(self, tp: TP) -> None:
+        generation, position = self.app.consumer_generation_id, self._positions[tp]
+        batches = self._line.broker.agenda.rng.randint(1, 6)
+        packed, end = await self._line.ask(lambda: (self._log(tp).fetch(position, batches), self._log(tp).end))
+        if not packed or tp not in self._assignment or self._positions.get(tp) != position:
+            return
+        self._positions[tp], self._highwaters[tp] = packed[-1].offset + 1, end
+        for _, message in self._scheduler.iterate({tp: packed}):
+            if not self._flow.is_set() or self.app.consumer_generation_id != generation:
+                return
+            known = self._read_offset.get(tp)
+            if known is None or message.offset >= known:
+                await self._first(self.app.queues[message.topic].put(message), self._stopped.wait())
+                self._read_offset[tp] = message.offset
+
+    async def _first(self, *waiting: Coroutine[Any, Any, object]) -> None:
+        """Wait for the first of these, and for the others no more."""
+        futures = [asyncio.ensure_future(one) for one in waiting]
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        for future in futures:
+            future.cancel()
+
+    async def _join(self) -> None:
+        line, number = self._line, self._number
+        joined: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+        await line.ask_group(lambda: self._group.join(number, joined))
+        self._number, self._generation = await joined
+        member = self._number, self._generation
+        answer, partitions = await line.ask_group(lambda: self._group.sync(*member))
+        if answer is not Answer.OK:
+            self._take(answer)
+            return
+        topics = (*self.app.settings.input_topics, *self.app.tables)
+        self._assignment = {TP(topic, partition) for topic in topics for partition in partitions}
+        self._positions.clear()
+        self._highwaters.clear()
+        self._rejoin.clear()
+
+    def _take(self, answer: Answer) -> None:
+        """What an answer of the coordinator means for the membership."""
+        if answer is not Answer.OK:
+            self._rejoin.set()
+        if answer in {Answer.UNKNOWN_MEMBER, Answer.ILLEGAL_GENERATION}:
+            self._number, self._generation = 0, -1
+
+    def _inputs(self) -> list[TP]:
+        return sorted(tp for tp in self._assignment if tp.topic in self.app.settings.input_topics)
+
+    def _log(self, tp: TP) -> Log:
+        return self._line.broker.logs[tp.topic, tp.partition]

@@ -1,0 +1,144 @@
+"""The simulation finds bugs: engines broken on purpose, each caught within so many seeds."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import msgspec
+import pytest
+
+from stream_app.core.book import Book
+from stream_app.core.history import Lineage
+from stream_app.core.ledger import Ledger
+from stream_app.core.messages import Flag
+from stream_app.core.seen import Seen
+from stream_app.core.segments import Header, SegmentKey
+from stream_app.engine.app import Engine
+from stream_app.engine.kafka import BatchConsumer
+from stream_app.engine.lease import Lease
+from stream_app.engine.outbox import Outbox
+from tests.simulation.plan import Plan, plan_of
+from tests.simulation.run import failure_of
+
+_RESTORE, _RAISE_FLAGS, _ON_REVOKED = Ledger.restore, Outbox.raise_flags, Engine._on_revoked
+
+
+def _without_positions(ledger: Ledger, header: Header) -> None:
+    _RESTORE(ledger, header)
+    for source in ledger.sources.values():
+        source.position = 0
+
+
+def _accepts_all(_lineage: Lineage, _key: SegmentKey) -> bool:
+    return True
+
+
+def _nothing_seen(_seen: Seen, _hashes: object, _pane: int) -> None:
+    """What was seen before the restart is not known any more."""
+
+
+def _deletes_at_once(book: Book) -> int:
+    """Garbage goes when it is found, without a word about it before."""
+    book.sweep(len(book._garbage))
+    return 0
+
+
+async def _not_asked(_consumer: BatchConsumer, _positions: object, _generation: int) -> bool:
+    return True
+
+
+async def _raise_flags_first(outbox: Outbox, partition: int, flags: Sequence[Flag]) -> None:
+    """Flags, and then the standings."""
+    log, written = outbox._log, []
+
+    class Later:
+        """Writes standings when the flags are sent."""
+
+        def write(self, *what: Any) -> None:
+            written.append(what)
+
+    outbox._log = Later()
+    try:
+        await _RAISE_FLAGS(outbox, partition, flags)
+    finally:
+        outbox._log = log
+    for what in written:
+        log.write(*what)
+
+
+async def _revoked_and_forgotten(engine: Engine, *args: Any, **kwargs: Any) -> None:
+    await _ON_REVOKED(engine, *args, **kwargs)
+    engine._is_moving = False
+
+
+def _held_forever(_lease: Lease) -> bool:
+    return False
+
+
+class Mutation(NamedTuple):
+    """What is broken, and the faults that show it."""
+
+    broken: tuple[tuple[Any, str, Callable[..., Any]], ...]
+    faults: tuple[str, ...] = ("kill", "kill in few steps", "rebalance")
+    strict: bool = True
+    """Whether it may show in more than the counts."""
+    partitions: int = 1
+    first: int = 0
+    """The seed to begin with: near one that shows it."""
+
+
+_FROZEN = ("freeze", "freeze in few steps", "cut off")
+_UNLEASED = (Lease, "has_lapsed", _held_forever)
+MUTATIONS = {
+    "positions are not part of the segments": Mutation(((Ledger, "restore", _without_positions),)),
+    "event ids are not restored": Mutation(((Seen, "restore", _nothing_seen),)),
+    "garbage is deleted before the log says so": Mutation(((Book, "sweepable", _deletes_at_once),)),
+    "flags are sent before their standings are in the log": Mutation(
+        ((Outbox, "raise_flags", _raise_flags_first),), first=20
+    ),
+    "the epoch fence lets everything through": Mutation(
+        ((Lineage, "accepts", _accepts_all), _UNLEASED), _FROZEN, strict=False
+    ),
+    "a take-over does not mind another rebalance": Mutation(
+        ((Engine, "_on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3
+    ),
+    "a worker writes although the group has given it up": Mutation((_UNLEASED,), _FROZEN),
+    "garbage is deleted without asking the group": Mutation(
+        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False, first=40
+    ),
+}
+WITHIN = 30
+pytestmark = pytest.mark.timeout(120)
+
+
+def _harsh(seed: int, mutation: Mutation) -> Plan:
+    """A plan of little else than these faults."""
+    plan = plan_of(seed)
+    return replace(
+        plan,
+        settings=msgspec.structs.replace(plan.settings, partitions=mutation.partitions),
+        workers=2,
+        faults=mutation.faults,
+        fault_every_s=0.8,
+        active_s=10.0,
+        strict=mutation.strict,
+    )
+
+
+@pytest.mark.parametrize("what", MUTATIONS)
+def test_a_broken_engine_is_caught(what: str) -> None:
+    with ExitStack() as stack:
+        for owner, name, broken in MUTATIONS[what].broken:
+            stack.enter_context(patch.object(owner, name, broken))
+        mutation = MUTATIONS[what]
+        seeds = range(mutation.first, mutation.first + WITHIN)
+        assert any(failure_of(_harsh(seed, mutation)) for seed in seeds)
+
+
+def test_counts_are_exact_even_without_the_lease() -> None:
+    """Of the counts the epochs take care; the lease is for what else a worker publishes."""
+    with patch.object(*_UNLEASED):
+        for seed in range(3):
+            assert not (report := failure_of(_harsh(seed, Mutation((), _FROZEN, strict=False)))), report

@@ -1,0 +1,258 @@
+"""What must hold when everything has come to rest, each worked out without the tracker's own code."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from stream_app.core import status
+from stream_app.core.book import Book
+from stream_app.core.events import Post
+from stream_app.core.ledger import Ledger
+from stream_app.core.messages import ROLES, Cut, Flag, FlagType
+from stream_app.core.status import Status
+from stream_app.engine.kafka import changelogs_of
+from tests.core.streams import totals_of
+from tests.naive import NaiveCut, Totals, ms_of, naive_cut, naive_people, naive_topics
+from tests.simulation.broker import Place
+from tests.simulation.feed import PANE_MS, Fate, expected
+from tests.simulation.plan import DWELL_S, PANES
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Run
+
+Scope = tuple[str, str]
+"""Population and topic."""
+_NEXT = {
+    FlagType.LEFT: {FlagType.EMERGING, FlagType.ENTERED},
+    FlagType.EMERGING: {FlagType.ENTERED, FlagType.LEFT},
+    FlagType.ENTERED: {FlagType.FADING},
+    FlagType.FADING: {FlagType.ENTERED, FlagType.LEFT},
+}
+_COUNTERS = ("applied", "duplicate", "late", "rejected")
+
+
+def is_at_rest(run: "Run") -> bool:
+    """Whether every input is counted to its end in its log, and every partition has its owner."""
+    held = {partition for worker in run.live() if worker.engine.health.recovered for partition in worker.engine.books}
+    return not what_is_unread(run) and len(held) == run.plan.settings.partitions
+
+
+def what_is_unread(run: "Run") -> list[str]:
+    """Inputs that are not counted to their ends."""
+    unread = []
+    for (topic, partition), records in run.feed.produced.items():
+        source = run.sources(partition).get(topic)
+        if (source.position if source else 0) != len(records):
+            unread.append(f"{topic}-{partition} at {source.position if source else 0} of {len(records)}")
+    return unread
+
+
+def problems(run: "Run") -> list[str]:
+    """Everything that is not as it must be."""
+    found = [*_counts(run), *_counters(run), *_letters(run)]
+    if run.plan.strict:
+        found += [*_told(run), *_cuts(run), *_flags(run), *_sequences(run), *_standings(run)]
+    return found
+
+
+def naive_totals(run: "Run", end_ms: int) -> Totals:
+    """What every user of every scope made in the window that ends with the pane of `end_ms`."""
+    first_pane = end_ms // PANE_MS - PANES + 1
+    sums: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for place, records in run.feed.produced.items():
+        for record, outcome in zip(records, expected(records, run.gone.get(place, [])), strict=True):
+            event = record.event
+            if outcome != "applied" or event is None or ms_of(event) // PANE_MS < first_pane:
+                continue
+            people = naive_people(event) or 0
+            for topic in naive_topics(event):
+                made = sums[event.population, topic, str(event.user_id)]
+                made[0] += isinstance(event, Post)
+                made[1] += people
+                made[2] += people**2
+    return {key: (made[0], made[1], made[2]) for key, made in sums.items() if made[0] or made[1]}
+
+
+def _counts(run: "Run") -> Iterator[str]:
+    wanted = naive_totals(run, run.feed.newest_ms)
+    restored: Totals = {}
+    for partition in range(run.plan.settings.partitions):
+        table = run.broker.logs[changelogs_of(run.plan.settings)[0], partition].table()
+        ledger = Ledger(run.plan.settings.pane_ms, PANES, run.plan.settings.short_panes)
+        Book(partition, ledger, table, 10**6, lambda _key, _value: None)
+        ledger.advance(run.feed.newest_ms)
+        restored |= totals_of(ledger)
+    yield from _difference("restored from the log", wanted, restored)
+    live: Totals = {}
+    for worker in run.live():
+        for held in worker.engine.books.values():
+            live |= totals_of(held.book.ledger)
+    yield from _difference("in memory", wanted, live)
+
+
+def _difference(where: str, wanted: Totals, found: Totals) -> Iterator[str]:
+    for key in sorted({*wanted, *found}):
+        if wanted.get(key) != found.get(key):
+            yield f"{where}: {key} is {found.get(key)}, must be {wanted.get(key)}"
+
+
+def _counters(run: "Run") -> Iterator[str]:
+    for (topic, partition), records in run.feed.produced.items():
+        gone = run.gone.get((topic, partition), [])
+        outcomes = Counter(expected(records, gone))
+        source = run.sources(partition).get(topic)
+        found = {name: getattr(source, name) if source else 0 for name in _COUNTERS}
+        wanted = {name: outcomes[name] for name in _COUNTERS}
+        if found != wanted:
+            yield f"{topic}-{partition} has {found}, must have {wanted}; gone: {gone}"
+        start = run.broker.logs[topic, partition].start
+        if false := [gap for gap in gone if gap.stop > start]:
+            yield f"{topic}-{partition} begins at {start}, reported as gone: {false}"
+
+
+def _letters(run: "Run") -> Iterator[str]:
+    settings = run.plan.settings
+    for fate, letters_topic in ((Fate.REJECTED, settings.dead_letters_topic), (Fate.LATE, settings.late_topic)):
+        found: dict[tuple[str, int, int], tuple[bytes | None, bytes | None]] = {}
+        for (topic, _), log in run.broker.logs.items():
+            for record in log.records() if topic == letters_topic else ():
+                told = {name.removeprefix("__streams.errors."): value.decode() for name, value in record.headers}
+                found[told["topic"], int(told["partition"]), int(told["offset"])] = (record.key, record.value)
+        wanted = {
+            (*place, offset): (record.key, record.value)
+            for place, records in run.feed.produced.items()
+            for offset, record in enumerate(records)
+            if record.fate is fate
+        }
+        lost = {(*place, offset) for place, gaps in run.gone.items() for gap in gaps for offset in gap}
+        for where in sorted({*wanted} - {*found} - lost):
+            yield f"{letters_topic} misses the record {where}"
+        for where in sorted({*found} - {*wanted}):
+            yield f"{letters_topic} has the record {where}, which is not {fate.value}"
+        for where in sorted({*found} & {*wanted}):
+            if found[where] != wanted[where]:
+                yield f"{letters_topic} has {where} as {found[where]}, it was {wanted[where]}"
+
+
+def _told(run: "Run") -> Iterator[str]:
+    """Counters that were told never go back."""
+    last: dict[int, Status] = {}
+    for record in run.told:
+        known = status.decode(record.value or b"")
+        before = last.get(known.partition)
+        for topic, source in before.sources.items() if before else ():
+            now = known.sources.get(topic)
+            if now is None or now.position < source.position or now.read < source.read:
+                yield f"told of {topic}-{known.partition}: {source}, then {now}"
+        last[known.partition] = known
+
+
+def _values(totals: Totals) -> dict[tuple[Scope, int], dict[str, int]]:
+    values: dict[tuple[Scope, int], dict[str, int]] = defaultdict(dict)
+    for (population, topic, user), made in totals.items():
+        for role in (0, 1):
+            if made[role]:
+                values[(population, topic), role][user] = made[role]
+    return values
+
+
+def _cuts_of(totals: Totals, share: float) -> dict[tuple[Scope, int], NaiveCut]:
+    found = {key: naive_cut(values.values(), share) for key, values in _values(totals).items()}
+    return {key: cut for key, cut in found.items() if cut}
+
+
+def _cuts(run: "Run") -> Iterator[str]:
+    settings = run.plan.settings
+    wanted = {
+        (scope[1], scope[0], str(ROLES[role])): (cut.users, cut.total, cut.k, cut.threshold, cut.ties)
+        for (scope, role), cut in _cuts_of(naive_totals(run, run.feed.newest_ms), settings.share).items()
+    }
+    found = {}
+    for key, value in run.broker.logs[settings.cuts_topic, 0].table().items():
+        cut = msgspec.json.decode(value, type=Cut)
+        found[tuple(msgspec.json.decode(key))] = (cut.users, cut.total, cut.k, cut.threshold, cut.ties)
+    # A scope that lost its last user while its bucket moved keeps its cut: the new publisher does not know of it.
+    left_over = {*found} if len(run.workers) == 1 else set()
+    for scope in sorted({*wanted} | left_over):
+        if wanted.get(scope) != found.get(scope):
+            yield f"the cut of {scope} is {found.get(scope)}, must be {wanted.get(scope)} (users, total, k, θ, ties)"
+
+
+def _flags(run: "Run") -> Iterator[str]:
+    """For every standing its flag was sent."""
+    settings = run.plan.settings
+    sent = {flag.flag_id for flag in _messages(run, settings.flags_topic)}
+    for flag in _present(run):
+        if flag.flag_id not in sent:
+            yield f"the flag of a standing was never sent: {flag}"
+
+
+def _sequences(run: "Run") -> Iterator[str]:
+    """The flags of a user, repeats dropped, are steps from each standing to the next."""
+    standings: dict[tuple[str, str, str, str], FlagType] = {}
+    seen: set[str] = set()
+    for flag in _messages(run, run.plan.settings.flags_topic):
+        if flag.flag_id in seen:
+            continue
+        seen.add(flag.flag_id)
+        who = (flag.population, flag.topic, flag.role, flag.user_id)
+        before = standings.get(who, FlagType.LEFT)
+        if flag.type not in _NEXT[before]:
+            yield f"{who} is {flag.type} (rule {flag.rule}) after {before}: {flag.flag_id}"
+        standings[who] = flag.type
+
+
+def _standings(run: "Run") -> Iterator[str]:
+    settings = run.plan.settings
+    end_ms = run.feed.newest_ms
+    standings = {((flag.population, flag.topic), ROLES.index(flag.role), flag.user_id): flag for flag in _present(run)}
+    near_then, _ = _judged(run, end_ms - DWELL_S * 1000)
+    near_now, above_now = _judged(run, end_ms)
+    for who in sorted(above_now):
+        flag = standings.get(who)
+        if flag is None or flag.type is not FlagType.ENTERED:
+            yield f"{who} is above θ and {flag.type if flag else 'has no standing'}"
+    for who, flag in sorted(standings.items(), key=lambda item: item[0]):
+        if flag.type is FlagType.ENTERED and who not in near_now:
+            yield f"{who} is entered, but below ρ·θ"
+        if flag.type is FlagType.FADING and who not in near_now | near_then:
+            yield f"{who} is fading, but below ρ·θ for longer than the dwell time"
+        if flag.type is FlagType.LEFT:
+            yield f"{who} has left and is still there"
+    assert settings.dwell_s == DWELL_S
+
+
+Who = tuple[Scope, int, str]
+
+
+def _judged(run: "Run", end_ms: int) -> tuple[set[Who], set[Who]]:
+    """Who is above ρ·θ, and who is in the cut beyond doubt, at a moment of event time."""
+    settings = run.plan.settings
+    totals = naive_totals(run, end_ms)
+    cuts, near, above = _cuts_of(totals, settings.share), set(), set()
+    for (scope, role), values in _values(totals).items():
+        cut = cuts[scope, role]
+        floor = (settings.min_posts, settings.min_impressions)[role]
+        if cut.users < settings.min_users or cut.k > settings.diffuse_fraction * cut.users:
+            continue
+        for user, value in values.items():
+            if value >= floor and value >= settings.leave_ratio * cut.threshold:
+                near.add((scope, role, user))
+            if value >= floor and (value > cut.threshold or (value == cut.threshold and cut.ties == 1)):
+                above.add((scope, role, user))
+    return near, above
+
+
+def _present(run: "Run") -> list[Flag]:
+    """The standings as the topic has them."""
+    tables = [log.table() for place, log in run.broker.logs.items() if place[0] == run.plan.settings.standings_topic]
+    return [msgspec.json.decode(value, type=Flag) for table in tables for value in table.values()]
+
+
+def _messages(run: "Run", topic: str) -> Iterator[Flag]:
+    places: list[Place] = [place for place in run.broker.logs if place[0] == topic]
+    for place in places:
+        for record in run.broker.logs[place].records():
+            yield msgspec.json.decode(record.value or b"", type=Flag)

@@ -1,0 +1,162 @@
+"""A worker: the real engine of stream_app in a simulated process.
+
+Everything that the engine does is the product's own code. Replaced is only what is outside of it: Faust's app, the two
+clients of aiokafka that it uses itself, clocks, and the end of the process. Some constants are made small, so that
+short runs have segments of several parts, many seals and few messages of curves.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
+from unittest.mock import patch
+
+from faust.types import TP
+
+from stream_app.core import book, curves, ledger, segments, telling, whole
+from stream_app.engine import app, evaluator, exchange, outgoing, recovery
+from stream_app.engine.app import Engine
+from stream_app.engine.ending import Exit
+from stream_app.engine.health import Health
+from stream_app.engine.kafka import Positions
+from stream_app.engine.lease import Lease
+from stream_app.engine.ports import Meter
+from stream_app.engine.probe import Answer, TopicIdentity
+from stream_app.settings import Settings
+from tests.simulation.broker import Broker
+from tests.simulation.clients import Line, Producer, Reader, this_process
+from tests.simulation.faustlike import App
+from tests.simulation.group import Group
+from tests.simulation.loop import Agenda, Process
+from tests.simulation.plan import Plan
+
+_SWEEP_S = 0.7
+_BUCKETS = 2
+
+
+class Worker:
+    """One life of a worker."""
+
+    def __init__(self, agenda: Agenda, plan: Plan, broker: Broker, group: Group, name: str) -> None:
+        self.name = name
+        self.process = Process(agenda, name)
+        self.process.worker = self  # type: ignore[attr-defined]
+        self.line = Line(self.process, broker)
+        self.plan = plan
+        self.clock_skew_s = agenda.rng.uniform(-2, 2)
+        self.status: Exit | None = None
+        self.ended: str = ""
+        """Why it ended by itself."""
+        self.producer: Producer | None = None
+        self.app: App
+        self.engine: Engine
+        self._group = group
+        self.process.start(self._run())
+
+    async def _run(self) -> None:
+        self.engine = Engine(self.plan.settings, cast(Meter, _Unmeasured()))
+        await asyncio.gather(self.engine.run(), self.app.run(), self._tick())
+
+    async def _tick(self) -> None:
+        """What the watchdog does for the clock of health; it ends nobody here."""
+        while True:
+            await asyncio.sleep(1.0)
+            self.engine.health.tick(1.0)
+
+    def now_s(self) -> float:
+        """Its wall clock."""
+        return self.line.broker.now_s + self.clock_skew_s
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it has a reason to end itself: a lost write; or its lease ran out while it had something to write."""
+        lost = self.producer is not None and self.producer.has_lost
+        return (lost and self.status in {Exit.LOST_WRITE, Exit.BROKEN}) or self.status is Exit.FENCED
+
+    def new_producer(self) -> Producer:
+        """Its producer."""
+        self.producer = Producer(self.line, self.plan.records_a_batch)
+        return self.producer
+
+    def faust_app(self, settings: Settings, lease: Lease, positions: Callable[[], Positions]) -> App:
+        """Its Faust app."""
+        self.app = App(settings, lease, positions, self.line, self._group)
+        return self.app
+
+
+class Probe:
+    """What Kafka says when asked directly, without the thread."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self.has_answered = SimpleNamespace(wait=lambda: True)
+
+    @property
+    def answer(self) -> Answer:
+        """The present truth."""
+        settings, logs = self._worker.plan.settings, self._worker.line.broker.logs
+        tps = [TP(topic, partition) for topic in settings.input_topics for partition in range(settings.partitions)]
+        topics = {topic: TopicIdentity(f"id of {topic}", settings.partitions) for topic in settings.input_topics}
+        return Answer({tp: logs[tp].end for tp in tps}, topics)
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class _Unmeasured:
+    """A meter that measures nothing."""
+
+    def __getattr__(self, _name: str) -> Callable[..., None]:
+        return _ignored
+
+
+def _ignored(*_args: object) -> None:
+    """Not measured."""
+
+
+def _worker() -> Worker:
+    worker: Worker = this_process().worker  # type: ignore[attr-defined]
+    return worker
+
+
+def _end(status: Exit, why: str) -> NoReturn:
+    worker = _worker()
+    worker.ended = f"{status.name}: {why}"
+    worker.status = status
+    worker.process.kill()
+    raise SystemExit(status)
+
+
+async def _nothing() -> None:
+    """Memory is no matter here."""
+
+
+@contextmanager
+def engines(plan: Plan) -> Iterator[None]:
+    """While this lasts engines can be made and run in simulated processes only."""
+    replaced: list[tuple[Any, str, Any]] = [
+        (app, "faust_app", lambda settings, lease, _health, positions: _worker().faust_app(settings, lease, positions)),
+        (app, "end", _end),
+        (app, "time", SimpleNamespace(time=lambda: _worker().now_s(), monotonic=_monotonic)),
+        (app, "Lease", lambda timeout_s: Lease(timeout_s, _monotonic)),
+        (app, "Health", lambda stall_s: Health(stall_s, _monotonic)),
+        (app, "Probe", lambda _settings: Probe(_worker())),
+        (app, "collect_quietly", _nothing),
+        (app, "_SWEEP_S", _SWEEP_S),
+        (app, "_OBSERVE_S", 5.0),
+        (outgoing, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
+        (exchange, "AIOKafkaConsumer", lambda topic, **_: Reader(_worker().line, [(topic, 0)])),
+        (recovery, "AIOKafkaConsumer", lambda **_: Reader(_worker().line, [], _worker().app.slowness)),
+        (recovery, "monotonic", _monotonic),
+        (evaluator, "perf_counter", _monotonic),
+        (segments, "MOST_ENTRIES", plan.most_entries),
+        (book, "MOST_DELTAS", plan.most_deltas),
+        (ledger, "_DEAD_ROWS_KEPT", 2),
+        *((module, "BUCKETS", _BUCKETS) for module in (curves, telling, whole)),
+    ]
+    with ExitStack() as stack:
+        for module, name, stand_in in replaced:
+            stack.enter_context(patch.object(module, name, stand_in))
+        yield
