@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from stream_app.core.history import fold
 from stream_app.core.watermark import Source
 from stream_app.engine.exchange import WATERMARK_KEY
-from stream_app.engine.kafka import changelogs_of
+from stream_app.engine.topics import changelogs_of
 from tests.simulation import verdict
 from tests.simulation.broker import Broker, Place, Record
 from tests.simulation.clients import this_process
