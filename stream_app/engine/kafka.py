@@ -83,6 +83,8 @@ class _ConsumerThread(AIOKafkaConsumerThread):
             asked_s = monotonic()
             if is_member := await beat():
                 lease.renew(asked_s)
+            elif coordinator.generation < 0:  # the group has said that this is no member of it any more
+                lease.give_up()
             return bool(is_member)
 
         coordinator._do_heartbeat = noted  # noqa: SLF001

@@ -1,6 +1,7 @@
 """The lease: whether this worker is certainly a member of its group still, and so may write."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from time import monotonic
 
@@ -22,6 +23,10 @@ class Lease:
     def renew(self, since_s: float) -> None:
         """The group has answered what was asked at `since_s`, by the clock of `now`."""
         self._renewed_s = max(self._renewed_s, since_s)
+
+    def give_up(self) -> None:
+        """The group has given this worker up."""
+        self._renewed_s = -math.inf
 
     def has_lapsed(self) -> bool:
         """Whether the group may have given the partitions of this worker to another."""

@@ -75,7 +75,7 @@ class Recovery(Service):
         await self._restore(logs)
         app.in_recovery = False
         await app.on_rebalance_complete.send()
-        if app.consumer_generation_id != generation:
+        if app.consumer_generation_id != generation or not app.health.recovered:
             return  # the next rebalance is on its way
         consumer.resume_partitions(assigned - logs.keys())
         await consumer.perform_seek()

@@ -89,6 +89,15 @@ def test_an_older_answer_does_not_shorten_a_lease() -> None:
     assert not lease.has_lapsed()
 
 
+def test_a_member_that_was_given_up_has_no_lease_until_the_group_takes_it_again() -> None:
+    clock = Clock()
+    lease = Lease(SESSION_S, clock)
+    lease.give_up()
+    assert lease.has_lapsed()
+    lease.renew(clock.now_s)
+    assert not lease.has_lapsed()
+
+
 async def test_nothing_is_sent_while_the_lease_has_lapsed() -> None:
     clock = Clock()
     lease = Lease(SESSION_S, clock)

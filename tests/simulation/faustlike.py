@@ -82,10 +82,17 @@ class App:
     """Stands in for faust.App."""
 
     def __init__(
-        self, settings: Settings, lease: Lease, positions: Callable[[], Positions], line: Line, group: Group
+        self,
+        settings: Settings,
+        lease: Lease,
+        health: Health,
+        positions: Callable[[], Positions],
+        line: Line,
+        group: Group,
     ) -> None:
         self.settings = settings
         self.lease = lease
+        self.health = health
         self.positions = positions
         self.should_stop = False
         self.consumer_generation_id = -1

@@ -79,9 +79,9 @@ class Worker:
         self.producer = Producer(self.line, self.plan.records_a_batch)
         return self.producer
 
-    def faust_app(self, settings: Settings, lease: Lease, positions: Callable[[], Positions]) -> App:
+    def faust_app(self, settings: Settings, lease: Lease, health: Health, positions: Callable[[], Positions]) -> App:
         """Its Faust app."""
-        self.app = App(settings, lease, positions, self.line, self._group)
+        self.app = App(settings, lease, health, positions, self.line, self._group)
         return self.app
 
 
@@ -137,7 +137,7 @@ async def _nothing() -> None:
 def engines(plan: Plan) -> Iterator[None]:
     """While this lasts engines can be made and run in simulated processes only."""
     replaced: list[tuple[Any, str, Any]] = [
-        (app, "faust_app", lambda settings, lease, _health, positions: _worker().faust_app(settings, lease, positions)),
+        (app, "faust_app", lambda *given: _worker().faust_app(*given)),
         (app, "end", _end),
         (app, "time", SimpleNamespace(time=lambda: _worker().now_s(), monotonic=_monotonic)),
         (app, "Lease", lambda timeout_s: Lease(timeout_s, _monotonic)),
