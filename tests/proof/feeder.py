@@ -25,6 +25,7 @@ class Feeder:
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
         self._error: BaseException | None = None
         self._stop = threading.Event()
+        self._began_s = 0.0
         self.sent = 0
         """Records that Kafka has."""
 
@@ -32,6 +33,11 @@ class Feeder:
         """Begin."""
         self._thread.start()
         return self
+
+    @property
+    def due(self) -> int:
+        """Records that should be in Kafka by now."""
+        return min(len(self._records), int((time.monotonic() - self._began_s) * self._per_second))
 
     @property
     def is_done(self) -> bool:
@@ -53,13 +59,13 @@ class Feeder:
 
     async def _feed(self) -> None:
         producer = await self._started()
-        began_s, taken = time.monotonic(), 0
+        self._began_s, taken = time.monotonic(), 0
         try:
             while taken < len(self._records) and not self._stop.is_set():
-                due = min(len(self._records), int((time.monotonic() - began_s + _STEP_S) * self._per_second))
+                due = min(len(self._records), int((time.monotonic() - self._began_s + _STEP_S) * self._per_second))
                 await self._send(producer, self._records[taken:due])
                 self.sent = taken = due
-                await asyncio.sleep(max(0.0, began_s + taken / self._per_second - time.monotonic()))
+                await asyncio.sleep(max(0.0, self._began_s + taken / self._per_second - time.monotonic()))
         finally:
             await producer.stop()
 
