@@ -150,6 +150,7 @@ class Engine:
             await asyncio.to_thread(self._probe.has_answered.wait)
             if self._revocations != revocations:
                 return
+            self._refuse_others()
             await self._ownership.take_over(partitions, generation)
             self._refuse_others()
             self.health.recovered = self._revocations == revocations

@@ -11,6 +11,7 @@ from stream_app.core.book import Book
 from stream_app.core.ledger import Ledger
 from stream_app.core.segments import SegmentKey
 from stream_app.core.telling import Teller
+from stream_app.core.watermark import Source
 from stream_app.engine import identity
 from stream_app.engine.kafka import Kafka
 from stream_app.engine.outbox import Outbox
@@ -56,10 +57,10 @@ class Ownership:
 
     def adopt(self, topics: Mapping[str, TopicIdentity]) -> str:
         """Have the books note which topics they are read from; what is wrong where those are others than before."""
-        for held in self._books.values():
-            for name in self._settings.input_topics:
-                if found := topics.get(name):  # a topic that is gone has nothing to read
-                    source = held.book.ledger.source(name)
+        for name in self._settings.input_topics:
+            if found := topics.get(name):  # a topic that is gone has nothing to read
+                sources = [held.book.ledger.source(name) for held in self._books.values()]
+                for source in (Source(), *sources):
                     if why := identity.mismatch(name, source, found, self._settings.partitions):
                         return why
                     identity.adopt(source, found)

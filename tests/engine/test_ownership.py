@@ -247,6 +247,13 @@ async def test_another_number_of_partitions_is_refused_even_by_a_book_that_has_r
     assert "stream-app reset" in told
 
 
+def test_another_number_of_partitions_is_refused_before_any_is_taken_over() -> None:
+    parts = Parts(hold=False)
+    assert parts.ownership.adopt({POSTS: TopicIdentity("id-1", 16)}).startswith(
+        "topic influence.posts has 16 partitions"
+    )
+
+
 async def test_a_kafka_that_gives_no_ids_is_believed() -> None:
     parts = await counted()
     none = {POSTS: TopicIdentity("00000000-0000-0000-0000-000000000000", 8)}

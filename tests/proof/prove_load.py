@@ -1,6 +1,5 @@
 """Much of everything: more events than can be counted, a large state, and users who come and go for days."""
 
-import math
 import signal
 import threading
 import time
@@ -31,6 +30,7 @@ READY_WITHIN_S = 10.0
 DAY_MS = 86_400_000
 EVENTS_A_DAY = 20_000
 FLAT = 1.25
+ALL_AT_ONCE = 10**9
 
 
 @pytest.mark.promise(12)
@@ -81,7 +81,7 @@ def test_a_cold_start_with_a_large_state_is_quick_and_shows_its_progress(
     given = made(Recipe(2 * scale.rows, users=scale.rows // 2, seed=13))
     rows = len(given.totals)
     with stage(brokers, "cold", tmp_path, given, workers=1) as on:
-        on.feed(math.inf)
+        on.feed(ALL_AT_ONCE)
         on.settle(PATIENCE_S)
         on.crew.scale(0)
         began_s = time.monotonic()
