@@ -123,6 +123,7 @@ class Book:
         self.ledger.forget_packed()
         self.ledger.drop_dead_rows()
         self._find_garbage()
+        self.write(Applied.nothing())  # says which deltas are left: even a single piece of garbage can be swept now
 
     def _restore(self, held: History) -> None:
         if held.header is None:

@@ -136,8 +136,10 @@ class Ledger:
     def restore_delta(self, parts: list[Segment], sealed: Container[int]) -> None:
         """Take up what a batch added, less the panes that have it `sealed` or have left the window."""
         first = self.first_pane(self.horizon)
-        for number, entries, hashes in self._load(parts):
-            if number >= first and number not in sealed:
+        needed = {pane for part in parts for pane in part.panes if pane >= first and pane not in sealed}
+        # Of parts that are superseded not even the names are taken up: they may be of people who were erased.
+        for number, entries, hashes in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
+            if number in needed:
                 self.panes.setdefault(number, Pane()).add(entries.slim())
                 self._seen.restore(hashes, number)
                 self._count(entries)
@@ -163,10 +165,7 @@ class Ledger:
         return PaneContent(pane, self._named(entries), hashes)
 
     def take_out(self, users: Collection[str]) -> None:
-        """Take `users` out of the rows and the open panes; the panes that held something of them are stale then.
-
-        Their packed panes are to be sealed again without them, and `drop_dead_rows` follows.
-        """
+        """Take `users` out of rows and open panes; to be followed by sealing the stale ones, and `drop_dead_rows`."""
         numbers = [number for user in users if (number := self.users.get(user)) is not None]
         gone = np.isin(self.rows.users, numbers)
         for pane in self.panes.values():

@@ -1,6 +1,6 @@
 """A pane: what every row made in one slice of event time, and which events are in it."""
 
-from collections.abc import Collection
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -100,13 +100,13 @@ class Pane:
         if pack:
             self.chunks = []
 
-    def take_out(self, users: Collection[str], rows: NDArray[np.bool_]) -> None:
+    def take_out(self, users: Container[str], rows: NDArray[np.bool_]) -> None:
         """Take `users`, whose rows are marked, out of what is held by row; stale if something of them was here."""
         fewer = [chunk.part(~rows[chunk.rows]) for chunk in self.chunks]
         self.stale |= sum(len(chunk.rows) for chunk in fewer) < sum(len(chunk.rows) for chunk in self.chunks)
         self.chunks = fewer
-        for segment in self.sealed[1] if self.sealed and self.packed else ():
-            self.stale |= not set(users).isdisjoint(segment.users())
+        segments = self.sealed[1] if self.sealed and self.packed else []
+        self.stale |= any(name in users for segment in segments for name in segment.users())
 
     @property
     def nbytes(self) -> int:

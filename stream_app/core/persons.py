@@ -1,9 +1,10 @@
 """People without their names: keyed hashes of user ids, as pseudonyms and to remember who was erased."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 _BYTES = 16
+_MOST_REMEMBERED = 100_000
 
 
 class Persons:
@@ -21,6 +22,24 @@ class Persons:
     def marks(self, user: str) -> tuple[str, str]:
         """The marks of both names that a ledger may know a user by: the id, and its pseudonym."""
         return self.mark(user), self.mark(self.pseudonym(user))
+
+
+class Pseudonyms(dict[str, str]):
+    """The pseudonyms of users, each computed when it is asked for and remembered for a while."""
+
+    def __init__(self, persons: Persons) -> None:
+        super().__init__()
+        self._pseudonym = persons.pseudonym
+
+    def __missing__(self, user: str) -> str:
+        name = self[user] = self._pseudonym(user)
+        return name
+
+    def of(self, users: Sequence[str]) -> list[str]:
+        """The pseudonym of each user."""
+        if len(self) > _MOST_REMEMBERED:
+            self.clear()
+        return list(map(self.__getitem__, users))
 
 
 def _hash(secret: bytes, purpose: bytes) -> Callable[[str], str]:

@@ -106,6 +106,7 @@ def test_the_erased_are_gone_and_all_others_are_counted_exactly(
         _count(book, log, batch, chores[number % len(chores)], is_after=False)
     book.erase(ERASED)
     assert not ERASED & book.ledger.users.keys()
+    assert not ERASED & Log(log.writes).open(2).ledger.users.keys()
     log.sweep(book)
     assert not ERASED & _names(log)
     _finish(book, log, batches, chores)
