@@ -170,8 +170,8 @@ def test_with_pseudonyms_no_id_is_to_be_found_and_the_id_as_in_events_is_erased(
         start_half_way(run, follower, made, PSEUDONYM)
         in_clear = ["victim-7f3a", '"u1"', "'u1'", ":u1:"]
         assert traces.on_kafka(run.settings, in_clear) == set()
+        assert eventually(lambda: traces.on_redis(run.settings, [PSEUDONYM]) != set(), WAIT_S)
         assert traces.on_redis(run.settings, in_clear) == set()
-        assert traces.on_redis(run.settings, [PSEUDONYM])
         producing = second_half(run, threads, made)
         result = erase(run, "--yes")
         producing.result(WAIT_S)

@@ -67,7 +67,6 @@ def on_redis(settings: Settings, texts: Iterable[str]) -> set[str]:
         "string": client.get,
     }
     keys = list(client.scan_iter(match=f"{settings.redis_prefix}:*"))
-    assert keys
     held = {key: f"{key} {readers[client.type(key)](key)}" for key in keys if client.exists(key)}
     return {key for key, text in held.items() if any(wanted in text for wanted in texts)}
 
