@@ -57,6 +57,14 @@ class BoardFeed:
             return
         self._changed[partition].update(map(standing_key, flags))
 
+    def forget(self, partition: int, standings: Sequence[bytes], users: Collection[str]) -> None:
+        """Users were erased: their standings, by their keys, leave the board; their top lists follow the ledger."""
+        if self.writer is None:
+            return
+        self.writer.forget(users)
+        if not self.writer.wants_full:
+            self._changed[partition].update(standings)
+
     def take(self, full: bool) -> BoardSnapshot:  # noqa: FBT001 - the board's own signature
         """What to show: all of it, or what changed since the last time."""
         if full:

@@ -16,6 +16,7 @@ _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 MOST_METRIC_TOPICS = 50
+LEAST_KEY = 16
 
 
 class Doc(NamedTuple):
@@ -64,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "influence.dead-letters"
     )
     late_topic: Annotated[str, Doc("output: events older than the window, as they came")] = "influence.late"
+    erasures_topic: Annotated[str, Doc("state, compacted: who was erased, as keyed hashes")] = "influence.erasures"
     partitions: Annotated[Count, Doc("partitions of the input topics")] = 8
     replication: Annotated[Count, Doc("replication factor of topics that are created")] = 1
     partitioner: Annotated[
@@ -110,12 +112,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Doc("least severe log record written")] = "INFO"
     stall_s: Annotated[Positive, Doc("no progress for so long makes /livez fail; twice that ends the worker")] = 20.0
 
+    # Privacy
+    person_key: Annotated[
+        str, Doc("secret, 16 characters or more: makes the hashes of erased people and pseudonyms; empty: neither")
+    ] = ""
+    pseudonyms: Annotated[bool, Doc("true: user ids are replaced by a keyed hash before they are counted")] = False
+
     def __post_init__(self) -> None:
         """Check what concerns more than one setting."""
         if self.window_s % self.pane_s:
             raise ValueError(f"window_s ({self.window_s:g}) must be a multiple of pane_s ({self.pane_s:g})")
         if self.short_s >= self.window_s:
             raise ValueError(f"short_s ({self.short_s:g}) must be shorter than window_s ({self.window_s:g})")
+        if self.person_key and len(self.person_key) < LEAST_KEY:
+            raise ValueError(
+                f"person_key has {len(self.person_key)} characters, fewer than {LEAST_KEY}: it is guessable"
+            )
+        if self.pseudonyms and not self.person_key:
+            raise ValueError("pseudonyms are made with a secret: set person_key too")
         if len(self.metric_topics) > MOST_METRIC_TOPICS:
             raise ValueError(
                 f"metric_topics names {len(self.metric_topics)} topics, at most {MOST_METRIC_TOPICS} are possible"

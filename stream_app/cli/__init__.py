@@ -13,7 +13,7 @@ _SECTIONS = {
     "Try it, with a Kafka and a Redis of its own": ("demo", "bench"),
     "Run it, with yours": ("topics", "worker", "replay"),
     "See what it finds": ("top", "watch"),
-    "Keep it well": ("doctor", "dead-letters", "reset"),
+    "Keep it well": ("doctor", "dead-letters", "erase", "reset"),
     "Set it up": ("settings",),
 }
 _SUMMARIES = {
@@ -27,6 +27,7 @@ _SUMMARIES = {
     "doctor": "Examine everything it needs, and say what to do.",
     "dead-letters": "Look at the records that could not be counted; replay them.",
     "reset": "Forget what was counted, and start anew.",
+    "erase": "Erase a person from everything the tracker holds.",
     "settings": "Every setting: its variable, value, default and meaning.",
 }
 _EXAMPLES = (

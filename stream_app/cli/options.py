@@ -12,9 +12,23 @@ from typing import Any
 import click
 
 from stream_app.local.setting_texts import setting_text
-from stream_app.settings import NAMES, Settings, SettingsError, documentation, environment_name, from_environment
+from stream_app.settings import (
+    NAMES,
+    Settings,
+    SettingsError,
+    documentation,
+    environment_name,
+    from_environment,
+    parse_duration_s,
+)
 
-_FIRST_OF_SECTION = {"brokers": "Kafka", "window_s": "Counting", "share": "Cuts and flags", "redis_url": "Serving"}
+_FIRST_OF_SECTION = {
+    "brokers": "Kafka",
+    "window_s": "Counting",
+    "share": "Cuts and flags",
+    "redis_url": "Serving",
+    "person_key": "Privacy",
+}
 _DEFAULTS = Settings()
 _LEAST_DIGITS = 12
 """Of epoch ms, from 1973 on: fewer are a year, a date without its hyphens, or seconds."""
@@ -171,6 +185,19 @@ class Moment(click.ParamType):
         if when.tzinfo is None:
             self.fail(f"{text!r} has no zone: add Z for UTC, or an offset like +02:00", param, ctx)
         return (when - _EPOCH) // dt.timedelta(milliseconds=1)
+
+
+class Duration(click.ParamType):
+    """A length of time, in seconds: 90s, 15m, 1h30m."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        try:
+            return parse_duration_s(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Speed(click.ParamType):

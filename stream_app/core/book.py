@@ -13,12 +13,13 @@ A new owner first writes an epoch record that says how far it has read. What an 
 it was frozen and does not know, is never part of the history (see `Lineage`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from stream_app.core import segments
 from stream_app.core.credit import Credits
 from stream_app.core.history import History, Lineage, fold
-from stream_app.core.ledger import Applied, Ledger, PaneContent
+from stream_app.core.ledger import Applied, Ledger
+from stream_app.core.panes import PaneContent
 from stream_app.core.segments import Kind, SegmentKey
 
 Put = Callable[[bytes, bytes | None], None]
@@ -109,6 +110,21 @@ class Book:
             self._put(key, None)
         del self._garbage[:count]
 
+    def erase(self, users: Collection[str]) -> None:
+        """Take some users out, as if nothing of them had been counted; only the hashes of their events stay.
+
+        A crash between any two writes leaves some of it: to be done again until `ledger.erased` is set after it.
+        """
+        self.write(Applied.nothing())  # with a number of its own what is sealed now replaces every delta before
+        self.ledger.take_out(users)
+        for number, pane in self.ledger.panes.items():
+            if pane.stale:
+                self._seal(number, pack=self.ledger.is_settled(number), without=users)
+        self.ledger.forget_packed()
+        self.ledger.drop_dead_rows()
+        self._find_garbage()
+        self.write(Applied.nothing())  # says which deltas are left: even a single piece of garbage can be swept now
+
     def _restore(self, held: History) -> None:
         if held.header is None:
             return
@@ -132,12 +148,12 @@ class Book:
         """What the log must know before garbage is deleted: where the window ends, the oldest delta that is needed."""
         return self.ledger.horizon, min(self._deltas, default=self._sequence)
 
-    def _seal(self, number: int, *, pack: bool) -> None:
+    def _seal(self, number: int, *, pack: bool, without: Collection[str] = ()) -> None:
         pane = self.ledger.panes[number]
         if pane.sealed:
             key, parts = pane.sealed
             self._garbage += _part_keys(key, len(parts))
-        content = self.ledger.content(number)
+        content = self.ledger.content(number, without)
         values = self._write("pane", number, [content])
         self.ledger.seal(number, self._key("pane", number, 0), list(map(segments.decode, values.values())), pack=pack)
 

@@ -4,7 +4,7 @@ A batch goes through it in one direction: late? duplicate? whose credit, in whic
 panes; and out comes what the delta segment holds that makes it durable.
 """
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream_app.core.credit import Credits
 from stream_app.core.names import Names
 from stream_app.core.numbering import distinct, renumbered
-from stream_app.core.panes import Hashes, Pane, RowEntries, joined, summed
+from stream_app.core.panes import Hashes, Pane, PaneContent, RowEntries, joined, summed
 from stream_app.core.rows import RowTable
 from stream_app.core.scopes import Scopes
 from stream_app.core.seen import Seen
@@ -28,14 +28,6 @@ _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
 
 T = TypeVar("T")
-
-
-class PaneContent(NamedTuple):
-    """What is stored of a pane."""
-
-    pane: int
-    entries: Entries
-    hashes: Hashes
 
 
 class Applied(NamedTuple):
@@ -73,6 +65,8 @@ class Ledger:
         """Event time the window ends at, epoch ms."""
         self.since = NO_TIME
         """Event time of the first event read, epoch ms."""
+        self.erased = 0
+        """How far the erasures have been read that are carried out here: an offset."""
         self.renumbered = 0
         """Grows when rows, scopes and users get new numbers."""
 
@@ -82,7 +76,7 @@ class Ledger:
 
     def header(self, oldest: int = 0) -> Header:
         """The state to store with a segment; `oldest`: sequence number of the oldest delta still stored."""
-        return Header(self.sources, self.horizon, self.since, oldest)
+        return Header(self.sources, self.horizon, self.since, oldest, self.erased)
 
     def first_pane(self, end_ms: int) -> int:
         """The oldest pane of the window that ends with the pane of `end_ms`."""
@@ -124,6 +118,7 @@ class Ledger:
     def restore(self, header: Header) -> None:
         """Take up the stored state; the stored content follows."""
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
+        self.erased = header.erased
 
     def restore_sealed(self, number: int, key: SegmentKey, parts: list[Segment]) -> None:
         """Take up a sealed pane, unless it has left the window."""
@@ -141,8 +136,10 @@ class Ledger:
     def restore_delta(self, parts: list[Segment], sealed: Container[int]) -> None:
         """Take up what a batch added, less the panes that have it `sealed` or have left the window."""
         first = self.first_pane(self.horizon)
-        for number, entries, hashes in self._load(parts):
-            if number >= first and number not in sealed:
+        needed = {pane for part in parts for pane in part.panes if pane >= first and pane not in sealed}
+        # Of parts that are superseded not even the names are taken up: they may be of people who were erased.
+        for number, entries, hashes in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
+            if number in needed:
                 self.panes.setdefault(number, Pane()).add(entries.slim())
                 self._seen.restore(hashes, number)
                 self._count(entries)
@@ -160,12 +157,20 @@ class Ledger:
         taken, self._expired_seals = self._expired_seals, []
         return taken
 
-    def content(self, pane: int) -> PaneContent:
-        """All that is in a pane, to be sealed."""
+    def content(self, pane: int, without: Collection[str] = ()) -> PaneContent:
+        """All that is in a pane, to be sealed; `without` the users that are being erased."""
         held = self.panes[pane]
-        entries = summed(*joined([*self._base(held), *held.chunks]))
+        entries = summed(*joined([*self._base(held, without), *held.chunks]))
         hashes = np.concatenate([self._seen.of_pane(pane), *held.packed_hashes()])
         return PaneContent(pane, self._named(entries), hashes)
+
+    def take_out(self, users: Collection[str]) -> None:
+        """Take `users` out of rows and open panes; to be followed by sealing the stale ones, and `drop_dead_rows`."""
+        numbers = [number for user in users if (number := self.users.get(user)) is not None]
+        gone = np.isin(self.rows.users, numbers)
+        for pane in self.panes.values():
+            pane.take_out(users, gone)
+        self.rows.clear(gone)
 
     def short_sums(self) -> tuple[Ints, NDArray[np.float64], NDArray[np.float64]]:
         """By row, over the short window: posts, impressions, Σ impressions²."""
@@ -241,17 +246,23 @@ class Ledger:
         scopes, users = self.rows.scopes[entries.rows], self.rows.users[entries.rows]
         return Entries(scopes, users, entries.posts, entries.impressions, entries.squares)
 
-    def _base(self, pane: Pane) -> list[RowEntries]:
+    def _base(self, pane: Pane, without: Collection[str] = ()) -> list[RowEntries]:
         if pane.sealed is None or not pane.packed:
             return []
-        return [entries for _, entries, _ in self._load(pane.sealed[1])]
+        return [entries for _, entries, _ in self._load(pane.sealed[1], without)]
 
-    def _load(self, parts: Iterable[Segment]) -> Iterator[tuple[int, RowEntries, Hashes]]:
+    def _load(
+        self, parts: Iterable[Segment], without: Collection[str] = ()
+    ) -> Iterator[tuple[int, RowEntries, Hashes]]:
         """The stored content by pane and row; rows are made where needed, nothing is added to them."""
         for part in parts:
-            scopes, users = self.scopes.add(part.scopes), self.users.add(part.users())
+            names = part.users()
+            scopes, users = self.scopes.add(part.scopes), self.users.add(names)
+            left_out = [number for number, name in enumerate(names) if name in without] if without else []
             for number, run, hashes in part.by_pane():
                 entries = part.entries(run)
+                if left_out:
+                    entries = entries.part(~np.isin(entries.users, left_out))
                 rows = self.rows.rows(scopes[entries.scopes], users[entries.users])
                 yield number, RowEntries(rows, entries.posts, entries.impressions, entries.squares), hashes
 
@@ -266,14 +277,13 @@ class Ledger:
                 self._expired_seals.append((pane.sealed[0], len(pane.sealed[1])))
         if expired:
             self._seen.forget(range(min(expired), first))
-            self._drop_dead_rows()
+            # Once a quarter of the rows is dead: O(rows) now and then, O(1) per event.
+            if np.count_nonzero(self.rows.dead()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):
+                self.drop_dead_rows()
 
-    def _drop_dead_rows(self) -> None:
-        """Renumber once a quarter of the rows is dead: O(rows) now and then, O(1) per event."""
-        dead = self.rows.dead()
-        if np.count_nonzero(dead) <= max(_DEAD_ROWS_KEPT, len(dead) // 4):
-            return
-        kept = ~dead
+    def drop_dead_rows(self) -> None:
+        """Renumber: what remains are the rows that are needed, their scopes and their users."""
+        kept = ~self.rows.dead()
         scopes, new_scopes = renumbered(self.rows.scopes[kept], len(self.scopes))
         users, new_users = renumbered(self.rows.users[kept], len(self.users))
         new_rows = self.rows.renumber(kept, new_scopes, new_users)

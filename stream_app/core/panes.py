@@ -1,12 +1,13 @@
 """A pane: what every row made in one slice of event time, and which events are in it."""
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.index import Rows
-from stream_app.core.segments import Segment, SegmentKey
+from stream_app.core.segments import Entries, Segment, SegmentKey
 
 Hashes = NDArray[np.uint64]
 
@@ -28,7 +29,7 @@ class RowEntries(NamedTuple):
             self.squares,
         )
 
-    def part(self, run: slice) -> "RowEntries":
+    def part(self, run: slice | NDArray[np.bool_]) -> "RowEntries":
         """Some of the entries."""
         return RowEntries(self.rows[run], self.posts[run], self.impressions[run], self.squares[run])
 
@@ -40,6 +41,14 @@ class RowEntries(NamedTuple):
             -self.impressions.astype(np.int64),
             -self.squares.astype(np.float64),
         )
+
+
+class PaneContent(NamedTuple):
+    """What is stored of a pane."""
+
+    pane: int
+    entries: Entries
+    hashes: Hashes
 
 
 def joined(chunks: list[RowEntries]) -> RowEntries:
@@ -90,6 +99,14 @@ class Pane:
         self.packed = pack
         if pack:
             self.chunks = []
+
+    def take_out(self, users: Container[str], rows: NDArray[np.bool_]) -> None:
+        """Take `users`, whose rows are marked, out of what is held by row; stale if something of them was here."""
+        fewer = [chunk.part(~rows[chunk.rows]) for chunk in self.chunks]
+        self.stale |= sum(len(chunk.rows) for chunk in fewer) < sum(len(chunk.rows) for chunk in self.chunks)
+        self.chunks = fewer
+        segments = self.sealed[1] if self.sealed and self.packed else []
+        self.stale |= any(name in users for segment in segments for name in segment.users())
 
     @property
     def nbytes(self) -> int:

@@ -28,15 +28,15 @@ def misplaced(
     if not _are_all_keys(users, keys):
         for index, user in zip(indices, users, strict=True):
             if keys[index] != user.encode():
-                yield _not_the_user(index, keys[index], user)
+                yield _not_the_user(index)
     if partitions_of is None:
         return
     new = list(set(users).difference(known))
     places = partitions_of([user.encode() for user in new])
     strangers = {new[number]: int(places[number]) for number in np.flatnonzero(places != partition).tolist()}
     for index, user in zip(indices, users, strict=True) if strangers else ():
-        if user in strangers and keys[index] == (key := user.encode()):
-            yield _elsewhere(index, key, strangers[user], partition)
+        if user in strangers and keys[index] == user.encode():
+            yield _elsewhere(index, strangers[user], partition)
 
 
 def _are_all_keys(users: Sequence[str], keys: Sequence[bytes | None]) -> bool:
@@ -50,14 +50,14 @@ def _are_all_keys(users: Sequence[str], keys: Sequence[bytes | None]) -> bool:
         return False
 
 
-def _not_the_user(index: int, key: bytes | None, user: str) -> Rejected:
-    message = f"the key is {key!r}, the user_id {user!r}: produce with key = user_id in plain UTF-8"
-    return Rejected(index, "key-not-user", message)
+def _not_the_user(index: int) -> Rejected:
+    # No message names a user, because it is logged: the record itself is set aside.
+    return Rejected(index, "key-not-user", "the key is not the user_id: produce with key = user_id in plain UTF-8")
 
 
-def _elsewhere(index: int, key: bytes, belongs: int, partition: int) -> Rejected:
+def _elsewhere(index: int, belongs: int, partition: int) -> Rejected:
     message = (
-        f"key {key!r} belongs to partition {belongs} and came in {partition}: produce with Kafka's default "
+        f"the key belongs to partition {belongs} and came in {partition}: produce with Kafka's default "
         "partitioner (murmur2; in librdkafka partitioner=murmur2_random), or set STREAM_APP_PARTITIONER=any where all "
         "producers use the same other one"
     )

@@ -105,6 +105,12 @@ class RowTable:
         missed = np.flatnonzero(since_s)
         self._below[role] = Below(rows[missed], since_s[missed])
 
+    def clear(self, rows: NDArray[np.bool_]) -> None:
+        """Take everything from the rows that are marked: they are dead then."""
+        self.totals[:, rows] = 0
+        self.squares[rows] = 0
+        self.standings[:, rows] = 0
+
     def dead(self) -> NDArray[np.bool_]:
         """Rows that nothing in the window and no standing needs."""
         live: NDArray[np.bool_] = np.any(self.totals, axis=0) | np.any(self.standings, axis=0)

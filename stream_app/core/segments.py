@@ -57,7 +57,7 @@ class Entries(NamedTuple):
     squares: NDArray[np.float64]
     """Σ impressions² of the single events: what the variance of a compound Poisson count needs."""
 
-    def part(self, run: slice) -> "Entries":
+    def part(self, run: slice | NDArray[np.bool_]) -> "Entries":
         """Some of the entries."""
         return Entries(self.scopes[run], self.users[run], self.posts[run], self.impressions[run], self.squares[run])
 
@@ -71,6 +71,8 @@ class Header(msgspec.Struct, array_like=True):
     """Event time of the first event ever read."""
     oldest: int
     """Sequence number of the oldest delta still stored: from there on none may be missing."""
+    erased: int = 0
+    """How far the erasures have been read that are carried out in this ledger: an offset."""
 
 
 class Segment(msgspec.Struct, array_like=True):

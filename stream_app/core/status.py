@@ -22,6 +22,8 @@ class Status(msgspec.Struct, array_like=True):
     rows: int
     segments: int
     state_bytes: int
+    erased: int = 0
+    """How far the erasures have been read that are carried out, in the log too: an offset."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -11,16 +11,19 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from stream_app.core.erasures import Erasures, PersonKeyError
 from stream_app.core.messages import Flag
 from stream_app.core.whole import Whole
 from stream_app.engine.batching import AsTheyCome
 from stream_app.engine.ending import Exit, end
+from stream_app.engine.eraser import Eraser
 from stream_app.engine.evaluator import Evaluator, rules_of
 from stream_app.engine.exchange import Exchange
 from stream_app.engine.health import Health
 from stream_app.engine.intake import Intake
 from stream_app.engine.kafka import Kafka, faust_app
 from stream_app.engine.lease import Lease
+from stream_app.engine.leftovers import delete_leftovers
 from stream_app.engine.memory import collect_quietly
 from stream_app.engine.outbox import Outbox
 from stream_app.engine.outgoing import Outgoing
@@ -67,12 +70,14 @@ class Engine:
         self._standings.kept = kept
         outlet = Outlet(self._outgoing, settings)
         whole = Whole(settings.share)
-        self._shared = Shared(settings, rules_of(settings), self.books, whole, outlet, meter, time.time)
-        self.exchange = Exchange(settings, whole)
+        self._erasures = Erasures(settings.erasures_topic, settings.person_key)
+        self._shared = Shared(settings, rules_of(settings), self.books, whole, outlet, meter, time.time, self._erasures)
+        self.exchange = Exchange(settings, whole, self._erasures)
         self.publisher = Publisher(self._shared)
         outbox = Outbox(self._standings, outlet, meter, self._tell)
-        self._ownership = Ownership(self._shared, self._segments, self._standings, outbox, self._kafka)
-        self._evaluator = Evaluator(self._shared, self.exchange, outbox, self.publisher)
+        eraser = Eraser(self._shared, self._standings, self._forget)
+        self._ownership = Ownership(self._shared, self._segments, self._standings, outbox, eraser, self._kafka)
+        self._evaluator = Evaluator(self._shared, self.exchange, outbox, self.publisher, eraser)
         self._intake = Intake(self._shared, self._kafka)
         self._connect()
 
@@ -147,6 +152,7 @@ class Engine:
         with self._fatal("the partitions could not be taken over"):
             await self.exchange.caught_up.wait()
             self.health.caught_up = True
+            self._introduce()
             await asyncio.to_thread(self._probe.has_answered.wait)
             if self._revocations != revocations:
                 return
@@ -157,7 +163,14 @@ class Engine:
 
     async def run(self) -> None:
         """What runs beside the app, from before it starts until after it has stopped."""
-        await asyncio.gather(self.exchange.run(), self._write(), self._observe())
+        leftovers = delete_leftovers(self.settings, self.publisher)
+        await asyncio.gather(self._exchange(), self._write(), self._observe(), leftovers)
+
+    async def _exchange(self) -> None:
+        try:
+            await self.exchange.run()
+        except PersonKeyError as error:
+            end(Exit.REFUSED, str(error))
 
     async def _write(self) -> None:
         try:
@@ -210,6 +223,14 @@ class Engine:
 
     def _tell(self, partition: int, flags: list[Flag]) -> None:
         self.listener.submit(partition, flags)
+
+    def _forget(self, partition: int, standings: list[bytes], users: set[str]) -> None:
+        self.listener.forget(partition, standings, users)
+
+    def _introduce(self) -> None:
+        """Let the others see which person_key this worker has."""
+        if record := self._erasures.introduction():
+            self._outgoing.put(self.settings.erasures_topic, 0, *record)
 
     @contextmanager
     def _fatal(self, what: str) -> Iterator[None]:

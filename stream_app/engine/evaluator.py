@@ -9,6 +9,7 @@ from stream_app.core.messages import ROLES
 from stream_app.core.standing import Rules
 from stream_app.core.status import VERSION, Status
 from stream_app.core.watermark import NO_TIME
+from stream_app.engine.eraser import Eraser
 from stream_app.engine.exchange import Exchange
 from stream_app.engine.outbox import Moment, Outbox, raised_by
 from stream_app.engine.publisher import Publisher
@@ -41,11 +42,14 @@ def rules_of(settings: Settings) -> Rules:
 class Evaluator:
     """Makes the rounds over the partitions held."""
 
-    def __init__(self, shared: Shared, exchange: Exchange, outbox: Outbox, publisher: Publisher) -> None:
+    def __init__(
+        self, shared: Shared, exchange: Exchange, outbox: Outbox, publisher: Publisher, eraser: Eraser
+    ) -> None:
         self._shared = shared
         self._exchange = exchange
         self._outbox = outbox
         self._publisher = publisher
+        self._eraser = eraser
         self._version = shared.settings.version
 
     async def round(self) -> float:
@@ -72,8 +76,9 @@ class Evaluator:
         """Evaluate one partition; returns the seconds it kept the worker busy."""
         started = perf_counter()
         ledger = held.book.ledger
+        await self._eraser.visit(partition, held)
         ledger.advance(self._exchange.newest_ms)
-        state = (held.book.sequence, self._shared.whole.version, ledger.horizon)
+        state = (held.book.sequence, self._shared.whole.version, ledger.horizon, ledger.erased)
         if state == held.seen:
             return perf_counter() - started
         held.seen = state
@@ -121,6 +126,7 @@ class Evaluator:
             rows=len(ledger.rows),
             segments=held.book.segment_count,
             state_bytes=ledger.nbytes + held.book.stored_bytes,
+            erased=ledger.erased,
         )
 
     def _report(self) -> None:

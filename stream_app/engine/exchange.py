@@ -1,18 +1,20 @@
-"""What all workers know together: the curves and the progress of every partition, read by everyone from one topic."""
+"""What all workers know together: the curves and the progress of every partition, and who was erased."""
 
 import asyncio
 import logging
-from itertools import chain
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from stream_app.core import curves, status
 from stream_app.core.columns import FormatError
+from stream_app.core.erasures import Erasures
 from stream_app.core.status import Status
 from stream_app.core.watermark import NO_TIME
 from stream_app.core.whole import Whole
+from stream_app.engine.following import following
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -23,10 +25,11 @@ _RETRY_S = 1.0
 
 
 class Exchange:
-    """Reads the curves topic without a group, from the beginning, forever."""
+    """Reads the topics of curves and of erasures without a group, from the beginning, forever."""
 
-    def __init__(self, settings: Settings, together: Whole) -> None:
+    def __init__(self, settings: Settings, together: Whole, erasures: Erasures) -> None:
         self._settings = settings
+        self._erasures = erasures
         self._whole = together
         self.statuses: dict[int, Status] = {}
         self.caught_up = asyncio.Event()
@@ -39,7 +42,7 @@ class Exchange:
         return max((self._said_ms, *(known.horizon for known in self.statuses.values())))
 
     async def run(self) -> None:
-        """Read until cancelled; connection trouble is retried."""
+        """Read until cancelled; connection trouble is retried. Raises PersonKeyError."""
         while True:
             try:
                 await self._read()
@@ -48,27 +51,25 @@ class Exchange:
                 await asyncio.sleep(_RETRY_S)
 
     async def _read(self) -> None:
-        consumer = AIOKafkaConsumer(
-            self._settings.curves_topic,
-            bootstrap_servers=self._settings.brokers,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            fetch_max_wait_ms=100,
-        )
-        await consumer.start()
-        try:
-            ends = await consumer.end_offsets(consumer.assignment())
+        settings = self._settings
+        async with following(settings, settings.curves_topic, settings.erasures_topic) as topics:
             while True:
-                fetched = await consumer.getmany(timeout_ms=200)
-                for record in chain.from_iterable(packed.records() for packed in chain(*fetched.values())):
-                    self.tell(record.key or b"", record.value or b"")
-                if not self.caught_up.is_set() and await _reached(consumer, ends):
+                for topic, records in await topics.fetch():
+                    self._tell(topic, records)
+                if await topics.has_caught_up():
+                    self._erasures.verify()
                     self.caught_up.set()
-        finally:
-            await consumer.stop()
+
+    def _tell(self, topic: str, records: Iterable[Any]) -> None:
+        if topic == self._settings.erasures_topic:
+            for record in records:
+                self._erasures.tell(record.key or b"", record.value, record.offset)
+            return
+        for record in records:
+            self.tell(record.key or b"", record.value or b"")
 
     def tell(self, key: bytes, value: bytes) -> None:
-        """Take in one record of the topic."""
+        """Take in one record of the curves topic."""
         try:
             match key.partition(b"/")[0]:
                 case b"curves":
@@ -82,10 +83,3 @@ class Exchange:
             logger.error(  # noqa: TRY400 - the record is to blame, not this code
                 "%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error
             )
-
-
-async def _reached(consumer: AIOKafkaConsumer, ends: dict[object, int]) -> bool:
-    for partition, end in ends.items():
-        if await consumer.position(partition) < end:
-            return False
-    return True

@@ -13,6 +13,7 @@ from stream_app.core.events import Event, Post, Rejected, Share, decode
 from stream_app.core.ledger import Applied
 from stream_app.core.letters import Letter, Origin, attempts_of
 from stream_app.core.partitioner import partitions_of
+from stream_app.core.persons import Persons, Pseudonyms
 from stream_app.core.placement import PartitionsOf, misplaced
 from stream_app.core.watermark import Source
 from stream_app.engine.kafka import Kafka
@@ -38,6 +39,8 @@ class Intake:
         self._partitions_of: PartitionsOf | None = None
         if settings.partitioner == "murmur2":
             self._partitions_of = partial(partitions_of, partitions=settings.partitions)
+        self._erasures = shared.erasures
+        self._pseudonyms = Pseudonyms(Persons(settings.person_key)) if settings.pseudonyms else None
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
     async def count(self, fetched: Fetched) -> None:
@@ -61,8 +64,11 @@ class Intake:
         started = perf_counter()
         before = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
         credits_, indices, rejected = self._credit(held, batch)
+        refused = len(batch.records) - len(indices)
+        if erased := refused - len(rejected):
+            self._meter.erased(erased)
         await self._set_aside(batch, rejected)
-        applied = held.book.count(batch.topic, batch.end, credits_, len(rejected))
+        applied = held.book.count(batch.topic, batch.end, credits_, refused)
         await self._set_aside_late(batch, indices, applied)
         held.book.write(applied)
         self._follow(held, batch)
@@ -74,21 +80,50 @@ class Intake:
             self._meter.unknown_audience(unknown)
 
     def _credit(self, held: Held, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
-        """The credits of the countable records, their places in the batch, and the others."""
+        """The credits of the countable records, their places in the batch, and those to be set aside.
+
+        The records of people who were erased are in none of them: set aside, they would be stored again.
+        """
         kind = self._kinds[batch.topic]
         keys, values = [record.key for record in batch.records], [record.value for record in batch.records]
         events, indices, rejected = decode(values, kind, self._settings.max_event_bytes)
         credits_ = credit(events, kind, self._rates)
-        known = held.book.ledger.users
+        known = held.book.ledger.users if self._pseudonyms is None else {}
         bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partitions_of, known))
         if bad:
             self._meter.misrouted(len(bad))
         bad += self._ahead(credits_.ts_ms, indices)
-        if not bad:
-            return credits_, indices, rejected
+        if self._pseudonyms is not None:
+            credits_ = credits_._replace(users=self._pseudonyms.of(credits_.users))
         by_index = {reject.index: reject for reject in reversed(bad)}
-        kept = [place for place, index in enumerate(indices) if index not in by_index]
-        return credits_.only(kept), [indices[place] for place in kept], [*rejected, *by_index.values()]
+        rejected += by_index.values()
+        erased = self._erased(
+            held, credits_.users, indices, [(reject.index, keys[reject.index]) for reject in rejected]
+        )
+        if not bad and not erased:
+            return credits_, indices, rejected
+        kept = [place for place, index in enumerate(indices) if index not in by_index and index not in erased]
+        rejected = [reject for reject in rejected if reject.index not in erased]
+        return credits_.only(kept), [indices[place] for place in kept], rejected
+
+    def _erased(
+        self, held: Held, users: Sequence[str], indices: Sequence[int], rejected: Sequence[tuple[int, bytes | None]]
+    ) -> set[int]:
+        """Which records of a batch are of people who were erased: by their users, or by their keys where `rejected`.
+
+        Who is in the ledger was not erased, because erasing removes them from it.
+        """
+        if not self._erasures:
+            return set()
+        texts = [(key or b"").decode(errors="replace") for _, key in rejected]
+        names = self._pseudonyms.of(texts) if self._pseudonyms is not None else texts
+        gone = self._erasures.among(set(users).difference(held.book.ledger.users).union(names))
+        if not gone:
+            return set()
+        return {
+            *(index for index, user in zip(indices, users, strict=True) if user in gone),
+            *(index for (index, _), name in zip(rejected, names, strict=True) if name in gone),
+        }
 
     def _ahead(self, ts_ms: Ints, indices: Sequence[int]) -> list[Rejected]:
         """Events that claim to come from the future: one of them would move the window past all others."""

@@ -69,5 +69,7 @@ class Outlet:
         self._put(self._settings.curves_topic, 0, f"status/{message.partition}".encode(), status.encode(message))
 
     def _set_aside(self, topic: str, letters: Iterable[Letter]) -> None:
+        if self._settings.pseudonyms:  # only where they came from and why: the rest names users
+            letters = (letter._replace(key=None, value=None) for letter in letters)
         for letter in letters:
             self._put(topic, letter.origin.partition, letter.key, letter.value, letter.headers())

@@ -13,6 +13,7 @@ from stream_app.core.segments import SegmentKey
 from stream_app.core.telling import Teller
 from stream_app.core.watermark import Source
 from stream_app.engine import identity
+from stream_app.engine.eraser import Eraser
 from stream_app.engine.kafka import Kafka
 from stream_app.engine.outbox import Outbox
 from stream_app.engine.probe import TopicIdentity
@@ -26,7 +27,13 @@ class Ownership:
     """The books of the partitions assigned to this worker."""
 
     def __init__(
-        self, shared: Shared, segments: PartitionTable, standings: PartitionTable, outbox: Outbox, kafka: Kafka
+        self,
+        shared: Shared,
+        segments: PartitionTable,
+        standings: PartitionTable,
+        outbox: Outbox,
+        eraser: Eraser,
+        kafka: Kafka,
     ) -> None:
         self._settings = shared.settings
         self._books = shared.books
@@ -35,6 +42,7 @@ class Ownership:
         self._segments = segments
         self._standings = standings
         self._outbox = outbox
+        self._eraser = eraser
         self._kafka = kafka
         self._moving = asyncio.Lock()
         self._generation: int | None = None
@@ -112,10 +120,10 @@ class Ownership:
             self._meter.partition_revoked(lost)
         fresh = [partition for partition in sorted(partitions) if not self._is_current(partition)]
         for partition in fresh:
-            self._books[partition] = self._rebuilt(partition, generation)
-            await self._outbox.take_over(
-                partition, self._standings.of_partition(partition), self._books[partition].book.ledger
-            )
+            held = self._books[partition] = self._rebuilt(partition, generation)
+            async with held.lock:
+                await self._eraser.visit(partition, held)  # before flags are sent again
+                await self._outbox.take_over(partition, self._standings.of_partition(partition), held.book.ledger)
         await self._outlet.flush()
         await self._align(partitions, generation)
         if fresh:

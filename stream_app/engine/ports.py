@@ -1,6 +1,6 @@
 """What the engine expects of its surroundings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
@@ -36,6 +36,7 @@ class Meter(Protocol):
     def skipped(self, topic: str, n: int) -> None: ...  # noqa: D102
     def unknown_audience(self, n: int) -> None: ...  # noqa: D102
     def misrouted(self, n: int) -> None: ...  # noqa: D102
+    def erased(self, n: int) -> None: ...  # noqa: D102
     def lag(self, topic: str, partition: int, records: int, seconds: float) -> None: ...  # noqa: D102
     def partition_revoked(self, partition: int) -> None: ...  # noqa: D102
     def watermark_delay(self, seconds: float) -> None: ...  # noqa: D102
@@ -52,9 +53,10 @@ class Meter(Protocol):
 
 
 class Listener(Protocol):
-    """Who wants to see flags as they are raised."""
+    """Who wants to see flags as they are raised, and to forget who was erased: standings by their keys, and users."""
 
     def submit(self, partition: int, flags: Sequence[Flag]) -> None: ...  # noqa: D102
+    def forget(self, partition: int, standings: Sequence[bytes], users: Collection[str]) -> None: ...  # noqa: D102
 
 
 class Nobody:
@@ -62,3 +64,6 @@ class Nobody:
 
     def submit(self, partition: int, flags: Sequence[Flag]) -> None:
         """Nobody to tell."""
+
+    def forget(self, partition: int, standings: Sequence[bytes], users: Collection[str]) -> None:
+        """Nobody to forget."""

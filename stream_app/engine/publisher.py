@@ -1,11 +1,18 @@
 """Publishes cuts: each worker those of its share of the scopes, and only what changed."""
 
+import asyncio
+from collections.abc import Iterable
+
 import msgspec
 
-from stream_app.core.messages import Cut
+from stream_app.core.curves import BUCKETS, bucket_of
+from stream_app.core.messages import Cut, Role
 from stream_app.core.publication import Frame, published
+from stream_app.core.scopes import ScopeName
 from stream_app.engine.outlet import cut_key
 from stream_app.engine.shared import Shared
+
+_KEY = msgspec.json.Decoder(tuple[str, str, Role])
 
 
 class Publisher:
@@ -15,6 +22,9 @@ class Publisher:
         self._shared = shared
         self._version = shared.settings.version
         self._published: dict[int, dict[bytes, Cut]] = {}
+        """By bucket: those of the partitions held."""
+        self.took_over = asyncio.Event()
+        """Set when buckets came from another owner, who may have left cuts behind; see `forget_others`."""
 
     def present(self) -> list[Cut]:
         """The cuts as last published by this worker."""
@@ -23,13 +33,21 @@ class Publisher:
     def publish(self, changed: list[int], newest_ms: int) -> None:
         """Publish the cuts of the `changed` buckets that fall to this worker: those of the partitions it holds.
 
-        `newest_ms`: where the window ends.
+        Those that it did not hold before are published whether they changed or not. `newest_ms`: where the window ends.
         """
-        for bucket in changed:
-            if bucket % self._shared.settings.partitions not in self._shared.books:
-                self._published.pop(bucket, None)
-                continue
+        shared = self._shared
+        held = {bucket for bucket in range(BUCKETS) if bucket % shared.settings.partitions in shared.books}
+        for bucket in self._published.keys() - held:
+            del self._published[bucket]
+        if fresh := held - self._published.keys():
+            self.took_over.set()
+        for bucket in sorted(held.intersection(changed) | fresh):
             self._publish(bucket, self._frame(newest_ms))
+
+    def forget_others(self, keys: Iterable[bytes]) -> None:
+        """Of all cuts that are on Kafka, by their keys, delete those of our buckets that are no cuts any more."""
+        ours = ((key, self._published[bucket]) for key in keys if (bucket := _bucket(key)) in self._published)
+        self._shared.outlet.forget_cuts(key for key, cuts in ours if key not in cuts)
 
     def _publish(self, bucket: int, frame: Frame) -> None:
         before = self._published.get(bucket, {})
@@ -54,6 +72,15 @@ class Publisher:
         end_ms = (newest_ms // pane_ms + 1) * pane_ms
         start_ms = end_ms - self._shared.settings.panes * pane_ms
         return Frame(self._shared.settings.share, start_ms, end_ms, round(self._shared.clock() * 1000), self._version)
+
+
+def _bucket(key: bytes) -> int:
+    """The bucket of a cut; -1 where it is not the key of one."""
+    try:
+        topic, population, _ = _KEY.decode(key)
+    except msgspec.DecodeError:
+        return -1
+    return bucket_of(ScopeName(population, topic))
 
 
 def _same(cut: Cut, before: Cut) -> bool:

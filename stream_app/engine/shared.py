@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from stream_app.core.book import Book
+from stream_app.core.erasures import Erasures
 from stream_app.core.standing import Rules
 from stream_app.core.telling import Teller
 from stream_app.core.whole import View, Whole
@@ -22,8 +23,8 @@ class Held:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
     """Kafka time of the oldest record counted since the last evaluation."""
-    seen: tuple[int, int, int] = (-1, -1, -1)
-    """State at the last evaluation: batches counted, version of the cuts, horizon."""
+    seen: tuple[int, int, int, int] = (-1, -1, -1, -1)
+    """State at the last evaluation: batches counted, version of the cuts, horizon, erasures."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records that Kafka still has for us, by topic."""
     read_again: dict[str, int] = field(default_factory=dict)
@@ -44,3 +45,4 @@ class Shared:
     outlet: Outlet
     meter: Meter
     clock: Clock
+    erasures: Erasures

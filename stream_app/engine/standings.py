@@ -15,6 +15,14 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Kept)
 
 
+_KEY = msgspec.json.Decoder(tuple[str, str, str, str])
+
+
+def user_of(key: bytes) -> str:
+    """Whose standing is kept under a key, see `outbox.standing_key`."""
+    return _KEY.decode(key)[0]
+
+
 def packed(flag: Flag) -> bytes:
     """A standing as it is kept."""
     return _ENCODER.encode(msgspec.structs.astuple(flag))
@@ -38,6 +46,4 @@ def look_at(standing: bytes) -> Flag:
     try:
         return _DECODER.decode(standing)
     except msgspec.DecodeError as error:
-        raise FormatError(
-            f"a standing cannot be read: {error}; is it of another release? {standing[:200]!r}"
-        ) from error
+        raise FormatError(f"a standing cannot be read: {error}; is it of another release?") from error

@@ -15,6 +15,9 @@ _KNOWN_WITHIN_S = 10.0
 _LOOK_S = 0.1
 _LARGE = {"max.message.bytes": "4000000"}
 _COMPACTED = {"cleanup.policy": "compact"}
+_DAY_MS = 86_400_000
+_FORGETTING = {"max.compaction.lag.ms": str(7 * _DAY_MS), "delete.retention.ms": str(_DAY_MS)}
+"""Of compacted topics that hold user ids: by then at the latest Kafka has removed what was deleted from its disks."""
 
 
 class TopicsError(RuntimeError):
@@ -54,17 +57,22 @@ def topics_of(settings: Settings) -> list[Topic]:
         Topic(settings.shares_topic, many, {}, "input: shares"),
         Topic(settings.flags_topic, many, {}, "output: flags"),
         Topic(settings.cuts_topic, one, _COMPACTED, "output: cuts"),
-        Topic(standings, many, _COMPACTED, "output and state: standings"),
+        Topic(standings, many, _COMPACTED | _FORGETTING, "output and state: standings"),
         Topic(settings.dead_letters_topic, many, _LARGE, "output: records that cannot be counted"),
         Topic(settings.late_topic, many, _LARGE, "output: events older than the window"),
         Topic(settings.curves_topic, one, _COMPACTED | _LARGE, "internal: curves exchanged by the workers"),
-        Topic(segments, many, _COMPACTED | _LARGE, "internal: the segments of the ledgers"),
+        Topic(segments, many, _COMPACTED | _LARGE | _FORGETTING, "internal: the segments of the ledgers"),
+        Topic(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),
     ]
 
 
 def state_topics_of(settings: Settings) -> list[Topic]:
-    """Those that hold what the workers know, the compacted ones: without them counting begins anew."""
-    return [topic for topic in topics_of(settings) if topic.config.get("cleanup.policy") == "compact"]
+    """Those that hold what the workers know: without them counting begins anew.
+
+    They are compacted. So are the erasures, which must outlive any state: who was erased would be counted again.
+    """
+    compacted = [topic for topic in topics_of(settings) if topic.config.get("cleanup.policy") == "compact"]
+    return [topic for topic in compacted if topic.name != settings.erasures_topic]
 
 
 def check(settings: Settings) -> list[Finding]:

@@ -25,6 +25,8 @@ def setting_text(name: str, value: Any) -> str:
     """The value of a setting as text."""
     if name.endswith("_s"):
         return duration_text(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, dict):
         return ",".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, tuple | list):

@@ -83,3 +83,19 @@ def read(consumer: Any, wanted: Spans, on_progress: OnProgress | None = None) ->
         left = {partition: span for partition, span in left.items() if positions[partition] < span.end}
         if on_progress is not None:
             on_progress(sum(positions[partition] - wanted[partition].start for partition in positions), total)
+
+
+class Tail:
+    """What has come to a topic since it was last asked for; at first, all that it holds."""
+
+    def __init__(self, consumer: Any, topic: str) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._read: dict[TopicPartition, int] = {}
+
+    def news(self) -> Iterator[Any]:
+        """The records that were not read yet, up to the present ends. Raises OperatingError."""
+        now = spans(self._consumer, partitions_of(self._consumer, [self._topic]))
+        unread = {place: Span(max(start, self._read.get(place, 0)), end) for place, (start, end) in now.items()}
+        yield from read(self._consumer, unread)
+        self._read = {place: span.end for place, span in now.items()}

@@ -52,7 +52,7 @@ def plan(settings: Settings, positions: Positions, *, outputs: bool) -> Plan:
     doomed = [
         topic
         for topic in topics_of(settings)
-        if topic.name in state or (outputs and topic.name not in settings.input_topics)
+        if topic.name in state or (outputs and topic.name not in {*settings.input_topics, settings.erasures_topic})
     ]
     with administration(settings) as admin, consumer(settings) as reader:
         _require_nobody(settings, admin)

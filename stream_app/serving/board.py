@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from itertools import chain
 from typing import Any
@@ -26,7 +26,8 @@ _RUN_COMMANDS = """
 for _, command in ipairs(cmsgpack.unpack(ARGV[1])) do
   local answer = redis.pcall(unpack(command))
   if type(answer) == 'table' and answer.err then
-    return redis.error_reply(command[1] .. ' ' .. command[2] .. ': ' .. answer.err)
+    local key = string.gsub(command[2], ':user:.*', ':user:*')  -- the reason is logged: it must not name a user
+    return redis.error_reply(command[1] .. ' ' .. key .. ': ' .. answer.err)
   end
 end
 """
@@ -198,6 +199,7 @@ class BoardWriter:
         self._on_state = on_state
         self._on_dropped = on_dropped
         self._pending: list[Flag] = []
+        self._writing: list[Flag] = []
         self._stop = asyncio.Event()
         self._up: bool | None = None
         self._failures = 0
@@ -209,6 +211,11 @@ class BoardWriter:
         """Queue flags for the stream; the oldest give way when too many wait."""
         self._pending.extend(flags)
         self._drop_oldest()
+
+    def forget(self, users: Collection[str]) -> None:
+        """Users were erased: their flags that still wait are not written."""
+        for waiting in (self._pending, self._writing):
+            waiting[:] = [flag for flag in waiting if flag.user_id not in users]
 
     @property
     def wants_full(self) -> bool:
@@ -237,21 +244,20 @@ class BoardWriter:
     async def _refresh(self, provider: Callable[[bool], BoardSnapshot]) -> None:
         begin_s = asyncio.get_running_loop().time()
         full = self._full_wanted or begin_s >= self._full_due_s
-        flags: list[Flag] = []
         try:
             if full:
                 await self._board.ping()  # a full snapshot is dear: build none while Redis is down
             self._full_wanted = False
-            flags, self._pending = self._pending, []
-            kept = await self._board.refresh(provider(full), flags)
+            self._writing, self._pending = self._pending, []
+            kept = await self._board.refresh(provider(full), tuple(self._writing))
         except BoardUnavailableError as error:
-            self._pending = flags + self._pending
+            self._pending, self._writing = self._writing + self._pending, []
             self._drop_oldest()
             self._full_wanted = True
             self._failures += 1
             self._report(up=False, reason=str(error))
             return
-        self._failures = 0
+        self._failures, self._writing = 0, []
         self._elapsed_s = asyncio.get_running_loop().time() - begin_s
         self._full_wanted |= not kept
         if full:

@@ -128,7 +128,7 @@ class Layout:
 
     def user(self, ref: StandingRef) -> str:
         """Key of a user's standing."""
-        return f"{self.prefix}:user:{_name(ref.user_id)}:{scope_name(ref.topic, ref.population, ref.role)}"
+        return f"{self.prefix}:user:{key_part(ref.user_id)}:{scope_name(ref.topic, ref.population, ref.role)}"
 
     def expire(self, key: str) -> Command:
         """Let the key live another expiry_ms."""
@@ -201,7 +201,7 @@ class Layout:
 
 def scope_name(topic: str, population: str, role: Role) -> str:
     """Name a scope and role within a key."""
-    return f"{role.value}:{_name(population)}:{_name(topic)}"
+    return f"{role.value}:{key_part(population)}:{key_part(topic)}"
 
 
 def batched(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
@@ -215,7 +215,8 @@ def _ref(flag: Flag) -> StandingRef:
     return StandingRef(flag.user_id, flag.topic, flag.population, flag.role)
 
 
-def _name(text: str) -> str:
+def key_part(text: str) -> str:
+    """A name as it stands within a key: no `:` is left in it."""
     return text.replace("%", "%25").replace(":", "%3A")
 
 

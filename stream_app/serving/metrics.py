@@ -55,6 +55,10 @@ class Metrics:
         """Records had a key or partition that does not belong to their user."""
         self._misrouted.inc(n)
 
+    def erased(self, n: int) -> None:
+        """Records of people who were erased came, and were rejected."""
+        self._erased.inc(n)
+
     def lag(self, topic: str, partition: int, records: int, seconds: float) -> None:
         """How far counting is behind the end of a partition."""
         self._lag_series.add((topic, partition))
@@ -160,6 +164,11 @@ class Metrics:
             "influence_misrouted_records",
             "Records whose key is not their user or whose partition is not the key's: make the producer key by user_id "
             "with Kafka's default partitioner.",
+            registry=registry,
+        )
+        self._erased = Counter(
+            "influence_erased_records",
+            "Records of people who were erased: rejected, and not copied to the dead letters.",
             registry=registry,
         )
         self._lag_records = Gauge(

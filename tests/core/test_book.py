@@ -1,7 +1,6 @@
 """A book that crashes between any two writes, and one whose owner does not know that it has lost it."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -13,42 +12,13 @@ from stream_app.core import segments
 from stream_app.core.book import Book
 from stream_app.core.events import Event, Post, Share
 from tests.core import streams
+from tests.core.logs import Log
 from tests.core.streams import Batch, State
 
-P = 3
 ENDS = st.lists(st.integers(0, 60), max_size=8)
 MAINTAIN, SWEEP, IDLE = 1, 2, 4
 CHORES = st.lists(st.integers(0, 7), min_size=1, max_size=5)
 CUTS = st.lists(st.integers(0, 200), min_size=1, max_size=3)
-
-
-class Write(NamedTuple):
-    """One write to the log."""
-
-    key: bytes
-    value: bytes | None
-    confirmed_at: int
-    """A deletion: how long the log was when the group confirmed the owner. Other writes: 0."""
-
-
-class Log:
-    """What the owners of one partition have written."""
-
-    def __init__(self, writes: Iterable[Write] = ()) -> None:
-        self.writes = list(writes)
-        self.confirmed_at = 0
-
-    def put(self, key: bytes, value: bytes | None) -> None:
-        self.writes.append(Write(key, value, self.confirmed_at if value is None else 0))
-
-    def table(self) -> dict[bytes, bytes]:
-        """What is left of the log once it is compacted."""
-        left: dict[bytes, bytes | None] = {key: value for key, value, _ in self.writes}
-        return {key: value for key, value in left.items() if value is not None}
-
-    def open(self, generation: int) -> Book:
-        """A new owner."""
-        return Book(P, streams.new_ledger(), self.table(), generation, self.put)
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +43,7 @@ def _count(book: Book, log: Log, batches: Sequence[Batch], chores: Sequence[int]
             book.ledger.advance(_newest_so_far(batches[: number + 1]))
             book.maintain()
         if chore & SWEEP:
-            count = book.sweepable()
-            log.confirmed_at = len(log.writes)
-            book.sweep(count)
+            log.sweep(book)
 
 
 def _newest_so_far(batches: Sequence[Batch]) -> int:

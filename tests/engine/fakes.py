@@ -9,6 +9,7 @@ import numpy as np
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
+from stream_app.core.erasures import Erasures
 from stream_app.core.partitioner import partitions_of
 from stream_app.core.whole import Whole
 from stream_app.engine.evaluator import rules_of
@@ -122,7 +123,8 @@ class Surroundings:
         outlet = Outlet(self.outgoing, self.settings)
         rules = rules_of(self.settings)
         whole = Whole(self.settings.share)
-        self.shared = Shared(self.settings, rules, {}, whole, outlet, self.meter, lambda: self.now_s)
+        self.erasures = Erasures(self.settings.erasures_topic, self.settings.person_key)
+        self.shared = Shared(self.settings, rules, {}, whole, outlet, self.meter, lambda: self.now_s, self.erasures)
         self._app = faust_app(
             self.settings, Lease(self.settings.session_timeout_s), Health(self.settings.stall_s), dict
         )

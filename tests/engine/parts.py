@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 from stream_app.core.book import Book
 from stream_app.core.ledger import Ledger
+from stream_app.engine.eraser import Eraser
 from stream_app.engine.evaluator import Evaluator
 from stream_app.engine.exchange import Exchange
 from stream_app.engine.intake import Intake
@@ -25,11 +26,15 @@ class Parts:
         self.fake = Surroundings(**settings)
         shared = self.fake.shared
         self.told = Mock()
-        self.exchange = Exchange(shared.settings, shared.whole)
+        self.exchange = Exchange(shared.settings, shared.whole, shared.erasures)
         self.outbox = Outbox(self.fake.standings, shared.outlet, shared.meter, self.told)
         self.publisher = Publisher(shared)
-        self.evaluator = Evaluator(shared, self.exchange, self.outbox, self.publisher)
-        self.ownership = Ownership(shared, self.fake.segments, self.fake.standings, self.outbox, self.fake.kafka)
+        self.forgotten = Mock()
+        eraser = Eraser(shared, self.fake.standings, self.forgotten)
+        self.evaluator = Evaluator(shared, self.exchange, self.outbox, self.publisher, eraser)
+        self.ownership = Ownership(
+            shared, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka
+        )
         self.intake = Intake(shared, self.fake.kafka)
         self._read = 0
         if hold:

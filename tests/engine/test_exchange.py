@@ -14,7 +14,7 @@ from tests.engine.parts import Parts
 
 def new_exchange() -> tuple[Exchange, Surroundings]:
     fake = Surroundings()
-    return Exchange(fake.settings, fake.shared.whole), fake
+    return Exchange(fake.settings, fake.shared.whole, fake.erasures), fake
 
 
 def status_of(partition: int, horizon: int) -> status.Status:
@@ -93,6 +93,13 @@ def test_a_status_of_another_release_is_told_with_what_to_do(caplog: pytest.LogC
     exchange.tell(b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), version=99)))
     assert "version 99" in caplog.text
     assert f"reads {status.VERSION}" in caplog.text
+
+
+def test_a_status_of_the_release_before_erasures_can_be_read() -> None:
+    exchange, _ = new_exchange()
+    older = msgspec.msgpack.decode(status.encode(status_of(0, 10)))[:-1]
+    exchange.tell(b"status/0", msgspec.msgpack.encode(older))
+    assert exchange.statuses == {0: status_of(0, 10)}
 
 
 @pytest.mark.parametrize("key", [b"", b"something", b"other/1"])

@@ -54,4 +54,9 @@ def test_every_topic_that_is_not_as_required_is_named(monkeypatch: pytest.Monkey
     lines = str(caught.value).splitlines()
     assert lines[0] == "not as they should be:"
     assert f"  topic {SETTINGS.late_topic}: 3 partitions instead of 4" in str(caught.value)
-    assert len(lines) == 4  # the two topics of one partition have 4, too
+    assert len(lines) == 5  # the three topics of one partition have 4, too
+
+
+def test_who_was_erased_is_no_state_that_a_reset_forgets() -> None:
+    assert SETTINGS.erasures_topic in {topic.name for topic in topics_of(SETTINGS)}
+    assert SETTINGS.erasures_topic not in {topic.name for topic in topics.state_topics_of(SETTINGS)}

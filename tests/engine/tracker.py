@@ -29,7 +29,7 @@ from stream_app.worker import run_worker
 sys.exit(run_worker(load(json.loads(sys.argv[1]))))
 """
 WORKER = (sys.executable, "-c", _WORKER)
-_TOPICS = ("posts", "shares", "flags", "cuts", "standings", "curves", "dead_letters", "late")
+_TOPICS = ("posts", "shares", "flags", "cuts", "standings", "curves", "dead_letters", "late", "erasures")
 _STOP_S = 10.0
 _POLL_MS = 100
 _LOG_TAIL = 4000

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from faust.types import TP
 
 from stream_app.core import book, curves, ledger, segments, telling, whole
-from stream_app.engine import app, evaluator, exchange, outgoing, recovery
+from stream_app.engine import app, evaluator, following, outgoing, publisher, recovery
 from stream_app.engine.app import Engine
 from stream_app.engine.ending import Exit
 from stream_app.engine.health import Health
@@ -147,14 +147,14 @@ def engines(plan: Plan) -> Iterator[None]:
         (app, "_SWEEP_S", _SWEEP_S),
         (app, "_OBSERVE_S", 5.0),
         (outgoing, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
-        (exchange, "AIOKafkaConsumer", lambda topic, **_: Reader(_worker().line, [(topic, 0)])),
+        (following, "AIOKafkaConsumer", lambda *topics, **_: Reader(_worker().line, [(topic, 0) for topic in topics])),
         (recovery, "AIOKafkaConsumer", lambda **_: Reader(_worker().line, [], _worker().app.slowness)),
         (recovery, "monotonic", _monotonic),
         (evaluator, "perf_counter", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),
         (book, "MOST_DELTAS", plan.most_deltas),
         (ledger, "_DEAD_ROWS_KEPT", 2),
-        *((module, "BUCKETS", _BUCKETS) for module in (curves, telling, whole)),
+        *((module, "BUCKETS", _BUCKETS) for module in (curves, telling, whole, publisher)),
     ]
     with ExitStack() as stack:
         for module, name, stand_in in replaced:

@@ -1,0 +1,71 @@
+"""One person, and whether a record on Kafka holds them: by their id or its pseudonym."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from stream_app.core import segments
+from stream_app.core.columns import FormatError
+from stream_app.core.persons import Persons
+from stream_app.core.segments import SegmentKey
+
+LONGEST_ID = 256
+
+_STANDING_KEY = msgspec.json.Decoder(tuple[str, str, str, str])
+_IDS = ("user_id", "author_id")
+
+
+class Person:
+    """Somebody by the id that they have in events (an integer as text), and by its pseudonym."""
+
+    def __init__(self, user: str, persons: Persons) -> None:
+        self.user = user
+        self.names = frozenset((user, persons.pseudonym(user)))
+        self._keys = {name.encode() for name in self.names}
+        spellings = {
+            re.escape(json.dumps(name, ensure_ascii=ascii_)) for name in self.names for ascii_ in (True, False)
+        }
+        if user.removeprefix("-").isdigit():
+            spellings.add(re.escape(user) + r"(?![\w.])")
+        self._said = re.compile(rf'"(?:{"|".join(_IDS)})"\s*:\s*(?:{"|".join(sorted(spellings))})'.encode())
+
+    def is_in_segment(self, record: Any) -> bool:
+        """Whether a segment holds something of them."""
+        if not any(key in record.value for key in self._keys):
+            return False  # nearly always; decoding takes far longer
+        try:
+            if SegmentKey.decode(record.key).kind == "epoch":
+                return False
+            return not self.names.isdisjoint(segments.decode(record.value).users())
+        except FormatError:
+            return True
+
+    def is_in_standing(self, record: Any) -> bool:
+        """Whether a standing is theirs."""
+        try:
+            return _STANDING_KEY.decode(record.key)[0] in self.names
+        except msgspec.DecodeError:
+            return False
+
+    def is_in_flag(self, record: Any) -> bool:
+        """Whether a flag is about them."""
+        return record.key in self._keys
+
+    def is_in_letter(self, record: Any) -> bool:
+        """Whether a record that was set aside is of them, or names them as the author of what somebody shared.
+
+        It may be broken: then the id is looked for as it is written.
+        """
+        value = record.value or b""
+        return record.key in self._keys or bool(self._said.search(value)) or not self.names.isdisjoint(_ids(value))
+
+
+def _ids(value: bytes) -> set[str]:
+    try:
+        event = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return set()
+    found = [event.get(name) for name in _IDS] if isinstance(event, dict) else []
+    return {str(user) for user in found if isinstance(user, str | int)}

@@ -1,0 +1,67 @@
+"""A person removed from a real Redis, and nobody else."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from stream_app.core.messages import Role
+from stream_app.serving.board import Board, BoardUnavailableError
+from stream_app.serving.board_eraser import BoardEraser
+from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
+from tests.board_samples import a_flag
+
+PREFIX = "er*sing:[a]"
+ANN = "ann:%"
+KEYS = {
+    "user": f"{PREFIX}:user:ann%3A%25:connector:all:tea",
+    "top": f"{PREFIX}:top:connector:all:tea",
+    "part": f"{PREFIX}:part:0:connector:all:tea",
+    "flags": f"{PREFIX}:flags",
+    "keys": f"{PREFIX}:keys:0",
+}
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Any]:
+    """A board with three users, one of whom has a name that means something in keys and patterns."""
+    connected: Any = redis.Redis.from_url(redis_url, decode_responses=True)
+    asyncio.run(_show(redis_url))
+    yield connected
+    connected.flushdb()
+    connected.close()
+
+
+async def _show(redis_url: str) -> None:
+    board = Board(redis_url, PREFIX, 10, 60.0, 1)
+    flags = [a_flag(user) for user in (ANN, "ann", "bob")]
+    top = TopUsers("tea", "all", Role.CONNECTOR, [(ANN, 9), ("ann", 8), ("bob", 7)])
+    shown = PartitionBoard(partition=0, tops=[top], standings=flags)
+    await board.refresh(BoardSnapshot(full=True, partitions=[shown]), flags * 600)
+    await board.close()
+
+
+def test_everything_of_the_person_is_found_and_removed(redis_url: str, client: Any) -> None:
+    eraser = BoardEraser(redis_url, PREFIX)
+    assert eraser.count([ANN, "nobody"]) == 1 + 1 + 1 + 1 + 600
+    before = set(client.scan_iter())
+    eraser.remove([ANN, "nobody"])
+    assert eraser.count([ANN, "nobody"]) == 0
+    assert before - set(client.scan_iter()) == {KEYS["user"]}
+    assert not client.sismember(KEYS["keys"], KEYS["user"])
+    for key in (KEYS["top"], KEYS["part"]):
+        assert client.zrange(key, 0, -1) == ["bob", "ann"]
+    assert [flag["user_id"] for _, flag in client.xrange(KEYS["flags"])] == ["ann", "bob"] * 600
+
+
+def test_other_prefixes_are_left_alone(redis_url: str, client: Any) -> None:
+    eraser = BoardEraser(redis_url, "er?sing")
+    eraser.remove([ANN])
+    assert client.exists(*KEYS.values()) == len(KEYS)
+
+
+def test_a_redis_that_does_not_answer_is_told() -> None:
+    with pytest.raises(BoardUnavailableError, match=r"Redis at 127\.0\.0\.1:1: .*STREAM_APP_REDIS_URL"):
+        BoardEraser("redis://127.0.0.1:1/0", PREFIX).count([ANN])
