@@ -20,11 +20,12 @@ from stream_app.settings import NAMES, Settings, environment_name
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "deploy" / "reference.md").read_text()
 SCHEMAS_README = (ROOT / "schemas" / "README.md").read_text()
 STANDINGS = {NONE: "none", EMERGING: "emerging", ENTERED: "entered", FADING: "fading"}
 
 
-def _rows(text: str = README) -> list[list[str]]:
+def _rows(text: str = README + REFERENCE) -> list[list[str]]:
     """The cells of every row of a table, without backticks."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
