@@ -12,10 +12,12 @@ from click.testing import CliRunner, Result
 
 from stream_app import worker as worker_module
 from stream_app.cli import main
-from stream_app.cli.options import Moment, Speed, flag_of, settings_options
+from stream_app.cli.options import WITHOUT_FLAG, Moment, Speed, flag_of, settings_options
 from stream_app.engine import topics as topics_module
 from stream_app.local.setting_texts import as_environment, duration_text
-from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load, parse_duration_s
+from stream_app.secret import SecretUrl
+from stream_app.setting_kinds import parse_duration_s
+from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load
 
 COMMANDS = (
     "demo",
@@ -62,7 +64,18 @@ def test_the_help_lists_every_command() -> None:
 
 def test_a_worker_takes_every_setting_as_a_flag() -> None:
     output = run("worker", "--help").output
-    assert [name for name in NAMES if f"{flag_of(name)} " not in output] == []
+    assert [name for name in NAMES if name not in WITHOUT_FLAG and f"{flag_of(name)} " not in output] == []
+
+
+def test_no_secret_can_be_given_on_a_command_line_where_everybody_sees_it() -> None:
+    assert {"kafka_password", "kafka_key_password", "redis_key_password"} <= WITHOUT_FLAG
+    options = re.findall(r"^  (--\S+)", run("worker", "--help").output, re.MULTILINE)
+    assert options
+    assert [option for option in options if "password" in option] == []
+    result = run("top", "--redis-url", "redis://ann:planted-secret@127.0.0.1:1/0")
+    assert result.exit_code == 2
+    assert "give it as STREAM_APP_REDIS_URL" in result.stderr
+    assert "planted-secret" not in result.output
 
 
 def test_a_setting_comes_from_the_flag_then_the_environment_then_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +115,7 @@ def test_settings_survive_the_way_through_the_environment() -> None:
         tick_s=0.25,
         dwell_s=0.1 + 0.2,
         share=0.75,
-        redis_url="",
+        redis_url=SecretUrl(""),
         population_sizes={"all": 20_000},
         metric_topics=("*", "tea"),
     )

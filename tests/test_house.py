@@ -19,11 +19,15 @@ MAX_LINES = 300
 
 LAYERS = {
     "core": {"core"},
-    "settings": {"core", "settings"},
-    "engine": {"core", "engine", "settings"},
-    "serving": {"core", "serving", "settings"},
-    "local": {"core", "local", "settings"},
-    "operating": {"core", "engine", "operating", "settings"},
+    "secret": {"secret"},
+    "setting_kinds": {"setting_kinds"},
+    "setting_checks": {"settings", "setting_checks"},
+    "settings": {"core", "secret", "setting_checks", "setting_kinds", "settings"},
+    "connections": {"connections", "secret", "settings"},
+    "engine": {"connections", "core", "engine", "secret", "settings"},
+    "serving": {"connections", "core", "secret", "serving", "settings"},
+    "local": {"connections", "core", "local", "secret", "settings"},
+    "operating": {"connections", "core", "engine", "operating", "secret", "settings"},
 }
 """What each part of the package may import of the package; only the composition root may import everything."""
 

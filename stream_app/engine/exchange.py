@@ -8,6 +8,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from stream_app.connections.kafka import aiokafka_options
 from stream_app.core import curves, status
 from stream_app.core.columns import FormatError
 from stream_app.core.status import Status
@@ -50,7 +51,7 @@ class Exchange:
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(
             self._settings.curves_topic,
-            bootstrap_servers=self._settings.brokers,
+            **aiokafka_options(self._settings),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             fetch_max_wait_ms=100,

@@ -7,9 +7,12 @@ from time import monotonic
 from typing import Any, cast
 
 import faust
+from faust.auth import OAuthCredentials
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
+from faust.types.auth import CredentialsT
 
+from stream_app.connections.kafka import aiokafka_options, servers_of
 from stream_app.engine.batching import BatchQueue, scheduler_of
 from stream_app.engine.health import Health
 from stream_app.engine.lease import Lease
@@ -31,7 +34,8 @@ def faust_app(settings: Settings, lease: Lease, health: Health, positions: Calla
     leave_records_packed()
     app = _App(
         settings.app_id,
-        broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
+        broker=[f"kafka://{server}" for server in servers_of(settings)],
+        broker_credentials=_credentials(settings),
         store="memory://",
         datadir=Path(tempfile.gettempdir()) / "stream-app",  # stays empty, but Faust makes it
         Table=PartitionTable,
@@ -58,6 +62,22 @@ def faust_app(settings: Settings, lease: Lease, health: Health, positions: Calla
     transport: Any = app.transport
     transport.Consumer = BatchConsumer  # Faust has no setting for it
     return app
+
+
+def _credentials(settings: Settings) -> CredentialsT | None:
+    """What Faust makes the security options of its consumer and its producer from."""
+    options = aiokafka_options(settings)
+    context = options["ssl_context"]
+    if "SASL" not in settings.kafka_protocol:
+        return faust.SSLCredentials(context) if context else None
+    if provider := options.get("sasl_oauth_token_provider"):
+        return OAuthCredentials(oauth_cb=provider, ssl_context=context)
+    return faust.SASLCredentials(
+        username=options["sasl_plain_username"],
+        password=options["sasl_plain_password"],
+        mechanism=options["sasl_mechanism"],
+        ssl_context=context,
+    )
 
 
 class _App(faust.App):
