@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stream_app import worker as worker_module
+from stream_app.audit import startup
 from stream_app.cli import main
 from stream_app.cli.options import WITHOUT_FLAG, Moment, Speed, flag_of, settings_options
 from stream_app.engine import topics as topics_module
@@ -103,6 +104,7 @@ def test_a_worker_runs_with_the_settings_given(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(worker_module, "run_worker", run_worker)
     monkeypatch.setattr(topics_module, "require", seen_topics_of.append)
+    monkeypatch.setattr(startup, "fetch", lambda _settings: {})
     result = run("worker", "--http-port", 0, "--window", "48h")
     assert result.exit_code == 7
     assert seen == seen_topics_of == [Settings(http_port=0, window_s=172_800.0)]

@@ -26,6 +26,7 @@ LAYERS = {
     "connections": {"connections", "secret", "settings"},
     "engine": {"connections", "core", "engine", "secret", "settings"},
     "serving": {"connections", "core", "secret", "serving", "settings"},
+    "audit": {"audit", "connections", "engine", "settings"},
     "local": {"connections", "core", "local", "secret", "settings"},
     "operating": {"connections", "core", "engine", "operating", "secret", "settings"},
 }

@@ -29,6 +29,11 @@ def kafka_advice(error: BaseException, settings: Settings) -> str:
     return ""
 
 
+def or_unseen(settings: Settings) -> str:
+    """What else it can mean that Kafka says a topic does not exist: it says so too to those who may not know."""
+    return "" if settings.kafka_protocol == "PLAINTEXT" else f" (or {who(settings)} may not see it: {_ACLS})"
+
+
 def refused(settings: Settings) -> str:
     """What to do when Kafka does not accept who we say we are."""
     if settings.kafka_sasl == "OAUTHBEARER":

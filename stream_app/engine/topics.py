@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from stream_app.connections.advice import kafka_advice
+from stream_app.connections.advice import kafka_advice, or_unseen
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.connections.reach import require_reachable
 from stream_app.settings import Settings
@@ -101,7 +101,7 @@ def create(settings: Settings) -> list[Finding]:
 
 def _told(error: KafkaError, settings: Settings) -> str:
     advice = kafka_advice(error, settings)
-    return f"{error}: {advice}" if advice else str(error)
+    return f"{type(error).__name__}: {advice}" if advice else str(error)
 
 
 def _admin(settings: Settings) -> KafkaAdminClient:
@@ -142,12 +142,12 @@ def compared(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
     for topic in wanted:
         found = described.get(topic.name)
         partitions = len(found["partitions"]) if found and not found.get("error_code") else 0
-        yield Finding(topic, bool(partitions), partitions, _problem(topic, partitions))
+        yield Finding(topic, bool(partitions), partitions, _problem(topic, partitions, settings))
 
 
-def _problem(topic: Topic, partitions: int) -> str:
+def _problem(topic: Topic, partitions: int, settings: Settings) -> str:
     if not partitions:
-        return "missing: create it with `stream-app topics create`"
+        return f"missing: create it with `stream-app topics create`{or_unseen(settings)}"
     if partitions != topic.partitions:
         return (
             f"{partitions} partitions instead of {topic.partitions}: users would move between ledgers; "

@@ -14,6 +14,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.partitioner.default import murmur2
 
+from stream_app.connections.advice import or_unseen
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.connections.reach import UnreachableError, require_reachable
 from stream_app.local.broker import quiet_kafka
@@ -212,7 +213,7 @@ def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
         if missing:
             raise ReplayError(
                 f"Kafka at {brokers} has no topic {' and no topic '.join(sorted(missing))}: "
-                "make it with `stream-app topics create`"
+                f"make it with `stream-app topics create`{or_unseen(settings)}"
             )
         producer = KafkaProducer(
             **options,
