@@ -39,7 +39,7 @@ def require_safe(settings: Settings) -> list[Finding]:
 def fetch(settings: Settings) -> dict[str, TopicFacts]:
     """What Kafka says of the topics that there are, by name. Raises TopicsError."""
     try:
-        with closing(KafkaAdminClient(**kafka_python_options(settings), bootstrap_timeout_ms=_TIMEOUT_MS)) as admin:
+        with closing(_Admin(**kafka_python_options(settings), bootstrap_timeout_ms=_TIMEOUT_MS)) as admin:
             return facts_of(settings, admin)
     except KafkaError as error:
         raise TopicsError(f"{settings.brokers} does not tell its topics: {error}") from error
@@ -55,7 +55,21 @@ def facts_of(settings: Settings, admin: Any) -> dict[str, TopicFacts]:
         name: TopicFacts(
             partitions=len(partitions),
             copies=min(len(partition["replica_nodes"]) for partition in partitions),
-            config={key: told["value"] for key, told in configs.get(name, {}).items()},
+            config=_values(configs.get(name, {})),
         )
         for name, partitions in described.items()
     }
+
+
+class _Admin(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types
+    """kafka-python's client leaves out why a configuration is not told: here that of a forbidden topic is None."""
+
+    @classmethod
+    def _describe_configs_process_responses(cls, responses: Any, config_filter: str = "modified") -> Any:
+        told = super()._describe_configs_process_responses(responses, config_filter)
+        refused = [found for response in responses for found in response.results if found.error_code]
+        return {**told, "topic": {**told.get("topic", {}), **{found.resource_name: None for found in refused}}}
+
+
+def _values(told: Mapping[str, Any] | None) -> dict[str, str] | None:
+    return None if told is None else {key: found["value"] for key, found in told.items()}

@@ -21,8 +21,8 @@ class TopicFacts(NamedTuple):
     partitions: int
     copies: int
     """Of the partition that has the fewest."""
-    config: Mapping[str, str]
-    """As far as the broker tells."""
+    config: Mapping[str, str] | None
+    """As far as the broker tells; None where we may not ask."""
 
 
 def topics(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[Finding]:
@@ -40,48 +40,52 @@ def topics(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[Find
 
 
 def _remarks(topic: Topic, fact: TopicFacts, settings: Settings) -> Iterator[Remark]:
-    yield from _copies(fact)
-    yield from _cleanup(topic, fact)
-    if fact.config.get("unclean.leader.election.enable") == "true":
+    config = fact.config
+    if config is None:
+        yield "its configuration may not be seen, nor judged", "allow DescribeConfigs, see deploy/security.md", True
+        config = {}
+    yield from _copies(fact.copies, config)
+    yield from _cleanup(topic, config)
+    if config.get("unclean.leader.election.enable") == "true":
         yield (
             "unclean leader election: a broker that lacks confirmed records may lead",
             f"{_ALTER} unclean.leader.election.enable=false",
             True,
         )
     if topic.name in settings.input_topics:
-        yield from _retention(fact, settings.window_s)
+        yield from _retention(config, settings.window_s)
 
 
-def _copies(fact: TopicFacts) -> Iterator[Remark]:
-    if fact.copies == 1:
+def _copies(copies: int, config: Mapping[str, str]) -> Iterator[Remark]:
+    if copies == 1:
         yield (
             "one copy only: all is lost with the disk of one broker",
             "have three brokers and topics with three copies (`stream-app topics create --replication 3`)",
             True,
         )
         return
-    least = int(fact.config.get("min.insync.replicas", 2))
+    least = int(config.get("min.insync.replicas", 2))
     if least < 2:
         yield (
             "min.insync.replicas 1: what one broker has is confirmed already, and lost with it",
             f"{_ALTER} min.insync.replicas=2",
             True,
         )
-    if least > fact.copies:
-        advice = f"{_ALTER} min.insync.replicas={fact.copies - 1}"
-        yield f"min.insync.replicas {least} of {fact.copies} copies: nothing can be written", advice, True
+    if least > copies:
+        advice = f"{_ALTER} min.insync.replicas={copies - 1}"
+        yield f"min.insync.replicas {least} of {copies} copies: nothing can be written", advice, True
 
 
-def _cleanup(topic: Topic, fact: TopicFacts) -> Iterator[Remark]:
-    found, wanted = fact.config.get("cleanup.policy"), topic.config.get("cleanup.policy", "delete")
+def _cleanup(topic: Topic, config: Mapping[str, str]) -> Iterator[Remark]:
+    found, wanted = config.get("cleanup.policy"), topic.config.get("cleanup.policy", "delete")
     if found is None or found == wanted:
         return
     why = "what is kept there is deleted by age" if wanted == "compact" else "records with the same key are deleted"
     yield f"cleanup.policy {found}: {why}", f"{_ALTER} cleanup.policy={wanted}", True
 
 
-def _retention(fact: TopicFacts, window_s: float) -> Iterator[Remark]:
-    kept_ms = int(fact.config.get("retention.ms", _FOREVER_MS))
+def _retention(config: Mapping[str, str], window_s: float) -> Iterator[Remark]:
+    kept_ms = int(config.get("retention.ms", _FOREVER_MS))
     if kept_ms != _FOREVER_MS and kept_ms < window_s * 1000:
         yield (
             f"kept for {kept_ms / 3_600_000:g} h, less than the window: the counts could not be made anew from it",

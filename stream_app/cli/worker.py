@@ -18,6 +18,7 @@ def command(settings: Settings) -> None:
     that ends. The topics must exist (`stream-app topics create`). Every option is also an environment variable. With
     --production true it does not start where the startup audit finds a danger; otherwise it warns.
     """
+    from stream_app.audit.permissions import require_group
     from stream_app.audit.startup import require_safe
     from stream_app.engine.topics import require
     from stream_app.local.broker import quiet_kafka
@@ -29,6 +30,7 @@ def command(settings: Settings) -> None:
     require_free(settings.http_host, settings.http_port)
     with quiet_kafka():
         require(settings)
+        require_group(settings)
         found = require_safe(settings)
     for finding in found:
         click.secho(f"Warning: {finding}", fg="yellow", err=True)
