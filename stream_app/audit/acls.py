@@ -39,14 +39,14 @@ def _worker(settings: Settings) -> list[Acl]:
     ]
 
 
-_CONNECT = ("hello", "ping", "select", "client|setinfo")
+_CONNECT = ("hello", "ping", "select")
 _WRITE = ("set", "pexpire", "smembers", "sadd", "srem", "del", "hset", "xadd", "zadd", "zunionstore", "zremrangebyrank")
 _SCRIPT = ("evalsha", "script|load")
 
 
 def redis_commands() -> dict[str, tuple[str, ...]]:
     """Of Redis, by command of ours; on no other keys than those of `redis_keys`."""
-    return {"worker": (*_CONNECT, *_WRITE, *_SCRIPT), "top": (*_CONNECT, "zrange")}
+    return {"worker": (*_CONNECT, *_WRITE, *_SCRIPT), "top": (*_CONNECT, "zrevrange")}
 
 
 def redis_keys(settings: Settings) -> str:

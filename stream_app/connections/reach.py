@@ -16,13 +16,17 @@ _DEFAULT_PORT = 9092
 
 
 class UnreachableError(RuntimeError):
-    """No broker takes us as the settings say; the message says why, in a line, and what to do."""
+    """No broker takes us as the settings say: `what` is wrong, and `advice` on what to do, a line together."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f"{what}: {advice}")
+        self.what, self.advice = what, advice
 
 
 def require_reachable(settings: Settings) -> None:
     """Return as soon as one of the brokers takes us, within some ms. Raises UnreachableError and SettingsError."""
     context = kafka_tls(settings)
-    refusals, explained = [], False
+    refusals: dict[str, str] = {}
     for server in servers_of(settings):
         try:
             _try(server, settings, context)
@@ -30,15 +34,11 @@ def require_reachable(settings: Settings) -> None:
         except SettingsError:
             raise
         except (OSError, ValueError, TurnedAwayError) as error:
-            advice = _advice(error, settings)
-            refusals.append(f"{error}: {advice}" if advice else str(error))
-            explained |= bool(advice)
-    reasons = "; ".join(dict.fromkeys(refusals))
-    if explained:
-        raise UnreachableError(f"Kafka at {settings.brokers} does not take us: {reasons}")
-    raise UnreachableError(
-        f"no Kafka answers at {settings.brokers} ({reasons}): start it, or name another with --brokers"
-    )
+            refusals[str(error)] = _advice(error, settings)
+    reasons, advice = "; ".join(refusals), next(filter(None, refusals.values()), "")
+    if advice:
+        raise UnreachableError(f"Kafka at {settings.brokers} does not take us ({reasons})", advice)
+    raise UnreachableError(f"no Kafka answers at {settings.brokers} ({reasons})", "start it, or name another")
 
 
 def _try(server: str, settings: Settings, context: ssl.SSLContext | None) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from redis.exceptions import AuthenticationError, NoPermissionError
+
 from stream_app.connections.tls import check_redis_files
 from stream_app.settings import Settings
 
@@ -20,8 +22,8 @@ def redis_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def redis_advice(error: BaseException) -> str:
-    """What to do when Redis refuses: one sentence."""
+def redis_advice(error: BaseException, *, has_tls: bool) -> str:
+    """What to do when Redis refuses; `has_tls`: the URL begins with rediss://."""
     text = str(error)
     if "certificate is not valid for" in text or "Hostname mismatch" in text or "IP address mismatch" in text:
         return "STREAM_APP_REDIS_URL must name a host that its certificate holds"
@@ -29,12 +31,12 @@ def redis_advice(error: BaseException) -> str:
         return "its certificate has to be renewed"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "STREAM_APP_REDIS_CA_FILE must hold the certificate of whoever signed that of Redis"
-    if "certificate" in text.lower() and "alert" in text.lower():
-        return "it wants a certificate of ours: set STREAM_APP_REDIS_CERT_FILE and STREAM_APP_REDIS_KEY_FILE"
-    if "WRONGPASS" in text or "NOAUTH" in text or "AUTH" in text:
+    if has_tls and ("reset by peer" in text or ("alert" in text and "certificate" in text)):
+        return "does it ask for a certificate? set STREAM_APP_REDIS_CERT_FILE and STREAM_APP_REDIS_KEY_FILE"
+    if isinstance(error, AuthenticationError):
         return "user and password in STREAM_APP_REDIS_URL (or the file of STREAM_APP_REDIS_URL_FILE) must be right"
-    if "NOPERM" in text:
+    if isinstance(error, NoPermissionError) or "no permissions" in text or "executing the script can't" in text:
         return "its user lacks a permission: deploy/security.md lists those that the board needs"
-    if "SSL" in text:
+    if "SSL" in text or (has_tls and "Timeout connecting" in text):
         return "does it speak TLS there? STREAM_APP_REDIS_URL begins with rediss://"
-    return "Is it running, and is STREAM_APP_REDIS_URL right?"
+    return "is it running, and is STREAM_APP_REDIS_URL right?"

@@ -101,7 +101,7 @@ def _told(settings: Settings) -> Iterator[None]:
         require_reachable(settings)
         yield
     except UnreachableError as error:
-        raise OperatingError(str(error)) from error
+        raise OperatingError(f"{error.what}; {error.advice}") from error
     except KafkaError as error:
         advice = kafka_advice(error, settings) or "does it run, and is STREAM_APP_BROKERS right?"
         raise OperatingError(f"Kafka at {settings.brokers} does not do as asked: {error}; {advice}") from error

@@ -65,7 +65,7 @@ class Board:
         self._layout = Layout(prefix=prefix, top=top, expiry_ms=max(1, round(expiry_s * 1000)), partitions=partitions)
         self._marker = self._layout.writer(secrets.token_hex(8))
         try:
-            self._address = _address(url)
+            self._address, self._has_tls = _address(url), url.startswith("rediss://")
             self._redis: Redis = Redis.from_url(
                 url,
                 decode_responses=True,
@@ -176,7 +176,7 @@ class Board:
             if "in a cluster node" in str(error):
                 raise self._in_a_cluster(error) from error
             what = str(error).rstrip(".") or type(error).__name__
-            reason = f"{what}. {redis_advice(error)}"
+            reason = f"{what}. {redis_advice(error, has_tls=self._has_tls)}"
             raise BoardUnavailableError(f"Redis at {self._address}: {reason}") from error
 
     def _in_a_cluster(self, error: Exception) -> BoardUnavailableError:
