@@ -40,6 +40,9 @@ class Secret:
     def __str__(self) -> str:
         return HIDDEN if self._text else ""
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 

@@ -125,6 +125,15 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
     assert not (used | set(_imports(path))) & readers, f"{_name(path)}: take it from Settings"
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_nothing_here_can_run_what_somebody_sent(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    used = {ast.unparse(node).split(".")[-1] for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)}
+    imported = {name.split(".")[0] for name in _imports(path)}
+    assert not imported & {"pickle", "marshal", "shelve", "dill", "cloudpickle", "yaml"}
+    assert not used & {"eval", "exec", "allow_pickle"}
+
+
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=_name)
 def test_a_file_begins_with_one_line_that_says_what_may_stand_in_it(path: Path) -> None:
     first_line = path.read_text().partition("\n")[0]

@@ -20,7 +20,7 @@ def kafka_advice(error: BaseException, settings: Settings) -> str:
         return f"does it speak TLS there? STREAM_APP_KAFKA_PROTOCOL is {settings.kafka_protocol}"
     # By name: aiokafka and kafka-python each have errors of their own.
     match type(error).__name__:
-        case "SaslAuthenticationFailedError":
+        case "SaslAuthenticationFailedError" | "SaslAuthenticationFailed":
             return refused(settings)
         case "UnsupportedSaslMechanismError":
             return f"STREAM_APP_KAFKA_SASL is {settings.kafka_sasl}: set it to one that the brokers have"

@@ -51,6 +51,7 @@ class Probe:
         """Set when the first answer is there."""
         self.answers = False
         """Whether Kafka answered when last asked."""
+        self._trouble: type[Exception] | None = None
 
     def watch(self) -> threading.Thread:
         """Start the thread."""
@@ -82,12 +83,12 @@ class Probe:
         while True:
             try:
                 self.answer = self.ask()
-                self.answers = True
+                self.answers, self._trouble = True, None
                 self.has_answered.set()
             except (KafkaError, OSError, SettingsError, UnreachableError) as error:
-                if self.answers:
+                if type(error) is not self._trouble:
                     logger.warning("Kafka does not answer, waiting for it: %s", error)
-                self.answers = False
+                self.answers, self._trouble = False, type(error)
                 self._forget_connection()
             pause.wait(_EVERY_S)
 

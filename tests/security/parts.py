@@ -1,11 +1,12 @@
 """What the tests of secured servers share: users, their passwords, and commands run as they would be in production."""
 
 import base64
+import http.client
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -24,15 +25,16 @@ from kafka.admin import (
 
 from stream_app.audit.acls import Acl
 from stream_app.cli import main
-from stream_app.local.process import spawn
+from stream_app.local.process import LOCALHOST, spawn
 from stream_app.settings import environment_of_child
 from tests.servers.apache import Cluster
 from tests.servers.certificates import Authority
 
-USERS = ("worker", "creator", "checker", "producer", "watcher", "nobody")
+USERS = ("worker", "creator", "checker", "producer", "watcher", "rotated", "nobody")
 KAFKA_PASSWORDS = {user: f"planted-kafka-{user}" for user in USERS}
 REDIS_PASSWORDS = {user: f"planted-redis-{user}" for user in ("worker", "top")}
 TIMEOUT_S = 40
+SOON_S = 60
 _OPERATIONS = {
     "Read": ACLOperation.READ,
     "Write": ACLOperation.WRITE,
@@ -148,3 +150,22 @@ def events(folder: Path) -> Path:
     file = folder / "events.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return file
+
+
+def until(is_so: Callable[[], bool], log: Path) -> None:
+    """Return when it is so; fails with the end of a worker's log."""
+    deadline_s = time.monotonic() + SOON_S
+    while not is_so():
+        assert time.monotonic() < deadline_s, log.read_text()[-3000:]
+        time.sleep(0.1)
+
+
+def answer(port: int, path: str) -> str:
+    """What a worker answers; empty before it does."""
+    with closing(http.client.HTTPConnection(LOCALHOST, port, timeout=5)) as connection:
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return f"{response.headers}{response.read().decode()}"
+        except OSError:
+            return ""
