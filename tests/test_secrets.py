@@ -14,7 +14,7 @@ from stream_app.logs import logging_config
 from stream_app.secret import HIDDEN, Redaction, Secret, SecretUrl
 from stream_app.settings import SECRETS, Settings, SettingsError, environment_name, environment_of_child, load
 
-PLANTED = "planted-Pa55"
+PLANTED = "planted-Pa55-long-enough"
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=12))

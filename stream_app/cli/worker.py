@@ -18,6 +18,7 @@ def command(settings: Settings) -> None:
     that ends. The topics must exist (`stream-app topics create`). Every option is also an environment variable. With
     --production true it does not start where the startup audit finds a danger; otherwise it warns.
     """
+    signal.signal(signal.SIGTERM, _end)  # until Faust has handlers of its own
     from stream_app.audit.permissions import require_group
     from stream_app.audit.startup import require_safe
     from stream_app.engine.topics import require
@@ -25,7 +26,6 @@ def command(settings: Settings) -> None:
     from stream_app.serving.http import require_free
     from stream_app.worker import run_worker
 
-    signal.signal(signal.SIGTERM, _end)  # until Faust has handlers of its own
     # Here an error is a line to read; in the middle of Faust's start it is a traceback of fifty.
     require_free(settings.http_host, settings.http_port)
     with quiet_kafka():

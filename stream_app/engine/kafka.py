@@ -34,10 +34,11 @@ def faust_app(settings: Settings, lease: Lease, health: Health, positions: Calla
     """The Faust app of a worker; `positions` tells how far the books have counted."""
     leave_records_packed()
     forbid_pickle()
+    options = aiokafka_options(settings)
     app = _App(
         settings.app_id,
         broker=[f"kafka://{server}" for server in servers_of(settings)],
-        broker_credentials=_credentials(settings),
+        broker_credentials=_credentials(options),
         key_serializer="raw",
         value_serializer="raw",
         store="memory://",
@@ -63,7 +64,7 @@ def faust_app(settings: Settings, lease: Lease, health: Health, positions: Calla
         stream_buffer_maxsize=_BATCHES_AHEAD,
         stream_wait_empty=False,
     )
-    app.lease, app.health, app.positions, app.brokers = lease, health, positions, settings.brokers
+    app.lease, app.health, app.positions, app.client_options = lease, health, positions, options
     transport: Any = app.transport
     transport.Consumer = BatchConsumer  # Faust has no setting for it
     return app
@@ -75,11 +76,10 @@ def forbid_pickle() -> None:
         del codecs[name]
 
 
-def _credentials(settings: Settings) -> CredentialsT | None:
-    """What Faust makes the security options of its consumer and its producer from."""
-    options = aiokafka_options(settings)
+def _credentials(options: Mapping[str, Any]) -> CredentialsT | None:
+    """What Faust makes the same options for its consumer and its producer from."""
     context = options["ssl_context"]
-    if "SASL" not in settings.kafka_protocol:
+    if "SASL" not in options["security_protocol"]:
         return faust.SSLCredentials(context) if context else None
     if provider := options.get("sasl_oauth_token_provider"):
         return OAuthCredentials(oauth_cb=provider, ssl_context=context)
@@ -102,7 +102,7 @@ class _App(faust.App):
     lease: Lease
     health: Health
     positions: Callable[[], Positions]
-    brokers: str
+    client_options: Mapping[str, Any]
 
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> BatchQueue:  # noqa: N802
         """Queues of batches: Faust has no setting for it."""

@@ -26,7 +26,7 @@ from kafka.admin import (
 from stream_app.audit.acls import Acl
 from stream_app.cli import main
 from stream_app.local.process import LOCALHOST, spawn
-from stream_app.settings import environment_of_child
+from stream_app.settings import NAMES, environment_of_child
 from tests.servers.apache import Cluster
 from tests.servers.certificates import Authority
 
@@ -93,8 +93,8 @@ def as_variables(**settings: object) -> dict[str, str]:
 
 def own_topics(name: str) -> dict[str, str]:
     """Settings that keep a test apart from the others on the same cluster."""
-    topics = ("posts", "shares", "flags", "cuts", "standings", "curves", "dead_letters", "late")
-    return {"app_id": name, **{f"{topic}_topic": f"{name}.{topic}" for topic in topics}}
+    topics = (setting for setting in NAMES if setting.endswith("_topic"))
+    return {"app_id": name, **{setting: f"{name}.{setting.removesuffix('_topic')}" for setting in topics}}
 
 
 def ran(variables: Mapping[str, str], *arguments: str, fails: bool = False) -> "subprocess.CompletedProcess[str]":

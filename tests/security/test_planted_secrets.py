@@ -59,7 +59,7 @@ def everything(kafka: Secured, redis_address: str, authority: Authority, tmp_pat
     del variables["STREAM_APP_KAFKA_PASSWORD"]
     variables["STREAM_APP_KAFKA_PASSWORD_FILE"] = str(tmp_path / "password")
     settings = load(variables)
-    assert [name for name in SECRETS if not getattr(settings, name)] == []
+    assert [name for name in SECRETS if not PLANTED.search(getattr(settings, name).reveal())] == []
     for user, command in (("creator", "topics create"), ("worker", "worker"), ("producer", "replay")):
         kafka.allow(user, kafka_acls(settings)[command])
     assert asked(kafka.variables("creator", **own_topics("leak"), partitions=1), "topics", "create").exit_code == 0
