@@ -191,9 +191,9 @@ def test_servers_that_are_not_there_are_told_with_status_1(tmp_path: Path, monke
     events.write_text('{"event_id":1,"ts":1,"user_id":"ann"}\n')
     for arguments, message in (
         (("replay", events, "--brokers", "127.0.0.1:1"), "no Kafka answers at 127.0.0.1:1"),
-        (("watch", "--brokers", "127.0.0.1:1"), "Kafka at 127.0.0.1:1 does not do as asked"),
-        (("dead-letters", "list", "--brokers", "127.0.0.1:1"), "Kafka at 127.0.0.1:1 does not do as asked"),
-        (("reset", "--brokers", "127.0.0.1:1", "--yes"), "Kafka at 127.0.0.1:1 does not do as asked"),
+        (("watch", "--brokers", "127.0.0.1:1"), "no Kafka answers at 127.0.0.1:1"),
+        (("dead-letters", "list", "--brokers", "127.0.0.1:1"), "no Kafka answers at 127.0.0.1:1"),
+        (("reset", "--brokers", "127.0.0.1:1", "--yes"), "no Kafka answers at 127.0.0.1:1"),
         (("top", "--redis-url", "redis://127.0.0.1:1/0"), "Redis at 127.0.0.1:1"),
     ):
         result = run(*arguments)

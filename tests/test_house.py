@@ -128,7 +128,8 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
 def test_nothing_here_can_run_what_somebody_sent(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    used = {ast.unparse(node).split(".")[-1] for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)}
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {str(node.arg) for node in ast.walk(tree) if isinstance(node, ast.keyword)}
     imported = {name.split(".")[0] for name in _imports(path)}
     assert not imported & {"pickle", "marshal", "shelve", "dill", "cloudpickle", "yaml"}
     assert not used & {"eval", "exec", "allow_pickle"}

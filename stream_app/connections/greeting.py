@@ -83,7 +83,7 @@ def _received(connection: Any, size: int) -> bytes:
         except ConnectionResetError:
             return b""
         except TimeoutError:
-            raise TurnedAwayError("it does not answer", "is that a Kafka?") from None
+            raise TurnedAwayError("it does not answer", "does STREAM_APP_BROKERS name a Kafka?") from None
         if not more:
             return b""
         data += more

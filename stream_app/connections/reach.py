@@ -38,7 +38,9 @@ def require_reachable(settings: Settings) -> None:
     reasons, advice = "; ".join(refusals), next(filter(None, refusals.values()), "")
     if advice:
         raise UnreachableError(f"Kafka at {settings.brokers} does not take us ({reasons})", advice)
-    raise UnreachableError(f"no Kafka answers at {settings.brokers} ({reasons})", "start it, or name another")
+    raise UnreachableError(
+        f"no Kafka answers at {settings.brokers} ({reasons})", "start it, or name another with --brokers"
+    )
 
 
 def _try(server: str, settings: Settings, context: ssl.SSLContext | None) -> None:
