@@ -16,7 +16,9 @@ Permissions = dict[tuple[str, str], set[str]]
 
 
 def documented(command: str) -> Permissions:
-    (block,) = re.findall(rf"### `stream-app {command}`\n\n```sh\n(.*?)```", DOCUMENT, re.DOTALL)
+    (block,) = re.findall(
+        rf"### `stream-app {command}`\n\n[^`#]*(?:`--outputs`[^`]*)?```sh\n(.*?)```", DOCUMENT, re.DOTALL
+    )
     found: Permissions = defaultdict(set)
     for line in block.replace("\\\n", "").splitlines():
         assert "*" not in line

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from stream_app.engine.topics import topics_of
+from stream_app.engine.topics import changelogs_of, state_topics_of, topics_of
 from stream_app.settings import Settings
 
 TOPIC, GROUP = "topic", "group"
@@ -18,6 +18,7 @@ class Acl(NamedTuple):
 
 def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
     """By command; a user who runs several needs those of each."""
+    set_aside = [Acl(TOPIC, name, ("Read",)) for name in (settings.dead_letters_topic, settings.late_topic)]
     every = [topic.name for topic in topics_of(settings)]
     return {
         "worker": [*_worker(settings), Acl(GROUP, settings.app_id, ("Read",))],
@@ -25,6 +26,13 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         "topics check": [Acl(TOPIC, name, ("Describe",)) for name in every],
         "replay": [Acl(TOPIC, name, ("Write",)) for name in settings.input_topics],
         "watch": [Acl(TOPIC, settings.flags_topic, ("Read",))],
+        "dead-letters list": set_aside,
+        "dead-letters replay": [
+            *(acl._replace(operations=("Read", "Write")) for acl in set_aside),
+            *(Acl(TOPIC, name, ("Write",)) for name in settings.input_topics),
+        ],
+        "doctor": _doctor(settings),
+        "reset": _reset(settings),
     }
 
 
@@ -36,6 +44,30 @@ def _worker(settings: Settings) -> list[Acl]:
     return [
         Acl(TOPIC, topic.name, (*allowed.get(topic.name, ("Read", "Write")), "DescribeConfigs"))
         for topic in topics_of(settings)
+    ]
+
+
+def _doctor(settings: Settings) -> list[Acl]:
+    """It looks at everything, and reads a little of what it judges by its records."""
+    read = {*settings.input_topics, settings.dead_letters_topic, settings.late_topic, settings.curves_topic}
+    return [
+        *(
+            Acl(TOPIC, topic.name, ("Read" if topic.name in read else "Describe", "DescribeConfigs"))
+            for topic in topics_of(settings)
+        ),
+        Acl(GROUP, settings.app_id, ("Describe",)),
+    ]
+
+
+def _reset(settings: Settings) -> list[Acl]:
+    """It counts what is there, deletes the topics of the state, makes them anew, and writes where counting begins."""
+    segments, _ = changelogs_of(settings)
+    again = ("Create", "Delete", "DescribeConfigs", "Read")
+    allowed: dict[str, tuple[str, ...]] = {topic.name: again for topic in state_topics_of(settings)}
+    allowed |= dict.fromkeys(settings.input_topics, ("Read",)) | {segments: (*again, "Write")}
+    return [
+        *(Acl(TOPIC, topic.name, allowed.get(topic.name, ("Describe",))) for topic in topics_of(settings)),
+        Acl(GROUP, settings.app_id, ("Read", "Delete")),
     ]
 
 

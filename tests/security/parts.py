@@ -30,7 +30,19 @@ from stream_app.settings import NAMES, environment_of_child
 from tests.servers.apache import Cluster
 from tests.servers.certificates import Authority
 
-USERS = ("worker", "creator", "checker", "producer", "watcher", "rotated", "nobody")
+USERS = (
+    "worker",
+    "creator",
+    "checker",
+    "producer",
+    "watcher",
+    "reader",
+    "resender",
+    "doctor",
+    "resetter",
+    "rotated",
+    "nobody",
+)
 KAFKA_PASSWORDS = {user: f"planted-kafka-{user}" for user in USERS}
 REDIS_PASSWORDS = {user: f"planted-redis-{user}" for user in ("worker", "top")}
 TIMEOUT_S = 40
@@ -41,6 +53,7 @@ _OPERATIONS = {
     "Create": ACLOperation.CREATE,
     "Delete": ACLOperation.DELETE,
     "Describe": ACLOperation.DESCRIBE,
+    "Alter": ACLOperation.ALTER,
     "DescribeConfigs": ACLOperation.DESCRIBE_CONFIGS,
 }
 

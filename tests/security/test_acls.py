@@ -21,6 +21,10 @@ USER_OF = {
     "topics check": "checker",
     "replay": "producer",
     "watch": "watcher",
+    "dead-letters list": "reader",
+    "dead-letters replay": "resender",
+    "doctor": "doctor",
+    "reset": "resetter",
 }
 DENIED = re.compile(r"lacks a permission|may not|not authorized|AuthorizationFailed", re.IGNORECASE)
 SOON_S = 30
@@ -81,6 +85,26 @@ def test_the_tracker_runs_with_exactly_the_permissions_listed(tracked: Tracked, 
         assert worker.poll() is None
     assert json.loads(watched.stdout)["user_id"] == "u0"
     assert not DENIED.search(log.read_text())
+
+
+def test_operators_work_with_exactly_the_permissions_listed(kafka: Secured, tmp_path: Path) -> None:
+    run = Tracked(kafka, "operated")
+    ran(run.variables("creator"), "topics", "create")
+    run.happen()
+    with a_worker(run.variables("worker"), tmp_path / "log.txt"):
+        deadline_s = time.monotonic() + SOON_S
+        while "not-json" not in (told := asked(run.variables("reader"), "dead-letters", "list", "--late").output):
+            assert time.monotonic() < deadline_s, told
+    for user, *command in (
+        ("doctor", "doctor"),
+        ("resender", "dead-letters", "replay", "--all", "--late", "--yes"),
+        ("resetter", "reset", "--yes", "--positions", "latest"),
+        ("resetter", "reset", "--yes"),
+        ("checker", "topics", "check"),
+    ):
+        done = asked(run.variables(user), *command)
+        assert done.exit_code == 0 or user == "doctor", done.output  # it finds that no worker runs any more
+        assert not DENIED.search(done.output)
 
 
 def test_somebody_without_permissions_can_do_nothing_and_is_told(tracked: Tracked, tmp_path: Path) -> None:
