@@ -2,49 +2,27 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
-from msgspec import Meta
+
+from stream_app.secret import Secret, SecretUrl
+from stream_app.setting_checks import check_security
+from stream_app.setting_kinds import Count, Doc, Fraction, Port, Positive, Rate, parse_duration_s, parse_pair
 
 ENV_PREFIX = "STREAM_APP_"
-
-_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+FILE_SUFFIX = "_FILE"
+"""STREAM_APP_X_FILE names the file that holds the secret STREAM_APP_X."""
 
 MOST_METRIC_TOPICS = 50
 LEAST_KEY = 16
 
 
-class Doc(NamedTuple):
-    """What a setting means."""
-
-    text: str
-
-
-Rate = Annotated[float, Meta(ge=0, le=1)]
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
-Fraction = Annotated[float, Meta(gt=0, lt=1)]
-Port = Annotated[int, Meta(ge=0, le=65_535)]
-
-
 class SettingsError(ValueError):
     """A setting is wrong; the message names it and says what it takes."""
-
-
-def parse_duration_s(text: str) -> float:
-    """Seconds in `text`: '90', '15m', '1h30m', '24h', '9000d', '250ms'."""
-    text = text.strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is not a duration: write it like 90s, 15m, 1h30m or 24h")
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +53,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_events: Annotated[Count, Doc("events after which a batch is large enough")] = 10_000
     max_event_bytes: Annotated[Count, Doc("larger records go to the dead letters")] = 65_536
 
+    # Security
+    production: Annotated[bool, Doc("true: the worker refuses to start where the startup audit finds a danger")] = False
+    kafka_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Doc("how Kafka is spoken to: with TLS, with SASL")
+    ] = "PLAINTEXT"
+    kafka_sasl: Annotated[
+        Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "OAUTHBEARER"], Doc("mechanism, where the protocol has SASL")
+    ] = "SCRAM-SHA-512"
+    kafka_user: Annotated[str, Doc("user for SCRAM and PLAIN")] = ""
+    kafka_password: Annotated[Secret, Doc("secret: password for SCRAM and PLAIN")] = Secret()
+    kafka_token_file: Annotated[str, Doc("file with the token for OAUTHBEARER, read anew for every connection")] = ""
+    kafka_ca_file: Annotated[str, Doc("PEM file: who may sign Kafka's certificate; empty: whom the system trusts")] = ""
+    kafka_cert_file: Annotated[str, Doc("PEM file: our certificate, where Kafka asks for one (mTLS)")] = ""
+    kafka_key_file: Annotated[str, Doc("PEM file: the key of our certificate; empty: it is in the file with it")] = ""
+    kafka_key_password: Annotated[Secret, Doc("secret: password of that key, where it has one")] = Secret()
+    redis_ca_file: Annotated[str, Doc("PEM file: who may sign Redis' certificate; empty: whom the system trusts")] = ""
+    redis_cert_file: Annotated[str, Doc("PEM file: our certificate, where Redis asks for one")] = ""
+    redis_key_file: Annotated[str, Doc("PEM file: the key of our certificate; empty: it is in the file with it")] = ""
+    redis_key_password: Annotated[Secret, Doc("secret: password of that key, where it has one")] = Secret()
+
     # Counting
     window_s: Annotated[Positive, Doc("length of the window, a multiple of the pane")] = 86_400.0
     pane_s: Annotated[Positive, Doc("length of a pane: the step in which the window moves")] = 900.0
@@ -101,7 +99,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tick_s: Annotated[Positive, Doc("wall time between evaluations")] = 0.5
 
     # Serving
-    redis_url: Annotated[str, Doc("the board; empty: none")] = "redis://127.0.0.1:6379/0"
+    redis_url: Annotated[
+        SecretUrl, Doc("the board, rediss:// for TLS; empty: none; a secret where it holds a password")
+    ] = SecretUrl("redis://127.0.0.1:6379/0")
     redis_prefix: Annotated[str, Doc("prefix of every key")] = "influence"
     redis_top: Annotated[Count, Doc("users kept per topic and role")] = 100
     redis_refresh_s: Annotated[Positive, Doc("wall time between refreshes of the board")] = 2.0
@@ -114,8 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Privacy
     person_key: Annotated[
-        str, Doc("secret, 16 characters or more: makes the hashes of erased people and pseudonyms; empty: neither")
-    ] = ""
+        Secret, Doc("secret, 16 characters or more: makes the hashes of erased people and pseudonyms; empty: neither")
+    ] = Secret()
     pseudonyms: Annotated[bool, Doc("true: user ids are replaced by a keyed hash before they are counted")] = False
 
     def __post_init__(self) -> None:
@@ -124,16 +124,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"window_s ({self.window_s:g}) must be a multiple of pane_s ({self.pane_s:g})")
         if self.short_s >= self.window_s:
             raise ValueError(f"short_s ({self.short_s:g}) must be shorter than window_s ({self.window_s:g})")
-        if self.person_key and len(self.person_key) < LEAST_KEY:
-            raise ValueError(
-                f"person_key has {len(self.person_key)} characters, fewer than {LEAST_KEY}: it is guessable"
-            )
+        if self.person_key and (length := len(self.person_key.reveal())) < LEAST_KEY:
+            raise ValueError(f"person_key has {length} characters, fewer than {LEAST_KEY}: it is guessable")
         if self.pseudonyms and not self.person_key:
             raise ValueError("pseudonyms are made with a secret: set person_key too")
         if len(self.metric_topics) > MOST_METRIC_TOPICS:
             raise ValueError(
                 f"metric_topics names {len(self.metric_topics)} topics, at most {MOST_METRIC_TOPICS} are possible"
             )
+        check_security(self)
 
     @property
     def pane_ms(self) -> int:
@@ -156,15 +155,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.posts_topic, self.shares_topic
 
     @property
+    def secrets(self) -> list[Secret]:
+        """What must never be seen: for Redaction."""
+        return [value for name in NAMES if isinstance(value := getattr(self, name), Secret)]
+
+    @property
     def version(self) -> str:
         """Short hash of the settings that change what is counted and who is flagged."""
-        ruling = {name: value for name, value in msgspec.to_builtins(self).items() if name in RULING}
+        ruling = {name: getattr(self, name) for name in sorted(RULING)}
         return hashlib.sha256(msgspec.json.encode(ruling, order="sorted")).hexdigest()[:12]
 
 
 NAMES = tuple(Settings.__struct_fields__)
 RULING = frozenset(NAMES[NAMES.index("window_s") : NAMES.index("tick_s")])
 """Settings that are part of the version."""
+SECRETS = frozenset(name for name in NAMES if isinstance(getattr(Settings(), name), Secret))
+"""Settings that are not to be seen: they come from the environment, or from a file that it names."""
+
+
+SECURITY = NAMES[NAMES.index("production") : NAMES.index("redis_key_password") + 1]
+"""Settings of credentials and certificates."""
+
+
+def with_servers(settings: Settings, brokers: str, redis_url: str) -> Settings:
+    """The same settings for servers of our own, which know neither TLS nor users."""
+    plain = {name: getattr(Settings(), name) for name in SECURITY}
+    return msgspec.structs.replace(settings, brokers=brokers, redis_url=SecretUrl(redis_url), **plain)
 
 
 def documentation() -> dict[str, str]:
@@ -176,6 +192,14 @@ def documentation() -> dict[str, str]:
 def environment_name(name: str) -> str:
     """The variable of a setting; durations are given there in seconds or with a unit."""
     return ENV_PREFIX + name.upper()
+
+
+def environment_of_child(variables: Mapping[str, str]) -> dict[str, str]:
+    """What a child process gets: this environment with `variables`, which are all the settings it has.
+
+    A process hands settings on in its environment: what is on a command line is seen by everybody on the machine.
+    """
+    return {**{name: text for name, text in os.environ.items() if not name.startswith(ENV_PREFIX)}, **variables}
 
 
 def from_environment(given: Mapping[str, Any] | None = None) -> Settings:
@@ -193,6 +217,8 @@ def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> 
         if not variable.startswith(ENV_PREFIX):
             continue
         name = variable.removeprefix(ENV_PREFIX).lower()
+        if (secret := _secret_in_file(variable)) is not None:
+            name, text = secret, _content(variable, text, environ)  # noqa: PLW2901 - as if it stood there itself
         if name not in NAMES:
             like = get_close_matches(name, NAMES, 1)
             meant = f"did you mean {environment_name(like[0])}? " if like else ""
@@ -214,6 +240,23 @@ def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> 
         raise SettingsError(_plain(error)) from error
 
 
+def _secret_in_file(variable: str) -> str | None:
+    """The setting whose file is named by STREAM_APP_X_FILE."""
+    name = variable.removeprefix(ENV_PREFIX).removesuffix(FILE_SUFFIX).lower()
+    return name if variable.endswith(FILE_SUFFIX) and name in SECRETS else None
+
+
+def _content(variable: str, path: str, environ: Mapping[str, str]) -> str:
+    """The secret in a file, without the space around it. Raises SettingsError."""
+    if (other := variable.removesuffix(FILE_SUFFIX)) in environ:
+        raise SettingsError(f"{other} and {variable} are both set: set one of them")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"{variable}={path!r}: the file cannot be read ({why})") from None
+
+
 def _plain(error: Exception) -> str:
     return str(error).split(" - at `$")[0]
 
@@ -221,20 +264,15 @@ def _plain(error: Exception) -> str:
 def _parsed(name: str, text: str, where: str) -> Any:
     """The value that the text of a setting stands for, in the form that msgspec converts."""
     default = getattr(Settings(), name)
+    if isinstance(default, Secret):
+        return type(default)(text)
     try:
         if name.endswith("_s"):
             return parse_duration_s(text)
         if isinstance(default, dict):
-            return dict(_pair(item) for item in text.split(",") if item.strip())
+            return dict(parse_pair(item) for item in text.split(",") if item.strip())
         if isinstance(default, tuple):
             return tuple(item.strip() for item in text.split(",") if item.strip())
     except ValueError as error:
         raise SettingsError(f"{where}={text!r}: {error}; {documentation()[name]}") from error
     return text
-
-
-def _pair(item: str) -> tuple[str, str]:
-    name, equals, value = item.partition("=")
-    if not equals:
-        raise ValueError(f"{item!r} is not name=value")
-    return name.strip(), value.strip()

@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.boardfeed import BoardFeed
 from stream_app.engine.app import Engine
-from stream_app.serving.board import Board, BoardWriter
+from stream_app.logs import logging_config
+from stream_app.serving.board import BoardWriter, open_board
 from stream_app.serving.http import HttpServer
 from stream_app.serving.metrics import Metrics
 from stream_app.settings import Settings
@@ -55,7 +56,7 @@ class _Worker:
             self._engine.app,
             _Beside(self._serve(), self._engine.run(), self._show()),
             loglevel=self._settings.log_level,
-            logging_config=_logging(self._settings.log_level),
+            logging_config=logging_config(self._settings),
             redirect_stdouts=False,
             quiet=True,
             debug=False,
@@ -76,9 +77,7 @@ class _Worker:
         settings = self._settings
         if not settings.redis_url:
             return
-        board = Board(
-            settings.redis_url, settings.redis_prefix, settings.redis_top, settings.redis_expiry_s, settings.partitions
-        )
+        board = open_board(settings)
         self._feed.writer = BoardWriter(
             board, settings.redis_refresh_s, settings.redis_expiry_s, self._on_redis, self._metrics.flags_dropped
         )
@@ -94,17 +93,3 @@ class _Worker:
             logger.info("Redis is there: the board is complete within seconds")
         else:
             logger.warning("Redis is away, counting goes on without it: %s", reason)
-
-
-def _logging(level: str) -> dict[str, Any]:
-    """One line a record on stderr; the libraries only when something is wrong."""
-    loud = {name: {"level": "WARNING"} for name in ("faust", "mode", "aiokafka", "asyncio")}
-    loud["kafka"] = {"level": "CRITICAL"}  # it only watches, and what it reports as an error is raised too
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": "%(asctime)s %(levelname)-8s %(name)s: %(message)s"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "root": {"level": level, "handlers": ["stderr"]},
-        "loggers": {} if level == "DEBUG" else loud,
-    }

@@ -11,11 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stream_app import worker as worker_module
+from stream_app.audit import startup
 from stream_app.cli import main
-from stream_app.cli.options import Moment, Speed, flag_of, settings_options
+from stream_app.cli.options import WITHOUT_FLAG, Moment, Speed, flag_of, settings_options
 from stream_app.engine import topics as topics_module
 from stream_app.local.setting_texts import as_environment, duration_text
-from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load, parse_duration_s
+from stream_app.secret import SecretUrl
+from stream_app.setting_kinds import parse_duration_s
+from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load
 
 COMMANDS = (
     "demo",
@@ -62,7 +65,18 @@ def test_the_help_lists_every_command() -> None:
 
 def test_a_worker_takes_every_setting_as_a_flag() -> None:
     output = run("worker", "--help").output
-    assert [name for name in NAMES if f"{flag_of(name)} " not in output] == []
+    assert [name for name in NAMES if name not in WITHOUT_FLAG and f"{flag_of(name)} " not in output] == []
+
+
+def test_no_secret_can_be_given_on_a_command_line_where_everybody_sees_it() -> None:
+    assert {"kafka_password", "kafka_key_password", "redis_key_password"} <= WITHOUT_FLAG
+    options = re.findall(r"^  (--\S+)", run("worker", "--help").output, re.MULTILINE)
+    assert options
+    assert [option for option in options if "password" in option] == []
+    result = run("top", "--redis-url", "redis://ann:planted-secret@127.0.0.1:1/0")
+    assert result.exit_code == 2
+    assert "give it as STREAM_APP_REDIS_URL" in result.stderr
+    assert "planted-secret" not in result.output
 
 
 def test_a_setting_comes_from_the_flag_then_the_environment_then_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +104,7 @@ def test_a_worker_runs_with_the_settings_given(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(worker_module, "run_worker", run_worker)
     monkeypatch.setattr(topics_module, "require", seen_topics_of.append)
+    monkeypatch.setattr(startup, "fetch", lambda _settings: {})
     result = run("worker", "--http-port", 0, "--window", "48h")
     assert result.exit_code == 7
     assert seen == seen_topics_of == [Settings(http_port=0, window_s=172_800.0)]
@@ -102,7 +117,7 @@ def test_settings_survive_the_way_through_the_environment() -> None:
         tick_s=0.25,
         dwell_s=0.1 + 0.2,
         share=0.75,
-        redis_url="",
+        redis_url=SecretUrl(""),
         population_sizes={"all": 20_000},
         metric_topics=("*", "tea"),
     )
@@ -176,9 +191,9 @@ def test_servers_that_are_not_there_are_told_with_status_1(tmp_path: Path, monke
     events.write_text('{"event_id":1,"ts":1,"user_id":"ann"}\n')
     for arguments, message in (
         (("replay", events, "--brokers", "127.0.0.1:1"), "no Kafka answers at 127.0.0.1:1"),
-        (("watch", "--brokers", "127.0.0.1:1"), "Kafka at 127.0.0.1:1 does not do as asked"),
-        (("dead-letters", "list", "--brokers", "127.0.0.1:1"), "Kafka at 127.0.0.1:1 does not do as asked"),
-        (("reset", "--brokers", "127.0.0.1:1", "--yes"), "Kafka at 127.0.0.1:1 does not do as asked"),
+        (("watch", "--brokers", "127.0.0.1:1"), "no Kafka answers at 127.0.0.1:1"),
+        (("dead-letters", "list", "--brokers", "127.0.0.1:1"), "no Kafka answers at 127.0.0.1:1"),
+        (("reset", "--brokers", "127.0.0.1:1", "--yes"), "no Kafka answers at 127.0.0.1:1"),
         (("top", "--redis-url", "redis://127.0.0.1:1/0"), "Redis at 127.0.0.1:1"),
     ):
         result = run(*arguments)

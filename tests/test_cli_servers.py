@@ -233,4 +233,4 @@ def test_why_there_are_no_top_users_is_told(redis_url: str, arguments: tuple[str
 
 def test_an_error_of_redis_ends_with_one_full_stop() -> None:
     told = run("top", "--redis-url", "redis://127.0.0.1:1/0").stderr
-    assert "('127.0.0.1', 1). Is it running" in told
+    assert "('127.0.0.1', 1). is it running" in told

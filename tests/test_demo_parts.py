@@ -222,7 +222,7 @@ def test_plain_lines_tell_the_news_once_and_not_too_much() -> None:
 def test_a_worker_that_dies_is_started_again_and_at_last_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_command: Sequence[str], log: Any) -> Any:
+    def broken(_command: Sequence[str], log: Any, _variables: Any) -> Any:
         return process.spawn([sys.executable, "-c", "raise SystemExit('no room here')"], log)
 
     monkeypatch.setattr(demo_workers, "spawn", broken)
@@ -238,7 +238,7 @@ def test_a_worker_that_dies_is_started_again_and_at_last_given_up(
 
 
 def test_workers_that_do_not_end_are_ended_by_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stubborn(_command: Sequence[str], log: Any) -> Any:
+    def stubborn(_command: Sequence[str], log: Any, _variables: Any) -> Any:
         code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
         started = process.spawn([sys.executable, "-c", code], log)
         while b"up" not in Path(log.name).read_bytes():

@@ -18,11 +18,10 @@ from rich.markup import escape
 from stream_app.cli.ending import end_like_ctrl_c
 from stream_app.cli.options import ALL, Command, Moment, ReportFile, Speed, settings_options
 from stream_app.cli.output import console
-from stream_app.cli.top import open_board
 from stream_app.core.messages import DEFAULT_POPULATION, Role
 from stream_app.local.human import plural
 from stream_app.local.setting_texts import duration_text
-from stream_app.settings import Settings
+from stream_app.settings import SECURITY, Settings
 
 if TYPE_CHECKING:
     from stream_app.local.demo import Engine, ReadTop
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 USERS = 20_000
 _ITS_OWN = {"brokers", "redis_url", "replication", "partitioner", "app_id", "redis_prefix"}
-_NAMES = [name for name in ALL if name not in _ITS_OWN and not name.endswith("_topic")]
+_NAMES = [name for name in ALL if name not in {*_ITS_OWN, *SECURITY} and not name.endswith("_topic")]
 
 
 @click.command(
@@ -110,7 +109,7 @@ def _engine() -> "Engine":
 @contextmanager
 def _top_reader(settings: Settings) -> "Iterator[ReadTop]":
     """Reads top lists from Redis over one connection."""
-    from stream_app.serving.board import BoardUnavailableError
+    from stream_app.serving.board import BoardUnavailableError, open_board
 
     with Runner() as runner:
         board = open_board(settings)

@@ -84,7 +84,7 @@ def _board(settings: Settings) -> Iterator[BoardEraser | None]:
         yield None
         return
     try:
-        board = BoardEraser(settings.redis_url, settings.redis_prefix)
+        board = BoardEraser(settings)
     except ValueError as error:
         raise SettingsError(f"STREAM_APP_REDIS_URL: {error}; write it like redis://host:6379/0") from error
     with closing(board):

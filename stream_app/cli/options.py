@@ -12,18 +12,21 @@ from typing import Any
 import click
 
 from stream_app.local.setting_texts import setting_text
+from stream_app.secret import SecretUrl
+from stream_app.setting_kinds import parse_duration_s
 from stream_app.settings import (
     NAMES,
+    SECRETS,
     Settings,
     SettingsError,
     documentation,
     environment_name,
     from_environment,
-    parse_duration_s,
 )
 
 _FIRST_OF_SECTION = {
     "brokers": "Kafka",
+    "production": "Security",
     "window_s": "Counting",
     "share": "Cuts and flags",
     "redis_url": "Serving",
@@ -45,13 +48,15 @@ def _sections() -> dict[str, str]:
 
 SECTION_OF = _sections()
 """The heading that each setting stands under."""
-ALL = NAMES
+WITHOUT_FLAG = SECRETS - {"redis_url"}
+"""A command line is seen by everybody on the machine, and stays in the history of the shell."""
+ALL = [name for name in NAMES if name not in WITHOUT_FLAG]
 KAFKA_NAMES = ("brokers", "app_id", *(name for name in NAMES if name.endswith("_topic")), "partitions", "replication")
 
 
 def flag_of(name: str) -> str:
-    """The flag of a setting: durations take any unit, so their flag names none."""
-    return "--" + name.removesuffix("_s").replace("_", "-")
+    """The flag of a setting, none for a secret: durations take any unit, so their flag names none."""
+    return "" if name in WITHOUT_FLAG else "--" + name.removesuffix("_s").replace("_", "-")
 
 
 class _SettingOption(click.Option):
@@ -121,6 +126,11 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
 
 
 def _loaded(given: dict[str, str]) -> Settings:
+    if SecretUrl(given.get("redis_url", "")).has_password:
+        raise SettingsError(
+            "--redis-url holds a password, which everybody on this machine can see on a command line: "
+            "give it as STREAM_APP_REDIS_URL, or in the file that STREAM_APP_REDIS_URL_FILE names"
+        )
     try:
         return from_environment(given)
     except SettingsError as error:
@@ -136,7 +146,7 @@ def _metavar(name: str) -> str:
     default = getattr(_DEFAULTS, name)
     if name.endswith("_s"):
         return "DURATION"
-    kinds = {int: "N", float: "NUMBER", dict: "NAME=VALUE,…", tuple: "NAME,…"}
+    kinds = {bool: "true|false", int: "N", float: "NUMBER", dict: "NAME=VALUE,…", tuple: "NAME,…"}
     return kinds.get(type(default), "TEXT")
 
 

@@ -9,10 +9,10 @@ import click
 
 from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
 from stream_app.cli.output import console, print_json, table
-from stream_app.cli.top import open_board
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.human import plural
 from stream_app.operating.reset import Plan, Positions, carry_out, plan
+from stream_app.serving.board import open_board
 from stream_app.settings import Settings
 
 

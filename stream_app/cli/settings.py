@@ -3,10 +3,10 @@
 import click
 import msgspec
 
-from stream_app.cli.options import ALL, SECTION_OF, Command, flag_of, settings_options
+from stream_app.cli.options import SECTION_OF, Command, flag_of, settings_options
 from stream_app.cli.output import console, print_json, table
 from stream_app.local.setting_texts import setting_text
-from stream_app.settings import Settings, documentation, environment_name
+from stream_app.settings import FILE_SUFFIX, NAMES, Settings, documentation, environment_name
 
 
 @click.command("settings", cls=Command)
@@ -15,9 +15,10 @@ from stream_app.settings import Settings, documentation, environment_name
 def command(settings: Settings, as_json: bool) -> None:
     """List every setting with its environment variable, flag, present value, default and meaning.
 
-    Durations take text such as 90s, 15m, 1h30m or 24h. Values that differ from the default stand out.
+    Durations take text such as 90s, 15m, 1h30m or 24h. Values that differ from the default stand out. Secrets, which
+    are never shown, have no flag: they come from their variable, or from the file that STREAM_APP_…_FILE names.
     """
-    rows = [_described(name, settings) for name in ALL]
+    rows = [_described(name, settings) for name in NAMES]
     if as_json:
         print_json(rows)
         return
@@ -30,7 +31,8 @@ def command(settings: Settings, as_json: bool) -> None:
             section = SECTION_OF[row["name"]]
             shown.add_row(f"[bold]{section}[/]", end_section=False)
         changed = row["value"] != row["default"]
-        names = f"{row['variable']}\n[dim]{row['flag']}[/]"
+        other = row["flag"] or f"or in a file: …{FILE_SUFFIX}"
+        names = f"{row['variable']}\n[dim]{other}[/]"
         value = f"[bold yellow]{row['value']}[/]" if changed else f"{row['value']}"
         shown.add_row(names, value, f"[dim]{row['default']}[/]", row["meaning"])
     console().print(shown)

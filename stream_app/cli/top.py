@@ -8,7 +8,7 @@ from stream_app.cli.options import Command, settings_options
 from stream_app.cli.output import console, print_json, table
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Role
 from stream_app.core.scopes import folded
-from stream_app.serving.board import Board
+from stream_app.serving.board import open_board
 from stream_app.settings import Settings, SettingsError
 
 _NAMED = 8
@@ -71,13 +71,3 @@ def _why_none(settings: Settings, topic: str, role: Role, population: str, shown
     populations = sorted({group for kind, group, _ in shown if kind == role})
     there = f"there are some in {', '.join(populations[:_NAMED])}" if populations else f"there are no {role}s at all"
     return f"population {population!r} has no {role}s in the window; {there}"
-
-
-def open_board(settings: Settings) -> Board:
-    """The board that the settings name. Raises SettingsError."""
-    try:
-        return Board(
-            settings.redis_url, settings.redis_prefix, settings.redis_top, settings.redis_expiry_s, settings.partitions
-        )
-    except ValueError as error:
-        raise SettingsError(str(error)) from error

@@ -12,6 +12,7 @@ import msgspec
 
 from stream_app.cli.options import Command, settings_options
 from stream_app.cli.output import console
+from stream_app.connections.advice import or_unseen
 from stream_app.core.messages import Flag, FlagType
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.demo_view import flag_line
@@ -76,7 +77,7 @@ def _flags(settings: Settings, *, from_beginning: bool) -> Iterator[Iterator[byt
         if not partitions:
             raise click.ClickException(
                 f"Kafka at {settings.brokers} has no topic {settings.flags_topic}: make it with "
-                "`stream-app topics create`, or name another with --flags-topic"
+                f"`stream-app topics create`, or name another with --flags-topic{or_unseen(settings)}"
             )
         for partition, span in spans(reader, partitions).items():
             reader.seek(partition, span.start if from_beginning else span.end)

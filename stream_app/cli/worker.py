@@ -15,9 +15,12 @@ def command(settings: Settings) -> None:
     """Run one worker until it is told to end (Ctrl-C or SIGTERM).
 
     Start as many as you like, on any machine: they share the partitions of the input topics, and take over from one
-    that ends. The topics must exist (`stream-app topics create`). Every option is also an environment variable.
+    that ends. The topics must exist (`stream-app topics create`). Every option is also an environment variable. With
+    --production true it does not start where the startup audit finds a danger; otherwise it warns.
     """
     signal.signal(signal.SIGTERM, _end)  # until Faust has handlers of its own
+    from stream_app.audit.permissions import require_group
+    from stream_app.audit.startup import require_safe
     from stream_app.engine.topics import require
     from stream_app.local.broker import quiet_kafka
     from stream_app.serving.http import require_free
@@ -27,6 +30,10 @@ def command(settings: Settings) -> None:
     require_free(settings.http_host, settings.http_port)
     with quiet_kafka():
         require(settings)
+        require_group(settings)
+        found = require_safe(settings)
+    for finding in found:
+        click.secho(f"Warning: {finding}", fg="yellow", err=True)
     raise SystemExit(run_worker(settings))
 
 

@@ -70,7 +70,7 @@ class Engine:
         self._standings.kept = kept
         outlet = Outlet(self._outgoing, settings)
         whole = Whole(settings.share)
-        self._erasures = Erasures(settings.erasures_topic, settings.person_key)
+        self._erasures = Erasures(settings.erasures_topic, settings.person_key.reveal())
         self._shared = Shared(settings, rules_of(settings), self.books, whole, outlet, meter, time.time, self._erasures)
         self.exchange = Exchange(settings, whole, self._erasures)
         self.publisher = Publisher(self._shared)

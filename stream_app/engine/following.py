@@ -7,6 +7,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
+from stream_app.connections.kafka import aiokafka_options
 from stream_app.settings import Settings
 
 
@@ -39,7 +40,7 @@ async def following(settings: Settings, *topics: str) -> AsyncIterator[Following
     """Read the topics for the length of the block. Raises KafkaError."""
     consumer = AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=settings.brokers,
+        **aiokafka_options(settings),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         fetch_max_wait_ms=100,

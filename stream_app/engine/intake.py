@@ -40,7 +40,7 @@ class Intake:
         if settings.partitioner == "murmur2":
             self._partitions_of = partial(partitions_of, partitions=settings.partitions)
         self._erasures = shared.erasures
-        self._pseudonyms = Pseudonyms(Persons(settings.person_key)) if settings.pseudonyms else None
+        self._pseudonyms = Pseudonyms(Persons(settings.person_key.reveal())) if settings.pseudonyms else None
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
     async def count(self, fetched: Fetched) -> None:

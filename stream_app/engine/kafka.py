@@ -7,9 +7,13 @@ from time import monotonic
 from typing import Any, cast
 
 import faust
+from faust.auth import OAuthCredentials
+from faust.serializers.codecs import codecs
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
+from faust.types.auth import CredentialsT
 
+from stream_app.connections.kafka import aiokafka_options, servers_of
 from stream_app.engine.batching import BatchQueue, scheduler_of
 from stream_app.engine.health import Health
 from stream_app.engine.lease import Lease
@@ -29,14 +33,20 @@ Positions = Mapping[TP, int]
 def faust_app(settings: Settings, lease: Lease, health: Health, positions: Callable[[], Positions]) -> faust.App:
     """The Faust app of a worker; `positions` tells how far the books have counted."""
     leave_records_packed()
+    forbid_pickle()
+    options = aiokafka_options(settings)
     app = _App(
         settings.app_id,
-        broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
+        broker=[f"kafka://{server}" for server in servers_of(settings)],
+        broker_credentials=_credentials(options),
+        key_serializer="raw",
+        value_serializer="raw",
         store="memory://",
         datadir=Path(tempfile.gettempdir()) / "stream-app",  # stays empty, but Faust makes it
         Table=PartitionTable,
         ConsumerScheduler=scheduler_of(settings.batch_events, settings.input_topics),
         TableManager=Tables,
+        Topic=ExistingTopic,
         cython_optimizations=True,
         web_enabled=False,
         topic_partitions=settings.partitions,
@@ -54,17 +64,45 @@ def faust_app(settings: Settings, lease: Lease, health: Health, positions: Calla
         stream_buffer_maxsize=_BATCHES_AHEAD,
         stream_wait_empty=False,
     )
-    app.lease, app.health, app.positions, app.brokers = lease, health, positions, settings.brokers
+    app.lease, app.health, app.positions, app.client_options = lease, health, positions, options
     transport: Any = app.transport
     transport.Consumer = BatchConsumer  # Faust has no setting for it
     return app
+
+
+def forbid_pickle() -> None:
+    """Take the codecs that can run what somebody sent out of Faust: there is no way left to ask for them."""
+    for name in [name for name in codecs if "pickle" in name]:
+        del codecs[name]
+
+
+def _credentials(options: Mapping[str, Any]) -> CredentialsT | None:
+    """What Faust makes the same options for its consumer and its producer from."""
+    context = options["ssl_context"]
+    if "SASL" not in options["security_protocol"]:
+        return faust.SSLCredentials(context) if context else None
+    if provider := options.get("sasl_oauth_token_provider"):
+        return OAuthCredentials(oauth_cb=provider, ssl_context=context)
+    return faust.SASLCredentials(
+        username=options["sasl_plain_username"],
+        password=options["sasl_plain_password"],
+        mechanism=options["sasl_mechanism"],
+        ssl_context=context,
+    )
+
+
+class ExistingTopic(faust.Topic):
+    """A topic that is there: `stream-app topics create` makes them, and no worker needs the right to."""
+
+    async def declare(self) -> None:
+        """Faust would try to create it, and fail where it may not."""
 
 
 class _App(faust.App):
     lease: Lease
     health: Health
     positions: Callable[[], Positions]
-    brokers: str
+    client_options: Mapping[str, Any]
 
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> BatchQueue:  # noqa: N802
         """Queues of batches: Faust has no setting for it."""

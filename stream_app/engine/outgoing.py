@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownError, UnsupportedVersionError
 
+from stream_app.connections.kafka import aiokafka_options
 from stream_app.engine.lease import Lease
 from stream_app.settings import Settings
 
@@ -118,7 +119,7 @@ class Outgoing:
 
     async def _start(self, *, idempotent: bool) -> Any:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.brokers,
+            **aiokafka_options(self._settings),
             enable_idempotence=idempotent,
             acks="all",
             max_batch_size=_BATCH_BYTES,

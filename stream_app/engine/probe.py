@@ -12,7 +12,9 @@ from faust.types import TP
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
 
-from stream_app.settings import Settings
+from stream_app.connections.kafka import kafka_python_options
+from stream_app.connections.reach import UnreachableError, require_reachable
+from stream_app.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Probe:
         """Set when the first answer is there."""
         self.answers = False
         """Whether Kafka answered when last asked."""
+        self._trouble: type[Exception] | None = None
 
     def watch(self) -> threading.Thread:
         """Start the thread."""
@@ -57,10 +60,11 @@ class Probe:
         return thread
 
     def ask(self) -> Answer:
-        """Ask now. Raises KafkaError or OSError."""
+        """Ask now. Raises KafkaError, OSError, and UnreachableError, which says why Kafka does not take us."""
         if self._admin is None:
+            require_reachable(self._settings)
             self._admin = KafkaAdminClient(
-                bootstrap_servers=self._settings.brokers.split(","),
+                **kafka_python_options(self._settings),
                 bootstrap_timeout_ms=_TIMEOUT_MS,
                 request_timeout_ms=_TIMEOUT_MS,
             )
@@ -79,12 +83,12 @@ class Probe:
         while True:
             try:
                 self.answer = self.ask()
-                self.answers = True
+                self.answers, self._trouble = True, None
                 self.has_answered.set()
-            except (KafkaError, OSError) as error:
-                if self.answers:
+            except (KafkaError, OSError, SettingsError, UnreachableError) as error:
+                if type(error) is not self._trouble:
                     logger.warning("Kafka does not answer, waiting for it: %s", error)
-                self.answers = False
+                self.answers, self._trouble = False, type(error)
                 self._forget_connection()
             pause.wait(_EVERY_S)
 

@@ -7,6 +7,7 @@ with a consumer of its own, from the beginning of a log to its end, and is done 
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from itertools import chain
 from time import monotonic
 from typing import Any
@@ -36,13 +37,14 @@ class Recovery(Service):
 
     abstract = False
 
-    def __init__(self, app: faust.App, tables: "Tables", brokers: str, **options: Any) -> None:
+    def __init__(self, app: faust.App, tables: "Tables", client: Mapping[str, Any], **options: Any) -> None:
+        """`client`: how Kafka is reached, for aiokafka."""
         self.completed = Event()
         self.remaining = 0
         """Records still to be read."""
         self._app: Any = app
         self._tables = tables
-        self._brokers = brokers
+        self._client = client
         self._rebalanced = Event()
         super().__init__(**options)
 
@@ -104,7 +106,7 @@ class Recovery(Service):
 
     async def _read(self, logs: Logs) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._brokers,
+            **self._client,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             fetch_max_wait_ms=100,
@@ -148,5 +150,5 @@ class Tables(TableManager):
         """The recovery service."""
         if self._recovery is None:
             app: Any = self.app
-            self._recovery = Recovery(app, self, app.brokers, beacon=self.beacon, loop=self.loop)
+            self._recovery = Recovery(app, self, app.client_options, beacon=self.beacon, loop=self.loop)
         return self._recovery

@@ -9,6 +9,9 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from stream_app.connections.advice import kafka_advice, or_unseen
+from stream_app.connections.kafka import kafka_python_options
+from stream_app.connections.reach import require_reachable
 from stream_app.settings import Settings
 
 _KNOWN_WITHIN_S = 10.0
@@ -81,7 +84,7 @@ def check(settings: Settings) -> list[Finding]:
         with closing(_admin(settings)) as admin:
             return list(compared(admin, settings))
     except KafkaError as error:
-        raise TopicsError(f"{settings.brokers} does not tell its topics: {error}") from error
+        raise TopicsError(f"{settings.brokers} does not tell its topics: {_told(error, settings)}") from error
 
 
 def require(settings: Settings) -> None:
@@ -101,12 +104,18 @@ def create(settings: Settings) -> list[Finding]:
                     _create(admin, topic, settings.replication)
             return _once_known(admin, settings)
     except KafkaError as error:
-        raise TopicsError(f"{settings.brokers} does not create the topics: {error}") from error
+        raise TopicsError(f"{settings.brokers} does not create the topics: {_told(error, settings)}") from error
+
+
+def _told(error: KafkaError, settings: Settings) -> str:
+    advice = kafka_advice(error, settings)
+    return f"{type(error).__name__}: {advice}" if advice else str(error)
 
 
 def _admin(settings: Settings) -> KafkaAdminClient:
+    require_reachable(settings)
     try:
-        return KafkaAdminClient(bootstrap_servers=settings.brokers.split(","), bootstrap_timeout_ms=10_000)
+        return KafkaAdminClient(**kafka_python_options(settings), bootstrap_timeout_ms=10_000)
     except KafkaError as error:
         raise TopicsError(f"no Kafka answers at {settings.brokers} (STREAM_APP_BROKERS): {error}") from error
 
@@ -141,12 +150,12 @@ def compared(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
     for topic in wanted:
         found = described.get(topic.name)
         partitions = len(found["partitions"]) if found and not found.get("error_code") else 0
-        yield Finding(topic, bool(partitions), partitions, _problem(topic, partitions))
+        yield Finding(topic, bool(partitions), partitions, _problem(topic, partitions, settings))
 
 
-def _problem(topic: Topic, partitions: int) -> str:
+def _problem(topic: Topic, partitions: int, settings: Settings) -> str:
     if not partitions:
-        return "missing: create it with `stream-app topics create`"
+        return f"missing: create it with `stream-app topics create`{or_unseen(settings)}"
     if partitions != topic.partitions:
         return (
             f"{partitions} partitions instead of {topic.partitions}: users would move between ledgers; "

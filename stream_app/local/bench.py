@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from stream_app.local.bench_idiomatic import APP_FILE, PARTITIONS, TOPICS, Idiomatic, measure_idiomatic
-from stream_app.local.bench_process import BenchError, with_variables
+from stream_app.local.bench_process import BenchError
 from stream_app.local.bench_result import Result, print_result, report_of
 from stream_app.local.bench_stream import TOPICS_EACH, bench_events, state_events
 from stream_app.local.bench_tracker import Tell, measure_counting, measure_state
@@ -22,7 +22,8 @@ from stream_app.local.bench_view import shown
 from stream_app.local.broker import embedded_broker
 from stream_app.local.setting_texts import as_environment
 from stream_app.local.valkey import embedded_redis
-from stream_app.settings import Settings
+from stream_app.secret import SecretUrl
+from stream_app.settings import Settings, environment_of_child
 
 MOST_IDIOMATIC_EVENTS = 30_000
 """The first of the same events: the idiomatic app is so much slower."""
@@ -77,7 +78,7 @@ def _idiomatic(events: int, folder: Path, tell: Tell) -> Idiomatic | None:
 def _servers() -> Iterator[Settings]:
     """A new Kafka with the topics, and a new Redis, for the length of the block."""
     with embedded_broker() as brokers, embedded_redis() as redis_url:
-        settings = Settings(brokers=brokers, redis_url=redis_url, session_timeout_s=_SESSION_TIMEOUT_S)
+        settings = Settings(brokers=brokers, redis_url=SecretUrl(redis_url), session_timeout_s=_SESSION_TIMEOUT_S)
         _create_topics(settings)
         yield settings
 
@@ -86,7 +87,8 @@ def _create_topics(settings: Settings) -> None:
     """As in production: `stream-app topics create`."""
     command = [sys.executable, "-m", "stream_app", "topics", "create"]
     created = subprocess.run(
-        with_variables(command, as_environment(settings)),
+        command,
+        env=environment_of_child(as_environment(settings)),
         capture_output=True,
         check=False,
         text=True,

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from kafka.partitioner.default import murmur2
 
+from stream_app.connections.kafka import aiokafka_options
 from stream_app.local.events import RecordedEvent
 from stream_app.settings import Settings
 
@@ -33,16 +35,15 @@ def fill(
 
 class _Fill:
     def __init__(self, brokers: str, settings: Settings, on_progress: Callable[[int], None]) -> None:
-        self._brokers, self._on_progress = brokers, on_progress
+        self._options = aiokafka_options(msgspec.structs.replace(settings, brokers=brokers))
+        self._on_progress = on_progress
         self._topics, self._partitions = settings.input_topics, settings.partitions
         self._open: dict[Place, BatchBuilder] = {}
         self._in_flight: dict[Place, asyncio.Future[object]] = {}
         self._records: dict[Place, int] = {}
 
     async def run(self, events: Iterable[RecordedEvent]) -> dict[Place, int]:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._brokers.split(","), max_batch_size=_BATCH_BYTES, acks="all", linger_ms=0
-        )
+        producer = AIOKafkaProducer(**self._options, max_batch_size=_BATCH_BYTES, acks="all", linger_ms=0)
         await producer.start()
         try:
             await self._append_all(producer, events)

@@ -1,7 +1,6 @@
 """A process under measurement: started with its variables, its CPU time and memory read, ended by its id."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ class Measured:
         self._log_file = folder / f"{name.replace(' ', '-')}.log"
         self._log: IO[bytes] = self._log_file.open("ab")
         given = {**variables, "APP_DATADIR": str(folder / "data")}
-        self._process: subprocess.Popen[bytes] = spawn(with_variables(command, given), self._log)
+        self._process: subprocess.Popen[bytes] = spawn([*command], self._log, given)
 
     def __enter__(self) -> Self:
         """Itself: it runs already."""
@@ -85,12 +84,6 @@ class Measured:
             for children in _PROC.joinpath(str(pid), "task").glob("*/children"):
                 family += map(int, children.read_text().split())
         return family
-
-
-def with_variables(command: Sequence[str], variables: Mapping[str, str]) -> list[str]:
-    """The command that runs `command` with `variables` on top of the environment."""
-    env = shutil.which("env") or "/usr/bin/env"
-    return [env, *(f"{name}={value}" for name, value in variables.items()), *command]
 
 
 def _own_cpu_s(pid: int) -> float:

@@ -83,7 +83,7 @@ def report_of(result: Result) -> dict[str, Any]:
         "ratio": None if result.ratio is None else round(result.ratio, 1),
         "machine": result.machine,
         "load_before": round(result.load_before, 2),
-        "settings": {**msgspec.to_builtins(result.settings), "version": result.settings.version},
+        "settings": {**msgspec.to_builtins(result.settings, enc_hook=str), "version": result.settings.version},
     }
 
 

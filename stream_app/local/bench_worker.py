@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
+from stream_app.connections.kafka import kafka_python_options
 from stream_app.core import status
 from stream_app.core.status import Status
 from stream_app.local.bench_process import BenchError, Measured
@@ -131,7 +132,7 @@ def told_by(settings: Settings) -> Iterator[Statuses]:
     source = TopicPartition(settings.curves_topic, 0)
     with quiet_kafka():
         consumer = KafkaConsumer(
-            bootstrap_servers=settings.brokers.split(","),
+            **kafka_python_options(settings),
             group_id=None,
             enable_auto_commit=False,
             metrics_enabled=False,

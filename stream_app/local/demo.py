@@ -12,6 +12,7 @@ import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Cut, Flag, FlagType, Role
 from stream_app.core.watermark import Source
 from stream_app.local.broker import embedded_broker
@@ -21,7 +22,7 @@ from stream_app.local.demo_picture import Picture, Place, Rate
 from stream_app.local.demo_workers import WorkerFailedError, Workers
 from stream_app.local.population import Truth
 from stream_app.local.valkey import embedded_redis
-from stream_app.settings import Settings
+from stream_app.settings import Settings, with_servers
 
 _STEP_S = 0.1
 _TOPS_EVERY_S = 1.0
@@ -88,7 +89,7 @@ def running_demo(
     """
     with ExitStack() as stack:
         folder = stack.enter_context(_log_folder())
-        own = msgspec.structs.replace(
+        own = with_servers(
             settings,
             brokers=stack.enter_context(embedded_broker(folder / "broker.log")),
             redis_url=stack.enter_context(embedded_redis(folder / "redis.log")),
@@ -203,7 +204,7 @@ class _Run:
 
 def _say_event_time(settings: Settings, key: bytes, ts_ms: int) -> None:
     """Tell the workers how far event time has come: no event does, at the end of a recording."""
-    producer = KafkaProducer(bootstrap_servers=settings.brokers.split(","), metrics_enabled=False)
+    producer = KafkaProducer(**kafka_python_options(settings), metrics_enabled=False)
     try:
         producer.send(settings.curves_topic, str(ts_ms).encode(), key, partition=0).get(_PATIENCE_S)
     except KafkaError as error:

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 
+from stream_app.connections.kafka import kafka_python_options
 from stream_app.core import curves, status
 from stream_app.core.messages import ROLES, Cut, Flag
 from stream_app.core.status import Status
@@ -126,7 +127,7 @@ class Observer:
         sources += [TopicPartition(topic, 0) for topic in (settings.cuts_topic, settings.curves_topic)]
         with quiet_kafka():
             consumer = KafkaConsumer(
-                bootstrap_servers=settings.brokers.split(","),
+                **kafka_python_options(settings),
                 group_id=None,
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,

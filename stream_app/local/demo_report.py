@@ -29,7 +29,7 @@ def report_of(result: Result) -> dict[str, Any]:
         },
         "unknown_audience": counted.unknown,
         "watermark": counted.watermark,
-        "settings": {**msgspec.to_builtins(result.settings), "version": result.settings.version},
+        "settings": {**msgspec.to_builtins(result.settings, enc_hook=str), "version": result.settings.version},
         "cuts": [_cut(cut) for cut in sorted(result.cuts, key=lambda cut: (cut.topic, cut.population, cut.role))],
         "settled": result.is_settled,
         "flags": {name.value: counts[name] for name in FlagType},

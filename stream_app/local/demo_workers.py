@@ -1,6 +1,5 @@
 """The worker processes of a demo: started, watched, started again when they die, ended with the demo."""
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -48,9 +47,7 @@ class _Worker:
         self.process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        variables = [f"{name}={value}" for name, value in as_environment(self.settings).items()]
-        env = shutil.which("env") or "/usr/bin/env"
-        return spawn([env, *variables, sys.executable, "-m", "stream_app", "worker"], self.log)
+        return spawn([sys.executable, "-m", "stream_app", "worker"], self.log, as_environment(self.settings))
 
     def restart(self) -> None:
         self.process = self._start()

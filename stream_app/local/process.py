@@ -7,11 +7,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
+
+from stream_app.settings import environment_of_child
 
 LOCALHOST = "127.0.0.1"
 
@@ -115,11 +117,15 @@ def free_port(host: str = LOCALHOST, wanted: int = 0) -> int:
     return 0
 
 
-def spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a process in a group of its own that ends with this one, however that ends (on Linux)."""
+def spawn(command: list[str], log: IO[bytes], variables: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a process in a group of its own that ends with this one, however that ends (on Linux).
+
+    `variables` come on top of the environment, and are all the settings that it has.
+    """
     if sys.platform == "linux":
         command = [sys.executable, "-I", "-S", "-c", _END_WITH_PARENT, str(os.getpid()), *command]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
+    environment = None if variables is None else environment_of_child(variables)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0, env=environment)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, answers: Callable[[int], bool], deadline: float) -> bool:

@@ -1,7 +1,6 @@
 """Recorded events to Kafka, each with its user as the key: as fast as possible, or at a multiple of real time."""
 
 import gc
-import socket
 import threading
 import time
 from collections import deque
@@ -9,12 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
+import msgspec
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.partitioner.default import murmur2
 
+from stream_app.connections.advice import or_unseen
+from stream_app.connections.kafka import kafka_python_options
+from stream_app.connections.reach import UnreachableError, require_reachable
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.events import RecordedEvent
 from stream_app.local.pace import Pace
@@ -23,7 +25,6 @@ from stream_app.settings import Settings
 PROGRESS_S = 0.2
 """How often `on_progress` is called."""
 
-_REACH_TIMEOUT_S = 3.0
 _CONNECT_TIMEOUT_MS = 10_000
 _DELIVERY_TIMEOUT_S = 30
 _REQUEST_TIMEOUT_MS = 10_000
@@ -196,37 +197,26 @@ class _Replay:
             self._on_progress(Progress(sum(self._sent), self._left_out, self._event_time_ms, seconds))
 
 
-def _check_reachable(brokers: str) -> None:
-    """Raise ReplayError when no broker accepts a connection: kafka-python would only tell after its timeout."""
-    refusals = []
-    for address in brokers.split(","):
-        try:
-            server = urlsplit(f"//{address.strip()}")
-            socket.create_connection((server.hostname or "", server.port or 9092), _REACH_TIMEOUT_S).close()
-            return
-        except (OSError, ValueError) as error:
-            refusals.append(str(error))
-    raise ReplayError(
-        f"no Kafka answers at {brokers} ({'; '.join(refusals)}): start it, or name another with --brokers"
-    )
-
-
 @contextmanager
 def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
     """A producer for topics that exist, closed with the block."""
-    _check_reachable(brokers)
-    servers = brokers.split(",")
+    settings = msgspec.structs.replace(settings, brokers=brokers)
+    try:
+        require_reachable(settings)
+    except UnreachableError as error:
+        raise ReplayError(str(error)) from error
+    options = kafka_python_options(settings)
     with quiet_kafka():
-        admin = KafkaAdminClient(bootstrap_servers=servers, bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS)
+        admin = KafkaAdminClient(**options, bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS)
         with closing(admin):
             missing = {settings.posts_topic, settings.shares_topic}.difference(admin.list_topics())
         if missing:
             raise ReplayError(
                 f"Kafka at {brokers} has no topic {' and no topic '.join(sorted(missing))}: "
-                "make it with `stream-app topics create`"
+                f"make it with `stream-app topics create`{or_unseen(settings)}"
             )
         producer = KafkaProducer(
-            bootstrap_servers=servers,
+            **options,
             bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS,
             max_block_ms=_CONNECT_TIMEOUT_MS,
             delivery_timeout_ms=_DELIVERY_TIMEOUT_S * 1000,

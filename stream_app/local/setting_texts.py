@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from stream_app.secret import Secret
 from stream_app.settings import NAMES, Settings, environment_name
 
 _UNITS_MS = (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
@@ -22,7 +23,7 @@ def duration_text(seconds: float) -> str:
 
 
 def setting_text(name: str, value: Any) -> str:
-    """The value of a setting as text."""
+    """The value of a setting as text, a secret hidden."""
     if name.endswith("_s"):
         return duration_text(value)
     if isinstance(value, bool):
@@ -35,6 +36,10 @@ def setting_text(name: str, value: Any) -> str:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """The variables that make another process load the same settings."""
+    """The variables that make another process load the same settings; secrets are in them, as they are."""
     values = msgspec.structs.asdict(settings)
-    return {environment_name(name): setting_text(name, values[name]) for name in NAMES}
+    return {environment_name(name): _whole_text(name, values[name]) for name in NAMES}
+
+
+def _whole_text(name: str, value: Any) -> str:
+    return value.reveal() if isinstance(value, Secret) else setting_text(name, value)

@@ -8,6 +8,10 @@ import redis
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
+from stream_app.connections.advice import kafka_advice
+from stream_app.connections.kafka import kafka_python_options
+from stream_app.connections.reach import UnreachableError, require_reachable
+from stream_app.connections.redis import redis_options
 from stream_app.settings import Settings
 
 TIMEOUT_S = 5.0
@@ -75,13 +79,17 @@ def producer(settings: Settings) -> Iterator[Any]:
 def redis_client(settings: Settings) -> redis.Redis:
     """A client of the board's Redis. Raises ValueError for a URL that it does not understand."""
     return redis.Redis.from_url(
-        settings.redis_url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, decode_responses=True
+        settings.redis_url.reveal(),
+        socket_connect_timeout=TIMEOUT_S,
+        socket_timeout=TIMEOUT_S,
+        decode_responses=True,
+        **redis_options(settings),
     )
 
 
 def _common(settings: Settings) -> dict[str, Any]:
     return {
-        "bootstrap_servers": settings.brokers.split(","),
+        **kafka_python_options(settings),
         "bootstrap_timeout_ms": _TIMEOUT_MS,
         "request_timeout_ms": _TIMEOUT_MS,
     }
@@ -90,8 +98,10 @@ def _common(settings: Settings) -> dict[str, Any]:
 @contextmanager
 def _told(settings: Settings) -> Iterator[None]:
     try:
+        require_reachable(settings)
         yield
+    except UnreachableError as error:
+        raise OperatingError(f"{error.what}; {error.advice}") from error
     except KafkaError as error:
-        raise OperatingError(
-            f"Kafka at {settings.brokers} does not do as asked: {error}; does it run, and is STREAM_APP_BROKERS right?"
-        ) from error
+        advice = kafka_advice(error, settings) or "does it run, and is STREAM_APP_BROKERS right?"
+        raise OperatingError(f"Kafka at {settings.brokers} does not do as asked: {error}; {advice}") from error

@@ -68,7 +68,7 @@ def persons_of(settings: Settings) -> Persons:
             "STREAM_APP_PERSON_KEY is empty: erased people are remembered by a hash under this secret; set the same "
             "one (16 characters or more) for all workers and this command, and restart the workers first"
         )
-    return Persons(settings.person_key)
+    return Persons(settings.person_key.reveal())
 
 
 def look(settings: Settings, user: str, board: Board | None) -> Report:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from time import time
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis.exceptions import NoPermissionError, RedisError
 
+from stream_app.connections.redis import redis_advice
 from stream_app.operating.clients import redis_client
 from stream_app.operating.findings import Finding, ok, problem, warning
-from stream_app.settings import Settings
+from stream_app.settings import Settings, SettingsError
 
 _OLDEST = 7
 _CLOCK_S = 1.0
@@ -20,11 +20,14 @@ def redis(settings: Settings) -> Iterator[Finding]:
     if not settings.redis_url:
         yield ok("Redis", "no board: STREAM_APP_REDIS_URL is empty")
         return
-    address = urlsplit(settings.redis_url).netloc.rpartition("@")[2] or urlsplit(settings.redis_url).path
+    address = str(settings.redis_url)
     try:
         client = redis_client(settings)
-    except ValueError as error:
-        yield problem("Redis", f"STREAM_APP_REDIS_URL: {error}", "write it like redis://host:6379/0")
+    except SettingsError as error:
+        yield problem("Redis", "cannot be asked", str(error))
+        return
+    except ValueError:  # its text may hold a part of the password
+        yield problem("Redis", "STREAM_APP_REDIS_URL cannot be read", "write it like redis://host:6379/0")
         return
     try:
         yield from _server(client, address)
@@ -34,7 +37,8 @@ def redis(settings: Settings) -> Iterator[Finding]:
         yield problem(
             "Redis",
             f"{address}: {str(error) or type(error).__name__}",
-            "is it running, and is STREAM_APP_REDIS_URL right? Counting goes on without it, the board does not",
+            f"{redis_advice(error, has_tls=settings.redis_url.scheme == 'rediss')}. "
+            "Counting goes on without it, the board does not",
         )
     finally:
         client.close()
@@ -67,9 +71,8 @@ def _server(client: Any, address: str) -> Iterator[Finding]:
 def _scripts(client: Any) -> Iterator[Finding]:
     try:
         client.evalsha(client.script_load("return 1"), 0)
-        client.eval("return 1", 0)
     except NoPermissionError as error:
-        yield problem("Redis", f"scripts are not allowed: {error}", "allow EVAL, EVALSHA and SCRIPT LOAD to this user")
+        yield problem("Redis", f"scripts are not allowed: {error}", "allow EVALSHA and SCRIPT LOAD to this user")
     else:
         yield ok("Redis", "scripts are allowed")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from itertools import chain
 from typing import Any
@@ -14,8 +14,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AskError, ClusterCrossSlotError, ClusterError, RedisError
 
+from stream_app.connections.redis import redis_advice, redis_options
 from stream_app.core.messages import Flag, Role
 from stream_app.serving.board_layout import KEYS_PER_COMMAND, BoardSnapshot, Group, Layout, batched, scope_name
+from stream_app.settings import Settings, SettingsError
 
 CONNECT_TIMEOUT_S = 1.0
 SOCKET_TIMEOUT_S = 2.0
@@ -55,23 +57,29 @@ class Board:
     """Writes snapshots to one Redis server and reads top lists from it; see board_layout for the keys.
 
     `top` is the length of a top list, `expiry_s` in seconds, `partitions` the number of partitions of the input topics.
-    Raises ValueError for a URL that Redis clients do not understand.
+    `tls`: what redis-py is to know for rediss://. Raises ValueError for a URL that Redis clients do not understand.
     """
 
-    def __init__(self, url: str, prefix: str, top: int, expiry_s: float, partitions: int) -> None:
+    def __init__(
+        self, url: str, prefix: str, top: int, expiry_s: float, partitions: int, tls: Mapping[str, Any] | None = None
+    ) -> None:
         self._layout = Layout(prefix=prefix, top=top, expiry_ms=max(1, round(expiry_s * 1000)), partitions=partitions)
         self._marker = self._layout.writer(secrets.token_hex(8))
-        self._address = urlsplit(url).netloc.rpartition("@")[2] or urlsplit(url).path
         try:
+            self._address, self._has_tls = _address(url), url.startswith("rediss://")
             self._redis: Redis = Redis.from_url(
                 url,
                 decode_responses=True,
                 socket_connect_timeout=CONNECT_TIMEOUT_S,
                 socket_timeout=SOCKET_TIMEOUT_S,
                 retry=Retry(NoBackoff(), 0),  # the loop tries again, with fresher values
+                **(tls or {}),
             )
-        except ValueError as error:
-            raise ValueError(f"STREAM_APP_REDIS_URL: {error}; write it like redis://host:6379/0") from error
+        except ValueError:  # its text may hold a part of the password
+            raise ValueError(
+                "STREAM_APP_REDIS_URL cannot be read: write it like redis://host:6379/0 or "
+                "rediss://user:password@host:6380/0, and /, #, ?, @ and % of the password as %2F, %23, %3F, %40, %25"
+            ) from None
         self._run_commands = self._redis.register_script(_RUN_COMMANDS)
 
     async def refresh(self, snapshot: BoardSnapshot, flags: Iterable[Flag] = ()) -> bool:
@@ -169,13 +177,30 @@ class Board:
             if "in a cluster node" in str(error):
                 raise self._in_a_cluster(error) from error
             what = str(error).rstrip(".") or type(error).__name__
-            reason = f"{what}. Is it running, and is STREAM_APP_REDIS_URL right?"
+            reason = f"{what}. {redis_advice(error, has_tls=self._has_tls)}"
             raise BoardUnavailableError(f"Redis at {self._address}: {reason}") from error
 
     def _in_a_cluster(self, error: Exception) -> BoardUnavailableError:
         what = str(error).rstrip(".")
         reason = f"{what}. Redis Cluster is not supported: point STREAM_APP_REDIS_URL at a single server"
         return BoardUnavailableError(f"Redis at {self._address}: {reason}")
+
+
+def open_board(settings: Settings) -> Board:
+    """The board that the settings name. Raises SettingsError."""
+    url, tls = settings.redis_url.reveal(), redis_options(settings)
+    try:
+        return Board(url, settings.redis_prefix, settings.redis_top, settings.redis_expiry_s, settings.partitions, tls)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _address(url: str) -> str:
+    """Host and port, or the path of a socket. Raises ValueError where a part of a password could be taken for them."""
+    parts = urlsplit(url)
+    if "@" in url and "@" not in parts.netloc:
+        raise ValueError("a password that is not quoted")
+    return parts.netloc.rpartition("@")[2] or parts.path
 
 
 class BoardWriter:

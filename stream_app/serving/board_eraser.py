@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 
+from stream_app.connections.redis import redis_advice, redis_options
 from stream_app.serving.board import CONNECT_TIMEOUT_S, BoardUnavailableError
 from stream_app.serving.board_layout import key_part
+from stream_app.settings import Settings
 
 _ANSWER_TIMEOUT_S = 10.0
 _AT_ONCE = 1000
@@ -20,12 +21,13 @@ Removal = tuple[str, ...]
 class BoardEraser:
     """Looks for people on the board, by all names they may have there, and removes them."""
 
-    def __init__(self, url: str, prefix: str) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Raises ValueError for a URL that Redis clients do not understand."""
-        self._prefix = prefix
-        self._address = urlsplit(url).netloc.rpartition("@")[2] or urlsplit(url).path
+        self._prefix = settings.redis_prefix
+        self._url = settings.redis_url
         self._redis: Any = redis.Redis.from_url(
-            url,
+            settings.redis_url.reveal(),
+            **redis_options(settings),
             decode_responses=True,
             encoding_errors="replace",
             socket_connect_timeout=CONNECT_TIMEOUT_S,
@@ -73,8 +75,8 @@ class BoardEraser:
         try:
             yield
         except (redis.RedisError, OSError) as error:
-            reason = f"{str(error) or type(error).__name__}. Is it running, and is STREAM_APP_REDIS_URL right?"
-            raise BoardUnavailableError(f"Redis at {self._address}: {reason}") from error
+            advice = redis_advice(error, has_tls=self._url.scheme == "rediss")
+            raise BoardUnavailableError(f"{self._url}: {str(error) or type(error).__name__}; {advice}") from error
 
 
 def _literal(text: str) -> str:

@@ -123,7 +123,7 @@ class Surroundings:
         outlet = Outlet(self.outgoing, self.settings)
         rules = rules_of(self.settings)
         whole = Whole(self.settings.share)
-        self.erasures = Erasures(self.settings.erasures_topic, self.settings.person_key)
+        self.erasures = Erasures(self.settings.erasures_topic, self.settings.person_key.reveal())
         self.shared = Shared(self.settings, rules, {}, whole, outlet, self.meter, lambda: self.now_s, self.erasures)
         self._app = faust_app(
             self.settings, Lease(self.settings.session_timeout_s), Health(self.settings.stall_s), dict

@@ -11,6 +11,7 @@ from stream_app.core.messages import Role
 from stream_app.serving.board import Board, BoardUnavailableError
 from stream_app.serving.board_eraser import BoardEraser
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
+from stream_app.settings import Settings, load
 from tests.board_samples import a_flag
 
 PREFIX = "er*sing:[a]"
@@ -22,6 +23,12 @@ KEYS = {
     "flags": f"{PREFIX}:flags",
     "keys": f"{PREFIX}:keys:0",
 }
+
+
+def settings_of(url: str, prefix: str = PREFIX) -> Settings:
+    return load(
+        {}, {"redis_url": url, "redis_prefix": prefix, "redis_top": "10", "redis_expiry_s": "60", "partitions": "1"}
+    )
 
 
 @pytest.fixture
@@ -44,7 +51,7 @@ async def _show(redis_url: str) -> None:
 
 
 def test_everything_of_the_person_is_found_and_removed(redis_url: str, client: Any) -> None:
-    eraser = BoardEraser(redis_url, PREFIX)
+    eraser = BoardEraser(settings_of(redis_url))
     assert eraser.count([ANN, "nobody"]) == 1 + 1 + 1 + 1 + 600
     before = set(client.scan_iter())
     eraser.remove([ANN, "nobody"])
@@ -57,11 +64,11 @@ def test_everything_of_the_person_is_found_and_removed(redis_url: str, client: A
 
 
 def test_other_prefixes_are_left_alone(redis_url: str, client: Any) -> None:
-    eraser = BoardEraser(redis_url, "er?sing")
+    eraser = BoardEraser(settings_of(redis_url, "er?sing"))
     eraser.remove([ANN])
     assert client.exists(*KEYS.values()) == len(KEYS)
 
 
 def test_a_redis_that_does_not_answer_is_told() -> None:
-    with pytest.raises(BoardUnavailableError, match=r"Redis at 127\.0\.0\.1:1: .*STREAM_APP_REDIS_URL"):
-        BoardEraser("redis://127.0.0.1:1/0", PREFIX).count([ANN])
+    with pytest.raises(BoardUnavailableError, match=r"redis://127\.0\.0\.1:1/0: .*STREAM_APP_REDIS_URL"):
+        BoardEraser(settings_of("redis://127.0.0.1:1/0")).count([ANN])

@@ -58,7 +58,7 @@ def on_kafka(settings: Settings, texts: Iterable[str], spared: Iterable[str] = (
 
 def on_redis(settings: Settings, texts: Iterable[str]) -> set[str]:
     """The keys of the board that hold one of the texts."""
-    client: Any = redis.Redis.from_url(settings.redis_url, decode_responses=True)
+    client: Any = redis.Redis.from_url(settings.redis_url.reveal(), decode_responses=True)
     readers = {
         "hash": client.hgetall,
         "set": client.smembers,

@@ -11,6 +11,7 @@ from stream_app.cli import main
 from stream_app.core.letters import Letter, Origin
 from stream_app.engine import topics
 from stream_app.local.setting_texts import as_environment
+from stream_app.secret import SecretUrl
 from stream_app.settings import NAMES, Settings
 
 PARTITIONS = 2
@@ -21,7 +22,8 @@ def settings_of(brokers: str, name: str, **given: Any) -> Settings:
     """A tracker's settings with topics and a group of its own, no board, and no worker's port."""
     own: dict[str, Any] = {setting: f"{name}.{setting}" for setting in NAMES if setting.endswith("_topic")}
     own |= {"app_id": name, "partitions": PARTITIONS, "redis_url": "", "redis_prefix": name, "http_port": 0}
-    return Settings(brokers=brokers, **{**own, **given})
+    values = {**own, **given}
+    return Settings(brokers=brokers, **{**values, "redis_url": SecretUrl(values["redis_url"])})
 
 
 def made(settings: Settings) -> Settings:

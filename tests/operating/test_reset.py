@@ -18,6 +18,7 @@ from stream_app.operating import group, reading
 from stream_app.operating import reset as reset_module
 from stream_app.operating.clients import OperatingError, administration, consumer
 from stream_app.operating.reset import carry_out, plan
+from stream_app.secret import SecretUrl
 from stream_app.serving.board import Board
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
 from stream_app.settings import Settings
@@ -199,7 +200,7 @@ def test_the_board_goes_and_the_keys_of_others_stay(own: Settings, redis_url: st
     asyncio.run(show(redis_url, f"{own.app_id}-other[x]"))
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         client.set(f"{prefix}:of-somebody-else", 1)
-        settings = msgspec.structs.replace(own, redis_url=redis_url, redis_prefix=prefix)
+        settings = msgspec.structs.replace(own, redis_url=SecretUrl(redis_url), redis_prefix=prefix)
         keys = json.loads(run(settings, "reset", "--dry-run", "--json").output)["redis_keys"]
         assert keys == 4  # the top list, its part, the index and the writer's mark
         assert run(settings, "reset", "--yes").exit_code == 0
@@ -210,7 +211,7 @@ def test_the_board_goes_and_the_keys_of_others_stay(own: Settings, redis_url: st
 
 def test_a_redis_that_does_not_answer_stops_it_before_anything_is_deleted(own: Settings) -> None:
     before = sizes(own)
-    result = run(msgspec.structs.replace(own, redis_url="redis://127.0.0.1:1/0"), "reset", "--yes")
+    result = run(msgspec.structs.replace(own, redis_url=SecretUrl("redis://127.0.0.1:1/0")), "reset", "--yes")
     assert result.exit_code == 1
     assert "Redis at 127.0.0.1:1" in result.stderr
     assert sizes(own) == before

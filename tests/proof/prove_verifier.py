@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from stream_app.engine import topics
-from stream_app.local.bench_process import with_variables
 from stream_app.local.process import spawn
 from stream_app.settings import Settings
 from tests.engine.tracker import ROOT
@@ -47,7 +46,7 @@ def test_an_idiomatic_app_is_found_out(brokers: str, tmp_path: Path, proof: Proo
 
         def start(number: int) -> None:
             variables = {"IDIOMATIC_BROKER": f"kafka://{brokers}", "APP_DATADIR": str(tmp_path / f"data-{number}")}
-            workers.append(spawn(with_variables(command, variables), log))
+            workers.append(spawn(command, log, variables))
 
         try:
             start(0)

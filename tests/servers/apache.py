@@ -228,7 +228,9 @@ def _configuration(number: int, folder: Path, ports: Sequence[_Ports], protocol:
 
 
 def _format(folder: Path, cluster_id: str, scram: Sequence[str]) -> None:
-    command = _java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", folder / "server.properties")
+    command = _java(
+        "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", folder / "server.properties"
+    )
     for credential in scram:
         command += ["--add-scram", credential]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_S, check=False)

@@ -68,7 +68,7 @@ class Tables(dict[str, PartitionTable]):
 def _recovery_of(app: Any, tables: Tables) -> Recovery:
     """The product's own recovery, without the service around it."""
     recovery = Recovery.__new__(Recovery)
-    recovery._app, recovery._tables, recovery._brokers = app, cast(Any, tables), ""
+    recovery._app, recovery._tables, recovery._client = app, cast(Any, tables), {}
     recovery.completed, recovery._rebalanced = cast(Any, asyncio.Event()), cast(Any, asyncio.Event())
     recovery.remaining = 0
     return recovery

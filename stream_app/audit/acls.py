@@ -1,0 +1,86 @@
+"""What each command must be allowed to do in Kafka and in Redis, and nothing more."""
+
+from typing import NamedTuple
+
+from stream_app.engine.topics import changelogs_of, state_topics_of, topics_of
+from stream_app.settings import Settings
+
+TOPIC, GROUP = "topic", "group"
+
+
+class Acl(NamedTuple):
+    """One resource and the operations on it, as Kafka calls them. Read and Write include Describe."""
+
+    resource: str
+    name: str
+    operations: tuple[str, ...]
+
+
+def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
+    """By command; a user who runs several needs those of each."""
+    set_aside = [Acl(TOPIC, name, ("Read",)) for name in (settings.dead_letters_topic, settings.late_topic)]
+    every = [topic.name for topic in topics_of(settings)]
+    return {
+        "worker": [*_worker(settings), Acl(GROUP, settings.app_id, ("Read",))],
+        "topics create": [Acl(TOPIC, name, ("Create", "Describe")) for name in every],
+        "topics check": [Acl(TOPIC, name, ("Describe",)) for name in every],
+        "replay": [Acl(TOPIC, name, ("Write",)) for name in settings.input_topics],
+        "watch": [Acl(TOPIC, settings.flags_topic, ("Read",))],
+        "dead-letters list": set_aside,
+        "dead-letters replay": [
+            *(acl._replace(operations=("Read", "Write")) for acl in set_aside),
+            *(Acl(TOPIC, name, ("Write",)) for name in settings.input_topics),
+        ],
+        "doctor": _doctor(settings),
+        "reset": _reset(settings),
+    }
+
+
+def _worker(settings: Settings) -> list[Acl]:
+    """It reads what comes in, writes what goes out, and does both with what it keeps; the audit asks for configs."""
+    read = {*settings.input_topics}
+    write = {settings.flags_topic, settings.cuts_topic, settings.dead_letters_topic, settings.late_topic}
+    allowed = dict.fromkeys(read, ("Read",)) | dict.fromkeys(write, ("Write",))
+    return [
+        Acl(TOPIC, topic.name, (*allowed.get(topic.name, ("Read", "Write")), "DescribeConfigs"))
+        for topic in topics_of(settings)
+    ]
+
+
+def _doctor(settings: Settings) -> list[Acl]:
+    """It looks at everything, and reads a little of what it judges by its records."""
+    read = {*settings.input_topics, settings.dead_letters_topic, settings.late_topic, settings.curves_topic}
+    return [
+        *(
+            Acl(TOPIC, topic.name, ("Read" if topic.name in read else "Describe", "DescribeConfigs"))
+            for topic in topics_of(settings)
+        ),
+        Acl(GROUP, settings.app_id, ("Describe",)),
+    ]
+
+
+def _reset(settings: Settings) -> list[Acl]:
+    """It counts what is there, deletes the topics of the state, makes them anew, and writes where counting begins."""
+    segments, _ = changelogs_of(settings)
+    again = ("Create", "Delete", "DescribeConfigs", "Read")
+    allowed: dict[str, tuple[str, ...]] = {topic.name: again for topic in state_topics_of(settings)}
+    allowed |= dict.fromkeys(settings.input_topics, ("Read",)) | {segments: (*again, "Write")}
+    return [
+        *(Acl(TOPIC, topic.name, allowed.get(topic.name, ("Describe",))) for topic in topics_of(settings)),
+        Acl(GROUP, settings.app_id, ("Read", "Delete")),
+    ]
+
+
+_CONNECT = ("hello", "ping", "select")
+_WRITE = ("set", "pexpire", "smembers", "sadd", "srem", "del", "hset", "xadd", "zadd", "zunionstore", "zremrangebyrank")
+_SCRIPT = ("evalsha", "script|load")
+
+
+def redis_commands() -> dict[str, tuple[str, ...]]:
+    """Of Redis, by command of ours; on no other keys than those of `redis_keys`."""
+    return {"worker": (*_CONNECT, *_WRITE, *_SCRIPT), "top": (*_CONNECT, "zrevrange")}
+
+
+def redis_keys(settings: Settings) -> str:
+    """The keys of the board, as a pattern."""
+    return f"{settings.redis_prefix}:*"

@@ -1,0 +1,49 @@
+"""What must fit together among the settings of credentials and certificates."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # they are what is checked, by themselves
+    from stream_app.settings import Settings
+
+_BEARER = "OAUTHBEARER"
+_LOGIN = ("kafka_user", "kafka_password")
+_KAFKA_TLS = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
+_REDIS_TLS = ("redis_ca_file", "redis_cert_file", "redis_key_file")
+
+
+def check_security(settings: "Settings") -> None:
+    """Raise ValueError, with a line that names the variables, where a setting is missing or would have no effect."""
+    protocol, mechanism = settings.kafka_protocol, settings.kafka_sasl
+    token = ("kafka_token_file",)
+    if "SASL" not in protocol:
+        _useless(settings, (*_LOGIN, *token), f"STREAM_APP_KAFKA_PROTOCOL is {protocol}: set it to SASL_SSL")
+    elif mechanism == _BEARER:
+        _needed(settings, token, f"{protocol} with {mechanism}")
+        _useless(settings, _LOGIN, f"STREAM_APP_KAFKA_SASL is {mechanism}: set it to SCRAM-SHA-512")
+    else:
+        _needed(settings, _LOGIN, f"{protocol} with {mechanism}")
+        _useless(settings, token, f"STREAM_APP_KAFKA_SASL is {mechanism}: set it to {_BEARER}")
+    if "SSL" not in protocol:
+        wanted = "SASL_SSL" if "SASL" in protocol else "SSL"
+        _useless(settings, _KAFKA_TLS, f"STREAM_APP_KAFKA_PROTOCOL is {protocol}: set it to {wanted}")
+    if settings.redis_url and settings.redis_url.scheme != "rediss":
+        _useless(settings, _REDIS_TLS, "STREAM_APP_REDIS_URL does not begin with rediss://")
+    for server in ("kafka", "redis"):
+        if not getattr(settings, f"{server}_cert_file"):
+            own = (f"{server}_key_file", f"{server}_key_password")
+            _useless(settings, own, f"STREAM_APP_{server.upper()}_CERT_FILE is not")
+
+
+def _useless(settings: "Settings", names: tuple[str, ...], why: str) -> None:
+    if given := [name for name in names if getattr(settings, name)]:
+        verb = "are" if len(given) > 1 else "is"
+        raise ValueError(f"{_variables(given)} {verb} set, but {why}")
+
+
+def _needed(settings: "Settings", names: tuple[str, ...], what: str) -> None:
+    if missing := [name for name in names if not getattr(settings, name)]:
+        raise ValueError(f"{what} needs {_variables(missing)} (a secret also as …_FILE, with the path of a file)")
+
+
+def _variables(names: list[str]) -> str:
+    return " and ".join(f"STREAM_APP_{name.upper()}" for name in names)

@@ -1,0 +1,41 @@
+"""What settings are made of: their ranges, their meaning, and durations as text."""
+
+import re
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
+
+_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+class Doc(NamedTuple):
+    """What a setting means."""
+
+    text: str
+
+
+Rate = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+Fraction = Annotated[float, Meta(gt=0, lt=1)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+
+def parse_duration_s(text: str) -> float:
+    """Seconds in `text`: '90', '15m', '1h30m', '24h', '9000d', '250ms'."""
+    text = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is not a duration: write it like 90s, 15m, 1h30m or 24h")
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+def parse_pair(item: str) -> tuple[str, str]:
+    """('email', '0.4') of 'email=0.4'."""
+    name, equals, value = item.partition("=")
+    if not equals:
+        raise ValueError(f"{item!r} is not name=value")
+    return name.strip(), value.strip()
