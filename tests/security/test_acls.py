@@ -128,6 +128,8 @@ def test_a_worker_needs_every_one_of_its_permissions(
     monkeypatch.setattr(worker_module, "run_worker", lambda _settings: 0)
     assert not DENIED.search(asked(tracked.variables("worker"), "worker").output)
     for acl, operation in each(tracked.acls["worker"]):
+        if (acl.name, operation) == (tracked.settings.erasures_topic, "Write"):
+            continue  # only the first worker with a person_key writes there, once
         tracked.kafka.forbid("worker", acl.resource, acl.name, operation)
         told = asked(tracked.variables("worker"), "worker")
         if not DENIED.search(told.output):

@@ -54,6 +54,7 @@ def everything(kafka: Secured, redis_address: str, authority: Authority, tmp_pat
         "redis_cert_file": own.cert,
         "redis_key_file": own.key,
         "redis_key_password": KEY_PASSWORD,
+        "person_key": "planted-person-key",
     }
     variables = kafka.variables("worker", **given)
     del variables["STREAM_APP_KAFKA_PASSWORD"]
