@@ -9,6 +9,8 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
 from stream_app.engine.ports import Batch, Record
 
@@ -16,10 +18,12 @@ from stream_app.engine.ports import Batch, Record
 class Packed:
     """A record batch of Kafka. To aiokafka it is one record, at the offset of its last."""
 
-    __slots__ = ("_batch", "count", "first", "offset", "timestamp")
+    __slots__ = ("_batch", "_fetch", "count", "first", "offset", "timestamp")
 
-    def __init__(self, batch: Any) -> None:
+    def __init__(self, batch: Any, fetch: bytes) -> None:
+        """`fetch`: the bytes that the batch is part of."""
         self._batch = batch
+        self._fetch = fetch
         self.count: int = batch.last_offset_delta + 1
         """Records in it; fewer where compaction has removed some."""
         self.offset: int = batch.next_offset - 1
@@ -29,8 +33,11 @@ class Packed:
 
     def records(self) -> list[Record]:
         """The records, once: what was fetched is let go, because Faust holds on to the last message of every agent."""
-        records = list(self._batch)
-        self._batch = ()
+        try:
+            records = list(self._batch)
+        except UnicodeDecodeError:
+            records = _readable(self._fetch, self._batch.base_offset)
+        self._batch, self._fetch = (), b""
         if records and records[0].offset < self.first:  # the fetch began in the middle of the batch
             return [record for record in records if record.offset >= self.first]
         return records
@@ -57,14 +64,15 @@ class Fetched(NamedTuple):
 class _AsOneRecord:
     """A record batch as aiokafka looks at it: checked, skipped or taken as a whole."""
 
-    def __init__(self, batch: Any) -> None:
+    def __init__(self, batch: Any, fetch: bytes) -> None:
         self._batch = batch
+        self._fetch = fetch
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[Packed]:
-        return iter((Packed(self._batch),))
+        return iter((Packed(self._batch, self._fetch),))
 
     def __next__(self) -> Any:
         """The record of a control batch: it ends a transaction."""
@@ -72,19 +80,46 @@ class _AsOneRecord:
 
 
 class _BatchesAsRecords:
-    """The record batches of a fetch."""
+    """The record batches of a fetch; what aiokafka calls MemoryRecords."""
 
-    def __init__(self, batches: Any) -> None:
+    def __init__(self, fetch: bytes) -> None:
+        batches = MemoryRecords(fetch)
         self.has_next = batches.has_next
+        self.size_in_bytes = batches.size_in_bytes
         self._next_batch = batches.next_batch
+        self._fetch = fetch
 
     def next_batch(self) -> _AsOneRecord:
-        return _AsOneRecord(self._next_batch())
+        return _AsOneRecord(self._next_batch(), self._fetch)
+
+
+class _Lenient(bytearray):
+    """Bytes whose parts can be decoded whatever they hold."""
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return _Lenient(found) if isinstance(found, bytearray) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "backslashreplace") -> str:
+        return super().decode(encoding, errors)
+
+
+def _readable(fetch: bytes, base_offset: int) -> list[Record]:
+    """The records of one batch of a fetch, of which aiokafka cannot read the name of a header: it is no UTF-8."""
+    batches: Any = _MemoryRecordsPy(fetch)
+    while batches.has_next():
+        plain: Any = _DefaultRecordBatchPy(bytes(batches._next_slice))  # noqa: SLF001 - aiokafka has no lenient reader
+        batches.next_batch()
+        if plain.base_offset == base_offset:
+            plain._maybe_uncompress()  # noqa: SLF001
+            plain._buffer = _Lenient(plain._buffer)  # noqa: SLF001
+            return list(plain)
+    raise AssertionError("a fetch does not hold the batch that was read from it")
 
 
 class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here
     def __init__(self, tp: Any, batches: Any, *settings: Any) -> None:
-        super().__init__(tp, _BatchesAsRecords(batches), *settings)
+        super().__init__(tp, batches, *settings)
         self._end = self.next_fetch_offset
 
     def _consumer_record(self, _tp: Any, packed: Packed) -> Packed:
@@ -94,4 +129,4 @@ class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka h
 
 def leave_records_packed() -> None:
     """Have every aiokafka consumer of this process hand over `Packed` in place of records."""
-    fetcher.PartitionRecords = _LeftPacked
+    fetcher.MemoryRecords, fetcher.PartitionRecords = _BatchesAsRecords, _LeftPacked

@@ -6,7 +6,6 @@ from typing import Any
 
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
@@ -41,7 +40,7 @@ def read(data: bytes, start: int, aborted: Sequence[tuple[int, int]] = (), isola
     """What a consumer that asked for offset `start` makes of a fetch."""
     leave_records_packed()
     return fetcher.PartitionRecords(
-        TP("posts", 0), MemoryRecords(data), list(aborted), start, None, None, True, isolation
+        TP("posts", 0), fetcher.MemoryRecords(data), list(aborted), start, None, None, True, isolation
     )
 
 
@@ -51,6 +50,12 @@ def in_transaction(batch: bytes, producer: int, *, control: bool = False) -> byt
     _ATTRIBUTES.pack_into(changed, _ATTRIBUTES_AT, _TRANSACTIONAL | (_CONTROL if control else 0))
     struct.pack_into(">qhi", changed, 43, producer, 0, 0)
     return _sealed(changed)
+
+
+def with_bytes(batch: bytes, text: bytes, other: bytes) -> bytes:
+    """The batch with other bytes in the place of these, as somebody may have written it."""
+    assert len(text) == len(other)
+    return _sealed(bytearray(batch.replace(text, other)))
 
 
 def fetched(records: Sequence[Any]) -> Fetched:

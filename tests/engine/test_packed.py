@@ -1,5 +1,7 @@
 """Records as Kafka packed them: all of them come out, once, and nothing that aiokafka leaves out."""
 
+from dataclasses import replace
+
 import pytest
 from aiokafka.errors import CorruptRecordException
 from aiokafka.structs import ConsumerRecord
@@ -14,6 +16,7 @@ from tests.engine.packing import (
     numbered,
     read,
     record_batch,
+    with_bytes,
 )
 
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
@@ -88,3 +91,15 @@ def test_a_damaged_batch_is_found_before_it_is_handed_over() -> None:
     data[-3] ^= 1
     with pytest.raises(CorruptRecordException):
         next(read(bytes(data), 0))
+
+
+@pytest.mark.parametrize("start", [0, 4])
+def test_a_header_whose_name_is_no_utf_8_does_not_keep_its_record_from_being_read(start: int) -> None:
+    before, after = record_batch(numbered(range(3))), record_batch(numbered(range(6, 8)))
+    named = [replace(record, headers=(("ABC", b"x"),)) for record in numbered(range(3, 6))]
+    bad = with_bytes(record_batch(named), b"ABC", b"\xff\xfe\xfd")
+    records = [record for packed in read(before + bad + after, start) for record in packed.records()]
+    assert [(record.offset, record.key, record.value) for record in records] == [
+        (number, b"k", b"v%d" % number) for number in range(start, 8)
+    ]
+    assert records[4 - start].headers == [("\\xff\\xfe\\xfd", b"x")]
