@@ -19,6 +19,8 @@ STEPS = (1, 3, 2, 4, 1)
 STEP_S = 10.0
 FROZEN_SESSIONS = 2.5
 END_WITHIN_S = 10.0
+TERM_S = 15.0
+"""How long the load lasts for each SIGTERM."""
 
 
 def contents(scale: Scale, part: float = 1.0) -> Contents:
@@ -108,7 +110,7 @@ def test_a_worker_that_is_told_to_end_under_load_ends_well_and_soon(
 ) -> None:
     given = contents(scale)
     with stage(brokers, "terms", tmp_path, given, workers=2) as on:
-        feeder = on.feed(len(given.records) / (7 * scale.terms))
+        feeder = on.feed(len(given.records) / (TERM_S * scale.terms))
         ended = []
         for number in range(scale.terms):
             on.until_counting()
