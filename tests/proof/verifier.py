@@ -5,18 +5,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.core.book import Book
 from stream_app.core.ledger import Ledger
 from stream_app.core.messages import Cut, Flag, FlagType
 from stream_app.engine.topics import changelogs_of
+from stream_app.operating.clients import consumer
+from stream_app.operating.reading import partitions_of, read, spans
 from stream_app.settings import Settings
 from tests.engine.tracker import Seen
 from tests.proof.contents import Contents, Cuts, Totals
 
 _SHOWN = 5
-_POLL_MS = 200
 _ORIGIN = [f"__streams.errors.{name}" for name in ("topic", "partition", "offset")]
 _FOLLOWS: Mapping[FlagType, set[FlagType | None]] = {
     FlagType.EMERGING: {None, FlagType.LEFT},
@@ -61,18 +61,8 @@ def verdict(settings: Settings, seen: Seen, contents: Contents) -> Verdict:
 
 def everything(settings: Settings, topic: str) -> list[Any]:
     """All records of a topic."""
-    consumer = KafkaConsumer(bootstrap_servers=settings.brokers.split(","), enable_auto_commit=False)
-    try:
-        places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
-        consumer.assign(places)
-        consumer.seek_to_beginning(*places)
-        ends = consumer.end_offsets(places)
-        found = []
-        while any(consumer.position(place) < end for place, end in ends.items()):
-            found += [record for records in consumer.poll(_POLL_MS).values() for record in records]
-        return found
-    finally:
-        consumer.close()
+    with consumer(settings) as reader:
+        return list(read(reader, spans(reader, partitions_of(reader, [topic]))))
 
 
 def ledger_totals(settings: Settings, log: Iterable[Any]) -> Totals:

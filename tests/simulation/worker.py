@@ -79,6 +79,12 @@ class Worker:
         self.producer = Producer(self.line, self.plan.records_a_batch)
         return self.producer
 
+    def new_reader(self, *topics: str) -> Reader:
+        """One more consumer without a group: of whole topics, or for a recovery, which says later what it reads."""
+        if topics:
+            return Reader(self.line, [(topic, 0) for topic in topics])
+        return Reader(self.line, [], self.app.slowness)
+
     def faust_app(self, settings: Settings, lease: Lease, health: Health, positions: Callable[[], Positions]) -> App:
         """Its Faust app."""
         self.app = App(settings, lease, health, positions, self.line, self._group)
@@ -147,8 +153,7 @@ def engines(plan: Plan) -> Iterator[None]:
         (app, "_SWEEP_S", _SWEEP_S),
         (app, "_OBSERVE_S", 5.0),
         (outgoing, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
-        (following, "AIOKafkaConsumer", lambda *topics, **_: Reader(_worker().line, [(topic, 0) for topic in topics])),
-        (recovery, "AIOKafkaConsumer", lambda **_: Reader(_worker().line, [], _worker().app.slowness)),
+        (following, "AIOKafkaConsumer", lambda *topics, **_: _worker().new_reader(*topics)),
         (recovery, "monotonic", _monotonic),
         (evaluator, "perf_counter", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),
