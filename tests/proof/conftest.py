@@ -1,26 +1,27 @@
-"""`make prove`: how long the proofs take, which Kafka they run on, and the report at the end."""
+"""`make prove`: how long the proofs take, which Kafka they run on, how many at a time, and the report at the end."""
 
-import time
+import fcntl
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from tests.proof.report import PROMISES, Proof, Report
+from tests.proof.report import PROMISES, Proof
 from tests.proof.scale import FULL, QUICK, Scale
+from tests.proof.teller import Teller
 from tests.servers.brokers import APACHE, EMBEDDED
 
-REPORT = pytest.StashKey[Report]()
 PROOF = pytest.StashKey[Proof]()
+ALONE = "alone"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of `make prove`, given in ARGS."""
     group = parser.getgroup("proof")
     group.addoption(
-        "--full", action="store_true", help="as long as the promises say (about an hour), not a tenth of it"
+        "--full", action="store_true", help="as long as the promises say (about an hour), not a fraction of it"
     )
     group.addoption("--kafka", choices=[EMBEDDED, APACHE, "both"], default="both", help="which Kafka (both)")
     group.addoption("--proof", type=Path, metavar="FILE", help="write the figures as JSON")
@@ -28,8 +29,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Names of what is used here."""
-    config.addinivalue_line("markers", "promise(row): proves a row of the report")
-    config.stash[REPORT] = Report()
+    config.addinivalue_line("markers", "promise(row, what): proves a row of the report")
+    config.addinivalue_line("markers", f"{ALONE}: measures times that others would spoil")
+    if not hasattr(config, "workerinput"):  # the process that hands the proofs out to others, or runs them itself
+        config.pluginmanager.register(Teller(config))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -37,6 +40,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kafka" in metafunc.fixturenames:
         asked = metafunc.config.getoption("--kafka")
         metafunc.parametrize("kafka", [EMBEDDED, APACHE] if asked == "both" else [asked])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that others would spoil come last, when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker(ALONE) is not None)
 
 
 @pytest.fixture
@@ -52,42 +60,40 @@ def brokers(kafka: str, request: pytest.FixtureRequest) -> str:
     return address
 
 
+@pytest.fixture(autouse=True)
+def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Others at the same time, or none."""
+    alone = request.node.get_closest_marker(ALONE) is not None
+    with (tmp_path_factory.getbasetemp().parent / "proofs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
 @pytest.fixture
-def proof(request: pytest.FixtureRequest) -> Iterator[Proof]:
+def proof(request: pytest.FixtureRequest) -> Proof:
     """Where a proof notes its figures."""
-    marker = request.node.get_closest_marker("promise")
-    assert marker is not None
+    made: Proof = request.node.stash[PROOF]
+    return made
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Every proof is noted before anything can go wrong."""
+    marker = item.get_closest_marker("promise")
+    assert marker is not None, "it does not say which promise it proves"
     row = marker.args[0]
-    made = Proof(
-        row,
-        marker.kwargs.get("what", PROMISES[row]),
-        (getattr(request.node, "callspec", None) and request.node.callspec.params.get("kafka", "")) or "",
-    )
-    request.node.stash[PROOF] = made
-    request.config.stash[REPORT].proofs.append(made)
-    began_s = time.monotonic()
-    yield made
-    made.seconds = time.monotonic() - began_s
+    given: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+    item.stash[PROOF] = Proof(row, marker.kwargs.get("what", PROMISES[row]), given.get("kafka", ""))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Whether the promise was kept."""
+    """Whether the promise was kept; told once, to the process that makes the report."""
     report: pytest.TestReport = yield
-    made = item.stash.get(PROOF, None)
-    if made is not None and call.when == "call":
+    if call.when == "call" or not report.passed:
+        made = item.stash[PROOF]
         made.kept = None if report.skipped else report.passed
         made.why = "" if report.passed else str(call.excinfo.value if call.excinfo else "")
+        made.seconds = call.duration
+        report.proof = asdict(made)  # type: ignore[attr-defined]  # pytest lets plugins add what is plain data
     return report
-
-
-def pytest_terminal_summary(config: pytest.Config) -> None:
-    """The report, on the terminal and as a file."""
-    report = config.stash[REPORT]
-    if not report.proofs:
-        return
-    console = Console(soft_wrap=False)
-    console.print()
-    report.show(console)
-    if file := config.getoption("--proof"):
-        report.write(file)

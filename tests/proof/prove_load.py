@@ -74,6 +74,7 @@ def throttled(worker: Worker) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.alone
 @pytest.mark.promise(13)
 def test_a_cold_start_with_a_large_state_is_quick_and_shows_its_progress(
     brokers: str, tmp_path: Path, scale: Scale, proof: Proof

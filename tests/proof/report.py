@@ -51,6 +51,21 @@ class Proof:
         """Note what was measured."""
         self.figures.update(figures)
 
+    @property
+    def verdict(self) -> str:
+        """Whether it was kept, in a word."""
+        return {True: "[green]yes[/]", False: "[red]NO[/]", None: "[yellow]–[/]"}[self.kept]
+
+    @property
+    def told(self) -> str:
+        """The figures in a line; without any, why not."""
+        told = "  ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in self.figures.items())
+        return told or self.why.split("\n")[0]
+
+    def line(self) -> str:
+        """What is said as soon as it is known."""
+        return f"{self.verdict} {self.row:2} {self.kafka:8} {self.seconds:4.0f} s  {self.promise}"
+
 
 class Report:
     """All promises."""
@@ -74,19 +89,19 @@ class Report:
         what = {"python": platform.python_version(), "machine": platform.machine(), "seconds": round(self.seconds, 1)}
         file.write_text(json.dumps({**what, "promises": [asdict(proof) for proof in self]}, indent=1) + "\n")
 
-    def show(self, console: Console) -> None:
-        """As a table."""
+    def show(self, console: Console, *, all_passed: bool) -> None:
+        """As a table; `all_passed`: what pytest says of all it ran."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in ("#", "fault", "Kafka", "kept", "s", "figures"):
             table.add_column(column, justify="right" if column in {"#", "s"} else "left", overflow="fold")
         for proof in self:
-            kept = {True: "[green]yes[/]", False: "[red]NO[/]", None: "[yellow]–[/]"}[proof.kept]
-            told = "  ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in proof.figures.items())
             seconds = f"{proof.seconds:.0f}" if proof.kept is not None else ""
-            table.add_row(str(proof.row), proof.promise, proof.kafka, kept, seconds, told or proof.why.split("\n")[0])
+            table.add_row(str(proof.row), proof.promise, proof.kafka, proof.verdict, seconds, proof.told)
         console.print(table)
         broken, untried = (sum(proof.kept is kept for proof in self) for kept in (False, None))
-        verdict = "every promise was kept" if not broken and not untried else f"{broken} broken, {untried} not tried"
+        verdict = f"{broken} broken, {untried} not tried" if broken or untried else "every promise was kept"
+        if not (broken or all_passed):
+            verdict += "; but something else failed, see above"
         console.print(f"\n{verdict} ({self.seconds / 60:.1f} min)")
 
 
