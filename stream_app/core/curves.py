@@ -33,6 +33,8 @@ class Curves(msgspec.Struct, array_like=True):
     value: Column
     users: Column
     total: Column
+    epoch: int = 0
+    """Of the ownership in which it was told: an owner that was frozen may tell after the next one has begun to."""
 
     def cells(self) -> Cells:
         """The cells, with local curve numbers."""

@@ -9,6 +9,11 @@ from stream_app.core.columns import FormatError
 from stream_app.core.segments import VERSION, Header, Segment, SegmentKey, decode
 
 
+_GENERATION_BITS = 32
+"""The lower part of an epoch: the generation of the consumer group in which the ownership began. The upper part counts
+how often Kafka has forgotten the group, which then begins to count generations anew."""
+
+
 class Lineage(NamedTuple):
     """Who owned a partition, in order: (epoch, sequence the ledger had reached when that ownership began)."""
 
@@ -26,9 +31,14 @@ class Lineage(NamedTuple):
         return place + 1 == len(self.epochs) or key.sequence <= self.epochs[place + 1][1]
 
     def begin(self, generation: int, sequence: int, live_epochs: Iterable[int]) -> "Lineage":
-        """A new ownership that continues after `sequence`; older ones are kept while segments of theirs live."""
+        """A new ownership that continues after `sequence`; older ones are kept while segments of theirs live.
+
+        Its epoch is above all before. Another that begins at the same time, unknown to this one, has another epoch,
+        because in one generation a partition has one owner.
+        """
         newest = self.epochs[-1][0] if self.epochs else 0
-        epoch = max(newest + 1, generation)
+        forgotten, before = newest >> _GENERATION_BITS, newest & ((1 << _GENERATION_BITS) - 1)
+        epoch = (forgotten + (generation <= before)) << _GENERATION_BITS | generation
         oldest = min(live_epochs, default=epoch)
         return Lineage((*(entry for entry in self.epochs if entry[0] >= oldest), (epoch, sequence)))
 

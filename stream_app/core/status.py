@@ -24,6 +24,8 @@ class Status(msgspec.Struct, array_like=True):
     state_bytes: int
     erased: int = 0
     """How far the erasures have been read that are carried out, in the log too: an offset."""
+    epoch: int = 0
+    """Of the ownership in which it was told."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()

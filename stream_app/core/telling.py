@@ -33,8 +33,9 @@ class _Order(NamedTuple):
 class Teller:
     """Remembers what one ledger has told."""
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, epoch: int) -> None:
         self._partition = partition
+        self._epoch = epoch
         self._told = set(range(BUCKETS))  # an owner before may have told of any
         self._renumbered = -1
         self._buckets = np.empty(0, np.int64)
@@ -56,6 +57,10 @@ class Teller:
         curves = np.concatenate([scopes[held] << 1, scopes[held] << 1 | 1])
         cells = cells_of(curves, rows.totals[:, held].reshape(-1), exact_bins(cuts))
         return self._messages(ledger, sorted(dirty), cells)
+
+    def repeat(self) -> None:
+        """Have everything told once more."""
+        self._renumbered = -1
 
     def _messages(self, ledger: Ledger, buckets: list[int], cells: Cells) -> list[Curves]:
         order = self._order()
@@ -83,6 +88,7 @@ class Teller:
                     value=value,
                     users=user,
                     total=total,
+                    epoch=self._epoch,
                 )
             )
         return messages

@@ -13,7 +13,7 @@ from stream_app.engine.eraser import Eraser
 from stream_app.engine.exchange import Exchange
 from stream_app.engine.outbox import Moment, Outbox, raised_by
 from stream_app.engine.publisher import Publisher
-from stream_app.engine.shared import Held, Shared
+from stream_app.engine.shared import NOTHING_SEEN, Held, Shared
 from stream_app.settings import Settings
 
 MOST_OF_THE_TIME = 0.2
@@ -78,6 +78,10 @@ class Evaluator:
         ledger = held.book.ledger
         await self._eraser.visit(partition, held)
         ledger.advance(self._exchange.newest_ms)
+        if partition in self._exchange.overwritten:
+            self._exchange.overwritten.discard(partition)
+            held.teller.repeat()
+            held.seen = NOTHING_SEEN
         state = (held.book.sequence, self._shared.whole.version, ledger.horizon, ledger.erased)
         if state == held.seen:
             return perf_counter() - started
@@ -127,6 +131,7 @@ class Evaluator:
             segments=held.book.segment_count,
             state_bytes=ledger.nbytes + held.book.stored_bytes,
             erased=ledger.erased,
+            epoch=held.book.lineage.epoch,
         )
 
     def _report(self) -> None:

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from stream_app.core import curves, status
 from stream_app.core.columns import FormatError
+from stream_app.core.curves import Curves
 from stream_app.core.erasures import Erasures
 from stream_app.core.status import Status
 from stream_app.core.watermark import NO_TIME
@@ -35,6 +36,10 @@ class Exchange:
         self.caught_up = asyncio.Event()
         """Set once everything that was there at the start has been read."""
         self._said_ms = NO_TIME
+        self._epochs: dict[int, int] = {}
+        """By partition, of its newest owner."""
+        self.overwritten: set[int] = set()
+        """Partitions of which a former owner has told something after the present one, who must repeat it."""
 
     @property
     def newest_ms(self) -> int:
@@ -73,13 +78,24 @@ class Exchange:
         try:
             match key.partition(b"/")[0]:
                 case b"curves":
-                    self._whole.tell(curves.decode(value))
+                    told = curves.decode(value)
+                    if self._is_of_owner(told):
+                        self._whole.tell(told)
                 case b"status":
                     known = status.decode(value)
-                    self.statuses[known.partition] = known
+                    if self._is_of_owner(known):
+                        self.statuses[known.partition] = known
                 case key_word if key_word == WATERMARK_KEY:
                     self._said_ms = max(self._said_ms, int(value))
         except (FormatError, msgspec.DecodeError, ValueError) as error:
             logger.error(  # noqa: TRY400 - the record is to blame, not this code
                 "%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error
             )
+
+    def _is_of_owner(self, told: Curves | Status) -> bool:
+        """Whether it was told by the present owner of a partition, and not by one that was cut off and writes late."""
+        if told.epoch < self._epochs.get(told.partition, 0):
+            self.overwritten.add(told.partition)
+            return False
+        self._epochs[told.partition] = told.epoch
+        return True

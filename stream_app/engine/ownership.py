@@ -147,7 +147,8 @@ class Ownership:
         def put(key: bytes, value: bytes | None) -> None:
             self._segments.write(partition, key, value)
 
-        return Held(Book(partition, ledger, stored, generation, put), Teller(partition))
+        book = Book(partition, ledger, stored, generation, put)
+        return Held(book, Teller(partition, book.lineage.epoch))
 
     async def _align(self, partitions: set[int], generation: int) -> None:
         """Make the group go on where the books are, and note which sources are behind."""

@@ -12,6 +12,8 @@ from stream_app.engine.outlet import Outlet
 from stream_app.engine.ports import Clock, Meter
 from stream_app.settings import Settings
 
+NOTHING_SEEN = (-1, -1, -1, -1)
+
 
 @dataclass
 class Held:
@@ -23,7 +25,7 @@ class Held:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
     """Kafka time of the oldest record counted since the last evaluation."""
-    seen: tuple[int, int, int, int] = (-1, -1, -1, -1)
+    seen: tuple[int, int, int, int] = NOTHING_SEEN
     """State at the last evaluation: batches counted, version of the cuts, horizon, erasures."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records that Kafka still has for us, by topic."""

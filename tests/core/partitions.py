@@ -22,7 +22,7 @@ class Partitions:
 
     def __init__(self, count: int, new_ledger: Callable[[], Ledger], share: float = 0.8) -> None:
         self.ledgers = [new_ledger() for _ in range(count)]
-        self.tellers = [Teller(partition) for partition in range(count)]
+        self.tellers = [Teller(partition, 1) for partition in range(count)]
         self.views = [View() for _ in range(count)]
         self.whole = Whole(share)
 

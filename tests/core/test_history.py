@@ -205,13 +205,28 @@ def test_an_epoch_record_of_another_release_is_refused(value: bytes, message: st
         fold({SegmentKey(P, "epoch", 0, 1, 0, 0).encode(): value}, P)
 
 
-def test_a_new_ownership_gets_a_number_above_all_before_and_not_below_its_generation() -> None:
+def test_a_new_ownership_has_the_number_of_its_generation_which_is_above_all_before() -> None:
     lineage = Lineage().begin(generation=4, sequence=0, live_epochs=())
     assert lineage == Lineage(((4, 0),))
-    lineage = lineage.begin(generation=2, sequence=7, live_epochs=[4])
-    assert lineage == Lineage(((4, 0), (5, 7)))
-    assert lineage.epoch == 5
+    lineage = lineage.begin(generation=9, sequence=7, live_epochs=[4])
+    assert lineage == Lineage(((4, 0), (9, 7)))
+    assert lineage.epoch == 9
     assert Lineage.decode(lineage.encode()) == lineage
+
+
+@given(
+    before=st.lists(st.integers(0, 9), max_size=6),
+    generations=st.lists(st.integers(0, 9), min_size=2, max_size=2, unique=True),
+)
+def test_owners_that_begin_at_once_never_share_a_number_even_where_kafka_has_forgotten_their_group(
+    before: list[int], generations: list[int]
+) -> None:
+    lineage = Lineage()
+    for generation in before:
+        lineage = lineage.begin(generation, 0, ())
+    epochs = {lineage.begin(generation, 0, ()).epoch for generation in generations}
+    assert len(epochs) == len(generations)
+    assert not before or min(epochs) > lineage.epoch
 
 
 def test_owners_of_whom_nothing_is_left_are_dropped_from_the_lineage() -> None:

@@ -114,7 +114,7 @@ def test_a_new_owner_replaces_all_that_the_one_before_has_told() -> None:
     parts.exchange()
     users = parts.all_cuts()[ALL, 0][0]
     lost = len(parts.ledgers[1].users)
-    parts.ledgers[1], parts.tellers[1], parts.views[1] = streams.new_ledger(), Teller(1), View()
+    parts.ledgers[1], parts.tellers[1], parts.views[1] = streams.new_ledger(), Teller(1, 1), View()
     parts.exchange()
     assert 0 < lost < users
     assert parts.all_cuts()[ALL, 0][0] == users - lost
@@ -154,7 +154,7 @@ def test_a_scope_that_nobody_tells_of_has_no_cut() -> None:
 def test_a_told_bucket_is_read_as_it_was_written() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count(_posts(5))
-    told = Teller(0).tell(parts.ledgers[0], parts.cuts(0))
+    told = Teller(0, 1).tell(parts.ledgers[0], parts.cuts(0))
     assert len(told) == curves.BUCKETS
     for message in told:
         read = curves.decode(curves.encode(message))
@@ -165,7 +165,7 @@ def test_a_told_bucket_is_read_as_it_was_written() -> None:
 def test_curves_of_another_release_are_refused() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count(_posts(1))
-    fields = msgspec.msgpack.decode(curves.encode(Teller(0).tell(parts.ledgers[0], parts.cuts(0))[0]))
+    fields = msgspec.msgpack.decode(curves.encode(Teller(0, 1).tell(parts.ledgers[0], parts.cuts(0))[0]))
     with pytest.raises(FormatError, match=r"version 2.* reads 1"):
         curves.decode(msgspec.msgpack.encode([2, *fields[1:]]))
     with pytest.raises(FormatError, match="not curves of version 1"):

@@ -9,7 +9,7 @@ from stream_app.core import curves, status
 from stream_app.core.watermark import NO_TIME, Source
 from stream_app.engine.exchange import WATERMARK_KEY, Exchange
 from tests.engine.fakes import NOW_MS, PARTITION, Surroundings, posts
-from tests.engine.parts import Parts
+from tests.engine.parts import CHANGELOG, Parts
 
 
 def new_exchange() -> tuple[Exchange, Surroundings]:
@@ -95,11 +95,38 @@ def test_a_status_of_another_release_is_told_with_what_to_do(caplog: pytest.LogC
     assert f"reads {status.VERSION}" in caplog.text
 
 
-def test_a_status_of_the_release_before_erasures_can_be_read() -> None:
+@pytest.mark.parametrize("fields_added_since", [1, 2])
+def test_a_status_of_an_earlier_release_can_be_read(fields_added_since: int) -> None:
     exchange, _ = new_exchange()
-    older = msgspec.msgpack.decode(status.encode(status_of(0, 10)))[:-1]
+    older = msgspec.msgpack.decode(status.encode(status_of(0, 10)))[:-fields_added_since]
     exchange.tell(b"status/0", msgspec.msgpack.encode(older))
     assert exchange.statuses == {0: status_of(0, 10)}
+
+
+async def test_what_a_former_owner_tells_late_is_not_taken_and_the_owner_repeats_what_it_overwrote() -> None:
+    frozen = Parts()
+    await frozen.count(posts(range(3)))
+    await frozen.round()
+    late = frozen.fake.outgoing.of("influence.curves")
+    owner = Parts(hold=False)
+    owner.restore_table({record.key: record.value for record in frozen.fake.outgoing.of(CHANGELOG)})
+    await owner.ownership.take_over({PARTITION}, 2)
+    await owner.count(posts(range(3, 8)))
+    for _ in range(3):
+        await owner.round()
+    told, known = owner.fake.outgoing.of("influence.curves"), owner.exchange.statuses[PARTITION]
+    await owner.round()
+    assert owner.fake.outgoing.of("influence.curves") == told, "it was at rest"
+    for record in late:
+        owner.exchange.tell(record.key or b"", record.value or b"")
+    assert not owner.fake.shared.whole.recompute()
+    assert owner.exchange.statuses[PARTITION] == known
+    for _ in range(2):
+        await owner.round()
+    all_told = owner.fake.outgoing.of("influence.curves")
+    assert {r.key: r.value for r in all_told[len(told) :]} == {r.key: r.value for r in told}
+    await owner.round()
+    assert owner.fake.outgoing.of("influence.curves") == all_told, "it repeats once"
 
 
 @pytest.mark.parametrize("key", [b"", b"something", b"other/1"])

@@ -63,7 +63,7 @@ async def test_a_book_is_rebuilt_when_somebody_else_has_owned_the_partition() ->
     await first.ownership.take_over({PARTITION}, 3)
     assert first.fake.shared.books[PARTITION] is not held
     assert first.ledger.source(POSTS).applied == 15
-    assert first.book.lineage.epoch == other.book.lineage.epoch + 1
+    assert first.book.lineage.epoch > other.book.lineage.epoch
 
 
 async def test_what_a_frozen_worker_writes_after_the_take_over_does_not_count() -> None:

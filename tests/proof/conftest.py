@@ -10,7 +10,7 @@ import pytest
 
 from tests.proof.report import PROMISES, Proof
 from tests.proof.scale import FULL, QUICK, Scale
-from tests.proof.teller import Teller
+from tests.proof.reporter import Reporter
 from tests.servers.brokers import APACHE, EMBEDDED
 
 PROOF = pytest.StashKey[Proof]()
@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "promise(row, what): proves a row of the report")
     config.addinivalue_line("markers", f"{ALONE}: measures times that others would spoil")
     if not hasattr(config, "workerinput"):  # the process that hands the proofs out to others, or runs them itself
-        config.pluginmanager.register(Teller(config))
+        config.pluginmanager.register(Reporter(config))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -10,13 +10,13 @@ from rich.console import Console
 from tests.proof.report import Proof, Report
 
 
-class Teller:
+class Reporter:
     """A plugin of the one process that hears of all proofs."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._report = Report()
         self._file: Path | None = config.getoption("--proof")
-        self._console = Console(soft_wrap=False)
+        self._console = Console()
         self._wanted = 0
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -38,7 +38,8 @@ class Teller:
         if told is None:
             return
         self._report.proofs.append(Proof(**told))
-        self._console.print(f"{len(self._report.proofs):3} of {self._wanted}  {self._report.proofs[-1].line()}")
+        line = f"{len(self._report.proofs):3} of {self._wanted}  {self._report.proofs[-1].line()}"
+        self._console.print(line, soft_wrap=True)
 
     def pytest_terminal_summary(self, exitstatus: int) -> None:
         """The report, on the terminal and as a file."""
