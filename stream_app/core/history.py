@@ -8,7 +8,6 @@ import msgspec
 from stream_app.core.columns import FormatError
 from stream_app.core.segments import VERSION, Header, Segment, SegmentKey, decode
 
-
 _GENERATION_BITS = 32
 """The lower part of an epoch: the generation of the consumer group in which the ownership began. The upper part counts
 how often Kafka has forgotten the group, which then begins to count generations anew."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownError, UnsupportedVersionError
+from aiokafka.protocol.produce import ProduceRequest
 
 from stream_app.connections.kafka import aiokafka_options
 from stream_app.engine.lease import Lease
@@ -131,7 +132,25 @@ class Outgoing:
         except BaseException:
             await producer.stop()
             raise
+        write_within(self._lease, producer.client)
         return producer
+
+
+def write_within(lease: Lease, client: Any) -> None:
+    """Have a producer's client ask the lease before every try to write.
+
+    A producer tries again by itself for as long as it takes. One that was cut off from Kafka would write as soon as it
+    is back, before the consumer beside it has heard that the partitions are others' now.
+    """
+    send = client.send
+
+    async def asking(node: Any, request: Any, **options: Any) -> Any:
+        if isinstance(request, ProduceRequest):
+            await client.ready(node)  # first: a connection can take longer than the lease lasts
+            await lease.held()
+        return await send(node, request, **options)
+
+    client.send = asking
 
 
 async def _send(producer: Any, place: Place, records: list[_Record]) -> int:

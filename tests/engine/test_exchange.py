@@ -109,7 +109,7 @@ async def test_what_a_former_owner_tells_late_is_not_taken_and_the_owner_repeats
     await frozen.round()
     late = frozen.fake.outgoing.of("influence.curves")
     owner = Parts(hold=False)
-    owner.restore_table({record.key: record.value for record in frozen.fake.outgoing.of(CHANGELOG)})
+    owner.restore_table({r.key: r.value for r in frozen.fake.outgoing.of(CHANGELOG) if r.key and r.value})
     await owner.ownership.take_over({PARTITION}, 2)
     await owner.count(posts(range(3, 8)))
     for _ in range(3):

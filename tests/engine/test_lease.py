@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import pytest
 from aiokafka.errors import KafkaError
 
+from stream_app.engine import topics
 from stream_app.engine.lease import Lease
 from stream_app.engine.outgoing import Outgoing
-from stream_app.settings import Settings
+from stream_app.settings import Settings, load
+from tests.engine.tracker import variables
 
 SESSION_S = 6.0
 
@@ -140,3 +142,27 @@ async def test_a_write_that_kafka_does_not_take_ends_the_sending_even_when_nobod
     producer.acknowledged.set_exception(KafkaError("refused"))
     with pytest.raises(KafkaError, match="refused"):
         await asyncio.wait_for(running, 5)
+
+
+@pytest.mark.broker
+async def test_a_producer_that_tries_again_by_itself_asks_the_lease_before_every_try(brokers: str) -> None:
+    """It was cut off with a batch that it had taken already: it must not write when it is back before others are."""
+    clock = Clock()
+    lease = Lease(SESSION_S, clock)
+    settings = load(variables(brokers, "retried"))
+    topics.create(settings)
+    outgoing = Outgoing(settings, lease)
+    outgoing.put(settings.flags_topic, 0, b"a", b"1")
+    await outgoing.flush()
+    producer = outgoing._producer
+    batch = producer.create_batch()
+    batch.append(timestamp=None, key=b"b", value=b"2")
+    clock.now_s += SESSION_S + 1
+    taken = await producer.send_batch(batch, settings.flags_topic, partition=0)
+    await producer.partitions_for(settings.curves_topic)  # other requests are answered
+    await asyncio.sleep(0.2)  # time in which it would have been written
+    assert not taken.done()
+    lease.renew(clock.now_s)
+    written = await asyncio.wait_for(taken, 5)
+    assert (written.offset, outgoing.ends) == (1, {(settings.flags_topic, 0): 1})
+    await producer.stop()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.proof.report import PROMISES, Proof
-from tests.proof.scale import FULL, QUICK, Scale
 from tests.proof.reporter import Reporter
+from tests.proof.scale import FULL, QUICK, Scale
 from tests.servers.brokers import APACHE, EMBEDDED
 
 PROOF = pytest.StashKey[Proof]()

@@ -89,6 +89,8 @@ class Producer:
         self._under_way: dict[Place, deque[tuple[BatchBuilder, asyncio.Future[Any]]]] = {}
         self._drained: dict[Place, asyncio.Event] = {}
         self._busy: set[Place] = set()
+        self.client = SimpleNamespace(send=None)
+        """What is sent here has left the process: it arrives whatever the lease says."""
         self.loses_next = self.has_lost = False
         """The next batch is, or some batch was, given up."""
         line.process.on_death.append(self._die)
