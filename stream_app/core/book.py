@@ -70,18 +70,14 @@ class Book:
         return sealed + sum(size for _, _, size in self._deltas.values())
 
     def count(self, topic: str, position: int, credits_: Credits, rejected: int) -> Applied:
-        """Count a batch in memory; `write` must follow before anything else is done with the book."""
-        return self.ledger.apply(topic, position, credits_, rejected)
+        """Count a batch and write it, in one go: whatever is written next says that it was counted."""
+        applied = self.ledger.apply(topic, position, credits_, rejected)
+        self._write_delta(applied.content)
+        return applied
 
-    def write(self, applied: Applied) -> None:
-        """Make a counted batch durable."""
-        self._sequence += 1
-        written = self._write("delta", 0, applied.content)
-        self._deltas[self._sequence] = (
-            list(written),
-            {content.pane for content in applied.content},
-            sum(map(len, written.values())),
-        )
+    def write_state(self) -> None:
+        """Write how far the ledger has come, as a batch that adds nothing."""
+        self._write_delta([])
 
     def maintain(self) -> None:
         """Seal settled panes (all panes when the deltas have become many), and find what is garbage now."""
@@ -101,7 +97,7 @@ class Book:
             if len(self._garbage) == 1:
                 return 0  # the delta that would have to be written first becomes garbage too: it would never end
             # Before the log loses anything it must say that the window has moved on and which deltas are left.
-            self.write(Applied.nothing())
+            self.write_state()
         return len(self._garbage)
 
     def sweep(self, count: int) -> None:
@@ -115,7 +111,7 @@ class Book:
 
         A crash between any two writes leaves some of it: to be done again until `ledger.erased` is set after it.
         """
-        self.write(Applied.nothing())  # with a number of its own what is sealed now replaces every delta before
+        self.write_state()  # with a number of its own what is sealed now replaces every delta before
         self.ledger.take_out(users)
         for number, pane in self.ledger.panes.items():
             if pane.stale:
@@ -123,7 +119,7 @@ class Book:
         self.ledger.forget_packed()
         self.ledger.drop_dead_rows()
         self._find_garbage()
-        self.write(Applied.nothing())  # says which deltas are left: even a single piece of garbage can be swept now
+        self.write_state()  # says which deltas are left: even a single piece of garbage can be swept now
 
     def _restore(self, held: History) -> None:
         if held.header is None:
@@ -168,6 +164,12 @@ class Book:
             del self._deltas[sequence]
         for key, parts in self.ledger.take_expired_seals():
             self._garbage += _part_keys(key, parts)
+
+    def _write_delta(self, added: list[PaneContent]) -> None:
+        self._sequence += 1
+        written = self._write("delta", 0, added)
+        panes = {content.pane for content in added}
+        self._deltas[self._sequence] = (list(written), panes, sum(map(len, written.values())))
 
     def _write(self, kind: Kind, pane: int, content: list[PaneContent]) -> dict[bytes, bytes]:
         self._written = self._state()

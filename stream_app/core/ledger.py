@@ -38,12 +38,6 @@ class Applied(NamedTuple):
     content: list[PaneContent]
     """What was added."""
 
-    @classmethod
-    def nothing(cls) -> "Applied":
-        """What became of no events."""
-        none = np.zeros(0, np.bool_)
-        return cls(none, none, [])
-
 
 class Ledger:
     """Rolling counts of one partition over the last `panes` panes of `pane_ms`."""
@@ -82,6 +76,12 @@ class Ledger:
         """The oldest pane of the window that ends with the pane of `end_ms`."""
         return end_ms // self.pane_ms - self._panes_kept + 1
 
+    def late(self, topic: str, ts_ms: Ints) -> Mask:
+        """Which events of a batch from `topic`, in the order read, are older than the window; changes nothing."""
+        pane = ts_ms // self.pane_ms
+        ends = running_watermark(ts_ms, max(self.source(topic).watermark, self.horizon))
+        return pane < ends // self.pane_ms - self._panes_kept + 1
+
     def apply(self, topic: str, position: int, batch: Credits, rejected: int) -> Applied:
         """Count a batch from `topic`: `batch` in the order read, and `rejected` records; `position` is what follows.
 
@@ -89,12 +89,10 @@ class Ledger:
         """
         source = self.source(topic)
         ts_ms, pane = batch.ts_ms, batch.ts_ms // self.pane_ms
-        late = np.zeros(len(ts_ms), np.bool_)
+        late = self.late(topic, ts_ms)
         if len(ts_ms):
             if self.since == NO_TIME:
                 self.since = int(ts_ms[0])
-            ends = running_watermark(ts_ms, max(source.watermark, self.horizon))
-            late = pane < ends // self.pane_ms - self._panes_kept + 1
             source.watermark = max(source.watermark, int(ts_ms.max()))
             others = [self.source(name).watermark for name in self.lagging if name != topic]
             self.horizon = horizon([*others, source.watermark], source.watermark, self.horizon)

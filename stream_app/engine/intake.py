@@ -10,7 +10,6 @@ from faust.types import TP
 
 from stream_app.core.credit import Credits, Ints, ViewRates, credit
 from stream_app.core.events import Event, Post, Rejected, Share, decode
-from stream_app.core.ledger import Applied
 from stream_app.core.letters import Letter, Origin, attempts_of
 from stream_app.core.partitioner import partitions_of
 from stream_app.core.persons import Persons, Pseudonyms
@@ -67,10 +66,10 @@ class Intake:
         refused = len(batch.records) - len(indices)
         if erased := refused - len(rejected):
             self._meter.erased(erased)
-        await self._set_aside(batch, rejected)
-        applied = held.book.count(batch.topic, batch.end, credits_, refused)
-        await self._set_aside_late(batch, indices, applied)
-        held.book.write(applied)
+        late = np.flatnonzero(held.book.ledger.late(batch.topic, credits_.ts_ms)).tolist()
+        # A crash or the end of the worker, here, lets them be set aside twice; counted before, they could be lost.
+        await self._set_aside(batch, rejected, [indices[place] for place in late])
+        held.book.count(batch.topic, batch.end, credits_, refused)
         self._follow(held, batch)
         after = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
         *results, unknown = (now - then for now, then in zip(after, before, strict=True))
@@ -138,7 +137,8 @@ class Intake:
             for place in np.flatnonzero(ts_ms > limit_ms).tolist()
         ]
 
-    async def _set_aside(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
+    async def _set_aside(self, batch: Batch, rejected: Sequence[Rejected], late: Sequence[int]) -> None:
+        """Return when Kafka has the records that are not counted: those `rejected`, and the `late` ones."""
         if rejected:
             first = rejected[0]
             logger.warning(
@@ -149,13 +149,10 @@ class Intake:
             self._outlet.dead_letters(
                 _letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected)
             )
-            await self._outlet.flush()
-
-    async def _set_aside_late(self, batch: Batch, indices: Sequence[int], applied: Applied) -> None:
-        places = np.flatnonzero(applied.late).tolist()
-        if places:
+        if late:
             message = f"older than the window of {self._settings.window_s:g} s"
-            self._outlet.late(_letter(batch, indices[place], "late", message) for place in places)
+            self._outlet.late(_letter(batch, index, "late", message) for index in late)
+        if rejected or late:
             await self._outlet.flush()
 
     def _follow(self, held: Held, batch: Batch) -> None:

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 
 from stream_app.core.book import Book
-from stream_app.core.ledger import Applied, Ledger
+from stream_app.core.ledger import Ledger
 from stream_app.engine.topics import Topic, changelogs_of, create, state_topics_of, topics_of
 from stream_app.operating.clients import OperatingError, administration, consumer, producer
 from stream_app.operating.group import committed, group
@@ -165,7 +165,7 @@ def _begin(settings: Settings, starts: dict[TopicPartition, int]) -> None:
             for place, start in starts.items():
                 if place.partition == partition:
                     ledger.source(place.topic).position = start
-            book.write(Applied.nothing())
+            book.write_state()
             sent = [sender.send(segments, value, key, partition=partition) for key, value in written.items()]
             sender.flush(_SENT_WITHIN_S)
             for record in sent:

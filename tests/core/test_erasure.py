@@ -48,7 +48,7 @@ def _count(book: Book, log: Log, batch: Batch, chore: int, *, is_after: bool) ->
     if is_after:
         kept = _without_erased(batch)
         credits_, rejected = credits_.only(kept), len(batch.events) - len(kept)
-    book.write(book.count(batch.topic, batch.position, credits_, rejected))
+    book.count(batch.topic, batch.position, credits_, rejected)
     book.ledger.advance(streams.newest_of(book.ledger))
     if chore & MAINTAIN:
         book.maintain()

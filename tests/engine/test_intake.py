@@ -1,13 +1,15 @@
 """From raw records to the book: what is counted, what is set aside and how, and which offsets are read again."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
 from faust.types import TP
 
-from tests.engine.fakes import NOW_MS, PARTITION, Written, post, posts, record, user_of
+from tests.engine.fakes import NOW_MS, PARTITION, Written, post, posts, record, stored_after, user_of
 from tests.engine.parts import CHANGELOG, Parts
 
 POSTS, SHARES = "influence.posts", "influence.shares"
@@ -255,3 +257,28 @@ async def test_a_dead_letter_carries_on_how_often_its_record_was_replayed(
     (letter,) = parts.fake.outgoing.of(DEAD)
     assert headers(letter).get("attempts") == attempts
     assert "other" not in headers(letter)
+
+
+async def test_a_batch_whose_counting_is_cancelled_is_counted_whole_or_not_at_all() -> None:
+    """A worker that ends cancels its agents wherever they wait, and goes on to write what it has."""
+    parts = Parts()
+    await parts.count(posts(range(3)))
+    held, outgoing = parts.fake.shared.books[PARTITION], parts.fake.outgoing
+
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    with patch.object(parts.fake.shared.outlet, "flush", forever):
+        counting = asyncio.ensure_future(parts.count([post(3), post(4, ts_ms=NOW_MS - 2 * DAY_MS)]))
+        await asyncio.sleep(0)
+        counting.cancel()
+        await asyncio.wait((counting,))
+    held.book.erase({"somebody"})  # writes how far the ledger has come
+    await outgoing.flush()
+    new = Parts(hold=False)
+    new.restore_table(stored_after(outgoing.of(CHANGELOG)))
+    await new.ownership.take_over({PARTITION}, 2)
+    assert new.ledger.source(POSTS).position == 3
+    await new.count([post(3), post(4, ts_ms=NOW_MS - 2 * DAY_MS)])
+    assert counters(new) == (4, 0, 1, 0)
+    assert new.ledger.rows.totals[0].max() == 4
