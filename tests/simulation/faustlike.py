@@ -5,12 +5,14 @@ Written after faust-streaming 0.15.3, whose names it keeps. What matters for the
 - assigned: recovery begins (the product's own). One that is under way goes on until then, and is cancelled then,
   wherever it is, even in the middle of a take-over;
 - recovered: the engine takes over, then reading goes on;
+- stopped: agents are cancelled wherever they are; what goes on beside them, and the consumer, do not end at once;
 - offsets of batches that agents are done with are committed every two seconds, durable or not.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -78,6 +80,11 @@ async def _nothing() -> None:
     """What is always running."""
 
 
+async def _until_cancelled(agent: Coroutine[Any, Any, None]) -> None:
+    with suppress(asyncio.CancelledError):
+        await agent
+
+
 class App:
     """Stands in for faust.App."""
 
@@ -105,6 +112,7 @@ class App:
         self.slowness = line.broker.agenda.rng.choice((0.1, 1, 10, 60))
         """Of all but the protocol itself: large tables, a busy event loop."""
         self._agents: list[tuple[str, Agent]] = []
+        self._counting: list[asyncio.Task[None]] = []
         self._tasks: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.tables = Tables(self)
         self.in_recovery = False
@@ -138,14 +146,24 @@ class App:
 
     async def run(self) -> None:
         """Run everything."""
+        loop = asyncio.get_running_loop()
+        self._counting = [
+            loop.create_task(_until_cancelled(agent(self._stream(topic)))) for topic, agent in self._agents
+        ]
         await asyncio.gather(
-            *(agent(self._stream(topic)) for topic, agent in self._agents),
+            *self._counting,
             *(task() for task in self._tasks),
             self._recoveries(),
             self.consumer.take_part(),
             self.consumer.read(),
             self.consumer.commit_regularly(),
         )
+
+    def stop(self) -> None:
+        """Begin to end, as a signal asks for."""
+        self.should_stop = True
+        for counting in self._counting:
+            counting.cancel()
 
     async def revoked(self) -> None:
         """All partitions are given up."""

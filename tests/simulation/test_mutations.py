@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import msgspec
+import numpy as np
 import pytest
 
 from stream_app.core.book import Book
@@ -16,9 +17,12 @@ from stream_app.core.messages import Flag
 from stream_app.core.seen import Seen
 from stream_app.core.segments import Header, SegmentKey
 from stream_app.engine.app import Engine
+from stream_app.engine.intake import Intake
 from stream_app.engine.kafka import BatchConsumer
 from stream_app.engine.lease import Lease
 from stream_app.engine.outbox import Outbox
+from stream_app.engine.ports import Batch
+from stream_app.engine.shared import Held
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.run import failure_of
 
@@ -47,6 +51,15 @@ def _deletes_at_once(book: Book) -> int:
 
 async def _not_asked(_consumer: BatchConsumer, _positions: object, _generation: int) -> bool:
     return True
+
+
+async def _counts_before_it_sets_aside(intake: Intake, held: Held, _source: object, batch: Batch) -> None:
+    """And writes what it has counted after it has waited for Kafka."""
+    credits_, indices, rejected = intake._credit(held, batch)
+    applied = held.book.ledger.apply(batch.topic, batch.end, credits_, len(batch.records) - len(indices))
+    await intake._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(applied.late).tolist()])
+    held.book._write_delta(applied.content)
+    intake._follow(held, batch)
 
 
 async def _raise_flags_first(outbox: Outbox, partition: int, flags: Sequence[Flag]) -> None:
@@ -100,6 +113,9 @@ MUTATIONS = {
     ),
     "the epoch fence lets everything through": Mutation(
         ((Lineage, "accepts", _accepts_all), _UNLEASED), _FROZEN, strict=False
+    ),
+    "a batch is written some time after it was counted": Mutation(
+        ((Intake, "_count", _counts_before_it_sets_aside),), ("leave",)
     ),
     "a take-over does not mind another rebalance": Mutation(
         ((Engine, "_on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3

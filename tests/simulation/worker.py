@@ -49,6 +49,8 @@ class Worker:
         self.ended: str = ""
         """Why it ended by itself."""
         self.producer: Producer | None = None
+        self.is_leaving = False
+        """It was told to end."""
         self.app: App
         self.engine: Engine
         self._group = group
