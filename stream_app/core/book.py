@@ -32,10 +32,8 @@ MOST_DELTAS = 256
 class Book:
     """Counts what it is given and writes what must last."""
 
-    def __init__(
-        self, partition: int, ledger: Ledger, stored: Mapping[bytes, bytes], generation: int, put: Put
-    ) -> None:
-        """Take over `partition` with an empty `ledger` and what the log holds; `generation` of the consumer group.
+    def __init__(self, partition: int, ledger: Ledger, stored: Mapping[bytes, bytes], put: Put) -> None:
+        """Read the book of `partition` into an empty `ledger` from what the log holds. Whoever writes in it begins it.
 
         Raises FormatError for segments of another release.
         """
@@ -49,8 +47,12 @@ class Book:
         self._written = (0, 0)
         """What the newest header in the log says, see `_state`."""
         self._restore(held)
-        epochs = {key.epoch for key in held.deltas} | {key.epoch for key, _ in held.sealed.values()}
-        self.lineage: Lineage = held.lineage.begin(generation, held.sequence, epochs)
+        self._live_epochs = {key.epoch for key in held.deltas} | {key.epoch for key, _ in held.sealed.values()}
+        self.lineage: Lineage = held.lineage
+
+    def begin(self, generation: int) -> None:
+        """Begin a new ownership: in this `generation` of the consumer group the partition is ours, says the group."""
+        self.lineage = self.lineage.begin(generation, self._sequence, self._live_epochs)
         self._put(self._key("epoch", 0, 0).encode(), self.lineage.encode())
 
     @property

@@ -157,7 +157,8 @@ class Engine:
             if self._revocations != revocations:
                 return
             self._refuse_others()
-            await self._ownership.take_over(partitions, generation)
+            if not await self._ownership.take_over(partitions, generation):
+                return
             self._refuse_others()
             self.health.recovered = self._revocations == revocations
 

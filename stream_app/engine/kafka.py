@@ -7,6 +7,9 @@ from time import monotonic
 from typing import Any, cast
 
 import faust
+from aiokafka import errors
+from aiokafka.errors import for_code
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from faust.auth import OAuthCredentials
 from faust.serializers.codecs import codecs
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
@@ -110,26 +113,33 @@ class _App(faust.App):
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):
-    """Faust's thread that talks to the group; every answer of the group renews the lease."""
+    """Faust's thread that talks to the group; what the group answers renews the lease, or ends it."""
 
     async def on_start(self) -> None:
         await super().on_start()
         coordinator: Any = cast(Any, self._consumer)._coordinator  # noqa: SLF001 - aiokafka tells nobody of its heartbeats
-        beat, lease = coordinator._do_heartbeat, cast(_App, self.app).lease  # noqa: SLF001
+        note_membership(cast(_App, self.app).lease, coordinator)
 
-        async def noted() -> bool:
-            asked_s = monotonic()
-            if is_member := await beat():
-                lease.renew(asked_s)
-            elif coordinator.generation < 0:  # the group has said that this is no member of it any more
-                lease.give_up()
-            return bool(is_member)
 
-        coordinator._do_heartbeat = noted  # noqa: SLF001
+def note_membership(lease: Lease, coordinator: Any) -> None:
+    """Have the lease follow what the group answers to heartbeats, and to the request for an assignment.
 
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        cast(_App, self.app).lease.renew(monotonic())
-        await super().on_partitions_assigned(assigned, generation_id)
+    An answer is as old as its request: this process may have been frozen since.
+    """
+    send = coordinator._send_req  # noqa: SLF001
+
+    async def noted(request: Any) -> Any:
+        asked_s = monotonic()
+        answer = await send(request)
+        if isinstance(request, HeartbeatRequest | SyncGroupRequest):
+            match for_code(answer.error_code):
+                case errors.NoError | errors.RebalanceInProgressError:
+                    lease.renew(asked_s)
+                case errors.UnknownMemberIdError | errors.IllegalGenerationError:
+                    lease.give_up()
+        return answer
+
+    coordinator._send_req = noted  # noqa: SLF001
 
 
 class BatchConsumer(Consumer):

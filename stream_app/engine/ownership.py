@@ -48,11 +48,17 @@ class Ownership:
         self._generation: int | None = None
         """Of the group, in which the books were taken over; None while the partitions may move."""
 
-    async def take_over(self, partitions: set[int], generation: int) -> None:
-        """Hold exactly `partitions`, as the tables now have them; committed offsets become the books' positions."""
+    async def take_over(self, partitions: set[int], generation: int) -> bool:
+        """Hold exactly `partitions`, as the tables now have them; committed offsets become the books' positions.
+
+        False when the group has moved on since `generation`: nothing new is held then, nor written.
+        """
         async with self._moving:
-            await self._take_over(partitions, generation)
+            if not await self._take_over(partitions, generation):
+                logger.warning("the group did not take the positions: another rebalance is under way")
+                return False
             self._generation = generation
+            return True
 
     async def pause(self) -> None:
         """Return when nobody is at a book and the log has all that was written: the partitions may move."""
@@ -85,11 +91,8 @@ class Ownership:
 
     def positions(self, partitions: Iterable[int]) -> dict[TP, int]:
         """The next offsets to count of some of the partitions held."""
-        return {
-            TP(topic, partition): self._books[partition].book.ledger.source(topic).position
-            for partition in partitions
-            for topic in self._settings.input_topics
-        }
+        books = {partition: self._books[partition].book for partition in partitions}
+        return positions_of(books, self._settings.input_topics)
 
     async def sweep(self) -> None:
         """Delete garbage, once the log has all that was written and the group has confirmed who owns the partitions."""
@@ -113,23 +116,32 @@ class Ownership:
                 if self._books.get(partition) is held:
                     held.book.sweep(count)
 
-    async def _take_over(self, partitions: set[int], generation: int) -> None:
+    async def _take_over(self, partitions: set[int], generation: int) -> bool:
         started = perf_counter()
         for lost in self._books.keys() - partitions:
             del self._books[lost]
             self._meter.partition_revoked(lost)
-        fresh = [partition for partition in sorted(partitions) if not self._is_current(partition)]
-        for partition in fresh:
-            held = self._books[partition] = self._rebuilt(partition, generation)
-            async with held.lock:
-                await self._eraser.visit(partition, held)  # before flags are sent again
-                await self._outbox.take_over(partition, self._standings.of_partition(partition), held.book.ledger)
+        fresh = {partition: self._read(partition) for partition in sorted(partitions) if self._let_go(partition)}
+        positions = self.positions(self._books) | positions_of(fresh, self._settings.input_topics)
+        # Asked before anything is written: a worker that was cut off would take the partition from its new owner.
+        if positions and not await self._kafka.commit(positions, generation):
+            return False
+        for book in fresh.values():
+            await self._begin(book, generation)
         await self._outlet.flush()
-        await self._align(partitions, generation)
+        await self._note_lagging(positions)
         if fresh:
-            rows = sum(len(self._books[partition].book.ledger.rows) for partition in fresh)
+            rows = sum(len(book.ledger.rows) for book in fresh.values())
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)
             self._meter.recovery(perf_counter() - started)
+        return True
+
+    def _let_go(self, partition: int) -> bool:
+        """Let go of a book that is not the last word any more; whether there is none now."""
+        if self._is_current(partition):
+            return False
+        self._books.pop(partition, None)
+        return True
 
     def _is_current(self, partition: int) -> bool:
         """Whether the book in memory is still the last word: nobody else has owned the partition since."""
@@ -139,7 +151,7 @@ class Ownership:
         keys = map(SegmentKey.decode, self._segments.of_partition(partition))
         return max((key.epoch for key in keys if key.kind == "epoch"), default=0) == held.book.lineage.epoch
 
-    def _rebuilt(self, partition: int, generation: int) -> Held:
+    def _read(self, partition: int) -> Book:
         settings = self._settings
         ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
         stored = self._segments.of_partition(partition)
@@ -147,15 +159,24 @@ class Ownership:
         def put(key: bytes, value: bytes | None) -> None:
             self._segments.write(partition, key, value)
 
-        book = Book(partition, ledger, stored, generation, put)
-        return Held(book, Teller(partition, book.lineage.epoch))
+        return Book(partition, ledger, stored, put)
 
-    async def _align(self, partitions: set[int], generation: int) -> None:
-        """Make the group go on where the books are, and note which sources are behind."""
-        positions = self.positions(partitions)
-        if positions and not await self._kafka.commit(positions, generation):
-            logger.warning("the group did not take the positions: another rebalance is under way")
+    async def _begin(self, book: Book, generation: int) -> None:
+        """Own it from now on."""
+        book.begin(generation)
+        partition = book.partition
+        held = self._books[partition] = Held(book, Teller(partition, book.lineage.epoch))
+        async with held.lock:
+            await self._eraser.visit(partition, held)  # before flags are sent again
+            await self._outbox.take_over(partition, self._standings.of_partition(partition), book.ledger)
+
+    async def _note_lagging(self, positions: Mapping[TP, int]) -> None:
         for tp, end in (await self._kafka.ends(positions)).items():
             ledger = self._books[tp.partition].book.ledger
             if ledger.source(tp.topic).position < end:
                 ledger.lagging.add(tp.topic)
+
+
+def positions_of(books: Mapping[int, Book], topics: Iterable[str]) -> dict[TP, int]:
+    """The next offsets to count, by source partition."""
+    return {TP(topic, p): book.ledger.source(topic).position for topic in topics for p, book in books.items()}

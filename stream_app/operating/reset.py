@@ -161,7 +161,8 @@ def _begin(settings: Settings, starts: dict[TopicPartition, int]) -> None:
         for partition in sorted({place.partition for place in starts}):
             written: dict[bytes, bytes | None] = {}
             ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
-            book = Book(partition, ledger, {}, 0, written.__setitem__)
+            book = Book(partition, ledger, {}, written.__setitem__)
+            book.begin(0)
             for place, start in starts.items():
                 if place.partition == partition:
                     ledger.source(place.topic).position = start

@@ -36,7 +36,9 @@ class Log:
 
     def open(self, generation: int) -> Book:
         """A new owner."""
-        return Book(P, streams.new_ledger(), self.table(), generation, self.put)
+        book = Book(P, streams.new_ledger(), self.table(), self.put)
+        book.begin(generation)
+        return book
 
     def sweep(self, book: Book) -> None:
         """Delete what is garbage; the group confirms the owner."""

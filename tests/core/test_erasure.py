@@ -193,7 +193,7 @@ def test_a_segment_of_the_release_before_erasures_can_be_read() -> None:
     log = Log()
     _count(log.open(1), log, Batch(streams.POSTS, BUSY[:1], 1), 0, is_after=False)
     older = {key: _without_the_last_field_of_its_header(key, value) for key, value in log.table().items()}
-    assert streams.totals_of(Book(3, streams.new_ledger(), older, 2, _nowhere).ledger).keys() == {
+    assert streams.totals_of(Book(3, streams.new_ledger(), older, _nowhere).ledger).keys() == {
         ("all", "*", "a"),
         ("all", "x", "a"),
     }

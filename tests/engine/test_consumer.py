@@ -1,13 +1,18 @@
-"""The consumer: it goes on where the books are, whatever the group has committed."""
+"""The consumer: it goes on where the books are, whatever the group has committed; and what the group says of it."""
 
-from typing import Any
-from unittest.mock import AsyncMock, Mock
+from typing import Any, NamedTuple
+from unittest.mock import AsyncMock, Mock, patch
 
 import pytest
+from aiokafka import errors
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from faust.types import TP
 
+from stream_app.engine import kafka
 from stream_app.engine.health import Health
-from stream_app.engine.kafka import BatchConsumer
+from stream_app.engine.kafka import BatchConsumer, note_membership
+from stream_app.engine.lease import Lease
 
 GENERATION = 7
 MINE, UNREAD, ANOTHERS = TP("posts", 1), TP("posts", 2), TP("posts", 3)
@@ -41,3 +46,47 @@ async def test_a_commit_counts_only_in_the_generation_it_is_meant_for(taken: boo
     thread.commit = AsyncMock(return_value=taken)
     thread._ensure_consumer.return_value._coordinator.generation = now
     assert await made.commit_positions({MINE: 40}, GENERATION) is counts
+
+
+class Answered(NamedTuple):
+    """What a coordinator answers."""
+
+    error_code: int
+
+
+HEARTBEAT = HeartbeatRequest("influence", 1, "me")
+SYNC = SyncGroupRequest("influence", 1, "me", "", [])
+COMMIT = OffsetCommitRequest("influence", 1, "me", 0, [])
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "asked_s_ago", "lapses"),
+    [
+        (HEARTBEAT, 0, 1, False),
+        (HEARTBEAT, errors.RebalanceInProgressError.errno, 1, False),
+        (HEARTBEAT, 0, 9, True),
+        (HEARTBEAT, errors.UnknownMemberIdError.errno, 1, True),
+        (HEARTBEAT, errors.IllegalGenerationError.errno, 1, True),
+        (HEARTBEAT, errors.NotCoordinatorForGroupError.errno, 1, True),
+        (SYNC, 0, 1, False),
+        (SYNC, 0, 9, True),
+        (COMMIT, 0, 1, True),
+    ],
+)
+async def test_the_lease_counts_from_when_the_group_was_asked_and_ends_when_it_says_so(
+    request_: Any, code: int, asked_s_ago: float, lapses: bool
+) -> None:
+    """A process that was frozen between question and answer is not a member because of that answer."""
+    clock = Mock(return_value=100.0)
+    lease = Lease(6.0, clock)
+    clock.return_value = 107.0
+
+    async def answer(_request: Any) -> Answered:
+        clock.return_value += asked_s_ago
+        return Answered(code)
+
+    coordinator = Mock(_send_req=answer)
+    with patch.object(kafka, "monotonic", clock):
+        note_membership(lease, coordinator)
+        assert await coordinator._send_req(request_) == Answered(code)
+    assert lease.has_lapsed() is lapses

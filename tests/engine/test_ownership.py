@@ -85,10 +85,23 @@ async def test_a_new_owner_goes_on_from_what_is_in_the_log() -> None:
     assert new.fake.kafka.commits == [{TP(POSTS, PARTITION): 12, TP(SHARES, PARTITION): 0}]
 
 
-async def test_the_epoch_is_in_kafka_before_the_group_is_told_the_positions() -> None:
+async def test_a_new_owner_writes_nothing_but_its_epoch() -> None:
     new = await restarted(await counted())
     keys = [SegmentKey.decode(record.key or b"") for record in new.fake.outgoing.of(CHANGELOG)]
     assert [key.kind for key in keys] == ["epoch"]
+
+
+async def test_a_worker_that_the_group_has_given_up_writes_nothing_and_holds_nothing() -> None:
+    """Its epoch would take the partition from the new owner, whose log it has read."""
+    first = await counted()
+    await first.fake.outgoing.flush()
+    stale = Parts(hold=False)
+    stale.restore_table(stored_after(first.fake.outgoing.of(CHANGELOG)))
+    stale.fake.kafka.takes_commits = False
+    assert not await stale.ownership.take_over({PARTITION}, 1)
+    await stale.fake.outgoing.flush()
+    assert stale.fake.outgoing.durable == []
+    assert stale.fake.shared.books == {}
 
 
 async def test_sources_with_records_to_read_are_noted_as_lagging() -> None:

@@ -76,7 +76,8 @@ def test_a_letter_of_others_is_not(user: str, key: bytes | None, value: bytes | 
 @pytest.mark.parametrize("user", OTHERS)
 def test_standings_flags_and_segments_are_those_of_the_exact_id(user: str) -> None:
     written: dict[bytes, bytes | None] = {}
-    book = Book(0, streams.new_ledger(), {}, 1, written.__setitem__)
+    book = Book(0, streams.new_ledger(), {}, written.__setitem__)
+    book.begin(1)
     events: list[Any] = [msgspec.convert({"event_id": 1, "ts": 2, "user_id": user, "audience": 3}, Post)]
     book.count(streams.POSTS, 1, streams.credits_of(Batch(streams.POSTS, events, 1)), 0)
     found = [

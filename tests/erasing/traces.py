@@ -98,7 +98,7 @@ def counted(settings: Settings) -> Counts:
     found: Counts = {}
     for partition, held in stored.items():
         ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
-        Book(partition, ledger, held, 99, lambda _key, _value: None)
+        Book(partition, ledger, held, lambda _key, _value: None)
         for (_, topic, user), (posts, impressions, _squares) in totals_of(ledger).items():
             assert (topic, user) not in found
             found[topic, user] = (posts, impressions)

@@ -75,7 +75,7 @@ def ledger_totals(settings: Settings, log: Iterable[Any]) -> Totals:
         else:
             stored[record.partition][record.key] = record.value
     books = [
-        Book(number, Ledger(settings.pane_ms, settings.panes, settings.short_panes), held, 0, lambda _key, _value: None)
+        Book(number, Ledger(settings.pane_ms, settings.panes, settings.short_panes), held, lambda _key, _value: None)
         for number, held in stored.items()
     ]
     newest_ms = max(source.watermark for book in books for source in book.ledger.sources.values())

@@ -122,7 +122,6 @@ class Consumer:
             while self._rejoin.is_set():
                 await self._join()
             beating = asyncio.ensure_future(self._beat())
-            self.app.lease.renew(self._line.broker.agenda.now)
             await self.app.assigned(self._generation)
             await self._rejoin.wait()
             await self.app.revoked()
@@ -188,11 +187,12 @@ class Consumer:
         joined: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         await line.ask_group(lambda: self._group.join(number, joined))
         self._number, self._generation = await joined
-        member = self._number, self._generation
+        member, asked_s = (self._number, self._generation), self._line.broker.agenda.now
         answer, partitions = await line.ask_group(lambda: self._group.sync(*member))
         if answer is not Answer.OK:
             self._take(answer)
             return
+        self.app.lease.renew(asked_s)
         topics = (*self.app.settings.input_topics, *self.app.tables)
         self._assignment = {TP(topic, partition) for topic in topics for partition in partitions}
         self._positions.clear()

@@ -50,7 +50,7 @@ class Faults:
             if worker.producer is not None:
                 worker.producer.loses_next = False
             self._thaw(worker)
-        if not run.live():
+        if all(worker.is_leaving for worker in run.live()):
             run.start()
 
     def _again(self) -> None:

@@ -81,7 +81,7 @@ def _counts(run: "Run") -> Iterator[str]:
     for partition in range(run.plan.settings.partitions):
         table = run.broker.logs[changelogs_of(run.plan.settings)[0], partition].table()
         ledger = Ledger(run.plan.settings.pane_ms, PANES, run.plan.settings.short_panes)
-        Book(partition, ledger, table, 10**6, lambda _key, _value: None)
+        Book(partition, ledger, table, lambda _key, _value: None)
         ledger.advance(run.feed.newest_ms)
         restored |= totals_of(ledger)
     yield from _difference("restored from the log", wanted, restored)
@@ -137,11 +137,13 @@ def _letters(run: "Run") -> Iterator[str]:
 
 
 def _told(run: "Run") -> Iterator[str]:
-    """Counters that were told never go back."""
+    """Counters that were told never go back; what a former owner tells late is taken by nobody."""
     last: dict[int, Status] = {}
     for record in run.told:
         known = status.decode(record.value or b"")
         before = last.get(known.partition)
+        if before and known.epoch < before.epoch:
+            continue
         for topic, source in before.sources.items() if before else ():
             now = known.sources.get(topic)
             if now is None or now.position < source.position or now.read < source.read:
