@@ -65,7 +65,7 @@ class Outgoing:
         return bool(self._waiting) or self._sending.locked()
 
     async def flush(self) -> None:
-        """Return when Kafka has everything that was put before. Raises KafkaError when it does not take it.
+        """Return when Kafka has everything that was put before. Raises KafkaError once it has not taken something.
 
         Nothing is sent while the lease has lapsed: another may own the partitions by then. A flush that is cancelled
         goes on all the same: what it has begun to send must not be missing in the middle.
@@ -74,6 +74,8 @@ class Outgoing:
 
     async def _flush(self) -> None:
         async with self._sending:
+            if self._failure is not None:
+                raise self._failure
             if self._waiting:
                 await self._lease.held()
             waiting, self._waiting = self._waiting, defaultdict(list)
@@ -100,8 +102,6 @@ class Outgoing:
         try:
             while True:
                 await self._some.wait()
-                if self._failure is not None:
-                    raise self._failure
                 await asyncio.sleep(_LINGER_S)
                 await self.flush()
         finally:

@@ -144,6 +144,20 @@ async def test_a_write_that_kafka_does_not_take_ends_the_sending_even_when_nobod
         await asyncio.wait_for(running, 5)
 
 
+async def test_after_a_write_that_kafka_did_not_take_nothing_counts_as_written() -> None:
+    """Whoever waited for the flush before it, or flushes later, would delete what the lost write was to replace."""
+    outgoing, producer = sending(Lease(SESSION_S))
+    outgoing.put("flags", 0, b"a", b"1")
+    first = asyncio.ensure_future(outgoing.flush())
+    await passes(lambda: producer.sent == [b"a"])
+    second = asyncio.ensure_future(outgoing.flush())
+    await asyncio.sleep(0)
+    producer.acknowledged.set_exception(KafkaError("refused"))
+    for flushing in (first, second, outgoing.flush(), outgoing.run()):
+        with pytest.raises(KafkaError, match="refused"):
+            await asyncio.wait_for(flushing, 5)
+
+
 @pytest.mark.broker
 async def test_a_producer_that_tries_again_by_itself_asks_the_lease_before_every_try(brokers: str) -> None:
     """It was cut off with a batch that it had taken already: it must not write when it is back before others are."""
