@@ -35,6 +35,7 @@ class Consumer:
         self._group = group
         self._number = 0
         self._generation = -1
+        self._has_left = False
         self._rejoin = asyncio.Event()
         self._rejoin.set()
         self._assignment: set[TP] = set()
@@ -118,9 +119,10 @@ class Consumer:
 
     async def take_part(self) -> None:
         """Be a member of the group, again and again."""
-        while True:
-            while self._rejoin.is_set():
-                await self._join()
+        while not self._has_left:
+            await self._join()
+            if self._rejoin.is_set():
+                continue
             beating = asyncio.ensure_future(self._beat())
             await self.app.assigned(self._generation)
             await self._rejoin.wait()
@@ -138,7 +140,8 @@ class Consumer:
                 self.app.lease.renew(asked_s)
 
     async def leave(self) -> None:
-        """Leave the group."""
+        """Leave the group for good."""
+        self._has_left = True
         await self._line.ask_group(lambda: self._group.leave(self._number))
 
     async def commit_regularly(self) -> None:
