@@ -57,6 +57,8 @@ class Intake:
                 self._meter.skipped(batch.topic, skipped)
             if fresh.records:
                 await self._count(held, source, fresh)
+            source.position = max(source.position, batch.end)  # marks of transactions may follow the last record
+            self._follow(held, batch)
         await self._outlet.relieve()
 
     async def _count(self, held: Held, source: Source, batch: Batch) -> None:
@@ -70,7 +72,6 @@ class Intake:
         # A crash or the end of the worker, here, lets them be set aside twice; counted before, they could be lost.
         await self._set_aside(batch, rejected, [indices[place] for place in late])
         held.book.count(batch.topic, batch.end, credits_, refused)
-        self._follow(held, batch)
         after = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
         *results, unknown = (now - then for now, then in zip(after, before, strict=True))
         counted = dict(zip(("applied", "duplicate", "late", "rejected"), results, strict=True))
@@ -161,8 +162,8 @@ class Intake:
         behind = max(self._kafka.end(TP(topic, batch.partition)) - ledger.source(topic).position, 0)
         held.unread[topic] = behind
         (ledger.lagging.add if behind else ledger.lagging.discard)(topic)
-        oldest_s = batch.records[0].timestamp / 1000
-        if held.oldest_unseen_s is None:
+        oldest_s = batch.records[0].timestamp / 1000 if batch.records else self._clock()
+        if held.oldest_unseen_s is None and batch.records:
             held.oldest_unseen_s = oldest_s
         self._meter.lag(topic, batch.partition, behind, max(self._clock() - oldest_s, 0.0) if behind else 0.0)
 

@@ -20,16 +20,34 @@ class Packed:
 
     __slots__ = ("_batch", "_fetch", "count", "first", "offset", "timestamp")
 
-    def __init__(self, batch: Any, fetch: bytes) -> None:
+    def __init__(self, batch: Any, fetch: bytes, *, first: int, offset: int, count: int, timestamp: int) -> None:
         """`fetch`: the bytes that the batch is part of."""
         self._batch = batch
         self._fetch = fetch
-        self.count: int = batch.last_offset_delta + 1
-        """Records in it; fewer where compaction has removed some."""
-        self.offset: int = batch.next_offset - 1
-        self.first: int = batch.base_offset
+        self.first = first
         """From here on these are all the records there are: what was aborted, or marks transactions, is left out."""
-        self.timestamp: int = batch.max_timestamp
+        self.offset = offset
+        """Of the last one."""
+        self.count = count
+        """Records in it; fewer where compaction has removed some."""
+        self.timestamp = timestamp
+
+    @classmethod
+    def of(cls, batch: Any, fetch: bytes) -> "Packed":
+        """A batch of aiokafka's, of a fetch from its first offset on."""
+        return cls(
+            batch,
+            fetch,
+            first=batch.base_offset,
+            offset=batch.next_offset - 1,
+            count=batch.last_offset_delta + 1,
+            timestamp=batch.max_timestamp,
+        )
+
+    @classmethod
+    def nothing(cls, first: int, last: int) -> "Packed":
+        """Offsets at which there is no record to be read."""
+        return cls((), b"", first=first, offset=last, count=0, timestamp=-1)
 
     def records(self) -> list[Record]:
         """The records, once: what was fetched is let go, because Faust holds on to the last message of every agent."""
@@ -72,7 +90,7 @@ class _AsOneRecord:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[Packed]:
-        return iter((Packed(self._batch, self._fetch),))
+        return iter((Packed.of(self._batch, self._fetch),))
 
     def __next__(self) -> Any:
         """The record of a control batch: it ends a transaction."""
@@ -118,9 +136,22 @@ def _readable(fetch: bytes, base_offset: int) -> list[Record]:
 
 
 class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here
+    _records_iterator: Any
+
     def __init__(self, tp: Any, batches: Any, *settings: Any) -> None:
         super().__init__(tp, batches, *settings)
         self._end = self.next_fetch_offset
+
+    def __next__(self) -> Packed:
+        """The next record batch; at the end what comes after the last one, if that is marks and the like."""
+        found: Packed | None = next(self._records_iterator, None) if self._records_iterator else None
+        if found is not None:
+            return found
+        self._records_iterator = None
+        first, self._end = self._end, self.next_fetch_offset
+        if first == self._end:
+            raise StopIteration
+        return Packed.nothing(first, self._end - 1)
 
     def _consumer_record(self, _tp: Any, packed: Packed) -> Packed:
         packed.first, self._end = self._end, packed.offset + 1

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from faust.types import TP
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
+from kafka.protocol.consumer.offsets import IsolationLevel
 
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.connections.reach import UnreachableError, require_reachable
@@ -75,7 +76,8 @@ class Probe:
             if not found["error_code"]
         }
         wanted = [TopicPartition(name, n) for name, known in topics.items() for n in range(known.partitions)]
-        ends = self._admin.list_partition_offsets(dict.fromkeys(wanted, _LATEST))
+        # What is in open transactions cannot be read yet.
+        ends = self._admin.list_partition_offsets(dict.fromkeys(wanted, _LATEST), IsolationLevel.READ_COMMITTED)
         return Answer({TP(place.topic, place.partition): end.offset for place, end in ends.items()}, topics)
 
     def _watch(self) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from faust.types import TP
 
+from stream_app.engine.packed import Fetched, Packed
 from tests.engine.fakes import NOW_MS, PARTITION, Written, post, posts, record, stored_after, user_of
 from tests.engine.parts import CHANGELOG, Parts
 
@@ -257,6 +258,22 @@ async def test_a_dead_letter_carries_on_how_often_its_record_was_replayed(
     (letter,) = parts.fake.outgoing.of(DEAD)
     assert headers(letter).get("attempts") == attempts
     assert "other" not in headers(letter)
+
+
+async def test_offsets_without_records_are_counted_as_read() -> None:
+    """Marks of transactions, say: nobody may wait for what is no record."""
+    parts = Parts()
+    parts.fake.kafka.ended = {TP(POSTS, PARTITION): 7}
+    await parts.count(posts(range(5)))
+    assert parts.ledger.lagging == {POSTS}
+    written = len(parts.fake.outgoing.steps)
+    await parts.intake.count(Fetched(POSTS, PARTITION, [Packed.nothing(5, 6)]))
+    assert parts.ledger.source(POSTS).position == 7
+    assert parts.ledger.lagging == set()
+    assert parts.fake.outgoing.steps[written:] == [], "it is not worth a write"
+    assert counters(parts) == (5, 0, 0, 0)
+    await parts.intake.count(Fetched(POSTS, PARTITION, [Packed.nothing(3, 6)]))
+    assert parts.ledger.source(POSTS).position == 7
 
 
 async def test_a_batch_whose_counting_is_cancelled_is_counted_whole_or_not_at_all() -> None:

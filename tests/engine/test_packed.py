@@ -82,8 +82,26 @@ def test_aborted_transactions_are_left_out_where_asked_for() -> None:
             mark(4, COMMIT_MARK, 5),
         )
     )
-    assert offsets(data, 0, [(5, 0)], READ_COMMITTED) == [[3]]
-    assert offsets(data, 0) == [[0, 1], [3]]
+    assert offsets(data, 0, [(5, 0)], READ_COMMITTED) == [[3], []]
+    assert offsets(data, 0) == [[0, 1], [3], []]
+
+
+def test_marks_at_the_end_of_a_fetch_are_handed_over_as_nothing_but_offsets() -> None:
+    """They would be waited for as if they were records, and a source that ends with one would seem to stand still."""
+    data = b"".join(
+        (
+            in_transaction(record_batch(numbered([0, 1])), 5),
+            mark(2, COMMIT_MARK, 5),
+            in_transaction(record_batch(numbered([3])), 6),
+            mark(4, ABORT_MARK, 6),
+        )
+    )
+    records = read(data, 0, [(6, 3)], READ_COMMITTED)
+    kept, nothing = records
+    assert (kept.first, kept.offset, [record.offset for record in kept.records()]) == (0, 1, [0, 1])
+    assert (nothing.first, nothing.offset, nothing.count, nothing.records()) == (2, 4, 0, [])
+    assert (records.next_fetch_offset, next(records, None)) == (5, None)
+    assert Fetched("posts", 0, [nothing]).unpacked().end == 5
 
 
 def test_a_damaged_batch_is_found_before_it_is_handed_over() -> None:
