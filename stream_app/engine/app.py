@@ -208,9 +208,12 @@ class Engine:
             await asyncio.sleep(_OBSERVE_S)
 
     async def _look(self) -> None:
-        ends = self._probe.answer.ends
-        for tp, position in self._positions().items():
-            stood_s = self.health.observe(*tp, position, max(self._kafka.end(tp), ends.get(tp, 0)))
+        told, positions = self._probe.answer.ends, self._positions()
+        ends = {tp: max(self._kafka.end(tp), told.get(tp, 0)) for tp in positions}
+        # A source that nothing has been fetched of would else be overtaken by the window, and all it holds be late.
+        self._ownership.note_ends(ends)
+        for tp, position in positions.items():
+            stood_s = self.health.observe(*tp, position, ends[tp])
             if stood_s > self.settings.stall_s / 2:
                 await self._ownership.read_again(tp)
 

@@ -82,7 +82,9 @@ class Ownership:
 
     async def read_again(self, tp: TP) -> None:
         """Seek to where counting stands, once at each place: records were fetched, but never came to be counted."""
-        held = self._books[tp.partition]
+        held = self._books.get(tp.partition)
+        if held is None:
+            return  # it moved away meanwhile
         position = held.book.ledger.source(tp.topic).position
         if held.read_again.get(tp.topic) != position:
             held.read_again[tp.topic] = position
@@ -93,6 +95,13 @@ class Ownership:
         """The next offsets to count of some of the partitions held."""
         books = {partition: self._books[partition].book for partition in partitions}
         return positions_of(books, self._settings.input_topics)
+
+    def note_ends(self, ends: Mapping[TP, int]) -> None:
+        """Have the windows wait for sources of which there is more to read, by where they end."""
+        for tp, end in ends.items():
+            ledger = self._books[tp.partition].book.ledger
+            if ledger.source(tp.topic).position < end:
+                ledger.lagging.add(tp.topic)
 
     async def sweep(self) -> None:
         """Delete garbage, once the log has all that was written and the group has confirmed who owns the partitions."""
@@ -129,7 +138,7 @@ class Ownership:
         for book in fresh.values():
             await self._begin(book, generation)
         await self._outlet.flush()
-        await self._note_lagging(positions)
+        self.note_ends(await self._kafka.ends(positions))
         if fresh:
             rows = sum(len(book.ledger.rows) for book in fresh.values())
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)
@@ -169,12 +178,6 @@ class Ownership:
         async with held.lock:
             await self._eraser.visit(partition, held)  # before flags are sent again
             await self._outbox.take_over(partition, self._standings.of_partition(partition), book.ledger)
-
-    async def _note_lagging(self, positions: Mapping[TP, int]) -> None:
-        for tp, end in (await self._kafka.ends(positions)).items():
-            ledger = self._books[tp.partition].book.ledger
-            if ledger.source(tp.topic).position < end:
-                ledger.lagging.add(tp.topic)
 
 
 def positions_of(books: Mapping[int, Book], topics: Iterable[str]) -> dict[TP, int]:

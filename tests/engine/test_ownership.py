@@ -111,6 +111,17 @@ async def test_sources_with_records_to_read_are_noted_as_lagging() -> None:
     assert parts.ledger.lagging == {POSTS}
 
 
+async def test_the_window_waits_for_a_source_of_which_nothing_has_been_fetched_yet() -> None:
+    """Others are read meanwhile; moved on with them, the window would make all of it late."""
+    parts = Parts()
+    parts.ownership.note_ends({TP(POSTS, PARTITION): 0, TP(SHARES, PARTITION): 2})
+    assert parts.ledger.lagging == {SHARES}
+    parts.ledger.advance(NOW_MS + 48 * HOUR_MS)
+    await parts.count(posts(range(2), topic=SHARES))
+    assert parts.ledger.source(SHARES).applied == 2
+    assert parts.ledger.lagging == set()
+
+
 async def test_nothing_is_deleted_while_the_group_does_not_confirm() -> None:
     parts = await counted()
     parts.fake.kafka.takes_commits = False

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stream_app.engine.topics import changelogs_of
+from stream_app.settings import Settings
 from tests.engine.tracker import Worker
 from tests.proof.contents import Recipe, Record, home_of, made
 from tests.proof.crew import asked, rss_mb
@@ -38,7 +39,8 @@ def test_a_flood_neither_fills_the_memory_nor_loses_anything(
     brokers: str, tmp_path: Path, scale: Scale, proof: Proof
 ) -> None:
     given = made(Recipe(int(scale.flood_s * FLOOD_PER_SECOND), users=20_000, seed=12))
-    with stage(brokers, "flood", tmp_path, given, workers=1) as on:
+    session = f"{Settings().session_timeout_s:g}s"  # one that gets so little time cannot answer as fast as others
+    with stage(brokers, "flood", tmp_path, given, 1, None, session_timeout_s=session) as on:
         on.until(lambda: on.crew.members[0].has_said("took over"), "partitions", PATIENCE_S)
         feeder = on.feed(FLOOD_PER_SECOND)
         with throttled(on.crew.members[0]):

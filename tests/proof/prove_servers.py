@@ -93,6 +93,7 @@ def test_counting_goes_on_while_three_nodes_are_restarted_in_turn(tmp_path: Path
         assert slowest_s <= CAUGHT_UP_WITHIN_S
 
 
+@pytest.mark.alone
 @pytest.mark.promise(7, what="Redis is down for a while")
 def test_redis_being_down_does_not_slow_counting(brokers: str, tmp_path: Path, scale: Scale, proof: Proof) -> None:
     with redis_server(tmp_path) as server:
@@ -105,6 +106,7 @@ def test_redis_being_down_does_not_slow_counting(brokers: str, tmp_path: Path, s
         prove_without_redis(brokers, server, down, tmp_path, scale, proof)
 
 
+@pytest.mark.alone
 @pytest.mark.promise(7, what="Redis answers after 5 s")
 def test_redis_being_slow_does_not_slow_counting(brokers: str, tmp_path: Path, scale: Scale, proof: Proof) -> None:
     with redis_server(tmp_path) as server, closing(redis.Redis(port=server.port, decode_responses=True)) as client:
