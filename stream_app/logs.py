@@ -41,6 +41,8 @@ class _Writer(logging.StreamHandler[Any]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line, or have it wait."""
+        if record.levelno >= logging.CRITICAL:  # why the worker ends is to be the last that it says
+            self._tell(self._repeats.everything)
         if self._ended.is_set() or self._repeats.is_news(record, monotonic()):
             super().emit(record)
 

@@ -178,6 +178,13 @@ def test_what_is_held_back_is_told_without_another_line(writer: Writer, monkeypa
     assert eventually(lambda: "away 2" in writer.stream.getvalue(), 5.0)
 
 
+def test_the_line_that_ends_a_worker_comes_after_what_was_held_back(writer: Writer) -> None:
+    for level in (WARNING, WARNING, logging.CRITICAL):
+        writer.handle(line("a line", level=level))
+    writer.close()
+    assert [text.split()[2] for text in writer.stream.getvalue().splitlines()] == ["WARNING", "WARNING", "CRITICAL"]
+
+
 def test_nothing_is_held_back_after_the_end(writer: Writer) -> None:
     writer.close()
     for number in (1, 2):
