@@ -9,9 +9,11 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
+from stream_app.engine.damage import Damage, Damaged
 from stream_app.engine.ports import Batch, Record
 
 
@@ -32,7 +34,10 @@ class Packed:
         self.timestamp: int = batch.max_timestamp
 
     def records(self) -> list[Record]:
-        """The records, once: what was fetched is let go, because Faust holds on to the last message of every agent."""
+        """The records, once: what was fetched is let go, because Faust holds on to the last message of every agent.
+
+        Raises DamagedError.
+        """
         try:
             records = list(self._batch)
         except UnicodeDecodeError:
@@ -118,9 +123,24 @@ def _readable(fetch: bytes, base_offset: int) -> list[Record]:
 
 
 class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here
+    _damage = Damage()
+
     def __init__(self, tp: Any, batches: Any, *settings: Any) -> None:
         super().__init__(tp, batches, *settings)
         self._end = self.next_fetch_offset
+
+    def __next__(self) -> Any:
+        """The next record batch. At a damaged one it ends, as if no more had been fetched; one that stays so is told.
+
+        An exception would be one of the whole fetch, with what came before and of other partitions.
+        """
+        try:
+            return super().__next__()
+        except CorruptRecordException:
+            place = (self._tp, self.next_fetch_offset)
+            if not self._damage.lasts(*place):
+                raise StopIteration from None
+            return Packed(Damaged(*place), b"")
 
     def _consumer_record(self, _tp: Any, packed: Packed) -> Packed:
         packed.first, self._end = self._end, packed.offset + 1
