@@ -1,14 +1,19 @@
 """What a worker writes to stderr: one line a record, without secrets, and with what to do where Kafka refuses."""
 
 import logging
+import threading
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from stream_app.connections.advice import kafka_advice
+from stream_app.repeats import Repeats, Told
 from stream_app.secret import Redaction
 from stream_app.settings import Settings
 
 _LINE = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 _LIBRARIES = ("faust", "mode", "aiokafka", "asyncio")
+_LOOK_S = 1.0
 
 
 def logging_config(settings: Settings) -> dict[str, Any]:
@@ -19,10 +24,46 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": lambda: _Lines(settings)}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "handlers": {"stderr": {"()": _Writer, "formatter": "line"}},
         "root": {"level": settings.log_level, "handlers": ["stderr"]},
         "loggers": {} if settings.log_level == "DEBUG" else loud,
     }
+
+
+class _Writer(logging.StreamHandler[Any]):
+    """Writes the lines to stderr; while Kafka is away the libraries log 100 a second, so repeated ones wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._repeats = Repeats()
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, name="repeated lines", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line, or have it wait."""
+        if record.levelno >= logging.CRITICAL:  # why the worker ends is to be the last that it says
+            self._tell(self._repeats.everything)
+        if self._ended.is_set() or self._repeats.is_news(record, monotonic()):
+            super().emit(record)
+
+    def close(self) -> None:
+        """Write what waits; nothing does any more."""
+        self._ended.set()
+        self._tell(self._repeats.everything)
+        super().close()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            self._tell(self._repeats.due)
+
+    def _tell(self, lines: Callable[[float], list[Told]]) -> None:
+        self.acquire()
+        try:
+            for line in lines(monotonic()):
+                line.record.rest = line.rest
+                super().emit(line.record)
+        finally:
+            self.release()
 
 
 class _Lines(logging.Formatter):
@@ -39,8 +80,8 @@ class _Lines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """The line: with advice, where it tells of an error that Kafka answered with."""
-        line = super().formatMessage(record)
+        line, rest = super().formatMessage(record), getattr(record, "rest", "")
         for told in record.args if isinstance(record.args, tuple) else ():
             if isinstance(told, BaseException) and (advice := kafka_advice(told, self._settings)):
-                return f"{line}: {advice}"
-        return line
+                return f"{line}: {advice}{rest}"
+        return f"{line}{rest}"

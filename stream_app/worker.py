@@ -93,4 +93,4 @@ class _Worker:
         if up:
             logger.info("Redis is there: the board is complete within seconds")
         else:
-            logger.warning("Redis is away, counting goes on without it: %s", reason)
+            logger.warning("Redis is away, counting goes on without it: %s", reason, extra={"kind": reason})

@@ -12,6 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from stream_app.cli import main
 from stream_app.core.messages import Cut, Flag
 from stream_app.core.standing import EMERGING, ENTERED, FADING, NONE, RULES, Rule
+from stream_app.engine.ending import Exit
 from stream_app.engine.topics import Topic, topics_of
 from stream_app.local.setting_texts import setting_text
 from stream_app.serving import board_layout
@@ -72,6 +73,11 @@ def test_every_metric_is_in_the_readme_with_its_labels() -> None:
         metric._name + "_total" * isinstance(metric, Counter): ", ".join(metric._labelnames) for metric in metrics
     }
     assert {row[0]: row[1] for row in _rows() if row[0].startswith("influence_")} == labels
+
+
+def test_every_exit_status_is_in_the_reference() -> None:
+    documented = {(int(row[0]), row[1]) for row in _rows(REFERENCE) if row[0].isdigit()}
+    assert documented == {(status.value, status.name) for status in Exit}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule.number))

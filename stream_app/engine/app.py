@@ -15,6 +15,7 @@ from stream_app.core.erasures import Erasures, PersonKeyError
 from stream_app.core.messages import Flag
 from stream_app.core.whole import Whole
 from stream_app.engine.batching import AsTheyCome
+from stream_app.engine.damage import DamagedError
 from stream_app.engine.ending import Exit, end
 from stream_app.engine.eraser import Eraser
 from stream_app.engine.evaluator import Evaluator, rules_of
@@ -120,7 +121,11 @@ class Engine:
         """The agent of an input topic: every batch is counted. What goes wrong beyond its records ends the worker."""
         async for batch in batches:
             with self._fatal("a batch could not be counted"):
-                await self._intake.count(batch)
+                try:
+                    await self._intake.count(batch)
+                except DamagedError as error:
+                    await self._outgoing.flush()  # what was counted before it is not to be counted again and again
+                    end(Exit.REFUSED, str(error))
 
     async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
         """Before the partitions move all that was counted of them is in the log."""
@@ -170,7 +175,7 @@ class Engine:
     async def _exchange(self) -> None:
         try:
             await self.exchange.run()
-        except PersonKeyError as error:
+        except (DamagedError, PersonKeyError) as error:
             end(Exit.REFUSED, str(error))
 
     async def _write(self) -> None:

@@ -47,7 +47,7 @@ class Exchange:
         return max((self._said_ms, *(known.horizon for known in self.statuses.values())))
 
     async def run(self) -> None:
-        """Read until cancelled; connection trouble is retried. Raises PersonKeyError."""
+        """Read until cancelled; connection trouble is retried. Raises DamagedError, PersonKeyError."""
         while True:
             try:
                 await self._read()

@@ -146,6 +146,7 @@ class Intake:
                 "%d of %d records of %s-%d cannot be counted and go to %s; the first, at offset %d: %s",
                 *(len(rejected), len(batch.records), batch.topic, batch.partition),
                 *(self._settings.dead_letters_topic, batch.records[first.index].offset, first.message),
+                extra={"kind": (batch.topic, first.reason)},
             )
             self._outlet.dead_letters(
                 _letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected)
@@ -179,6 +180,7 @@ class Intake:
         logger.error(
             "%s-%d: offsets %d to %d are gone from Kafka (retention) and were not counted",
             *(fetched.topic, fetched.partition, source.position, fetched.first - 1),
+            extra={"kind": (tp, fetched.first)},
         )
         return False
 

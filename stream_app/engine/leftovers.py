@@ -5,6 +5,7 @@ import logging
 
 from aiokafka.errors import KafkaError
 
+from stream_app.engine.damage import DamagedError
 from stream_app.engine.following import following
 from stream_app.engine.publisher import Publisher
 from stream_app.settings import Settings
@@ -21,7 +22,7 @@ async def delete_leftovers(settings: Settings, publisher: Publisher) -> None:
         publisher.took_over.clear()
         try:
             publisher.forget_others(await _live_keys(settings))
-        except (KafkaError, OSError) as error:
+        except (DamagedError, KafkaError, OSError) as error:
             logger.warning("reading %s failed, trying again: %s", settings.cuts_topic, error)
             await asyncio.sleep(_RETRY_S)
             publisher.took_over.set()

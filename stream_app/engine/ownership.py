@@ -88,7 +88,11 @@ class Ownership:
         position = held.book.ledger.source(tp.topic).position
         if held.read_again.get(tp.topic) != position:
             held.read_again[tp.topic] = position
-            logger.warning("%s-%d stands still at offset %d: reading from there again", *tp, position)
+            logger.warning(
+                "%s-%d stands still at offset %d: reading from there again",
+                *(*tp, position),
+                extra={"kind": (tp, position)},
+            )
             await self._kafka.seek(tp, position)
 
     def positions(self, partitions: Iterable[int]) -> dict[TP, int]:

@@ -9,9 +9,11 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
+from stream_app.engine.damage import Damage, Damaged
 from stream_app.engine.ports import Batch, Record
 
 
@@ -50,7 +52,10 @@ class Packed:
         return cls((), b"", first=first, offset=last, count=0, timestamp=-1)
 
     def records(self) -> list[Record]:
-        """The records, once: what was fetched is let go, because Faust holds on to the last message of every agent."""
+        """The records, once: what was fetched is let go, because Faust holds on to the last message of every agent.
+
+        Raises DamagedError.
+        """
         try:
             records = list(self._batch)
         except UnicodeDecodeError:
@@ -136,6 +141,7 @@ def _readable(fetch: bytes, base_offset: int) -> list[Record]:
 
 
 class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here
+    _damage = Damage()
     _records_iterator: Any
 
     def __init__(self, tp: Any, batches: Any, *settings: Any) -> None:
@@ -143,11 +149,21 @@ class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka h
         self._end = self.next_fetch_offset
 
     def __next__(self) -> Packed:
-        """The next record batch; at the end what comes after the last one, if that is marks and the like."""
-        found: Packed | None = next(self._records_iterator, None) if self._records_iterator else None
-        if found is not None:
-            return found
-        self._records_iterator = None
+        """The next record batch; at the end what comes after the last one, if that is marks and the like.
+
+        At a damaged one it ends, as if no more had been fetched; one that stays so is told. An exception would be one
+        of the whole fetch, with what came before and of other partitions.
+        """
+        try:
+            if self._records_iterator is not None:
+                found: Packed = super().__next__()
+                return found
+        except CorruptRecordException:
+            place = (self._tp, self.next_fetch_offset)
+            if self._damage.lasts(*place):
+                return Packed.of(Damaged(*place), b"")
+        except StopIteration:
+            pass
         first, self._end = self._end, self.next_fetch_offset
         if first == self._end:
             raise StopIteration

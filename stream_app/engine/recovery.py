@@ -20,6 +20,8 @@ from faust.types import TP
 from mode import Service
 from mode.utils.locks import Event
 
+from stream_app.engine.damage import DamagedError
+from stream_app.engine.ending import Exit, end
 from stream_app.engine.following import reader
 from stream_app.engine.tables import PartitionTable
 
@@ -97,6 +99,8 @@ class Recovery(Service):
         while logs:
             try:
                 await self._read(logs)
+            except DamagedError as error:
+                end(Exit.REFUSED, str(error))
             except (KafkaError, OSError) as error:
                 logger.warning("the changelogs cannot be read, trying again: %s", error)
                 await asyncio.sleep(_RETRY_S)

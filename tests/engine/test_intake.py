@@ -5,8 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from faust.types import TP
 
-from tests.engine.fakes import NOW_MS, PARTITION, Written, post, record, user_of
+from stream_app.repeats import Repeats
+from tests.engine.fakes import NOW_MS, PARTITION, Written, post, posts, record, user_of
 from tests.engine.parts import CHANGELOG, Parts
 
 POSTS, SHARES = "influence.posts", "influence.shares"
@@ -154,6 +156,28 @@ async def test_nothing_that_a_record_holds_raises(damage: Callable[[bytes], byte
     parts = Parts()
     await parts.count([record(0, damage(event()), USER.encode())])
     assert counters(parts) == (0, 0, 0, 1)
+
+
+def news(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The lines that a worker shows at once."""
+    repeats = Repeats()
+    return [line.getMessage() for line in caplog.records if repeats.is_news(line, 0.0)]
+
+
+async def test_much_rubbish_is_told_once_for_every_topic_and_reason(caplog: pytest.LogCaptureFixture) -> None:
+    parts = Parts()
+    for offset in range(9):
+        for topic, value in ((POSTS, b"{"), (SHARES, b"{" if offset < 5 else b"")):
+            await parts.count([record(offset, value, USER.encode(), topic)])
+    assert [line.split()[5].rpartition("-")[0] for line in news(caplog)] == [POSTS, SHARES, SHARES]
+
+
+async def test_no_loss_is_held_back(caplog: pytest.LogCaptureFixture) -> None:
+    parts = Parts()
+    for first in (5, 9):
+        parts.fake.kafka.began[TP(POSTS, PARTITION)] = first
+        await parts.count(posts([first]))
+    assert [line.partition(": ")[2][:14] for line in news(caplog)] == ["offsets 0 to 4", "offsets 6 to 8"]
 
 
 @pytest.mark.parametrize(
