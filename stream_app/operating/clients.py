@@ -5,9 +5,10 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import redis
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
+from stream_app.connections.administration import Administration
 from stream_app.connections.advice import kafka_advice
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.connections.reach import UnreachableError, require_reachable
@@ -23,14 +24,6 @@ _FETCH_BYTES = 8_000_000
 
 class OperatingError(RuntimeError):
     """A server cannot be asked or does not do as told; the message says which, and what to do next."""
-
-
-class Administration(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types
-    """kafka-python's client, for brokers too that allow operations it does not know (Tansu: all 32 bits are set)."""
-
-    def _process_acl_operations(self, found: Any) -> Any:
-        """Nobody here asks what is allowed."""
-        return found
 
 
 @contextmanager
