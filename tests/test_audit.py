@@ -113,6 +113,19 @@ def test_a_danger_of_a_topic_is_found(fact: TopicFacts, what: str, advice: str) 
     assert advice in finding.advice
 
 
+@pytest.mark.parametrize(
+    ("copies", "advice"), [(2, "have three copies, or"), (3, "kafka-configs.sh --bootstrap-server … --alter")]
+)
+def test_copies_that_must_all_be_there_are_a_warning(copies: int, advice: str) -> None:
+    settings = Settings()
+    strict = TopicFacts(8, copies, SAFE | {"min.insync.replicas": str(copies)})
+    (finding,) = found(settings, facts(settings, posts_topic=strict))
+    assert not finding.is_danger
+    assert f"{copies} of {copies} copies: nothing can be written while a broker is down" in finding.what
+    assert finding.advice.startswith(advice)
+    assert finding.advice.endswith(f"--topic influence.posts --add-config min.insync.replicas={copies - 1}")
+
+
 def test_state_that_is_deleted_by_age_is_found() -> None:
     settings = Settings()
     for policy in ("delete", "compact,delete"):

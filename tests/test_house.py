@@ -28,7 +28,7 @@ LAYERS = {
     "serving": {"connections", "core", "secret", "serving", "settings"},
     "audit": {"audit", "connections", "engine", "settings"},
     "local": {"connections", "core", "local", "secret", "settings"},
-    "operating": {"connections", "core", "engine", "operating", "secret", "settings"},
+    "operating": {"audit", "connections", "core", "engine", "operating", "secret", "settings"},
 }
 """What each part of the package may import of the package; only the composition root may import everything."""
 

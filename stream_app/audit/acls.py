@@ -33,6 +33,7 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         ],
         "doctor": _doctor(settings),
         "reset": _reset(settings),
+        "erase": _erase(settings),
     }
 
 
@@ -71,14 +72,29 @@ def _reset(settings: Settings) -> list[Acl]:
     ]
 
 
+def _erase(settings: Settings) -> list[Acl]:
+    """It looks for a person in what the workers hold, and deletes records, of which it keeps those of others."""
+    segments, standings = changelogs_of(settings)
+    removed = (settings.flags_topic, settings.dead_letters_topic, settings.late_topic)
+    allowed: dict[str, tuple[str, ...]] = dict.fromkeys((segments, standings, settings.curves_topic), ("Read",))
+    allowed |= dict.fromkeys(removed, ("Read", "Write", "Delete")) | {settings.erasures_topic: ("Read", "Write")}
+    return [Acl(TOPIC, topic.name, allowed.get(topic.name, ("Describe",))) for topic in topics_of(settings)]
+
+
 _CONNECT = ("hello", "ping", "select")
 _WRITE = ("set", "pexpire", "smembers", "sadd", "srem", "del", "hset", "xadd", "zadd", "zunionstore", "zremrangebyrank")
 _SCRIPT = ("evalsha", "script|load")
+_LOOK = ("scan", "zmscore", "sscan", "xrange")
+_REMOVE = ("del", "zrem", "srem", "xdel")
 
 
 def redis_commands() -> dict[str, tuple[str, ...]]:
     """Of Redis, by command of ours; on no other keys than those of `redis_keys`."""
-    return {"worker": (*_CONNECT, *_WRITE, *_SCRIPT), "top": (*_CONNECT, "zrevrange")}
+    return {
+        "worker": (*_CONNECT, *_WRITE, *_SCRIPT),
+        "top": (*_CONNECT, "zrevrange"),
+        "erase": ("hello", "select", *_LOOK, *_REMOVE),
+    }
 
 
 def redis_keys(settings: Settings) -> str:

@@ -1,15 +1,32 @@
 """What the audit says: a danger, for which production is refused, or a warning."""
 
+from enum import StrEnum
 from typing import NamedTuple
 
 
+class Grade(StrEnum):
+    """How bad it is."""
+
+    WARNING = "warning"
+    """Good to know."""
+    DANGER = "danger"
+    """Once something else goes wrong it does harm."""
+    HARM = "harm"
+    """It does harm already."""
+
+
 class Finding(NamedTuple):
-    """Where something is wrong, what, and what to do; a danger unless it is only worth a warning."""
+    """Where something is wrong, what, and what to do."""
 
     where: str
     what: str
     advice: str
-    is_danger: bool = True
+    grade: Grade = Grade.DANGER
+
+    @property
+    def is_danger(self) -> bool:
+        """Whether it is more than a warning."""
+        return self.grade is not Grade.WARNING
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.advice}"

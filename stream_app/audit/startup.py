@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from stream_app.audit.addresses import addresses
 from stream_app.audit.findings import AuditError, Finding
 from stream_app.audit.topics import TopicFacts, topics
+from stream_app.connections.administration import Administration
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.engine.topics import TopicsError, topics_of
 from stream_app.settings import Settings
@@ -39,7 +39,7 @@ def require_safe(settings: Settings) -> list[Finding]:
 def fetch(settings: Settings) -> dict[str, TopicFacts]:
     """What Kafka says of the topics that there are, by name. Raises TopicsError."""
     try:
-        with closing(_Admin(**kafka_python_options(settings), bootstrap_timeout_ms=_TIMEOUT_MS)) as admin:
+        with closing(Administration(**kafka_python_options(settings), bootstrap_timeout_ms=_TIMEOUT_MS)) as admin:
             return facts_of(settings, admin)
     except KafkaError as error:
         raise TopicsError(f"{settings.brokers} does not tell its topics: {error}") from error
@@ -59,16 +59,6 @@ def facts_of(settings: Settings, admin: Any) -> dict[str, TopicFacts]:
         )
         for name, partitions in described.items()
     }
-
-
-class _Admin(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types
-    """kafka-python's client leaves out why a configuration is not told: here that of a forbidden topic is None."""
-
-    @classmethod
-    def _describe_configs_process_responses(cls, responses: Any, config_filter: str = "modified") -> Any:
-        told = super()._describe_configs_process_responses(responses, config_filter)
-        refused = [found for response in responses for found in response.results if found.error_code]
-        return {**told, "topic": {**told.get("topic", {}), **{found.resource_name: None for found in refused}}}
 
 
 def _values(told: Mapping[str, Any] | None) -> dict[str, str] | None:

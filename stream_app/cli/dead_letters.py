@@ -66,7 +66,7 @@ def list_command(*, settings: Settings, reason: str | None, since_ms: int | None
     """How many there are, by reason and by the topic they came from.
 
     The same record can be there twice, after a crash: `distinct` counts it once. `replayed` of these have been sent
-    again.
+    again. With --json `not_replayable` counts those that hold no value to send.
     """
     topics = letters.topics_of(settings, late=late or reason == _LATE)
     with _opened(settings, topics) as filed:
@@ -102,7 +102,7 @@ def show_command(
     """The records themselves, the newest first.
 
     With --json one object a line: `key` and `value` are text, or null where they are not UTF-8; then `key_base64` and
-    `value_base64` hold the bytes.
+    `value_base64` hold the bytes. `replayable` is false where there is no value to send.
     """
     choice = Choice(reason, since_ms, _origin(origin))
     topics = letters.topics_of(settings, late=late or reason == _LATE)
@@ -153,7 +153,9 @@ def replay_command(
     """Send records again to the topic and partition they came from, with key and value as they were.
 
     First mend what was wrong: a setting, a clock, a release. Each record is sent once: repeating the command sends only
-    what is new. What is rejected again is a new dead letter, which knows how often it was replayed.
+    what is new. What is rejected again is a new dead letter, which knows how often it was replayed. Not replayable is
+    what holds no value: where STREAM_APP_PSEUDONYMS is true key and value are not copied, and the record itself is only
+    in the topic it came from. The exit status is 1 where something is left out that was not replayed before.
     """
     if not everything and reason is None:
         raise click.UsageError("say which: --reason NAME, or --all; `stream-app dead-letters list` shows the reasons")

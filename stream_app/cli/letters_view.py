@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any
 
 import click
@@ -10,9 +11,12 @@ import click
 from stream_app.cli.output import console, table
 from stream_app.local.human import moment, plural
 from stream_app.operating.letters import Filed, Pile
-from stream_app.operating.resend import Report
+from stream_app.operating.resend import Report, Skipped
 
 _MOST_CHARACTERS = 2000
+_WITHHELD = """\
+With STREAM_APP_PSEUDONYMS key and value are not copied. As long as Kafka keeps it, the record itself is still where
+it came from (`stream-app dead-letters show`): mend what was wrong, and have its producer send it again."""
 
 
 def print_piles(piles: Sequence[Pile], where: str) -> None:
@@ -32,6 +36,11 @@ def print_piles(piles: Sequence[Pile], where: str) -> None:
             f"  {click.style(readable(pile.reason), bold=True)} from {readable(pile.topic)}, "
             f"{moment(pile.last_ms)} (the first {moment(pile.first_ms)})\n    {readable(pile.example)}"
         )
+        for why, some in ((Skipped.WITHHELD, pile.withheld), (Skipped.EMPTY, pile.empty)):
+            if some:
+                click.echo(f"    {len(some):,} cannot be replayed: {why.value}")
+    if any(pile.withheld for pile in piles):
+        click.echo(f"\n{_WITHHELD}")
 
 
 def pile_as_json(pile: Pile) -> dict[str, Any]:
@@ -42,6 +51,7 @@ def pile_as_json(pile: Pile) -> dict[str, Any]:
         "records": pile.records,
         "distinct": len(pile.identities),
         "replayed": pile.replayed,
+        "not_replayable": pile.not_replayable,
         "first_ms": pile.first_ms,
         "last_ms": pile.last_ms,
         "example": pile.example,
@@ -65,6 +75,16 @@ def print_letter(filed: Filed, *, replayed: bool) -> None:
     }
     for name, text in lines.items():
         click.echo(f"  {click.style(name.ljust(5), dim=True)}  {text}")
+    if letter.is_withheld:
+        origin = letter.origin
+        click.echo(
+            f"  cannot be replayed: {Skipped.WITHHELD.value} (STREAM_APP_PSEUDONYMS)\n"
+            "  the record, as long as Kafka keeps it: "
+            f"kafka-console-consumer.sh --bootstrap-server … --topic {quote(readable(origin.topic))} "
+            f"--partition {origin.partition} --offset {origin.offset} --max-messages 1"
+        )
+    elif not letter.value:
+        click.echo(f"  cannot be replayed: {Skipped.EMPTY.value}")
     click.echo()
 
 
@@ -77,6 +97,7 @@ def letter_as_json(filed: Filed, *, replayed: bool) -> dict[str, Any]:
         "origin": letter.origin._asdict(),
         "attempts": letter.attempts,
         "replayed": replayed,
+        "replayable": bool(letter.value),
         "set_aside": {**filed.place._asdict(), "timestamp_ms": filed.timestamp_ms},
         **_bytes_as_json("key", letter.key),
         **_bytes_as_json("value", letter.value),
@@ -95,7 +116,10 @@ def print_report(report: Report, *, planned: bool) -> None:
     else:
         click.echo("Nothing is to be sent.")
     for why, count in report.skipped.items():
-        click.echo(f"Left out: {count:,} ({why.value}).")
+        heading = "Not replayable" if why in {Skipped.WITHHELD, Skipped.EMPTY} else "Left out"
+        click.echo(f"{heading}: {count:,} ({why.value}).")
+    if report.skipped[Skipped.WITHHELD]:
+        click.echo(_WITHHELD)
 
 
 def report_as_json(report: Report, *, dry_run: bool) -> dict[str, Any]:
@@ -103,7 +127,8 @@ def report_as_json(report: Report, *, dry_run: bool) -> dict[str, Any]:
     sent = [
         {"reason": reason, "topic": topic, "records": count} for (reason, topic), count in sorted(report.sent.items())
     ]
-    return {"dry_run": dry_run, "sent": sent, "skipped": {why.value: count for why, count in report.skipped.items()}}
+    skipped = {why.value: count for why, count in report.skipped.items()}
+    return {"dry_run": dry_run, "sent": sent, "skipped": skipped, "not_replayable": report.not_replayable}
 
 
 def readable(text: str) -> str:

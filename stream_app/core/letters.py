@@ -10,6 +10,8 @@ _HEADER = "__streams.errors."
 _ATTEMPTS = _HEADER + "attempts"
 _REPLAYED = _HEADER + "replayed"
 _MOST_DIGITS = 9
+_EMPTY = "empty"
+"""The reason of records that came without a value."""
 
 Headers = Iterable[tuple[str, bytes | None]]
 
@@ -48,6 +50,11 @@ class Letter(NamedTuple):
         """The same for every copy, and for no other letter."""
         parts = (b"-" if part is None else b"%d:%b" % (len(part), part) for part in (self.key, self.value))
         return Identity(self.origin, xxhash.xxh3_64_hexdigest(b"".join(parts)))
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether key and value were not copied, as with pseudonyms, because they name the user."""
+        return self.key is None and self.value is None and self.reason != _EMPTY
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Where the record came from, why it is here, and how often it was replayed, if it was."""

@@ -5,9 +5,11 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import redis
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
+from kafka.serializer import Serializer
 
+from stream_app.connections.administration import Administration
 from stream_app.connections.advice import kafka_advice
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.connections.reach import UnreachableError, require_reachable
@@ -20,17 +22,20 @@ _FETCH_WAIT_MS = 100
 _FETCH_BYTES = 8_000_000
 """Of a partition, and of a record that is produced: what is set aside may be larger than Kafka's defaults."""
 
+NOTHING = object()
+"""What `producer` is given for no value, where there is no key either: kafka-python refuses None for both."""
+
 
 class OperatingError(RuntimeError):
     """A server cannot be asked or does not do as told; the message says which, and what to do next."""
 
 
-class Administration(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types
-    """kafka-python's client, for brokers too that allow operations it does not know (Tansu: all 32 bits are set)."""
+class _Values(Serializer):  # type: ignore[misc]  # kafka-python has no types
+    """Every value as it is."""
 
-    def _process_acl_operations(self, found: Any) -> Any:
-        """Nobody here asks what is allowed."""
-        return found
+    def serialize(self, topic: str, headers: Any, data: Any) -> Any:  # noqa: ARG002 - its own signature
+        """What Kafka gets."""
+        return None if data is NOTHING else data
 
 
 @contextmanager
@@ -69,6 +74,7 @@ def producer(settings: Settings) -> Iterator[Any]:
             max_request_size=_FETCH_BYTES,
             allow_auto_create_topics=False,
             metrics_enabled=False,
+            value_serializer=_Values(),
         )
         try:
             yield made

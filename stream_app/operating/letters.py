@@ -50,14 +50,26 @@ class Pile:
     example: str = ""
     """The message of the last one."""
     identities: set[Identity] = field(default_factory=set)
+    withheld: set[Identity] = field(default_factory=set)
+    """Of these, those whose key and value were not copied."""
+    empty: set[Identity] = field(default_factory=set)
+    """Of these, those of records that came without a value."""
+
+    @property
+    def not_replayable(self) -> int:
+        """How many distinct letters hold no value to send."""
+        return len(self.withheld) + len(self.empty)
 
     def add(self, filed: Filed) -> None:
         """One more."""
         self.records += 1
-        self.identities.add(filed.letter.identity)
+        letter = filed.letter
+        self.identities.add(letter.identity)
+        if not letter.value:
+            (self.withheld if letter.is_withheld else self.empty).add(letter.identity)
         self.first_ms = min(self.first_ms or filed.timestamp_ms, filed.timestamp_ms)
         if filed.timestamp_ms >= self.last_ms:
-            self.last_ms, self.example = filed.timestamp_ms, filed.letter.message
+            self.last_ms, self.example = filed.timestamp_ms, letter.message
 
 
 def topics_of(settings: Settings, *, late: bool) -> list[str]:

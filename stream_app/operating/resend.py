@@ -35,7 +35,8 @@ class Skipped(StrEnum):
     ATTEMPTS = "replayed too often"
     FOREIGN = "from another topic"
     NO_USER = "no user_id to be the key"
-    EMPTY = "neither key nor value"
+    WITHHELD = "key and value not kept"
+    EMPTY = "no value"
 
 
 class Rules(NamedTuple):
@@ -61,6 +62,11 @@ class Report:
 
     sent: Counter[tuple[str, str]] = field(default_factory=Counter)
     skipped: Counter[Skipped] = field(default_factory=Counter)
+
+    @property
+    def not_replayable(self) -> int:
+        """Letters that were asked for and hold no value: none that could be sent, and none that would be counted."""
+        return self.skipped[Skipped.WITHHELD] + self.skipped[Skipped.EMPTY]
 
     @property
     def refused(self) -> int:
@@ -118,14 +124,14 @@ def _message(found: Filed, rules: Rules, replayed: set[Identity], done: set[Iden
         return Skipped.REPLAYED
     if letter.identity in done:
         return Skipped.TWICE
+    if not letter.value:
+        return Skipped.WITHHELD if letter.is_withheld else Skipped.EMPTY
     if letter.attempts >= rules.max_attempts:
         return Skipped.ATTEMPTS
-    if letter.key is None and letter.value is None:
-        return Skipped.EMPTY  # there is nothing to send, and kafka-python refuses to
     if not rules.rekey or letter.reason not in REKEYED:
         return Message(found, letter.origin.partition, letter.key)
     try:
-        return Message(found, None, str(_head_of(letter.value or b"").user_id).encode())
+        return Message(found, None, str(_head_of(letter.value).user_id).encode())
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return Skipped.NO_USER
 

@@ -6,7 +6,7 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaConnectionError, UnsupportedVersionError
 
-from stream_app.operating.clients import administration, consumer, producer
+from stream_app.operating.clients import NOTHING, administration, consumer, producer
 from stream_app.operating.reading import Span, read
 from stream_app.settings import Settings
 
@@ -55,7 +55,7 @@ def _send(sender: Any, record: Any) -> Any:
         record.topic,
         partition=record.partition,
         key=record.key,
-        value=record.value,
+        value=NOTHING if record.key is None and record.value is None else record.value,
         headers=list(record.headers),
         timestamp_ms=record.timestamp,
     )

@@ -4,6 +4,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
+from stream_app.operating.clients import NOTHING, producer
 from stream_app.operating.rewriting import deletes_records, remove
 from stream_app.settings import Settings
 from tests.erasing.traces import records_of
@@ -17,13 +18,13 @@ def filled(brokers: str, topic: str, keys: str) -> Settings:
     admin = KafkaAdminClient(bootstrap_servers=brokers)
     admin.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1)])
     admin.close()
-    producer = KafkaProducer(bootstrap_servers=brokers, acks="all")
+    sender = KafkaProducer(bootstrap_servers=brokers, acks="all")
     for number, key in enumerate(keys):
         headers = [("why", key.encode())]
         value = None if key == "n" else b"value"
-        sent = producer.send(topic, value, key.encode(), headers, partition=1, timestamp_ms=1_700_000_000_000 + number)
+        sent = sender.send(topic, value, key.encode(), headers, partition=1, timestamp_ms=1_700_000_000_000 + number)
         sent.get(30)
-    producer.close()
+    sender.close()
     return Settings(brokers=brokers)
 
 
@@ -42,6 +43,21 @@ def test_all_records_of_others_before_the_last_move_to_the_end_as_they_are(broke
             *(original.value, original.headers, original.timestamp, original.partition),
         )
     assert remove(settings, place, 4, lambda _: True) == 0
+
+
+@pytest.mark.parametrize("brokers", [APACHE], indirect=True)
+def test_records_of_others_with_neither_key_nor_value_move_too(brokers: str) -> None:
+    """As dead letters are where pseudonyms are on, and where a record came with neither."""
+    settings = filled(brokers, "rewriting-nothing", "a")
+    why = [("why", b"nothing")]
+    with producer(settings) as sender:
+        for key, value in ((None, NOTHING), (b"x", b"value")):
+            sender.send("rewriting-nothing", value, key, why, partition=1).get(30)
+    place = TopicPartition("rewriting-nothing", 1)
+    assert remove(settings, place, 2, lambda record: record.key == b"x") == 2
+    moved = [(record.key, record.value, record.headers) for record in records_of(settings, "rewriting-nothing")]
+    assert moved[1] == (None, None, why)
+    assert len(moved) == 2
 
 
 @pytest.mark.parametrize("brokers", [APACHE], indirect=True)

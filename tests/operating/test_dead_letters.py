@@ -123,6 +123,20 @@ def test_what_cannot_be_sent_makes_status_1(own: Settings) -> None:
     assert "Left out: 1 (replayed too often)." in result.output
 
 
+def test_a_record_without_a_value_is_never_sent_and_said_to_be_not_replayable(own: Settings) -> None:
+    posts, shares = own.input_topics
+    put(own, [letter(shares, 8, value=None, reason="empty"), letter(posts, 8, value=b"", reason="empty")])
+    found = json.loads(run(own, "dead-letters", "list", "--json").output)
+    assert {pile["reason"]: pile["not_replayable"] for pile in found} == {"empty": 1, "not-json": 0, "invalid": 0}
+    assert "1 cannot be replayed: no value" in run(own, "dead-letters", "list").output
+    assert "cannot be replayed: no value" in run(own, "dead-letters", "show", posts, 0, 8).output
+    report = replayed(own, "--all", status=1)
+    assert {entry["reason"] for entry in report["sent"]} == {"not-json", "invalid"}
+    assert (report["skipped"], report["not_replayable"]) == ({"there twice": 1, "no value": 2}, 2)
+    assert [record.value for record in (*records(own, posts, 2), *records(own, shares, 1))] == [b"{", b"{", b"\xff\x00"]
+    assert "Not replayable: 2 (no value)." in run(own, "dead-letters", "replay", "--reason", "empty").output
+
+
 def bad(number: int) -> bytes:
     return json.dumps({"event_id": f"e{number}", "ts": 1, "user_id": "bob", "topics": 5}).encode()
 
@@ -159,6 +173,46 @@ def test_a_replayed_record_is_counted_or_comes_back_until_it_may_no_more(brokers
         found = sorted(map(json.loads, shown), key=lambda answer: answer["origin"]["offset"])
         assert [(answer["attempts"], answer["replayed"]) for answer in found] == [(0, True), (1, True), (2, False)]
         assert {answer["value"] for answer in found} == {bad(1).decode()}
+
+
+@pytest.mark.timeout(120)
+@BOTH_BROKERS
+def test_with_pseudonyms_dead_letters_cannot_be_replayed_and_every_command_says_where_the_records_are(
+    brokers: str, tmp_path: Path
+) -> None:
+    given = {"partitions": "4", "pseudonyms": "true", "person_key": "sixteen characters"}
+    with tracker(variables(brokers, f"bare{abs(hash(brokers))}", **given), tmp_path, workers=1) as tracked:
+        settings = tracked.settings
+        posts, place = settings.posts_topic, int(partitions_of([b"bob"], 4)[0])
+        produce(settings, posts, [(place, b"bob", value, []) for value in (bad(1), bad(2), b"")])
+        with following(tracked, settings.curves_topic) as follower:
+            assert counted(follower, rejected=3) == {"rejected": 3}
+        found = json.loads(run(settings, "dead-letters", "list", "--json").output)
+        assert {pile["reason"]: (pile["distinct"], pile["not_replayable"]) for pile in found} == {
+            "invalid": (2, 2),
+            "empty": (1, 1),
+        }
+        listed = words(run(settings, "dead-letters", "list").output)
+        assert "2 cannot be replayed: key and value not kept" in listed
+        assert listed.count("As long as Kafka keeps it") == 1
+        shown = words(run(settings, "dead-letters", "show", posts, place, 1).output)
+        assert "cannot be replayed: key and value not kept" in shown
+        assert f"as long as Kafka keeps it: kafka-console-consumer.sh --bootstrap-server … --topic {posts}" in shown
+        assert f"--partition {place} --offset 1 " in shown
+        answers = map(json.loads, run(settings, "dead-letters", "show", "--json").output.splitlines())
+        assert [(answer["replayable"], answer["value"]) for answer in answers] == [(False, None)] * 3
+        report = replayed(settings, "--all", status=1)
+        assert (report["sent"], report["not_replayable"]) == ([], 3)
+        assert report["skipped"] == {"key and value not kept": 2, "no value": 1}
+        refused = run(settings, "dead-letters", "replay", "--reason", "invalid")
+        assert refused.exit_code == 1
+        assert "Not replayable: 2 (key and value not kept)." in refused.output
+        assert "As long as Kafka keeps it" in words(refused.output)
+        assert [record.value for record in records(settings, posts, 3)] == [bad(1), bad(2), b""]
+
+
+def words(output: str) -> str:
+    return " ".join(output.split())
 
 
 def replayed(settings: Settings, *arguments: object, status: int = 0) -> Any:

@@ -101,8 +101,27 @@ def test_nothing_is_sent_to_a_topic_that_is_no_input_whatever_a_header_says() ->
     assert sorted_out(filed([letter("__consumer_offsets", 7)])) == ([], {Skipped.FOREIGN: 1})
 
 
-def test_a_record_of_nothing_is_left_where_it_is() -> None:
-    assert sorted_out(filed([letter(POSTS, 7, key=None, value=None)])) == ([], {Skipped.EMPTY: 1})
+@pytest.mark.parametrize("rekey", [False, True])
+@pytest.mark.parametrize("reason", ["not-json", "key-not-user", "late"])
+def test_a_letter_whose_key_and_value_were_not_kept_is_refused(reason: str, rekey: bool) -> None:
+    bare = letter(POSTS, 7, key=None, value=None, reason=reason)
+    assert bare.is_withheld
+    assert sorted_out(filed([bare]), rules=RULES._replace(rekey=rekey)) == ([], {Skipped.WITHHELD: 1})
+
+
+@pytest.mark.parametrize("key", [None, b"ann"])
+@pytest.mark.parametrize("value", [None, b""])
+def test_a_record_that_came_without_a_value_is_never_sent(key: bytes | None, value: bytes | None) -> None:
+    empty = letter(POSTS, 7, key=key, value=value, reason="empty")
+    assert not empty.is_withheld
+    assert sorted_out(filed([empty])) == ([], {Skipped.EMPTY: 1})
+
+
+def test_what_is_not_replayable_is_counted() -> None:
+    report = Report()
+    bare = [letter(POSTS, offset, key=None, value=None) for offset in (7, 8, 8)]
+    assert list(sort_out(filed([*bare, letter(POSTS, 9, value=b"", reason="empty")]), ALL, RULES, set(), report)) == []
+    assert (report.not_replayable, report.refused) == (4, 4)
 
 
 @pytest.mark.parametrize("reason", ["key-not-user", "wrong-partition"])
@@ -154,6 +173,14 @@ def test_piles_count_copies_and_what_was_replayed() -> None:
     assert (large.topic, large.records, len(large.identities), large.replayed) == (POSTS, 3, 2, 1)
     assert (large.first_ms, large.last_ms, large.example) == (1000, 1002, "last")
     assert (small.topic, small.records, small.replayed) == ("shares", 1, 0)
+
+
+def test_piles_count_what_is_not_replayable_once() -> None:
+    bare = letter(POSTS, 7, key=None, value=None)
+    found = filed([letter(POSTS, 6), bare, bare, letter(POSTS, 8, value=None, reason="empty")])
+    large, small = piles(found, Choice())
+    assert (large.reason, len(large.identities), large.not_replayable) == ("not-json", 2, 1)
+    assert (small.reason, small.not_replayable) == ("empty", 1)
 
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 9))

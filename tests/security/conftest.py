@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream_app.audit.acls import redis_commands, redis_keys
-from stream_app.settings import NAMES, Settings, environment_name
-from tests.security.parts import KAFKA_PASSWORDS, REDIS_PASSWORDS, Secured
+from stream_app.audit.acls import redis_commands
+from stream_app.settings import NAMES, environment_name
+from tests.security.parts import KAFKA_PASSWORDS, REDIS_PASSWORDS, Secured, redis_rules
 from tests.servers.certificates import Authority
 from tests.servers.redis_tls import redis_with_tls
 from tests.servers.secure import ACLS, sasl, secure_kafka, tls
@@ -49,11 +49,7 @@ def kafka_with_certificates(authority: Authority, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="session")
 def redis_address(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """host:port of a Redis with TLS; its users may do exactly what the commands of their names need."""
-    keys = redis_keys(Settings())
-    rules = {
-        name: " ".join(("on", f">{REDIS_PASSWORDS[name]}", f"~{keys}", *(f"+{command}" for command in commands)))
-        for name, commands in redis_commands().items()
-    }
+    rules = {name: redis_rules(REDIS_PASSWORDS[name], commands) for name, commands in redis_commands().items()}
     server = authority.sign("redis", "127.0.0.1")
     with redis_with_tls(server, authority, rules, tmp_path_factory.mktemp("redis")) as address:
         yield address

@@ -23,10 +23,10 @@ from kafka.admin import (
     ResourceType,
 )
 
-from stream_app.audit.acls import Acl
+from stream_app.audit.acls import Acl, redis_keys
 from stream_app.cli import main
 from stream_app.local.process import LOCALHOST, spawn
-from stream_app.settings import NAMES, environment_of_child
+from stream_app.settings import NAMES, Settings, environment_of_child
 from tests.servers.apache import Cluster
 from tests.servers.certificates import Authority
 
@@ -40,11 +40,12 @@ USERS = (
     "resender",
     "doctor",
     "resetter",
+    "eraser",
     "rotated",
     "nobody",
 )
 KAFKA_PASSWORDS = {user: f"planted-kafka-{user}" for user in USERS}
-REDIS_PASSWORDS = {user: f"planted-redis-{user}" for user in ("worker", "top")}
+REDIS_PASSWORDS = {user: f"planted-redis-{user}" for user in ("worker", "top", "erase")}
 TIMEOUT_S = 40
 SOON_S = 60
 _OPERATIONS = {
@@ -102,6 +103,11 @@ def _acls(user: str, wanted: Acl) -> Iterator[ACL]:
 def as_variables(**settings: object) -> dict[str, str]:
     """Settings by name as an environment."""
     return {f"STREAM_APP_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def redis_rules(password: str, commands: Iterable[str]) -> str:
+    """What a user of Redis may do, as ACL SETUSER takes it: these commands on the keys of the board."""
+    return " ".join(("on", f">{password}", f"~{redis_keys(Settings())}", *(f"+{command}" for command in commands)))
 
 
 def own_topics(name: str) -> dict[str, str]:

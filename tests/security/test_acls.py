@@ -6,14 +6,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 from kafka import KafkaProducer
 
 from stream_app import worker as worker_module
-from stream_app.audit.acls import Acl, kafka_acls
+from stream_app.audit.acls import TOPIC, Acl, kafka_acls
 from stream_app.settings import Settings, load
-from tests.security.parts import Secured, a_worker, asked, own_topics, ran
+from tests.security.parts import REDIS_PASSWORDS, Secured, a_worker, asked, own_topics, ran
 
 USER_OF = {
     "worker": "worker",
@@ -25,8 +27,10 @@ USER_OF = {
     "dead-letters replay": "resender",
     "doctor": "doctor",
     "reset": "resetter",
+    "erase": "eraser",
 }
 DENIED = re.compile(r"lacks a permission|may not|not authorized|AuthorizationFailed", re.IGNORECASE)
+PERSON_KEY = "planted-person-key"
 SOON_S = 30
 POLL_S = 0.05
 pytestmark = pytest.mark.timeout(300)
@@ -35,10 +39,10 @@ pytestmark = pytest.mark.timeout(300)
 class Tracked:
     """A tracker with topics of its own, and a user for each command."""
 
-    def __init__(self, kafka: Secured, name: str) -> None:
+    def __init__(self, kafka: Secured, name: str, **given: object) -> None:
         self.kafka = kafka
         small = {"partitions": 1, "min_users": 3, "min_impressions": 1, "http_port": 0, "session_timeout_s": "3s"}
-        self.given: Mapping[str, object] = {**own_topics(name), **small}
+        self.given: Mapping[str, object] = {**own_topics(name), **small, **given}
         self.settings: Settings = load(self.variables("nobody"))
         self.acls = kafka_acls(self.settings)
         assert {*self.acls} == {*USER_OF}
@@ -46,8 +50,8 @@ class Tracked:
             kafka.allow(user, self.acls[command])
         self._told = 0
 
-    def variables(self, user: str) -> dict[str, str]:
-        return self.kafka.variables(user, **self.given)
+    def variables(self, user: str, **given: object) -> dict[str, str]:
+        return self.kafka.variables(user, **self.given, **given)
 
     def happen(self) -> None:
         """Have events come that lead to a record of every kind; each time in another topic, with another connector."""
@@ -64,6 +68,14 @@ class Tracked:
                 for value in values:
                     producer.send(name, json.dumps(value).encode(), str(value["user_id"]).encode())
                 producer.send(name, b"no event", b"u0")
+            producer.flush()
+
+    def set_aside(self, user: str) -> None:
+        """Put a record of `user` behind one of somebody else, wherever such records can be deleted."""
+        with closing(KafkaProducer(bootstrap_servers=self.kafka.cluster.administration)) as producer:
+            for topic in (self.settings.flags_topic, self.settings.dead_letters_topic, self.settings.late_topic):
+                for key in (b"somebody", user.encode()):
+                    producer.send(topic, b"{}", key)
             producer.flush()
 
 
@@ -149,6 +161,64 @@ def test_a_producer_and_a_watcher_need_every_one_of_their_permissions(
         assert told.exit_code == 1
         assert DENIED.search(told.output)
         tracked.kafka.allow(user, [acl])
+
+
+def test_a_doctor_says_which_configurations_it_may_not_see(tracked: Tracked) -> None:
+    name = tracked.settings.posts_topic
+    tracked.kafka.forbid("doctor", TOPIC, name, "DescribeConfigs")
+    told = json.loads(asked(tracked.variables("doctor"), "doctor", "--json").stdout)["findings"]
+    assert f"{name}: its configuration may not be seen, nor judged" in [finding["found"] for finding in told]
+    tracked.kafka.allow("doctor", [Acl(TOPIC, name, ("DescribeConfigs",))])
+    assert "may not be seen" not in asked(tracked.variables("doctor"), "doctor", "--json").stdout
+
+
+def test_a_person_is_erased_with_exactly_the_permissions_listed(
+    kafka: Secured, redis_address: str, tmp_path: Path
+) -> None:
+    board = {"redis_prefix": "influence:erased", "redis_ca_file": kafka.authority.cert, "person_key": PERSON_KEY}
+    run = Tracked(kafka, "erased", **board)
+    ran(run.variables("creator"), "topics", "create")
+    run.happen()
+    worker, eraser = (
+        run.variables(user, redis_url=f"rediss://{other}:{REDIS_PASSWORDS[other]}@{redis_address}/0")
+        for user, other in (("worker", "worker"), ("eraser", "erase"))
+    )
+    with a_worker(worker, tmp_path / "log.txt"):
+        deadline_s = time.monotonic() + SOON_S
+        while any(not place["found"] for place in places(asked(eraser, "erase", "u0", "--dry-run", "--json"))):
+            assert time.monotonic() < deadline_s, (tmp_path / "log.txt").read_text()
+        run.set_aside("u0")
+        done = asked(eraser, "erase", "u0", "--yes", "--json")
+    assert done.exit_code == 0, done.output
+    assert not any(place["left"] for place in places(done))
+    assert {place["where"] for place in places(done) if "were copied" in (place["note"] or "")} == {
+        *(run.settings.flags_topic, run.settings.dead_letters_topic, run.settings.late_topic)
+    }
+
+
+def places(done: Result) -> list[dict[str, Any]]:
+    assert done.exit_code == 0, done.output
+    found: list[dict[str, Any]] = json.loads(done.stdout)["places"]
+    return found
+
+
+def test_an_eraser_needs_every_one_of_its_permissions(kafka: Secured) -> None:
+    run = Tracked(kafka, "erasing", person_key=PERSON_KEY)
+    ran(run.variables("creator"), "topics", "create")
+    erase = ("erase", "u0", "--yes", "--wait", "1s")
+    for acl, operation in each(run.acls["erase"]):
+        run.set_aside("u0")
+        if operation != "Describe":  # which comes with each of the others, and would be missed first
+            kafka.allow("eraser", [acl._replace(operations=("Describe",))])
+        kafka.forbid("eraser", acl.resource, acl.name, operation)
+        told = asked(run.variables("eraser"), *erase)
+        assert told.exit_code == 1, f"{operation} on {acl.name}"
+        assert DENIED.search(told.output), told.output
+        kafka.forbid("eraser", acl.resource, acl.name, "Describe")
+        kafka.allow("eraser", [acl._replace(operations=(operation,))])
+    remembered = asked(run.variables("eraser"), *erase)
+    assert remembered.exit_code == 3  # nothing is denied; the workers that carry it out are not there
+    assert "is a worker running?" in remembered.output
 
 
 def each(acls: list[Acl]) -> Iterator[tuple[Acl, str]]:

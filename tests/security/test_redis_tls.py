@@ -1,17 +1,20 @@
 """The Redis board over TLS: a user with exactly the documented permissions keeps it; every refusal says what to do."""
 
+import asyncio
 from collections.abc import Awaitable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from stream_app.audit.acls import redis_commands, redis_keys
+from stream_app.audit.acls import redis_commands
 from stream_app.core.messages import Role
 from stream_app.serving.board import Board, BoardUnavailableError, open_board
+from stream_app.serving.board_eraser import BoardEraser
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, StandingRef
 from stream_app.settings import Settings, SettingsError, load
 from tests.board_samples import a_cut, a_flag, a_partition
-from tests.security.parts import REDIS_PASSWORDS, as_variables
+from tests.security.parts import REDIS_PASSWORDS, as_variables, redis_rules
 from tests.servers.certificates import Authority
 from tests.servers.redis_tls import redis_with_tls
 
@@ -42,7 +45,7 @@ async def refused(given: Settings) -> str:
     return text
 
 
-async def told_by(attempt: Awaitable[None]) -> str:
+async def told_by(attempt: Awaitable[object]) -> str:
     """What is wrong; empty where nothing is."""
     try:
         await attempt
@@ -73,23 +76,56 @@ async def test_a_user_with_exactly_the_permissions_listed_keeps_the_board(
     await reader.close()
 
 
-async def test_every_permission_is_needed(authority: Authority, tmp_path: Path) -> None:
-    commands = redis_commands()["worker"]
+def each_without_one(command: str) -> dict[str, tuple[str, str]]:
+    """Users who lack a permission each, by name: which one, and the rules for what is left."""
+    commands = redis_commands()[command]
     optional = {"hello", "select"}  # HELLO may be left out, SELECT is for another database than 0
-    needed = [command for command in commands if command not in optional]
-    needed.sort(key=lambda command: command != "script|load")  # once loaded by somebody the script is there for all
-    users = {
-        f"without{n}": " ".join(
-            ("on", ">planted-pw", f"~{redis_keys(Settings())}", *(f"+{one}" for one in commands if one != missing))
-        )
+    needed = [one for one in commands if one not in optional]
+    needed.sort(key=lambda one: one != "script|load")  # once loaded by somebody the script is there for all
+    return {
+        f"without{n}": (missing, redis_rules("planted-pw", (one for one in commands if one != missing)))
         for n, missing in enumerate(needed)
     }
+
+
+async def test_every_permission_to_keep_the_board_is_needed(authority: Authority, tmp_path: Path) -> None:
+    missing_of = each_without_one("worker")
+    users = {user: left for user, (_, left) in missing_of.items()}
     with redis_with_tls(authority.sign("redis-less", "127.0.0.1"), authority, users, tmp_path) as address:
-        for user, missing in zip(users, needed, strict=True):
+        for user, (missing, _) in missing_of.items():
             board = open_board(settings(authority, url(address, user, "planted-pw"), redis_prefix="influence:x"))
             told = await told_by(show(board))
             await board.close()
             assert "deploy/security.md lists those that the board needs" in told, missing
+
+
+async def test_a_user_with_exactly_the_permissions_listed_erases_and_every_one_is_needed(
+    authority: Authority, tmp_path: Path
+) -> None:
+    missing_of = each_without_one("erase")
+    users = {user: left for user, (_, left) in missing_of.items()}
+    users |= {user: redis_rules(REDIS_PASSWORDS[user], redis_commands()[user]) for user in ("worker", "erase")}
+    given = {"redis_prefix": "influence:erased"}
+    with redis_with_tls(authority.sign("redis-erased", "127.0.0.1"), authority, users, tmp_path) as address:
+        board = open_board(settings(authority, url(address), **given))
+        shown = BoardSnapshot(full=True, partitions=[a_partition({"ann": 7}, standings=[a_flag()])])
+        for user, (missing, _) in missing_of.items():
+            await board.refresh(shown, [a_flag()])
+            told = await told_by(
+                asyncio.to_thread(erase, settings(authority, url(address, user, "planted-pw"), **given))
+            )
+            assert "deploy/security.md lists those that the board needs" in told, missing
+        await board.refresh(shown, [a_flag()])
+        await board.close()
+        assert await asyncio.to_thread(erase, settings(authority, url(address, "erase"), **given)) == 0
+
+
+def erase(given: Settings) -> int:
+    """Erase who is on the board; returns how much is left."""
+    with closing(BoardEraser(given)) as eraser:
+        assert eraser.count(["ann"])
+        eraser.remove(["ann"])
+        return eraser.count(["ann"])
 
 
 async def test_other_keys_are_out_of_reach(redis_address: str, authority: Authority) -> None:

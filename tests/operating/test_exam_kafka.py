@@ -1,0 +1,163 @@
+"""What the doctor says of the topics: all that the startup audit finds, and what only operators need to know."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from stream_app.audit.startup import facts_of
+from stream_app.audit.topics import topics as audit_of
+from stream_app.engine.topics import Topic, topics_of
+from stream_app.operating import exam_kafka
+from stream_app.operating.findings import Finding, State
+from stream_app.settings import Settings
+
+SETTINGS = Settings()
+EVERY = [topic.name for topic in topics_of(SETTINGS)]
+WELL = {
+    "cleanup.policy": "delete",
+    "max.message.bytes": "1048588",
+    "min.insync.replicas": "2",
+    "unclean.leader.election.enable": "false",
+    "retention.ms": "604800000",
+}
+THREE = {"leader_id": 1, "replica_nodes": [1, 2, 3], "isr_nodes": [1, 2, 3]}
+POSTS = SETTINGS.posts_topic
+
+
+class Cluster:
+    """What a client for administration says of topics that are as they should be, but for what is given."""
+
+    def __init__(
+        self,
+        partition: Mapping[str, Any] = THREE,
+        configs: Mapping[str, Mapping[str, str] | None] | None = None,
+        tells: Callable[[Topic, str], bool] = lambda _topic, _setting: True,
+        missing: Sequence[str] = (),
+    ) -> None:
+        """`partition`: the first of the posts; `configs`: of topics by name; `tells`: which of these it tells."""
+        self._missing = missing
+        self._partition = partition
+        self._configs = configs or {}
+        self._tells = tells
+
+    def describe_topics(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """All partitions."""
+        return [{"name": name, "partitions": self._partitions(name)} for name in names]
+
+    def describe_configs(self, asked: Sequence[Any], config_filter: str) -> dict[str, Any]:
+        """What it tells; None where it may not be seen."""
+        assert config_filter == "all"
+        return {"topic": {resource.name: self._told(resource.name) for resource in asked}}
+
+    def _partitions(self, name: str) -> list[Mapping[str, Any]]:
+        if name in self._missing:
+            return []
+        topic = wanted(name)
+        first = self._partition if name == POSTS else THREE
+        return [first, *[THREE] * (topic.partitions - 1)]
+
+    def _told(self, name: str) -> dict[str, Any] | None:
+        given = self._configs.get(name, {})
+        if given is None:
+            return None
+        topic = wanted(name)
+        config = {**WELL, **topic.config, **given}
+        return {setting: {"value": value} for setting, value in config.items() if self._tells(topic, setting)}
+
+
+def wanted(name: str) -> Topic:
+    (topic,) = [topic for topic in topics_of(SETTINGS) if topic.name == name]
+    return topic
+
+
+def said(cluster: Cluster, settings: Settings = SETTINGS) -> list[Finding]:
+    """What is said besides that all are there."""
+    first, *others = exam_kafka.topics(settings, cluster, None)
+    assert first == Finding("topics", State.OK, "all 10 there, the inputs with 8 partitions each")
+    return others
+
+
+def test_where_all_is_well_nothing_is_said() -> None:
+    assert said(Cluster()) == []
+
+
+@pytest.mark.parametrize(
+    ("partition", "configs", "state", "found"),
+    [
+        ({"leader_id": -1}, {}, State.PROBLEM, "partitions without a leader"),
+        ({"isr_nodes": [1, 3]}, {}, State.WARNING, "copies that are not in step"),
+        ({"replica_nodes": [1], "isr_nodes": [1]}, {}, State.WARNING, "one copy only"),
+        ({}, {"cleanup.policy": "compact"}, State.PROBLEM, "cleanup.policy compact: records with the same key"),
+        ({}, {"min.insync.replicas": "1"}, State.WARNING, "min.insync.replicas 1: what one broker has"),
+        ({}, {"min.insync.replicas": "3"}, State.WARNING, "min.insync.replicas 3 of 3 copies: nothing can be written"),
+        ({}, {"min.insync.replicas": "4"}, State.WARNING, "min.insync.replicas 4 of 3 copies: nothing can be written"),
+        ({}, {"unclean.leader.election.enable": "true"}, State.WARNING, "unclean leader election"),
+        ({}, {"retention.ms": "3600000"}, State.WARNING, "kept for 1 h, less than the window"),
+        ({}, None, State.WARNING, "its configuration may not be seen, nor judged"),
+    ],
+)
+def test_what_is_wrong_with_a_topic_is_said_once(
+    partition: dict[str, Any], configs: dict[str, str] | None, state: State, found: str
+) -> None:
+    (finding,) = said(Cluster({**THREE, **partition}, {POSTS: configs}))
+    assert finding.state is state
+    assert finding.found.startswith(f"{POSTS}: {found}")
+    assert finding.advice
+    assert "TOPIC" not in finding.advice
+
+
+def test_missing_topics_are_named_also_where_they_are_as_many_as_the_others() -> None:
+    half = EVERY[::2]
+    (finding,) = exam_kafka.topics(SETTINGS, Cluster(missing=half), None)
+    assert finding.state is State.PROBLEM
+    assert finding.found == f"{', '.join(half)}: missing"
+
+
+def test_what_the_audit_finds_is_said_in_its_words_the_problems_first() -> None:
+    cluster = Cluster(
+        {**THREE, "replica_nodes": [1]},
+        {POSTS: {"cleanup.policy": "compact"}, SETTINGS.flags_topic: {"unclean.leader.election.enable": "true"}},
+    )
+    audited = list(audit_of(SETTINGS, facts_of(SETTINGS, cluster)))
+    told = said(cluster)
+    assert {(f"{finding.where}: {finding.what}", finding.advice) for finding in audited} == {
+        (finding.found, finding.advice) for finding in told
+    }
+    assert [finding.state for finding in told] == [State.PROBLEM, State.WARNING, State.WARNING]
+
+
+def test_what_keeps_workers_from_starting_in_production_is_a_problem_there() -> None:
+    production = msgspec.structs.replace(SETTINGS, production=True)
+    danger = Cluster(configs={POSTS: {"min.insync.replicas": "1"}})
+    assert [finding.state for finding in said(danger, production)] == [State.PROBLEM]
+    warnings = Cluster({**THREE, "isr_nodes": [1]}, {POSTS: {"retention.ms": "1"}})
+    assert [finding.state for finding in said(warnings, production)] == [State.WARNING, State.WARNING]
+
+
+def test_records_that_are_too_large_for_a_topic_are_a_problem() -> None:
+    (finding,) = said(Cluster(configs={SETTINGS.late_topic: {"max.message.bytes": "1048588"}}))
+    assert finding.state is State.PROBLEM
+    assert finding.found == f"{SETTINGS.late_topic}: takes records of 1048588 bytes only"
+    assert finding.advice.endswith(f"--topic {SETTINGS.late_topic} --add-config max.message.bytes=4000000")
+
+
+def test_what_a_broker_does_not_tell_is_said_and_not_taken_for_well() -> None:
+    (finding,) = said(Cluster(tells=lambda _, setting: setting not in {"min.insync.replicas", "cleanup.policy"}))
+    assert finding.state is State.OK
+    assert finding.found == "not told by this broker, so not judged: cleanup.policy, min.insync.replicas"
+    (finding,) = said(Cluster(tells=lambda topic, setting: topic.name != POSTS or setting != "retention.ms"))
+    assert finding.found == "not told by this broker, so not judged: retention.ms (of some topics)"
+
+
+def test_a_broker_that_tells_only_what_was_set_is_not_said_to_hide_that_the_rest_is_not_set() -> None:
+    (finding,) = said(Cluster(tells=lambda topic, setting: setting in topic.config))
+    untold = "min.insync.replicas, unclean.leader.election.enable, retention.ms"
+    assert finding.found == f"not told by this broker, so not judged: {untold}"
+
+
+def test_what_may_not_be_seen_is_not_said_to_be_untold() -> None:
+    (finding,) = said(Cluster(configs=dict.fromkeys(EVERY)))
+    assert finding.found == "every topic: its configuration may not be seen, nor judged"
+    assert finding.advice == "allow DescribeConfigs, see deploy/security.md"
