@@ -31,7 +31,7 @@ test: setup ## Lint, formatting, types and all tests
 	@$(BIN)/pytest $(ARGS)
 
 prove: setup ## Kill, freeze and corrupt, and compare every count with the exact one; ARGS=--full for an hour of it
-	@$(BIN)/pytest tests/proof -o python_files='prove_*.py' -p no:cacheprovider -q --tb=short -n 4 --maxschedchunk 1 --proof proof.json $(ARGS)
+	@$(BIN)/pytest tests/proof -o python_files='prove_*.py' -p no:cacheprovider -q --tb=short -n 5 --maxschedchunk 1 --proof proof.json $(ARGS)
 
 bench: setup ## Measure the tracker against an idiomatic Faust app
 	@$(BIN)/stream-app bench $(ARGS)

@@ -19,7 +19,7 @@ STEPS = (1, 3, 2, 4, 1)
 STEP_S = 10.0
 FROZEN_SESSIONS = 2.5
 END_WITHIN_S = 10.0
-TERM_S = 15.0
+TERM_S = 10.0
 """How long the load lasts for each SIGTERM."""
 
 
@@ -130,6 +130,7 @@ def test_a_worker_that_was_frozen_and_wakes_up_after_another_took_over_changes_n
     with stage(brokers, "frozen", tmp_path, given, workers=2) as on:
         feeder = on.feed(len(given.records) / scale.load_s)
         frozen = 0
+        on.until_counting()
         while not feeder.is_done:
             on.during(QUIET_S)
             sleeper, before = on.crew.members[frozen % 2], on.read()

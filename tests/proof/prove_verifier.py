@@ -20,7 +20,7 @@ from tests.proof.verifier import differences, everything
 
 pytestmark = pytest.mark.timeout(400)
 
-EVENTS, PER_SECOND = 20_000, 700
+EVENTS, PER_SECOND = 16_000, 700
 KILL_EVERY_S = 8.0
 QUIET_S = 12.0
 ALL_HOURS = 10**6

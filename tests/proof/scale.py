@@ -31,11 +31,11 @@ QUICK = Scale(
     kill_every_s=5.0,
     terms=4,
     down_s=15.0,
-    redis_down_s=15.0,
+    redis_down_s=10.0,
     stall_s=6.0,
     flood_s=10.0,
     rows=200_000,
-    days=10,
+    days=8,
 )
 FULL = Scale(
     events=1_000_000,
