@@ -210,7 +210,7 @@ class Engine:
                 self._refuse_others()
             else:
                 self.health.observe_recovery(remaining)
-            await asyncio.sleep(_OBSERVE_S)
+            await asyncio.sleep(_OBSERVE_S if self.health.recovered else _LOOK_S)
 
     async def _look(self) -> None:
         told, positions = self._probe.answer.ends, self._positions()

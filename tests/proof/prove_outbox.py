@@ -100,7 +100,7 @@ async def test_every_flag_arrives_once_when_repeats_are_dropped(brokers: str, ka
     sent = [msgspec.json.decode(record.value, type=Flag) for record in everything(settings, settings.flags_topic)]
     distinct = {flag.flag_id: flag for flag in sent}
     repeats = len(sent) - len(distinct)
-    proof.figure(crashes=crashes, flags=EVALUATIONS * FLAGS_EACH, distinct=len(distinct), repeats=repeats)
+    proof.figure(crashes=crashes, raised=EVALUATIONS * FLAGS_EACH, distinct=len(distinct), repeats=repeats)
     assert crashes == EVALUATIONS
     assert all(distinct[flag.flag_id] == flag for flag in sent), "a repeat says something else"
     assert Counter(flag.user_id for flag in distinct.values()) == Counter(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from rich.console import Console
@@ -33,6 +34,28 @@ PROMISES: Mapping[int, str] = {
 }
 
 
+SENTENCES = (
+    "{kills} kills",
+    "workers {steps}",
+    "{terms} SIGTERMs, the slowest took {slowest_s:.1f} s",
+    "{frozen} freezes",
+    "{down_s:.0f} s away, caught up after {caught_up_after_s:.1f} s",
+    "{restarts} restarts, counting again after {counting_again_s:.1f} s at most",
+    "{seconds:.0f} s, lag up to {most_lag_s:.1f} s, board complete after {board_complete_s:.1f} s, {growth_mb:+.0f} MB",
+    "{corrupt:,} corrupt, byte-identical",
+    "{crashes} crashes, {raised:,} flags, {repeats} repeats, {distinct:,} distinct",
+    "{strays} strays, {late} late, {watermarks} watermark",
+    "told after {told_s:.1f} s, replaced after {replaced_s:.0f} s (stall_s {stall_s:.0f})",
+    "{backlog:,} behind, drained in {drained_s:.0f} s, {peak_mb:.0f} MB at most",
+    "{state_rows:,} rows, ready after {ready_s:.1f} s, progress seen {progress_seen} times",
+    "{days} days of {users_a_day:,} users: {keys} keys, {memory_mb} MB",
+    "{golden_files} golden files of {kinds} kinds",
+    "refused after {refused_after_s:.1f} s",
+    "{events:,} events, {lost:,} lost, {twice:,} twice",
+)
+"""What the figures of a proof say: the sentences of which it has all figures."""
+
+
 @dataclass
 class Proof:
     """One promise on one Kafka."""
@@ -58,9 +81,9 @@ class Proof:
 
     @property
     def told(self) -> str:
-        """The figures in a line; without any, why not."""
-        told = "  ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in self.figures.items())
-        return told or self.why.split("\n")[0]
+        """The figures in words; without any, why not."""
+        told = [text.format(**self.figures) for text in SENTENCES if _needed(text) <= self.figures.keys()]
+        return "; ".join(told) or self.why.split("\n")[0]
 
     def line(self) -> str:
         """What is said as soon as it is known."""
@@ -105,7 +128,5 @@ class Report:
         console.print(f"\n{verdict} ({self.seconds / 60:.1f} min)")
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+def _needed(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
