@@ -85,7 +85,7 @@ class Engine:
     def watch(self) -> None:
         """Start the threads that watch over this process."""
         self._probe.watch()
-        Watchdog(self.health, self._probe, self.settings.stall_s).watch()
+        Watchdog(self.health, self._probe, self.settings.stall_s, lambda: self.app.should_stop).watch()
 
     def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
         """The last flag of each standing in `partition`, as kept, by its key: of all, or of `keys` if still there."""

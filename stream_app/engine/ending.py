@@ -16,6 +16,7 @@ class Exit(IntEnum):
     BROKEN = 72
     FENCED = 73
     REFUSED = 74
+    CUT_SHORT = 75
 
 
 def end(status: Exit, why: str) -> NoReturn:

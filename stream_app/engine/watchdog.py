@@ -1,7 +1,8 @@
-"""The watchdog: winds the clock of the health, and ends the process when it has been ill for long."""
+"""The watchdog: winds the clock of the health, and ends the process when it has been ill, or ending, for long."""
 
 import faulthandler
 import threading
+from collections.abc import Callable
 from time import monotonic
 
 from stream_app.engine.ending import Exit, end
@@ -9,13 +10,16 @@ from stream_app.engine.health import Health
 from stream_app.engine.probe import Probe
 
 _CHECK_S = 1.0
+_END_WITHIN_S = 8.0
+"""Whoever told a worker to end kills it after ten seconds, or thirty."""
 
 
 class Watchdog:
     """A thread, because what is stuck may be the event loop."""
 
-    def __init__(self, health: Health, probe: Probe, stall_s: float) -> None:
-        """`stall_s`: how long the process may go on after it has become ill."""
+    def __init__(self, health: Health, probe: Probe, stall_s: float, is_ending: Callable[[], bool]) -> None:
+        """`stall_s`: how long the process may go on when it is ill; `is_ending`: whether it was told to end."""
+        self._is_ending = is_ending
         self._health = health
         self._probe = probe
         self._stall_s = stall_s
@@ -28,10 +32,13 @@ class Watchdog:
 
     def _watch(self) -> None:
         pause = threading.Event()
-        ill_s, before_s = 0.0, monotonic()
+        ill_s, ending_s, before_s = 0.0, 0.0, monotonic()
         while not pause.wait(_CHECK_S):
             now_s = monotonic()
             passed_s, before_s = min(now_s - before_s, 2 * _CHECK_S), now_s  # more: the process was frozen
+            ending_s += passed_s if self._is_ending() else 0.0
+            if ending_s > _END_WITHIN_S:
+                end(Exit.CUT_SHORT, "it was told to end and does not come to it: the next owner goes on from what Kafka has")
             if self._probe.answers:
                 self._health.tick(passed_s)
             live, details = self._health.live()
