@@ -38,7 +38,7 @@ class Watchdog:
             passed_s, before_s = min(now_s - before_s, 2 * _CHECK_S), now_s  # more: the process was frozen
             ending_s += passed_s if self._is_ending() else 0.0
             if ending_s > _END_WITHIN_S:
-                end(Exit.CUT_SHORT, "it was told to end and does not come to it: the next owner goes on from what Kafka has")
+                end(Exit.CUT_SHORT, "it was told to end, and does not: the next owner goes on from what Kafka has")
             if self._probe.answers:
                 self._health.tick(passed_s)
             live, details = self._health.live()

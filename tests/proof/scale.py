@@ -35,7 +35,7 @@ QUICK = Scale(
     stall_s=6.0,
     flood_s=10.0,
     rows=200_000,
-    days=8,
+    days=10,
 )
 FULL = Scale(
     events=1_000_000,
