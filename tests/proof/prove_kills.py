@@ -20,7 +20,9 @@ STEP_S = 10.0
 FROZEN_SESSIONS = 2.5
 END_WITHIN_S = 10.0
 TERM_S = 10.0
-"""How long the load lasts for each SIGTERM."""
+"""How long the load lasts for each SIGTERM …"""
+FREEZE_S = 16.0
+"""… and for each worker that is frozen."""
 
 
 def contents(scale: Scale, part: float = 1.0) -> Contents:
@@ -128,17 +130,16 @@ def test_a_worker_that_was_frozen_and_wakes_up_after_another_took_over_changes_n
 ) -> None:
     given = contents(scale, 0.5)
     with stage(brokers, "frozen", tmp_path, given, workers=2) as on:
-        feeder = on.feed(len(given.records) / scale.load_s)
-        frozen = 0
-        on.until_counting()
-        while not feeder.is_done:
-            on.during(QUIET_S)
-            sleeper, before = on.crew.members[frozen % 2], on.read()
+        freezes = round(scale.load_s / 10)
+        feeder = on.feed(len(given.records) / (FREEZE_S * freezes))
+        for number in range(freezes):
+            on.until_counting()
+            sleeper, before = on.crew.members[number % 2], on.read()
             on.crew.freeze(sleeper)
             on.during(FROZEN_SESSIONS * on.run.settings.session_timeout_s)
             assert on.read() > before, "nobody took over"
+            assert not feeder.is_done, "there was no load any more"
             on.crew.thaw(sleeper)
-            frozen += 1
             on.during(2 * QUIET_S)
-        proof.figure(frozen=frozen)
+        proof.figure(frozen=freezes)
         finish(on, proof)
