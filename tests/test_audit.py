@@ -13,8 +13,8 @@ from stream_app.audit.topics import TopicFacts
 from stream_app.cli import main
 from stream_app.engine import topics as topics_module
 from stream_app.engine.topics import create, topics_of
-from stream_app.secret import Secret, SecretUrl
 from stream_app.settings import Settings, load
+from stream_app.settings.secret import Secret, SecretUrl
 from tests.servers.brokers import BOTH_BROKERS
 
 SAFE = {

@@ -16,9 +16,9 @@ from stream_app.cli import main
 from stream_app.cli.options import WITHOUT_FLAG, Moment, Speed, flag_of, settings_options
 from stream_app.engine import topics as topics_module
 from stream_app.local.setting_texts import as_environment, duration_text
-from stream_app.secret import SecretUrl
-from stream_app.setting_kinds import parse_duration_s
 from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load
+from stream_app.settings.kinds import parse_duration_s
+from stream_app.settings.secret import SecretUrl
 
 COMMANDS = (
     "demo",

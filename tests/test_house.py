@@ -19,16 +19,14 @@ MAX_LINES = 300
 
 LAYERS = {
     "core": {"core"},
-    "secret": {"secret"},
-    "setting_kinds": {"setting_kinds"},
-    "setting_checks": {"settings", "setting_checks"},
-    "settings": {"core", "secret", "setting_checks", "setting_kinds", "settings"},
-    "connections": {"connections", "secret", "settings"},
-    "engine": {"connections", "core", "engine", "secret", "settings"},
-    "serving": {"connections", "core", "secret", "serving", "settings"},
+    "settings": {"core", "settings"},
+    "connections": {"connections", "settings"},
+    "logs": {"connections", "logs", "settings"},
+    "engine": {"connections", "core", "engine", "settings"},
+    "serving": {"connections", "core", "serving", "settings"},
     "audit": {"audit", "connections", "engine", "settings"},
-    "local": {"connections", "core", "local", "secret", "settings"},
-    "operating": {"audit", "connections", "core", "engine", "operating", "secret", "settings"},
+    "local": {"connections", "core", "local", "settings"},
+    "operating": {"audit", "connections", "core", "engine", "operating", "settings"},
 }
 """What each part of the package may import of the package; only the composition root may import everything."""
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.logs import logging_config
-from stream_app.repeats import Repeats
+from stream_app.logs.repeats import Repeats
 from stream_app.settings import Settings
 from tests.waiting import eventually
 
@@ -174,7 +174,7 @@ def test_what_is_held_back_is_told_without_another_line(writer: Writer, monkeypa
     for number in (1, 2):
         writer.handle(line("away %d", number))
     assert "away 2" not in writer.stream.getvalue()
-    monkeypatch.setattr("stream_app.repeats.EVERY_S", 0.0)
+    monkeypatch.setattr("stream_app.logs.repeats.EVERY_S", 0.0)
     assert eventually(lambda: "away 2" in writer.stream.getvalue(), 5.0)
 
 

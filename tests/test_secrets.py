@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stream_app.local.setting_texts import as_environment, setting_text
 from stream_app.logs import logging_config
-from stream_app.secret import HIDDEN, Redaction, Secret, SecretUrl
 from stream_app.settings import SECRETS, Settings, SettingsError, environment_name, environment_of_child, load
+from stream_app.settings.secret import HIDDEN, Redaction, Secret, SecretUrl
 
 PLANTED = "planted-Pa55-long-enough"
 

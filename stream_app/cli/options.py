@@ -12,8 +12,6 @@ from typing import Any
 import click
 
 from stream_app.local.setting_texts import setting_text
-from stream_app.secret import SecretUrl
-from stream_app.setting_kinds import parse_duration_s
 from stream_app.settings import (
     NAMES,
     SECRETS,
@@ -23,6 +21,8 @@ from stream_app.settings import (
     environment_name,
     from_environment,
 )
+from stream_app.settings.kinds import parse_duration_s
+from stream_app.settings.secret import SecretUrl
 
 _FIRST_OF_SECTION = {
     "brokers": "Kafka",

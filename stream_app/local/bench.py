@@ -22,8 +22,8 @@ from stream_app.local.bench_view import shown
 from stream_app.local.broker import embedded_broker
 from stream_app.local.setting_texts import as_environment
 from stream_app.local.valkey import embedded_redis
-from stream_app.secret import SecretUrl
 from stream_app.settings import Settings, environment_of_child
+from stream_app.settings.secret import SecretUrl
 
 MOST_IDIOMATIC_EVENTS = 30_000
 """The first of the same events: the idiomatic app is so much slower."""

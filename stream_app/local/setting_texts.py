@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from stream_app.secret import Secret
 from stream_app.settings import NAMES, Settings, environment_name
+from stream_app.settings.secret import Secret
 
 _UNITS_MS = (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 _DAY_MS = 86_400_000

@@ -8,7 +8,7 @@ import pytest
 from stream_app.core import erasures
 from stream_app.core.erasures import Erasures, PersonKeyError
 from stream_app.core.persons import Persons
-from stream_app.secret import Secret
+from stream_app.settings.secret import Secret
 from tests.engine.fakes import NOW_MS, PARTITION, post, posts, record, stored_after, user_of
 from tests.engine.parts import CHANGELOG, Parts
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from faust.types import TP
 
-from stream_app.repeats import Repeats
+from stream_app.logs.repeats import Repeats
 from tests.engine.fakes import NOW_MS, PARTITION, Written, post, posts, record, user_of
 from tests.engine.parts import CHANGELOG, Parts
 

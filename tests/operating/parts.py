@@ -11,8 +11,8 @@ from stream_app.cli import main
 from stream_app.core.letters import Letter, Origin
 from stream_app.engine import topics
 from stream_app.local.setting_texts import as_environment
-from stream_app.secret import SecretUrl
 from stream_app.settings import NAMES, Settings
+from stream_app.settings.secret import SecretUrl
 
 PARTITIONS = 2
 TIMEOUT_S = 20.0

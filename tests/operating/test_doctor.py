@@ -22,8 +22,8 @@ from stream_app.operating import clients, exam_machine, exam_redis
 from stream_app.operating.clients import administration
 from stream_app.operating.doctor import examine
 from stream_app.operating.findings import Finding, State
-from stream_app.secret import SecretUrl
 from stream_app.settings import Settings
+from stream_app.settings.secret import SecretUrl
 from tests.engine.tracker import following, tracker, variables
 from tests.operating.parts import PARTITIONS, letter, made, produce, put, run, settings_of
 from tests.servers.brokers import APACHE, BOTH_BROKERS

@@ -18,10 +18,10 @@ from stream_app.operating import group, reading
 from stream_app.operating import reset as reset_module
 from stream_app.operating.clients import OperatingError, administration, consumer
 from stream_app.operating.reset import carry_out, plan
-from stream_app.secret import SecretUrl
 from stream_app.serving.board import Board
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
 from stream_app.settings import Settings
+from stream_app.settings.secret import SecretUrl
 from tests.engine.load import START_MS
 from tests.engine.tracker import Follower, Tracker, following, tracker, variables
 from tests.operating.parts import letter, made, produce, put, run, settings_of

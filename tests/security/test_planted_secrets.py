@@ -22,10 +22,12 @@ from tests.security.parts import (
     until,
 )
 from tests.servers.certificates import Authority
+from tests.waiting import eventually
 
 KEY_PASSWORD = "planted-key-password"
 PLANTED = re.compile("planted|eyJ")
 """Of every secret of these tests, and of OAuth tokens."""
+WAIT_S = 10.0
 PATHS = ("/", "/metrics", "/livez", "/readyz", "/nowhere")
 pytestmark = [
     pytest.mark.timeout(200),
@@ -126,11 +128,11 @@ def test_workers_of_ours_get_their_secrets_where_nobody_sees_them(everything: di
     settings: Settings = load(everything)
     assert settings.kafka_password.reveal() == KAFKA_PASSWORDS["worker"]
     with Workers(settings, 1, tmp_path) as workers:
-        lines = command_lines(workers.states()[0].pid)
-        environ = Path(f"/proc/{workers.states()[0].pid}/environ").read_bytes()
-    assert lines
-    assert not PLANTED.search("".join(lines))
-    assert f"{environment_name('kafka_password')}=planted".encode() in environ
+        pid, given = workers.states()[0].pid, f"{environment_name('kafka_password')}=planted".encode()
+        # A process that is just being replaced by the program it is to run has neither for a moment.
+        assert eventually(lambda: given in Path(f"/proc/{pid}/environ").read_bytes(), WAIT_S)
+        assert eventually(lambda: "".join(command_lines(pid)) != "", WAIT_S)
+        assert not PLANTED.search("".join(command_lines(pid)))
 
 
 def command_lines(pid: int) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 
-from stream_app.secret import Secret, SecretUrl
-from stream_app.setting_checks import check_security
-from stream_app.setting_kinds import Count, Doc, Fraction, Port, Positive, Rate, parse_duration_s, parse_pair
+from stream_app.settings.checks import check_security
+from stream_app.settings.kinds import Count, Doc, Fraction, Port, Positive, Rate, parse_duration_s, parse_pair
+from stream_app.settings.secret import Secret, SecretUrl
 
 ENV_PREFIX = "STREAM_APP_"
 FILE_SUFFIX = "_FILE"

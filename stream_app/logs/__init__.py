@@ -7,9 +7,9 @@ from time import monotonic
 from typing import Any
 
 from stream_app.connections.advice import kafka_advice
-from stream_app.repeats import Repeats, Told
-from stream_app.secret import Redaction
+from stream_app.logs.repeats import Repeats, Told
 from stream_app.settings import Settings
+from stream_app.settings.secret import Redaction
 
 _LINE = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 _LIBRARIES = ("faust", "mode", "aiokafka", "asyncio")
