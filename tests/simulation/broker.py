@@ -17,6 +17,9 @@ from tests.simulation.loop import Agenda
 
 Headers = Sequence[tuple[str, bytes]]
 Place = tuple[str, int]
+
+_LONGEST_S = 20.0
+"""Nothing takes longer: a run is given 90 s to come to rest."""
 """Topic and partition."""
 
 
@@ -126,12 +129,12 @@ class Broker:
             self._waiting[place].append(future)
         await future
 
-    def delay_s(self) -> float:
-        """How long something takes on the way to the broker or back: mostly little."""
+    def delay_s(self, slowness: float = 1.0) -> float:
+        """How long something takes on the way to the broker or back, or in a slow process: mostly little."""
         rng = self.agenda.rng
         if self.agenda.now < self.slow_until_s or rng.random() < 0.01:
-            return rng.uniform(0.1, 1.5)
-        return rng.uniform(0.001, 0.02)
+            return min(rng.uniform(0.1, 1.5) * slowness, _LONGEST_S)
+        return rng.uniform(0.001, 0.02) * slowness
 
 
 def _resolve(future: "asyncio.Future[None]") -> None:

@@ -210,7 +210,7 @@ class Reader:
         wanted = [place for place in self._positions if place not in self._paused]
         if self._idle and all(self._log(place).end <= self._positions[place] for place in wanted):
             await self._line.broker.news(wanted)
-        await asyncio.sleep(self._line.broker.delay_s() * self._slowness)
+        await asyncio.sleep(self._line.broker.delay_s(self._slowness))
         batches = self._line.broker.agenda.rng.randint(1, 40)
         found = await self._line.ask(
             lambda: {place: self._log(place).fetch(self._positions[place], batches) for place in wanted}

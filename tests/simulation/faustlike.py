@@ -174,7 +174,7 @@ class App:
     async def assigned(self, generation: int) -> None:
         """A new assignment: recovery starts, anew where one is under way."""
         self.consumer_generation_id = generation
-        await asyncio.sleep(self._line.broker.delay_s() * self.slowness)  # agents come first; a recovery goes on
+        await asyncio.sleep(self._line.broker.delay_s(self.slowness))  # agents come first; a recovery goes on
         self.tables.recovery._rebalanced.set()
         await self.on_partitions_assigned.send()
 
