@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from stream_app.core import segments
 from stream_app.core.credit import Credits
 from stream_app.core.history import History, Lineage, fold
-from stream_app.core.ledger import Applied, Ledger
+from stream_app.core.ledger import Ledger
 from stream_app.core.panes import PaneContent
 from stream_app.core.segments import Kind, SegmentKey
 
@@ -71,11 +71,9 @@ class Book:
         sealed = sum(part.nbytes for pane in self.ledger.panes.values() if pane.sealed for part in pane.sealed[1])
         return sealed + sum(size for _, _, size in self._deltas.values())
 
-    def count(self, topic: str, position: int, credits_: Credits, rejected: int) -> Applied:
+    def count(self, topic: str, position: int, credits_: Credits, rejected: int) -> None:
         """Count a batch and write it, in one go: whatever is written next says that it was counted."""
-        applied = self.ledger.apply(topic, position, credits_, rejected)
-        self._write_delta(applied.content)
-        return applied
+        self._write_delta(self.ledger.apply(topic, position, credits_, rejected).content)
 
     def write_state(self) -> None:
         """Write how far the ledger has come, as a batch that adds nothing."""

@@ -37,6 +37,11 @@ def encode(status: Status) -> bytes:
     return _ENCODER.encode(status)
 
 
+def replaces(told: Status, before: Status | None) -> bool:
+    """Whether it is the newer word on its partition: what a former owner tells late is taken by nobody."""
+    return before is None or told.epoch >= before.epoch
+
+
 def decode(value: bytes) -> Status:
     """From the value of a record; FormatError when it is of another version."""
     try:

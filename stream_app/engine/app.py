@@ -135,7 +135,8 @@ class Engine:
         self._meter.rebalance()
         pausing = asyncio.ensure_future(self._ownership.pause())
         while not pausing.done():
-            # The lease may lapse in here too. Nothing renews it before this returns, and no write waits for less.
+            # The lease may lapse in here too. Once the group has given this worker up, nothing renews it before this
+            # returns, and what is being written waits for that.
             if self._lease.has_lapsed() and self._outgoing.is_owing:
                 end(Exit.FENCED, "it was cut off for longer than its session, and holds writes others may have made")
             await asyncio.wait((pausing,), timeout=_LOOK_S)
@@ -221,6 +222,8 @@ class Engine:
             stood_s = self.health.observe(*tp, position, ends[tp])
             if stood_s > self.settings.stall_s / 2:
                 await self._ownership.read_again(tp)
+                if not self.health.recovered:
+                    return  # the partitions are moving
 
     def _positions(self) -> dict[TP, int]:
         return self._ownership.positions(self.books)

@@ -57,6 +57,7 @@ class Exchange:
 
     async def _read(self) -> None:
         settings = self._settings
+        self._epochs.clear()  # read anew, the older ones come first
         async with following(settings, settings.curves_topic, settings.erasures_topic) as topics:
             while True:
                 for topic, records in await topics.fetch():

@@ -15,10 +15,11 @@ from stream_app.core.partitioner import partitions_of
 from stream_app.core.persons import Persons, Pseudonyms
 from stream_app.core.placement import PartitionsOf, misplaced
 from stream_app.core.watermark import Source
+from stream_app.engine.gone import tell_gone
 from stream_app.engine.kafka import Kafka
 from stream_app.engine.packed import Fetched
 from stream_app.engine.ports import Batch
-from stream_app.engine.shared import Held, Shared
+from stream_app.engine.shared import NOTHING_SEEN, Held, Shared
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,9 @@ class Intake:
                 self._meter.skipped(batch.topic, skipped)
             if fresh.records:
                 await self._count(held, source, fresh)
-            source.position = max(source.position, batch.end)  # marks of transactions may follow the last record
+            if source.position < batch.end:  # marks of transactions follow the last record
+                source.position = batch.end
+                held.seen = NOTHING_SEEN
             self._follow(held, batch)
         await self._outlet.relieve()
 
@@ -177,11 +180,7 @@ class Intake:
         if fetched.first > max(start, source.position):
             await self._kafka.seek(tp, max(start, source.position))
             return True
-        logger.error(
-            "%s-%d: offsets %d to %d are gone from Kafka (retention) and were not counted",
-            *(fetched.topic, fetched.partition, source.position, fetched.first - 1),
-            extra={"kind": (tp, fetched.first)},
-        )
+        tell_gone(tp, source.position, fetched.first - 1)
         return False
 
 

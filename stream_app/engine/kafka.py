@@ -27,6 +27,7 @@ from stream_app.settings import Settings
 
 _BATCHES_AHEAD = 2
 _BATCHES_A_POLL = 2
+_IS_MEMBER = {errors.NoError, errors.RebalanceInProgressError}
 
 
 Positions = Mapping[TP, int]
@@ -135,22 +136,24 @@ class _ConsumerThread(AIOKafkaConsumerThread):
 def note_membership(lease: Lease, coordinator: Any) -> None:
     """Have the lease follow what the group answers to heartbeats, and to the request for an assignment.
 
-    An answer is as old as its request: this process may have been frozen since.
+    An answer is as old as its request: this process may have been frozen since. To whatever the group answers that it
+    does not know this worker, the lease ends.
     """
-    send = coordinator._send_req  # noqa: SLF001
+    send, reset = coordinator._send_req, coordinator.reset_generation  # noqa: SLF001
 
     async def noted(request: Any) -> Any:
         asked_s = monotonic()
         answer = await send(request)
-        if isinstance(request, HeartbeatRequest | SyncGroupRequest):
-            match for_code(answer.error_code):
-                case errors.NoError | errors.RebalanceInProgressError:
-                    lease.renew(asked_s)
-                case errors.UnknownMemberIdError | errors.IllegalGenerationError:
-                    lease.give_up()
+        if isinstance(request, HeartbeatRequest | SyncGroupRequest) and for_code(answer.error_code) in _IS_MEMBER:
+            lease.renew(asked_s)
         return answer
 
-    coordinator._send_req = noted  # noqa: SLF001
+    def unknown() -> None:
+        if not coordinator._closing.done():  # noqa: SLF001 - who leaves still writes what it has
+            lease.give_up()
+        reset()
+
+    coordinator._send_req, coordinator.reset_generation = noted, unknown  # noqa: SLF001
 
 
 class BatchConsumer(Consumer):

@@ -14,10 +14,11 @@ from stream_app.core.telling import Teller
 from stream_app.core.watermark import Source
 from stream_app.engine import identity
 from stream_app.engine.eraser import Eraser
+from stream_app.engine.gone import tell_gone
 from stream_app.engine.kafka import Kafka
 from stream_app.engine.outbox import Outbox
 from stream_app.engine.probe import TopicIdentity
-from stream_app.engine.shared import Held, Shared
+from stream_app.engine.shared import NOTHING_SEEN, Held, Shared
 from stream_app.engine.tables import PartitionTable
 
 logger = logging.getLogger(__name__)
@@ -81,19 +82,30 @@ class Ownership:
         return ""
 
     async def read_again(self, tp: TP) -> None:
-        """Seek to where counting stands, once at each place: records were fetched, but never came to be counted."""
+        """See to a source that stands still: records were fetched, but never came to be counted, or they are gone.
+
+        Seeks to where counting stands, once at each place; where Kafka begins later counting goes on there.
+        """
         held = self._books.get(tp.partition)
         if held is None:
             return  # it moved away meanwhile
-        position = held.book.ledger.source(tp.topic).position
-        if held.read_again.get(tp.topic) != position:
-            held.read_again[tp.topic] = position
+        start = await self._kafka.start(tp)
+        if self._books.get(tp.partition) is not held or held.lock.locked():
+            return
+        source, ledger = held.book.ledger.source(tp.topic), held.book.ledger
+        if start > source.position:
+            tell_gone(tp, source.position, start - 1)
+            source.position = start
+            ledger.lagging.discard(tp.topic)
+            held.seen = NOTHING_SEEN
+        elif held.read_again.get(tp.topic) != source.position:
+            held.read_again[tp.topic] = source.position
             logger.warning(
                 "%s-%d stands still at offset %d: reading from there again",
-                *(*tp, position),
-                extra={"kind": (tp, position)},
+                *(*tp, source.position),
+                extra={"kind": (tp, source.position)},
             )
-            await self._kafka.seek(tp, position)
+            await self._kafka.seek(tp, source.position)
 
     def positions(self, partitions: Iterable[int]) -> dict[TP, int]:
         """The next offsets to count of some of the partitions held."""

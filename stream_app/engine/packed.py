@@ -160,7 +160,7 @@ class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka h
                 return found
         except CorruptRecordException:
             place = (self._tp, self.next_fetch_offset)
-            if self._damage.lasts(*place):
+            if self._end == self.next_fetch_offset and self._damage.lasts(*place):  # else marks before it come first
                 return Packed.of(Damaged(*place), b"")
         except StopIteration:
             pass

@@ -162,7 +162,8 @@ class Observer:
     def _take_told(self, key: bytes, value: bytes) -> None:
         if key.startswith(b"status/"):
             known = status.decode(value)
-            self._statuses[known.partition] = known
+            if status.replaces(known, self._statuses.get(known.partition)):
+                self._statuses[known.partition] = known
         elif key.startswith(b"curves/"):
             self._whole.tell(curves.decode(value))
 

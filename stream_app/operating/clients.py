@@ -47,7 +47,10 @@ def administration(settings: Settings) -> Iterator[Any]:
 
 @contextmanager
 def consumer(settings: Settings) -> Iterator[Any]:
-    """A consumer without a group, which disturbs nobody. Raises OperatingError, also for what fails in the block."""
+    """A consumer without a group, which disturbs nobody, of what is committed as the workers see it.
+
+    Raises OperatingError, also for what fails in the block.
+    """
     with _told(settings):
         made = KafkaConsumer(
             **_common(settings),
@@ -55,6 +58,7 @@ def consumer(settings: Settings) -> Iterator[Any]:
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             allow_auto_create_topics=False,
+            isolation_level="read_committed",
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             max_partition_fetch_bytes=_FETCH_BYTES,
             metrics_enabled=False,

@@ -9,6 +9,7 @@ from kafka import TopicPartition
 from stream_app.core import erasures, status
 from stream_app.core.erasures import CHECK_KEY, PersonKeyError
 from stream_app.core.persons import Persons
+from stream_app.core.status import Status
 from stream_app.engine.topics import changelogs_of
 from stream_app.operating.clients import consumer, producer
 from stream_app.operating.holdings import Holds, LiveValues, Records
@@ -148,7 +149,7 @@ def _remember(settings: Settings, reader: Any, persons: Persons, user: str, now_
             f"STREAM_APP_PERSON_KEY is not the key that the hashes in {settings.erasures_topic} are made with: set it "
             "to the key that the workers have"
         )
-    if not checks and _told(Tail(reader, settings.curves_topic)):
+    if not checks and _heard(Tail(reader, settings.curves_topic), {}):
         raise PersonKeyError(
             "the workers have not run with STREAM_APP_PERSON_KEY yet, and would end when they see the erasure: restart "
             "them with this key first"
@@ -159,20 +160,25 @@ def _remember(settings: Settings, reader: Any, persons: Persons, user: str, now_
         return int(sent[-1].get(_ACK_S).offset) + 1
 
 
-def _told(curves: Tail) -> dict[int, int]:
-    """By partition that ever had an owner, up to which offset its last owner has carried out the erasures."""
-    told = (status.decode(r.value) for r in curves.news() if (r.key or b"").startswith(b"status/") and r.value)
-    return {known.partition: known.erased for known in told}
+def _heard(curves: Tail, told: dict[int, Status]) -> dict[int, Status]:
+    """`told` with the news: by partition that ever had an owner, the last word of its last owner."""
+    for record in curves.news():
+        if (record.key or b"").startswith(b"status/") and record.value:
+            known = status.decode(record.value)
+            if status.replaces(known, told.get(known.partition)):
+                told[known.partition] = known
+    return told
 
 
 def _wait(settings: Settings, reader: Any, position: int, wait_s: float) -> list[int]:
     """Wait until the owners of all partitions have carried out the erasures; returns those that have not in time."""
     deadline_s = monotonic() + wait_s
-    done: dict[int, int] = {}
+    told: dict[int, Status] = {}
     curves = Tail(reader, settings.curves_topic)
     while True:
-        done |= _told(curves)
-        waiting = [number for number in range(settings.partitions) if done.get(number, 0) < position]
+        _heard(curves, told)
+        done = {known.partition for known in told.values() if known.erased >= position}
+        waiting = [number for number in range(settings.partitions) if number not in done]
         if not waiting or monotonic() > deadline_s:
             return waiting
         sleep(_LOOK_S)

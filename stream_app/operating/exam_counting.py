@@ -72,7 +72,8 @@ def _told(settings: Settings, consumer: Any) -> tuple[Mapping[tuple[str, int], S
         if (record.key or b"").startswith(b"status/"):
             try:
                 known = status.decode(record.value or b"")
-                told[known.partition] = known
+                if status.replaces(known, told.get(known.partition)):
+                    told[known.partition] = known
             except FormatError as error:
                 strange = str(error)
     sources = {

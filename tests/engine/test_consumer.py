@@ -66,14 +66,13 @@ COMMIT = OffsetCommitRequest("influence", 1, "me", 0, [])
         (HEARTBEAT, errors.RebalanceInProgressError.errno, 1, False),
         (HEARTBEAT, 0, 9, True),
         (HEARTBEAT, errors.UnknownMemberIdError.errno, 1, True),
-        (HEARTBEAT, errors.IllegalGenerationError.errno, 1, True),
         (HEARTBEAT, errors.NotCoordinatorForGroupError.errno, 1, True),
         (SYNC, 0, 1, False),
         (SYNC, 0, 9, True),
         (COMMIT, 0, 1, True),
     ],
 )
-async def test_the_lease_counts_from_when_the_group_was_asked_and_ends_when_it_says_so(
+async def test_the_lease_counts_from_when_the_group_was_asked(
     request_: Any, code: int, asked_s_ago: float, lapses: bool
 ) -> None:
     """A process that was frozen between question and answer is not a member because of that answer."""
@@ -90,3 +89,15 @@ async def test_the_lease_counts_from_when_the_group_was_asked_and_ends_when_it_s
         note_membership(lease, coordinator)
         assert await coordinator._send_req(request_) == Answered(code)
     assert lease.has_lapsed() is lapses
+
+
+@pytest.mark.parametrize("is_leaving", [False, True])
+def test_the_lease_ends_with_whatever_answer_says_that_the_group_does_not_know_us(is_leaving: bool) -> None:
+    """Also the answer to a commit. Only one that leaves by itself may still write what it has."""
+    lease, reset = Lease(6.0), Mock()
+    coordinator = Mock(reset_generation=reset)
+    coordinator._closing.done.return_value = is_leaving
+    note_membership(lease, coordinator)
+    coordinator.reset_generation()
+    reset.assert_called_once_with()
+    assert lease.has_lapsed() is not is_leaving

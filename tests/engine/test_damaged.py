@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from stream_app.engine.ending import Exit
 from stream_app.engine.packed import Fetched
 from stream_app.engine.topics import changelogs_of
 from tests.engine.fakes import NOW_MS
-from tests.engine.packing import numbered, read, record_batch
+from tests.engine.packing import COMMIT_MARK, in_transaction, numbered, read, record_batch
 from tests.engine.tracker import Tracker, Worker, following, tracker, variables
 from tests.servers.apache import ApacheKafkaMissing, Cluster, apache_kafka
 from tests.waiting import eventually
@@ -52,6 +53,15 @@ def test_a_batch_that_stays_damaged_is_told_in_its_turn() -> None:
     assert (packed.first, packed.offset, packed.count) == (202, 202, 1)
     with pytest.raises(DamagedError, match="posts-0 cannot be read at offset 202"):
         Fetched("posts", 0, [packed]).unpacked()
+
+
+def test_marks_before_a_damaged_batch_come_first() -> None:
+    bad = changed(record_batch(numbered([251, 252])))
+    for _ in range(4):  # however often it came before
+        list(read(bad, 251))
+    mark = in_transaction(record_batch([replace(numbered([250])[0], key=COMMIT_MARK)]), 5, control=True)
+    (nothing,) = read(mark + bad, 250)
+    assert (nothing.first, nothing.offset, nothing.records()) == (250, 250, [])
 
 
 def test_damage_at_several_places_is_not_added_up() -> None:

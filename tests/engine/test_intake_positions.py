@@ -114,6 +114,19 @@ async def test_offsets_without_records_are_counted_as_read() -> None:
     assert parts.ledger.source(POSTS).position == 7
 
 
+async def test_that_nothing_is_left_to_read_is_told_even_where_no_record_said_so() -> None:
+    parts = Parts()
+    parts.fake.kafka.ended = {TP(POSTS, PARTITION): 7}
+    await parts.count(posts(range(5)))
+    for _ in range(3):
+        await parts.round()
+    assert parts.exchange.statuses[PARTITION].lagging
+    await parts.intake.count(Fetched(POSTS, PARTITION, [Packed.nothing(5, 6)]))
+    await parts.round()
+    told = parts.exchange.statuses[PARTITION]
+    assert (told.lagging, told.sources[POSTS].position) == (False, 7)
+
+
 async def test_a_batch_whose_counting_is_cancelled_is_counted_whole_or_not_at_all() -> None:
     """A worker that ends cancels its agents wherever they wait, and goes on to write what it has."""
     parts = Parts()

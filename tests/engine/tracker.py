@@ -136,8 +136,8 @@ class Seen:
 
     def _take_status(self, known: Status) -> None:
         before = self.statuses.get(known.partition)
-        if before and known.epoch < before.epoch:
-            return  # told late by a former owner: nobody takes it
+        if not status.replaces(known, before):
+            return
         for topic, source in before.sources.items() if before else ():
             if known.sources[topic].position < source.position:
                 self.regressions.append(f"{topic}-{known.partition}: {source} became {known.sources[topic]}")

@@ -24,7 +24,7 @@ def table(proofs: Sequence[Proof]) -> Iterator[str]:
 def _cell(proof: Proof | None) -> str:
     if proof is None:
         return "–"
-    return proof.told if proof.kept else f"**broken**: {proof.told}"
+    return f"**broken**: {proof.told}" if proof.kept is False else proof.told
 
 
 if __name__ == "__main__":

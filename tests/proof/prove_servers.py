@@ -118,6 +118,7 @@ def test_redis_being_down_or_slow_does_not_slow_counting(
                         on.during(0.2)
                         lag_s = max(lag_s, (feeder.sent - on.read()) / per_second)
                     complete_s = on.until(lambda: board_is_complete(client, on), "the board afterwards", PATIENCE_S)
+                    assert not feeder.is_done, "there was no load any more"
                     proof.figure(**{f"{name}_lag_s": lag_s, f"{name}_complete_s": complete_s})
                     assert lag_s <= LAG_S
                     assert complete_s <= COMPLETE_WITHIN_S
@@ -150,8 +151,10 @@ def lasting(trouble: Callable[[], None]) -> Iterator[threading.Event]:
     over, leave = threading.Event(), threading.Event()
 
     def run() -> None:
-        trouble()
-        over.set()
+        try:
+            trouble()
+        finally:
+            over.set()
         leave.wait()
 
     thread = threading.Thread(target=run, name="trouble")

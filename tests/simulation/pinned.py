@@ -2,4 +2,6 @@
 
 PINNED = {
     2: "a tracker without news never came to rest: every sweep wrote a delta that was the next piece of garbage",
+    345: "a worker that its group had given up began an epoch and took a partition from the new owner",
+    1321: "a flush after a lost write returned, and let go of what the lost write was to replace",
 }

@@ -142,7 +142,7 @@ def _told(run: "Run") -> Iterator[str]:
     for record in run.told:
         known = status.decode(record.value or b"")
         before = last.get(known.partition)
-        if before and known.epoch < before.epoch:
+        if not status.replaces(known, before):
             continue
         for topic, source in before.sources.items() if before else ():
             now = known.sources.get(topic)

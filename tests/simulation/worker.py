@@ -29,7 +29,7 @@ from tests.simulation.clients import Line, Producer, Reader, this_process
 from tests.simulation.faustlike import App
 from tests.simulation.group import Group
 from tests.simulation.loop import Agenda, Process
-from tests.simulation.plan import Plan
+from tests.simulation.plan import ZOMBIES, Plan
 
 _SWEEP_S = 0.7
 _BUCKETS = 2
@@ -72,9 +72,10 @@ class Worker:
 
     @property
     def may_end(self) -> bool:
-        """Whether it has a reason to end itself: a lost write; or its lease ran out while it had something to write."""
+        """Whether it has a reason to end itself: a lost write; or, frozen or cut off, it had something to write."""
         lost = self.producer is not None and self.producer.has_lost
-        return (lost and self.status in {Exit.LOST_WRITE, Exit.BROKEN}) or self.status is Exit.FENCED
+        fenced = self.status is Exit.FENCED and not set(ZOMBIES).isdisjoint(self.plan.faults)
+        return fenced or (lost and self.status in {Exit.LOST_WRITE, Exit.BROKEN})
 
     def new_producer(self) -> Producer:
         """Its producer."""
