@@ -164,10 +164,10 @@ class Faults:
         self._run.broker.slow_until_s = self._run.agenda.now + seconds
 
     def _retention(self) -> None:
-        """The oldest half of an input is gone, read or not."""
+        """The oldest half of an input is gone, or all of it, read or not."""
         settings = self._run.plan.settings
         topic = self._rng.choice(settings.input_topics)
         partition = self._rng.randrange(settings.partitions)
         log = self._run.broker.logs[topic, partition]
-        log.forget((log.start + log.end) // 2)
+        log.forget(self._rng.choice(((log.start + log.end) // 2, log.end)))
         self._run.say(f"retention: {topic}-{partition} begins at {log.start} now")

@@ -29,7 +29,7 @@ from tests.simulation.clients import Line, Producer, Reader, this_process
 from tests.simulation.faustlike import App
 from tests.simulation.group import Group
 from tests.simulation.loop import Agenda, Process
-from tests.simulation.plan import ZOMBIES, Plan
+from tests.simulation.plan import SESSION_S, ZOMBIES, Plan
 
 _SWEEP_S = 0.7
 _BUCKETS = 2
@@ -72,10 +72,13 @@ class Worker:
 
     @property
     def may_end(self) -> bool:
-        """Whether it has a reason to end itself: a lost write; or, frozen or cut off, it had something to write."""
+        """Whether it has a reason to end itself: a lost write; or, cut off or as good as that, it had some to make."""
+        if self.status is Exit.FENCED:
+            broker = self.line.broker
+            was_slow = broker.agenda.now < broker.slow_until_s + SESSION_S
+            return was_slow or not set(ZOMBIES).isdisjoint(self.plan.faults)
         lost = self.producer is not None and self.producer.has_lost
-        fenced = self.status is Exit.FENCED and not set(ZOMBIES).isdisjoint(self.plan.faults)
-        return fenced or (lost and self.status in {Exit.LOST_WRITE, Exit.BROKEN})
+        return lost and self.status in {Exit.LOST_WRITE, Exit.BROKEN}
 
     def new_producer(self) -> Producer:
         """Its producer."""
