@@ -40,10 +40,13 @@ format: setup ## Mend what ruff can mend
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-lock: ## Write requirements.lock anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
+LOCK := uv pip compile --universal --fork-strategy fewest --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate --quiet pyproject.toml
+
+lock: ## Write the lock files anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
-	@uv pip compile --universal --fork-strategy fewest --all-extras --generate-hashes --no-emit-index-url \
-		--no-header --no-annotate --quiet $(ARGS) pyproject.toml --output-file requirements.lock
+	@$(LOCK) --all-extras $(ARGS) --output-file requirements.lock
+	@$(LOCK) --constraints requirements.lock --output-file deploy/docker/requirements.lock # what is in the image
 
 clean: ## Remove .venv and every cache
 	@rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -83,7 +83,7 @@ class Node:
     def start(self) -> None:
         """Start it; `Cluster.wait` tells when it serves."""
         self._log = self._folder.joinpath("log.txt").open("ab")
-        self.process = spawn(_java("kafka.Kafka", self._folder / "server.properties"), self._log)
+        self.process = spawn(java("kafka.Kafka", self._folder / "server.properties"), self._log)
 
     def stop(self) -> None:
         """Have it hand over its partitions and end (SIGTERM)."""
@@ -228,7 +228,7 @@ def _configuration(number: int, folder: Path, ports: Sequence[_Ports], protocol:
 
 
 def _format(folder: Path, cluster_id: str, scram: Sequence[str]) -> None:
-    command = _java(
+    command = java(
         "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", folder / "server.properties"
     )
     for credential in scram:
@@ -238,7 +238,8 @@ def _format(folder: Path, cluster_id: str, scram: Sequence[str]) -> None:
         raise ApacheKafkaError(f"the data of a node cannot be prepared:\n{done.stdout}{done.stderr}")
 
 
-def _java(main: str, *arguments: object) -> list[str]:
-    java = shutil.which("java") or "java"
+def java(main: str, *arguments: object) -> list[str]:
+    """The command that runs a program of Kafka."""
+    program = shutil.which("java") or "java"
     options = [HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{libraries()}/*"]
-    return [java, *options, main, *map(str, arguments)]
+    return [program, *options, main, *map(str, arguments)]

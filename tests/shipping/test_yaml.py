@@ -1,0 +1,43 @@
+"""What containers are made of is YAML as tidy as the Python here."""
+
+from pathlib import Path
+
+import pytest
+from yamllint import linter
+from yamllint.config import YamlLintConfig
+
+from tests.shipping.dockerfile import ROOT
+
+RULES = YamlLintConfig("""
+extends: default
+rules:
+  braces: {max-spaces-inside: 0}
+  comments: {min-spaces-from-content: 1}
+  document-start: disable
+  empty-values: {forbid-in-block-mappings: false}
+  line-length: {max: 120}
+  truthy: {allowed-values: ["true", "false"]}
+""")
+FILES = [
+    ROOT / "deploy" / "compose.yaml",
+    *(path for folder in ("compose", "kubernetes") for path in sorted((ROOT / "deploy" / folder).rglob("*.y*ml"))),
+]
+
+
+def problems(text: str) -> list[str]:
+    return [str(problem) for problem in linter.run(text, RULES)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "deploy")))
+def test_yamllint_finds_nothing_in_it(path: Path) -> None:
+    assert not problems(path.read_text())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "deploy")))
+def test_it_begins_with_what_it_is_for(path: Path) -> None:
+    assert path.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("bad", ["a: 1\na: 2\n", "a: yes\n", "a:\n   - 1\n  - 2\n", f"a: {'x ' * 70}\n", "a: [1\n"])
+def test_yamllint_finds_what_is_wrong(bad: str) -> None:
+    assert problems(bad)
