@@ -39,8 +39,9 @@ def test_a_flood_neither_fills_the_memory_nor_loses_anything(
     brokers: str, tmp_path: Path, scale: Scale, proof: Proof
 ) -> None:
     given = made(Recipe(int(scale.flood_s * FLOOD_PER_SECOND), users=20_000, seed=12))
-    session = f"{Settings().session_timeout_s:g}s"  # one that gets so little time cannot answer as fast as others
-    with stage(brokers, "flood", tmp_path, given, 1, None, session_timeout_s=session) as on:
+    # What gets a twentieth of the time takes twenty times as long: that is no standstill.
+    patience = {"session_timeout_s": "30s", "stall_s": f"{Settings().stall_s / SHARE_OF_CPU:g}s"}
+    with stage(brokers, "flood", tmp_path, given, 1, None, **patience) as on:
         on.until(lambda: on.crew.members[0].has_said("took over"), "partitions", PATIENCE_S)
         feeder = on.feed(FLOOD_PER_SECOND)
         with throttled(on.crew.members[0]):

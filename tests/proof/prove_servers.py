@@ -1,10 +1,8 @@
 """Servers that go away, come back, or answer slowly."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,6 +24,7 @@ LAG_S = 2.0
 COMPLETE_WITHIN_S = 10.0
 GROWTH_MB = 40.0
 SLOW_S = 5.0
+LOOK_S = 0.2
 BOARD = "proof"
 """The prefix of its keys."""
 
@@ -113,15 +112,14 @@ def test_redis_being_down_or_slow_does_not_slow_counting(
             before_mb = rss_mb(worker.process.pid)
             for name, trouble in (("down", down), ("slow", slow)):
                 lag_s = 0.0
-                with lasting(partial(trouble, server, client, scale.redis_down_s)) as over:
-                    while not over.is_set():
-                        on.during(0.2)
-                        lag_s = max(lag_s, (feeder.sent - on.read()) / per_second)
-                    complete_s = on.until(lambda: board_is_complete(client, on), "the board afterwards", PATIENCE_S)
-                    assert not feeder.is_done, "there was no load any more"
-                    proof.figure(**{f"{name}_lag_s": lag_s, f"{name}_complete_s": complete_s})
-                    assert lag_s <= LAG_S
-                    assert complete_s <= COMPLETE_WITHIN_S
+                for _ in trouble(server, client, scale.redis_down_s):
+                    on.during(LOOK_S)
+                    lag_s = max(lag_s, (feeder.sent - on.read()) / per_second)
+                complete_s = on.until(lambda: board_is_complete(client, on), "the board afterwards", PATIENCE_S)
+                proof.figure(**{f"{name}_lag_s": lag_s, f"{name}_complete_s": complete_s})
+                assert not feeder.is_done, "there was no load any more"
+                assert lag_s <= LAG_S
+                assert complete_s <= COMPLETE_WITHIN_S
             growth_mb = rss_mb(worker.process.pid) - before_mb
             proof.figure(trouble_s=scale.redis_down_s, growth_mb=growth_mb)
             finish(on, proof)
@@ -129,41 +127,29 @@ def test_redis_being_down_or_slow_does_not_slow_counting(
             assert growth_mb <= GROWTH_MB
 
 
-def down(server: Server, _client: redis.Redis, seconds: float) -> None:
-    """Have no Redis."""
+def down(server: Server, _client: redis.Redis, seconds: float) -> Iterator[float]:
+    """Have no Redis while it is iterated over."""
     server.kill()
-    time.sleep(seconds)
+    yield from for_so_long(seconds)
     server.start()
 
 
-def slow(_server: Server, client: redis.Redis, seconds: float) -> None:
+def slow(_server: Server, client: redis.Redis, seconds: float) -> Iterator[float]:
     """Have one that answers after five seconds."""
-    end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
-        client.client_pause(int(SLOW_S * 1000), all=True)
-        time.sleep(SLOW_S)
+    paused_s = -SLOW_S
+    for passed_s in for_so_long(seconds):
+        if passed_s - paused_s >= SLOW_S:
+            client.client_pause(int(SLOW_S * 1000), all=True)
+            paused_s = passed_s
+        yield passed_s
     client.client_unpause()
 
 
-@contextmanager
-def lasting(trouble: Callable[[], None]) -> Iterator[threading.Event]:
-    """Have trouble in a thread; the event says when it is over. Servers end with the thread that started them."""
-    over, leave = threading.Event(), threading.Event()
-
-    def run() -> None:
-        try:
-            trouble()
-        finally:
-            over.set()
-        leave.wait()
-
-    thread = threading.Thread(target=run, name="trouble")
-    thread.start()
-    try:
-        yield over
-    finally:
-        leave.set()
-        thread.join()
+def for_so_long(seconds: float) -> Iterator[float]:
+    """Until that time is over: the seconds that have passed, whenever it is asked."""
+    began_s = time.monotonic()
+    while (passed_s := time.monotonic() - began_s) < seconds:
+        yield passed_s
 
 
 def board_is_complete(client: redis.Redis, on: Stage) -> bool:
