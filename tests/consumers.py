@@ -74,8 +74,8 @@ class Source(Protocol):
     example: str
     environment: dict[str, str]
 
-    def flags(self) -> list[Flag]:
-        """All that it holds, repeats too."""
+    def flags_before(self, last: Flag) -> list[Flag]:
+        """All that it holds before `last`, repeats too."""
 
     def send(self, *flags: Flag) -> None:
         """Append flags, as the tracker does."""
@@ -100,15 +100,12 @@ class KafkaSource:
         self._brokers = brokers
         self._memory = folder / "flags-seen.db"
 
-    def flags(self) -> list[Flag]:
-        place = TopicPartition("influence.flags", 0)
-        with closing(KafkaConsumer(bootstrap_servers=self._brokers, auto_offset_reset="earliest")) as consumer:
-            consumer.assign([place])
-            (end,) = consumer.end_offsets([place]).values()
-            values = []
-            while consumer.position(place) < end:
-                values += [record.value for records in consumer.poll(1000).values() for record in records]
-        return [msgspec.json.decode(value, type=Flag) for value in values]
+    def flags_before(self, last: Flag) -> list[Flag]:
+        with closing(
+            KafkaConsumer("influence.flags", bootstrap_servers=self._brokers, auto_offset_reset="earliest")
+        ) as consumer:
+            flags = (msgspec.json.decode(record.value, type=Flag) for record in consumer)
+            return list(takewhile(lambda flag: flag != last, flags))
 
     def send(self, *flags: Flag) -> None:
         with closing(KafkaProducer(bootstrap_servers=self._brokers)) as producer:
@@ -141,9 +138,10 @@ class RedisSource:
         self._redis: Any = redis.Redis.from_url(url, decode_responses=True)
         self._layout = Layout(prefix="influence", top=1, expiry_ms=1, partitions=1)
 
-    def flags(self) -> list[Flag]:
+    def flags_before(self, last: Flag) -> list[Flag]:
         entries = self._redis.xrange("influence:flags")
-        return [msgspec.convert({"eta_s": None} | fields, Flag, strict=False) for _, fields in entries]
+        flags = (msgspec.convert({"eta_s": None} | fields, Flag, strict=False) for _, fields in entries)
+        return list(takewhile(lambda flag: flag != last, flags))
 
     def send(self, *flags: Flag) -> None:
         for flag in flags:

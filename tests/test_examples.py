@@ -116,10 +116,10 @@ def test_of_a_worker_that_is_killed_every_flag_is_printed_once_by_consumers_that
 
 def check_the_rest(source: Source, before: list[str], folder: Path) -> None:
     """A consumer that was killed when it had printed the lines `before` prints all others, and only them."""
-    held = source.flags()
+    source.send(LAST)
+    held = source.flags_before(LAST)
     flags = Counter(map(line_of, {flag.flag_id: flag for flag in held}.values()))
     assert flags.total() < len(held), "no flag came again"
-    source.send(LAST)
     with running(source.example, folder, source.environment) as consumer:
         lines = Counter(before + printed_until(consumer, line_of(LAST)))
     assert flags - lines == Counter()

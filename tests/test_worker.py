@@ -35,4 +35,4 @@ def test_a_worker_that_is_told_to_end_leaves_no_flag_out_of_redis(brokers: str, 
         with redis.Redis.from_url(redis_url, decode_responses=True) as client:
             on_redis = {fields["flag_id"] for _, fields in client.xrange("ending:flags")}
     assert run.workers[0].process.returncode == 0
-    assert on_redis == on_kafka
+    assert on_kafka <= on_redis
