@@ -1,7 +1,9 @@
 """The worker: composition root that puts engine and serving together and runs them."""
 
+import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import faust
@@ -19,6 +21,9 @@ from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_LAST_WRITE_S = 3.0
+"""Less than a worker that is told to end has: Redis may not answer."""
+
 
 def run_worker(settings: Settings) -> int:
     """Run one worker until a signal ends it; returns the exit status."""
@@ -28,14 +33,20 @@ def run_worker(settings: Settings) -> int:
 class _Beside(Service):
     """Runs coroutines beside the Faust app: from before it starts until after it ends."""
 
-    def __init__(self, *coroutines: Coroutine[Any, Any, None]) -> None:
+    def __init__(self, *coroutines: Coroutine[Any, Any, None], last: Callable[[], Awaitable[None]]) -> None:
+        """`last` is run before those that have not come to their end are cancelled."""
         super().__init__()
         self._coroutines = coroutines
+        self._last = last
 
     async def on_start(self) -> None:
         """Start them."""
         for coroutine in self._coroutines:
             self.add_future(coroutine)
+
+    async def on_stop(self) -> None:
+        """Give them the time to end well."""
+        await self._last()
 
 
 class _Worker:
@@ -49,13 +60,15 @@ class _Worker:
         )
         self._engine.listener = self._feed
         self._http = HttpServer(registry, self._engine.health)
+        self._shown = asyncio.Event()
+        """The board has been written for the last time."""
 
     def run(self) -> int:
         self._engine.watch()
         self._engine.app.on_rebalance_complete.connect(self._on_rebalance, weak=False)
         worker = faust.Worker(
             self._engine.app,
-            _Beside(self._serve(), self._engine.run(), self._show()),
+            _Beside(self._serve(), self._engine.run(), self._show(), last=self._show_last),
             loglevel=self._settings.log_level,
             logging_config=logging_config(self._settings),
             redirect_stdouts=False,
@@ -83,6 +96,15 @@ class _Worker:
             board, settings.redis_refresh_s, settings.redis_expiry_s, self._on_redis, self._metrics.flags_dropped
         )
         await self._feed.writer.run(self._feed.take)
+        self._shown.set()
+
+    async def _show_last(self) -> None:
+        """Have the flags that still wait written to Redis: nobody else has them for it."""
+        if self._feed.writer is None:
+            return
+        self._feed.writer.stop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._shown.wait(), _LAST_WRITE_S)
 
     async def _on_rebalance(self, *_args: Any, **_kwargs: Any) -> None:
         if self._feed.writer:

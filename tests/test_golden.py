@@ -1,6 +1,7 @@
 """What earlier releases have written, byte for byte: this one reads it, and refuses what a later one may write.
 
-`tests/golden/RELEASE` holds what that release wrote of the values below; nothing in it ever changes.
+`tests/golden/RELEASE` holds what that release wrote of the values below; nothing in it ever changes. Its folders
+`schemas` and `samples` are read by tests/contracts.
 """
 
 from collections.abc import Callable
@@ -97,7 +98,7 @@ class Kind(NamedTuple):
 
 def kinds() -> list[Kind]:
     """Every file of every release."""
-    return [Kind(file) for file in sorted(GOLDEN.glob("*/*"))]
+    return [Kind(file) for file in sorted(GOLDEN.glob("*/*.*"))]
 
 
 def name(kind: Kind) -> str:

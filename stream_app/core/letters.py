@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import xxhash
 
-_HEADER = "__streams.errors."
+HEADER = "__streams.errors."
 """Kafka Streams gave these headers their names."""
-_ATTEMPTS = _HEADER + "attempts"
-_REPLAYED = _HEADER + "replayed"
+_ATTEMPTS = HEADER + "attempts"
+_REPLAYED = HEADER + "replayed"
 _MOST_DIGITS = 9
 _EMPTY = "empty"
 """The reason of records that came without a value."""
@@ -59,7 +59,7 @@ class Letter(NamedTuple):
     def headers(self) -> list[tuple[str, bytes]]:
         """Where the record came from, why it is here, and how often it was replayed, if it was."""
         told = {"exception": self.reason, "message": self.message}
-        headers = [*_origin_headers(self.origin), *((_HEADER + name, _text(text)) for name, text in told.items())]
+        headers = [*_origin_headers(self.origin), *((HEADER + name, _text(text)) for name, text in told.items())]
         return headers + attempt_headers(self.attempts) if self.attempts else headers
 
 
@@ -80,7 +80,7 @@ def replayed_headers(identity: Identity) -> list[tuple[str, bytes]]:
 
 def read(key: bytes | None, value: bytes | None, headers: Headers) -> Letter | Identity | None:
     """The letter in a record; of a record that says so, the identity of the replayed one; None where it is neither."""
-    found = {name.removeprefix(_HEADER): told for name, told in headers if name.startswith(_HEADER)}
+    found = {name.removeprefix(HEADER): told for name, told in headers if name.startswith(HEADER)}
     topic, reason, digest = found.get("topic"), found.get("exception"), found.get("replayed")
     partition, offset = _number(found.get("partition")), _number(found.get("offset"), digits=19)
     if topic is None or partition is None or offset is None:
@@ -95,7 +95,7 @@ def read(key: bytes | None, value: bytes | None, headers: Headers) -> Letter | I
 
 
 def _origin_headers(origin: Origin) -> list[tuple[str, bytes]]:
-    return [(_HEADER + name, _text(str(value))) for name, value in origin._asdict().items()]
+    return [(HEADER + name, _text(str(value))) for name, value in origin._asdict().items()]
 
 
 def _text(text: str) -> bytes:

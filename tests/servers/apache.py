@@ -1,7 +1,5 @@
 """Apache Kafka in KRaft mode: its libraries by Maven; clusters of one node or several, ended and started as told."""
 
-import fcntl
-import hashlib
 import shutil
 import signal
 import socket
@@ -19,14 +17,12 @@ from kafka.errors import KafkaError
 
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.process import LOCALHOST, free_port, spawn
+from tests.fetched import fetched
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
-CACHE = Path.home() / ".cache" / "stream-app"
-"""Kept between runs, outside the repository."""
 PACKAGES = "default-jre-headless maven"
 HEAP = "-Xmx512m"
 
-_FETCH_S = 300
 _FORMAT_S = 60
 _START_S = 60.0
 _STOP_S = 30.0
@@ -39,35 +35,23 @@ class ApacheKafkaMissing(RuntimeError):
 
 
 class ApacheKafkaError(RuntimeError):
-    """Kafka cannot be fetched or does not start; the message holds its last words."""
+    """Kafka does not start; the message holds its last words."""
 
 
 def libraries() -> Path:
     """The folder of Kafka's libraries, fetched the first time (45 files, 45 MB).
 
-    Raises ApacheKafkaMissing, ApacheKafkaError.
+    Raises ApacheKafkaMissing, FetchError.
     """
     java, mvn = shutil.which("java"), shutil.which("mvn")
     if java is None or mvn is None:
         raise ApacheKafkaMissing(f"needs system package: {PACKAGES} (Apache Kafka runs on Java and comes by Maven)")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    folder = CACHE / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            _fetch(mvn, folder)
-    return folder
+    return fetched("kafka", POM, lambda folder: _copying(mvn, folder))
 
 
-def _fetch(mvn: str, folder: Path) -> None:
-    unfinished = folder.with_suffix(".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
+def _copying(mvn: str, folder: Path) -> list[str]:
     command = [mvn, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
-    command += [f"-DoutputDirectory={unfinished}", f"-DbuildDirectory={unfinished}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_S, check=False)
-    if done.returncode:
-        raise ApacheKafkaError(f"Maven did not fetch Apache Kafka:\n{done.stdout[-_LOG_TAIL:]}")
-    unfinished.rename(folder)
+    return [*command, f"-DoutputDirectory={folder}", f"-DbuildDirectory={folder}"]
 
 
 class Node:

@@ -1,4 +1,4 @@
-"""The JSON Schemas of the topics, generated from the message types: `python -m stream_app.schemas` writes them anew."""
+"""The JSON Schemas of the topics, generated from the message types."""
 
 import ast
 import inspect
@@ -15,7 +15,7 @@ from stream_app.core.events import Post, Share
 from stream_app.core.messages import Cut, Flag
 from stream_app.settings import Settings
 
-FOLDER = Path(__file__).parent.parent / "schemas"
+FOLDER = Path(__file__).parent.parent.parent / "schemas"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -94,8 +94,3 @@ def _field_docs(kind: type) -> Iterator[tuple[str, str]]:
         match field, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 yield name, " ".join(text.split())
-
-
-if __name__ == "__main__":
-    for name, text in files().items():
-        (FOLDER / name).write_text(text)

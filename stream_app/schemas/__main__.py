@@ -1,0 +1,7 @@
+"""Writes every file of schemas/ that is generated."""
+
+from stream_app.schemas import FOLDER, files
+from stream_app.schemas.asyncapi import FILE_NAME, text
+
+for name, content in {**files(), FILE_NAME: text()}.items():
+    (FOLDER / name).write_text(content)

@@ -1,0 +1,77 @@
+"""Everything that workers and commands write to real topics is what the AsyncAPI document says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from stream_app.cli import main
+from stream_app.engine.topics import topics_of
+from stream_app.local.broker import embedded_broker
+from stream_app.local.events import RecordedEvent
+from stream_app.local.replay import replay
+from tests.contracts.document import CHANNELS, messages_of, problems_of
+from tests.engine.tracker import Seen, Tracker, following, tracker, variables
+from tests.erasing import load
+from tests.erasing.load import VICTIM
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+
+RECORDS = 1500
+LATER_MS = load.START_MS + 3 * 86_400_000
+WAIT_S = 40.0
+NOT_ALL_DELETED = 3
+"""What the embedded Kafka makes of an erasure: it deletes no records."""
+ALL = {f"{topic}: {name}" for topic, channel in CHANNELS.items() for name in channel["messages"]}
+
+
+@pytest.fixture(scope="module")
+def own_brokers() -> Iterator[str]:
+    """A Kafka whose topics have their default names, as in the document."""
+    with embedded_broker() as address:
+        yield address
+
+
+def command(run: Tracker, *arguments: str) -> int:
+    return CliRunner().invoke(main, arguments, env=run.environment).exit_code
+
+
+def much_later() -> list[RecordedEvent]:
+    """Events of many users about a new topic: all before have left the window."""
+    made = []
+    for number in range(40):
+        value = {"event_id": f"n{number}", "ts": LATER_MS, "user_id": f"n{number}", "topics": ["new"], "audience": 9}
+        made.append(RecordedEvent(number % 2 == 0, b"n%d" % number, msgspec.json.encode(value), LATER_MS))
+    return made
+
+
+def is_deleted(seen: Seen, topic: str) -> bool:
+    return any(record.value is None for record in seen.records.get(topic, ()))
+
+
+def test_every_record_is_one_of_the_messages_of_its_topic_and_every_message_occurs(
+    own_brokers: str, tmp_path: Path
+) -> None:
+    given = {"dead_letters_topic": "influence.dead-letters", "partitions": "2", "person_key": "sixteen or more!"}
+    environment = variables(own_brokers, "influence", **given, window_s="24h", tick_s="100ms", min_users="1")
+    with tracker(environment, tmp_path, workers=1) as run:
+        s = run.settings
+        assert [topic.name for topic in topics_of(s)] == list(CHANNELS)
+        with following(run, *CHANNELS) as follower:
+            replay(load.made("c").records[:RECORDS], s.brokers, s)
+            follower.until_read(RECORDS, WAIT_S)
+            assert command(run, "dead-letters", "replay", "--all", "--late", "--yes") == 0
+            assert command(run, "erase", VICTIM, "--yes") == NOT_ALL_DELETED
+            replay(much_later(), s.brokers, s)
+            follower.until(lambda seen: is_deleted(seen, s.cuts_topic), "a cut that is deleted", WAIT_S)
+            follower.until(lambda seen: is_deleted(seen, s.standings_topic), "a standing that is deleted", WAIT_S)
+            seen = follower.drain()
+    found = set()
+    for topic, records in seen.records.items():
+        for record in records:
+            names = messages_of(topic, record)
+            assert len(names) == 1 or topic in s.input_topics, (topic, record, problems_of(topic, record))
+            found |= {f"{topic}: {name}" for name in names}
+    assert found == ALL
