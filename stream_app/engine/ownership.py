@@ -15,6 +15,7 @@ from stream_app.core.watermark import Source
 from stream_app.engine import identity
 from stream_app.engine.eraser import Eraser
 from stream_app.engine.kafka import Kafka
+from stream_app.engine.lag import Lag
 from stream_app.engine.outbox import Outbox
 from stream_app.engine.probe import TopicIdentity
 from stream_app.engine.shared import Held, Shared
@@ -38,6 +39,7 @@ class Ownership:
         self._settings = shared.settings
         self._books = shared.books
         self._meter = shared.meter
+        self._lag = Lag(shared)
         self._outlet = shared.outlet
         self._segments = segments
         self._standings = standings
@@ -103,9 +105,12 @@ class Ownership:
     def note_ends(self, ends: Mapping[TP, int]) -> None:
         """Have the windows wait for sources of which there is more to read, by where they end."""
         for tp, end in ends.items():
-            ledger = self._books[tp.partition].book.ledger
-            if ledger.source(tp.topic).position < end:
+            held = self._books[tp.partition]
+            ledger = held.book.ledger
+            behind = max(end - ledger.source(tp.topic).position, 0)
+            if behind:
                 ledger.lagging.add(tp.topic)
+            self._lag.look(held, tp, behind)
 
     async def sweep(self) -> None:
         """Delete garbage, once the log has all that was written and the group has confirmed who owns the partitions."""
