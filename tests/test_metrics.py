@@ -5,7 +5,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.core.messages import FlagType, Role
-from stream_app.serving.metrics import MAX_CUTS, Metrics, render
+from stream_app.serving.cut_metrics import MAX_CUTS
+from stream_app.serving.metrics import Metrics, render
 from tests.board_samples import a_cut
 
 
@@ -68,13 +69,29 @@ def test_a_cut_is_shown_for_configured_topics_only(registry: CollectorRegistry, 
     assert registry.get_sample_value("influence_cut_threshold", labels) == 120
     assert registry.get_sample_value("influence_cut_size", labels) == 62
     assert registry.get_sample_value("influence_cut_users_ratio", labels) == pytest.approx(0.062)
+    assert registry.get_sample_value("influence_cut_emerging", labels) == 1
     assert _series(registry, "influence_cut_threshold") == [labels]
+
+
+def test_a_cut_that_is_no_longer_published_here_is_no_longer_shown(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    metrics.cut(a_cut("tea"))
+    metrics.cut(a_cut("*"))
+    for topic in ("tea", "tea", "coffee"):
+        metrics.cut_gone(a_cut(topic))
+    cuts = [family for family in registry.collect() if family.name.startswith("influence_cut_")]
+    assert [[sample.labels["topic"] for sample in family.samples] for family in cuts] == 4 * [["*"]]
 
 
 def test_populations_without_end_do_not_make_series_without_end(registry: CollectorRegistry, metrics: Metrics) -> None:
     for number in range(MAX_CUTS + 3):
         metrics.cut(a_cut("tea", population=f"p{number}"))
     metrics.cut(a_cut("tea", population="p0", k=1))
+    assert len(_series(registry, "influence_cut_size")) == MAX_CUTS
+    assert registry.get_sample_value("influence_cuts_omitted_total") == 3
+    metrics.cut_gone(a_cut("tea", population="p0"))
+    metrics.cut(a_cut("tea", population=f"p{MAX_CUTS}"))
     assert len(_series(registry, "influence_cut_size")) == MAX_CUTS
     assert registry.get_sample_value("influence_cuts_omitted_total") == 3
 

@@ -50,6 +50,7 @@ class Meter(Protocol):
     def recovery(self, seconds: float) -> None: ...  # noqa: D102
     def recovery_remaining(self, records: int) -> None: ...  # noqa: D102
     def cut(self, cut: Cut) -> None: ...  # noqa: D102
+    def cut_gone(self, cut: Cut) -> None: ...  # noqa: D102
 
 
 class Listener(Protocol):
