@@ -42,7 +42,7 @@ class _Worker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         registry = CollectorRegistry()
-        self._metrics = Metrics(registry, settings.metric_topics)
+        self._metrics = Metrics(registry, settings.input_topics, settings.metric_topics)
         self._engine = Engine(settings, self._metrics)
         self._feed = BoardFeed(
             self._engine.books, settings.redis_top, self._engine.standings_of, self._engine.publisher.present

@@ -55,10 +55,11 @@ class Intake:
                 return
             batch = fetched.unpacked()
             fresh = _from_position(batch, source.position)
-            if skipped := len(batch.records) - len(fresh.records):
-                self._meter.skipped(batch.topic, skipped)
             if fresh.records:
                 await self._count(held, source, fresh)
+            # Without a wait after what became of them was reported: whoever looks at the metrics sees them add up.
+            self._meter.read(batch.topic, len(batch.records))
+            self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
             source.position = max(source.position, batch.end)  # marks of transactions may follow the last record
             self._follow(held, batch)
         await self._outlet.relieve()

@@ -1,5 +1,6 @@
 """The Prometheus metrics: what each one means, and one method per thing that happens. Never a user id as a label."""
 
+import math
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,16 +17,23 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 class Metrics(CutMetrics):
     """Every metric of one worker, in the registry given.
 
-    `metric_topics` are the topics (products, hashtags) whose cuts are shown; raises ValueError for more than 50.
+    `input_topics` are the Kafka topics that are counted; `metric_topics` the topics (products, hashtags) whose cuts are
+    shown. Raises ValueError for more than 50 of those.
     """
 
-    def __init__(self, registry: CollectorRegistry, metric_topics: tuple[str, ...]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, input_topics: tuple[str, ...], metric_topics: tuple[str, ...]
+    ) -> None:
         super().__init__(registry, metric_topics)
         self._lag_series: set[tuple[str, int]] = set()
-        self._make_input_metrics(registry)
+        self._make_input_metrics(registry, input_topics)
         self._make_flag_metrics(registry)
         self._make_state_metrics(registry)
         self._make_redis_metrics(registry)
+
+    def read(self, topic: str, n: int) -> None:
+        """Records of the Kafka topic were handed to counting."""
+        self._read.labels(topic).inc(n)
 
     def batch(self, topic: str, results: Mapping[str, int], seconds: float) -> None:
         """A batch of the Kafka topic was counted; `results` has the number of records by result (see RESULTS)."""
@@ -111,7 +119,14 @@ class Metrics(CutMetrics):
         """Flags will never be in the Redis stream."""
         self._flags_dropped.inc(n)
 
-    def _make_input_metrics(self, registry: CollectorRegistry) -> None:
+    def _make_input_metrics(self, registry: CollectorRegistry, input_topics: tuple[str, ...]) -> None:
+        self._read = Counter(
+            "influence_read_records",
+            "Records read from a Kafka topic, counted before anything is done with them: always those skipped and "
+            "those in influence_events_total.",
+            ("topic",),
+            registry=registry,
+        )
         self._events = Counter(
             "influence_events",
             "Records read from a Kafka topic, by what became of them: applied = counted, duplicate = event_id seen "
@@ -161,6 +176,11 @@ class Metrics(CutMetrics):
             ("topic", "partition"),
             registry=registry,
         )
+        for topic in input_topics:  # a rate needs the series to start at 0
+            for result in RESULTS:
+                self._events.labels(topic, result)
+            for metric in (self._read, self._skipped, self._batches, self._batch_seconds):
+                metric.labels(topic)
         self._watermark_delay = Gauge(
             "influence_watermark_delay_seconds",
             "Wall clock minus the event time reached: large when the events themselves are old.",
@@ -208,8 +228,11 @@ class Metrics(CutMetrics):
 
     def _make_redis_metrics(self, registry: CollectorRegistry) -> None:
         self._redis_up = Gauge(
-            "influence_redis_up", "1 while the Redis board is being refreshed, 0 while Redis fails.", registry=registry
+            "influence_redis_up",
+            "1 while the Redis board is being refreshed, 0 while Redis fails, NaN where there is none.",
+            registry=registry,
         )
+        self._redis_up.set(math.nan)
         self._flags_dropped = Counter(
             "influence_flags_dropped",
             "Flags missing from the Redis stream because Redis was down too long; Kafka has them all.",
