@@ -151,7 +151,6 @@ class Ownership:
         if fresh:
             rows = sum(len(book.ledger.rows) for book in fresh.values())
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)
-            self._meter.recovery(perf_counter() - started)
         return True
 
     def _let_go(self, partition: int) -> bool:

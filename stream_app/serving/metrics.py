@@ -104,7 +104,7 @@ class Metrics(CutMetrics):
         self._rebalances.inc()
 
     def recovery(self, seconds: float) -> None:
-        """Ledgers were rebuilt from the table, which took `seconds`."""
+        """Partitions that were assigned are being counted `seconds` later."""
         self._recovery_seconds.set(seconds)
 
     def recovery_remaining(self, records: int) -> None:
@@ -222,7 +222,7 @@ class Metrics(CutMetrics):
         )
         self._recovery_seconds = Gauge(
             "influence_recovery_seconds",
-            "Time the last recovery took: from the assignment of partitions to ledgers rebuilt and counting.",
+            "Time the last recovery took: from the assignment of partitions to their ledgers rebuilt, and counting.",
             registry=registry,
         )
 
