@@ -6,7 +6,7 @@ from typing import Any
 
 import faust
 from mode import Service
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stream_app.boardfeed import BoardFeed
 from stream_app.engine.app import Engine
@@ -42,6 +42,7 @@ class _Worker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
         self._metrics = Metrics(registry, settings.input_topics, settings.metric_topics)
         self._engine = Engine(settings, self._metrics)
         self._feed = BoardFeed(
