@@ -1,6 +1,7 @@
 """The dashboard Influence: how uneven influence is, topic by topic, what moves, and who is told about it in flags."""
 
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, Dashboard, Row
+from grafana_foundation_sdk.models import units
 
 from deploy.grafana import parts
 from deploy.grafana.parts import Query
@@ -87,10 +88,10 @@ def _now(board: Dashboard) -> None:
             "which is what it takes to belong (impressions of a connector, posts of a maven); how many users are on "
             "course to θ.",
             {
-                "Share of users": ("percentunit", f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})"),
-                "k (users)": ("locale", f"{OF_A_CUT} (influence_cut_size{{{CUT}}})"),
-                "θ": ("locale", f"{OF_A_CUT} (influence_cut_threshold{{{CUT}}})"),
-                "Emerging (users)": ("locale", f"{OF_A_CUT} (influence_cut_emerging{{{CUT}}})"),
+                "Share of users": (units.PercentUnit, f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})"),
+                "k (users)": (units.LocaleFormat, f"{OF_A_CUT} (influence_cut_size{{{CUT}}})"),
+                "θ": (units.LocaleFormat, f"{OF_A_CUT} (influence_cut_threshold{{{CUT}}})"),
+                "Emerging (users)": (units.LocaleFormat, f"{OF_A_CUT} (influence_cut_emerging{{{CUT}}})"),
             },
             names,
         )
@@ -103,11 +104,11 @@ def _now(board: Dashboard) -> None:
             "Sorted by it; click a column for another order. Needs the recording rules in deploy/prometheus.",
             {
                 "θ, change in 1 h": (
-                    "percentunit",
+                    units.PercentUnit,
                     f"{OF_A_CUT} (delta({threshold}[1h]) / {threshold})",
                 ),
-                "Share of users, change in 1 h": ("percentunit", f"{OF_A_CUT} (delta({ratio}[1h]))"),
-                "Emerging (users)": ("locale", f"{OF_A_CUT} (influence_cut_emerging{{{CUT}}})"),
+                "Share of users, change in 1 h": (units.PercentUnit, f"{OF_A_CUT} (delta({ratio}[1h]))"),
+                "Emerging (users)": (units.LocaleFormat, f"{OF_A_CUT} (influence_cut_emerging{{{CUT}}})"),
             },
             names,
             sort_by="θ, change in 1 h",
@@ -120,14 +121,14 @@ def _flags(board: Dashboard) -> None:
         "Flags by type",
         "Standings that changed, all topics together. Emerging: on course to θ. Entered: belongs now. Fading: fell "
         "below 0.8 θ. Left: belongs no more.",
-        "locale",
+        units.LocaleFormat,
         Query(f"sum by (type) (increase(influence_flags_total{{{FLAG}}}[$__interval]))", "{{type}}"),
     )
     board.with_panel(parts.painted(parts.counted(by_type, "1m"), FLAG_COLOURS).span(parts.HALF))
     by_role = parts.curves(
         "Flags by role",
         "The same flags: standings as connectors, which are ranked by impressions, and as mavens, ranked by posts.",
-        "locale",
+        units.LocaleFormat,
         Query(f"sum by (role) (increase(influence_flags_total{{{FLAG}}}[$__interval]))", "{{role}}"),
     )
     board.with_panel(parts.counted(by_role, "1m").span(parts.HALF))
@@ -140,7 +141,7 @@ def _topic(board: Dashboard) -> None:
             "Share of users in the cut",
             "Users who make 80 % as a part of the active users. The lower, the more uneven. Above the dashed line the "
             "topic is diffuse, and nobody is flagged.",
-            "percentunit",
+            units.PercentUnit,
             Query(f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})", legend),
             steps=DIFFUSE,
         )
@@ -149,7 +150,7 @@ def _topic(board: Dashboard) -> None:
         parts.curves(
             "k: users in the cut",
             "How many users make 80 %, and how many more are on course to belong to them.",
-            "locale",
+            units.LocaleFormat,
             Query(f"{OF_A_CUT} (influence_cut_size{{{CUT}}})", legend),
             Query(f"{OF_A_CUT} (influence_cut_emerging{{{CUT}}})", f"emerging: {legend}"),
         )

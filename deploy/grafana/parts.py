@@ -23,6 +23,7 @@ from grafana_foundation_sdk.builders.dashboard import (
     ThresholdsConfig,
 )
 from grafana_foundation_sdk.models import common as look
+from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardLinkType,
@@ -126,7 +127,7 @@ def shares(title: str, description: str, query: Query, steps: Steps) -> bargauge
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
-        .unit("percentunit")
+        .unit(units.PercentUnit)
         .min(0)
         .max(1)
         .thresholds(_thresholds(steps))
@@ -202,8 +203,8 @@ def heat(title: str, description: str, expr: str) -> heatmap.Panel:
         .datasource(DATASOURCE)
         .calculate(calculate=False)
         .color(colours.scale(HeatmapColorScale.EXPONENTIAL).exponent(0.5).steps(64))
-        .y_axis(heatmap.YAxisConfig().unit("s"))
-        .cell_values(heatmap.CellValues().unit("short"))
+        .y_axis(heatmap.YAxisConfig().unit(units.Seconds))
+        .cell_values(heatmap.CellValues().unit(units.Short))
         .tooltip(heatmap.HeatmapTooltip().mode(look.TooltipDisplayMode.SINGLE).y_histogram(y_histogram=True))
         .show_legend()
         .with_target(_target(Query(expr, "{{le}}"), "A").format(PromQueryFormat.HEATMAP))

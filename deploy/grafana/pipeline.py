@@ -1,6 +1,7 @@
 """The dashboard Pipeline: whether records are counted, how quickly, and what is not counted; then the workers."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+from grafana_foundation_sdk.models import units
 
 from deploy.grafana import parts, workers
 from deploy.grafana.parts import ORANGE, RATE, RED, Query
@@ -40,42 +41,42 @@ def _glance(board: Dashboard) -> None:
         (
             "Alerts firing",
             "How many alerts of deploy/prometheus are on. deploy/runbook.md says what to do about each.",
-            "none",
+            units.NoUnit,
             'count(ALERTS{alertname=~"Influence.*", alertstate="firing"}) or vector(0)',
             ((1, RED),),
         ),
         (
             "Workers that answer",
             "Workers that Prometheus reaches.",
-            "none",
+            units.NoUnit,
             'sum(up{job="$job"})',
             (),
         ),
         (
             "Records per second",
             "Records read from all input topics, whatever becomes of them.",
-            "short",
+            units.Short,
             f"sum(rate(influence_read_records_total{{{SOURCE}}}[{RATE}]))",
             (),
         ),
         (
             "Oldest record not counted",
             "The age of the oldest record that waits anywhere. From 60 s on, growing, it is an alert.",
-            "s",
+            units.Seconds,
             f"max(influence_lag_seconds{{{SOURCE}}})",
             ((10, ORANGE), (60, RED)),
         ),
         (
             "Late",
             "Records older than the window, as a part of all, in 15 minutes. Over 5 % is an alert.",
-            "percentunit",
+            units.PercentUnit,
             f"max(job_topic:influence_late:ratio_rate15m{{{INPUT}}})",
             ((0.01, ORANGE), (0.05, RED)),
         ),
         (
             "Dead letters",
             "Records that cannot be counted, as a part of all, in 15 minutes. Over 1 % is an alert.",
-            "percentunit",
+            units.PercentUnit,
             'max(job:influence_dead_letters:ratio_rate15m{job="$job"})',
             ((0.001, ORANGE), (0.01, RED)),
         ),
@@ -88,7 +89,7 @@ def _throughput(board: Dashboard) -> None:
         "Records per second, by result",
         "Applied: counted. Duplicate: the same event again. Late: older than the window, kept in a topic of their own. "
         "Rejected: cannot be counted, kept in the dead letters.",
-        "short",
+        units.Short,
         Query(f"sum by (result) (rate(influence_events_total{{{SOURCE}}}[{RATE}]))", "{{result}}"),
     )
     board.with_panel(parts.painted(parts.stacked(results), RESULT_COLOURS).span(parts.HALF))
@@ -96,7 +97,7 @@ def _throughput(board: Dashboard) -> None:
         parts.curves(
             "Late and rejected, as a part of all records",
             "In 15 minutes. A producer that is behind makes late ones, a broken one dead letters.",
-            "percentunit",
+            units.PercentUnit,
             Query(f"max by (topic) (job_topic:influence_late:ratio_rate15m{{{INPUT}}})", "late: {{topic}}"),
             Query('max(job:influence_dead_letters:ratio_rate15m{job="$job"})', "dead letters"),
             steps=((0.01, ORANGE), (0.05, RED)),
@@ -106,7 +107,7 @@ def _throughput(board: Dashboard) -> None:
         parts.curves(
             "Records unaccounted for",
             "Records read, less those skipped, applied, duplicate, late and rejected. Always 0; all else is an alert.",
-            "locale",
+            units.LocaleFormat,
             Query(
                 f"sum by (instance, topic) (worker_topic:influence_unaccounted_records:diff{{{SOURCE}}})",
                 "{{instance}} {{topic}}",
@@ -119,7 +120,7 @@ def _throughput(board: Dashboard) -> None:
             "What is odd about the input, records per second",
             "Skipped: came again after a restart, counted before. Misrouted: key or partition is not the user's; mend "
             "the producer. Unknown audience: their impressions are not known. Erased: of people who were erased.",
-            "short",
+            units.Short,
             Query(f"sum(rate(influence_skipped_records_total{{{SOURCE}}}[{RATE}]))", "skipped"),
             Query(f"sum(rate(influence_misrouted_records_total{{{WORKER}}}[{RATE}]))", "misrouted"),
             Query(f"sum(rate(influence_unknown_audience_events_total{{{WORKER}}}[{RATE}]))", "unknown audience"),
@@ -131,7 +132,7 @@ def _throughput(board: Dashboard) -> None:
             "Records per batch",
             "Records are counted in batches, one for each partition and fetch. Large ones are cheap; with little input "
             "they are small.",
-            "short",
+            units.Short,
             Query(
                 f"sum by (topic) (rate(influence_read_records_total{{{SOURCE}}}[{RATE}])) "
                 f"/ (sum by (topic) (rate(influence_batches_total{{{SOURCE}}}[{RATE}])) > 0)",
@@ -146,7 +147,7 @@ def _lag(board: Dashboard) -> None:
         parts.curves(
             "Records not counted yet",
             "Records in Kafka that nobody has counted. A saw tooth near 0 is healthy; one that rises is a growing lag.",
-            "short",
+            units.Short,
             Query(f"sum by (topic) (influence_lag_records{{{SOURCE}}})", "{{topic}}"),
         )
     )
@@ -154,7 +155,7 @@ def _lag(board: Dashboard) -> None:
         parts.curves(
             "Age of the oldest record not counted",
             "In the partition that is furthest behind. Above the dashed line, and growing, it is an alert.",
-            "s",
+            units.Seconds,
             Query(f"max by (topic) (influence_lag_seconds{{{SOURCE}}})", "{{topic}}"),
             steps=((60, RED),),
         )
@@ -163,7 +164,7 @@ def _lag(board: Dashboard) -> None:
         parts.curves(
             "Event time behind the clock",
             "How old the newest event is. It grows when nothing comes in, and is large when old events are replayed.",
-            "s",
+            units.Seconds,
             Query(f"min(influence_watermark_delay_seconds{{{WORKER}}})", "newest event of all workers"),
         )
     )
@@ -184,7 +185,7 @@ def _latency(board: Dashboard) -> None:
             "From an event on Kafka to its flag on Kafka",
             "Half of the flags, and 95 and 99 of 100, took no longer than this. Under a second is the aim. "
             "Nothing is drawn while no flags are raised.",
-            "s",
+            units.Seconds,
             *(Query(f"histogram_quantile({part}, {latency})", f"{part:.0%}") for part in (0.5, 0.95, 0.99)),
             steps=((1, ORANGE),),
         ).span(parts.HALF)

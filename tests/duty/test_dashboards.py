@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.__main__ import made
@@ -24,6 +25,8 @@ NOT_SHOWN = {
 OTHERS = {"up", "ALERTS"}
 """Made by Prometheus itself."""
 
+KNOWN_UNITS = {value for name, value in vars(units).items() if not name.startswith("_")}
+
 BOARDS = [dashboard(path) for path in DASHBOARDS]
 PANELS = [
     pytest.param(panel, id=f"{board['title']}: {panel['title']}")
@@ -37,6 +40,14 @@ def _covered(panel: dict[str, Any]) -> set[tuple[int, int]]:
     """The places of the grid that a panel is on."""
     place = panel["gridPos"]
     return {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+
+
+def _units(panel: dict[str, Any]) -> list[str]:
+    """All units that a panel shows values in."""
+    config = panel["fieldConfig"]
+    of_series = [one for given in config["overrides"] for one in given["properties"] if one["id"] == "unit"]
+    own = (config["defaults"].get("unit"), panel["options"].get("yAxis", {}).get("unit"))
+    return [unit for unit in (*own, *(one["value"] for one in of_series)) if unit]
 
 
 def test_the_dashboards_are_those_that_the_script_makes() -> None:
@@ -60,15 +71,11 @@ def test_a_panel_says_what_it_shows_in_which_unit_and_under_which_names(panel: d
     assert panel["description"].endswith(".")
     assert panel["datasource"]["uid"] == "${datasource}"
     assert panel["targets"]
-    if panel["type"] == "heatmap":
-        assert panel["options"]["yAxis"]["unit"]
-    elif panel["type"] == "table":
-        given = panel["fieldConfig"]["overrides"]
-        assert len([one for one in given if one["properties"][0]["id"] == "unit"]) == len(panel["targets"])
-    elif panel["type"] == "state-timeline":
+    if panel["type"] == "state-timeline":
         assert panel["fieldConfig"]["defaults"]["mappings"]
     else:
-        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert len(_units(panel)) >= (len(panel["targets"]) if panel["type"] == "table" else 1)
+        assert all(unit in KNOWN_UNITS or unit.startswith("suffix:") for unit in _units(panel))
     if panel["type"] == "timeseries":
         assert panel["options"]["legend"]["showLegend"]
         assert all(target["legendFormat"] != "__auto" for target in panel["targets"])
