@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
+from stream_app.cli import main
+from stream_app.settings import NAMES, environment_name
 from tests.duty.asked import DASHBOARDS, DEPLOY, asked_by_rules, dashboard, everything_asked, rules
 from tests.servers.prometheus import FOLDER, promtool
 
@@ -85,6 +88,24 @@ def test_the_panels_in_the_runbook_exist() -> None:
     named = {" ".join(name.split()) for name in re.findall(r"(?<![*\w])\*([A-Z][^*]+)\*(?!\*)", RUNBOOK)}
     assert len(named) > 10
     assert not {name for name in named if not any(title.startswith(name) for title in titles)}
+
+
+def test_the_commands_settings_and_links_in_the_runbook_exist() -> None:
+    context = click.Context(main)
+    for line in re.findall(r"`stream-app ([a-z][^`]*)`", RUNBOOK):
+        command: click.Command | None = main
+        for word in line.split():
+            if word.startswith("--"):
+                assert command is not None
+                assert word in {option for param in command.params for option in param.opts}, line
+            else:
+                assert isinstance(command, click.Group), line
+                command = command.get_command(context, word)
+                assert command is not None, line
+    named = set(re.findall(r"STREAM_APP_[A-Z_]+", RUNBOOK))
+    assert named <= {environment_name(name) for name in NAMES}
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", RUNBOOK):
+        assert (DEPLOY / target).exists(), target
 
 
 def test_rules_ask_for_what_is_recorded_by_its_right_name() -> None:
