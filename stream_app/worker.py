@@ -8,7 +8,7 @@ from typing import Any
 
 import faust
 from mode import Service
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stream_app.boardfeed import BoardFeed
 from stream_app.engine.app import Engine
@@ -53,7 +53,8 @@ class _Worker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         registry = CollectorRegistry()
-        self._metrics = Metrics(registry, settings.metric_topics)
+        ProcessCollector(registry=registry)
+        self._metrics = Metrics(registry, settings.input_topics, settings.metric_topics)
         self._engine = Engine(settings, self._metrics)
         self._feed = BoardFeed(
             self._engine.books, settings.redis_top, self._engine.standings_of, self._engine.publisher.present

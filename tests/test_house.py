@@ -44,7 +44,7 @@ IMPURE_CALLS = {"open()", "print()", "input()", ".now()", ".utcnow()", ".today()
 MACHINE_PATH = re.compile(r"(?<![\w.~$}*-])/(?:home|root|Users|mnt|media|work|workspace|builds)/\w")
 
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
-PYTHON_FILES = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))]
+PYTHON_FILES = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "deploy").rglob("*.py"))]
 CORE_FILES = [path for path in SOURCES if path.is_relative_to(ROOT / PACKAGE / "core")]
 
 

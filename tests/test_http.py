@@ -35,7 +35,7 @@ def engine() -> Engine:
 @pytest.fixture
 async def client(engine: Engine) -> AsyncIterator[aiohttp.ClientSession]:
     registry = CollectorRegistry()
-    Metrics(registry, ()).rebalance()
+    Metrics(registry, (), ()).rebalance()
     server = HttpServer(registry, engine)
     port = await server.start(LOCALHOST, 0)
     timeout = aiohttp.ClientTimeout(total=10)

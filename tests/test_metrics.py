@@ -1,12 +1,17 @@
 """What the Prometheus metrics show after things happened."""
 
+import math
+
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.core.messages import FlagType, Role
-from stream_app.serving.metrics import MAX_CUTS, Metrics, render
+from stream_app.serving.cut_metrics import MAX_CUTS
+from stream_app.serving.metrics import Metrics, render
 from tests.board_samples import a_cut
+
+INPUTS = ("influence.posts", "influence.shares")
 
 
 @pytest.fixture
@@ -16,7 +21,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def metrics(registry: CollectorRegistry) -> Metrics:
-    return Metrics(registry, ("*", "tea"))
+    return Metrics(registry, INPUTS, ("*", "tea"))
 
 
 def _series(registry: CollectorRegistry, name: str) -> list[dict[str, str]]:
@@ -33,6 +38,29 @@ def test_a_batch_is_counted_by_result_with_every_result_present(registry: Collec
     assert [events(result) for result in ("applied", "duplicate", "late", "rejected")] == [8, 0, 2, 0]
     assert registry.get_sample_value("influence_batches_total", {"topic": "influence.posts"}) == 2
     assert registry.get_sample_value("influence_batch_seconds_sum", {"topic": "influence.posts"}) == pytest.approx(0.04)
+
+
+def test_what_an_input_topic_is_counted_by_starts_at_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """Prometheus would else miss the first records, and could not tell no input from no worker."""
+    names = ("influence_read_records_total", "influence_skipped_records_total", "influence_batches_total")
+    for name in names:
+        assert [registry.get_sample_value(name, {"topic": topic}) for topic in INPUTS] == [0, 0]
+    assert len(_series(registry, "influence_events_total")) == 8
+    assert len(_series(registry, "influence_batch_seconds_count")) == 2
+
+
+def test_records_read_are_those_skipped_and_those_that_something_became_of(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    metrics.read("influence.posts", 9)
+    metrics.skipped("influence.posts", 2)
+    metrics.batch("influence.posts", {"applied": 4, "duplicate": 1, "late": 1, "rejected": 1}, 0.01)
+    names = ("influence_read_records_total", "influence_skipped_records_total", "influence_events_total")
+    read, skipped, counted = (
+        sum(sample.value for family in registry.collect() for sample in family.samples if sample.name == name)
+        for name in names
+    )
+    assert (read, read - skipped - counted) == (9, 0)
 
 
 def test_every_kind_of_flag_starts_at_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -68,7 +96,19 @@ def test_a_cut_is_shown_for_configured_topics_only(registry: CollectorRegistry, 
     assert registry.get_sample_value("influence_cut_threshold", labels) == 120
     assert registry.get_sample_value("influence_cut_size", labels) == 62
     assert registry.get_sample_value("influence_cut_users_ratio", labels) == pytest.approx(0.062)
+    assert registry.get_sample_value("influence_cut_emerging", labels) == 1
     assert _series(registry, "influence_cut_threshold") == [labels]
+
+
+def test_a_cut_that_is_no_longer_published_here_is_no_longer_shown(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    metrics.cut(a_cut("tea"))
+    metrics.cut(a_cut("*"))
+    for topic in ("tea", "tea", "coffee"):
+        metrics.cut_gone(a_cut(topic))
+    cuts = [family for family in registry.collect() if family.name.startswith("influence_cut_")]
+    assert [[sample.labels["topic"] for sample in family.samples] for family in cuts] == 4 * [["*"]]
 
 
 def test_populations_without_end_do_not_make_series_without_end(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -77,14 +117,19 @@ def test_populations_without_end_do_not_make_series_without_end(registry: Collec
     metrics.cut(a_cut("tea", population="p0", k=1))
     assert len(_series(registry, "influence_cut_size")) == MAX_CUTS
     assert registry.get_sample_value("influence_cuts_omitted_total") == 3
+    metrics.cut_gone(a_cut("tea", population="p0"))
+    metrics.cut(a_cut("tea", population=f"p{MAX_CUTS}"))
+    assert len(_series(registry, "influence_cut_size")) == MAX_CUTS
+    assert registry.get_sample_value("influence_cuts_omitted_total") == 3
 
 
 def test_more_topics_than_prometheus_should_hold_are_refused(registry: CollectorRegistry) -> None:
     with pytest.raises(ValueError, match="STREAM_APP_METRIC_TOPICS"):
-        Metrics(registry, tuple(f"t{number}" for number in range(51)))
+        Metrics(registry, INPUTS, tuple(f"t{number}" for number in range(51)))
 
 
 def _let_everything_happen(metrics: Metrics) -> None:
+    metrics.read("influence.posts", 3)
     metrics.batch("influence.posts", {"applied": 1}, 0.1)
     metrics.skipped("influence.posts", 2)
     metrics.unknown_audience(3)
@@ -124,8 +169,17 @@ def test_the_page_holds_every_metric_with_help_in_prometheus_format(
     assert values["influence_recovery_seconds"] == 1.2
 
 
+def test_where_there_is_no_redis_none_is_up_or_down(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """An alarm on 0 would go off wherever there is no board to keep."""
+    shown = registry.get_sample_value("influence_redis_up")
+    assert shown is not None
+    assert math.isnan(shown)
+    metrics.redis_up(False)
+    assert registry.get_sample_value("influence_redis_up") == 0
+
+
 def test_two_workers_in_one_process_do_not_share_metrics(metrics: Metrics) -> None:
     other = CollectorRegistry()
-    Metrics(other, ())
+    Metrics(other, INPUTS, ())
     metrics.rebalance()
     assert other.get_sample_value("influence_rebalances_total") == 0

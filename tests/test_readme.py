@@ -66,7 +66,7 @@ def test_every_redis_key_is_in_the_readme() -> None:
 
 def test_every_metric_is_in_the_readme_with_its_labels() -> None:
     registry = CollectorRegistry()
-    kept = vars(Metrics(registry, ())).values()
+    kept = vars(Metrics(registry, Settings().input_topics, ())).values()
     metrics = [metric for metric in kept if isinstance(metric, MetricWrapperBase)]
     assert len(metrics) == len(list(registry.collect()))
     labels = {

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any, cast
 
 import faust
@@ -59,6 +60,7 @@ class Engine:
         self._revocations = 0
         self._is_moving = False
         """Partitions were given up, and what is assigned instead is not known or not being recovered yet."""
+        self._assigned_s = 0.0
         self._lease = Lease(settings.session_timeout_s)
         self._probe = Probe(settings)
         self.app = faust_app(settings, self._lease, self.health, self._positions)
@@ -144,6 +146,7 @@ class Engine:
 
     async def _on_assigned(self, *_args: Any, **_kwargs: Any) -> None:
         self._is_moving = False
+        self._assigned_s = perf_counter()
 
     async def _on_rebalanced(self, *_args: Any, **_kwargs: Any) -> None:
         # Faust cancels this when the next rebalance begins; partitions that are half taken over would be left.
@@ -167,6 +170,7 @@ class Engine:
                 return
             self._refuse_others()
             self.health.recovered = self._revocations == revocations
+            self._meter.recovery(perf_counter() - self._assigned_s)
 
     async def run(self) -> None:
         """What runs beside the app, from before it starts until after it has stopped."""

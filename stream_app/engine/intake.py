@@ -17,6 +17,7 @@ from stream_app.core.placement import PartitionsOf, misplaced
 from stream_app.core.watermark import Source
 from stream_app.engine.gone import tell_gone
 from stream_app.engine.kafka import Kafka
+from stream_app.engine.lag import Lag
 from stream_app.engine.packed import Fetched
 from stream_app.engine.ports import Batch
 from stream_app.engine.shared import NOTHING_SEEN, Held, Shared
@@ -33,6 +34,7 @@ class Intake:
         self._outlet = shared.outlet
         self._meter = shared.meter
         self._clock = shared.clock
+        self._lag = Lag(shared)
         self._kafka = kafka
         settings = shared.settings
         self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
@@ -54,10 +56,11 @@ class Intake:
                 return
             batch = fetched.unpacked()
             fresh = _from_position(batch, source.position)
-            if skipped := len(batch.records) - len(fresh.records):
-                self._meter.skipped(batch.topic, skipped)
             if fresh.records:
                 await self._count(held, source, fresh)
+            # Without a wait after what became of them was reported: whoever looks at the metrics sees them add up.
+            self._meter.read(batch.topic, len(batch.records))
+            self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
             if source.position < batch.end:  # marks of transactions follow the last record
                 source.position = batch.end
                 held.seen = NOTHING_SEEN
@@ -163,13 +166,17 @@ class Intake:
     def _follow(self, held: Held, batch: Batch) -> None:
         """Note how far the source has been read."""
         topic, ledger = batch.topic, held.book.ledger
-        behind = max(self._kafka.end(TP(topic, batch.partition)) - ledger.source(topic).position, 0)
+        tp = TP(topic, batch.partition)
+        behind = max(self._kafka.end(tp) - ledger.source(topic).position, 0)
         held.unread[topic] = behind
         (ledger.lagging.add if behind else ledger.lagging.discard)(topic)
-        oldest_s = batch.records[0].timestamp / 1000 if batch.records else self._clock()
-        if held.oldest_unseen_s is None and batch.records:
-            held.oldest_unseen_s = oldest_s
-        self._meter.lag(topic, batch.partition, behind, max(self._clock() - oldest_s, 0.0) if behind else 0.0)
+        if not batch.records:
+            self._lag.look(held, tp, behind)
+            return
+        arrived_s = batch.records[0].timestamp / 1000
+        if held.oldest_unseen_s is None:
+            held.oldest_unseen_s = arrived_s
+        self._lag.counted(held, tp, behind, arrived_s)
 
     async def _is_beyond_gap(self, source: Source, fetched: Fetched) -> bool:
         """Whether records before these were never seen: then they are read again from there, or where Kafka begins."""

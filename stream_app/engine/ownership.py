@@ -16,6 +16,7 @@ from stream_app.engine import identity
 from stream_app.engine.eraser import Eraser
 from stream_app.engine.gone import tell_gone
 from stream_app.engine.kafka import Kafka
+from stream_app.engine.lag import Lag
 from stream_app.engine.outbox import Outbox
 from stream_app.engine.probe import TopicIdentity
 from stream_app.engine.shared import NOTHING_SEEN, Held, Shared
@@ -39,6 +40,7 @@ class Ownership:
         self._settings = shared.settings
         self._books = shared.books
         self._meter = shared.meter
+        self._lag = Lag(shared)
         self._outlet = shared.outlet
         self._segments = segments
         self._standings = standings
@@ -115,9 +117,12 @@ class Ownership:
     def note_ends(self, ends: Mapping[TP, int]) -> None:
         """Have the windows wait for sources of which there is more to read, by where they end."""
         for tp, end in ends.items():
-            ledger = self._books[tp.partition].book.ledger
-            if ledger.source(tp.topic).position < end:
+            held = self._books[tp.partition]
+            ledger = held.book.ledger
+            behind = max(end - ledger.source(tp.topic).position, 0)
+            if behind:
                 ledger.lagging.add(tp.topic)
+            self._lag.look(held, tp, behind)
 
     async def sweep(self) -> None:
         """Delete garbage, once the log has all that was written and the group has confirmed who owns the partitions."""
@@ -158,7 +163,6 @@ class Ownership:
         if fresh:
             rows = sum(len(book.ledger.rows) for book in fresh.values())
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)
-            self._meter.recovery(perf_counter() - started)
         return True
 
     def _let_go(self, partition: int) -> bool:

@@ -32,6 +32,7 @@ class Batch(NamedTuple):
 class Meter(Protocol):
     """Where the engine reports what happens; the metrics of a worker."""
 
+    def read(self, topic: str, n: int) -> None: ...  # noqa: D102
     def batch(self, topic: str, results: Mapping[str, int], seconds: float) -> None: ...  # noqa: D102
     def skipped(self, topic: str, n: int) -> None: ...  # noqa: D102
     def unknown_audience(self, n: int) -> None: ...  # noqa: D102
@@ -50,6 +51,7 @@ class Meter(Protocol):
     def recovery(self, seconds: float) -> None: ...  # noqa: D102
     def recovery_remaining(self, records: int) -> None: ...  # noqa: D102
     def cut(self, cut: Cut) -> None: ...  # noqa: D102
+    def cut_gone(self, cut: Cut) -> None: ...  # noqa: D102
 
 
 class Listener(Protocol):

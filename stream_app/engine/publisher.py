@@ -38,7 +38,8 @@ class Publisher:
         shared = self._shared
         held = {bucket for bucket in range(BUCKETS) if bucket % shared.settings.partitions in shared.books}
         for bucket in self._published.keys() - held:
-            del self._published[bucket]
+            for cut in self._published.pop(bucket).values():
+                shared.meter.cut_gone(cut)
         if fresh := held - self._published.keys():
             self.took_over.set()
         for bucket in sorted(held.intersection(changed) | fresh):
@@ -63,7 +64,10 @@ class Publisher:
                 news.append(cut)
         self._published[bucket] = now
         shared.outlet.cuts(news)
-        shared.outlet.forget_cuts(key for key in before if key not in now)
+        gone = [key for key in before if key not in now]
+        shared.outlet.forget_cuts(gone)
+        for key in gone:
+            shared.meter.cut_gone(before[key])
         for cut in news:
             shared.meter.cut(cut)
 

@@ -29,6 +29,8 @@ class Held:
     """State at the last evaluation: batches counted, version of the cuts, horizon, erasures."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records that Kafka still has for us, by topic."""
+    waiting_since: dict[str, float] = field(default_factory=dict)
+    """By topic with records that are not counted yet: about when the oldest of them arrived on Kafka."""
     read_again: dict[str, int] = field(default_factory=dict)
     """By topic, the last position that was sought because counting stood still there."""
 

@@ -1,40 +1,39 @@
 """The Prometheus metrics: what each one means, and one method per thing that happens. Never a user id as a label."""
 
+import math
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from stream_app.core.messages import ROLES, Cut, FlagType, Role
+from stream_app.core.messages import ROLES, FlagType, Role
+from stream_app.serving.cut_metrics import CutMetrics
 
 RESULTS = ("applied", "duplicate", "late", "rejected")
 BATCH_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-MAX_METRIC_TOPICS = 50
-MAX_CUTS = 1000
-"""Cuts shown at most: populations come with the events, so their number has no other bound."""
 
 
-class Metrics:
+class Metrics(CutMetrics):
     """Every metric of one worker, in the registry given.
 
-    `metric_topics` are the topics (products, hashtags) whose cuts are shown; raises ValueError for more than 50.
+    `input_topics` are the Kafka topics that are counted; `metric_topics` the topics (products, hashtags) whose cuts are
+    shown. Raises ValueError for more than 50 of those.
     """
 
-    def __init__(self, registry: CollectorRegistry, metric_topics: tuple[str, ...]) -> None:
-        if len(metric_topics) > MAX_METRIC_TOPICS:
-            raise ValueError(
-                f"STREAM_APP_METRIC_TOPICS names {len(metric_topics)} topics; "
-                f"name at most {MAX_METRIC_TOPICS}, each one costs several series per population"
-            )
-        self._metric_topics = frozenset(metric_topics)
+    def __init__(
+        self, registry: CollectorRegistry, input_topics: tuple[str, ...], metric_topics: tuple[str, ...]
+    ) -> None:
+        super().__init__(registry, metric_topics)
         self._lag_series: set[tuple[str, int]] = set()
-        self._cut_series: set[tuple[str, str, str]] = set()
-        self._make_input_metrics(registry)
+        self._make_input_metrics(registry, input_topics)
         self._make_flag_metrics(registry)
         self._make_state_metrics(registry)
-        self._make_cut_metrics(registry)
         self._make_redis_metrics(registry)
+
+    def read(self, topic: str, n: int) -> None:
+        """Records of the Kafka topic were handed to counting."""
+        self._read.labels(topic).inc(n)
 
     def batch(self, topic: str, results: Mapping[str, int], seconds: float) -> None:
         """A batch of the Kafka topic was counted; `results` has the number of records by result (see RESULTS)."""
@@ -105,25 +104,12 @@ class Metrics:
         self._rebalances.inc()
 
     def recovery(self, seconds: float) -> None:
-        """Ledgers were rebuilt from the table, which took `seconds`."""
+        """Partitions that were assigned are being counted `seconds` later."""
         self._recovery_seconds.set(seconds)
 
     def recovery_remaining(self, records: int) -> None:
         """Records of the changelogs that a recovery under way has still to read."""
         self._recovery_remaining.set(records)
-
-    def cut(self, cut: Cut) -> None:
-        """A cut was computed; shown for the configured topics only."""
-        labels = (cut.topic, cut.population, cut.role.value)
-        if cut.topic not in self._metric_topics:
-            return
-        if labels not in self._cut_series and len(self._cut_series) >= MAX_CUTS:
-            self._cuts_omitted.inc()
-            return
-        self._cut_series.add(labels)
-        self._cut_threshold.labels(*labels).set(cut.threshold)
-        self._cut_size.labels(*labels).set(cut.k)
-        self._cut_users_ratio.labels(*labels).set(cut.percent_of_users / 100)
 
     def redis_up(self, up: bool) -> None:  # noqa: FBT001 - a gauge is set to it
         """Redis answers, or no longer does."""
@@ -133,7 +119,14 @@ class Metrics:
         """Flags will never be in the Redis stream."""
         self._flags_dropped.inc(n)
 
-    def _make_input_metrics(self, registry: CollectorRegistry) -> None:
+    def _make_input_metrics(self, registry: CollectorRegistry, input_topics: tuple[str, ...]) -> None:
+        self._read = Counter(
+            "influence_read_records",
+            "Records read from a Kafka topic, counted before anything is done with them: always those skipped and "
+            "those in influence_events_total.",
+            ("topic",),
+            registry=registry,
+        )
         self._events = Counter(
             "influence_events",
             "Records read from a Kafka topic, by what became of them: applied = counted, duplicate = event_id seen "
@@ -183,6 +176,11 @@ class Metrics:
             ("topic", "partition"),
             registry=registry,
         )
+        for topic in input_topics:  # a rate needs the series to start at 0
+            for result in RESULTS:
+                self._events.labels(topic, result)
+            for metric in (self._read, self._skipped, self._batches, self._batch_seconds):
+                metric.labels(topic)
         self._watermark_delay = Gauge(
             "influence_watermark_delay_seconds",
             "Wall clock minus the event time reached: large when the events themselves are old.",
@@ -224,41 +222,17 @@ class Metrics:
         )
         self._recovery_seconds = Gauge(
             "influence_recovery_seconds",
-            "Time the last recovery took: from the assignment of partitions to ledgers rebuilt and counting.",
-            registry=registry,
-        )
-
-    def _make_cut_metrics(self, registry: CollectorRegistry) -> None:
-        labels = ("topic", "population", "role")
-        self._cut_threshold = Gauge(
-            "influence_cut_threshold",
-            "Posts (maven) or impressions (connector) in the window of the last user who belongs to the cut.",
-            labels,
-            registry=registry,
-        )
-        self._cut_size = Gauge(
-            "influence_cut_size",
-            "Users in the cut: the fewest who make the share of the total.",
-            labels,
-            registry=registry,
-        )
-        self._cut_users_ratio = Gauge(
-            "influence_cut_users_ratio",
-            "Users in the cut as a fraction of the active users.",
-            labels,
-            registry=registry,
-        )
-        self._cuts_omitted = Counter(
-            "influence_cuts_omitted",
-            f"Cuts not shown here because {MAX_CUTS} others are: shorten STREAM_APP_METRIC_TOPICS "
-            "or use fewer populations.",
+            "Time the last recovery took: from the assignment of partitions to their ledgers rebuilt, and counting.",
             registry=registry,
         )
 
     def _make_redis_metrics(self, registry: CollectorRegistry) -> None:
         self._redis_up = Gauge(
-            "influence_redis_up", "1 while the Redis board is being refreshed, 0 while Redis fails.", registry=registry
+            "influence_redis_up",
+            "1 while the Redis board is being refreshed, 0 while Redis fails, NaN where there is none.",
+            registry=registry,
         )
+        self._redis_up.set(math.nan)
         self._flags_dropped = Counter(
             "influence_flags_dropped",
             "Flags missing from the Redis stream because Redis was down too long; Kafka has them all.",

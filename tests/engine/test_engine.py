@@ -1,7 +1,7 @@
 """The engine around a rebalance: partitions on their way out neither end the worker nor count as stalled."""
 
 import asyncio
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock, patch
 
 from faust.types import TP
 
@@ -44,3 +44,20 @@ async def test_a_partition_that_was_looked_at_during_a_rebalance_and_lost_is_not
     now_s[0] += STALL_S + 1
     engine.health.beat()
     assert engine.health.live() == (True, {"stalled_s": {}, "round_age_s": 0.0})
+
+
+async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitions() -> None:
+    """Most of it goes into reading the changelogs, before anything can be taken over."""
+    engine = Engine(Settings(), meter := Mock())
+    engine.app = Mock(consumer_generation_id=1)
+    engine.app.tables.recovery.is_due = False
+    engine.app.consumer.assignment.return_value = {TP(POSTS, PARTITION)}
+    engine.exchange.caught_up.set()
+    engine._probe.has_answered.set()
+    with (
+        patch("stream_app.engine.app.perf_counter", side_effect=[100.0, 107.5]),
+        patch.object(engine._ownership, "take_over", AsyncMock(return_value=True)),
+    ):
+        await engine._on_assigned()
+        await engine._take_over()
+    meter.recovery.assert_called_once_with(7.5)

@@ -9,7 +9,7 @@ from stream_app.core.curves import bucket_of
 from stream_app.core.messages import ROLES, Flag, FlagType
 from stream_app.core.scopes import ScopeName
 from stream_app.core.status import Status
-from tests.engine.fakes import PARTITION, post, posts, user_of
+from tests.engine.fakes import NOW_MS, PARTITION, post, posts, user_of
 from tests.engine.parts import CHANGELOG, Parts
 
 CURVES, CUTS, FLAGS = "influence.curves", "influence.cuts", "influence.flags"
@@ -86,3 +86,32 @@ async def test_cuts_are_published_by_the_worker_that_holds_their_partition() -> 
     mine = {f"topic{number}" for number in range(50) if bucket_of(ScopeName("all", f"topic{number}")) % 8 == PARTITION}
     assert mine
     assert topics - {"*"} == mine
+
+
+async def test_cuts_that_are_no_longer_published_here_leave_the_metrics() -> None:
+    """Their new owner shows them: what stays here would be shown for ever as it was."""
+    parts = Parts()
+    await parts.count(posts(range(3), topics=[f"topic{number}" for number in range(50)]))
+    for _ in range(2):
+        await parts.round()
+    meter = parts.fake.meter
+    shown = {(call.args[0].topic, call.args[0].role) for call in meter.cut.call_args_list}
+    assert shown
+    meter.cut_gone.assert_not_called()
+    await parts.ownership.take_over(set(), 2)
+    await parts.round()
+    assert {(call.args[0].topic, call.args[0].role) for call in meter.cut_gone.call_args_list} == shown
+
+
+async def test_the_cut_of_a_scope_that_has_no_users_any_more_leaves_the_metrics() -> None:
+    parts = Parts()
+    gone = next(name for name in map("topic{}".format, range(50)) if bucket_of(ScopeName("all", name)) % 8 == PARTITION)
+    await parts.count([post(0, topics=[gone]), post(1, ts_ms=NOW_MS + 1)])
+    for _ in range(2):
+        await parts.round()
+    assert gone in {call.args[0].topic for call in parts.fake.meter.cut.call_args_list}
+    parts.fake.now_s += 2 * 86_400
+    await parts.count([post(2, ts_ms=NOW_MS + 2 * 86_400_000)])
+    for _ in range(2):
+        await parts.round()
+    assert {call.args[0].topic for call in parts.fake.meter.cut_gone.call_args_list} == {gone}

@@ -141,6 +141,16 @@ async def test_the_same_event_at_another_offset_is_a_duplicate() -> None:
     assert counters(parts) == (2, 1, 0, 0)
 
 
+@pytest.mark.parametrize("again", [0, 2, 3])
+async def test_records_read_are_reported_as_they_come_from_kafka_also_those_skipped(again: int) -> None:
+    """The only count that owes nothing to the ledger: what became of them is to add up to it."""
+    parts = Parts()
+    await parts.count(posts(range(3)))
+    await parts.count(posts(range(3 - again, 5)))
+    assert [call.args for call in parts.fake.meter.read.call_args_list] == [(POSTS, 3), (POSTS, 2 + again)]
+    assert parts.fake.meter.skipped.call_args.args == (POSTS, again)
+
+
 async def test_what_became_of_a_batch_is_reported() -> None:
     parts = Parts()
     await parts.count([post(0), post(0 + 1, audience=None), record(2, b"", USER.encode())])

@@ -1,0 +1,165 @@
+"""The dashboard Influence: how uneven influence is, topic by topic, what moves, and who is told about it in flags."""
+
+from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, Dashboard, Row
+from grafana_foundation_sdk.models import units
+
+from deploy.grafana import parts
+from deploy.grafana.parts import Query
+
+CUT = 'job="$job", topic=~"$topic", population=~"$population", role=~"$role"'
+FLAG = 'job="$job", role=~"$role"'
+OF_A_CUT = "max by (topic, population, role)"
+DIFFUSE = ((1 / 3, parts.ORANGE),)
+"""The default of STREAM_APP_DIFFUSE_FRACTION."""
+
+ABOUT = """\
+A few people do most of the influencing. **Mass connectors** are the fewest users who together make 80 % of all
+influence *impressions* (one person reached once), **mass mavens** the fewest who make 80 % of all influence *posts*.
+Here is how many they are in each topic, and how that changes. Topic `*` is all topics together; which topics are shown
+is set with `STREAM_APP_METRIC_TOPICS`. *Who* they are is not in metrics: ask `stream-app top`, or follow the flags with
+`stream-app watch`.
+"""
+
+FLAG_COLOURS = {
+    "emerging": parts.ORANGE,
+    "entered": parts.GREEN,
+    "fading": parts.YELLOW,
+    "left": parts.GREY,
+}
+
+
+def build() -> Dashboard:
+    """The whole dashboard."""
+    board = parts.dashboard(
+        "stream-app-influence",
+        "Influence",
+        "Mass connectors and mass mavens, topic by topic: how many they are, what moves, and the flags raised.",
+    )
+    for name, label, description in (
+        ("topic", "Topic", "Product, service or hashtag; * is all of them together"),
+        ("population", "Population", "Who is ranked together: consumers, employees …"),
+        ("role", "Role", "Connectors are ranked by impressions, mavens by posts"),
+    ):
+        board.with_variable(parts.choice(name, label, description, "influence_cut_size"))
+    board.annotation(_flags_as_annotations())
+    board.with_panel(parts.words("What you see", ABOUT, 4))
+    _now(board.with_row(Row("Now")))
+    _flags(board.with_row(Row("Flags")))
+    _topic(board.with_row(Row("Topic $topic").repeat("topic")))
+    return board
+
+
+def _flags_as_annotations() -> AnnotationQuery:
+    return (
+        AnnotationQuery()
+        .name("Flags")
+        .datasource(parts.DATASOURCE)
+        .enable(enable=True)
+        .icon_color(parts.ORANGE)
+        .expr(f'sum by (type, role) (increase(influence_flags_total{{{FLAG}, type=~"emerging|entered"}}[1m])) > 0')
+        .step("60s")
+        .title_format("{{type}}: {{role}}")
+        .text_format("Users whose standing became this in the minute before. stream-app watch says who they are.")
+        .tag_keys("type,role")
+    )
+
+
+def _now(board: Dashboard) -> None:
+    for role, of, then in (("connector", "impressions", "6.2"), ("maven", "posts", "13.4")):
+        board.with_panel(
+            parts.shares(
+                f"Share of users who are mass {role}s",
+                f"The fewest users who make 80 % of all influence {of}, as a part of the users active in the window. "
+                f"In 2010 Forrester found {then} % of US online adults. Orange: over a third. The topic is diffuse "
+                "then: 80/20 says nothing about it, and nobody is flagged.",
+                Query(
+                    "max by (topic, population) (influence_cut_users_ratio"
+                    f'{{job="$job", topic=~"$topic", population=~"$population", role="{role}"}})',
+                    "{{topic}} ({{population}})",
+                ),
+                DIFFUSE,
+            )
+        )
+    names = {"topic": "Topic", "population": "Population", "role": "Role"}
+    board.with_panel(
+        parts.listing(
+            "The cuts",
+            "Of each topic, population and role: k, the fewest users who make 80 %; θ, the value of the last of them, "
+            "which is what it takes to belong (impressions of a connector, posts of a maven); how many users are on "
+            "course to θ.",
+            {
+                "Share of users": (units.PercentUnit, f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})"),
+                "k (users)": (units.LocaleFormat, f"{OF_A_CUT} (influence_cut_size{{{CUT}}})"),
+                "θ": (units.LocaleFormat, f"{OF_A_CUT} (influence_cut_threshold{{{CUT}}})"),
+                "Emerging (users)": (units.LocaleFormat, f"{OF_A_CUT} (influence_cut_emerging{{{CUT}}})"),
+            },
+            names,
+        )
+    )
+    threshold, ratio = (f"cut:influence_cut_{name}:max{{{CUT}}}" for name in ("threshold", "users_ratio"))
+    board.with_panel(
+        parts.listing(
+            "Top movers: the cuts that changed most in an hour",
+            "Where θ rises, it takes more to belong than an hour ago: somebody reaches more people, or posts more. "
+            "Sorted by it; click a column for another order. Needs the recording rules in deploy/prometheus.",
+            {
+                "θ, change in 1 h": (
+                    units.PercentUnit,
+                    f"{OF_A_CUT} (delta({threshold}[1h]) / {threshold})",
+                ),
+                "Share of users, change in 1 h": (units.PercentUnit, f"{OF_A_CUT} (delta({ratio}[1h]))"),
+                "Emerging (users)": (units.LocaleFormat, f"{OF_A_CUT} (influence_cut_emerging{{{CUT}}})"),
+            },
+            names,
+            sort_by="θ, change in 1 h",
+        )
+    )
+
+
+def _flags(board: Dashboard) -> None:
+    by_type = parts.curves(
+        "Flags by type",
+        "Standings that changed, all topics together. Emerging: on course to θ. Entered: belongs now. Fading: fell "
+        "below 0.8 θ. Left: belongs no more.",
+        units.LocaleFormat,
+        Query(f"sum by (type) (increase(influence_flags_total{{{FLAG}}}[$__interval]))", "{{type}}"),
+    )
+    board.with_panel(parts.painted(parts.counted(by_type, "1m"), FLAG_COLOURS).span(parts.HALF))
+    by_role = parts.curves(
+        "Flags by role",
+        "The same flags: standings as connectors, which are ranked by impressions, and as mavens, ranked by posts.",
+        units.LocaleFormat,
+        Query(f"sum by (role) (increase(influence_flags_total{{{FLAG}}}[$__interval]))", "{{role}}"),
+    )
+    board.with_panel(parts.counted(by_role, "1m").span(parts.HALF))
+
+
+def _topic(board: Dashboard) -> None:
+    legend = "{{role}} ({{population}})"
+    board.with_panel(
+        parts.curves(
+            "Share of users in the cut",
+            "Users who make 80 % as a part of the active users. The lower, the more uneven. Above the dashed line the "
+            "topic is diffuse, and nobody is flagged.",
+            units.PercentUnit,
+            Query(f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})", legend),
+            steps=DIFFUSE,
+        )
+    )
+    board.with_panel(
+        parts.curves(
+            "k: users in the cut",
+            "How many users make 80 %, and how many more are on course to belong to them.",
+            units.LocaleFormat,
+            Query(f"{OF_A_CUT} (influence_cut_size{{{CUT}}})", legend),
+            Query(f"{OF_A_CUT} (influence_cut_emerging{{{CUT}}})", f"emerging: {legend}"),
+        )
+    )
+    threshold = parts.curves(
+        "θ: what it takes to belong",
+        "The value of the last user in the cut: impressions of a connector (left), posts of a maven (right). Users "
+        "above it have entered, those on course to it are emerging.",
+        "suffix:impressions",
+        Query(f"{OF_A_CUT} (influence_cut_threshold{{{CUT}}})", legend),
+    )
+    board.with_panel(parts.on_the_right(threshold, "^maven.*", "suffix:posts"))

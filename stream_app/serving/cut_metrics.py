@@ -1,0 +1,79 @@
+"""The metrics of cuts: those of the topics asked for, for as long as this worker publishes them."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from stream_app.core.messages import Cut
+
+MAX_METRIC_TOPICS = 50
+MAX_CUTS = 1000
+"""Cuts shown at most: populations come with the events, so their number has no other bound."""
+_LABELS = ("topic", "population", "role")
+
+
+class CutMetrics:
+    """What a cut is measured by, in the registry given.
+
+    `metric_topics` are the topics (products, hashtags) whose cuts are shown; raises ValueError for more than 50.
+    """
+
+    def __init__(self, registry: CollectorRegistry, metric_topics: tuple[str, ...]) -> None:
+        if len(metric_topics) > MAX_METRIC_TOPICS:
+            raise ValueError(
+                f"STREAM_APP_METRIC_TOPICS names {len(metric_topics)} topics; "
+                f"name at most {MAX_METRIC_TOPICS}, each one costs several series per population"
+            )
+        self._metric_topics = frozenset(metric_topics)
+        self._cut_series: set[tuple[str, str, str]] = set()
+        self._cut_threshold = Gauge(
+            "influence_cut_threshold",
+            "Posts (maven) or impressions (connector) in the window of the last user who belongs to the cut.",
+            _LABELS,
+            registry=registry,
+        )
+        self._cut_size = Gauge(
+            "influence_cut_size",
+            "Users in the cut: the fewest who make the share of the total.",
+            _LABELS,
+            registry=registry,
+        )
+        self._cut_users_ratio = Gauge(
+            "influence_cut_users_ratio",
+            "Users in the cut as a fraction of the active users.",
+            _LABELS,
+            registry=registry,
+        )
+        self._cut_emerging = Gauge(
+            "influence_cut_emerging",
+            "Users who are not in the cut yet, but on course to it.",
+            _LABELS,
+            registry=registry,
+        )
+        self._cuts_omitted = Counter(
+            "influence_cuts_omitted",
+            f"Cuts not shown here because {MAX_CUTS} others are: shorten STREAM_APP_METRIC_TOPICS "
+            "or use fewer populations.",
+            registry=registry,
+        )
+
+    def cut(self, cut: Cut) -> None:
+        """A cut was computed; shown for the configured topics only."""
+        labels = (cut.topic, cut.population, cut.role.value)
+        if cut.topic not in self._metric_topics:
+            return
+        if labels not in self._cut_series and len(self._cut_series) >= MAX_CUTS:
+            self._cuts_omitted.inc()
+            return
+        self._cut_series.add(labels)
+        self._cut_threshold.labels(*labels).set(cut.threshold)
+        self._cut_size.labels(*labels).set(cut.k)
+        self._cut_users_ratio.labels(*labels).set(cut.percent_of_users / 100)
+        self._cut_emerging.labels(*labels).set(cut.emerging)
+
+    def cut_gone(self, cut: Cut) -> None:
+        """A cut is no longer this worker's to publish, or has no users any more."""
+        labels = (cut.topic, cut.population, cut.role.value)
+        if labels not in self._cut_series:
+            return
+        self._cut_series.discard(labels)
+        for gauge in (self._cut_threshold, self._cut_size, self._cut_users_ratio, self._cut_emerging):
+            gauge.remove(*labels)
