@@ -13,12 +13,12 @@ KAFKAS = ("apache", "embedded")
 
 def table(proofs: Sequence[Proof]) -> Iterator[str]:
     """The lines, a row for each promise: what was measured on which Kafka."""
-    yield "| # | fault | Apache Kafka | embedded Kafka |"
-    yield "| --- | --- | --- | --- |"
+    yield "| fault | Apache Kafka | embedded Kafka |"
+    yield "| --- | --- | --- |"
     for (row, promise), found in groupby(proofs, key=lambda proof: (proof.row, proof.promise)):
         by_kafka = {proof.kafka: proof for proof in found}
         cells = [_cell(by_kafka.get(kafka) or by_kafka.get("")) for kafka in KAFKAS]
-        yield f"| {row} | {promise} | {' | '.join(cells)} |"
+        yield f"| {row}: {promise} | {' | '.join(cells)} |"
 
 
 def _cell(proof: Proof | None) -> str:

@@ -58,17 +58,12 @@ def test_grafana_asks_prometheus() -> None:
     assert source["jsonData"]["timeInterval"] == loaded(FOLDER / "prometheus.yml")["global"]["scrape_interval"]
 
 
-elsewhere = pytest.mark.xfail(reason="deploy/prometheus and deploy/grafana are not here yet", strict=True)
-
-
-@elsewhere
 @pytest.mark.parametrize("name", ["prometheus", "grafana"])
 def test_all_that_is_mounted_exists(name: str) -> None:
     missing = [path for path in mounts(name).values() if not path.exists()]
     assert not missing
 
 
-@elsewhere
 def test_prometheus_and_grafana_are_set_up_as_outside_of_compose_but_for_addresses() -> None:
     ours, theirs = loaded(FOLDER / "prometheus.yml"), loaded(ROOT / "deploy" / "prometheus" / "prometheus.yml")
     assert (ours["global"], ours["rule_files"]) == (theirs["global"], theirs["rule_files"])
