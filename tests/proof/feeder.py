@@ -25,6 +25,7 @@ class Feeder:
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
         self._error: BaseException | None = None
         self._stop = threading.Event()
+        self._in_a_hurry = threading.Event()
         self._began_s = 0.0
         self.sent = 0
         """Records that Kafka has."""
@@ -46,6 +47,10 @@ class Feeder:
             raise self._error
         return not self._thread.is_alive()
 
+    def hurry(self) -> None:
+        """Produce what is left at once: the load has done what it was for."""
+        self._in_a_hurry.set()
+
     def stop(self) -> None:
         """End it, whether it is done or not."""
         self._stop.set()
@@ -63,9 +68,10 @@ class Feeder:
         try:
             while taken < len(self._records) and not self._stop.is_set():
                 due = min(len(self._records), int((time.monotonic() - self._began_s + _STEP_S) * self._per_second))
+                due = len(self._records) if self._in_a_hurry.is_set() else due
                 await self._send(producer, self._records[taken:due])
                 self.sent = taken = due
-                await asyncio.sleep(max(0.0, self._began_s + taken / self._per_second - time.monotonic()))
+                await asyncio.sleep(min(max(0.0, self._began_s + taken / self._per_second - time.monotonic()), _STEP_S))
         finally:
             await producer.stop()
 

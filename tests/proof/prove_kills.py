@@ -19,9 +19,9 @@ STEPS = (1, 3, 2, 4, 1)
 STEP_S = 10.0
 FROZEN_SESSIONS = 2.5
 END_WITHIN_S = 10.0
-TERM_S = 10.0
-"""How long the load lasts for each SIGTERM …"""
-FREEZE_S = 16.0
+TERM_S = 20.0
+"""How long the load lasts for each SIGTERM, if need be …"""
+FREEZE_S = 30.0
 """… and for each worker that is frozen."""
 
 
@@ -118,6 +118,7 @@ def test_a_worker_that_is_told_to_end_under_load_ends_well_and_soon(
             on.until_counting()
             ended.append(on.crew.replace(on.crew.members[number % 2]))
         assert not feeder.is_done, "there was no load any more"
+        feeder.hurry()
         proof.figure(terms=len(ended), slowest_s=max(seconds for _, seconds in ended))
         assert [status for status, _ in ended] == [0] * len(ended)
         assert max(seconds for _, seconds in ended) <= END_WITHIN_S
@@ -141,5 +142,6 @@ def test_a_worker_that_was_frozen_and_wakes_up_after_another_took_over_changes_n
             assert not feeder.is_done, "there was no load any more"
             on.crew.thaw(sleeper)
             on.during(2 * QUIET_S)
+        feeder.hurry()
         proof.figure(frozen=freezes)
         finish(on, proof)
