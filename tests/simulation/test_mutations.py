@@ -109,7 +109,7 @@ MUTATIONS = {
     "event ids are not restored": Mutation(((Seen, "restore", _nothing_seen),)),
     "garbage is deleted before the log says so": Mutation(((Book, "sweepable", _deletes_at_once),)),
     "flags are sent before their standings are in the log": Mutation(
-        ((Outbox, "raise_flags", _raise_flags_first),), first=20
+        ((Outbox, "raise_flags", _raise_flags_first),), first=70
     ),
     "the epoch fence lets everything through": Mutation(
         ((Lineage, "accepts", _accepts_all), _UNLEASED), _FROZEN, strict=False
