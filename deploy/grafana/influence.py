@@ -162,4 +162,4 @@ def _topic(board: Dashboard) -> None:
         "suffix:impressions",
         Query(f"{OF_A_CUT} (influence_cut_threshold{{{CUT}}})", legend),
     )
-    board.with_panel(parts.on_the_right(threshold, "^maven.*", "suffix:posts"))
+    board.with_panel(parts.on_the_right(threshold, "/^maven/", "suffix:posts"))
