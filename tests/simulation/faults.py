@@ -50,8 +50,7 @@ class Faults:
             if worker.producer is not None:
                 worker.producer.loses_next = False
             self._thaw(worker)
-        if all(worker.is_leaving for worker in run.live()):
-            run.start()
+        run.have_one()
 
     def _again(self) -> None:
         def happen() -> None:

@@ -87,6 +87,11 @@ class Run:
         self.say(f"{worker.name} starts")
         return worker
 
+    def have_one(self) -> None:
+        """Start a worker unless there is one that stays."""
+        if all(worker.is_leaving for worker in self.live()):
+            self.start()
+
     def live(self) -> list[Worker]:
         """The workers that are alive."""
         return [worker for worker in self.workers if worker.process.alive]
@@ -139,7 +144,7 @@ class Run:
                 self._crashed(worker, error)
         if worker.ended:
             self.say(f"{worker.name} ends itself: {worker.ended}")
-            self.agenda.after(0.1, lambda: self.start() if not self.live() else None)
+            self.agenda.after(0.1, self.have_one)
             if not worker.may_end:
                 self.problems.append(f"{worker.name} ended itself: {worker.ended}")
 
