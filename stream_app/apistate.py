@@ -8,7 +8,7 @@ from stream_app.core.columns import FormatError
 from stream_app.core.ledger import Ledger
 from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.past import Chronicle
-from stream_app.core.publication import published
+from stream_app.core.publication import Frame, published
 from stream_app.core.scopes import ScopeName
 from stream_app.core.status import Status
 from stream_app.core.whole import Ints, Whole
@@ -24,6 +24,7 @@ class EngineState:
     def __init__(self, engine: Engine, redis_up: Callable[[], bool | None]) -> None:
         self._engine = engine
         self.redis_up = redis_up
+        self._framed: tuple[tuple[int, int], Frame] | None = None
 
     @property
     def whole(self) -> Whole:
@@ -48,18 +49,25 @@ class EngineState:
     @property
     def window_start_ms(self) -> int:
         """Where the window begins, event time."""
-        return self._engine.publisher.frame(self.newest_ms).window_start
+        return self._frame.window_start
 
     @property
     def newest_ms(self) -> int:
         """Event time reached."""
         return self._engine.exchange.newest_ms
 
+    @property
+    def _frame(self) -> Frame:
+        """Of the cuts as they are: made once for as long as they stay the same."""
+        state = (self.whole.version, self.newest_ms)
+        if self._framed is None or self._framed[0] != state:
+            self._framed = (state, self._engine.publisher.frame(self.newest_ms))
+        return self._framed[1]
+
     def cuts(self, numbers: Ints) -> Iterator[Cut]:
         """The cuts of some scopes."""
         shared = self._engine.shared
-        frame = self._engine.publisher.frame(self.newest_ms)
-        return published(shared.whole, numbers, shared.rules, shared.settings.population_sizes, frame)
+        return published(shared.whole, numbers, shared.rules, shared.settings.population_sizes, self._frame)
 
     def standing(self, partition: int, user: str, scope: ScopeName, role: Role) -> Flag | None:
         """The last flag of a standing that lasts; None where there is none, or it cannot be read."""

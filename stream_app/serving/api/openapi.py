@@ -1,6 +1,7 @@
 """The OpenAPI document of the API, made from its questions and answers; what it says is what the server checks."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterator
 from typing import Any, get_type_hints
 
 import msgspec
@@ -8,7 +9,9 @@ import msgspec
 from stream_app import __version__
 from stream_app.serving.api import queries
 from stream_app.serving.api.messages import Answer, Problem
-from stream_app.serving.api.routes import PREFIX, PROBLEM, Route
+from stream_app.serving.api.routes import PREFIX, PROBLEM, ROUTES, Route
+
+FILE_NAME = "openapi.json"
 
 _REFERENCE = "#/components/schemas/{name}"
 _PROBLEMS = {
@@ -35,14 +38,18 @@ _USER_ID = {
 }
 
 
-def document(routes: Iterable[Route]) -> dict[str, Any]:
+def text() -> str:
+    """The document as it stands in schemas/."""
+    return json.dumps(document(), ensure_ascii=False, indent=2) + "\n"
+
+
+def document() -> dict[str, Any]:
     """The document, as JSON values."""
-    questions = list(routes)
-    answers = {route.answered for route in questions} | {Problem}
+    answers = {route.answered for route in ROUTES} | {Problem}
     _, schemas = msgspec.json.schema_components(
         sorted(answers, key=lambda kind: kind.__name__), ref_template=_REFERENCE
     )
-    paths = {PREFIX + route.path: {"get": _question(route)} for route in questions}
+    paths = {PREFIX + route.path: {"get": _question(route)} for route in ROUTES}
     paths |= {PREFIX + path: {"get": _stream(path, asked, summary)} for path, asked, summary in _STREAMS}
     return {
         "openapi": "3.1.0",

@@ -1,6 +1,6 @@
 """The questions of the API, one after the other: where each is asked, with which parameters, and what answers it."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -33,7 +33,8 @@ class Route(NamedTuple):
     asked: type[queries.Query]
     answered: type[messages.Answer]
     summary: str
-    answer: Callable[[Any, web.Request], Awaitable[messages.Answer]]
+    answer: Callable[[Answers, Any, str], messages.Answer | Awaitable[messages.Answer]]
+    """From the answers, the parameters and the user in the path, if there is one."""
     table: Table | None = None
 
 
@@ -41,56 +42,60 @@ class BadQuestionError(ValueError):
     """A question that cannot be understood; the message says what is wrong."""
 
 
-def routes(answers: Answers) -> Iterator[Route]:
-    """Every question that is answered at once."""
-
-    def now(answer: Callable[[Any], messages.Answer]) -> Callable[[Any, web.Request], Awaitable[messages.Answer]]:
-        async def answering(asked: Any, _request: web.Request) -> messages.Answer:
-            return answer(asked)
-
-        return answering
-
-    async def influencers(asked: queries.OfInfluencers, _request: web.Request) -> messages.Answer:
-        return await answers.influencers(asked)
-
-    async def user(_asked: queries.Nothing, request: web.Request) -> messages.Answer:
-        return await answers.user(request.match_info["user_id"])
-
-    async def why(asked: queries.OfScope, request: web.Request) -> messages.Answer:
-        return await answers.why(request.match_info["user_id"], asked)
-
-    about, health = now(lambda _: answers.about()), now(lambda _: answers.health())
-    yield Route("/about", queries.Nothing, messages.About, "What is counted, and by which rules", about)
-    yield Route("/health", queries.Nothing, messages.Health, "The pipeline in one line", health)
-    yield Route(
-        *("/topics", queries.OfTopics, messages.Topics, "Topics with both their cuts", now(answers.topics)),
+ROUTES = (
+    Route(
+        *("/about", queries.Nothing, messages.About, "What is counted, and by which rules"),
+        lambda answers, _asked, _user: answers.about(),
+    ),
+    Route(
+        *("/health", queries.Nothing, messages.Health, "The pipeline in one line"),
+        lambda answers, _asked, _user: answers.health(),
+    ),
+    Route(
+        *("/topics", queries.OfTopics, messages.Topics, "Topics with both their cuts"),
+        lambda answers, asked, _user: answers.topics(asked),
         Table("topics", messages.Topic),
-    )
-    yield Route(
-        *("/cuts", queries.OfCuts, messages.Cuts, "The present cuts", now(answers.cuts)),
+    ),
+    Route(
+        *("/cuts", queries.OfCuts, messages.Cuts, "The present cuts"),
+        lambda answers, asked, _user: answers.cuts(asked),
         Table("cuts", Cut),
-    )
-    yield Route(
-        *("/cuts/history", queries.OfHistory, messages.History, "How a cut moved, pane by pane", now(answers.history)),
+    ),
+    Route(
+        *("/cuts/history", queries.OfHistory, messages.History, "How a cut moved, pane by pane"),
+        lambda answers, asked, _user: answers.history(asked),
         Table("moments", messages.Moment),
-    )
-    yield Route("/curve", queries.OfScope, messages.Curve, "The Lorenz curve, and the cut in it", now(answers.curve))
-    yield Route(
-        *("/influencers", queries.OfInfluencers, messages.Influencers, "Users of a topic and role", influencers),
+    ),
+    Route(
+        *("/curve", queries.OfScope, messages.Curve, "The Lorenz curve, and the cut in it"),
+        lambda answers, asked, _user: answers.curve(asked),
+    ),
+    Route(
+        *("/influencers", queries.OfInfluencers, messages.Influencers, "Users of a topic and role"),
+        lambda answers, asked, _user: answers.influencers(asked),
         Table("influencers", messages.Influencer),
-    )
-    yield Route("/users/{user_id}", queries.Nothing, messages.User, "A user in every topic and role", user)
-    yield Route("/users/{user_id}/why", queries.OfScope, messages.Why, "Why a user stands there", why)
-    yield Route(
-        *("/flags", queries.OfFlags, messages.Flags, "The last flags, the newest first", now(answers.flags)),
+    ),
+    Route(
+        *("/users/{user_id}", queries.Nothing, messages.User, "A user in every topic and role"),
+        lambda answers, _asked, user: answers.user(user),
+    ),
+    Route(
+        *("/users/{user_id}/why", queries.OfScope, messages.Why, "Why a user stands there"),
+        lambda answers, asked, user: answers.why(user, asked),
+    ),
+    Route(
+        *("/flags", queries.OfFlags, messages.Flags, "The last flags, the newest first"),
+        lambda answers, asked, _user: answers.flags(asked),
         Table("flags", Flag),
-    )
+    ),
+)
+"""Every question that is answered at once."""
 
 
 def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
     """Have `app` answer them, and the other workers about the users of this one."""
-    for route in routes(answers):
-        app.router.add_get(PREFIX + route.path, _handler(route))
+    for route in ROUTES:
+        app.router.add_get(PREFIX + route.path, _handler(route, answers))
 
     async def leaders(request: web.Request) -> web.Response:
         return as_json(own.leaders(_decoded(await request.read(), Ranking)))
@@ -132,11 +137,13 @@ def problem(status: int, title: str, detail: str) -> web.Response:
     return web.Response(body=body, status=status, content_type=PROBLEM, headers=headers)
 
 
-def _handler(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         asked = parsed(route.asked, request)
         try:
-            answer = await route.answer(asked, request)
+            answer = route.answer(answers, asked, request.match_info.get("user_id", ""))
+            if not isinstance(answer, messages.Answer):
+                answer = await answer
         except UnknownUserError as error:
             return problem(404, "Unknown user", str(error))
         if route.table is None or getattr(asked, "format", "json") == "json":

@@ -15,7 +15,7 @@ from stream_app.serving.api.openapi import document
 from stream_app.serving.api.own import Own
 from stream_app.serving.api.peers import Peers
 from stream_app.serving.api.records import Open
-from stream_app.serving.api.routes import PREFIX, add_routes, as_json, routes
+from stream_app.serving.api.routes import PREFIX, add_routes, as_json
 from stream_app.serving.api.state import State
 from stream_app.serving.api.stopwatch import Stopwatch
 from stream_app.serving.api.streams import Streams
@@ -45,7 +45,7 @@ class Api:
         """Have `app` answer under /api/v1."""
         add_routes(app, self._answers, self._own)
         self._streams.add_routes(app)
-        described = document(routes(self._answers))
+        described = document()
 
         async def openapi(_request: web.Request) -> web.Response:
             return as_json(described)
