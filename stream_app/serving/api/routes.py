@@ -7,8 +7,9 @@ import msgspec
 from aiohttp import web
 
 from stream_app.core.messages import Cut, Flag
+from stream_app.core.scopes import folded
 from stream_app.serving.api import messages, queries
-from stream_app.serving.api.answers import Answers, UnknownUserError
+from stream_app.serving.api.answers import Answers, NotNowError, UnknownUserError
 from stream_app.serving.api.own import Own, Ranking, Whereabouts
 from stream_app.serving.api.peers import LEADERS, PLACES
 from stream_app.serving.api.tables import as_csv
@@ -95,7 +96,8 @@ ROUTES = (
 def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
     """Have `app` answer them, and the other workers about the users of this one."""
     for route in ROUTES:
-        app.router.add_get(PREFIX + route.path, _handler(route, answers))
+        # What is between braces takes no braces by itself, and a user id may have them.
+        app.router.add_get(PREFIX + route.path.replace("{user_id}", "{user_id:[^/]+}"), _handler(route, answers))
 
     async def leaders(request: web.Request) -> web.Response:
         return as_json(own.leaders(_decoded(await request.read(), Ranking)))
@@ -109,14 +111,23 @@ def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
 
 def parsed(kind: type[Q], request: web.Request) -> Q:
     """The parameters of a question; empty ones are as good as absent. Raises BadQuestionError."""
-    several = {field.name for field in msgspec.structs.fields(kind) if isinstance(field.default, tuple)}
+    fields = msgspec.structs.fields(kind)
+    several = {field.name for field in fields if isinstance(field.default, tuple)}
+    if unknown := request.query.keys() - {field.name for field in fields}:
+        raise BadQuestionError(
+            f"there is no parameter {min(unknown)!r} here; {PREFIX}/openapi.json has every parameter"
+        )
     given: dict[str, Any] = {}
     for name in request.query:
         values = [value for value in request.query.getall(name) if value]
+        if not all(map(_is_text, values)):
+            raise BadQuestionError(f"{name} is not text in UTF-8")
         if len(values) > 1 and name not in several:
             raise BadQuestionError(f"{name} is given {len(values)} times: give it once")
         if values:
             given[name] = values if name in several else values[0]
+    if "topic" in given:
+        given["topic"] = folded(given["topic"])
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -132,7 +143,8 @@ def as_json(answer: object) -> web.Response:
 
 def problem(status: int, title: str, detail: str) -> web.Response:
     """Why there is no answer."""
-    body = msgspec.json.encode(messages.Problem(title=title, status=status, detail=detail))
+    said = detail.encode(errors="backslashreplace").decode()  # the detail may repeat what is no text
+    body = msgspec.json.encode(messages.Problem(title=title, status=status, detail=said))
     headers = {"Cache-Control": "no-store"} | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
     return web.Response(body=body, status=status, content_type=PROBLEM, headers=headers)
 
@@ -140,12 +152,15 @@ def problem(status: int, title: str, detail: str) -> web.Response:
 def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         asked = parsed(route.asked, request)
+        user = request.match_info.get("user_id", "")
         try:
-            answer = route.answer(answers, asked, request.match_info.get("user_id", ""))
+            answer = route.answer(answers, asked, user if _is_text(user) else "")
             if not isinstance(answer, messages.Answer):
                 answer = await answer
         except UnknownUserError as error:
             return problem(404, "Unknown user", str(error))
+        except NotNowError as error:
+            return problem(503, "Not now", str(error))
         if route.table is None or getattr(asked, "format", "json") == "json":
             return as_json(answer)
         name = route.path.strip("/").replace("/", "-")
@@ -157,6 +172,11 @@ def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitabl
         )
 
     return handle
+
+
+def _is_text(given: str) -> bool:
+    """Whether it can be said in an answer: bytes that are no UTF-8 come as what cannot."""
+    return given.isascii() or not any("\ud800" <= character <= "\udfff" for character in given)
 
 
 def _decoded(body: bytes, kind: type[Any]) -> Any:
