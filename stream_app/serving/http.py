@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
 from stream_app.serving.access import COOKIE, Access, Handler, RefusedError
@@ -57,6 +58,7 @@ class HttpServer:
         self._app.router.add_get("/readyz", self._readyz)
         self._app.router.add_post(f"{PREFIX}/session", self._enter)
         self._app.router.add_delete(f"{PREFIX}/session", self._leave)
+        logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
 
     def add(self, *adders: Callable[[web.Application], None]) -> None:
@@ -120,6 +122,11 @@ class HttpServer:
         response = web.Response(status=204)
         response.del_cookie(COOKIE, path="/")
         return response
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Whether to log it: what is no HTTP is answered with 400, and anybody could fill the log with it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _refused(request: web.Request, error: web.HTTPException) -> web.Response:

@@ -1,9 +1,12 @@
 """The questions of the API, one after the other: where each is asked, with which parameters, and what answers it."""
 
+import re
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+import msgspec.inspect
 from aiohttp import web
 
 from stream_app.core.messages import Cut, Flag
@@ -16,6 +19,10 @@ from stream_app.serving.api.tables import as_csv
 
 PREFIX = "/api/v1"
 PROBLEM = "application/problem+json"
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_TEXTS = frozenset({"population", "search", "topic", "user"})
+"""Parameters that are as good as absent where they are empty."""
 
 Q = TypeVar("Q", bound=queries.Query)
 
@@ -110,28 +117,53 @@ def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
 
 
 def parsed(kind: type[Q], request: web.Request) -> Q:
-    """The parameters of a question; empty ones are as good as absent. Raises BadQuestionError."""
+    """The parameters of a question; empty text is as good as none. Raises BadQuestionError."""
     fields = msgspec.structs.fields(kind)
     several = {field.name for field in fields if isinstance(field.default, tuple)}
     if unknown := request.query.keys() - {field.name for field in fields}:
         raise BadQuestionError(
             f"there is no parameter {min(unknown)!r} here; {PREFIX}/openapi.json has every parameter"
         )
+    numbers = _numbers(kind)
     given: dict[str, Any] = {}
     for name in request.query:
-        values = [value for value in request.query.getall(name) if value]
-        if not all(map(_is_text, values)):
-            raise BadQuestionError(f"{name} is not text in UTF-8")
+        values = request.query.getall(name)
         if len(values) > 1 and name not in several:
             raise BadQuestionError(f"{name} is given {len(values)} times: give it once")
-        if values:
-            given[name] = values if name in several else values[0]
+        if not all(map(_is_text, values)):
+            raise BadQuestionError(f"{name} is not text in UTF-8")
+        given[name] = values if name in several else _value(values[0], is_number=name in numbers)
     if "topic" in given:
         given["topic"] = folded(given["topic"])
+    for name in _TEXTS & given.keys():
+        if not given[name]:
+            del given[name]
     try:
-        return msgspec.convert(given, kind, strict=False)
+        return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         raise BadQuestionError(f"{error}; {PREFIX}/openapi.json has every parameter") from error
+
+
+@cache
+def _numbers(kind: type[queries.Query]) -> frozenset[str]:
+    """The parameters of a question that are numbers."""
+    described = msgspec.inspect.type_info(kind)
+    assert isinstance(described, msgspec.inspect.StructType)  # noqa: S101 - every question is one
+    return frozenset(field.name for field in described.fields if _is_number(field.type))
+
+
+def _is_number(kind: msgspec.inspect.Type) -> bool:
+    match kind:
+        case msgspec.inspect.Metadata(type=inner):
+            return _is_number(inner)
+        case msgspec.inspect.UnionType(types=options):
+            return any(map(_is_number, options))
+    return isinstance(kind, msgspec.inspect.IntType)
+
+
+def _value(text: str, *, is_number: bool) -> str | int:
+    """What a parameter says: text that is no number stays text, and is refused for that."""
+    return int(text) if is_number and _NUMBER.fullmatch(text) else text
 
 
 def as_json(answer: object) -> web.Response:
