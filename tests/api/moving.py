@@ -89,7 +89,9 @@ class Moving:
     def flag_ids(self) -> list[list[str]]:
         """By partition, the flags on Kafka, each once."""
         found = self.records(self.run.settings.flags_topic)
-        flags = [[json.loads(one.value) for one in records if one.value and b"flag_id" in one.value] for records in found]
+        flags = [
+            [json.loads(one.value) for one in records if one.value and b"flag_id" in one.value] for records in found
+        ]
         return [list(dict.fromkeys(flag["flag_id"] for flag in of_one)) for of_one in flags]
 
     def records(self, topic: str) -> list[list[Any]]:
@@ -121,4 +123,3 @@ class Moving:
     def _impressions(user: int, pane: int) -> int:
         """Few people make most of it, and others in every pane, so that standings come and go."""
         return 2 ** (12 - (user + 7 * pane) % USERS // 4)
-

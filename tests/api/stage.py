@@ -20,7 +20,19 @@ FRIENDS = "friends & foes"
 """A population whose name needs quoting."""
 HOSTILE = (
     *("=cmd|' /C calc'!A0", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠1"),  # noqa: RUF001
-    *('say "hi", then go', "two\nlines", "a;=1+1", "a/b", "50%", "%2F", "{braces}", "?#&", "ünïcode…", "..x", "x" * 256),
+    *(
+        'say "hi", then go',
+        "two\nlines",
+        "a;=1+1",
+        "a/b",
+        "50%",
+        "%2F",
+        "{braces}",
+        "?#&",
+        "ünïcode…",
+        "..x",
+        "x" * 256,
+    ),
 )
 """User ids that spreadsheets, URLs and tables stumble over."""
 

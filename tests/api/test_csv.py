@@ -56,9 +56,7 @@ def told(cell: str, value: Any) -> bool:
 
 
 @pytest.mark.parametrize(("path", "field", "query"), LISTS)
-def test_header_and_rows_are_those_of_the_json(
-    where: str, path: str, field: str, query: dict[str, Any]
-) -> None:
+def test_header_and_rows_are_those_of_the_json(where: str, path: str, field: str, query: dict[str, Any]) -> None:
     header, *rows = rows_of(where, path, **query)
     answer = asked(where, path, **query)[field]
     assert len(rows) == len(answer) > 0
@@ -92,7 +90,9 @@ def test_names_that_would_be_executed_are_neutralised_and_read_back(
         for cell in row:
             assert not cell.startswith(EXECUTED) or _is_number(cell)
     found = {row[place].removeprefix("'") if row[place][1:2] in EXECUTED else row[place] for row in rows}
-    wanted = set(HOSTILE) if column == "user_id" else {topic for name, topic in stage.expected.scopes if name == FRIENDS}
+    wanted = (
+        set(HOSTILE) if column == "user_id" else {topic for name, topic in stage.expected.scopes if name == FRIENDS}
+    )
     assert {name for name in wanted if name.startswith(EXECUTED)} <= {name.removeprefix("'") for name in found}
     assert wanted <= found
 

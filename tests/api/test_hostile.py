@@ -121,7 +121,9 @@ def test_head_of_a_stream_is_refused_at_once(where: str, path: str) -> None:
     assert reply(where, url(path), method="HEAD").status == 405
 
 
-@pytest.mark.parametrize("path", ["", "/", "/nothing", "/users", "/users/", "/users/x/y", "/peers/x", "/influencers/", "//"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/nothing", "/users", "/users/", "/users/x/y", "/peers/x", "/influencers/", "//"]
+)
 def test_other_paths_are_not_found(where: str, path: str) -> None:
     got = reply(where, url(path))
     assert got.status == 404

@@ -28,7 +28,9 @@ def of_name(events: list[Event], name: str) -> list[Event]:
 
 @pytest.mark.broker
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("query", [{}, {"topic": "phone", "role": "maven"}, {"topic": "nothing", "population": "nobody"}])
+@pytest.mark.parametrize(
+    "query", [{}, {"topic": "phone", "role": "maven"}, {"topic": "nothing", "population": "nobody"}]
+)
 def test_the_page_is_sent_every_answer_and_the_last_flags(where: str, query: dict[str, str]) -> None:
     with streaming(where, "/live", **query) as stream:
         events = stream.until(lambda events: {event.name for event in events} >= {*PARTS}, WAIT_S)

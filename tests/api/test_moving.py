@@ -64,7 +64,9 @@ def test_a_flag_that_comes_again_is_not_sent_again(moving: Moving) -> None:
     new = json.loads(old.value) | {"flag_id": "a new one"}
     producer = KafkaProducer(bootstrap_servers=moving.run.settings.brokers)
     with ExitStack() as stack:
-        streams = [stack.enter_context(streaming(where, "/flags/stream", user=new["user_id"])) for where in moving.addresses]
+        streams = [
+            stack.enter_context(streaming(where, "/flags/stream", user=new["user_id"])) for where in moving.addresses
+        ]
         for value in (old.value, b"no flag", None, json.dumps(new).encode()):
             producer.send(topic, key=old.key, value=value, partition=old.partition).get(10)
         for stream in streams:

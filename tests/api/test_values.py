@@ -152,10 +152,14 @@ def test_a_user_is_known_in_every_topic_and_role(stage: Stage, where: str, user:
     answer = asked(where, of_user(user))
     assert answer["user_id"] == user
     wanted = {
-        (*scope, role.value): panes.total() for (scope, name, role), panes in stage.expected.panes.items() if name == user
+        (*scope, role.value): panes.total()
+        for (scope, name, role), panes in stage.expected.panes.items()
+        if name == user
     }
     found = {(one["population"], one["topic"], one["role"]): one for one in answer["places"]}
-    assert {key: one["now"]["value"] for key, one in found.items()} == {key: sum_ for key, sum_ in wanted.items() if sum_}
+    assert {key: one["now"]["value"] for key, one in found.items()} == {
+        key: sum_ for key, sum_ in wanted.items() if sum_
+    }
     for (population, topic, role), one in found.items():
         assert one["now"]["panes"] == stage.expected.by_pane((population, topic), user, Role(role))
         assert one["now"]["user_id"] == user
@@ -173,7 +177,12 @@ def test_why_tells_the_place_the_flag_its_rule_and_the_cut(where: str) -> None:
         why: dict[str, Any] = asked(where, of_user(one["user_id"], "/why"))
         assert why["place"]["now"] == one
         flag = why["place"]["flag"]
-        assert (flag["user_id"], flag["topic"], flag["role"], flag["type"]) == (one["user_id"], "*", "connector", "entered")
+        assert (flag["user_id"], flag["topic"], flag["role"], flag["type"]) == (
+            one["user_id"],
+            "*",
+            "connector",
+            "entered",
+        )
         assert why["rule"] == rules[str(flag["rule"])] != ""
         assert why["cut"] == asked(where, "/curve")["cut"]
 
