@@ -3,6 +3,7 @@
 import math
 import random
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from statistics import NormalDist
 
 from stream_app.core.messages import Cut, Role
@@ -118,7 +119,7 @@ class Scope:
 
     def _member(self, rank: int) -> Influencer:
         chance = random.Random(f"{self.topic}{self.role}{rank}")
-        value, name = self.value(rank), self.names.format(chance.randrange(20_000))
+        value, name = self.value(rank), self.names.format(rank * 7_919 % 20_011)
         falls, rises = chance.random() < 0.16, chance.random() < 0.14
         standing: Standing = "none" if self.diffuse or rank > self.k else "entered"
         if standing == "entered" and falls and rank > 6:
@@ -168,11 +169,10 @@ def spread(seed: str, value: int, burst: float) -> list[int]:
         day = 1.1 + math.sin((i - 30) / PANES * 2 * math.pi)
         busy = 0.0 if chance.random() < 0.3 else chance.lognormvariate(0, 0.8)
         weights.append(day * busy * (burst if i >= PANES - 4 else 1.0))
-    weights[-1] += 0.1
+    weights[-1] += 0.1 * burst
     total = sum(weights)
-    panes = [int(value * weight / total) for weight in weights]
-    panes[-1] += value - sum(panes)
-    return panes
+    reached = [round(value * part / total) for part in accumulate(weights)]
+    return [after - before for before, after in pairwise([0, *reached])]
 
 
 def demo_scopes() -> list[Scope]:
@@ -212,6 +212,6 @@ def _emerging(scope: Scope) -> list[Influencer]:
     found = []
     for user, value, eta_s, z, rank in _RISERS.get((scope.topic, scope.role), ()):
         found.append(
-            influencer(user, value, scope.total, rank=rank, standing="emerging", z=z, eta_s=eta_s, burst=24.0)
+            influencer(user, value, scope.total, rank=rank, standing="emerging", z=z, eta_s=eta_s, burst=900.0)
         )
     return found

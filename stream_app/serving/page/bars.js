@@ -70,7 +70,7 @@ export function drawPanes(width, { panes, pane_ms, first_pane, recentCount, role
     line(0, floor, width, floor, "hair"),
     text(0, HEIGHT - 6, moment(first_pane), "label"),
     text(width, HEIGHT - 6, moment(end), "label", "end"),
-    text(0, 11, `at most ${number(most)} in one pane`, "label"),
+    text(0, 11, `highest ${number(most)}`, "label"),
   );
   if (flagged_at !== null && flagged_at >= first_pane && flagged_at <= end) {
     const x = ((flagged_at - first_pane) / (end - first_pane)) * width;

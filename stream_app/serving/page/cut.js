@@ -2,7 +2,7 @@
 
 import { chart } from "./drawing.js";
 import { byId, el, setText } from "./dom.js";
-import { exactly, fraction, number, percent, span, wholePercent } from "./format.js";
+import { duration, exactly, fraction, number, percent, wholePercent } from "./format.js";
 import { drawLorenz, madeBy } from "./lorenz.js";
 import { drawTimeline } from "./timeline.js";
 import { term } from "./terms.js";
@@ -16,7 +16,7 @@ export function clearCut(place) {
   setText(byId("scope"), topicName(place.topic));
   byId("scope").title = place.topic;
   for (const id of ["sentence", "lead", "figures"]) byId(id).replaceChildren();
-  for (const id of ["curve-note", "history-note"]) setText(byId(id), "");
+  for (const id of ["curve-note", "history-note"]) byId(id).replaceChildren();
   drawCurve(null);
   drawHistory(null);
 }
@@ -33,8 +33,14 @@ export function showCut({ cut, points, role, topic }, about) {
 export function showHistory({ moments }) {
   const isEnough = moments.length > 1;
   drawHistory(isEnough ? { moments } : null);
-  const note = isEnough ? `In event time, ${span(moments[0].window_end, moments.at(-1).window_end)}` : "Nothing to compare with yet.";
-  setText(byId("history-note"), note);
+  const note = isEnough ? change(moments[0], moments.at(-1)) : ["Nothing to compare with yet."];
+  byId("history-note").replaceChildren(...note);
+}
+
+/** What the line says, from its beginning to its end. */
+function change(first, last) {
+  const words = `: ${percent(first.percent_of_users)} of users at first, ${percent(last.percent_of_users)} now.`;
+  return ["In ", term("eventTime", "event time"), words];
 }
 
 const strong = (words) => el("strong", {}, words);
@@ -57,8 +63,9 @@ function lead(cut, about) {
   const whom = [`${number(cut.k)} of ${amountOfUsers(cut.users)}`];
   if (cut.users < about.min_users) return [...whom, ` make ${wholePercent(cut.share)}, which is `, term("few", "too few to tell"), "."];
   if (cut.diffuse) return [...whom, ", each with at least ", `${enough}. That is `, term("diffuse", "diffuse"), "."];
-  const people = cut.percent_of_population == null ? "" : `, ${percent(cut.percent_of_population)} of the whole population`;
-  return [...whom, people, ", are its ", term(cut.role, `mass ${cut.role}s`), `: each has at least ${enough} within the window.`];
+  const people = cut.percent_of_population == null ? "" : ` (${percent(cut.percent_of_population)} of the whole population)`;
+  const are = [" are the ", term(cut.role, `mass ${cut.role}s`), "."];
+  return [...whom, people, ...are, ` Each made at least ${enough} in the last ${duration(about.window_s)}.`];
 }
 
 function figures(cut) {

@@ -12,7 +12,7 @@ export function contributions(items, role, kind) {
 
 function reach({ impressions }) {
   const known = impressions !== null;
-  return el("span", { class: "reach", title: known ? "impressions" : "The audience is unknown." }, known ? number(impressions) : "?");
+  return el("span", { class: "reach", title: known ? "impressions" : "The audience is unknown." }, known ? number(impressions) : "–");
 }
 
 function what(item) {

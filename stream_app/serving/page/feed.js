@@ -40,10 +40,11 @@ export function addFlag(flag) {
 export function watchFeed() {
   choice.addEventListener("change", reveal);
   held.addEventListener("click", reveal);
-  list.addEventListener("pointerenter", (event) => reading(event.pointerType === "mouse" || isRead));
-  list.addEventListener("pointerleave", () => reading(list.contains(document.activeElement)));
+  const feed = list.parentElement;
+  feed.addEventListener("pointerenter", (event) => reading(event.pointerType === "mouse" || isRead));
+  feed.addEventListener("pointerleave", () => reading(list.contains(document.activeElement)));
   list.addEventListener("focusin", () => reading(true));
-  list.addEventListener("focusout", () => reading(list.matches(":hover")));
+  list.addEventListener("focusout", () => reading(feed.matches(":hover")));
 }
 
 function reading(now) {

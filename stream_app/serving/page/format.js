@@ -4,7 +4,7 @@ const NUMBER = new Intl.NumberFormat();
 const COMPACT = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });
 const ONE_DIGIT = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const TWO_DIGITS = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const SIGNIFICANT = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2 });
+const SIGNIFICANT = new Intl.NumberFormat(undefined, { minimumSignificantDigits: 2, maximumSignificantDigits: 2 });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const DAY_OF_YEAR = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
@@ -40,10 +40,10 @@ export function duration(seconds) {
   if (minutes < 60) return `${minutes}${NBSP}min`;
   const hours = Math.floor(minutes / 60);
   const rest = minutes % 60;
-  if (hours < 48) return rest ? `${hours}${NBSP}h ${String(rest).padStart(2, "0")}${NBSP}min` : `${hours}${NBSP}h`;
+  if (hours < 48) return rest ? `${hours}${NBSP}h${NBSP}${String(rest).padStart(2, "0")}${NBSP}min` : `${hours}${NBSP}h`;
   const days = Math.floor(s / DAY_S);
   const left = Math.round((s - days * DAY_S) / HOUR_S);
-  return left && left < 24 ? `${days}${NBSP}d ${left}${NBSP}h` : `${days}${NBSP}d`;
+  return left && left < 24 ? `${days}${NBSP}d${NBSP}${left}${NBSP}h` : `${days}${NBSP}d`;
 }
 
 const sameDay = (a, b) => a.toDateString() === b.toDateString();

@@ -46,7 +46,7 @@ function headings(role) {
     heading("activity", "Activity"),
     heading("value", role === "connector" ? term("impressions", unit) : unit),
     heading("share", "Share"),
-    heading("standing", term("standing", "Standing"), " ", term("z", "z")),
+    heading("standing", el("span", { class: "course" }, term("standing", "Standing"), term("z", "z"))),
   );
 }
 

@@ -2,13 +2,14 @@
 
 import { canvas, line, path, probe, round, text } from "./drawing.js";
 import { svg } from "./dom.js";
-import { percent, wholePercent } from "./format.js";
+import { number, percent, wholePercent } from "./format.js";
 import { UNIT } from "./words.js";
 
 const TOP = 14;
 const LEFT = 44;
 const RIGHT = 12;
 const BOTTOM = 26;
+const WIDE = 0.35;
 
 /** What the first `part` of the users make: the points joined by straight lines. */
 export function madeBy(points, part) {
@@ -21,7 +22,7 @@ export function madeBy(points, part) {
 
 /** @param {number} width */
 export function drawLorenz(width, { points, cut }) {
-  const height = Math.round(Math.min(290, Math.max(220, width * 0.62)));
+  const height = Math.round(Math.min(250, Math.max(220, width * 0.62)));
   const w = width - LEFT - RIGHT;
   const h = height - TOP - BOTTOM;
   const x = (part) => LEFT + part * w;
@@ -30,6 +31,8 @@ export function drawLorenz(width, { points, cut }) {
   const inside = [...points.filter(([u]) => u <= users), [users, cut.coverage]];
   const share = wholePercent(cut.share);
   const unit = UNIT[cut.role];
+  // Beside the point, or where the line of equality would run through the words, at the foot of the mark.
+  const words = users < WIDE ? y(cut.coverage) + 22 : y(0) - 28;
   const node = canvas(width, height);
   node.append(
     svg("path", { class: "area", d: `${path(inside.map(([u, v]) => [x(u), y(v)]))}V${round(y(0))}H${round(x(0))}Z` }),
@@ -41,8 +44,8 @@ export function drawLorenz(width, { points, cut }) {
     svg("circle", { class: "dot", cx: round(x(users)), cy: round(y(cut.coverage)), r: 4.5 }),
     text(LEFT - 8, y(cut.share) + 4, share, "label strong", "end"),
     text(LEFT - 8, y(1) + 4, wholePercent(1), "label", "end"),
-    text(x(users) + 10, y(cut.coverage) + 22, `${percent(cut.percent_of_users)} of users`, "label strong"),
-    text(x(users) + 10, y(cut.coverage) + 38, `make ${share} of ${unit}`, "label"),
+    text(x(users) + 10, words, `${percent(cut.percent_of_users)} of users`, "label strong"),
+    text(x(users) + 10, words + 16, `make ${share} of ${unit}`, "label"),
     text(x(0.72), y(0.72) + 24, "if all were equal", "label faint"),
     text(x(0), height - 6, "users, highest first", "label"),
     text(x(1), height - 6, wholePercent(1), "label", "end"),
@@ -55,6 +58,6 @@ export function drawLorenz(width, { points, cut }) {
   });
   return {
     node,
-    label: `Lorenz curve: ${percent(cut.percent_of_users)} of ${cut.users} users make ${share} of the ${unit}.`,
+    label: `Lorenz curve: ${percent(cut.percent_of_users)} of ${number(cut.users)} users make ${share} of the ${unit}.`,
   };
 }

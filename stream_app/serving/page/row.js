@@ -2,7 +2,7 @@
 
 import { recentPanes, sparkline } from "./bars.js";
 import { el, icon, setText, unseen } from "./dom.js";
-import { fraction, number, percent, rate } from "./format.js";
+import { number, percent, rate } from "./format.js";
 import { whyHref } from "./selection.js";
 import { arrival, STANDING } from "./words.js";
 
@@ -61,6 +61,6 @@ function standingOf(user, threshold) {
   const done = threshold ? Math.min(1, user.value / threshold) : 0;
   const meter = el("span", { class: "meter", title: `${number(user.value)} of θ ${number(threshold)}` }, el("span", { class: "fill" }));
   meter.firstChild.style.width = `${done * 100}%`;
-  const z = el("span", { class: "z", title: String(user.z) }, `z ${user.z < 100 ? rate(user.z) : fraction(user.z)}`);
-  return [el("span", { class: "when" }, icon("emerging"), when), z, meter];
+  const z = el("span", { class: "z", title: String(user.z) }, `z ${rate(user.z)}`);
+  return [el("span", { class: "course" }, el("span", { class: "when" }, icon("emerging"), when), z), meter];
 }

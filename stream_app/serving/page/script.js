@@ -59,6 +59,7 @@ function showAbout(data) {
 function receivedTopics(data) {
   topics = data;
   const isEmpty = topics.total === 0 && topics.populations.length === 0;
+  document.documentElement.toggleAttribute("data-empty", isEmpty);
   byId("empty").hidden = !isEmpty;
   byId("cut").hidden = isEmpty;
   byId("leaders").hidden = isEmpty;

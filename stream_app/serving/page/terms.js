@@ -35,7 +35,7 @@ const TEXTS = {
     `Emerging: speeding up, and on course to θ within ${duration(about.emerging_horizon_s)}. Entered: belongs. Fading: fell below ${wholePercent(about.leave_ratio)} of θ.`,
   eventTime: () => "When it happened, as the events say; not when it was read here.",
   events: () => "How many posts or shares carry the last rate, counted so that one giant among them weighs as one.",
-  error: () => "± is one standard deviation.",
+  error: () => "How fast the value grows; ± is one standard deviation.",
 };
 
 /** The word whose definition is shown. */

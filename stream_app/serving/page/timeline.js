@@ -4,7 +4,7 @@ import { canvas, line, path, probe, round, text } from "./drawing.js";
 import { svg } from "./dom.js";
 import { moment, number, percent } from "./format.js";
 
-const BAND = 78;
+const BAND = 64;
 const TITLE = 26;
 const GAP = 18;
 const BOTTOM = 26;

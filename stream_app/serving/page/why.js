@@ -81,7 +81,7 @@ function content(why, about) {
   return [
     el("p", { class: "verdict" }, icon(flag?.type ?? now.standing), verdict(why.place)),
     ...rule(why),
-    heading("What it adds up from"),
+    heading("Pane by pane"),
     panes(why, about),
     heading("The numbers"),
     numbers(why.place, about),
@@ -101,8 +101,9 @@ function verdict({ flag, now, role, threshold }) {
     const short = threshold - now.value;
     return short > 0 ? `${amount(short, role)} short of the cut, and not flagged.` : "At or above the cut, but not flagged.";
   }
-  const name = news(flag)[0].toUpperCase() + news(flag).slice(1);
-  return `${name}${flag.type === "emerging" ? `: ${arrival(flag.eta_s, flag.value, flag.threshold)} at this pace` : ""}.`;
+  const words = news(flag)[0].toUpperCase() + news(flag).slice(1);
+  const isOnItsWay = flag.type === "emerging";
+  return isOnItsWay ? `${words}: ${arrival(now.eta_s, now.value, threshold)} at this pace.` : `${words}.`;
 }
 
 function rule({ place, rule: words }) {
@@ -128,23 +129,21 @@ function panes(why, about) {
 
 /** Two columns where there is a flag: what it said, and what has become of it. */
 function numbers({ flag, now, role, threshold }, about) {
-  const then = flag && { ...flag, threshold: flag.threshold };
-  const is = { ...now, threshold };
   const unit = UNIT[role];
   const short = `${Math.round(about.short_s / 60)} min`;
   const rows = [
-    [`${unit} in the window`, (at) => number(at.value)],
+    [unit, (at) => number(at.value)],
     [[term("theta", "θ"), ", what it takes"], (at) => number(at.threshold)],
     ["share of all", (at) => percent(at.share * 100)],
     ["rank", (at) => number(at.rank)],
-    [["per hour, last ", short, " ", term("error", "±")], (at) => `${rate(at.short_rate)} ± ${rate(at.rate_error)}`],
-    ["per hour, before", (at) => rate(at.long_rate)],
+    [[`last ${short}, `, term("error", "per hour")], (at) => `${rate(at.short_rate)} ± ${rate(at.rate_error)}`],
+    ["before that, per hour", (at) => rate(at.long_rate)],
     [[term("z", "z"), ", how unusual"], (at) => rate(at.z)],
     [[term("events", "events"), " that carry it"], (at) => rate(at.events)],
     ["time to θ", (at) => arrival(at.eta_s, at.value, at.threshold)],
     ["standing", (at) => STANDING[at.type ?? at.standing]],
   ];
-  const columns = then ? [["then", then], ["now", is]] : [["now", is]];
+  const columns = [["when flagged", flag], ["now", { ...now, threshold }]].filter(([, at]) => at);
   return el(
     "table",
     { class: "numbers" },

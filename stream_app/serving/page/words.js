@@ -40,8 +40,8 @@ export function arrival(eta_s, value, threshold) {
 
 /** The numbers of a flag in one line. */
 export function numbersOf(flag) {
-  const against = `${number(flag.value)} of ${number(flag.threshold)} ${UNIT[flag.role]}`;
+  const against = `${number(flag.value)} of ${number(flag.threshold)}`;
   if (flag.type === "emerging") return `${against}, ${arrival(flag.eta_s, flag.value, flag.threshold)}`;
   if (flag.type === "entered") return `${amount(flag.value, flag.role)}, the cut is at ${number(flag.threshold)}`;
-  return against;
+  return `${against} ${UNIT[flag.role]}`;
 }
