@@ -5,7 +5,6 @@ from pathlib import Path
 
 from playwright.async_api import ConsoleMessage, Page, expect
 
-
 FLAGS = (
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -60,5 +59,3 @@ class Tab:
         """Keep a picture of what is seen."""
         await self.page.evaluate("document.fonts.ready")
         await self.page.screenshot(path=self._screenshots / f"{name}.png", full_page=is_whole, animations="disabled")
-
-

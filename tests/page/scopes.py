@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from statistics import NormalDist
 
 from stream_app.core.messages import Cut, Role
-from stream_app.serving.api.messages import Influencer, Moment, Standing
+from stream_app.serving.api.messages import Influencer, Moment, Standing, Trend
 
 PANE_MS = 900_000
 PANES = 96
@@ -143,7 +143,7 @@ def influencer(
     """A user whose last hour is `burst` times as busy as the rest."""
     panes = spread(user_id, value, burst)
     short, long = sum(panes[-4:]), sum(panes[:-4]) / 23
-    trend = "rising" if burst > 2 else "falling" if burst < 0.5 else "steady"
+    trend: Trend = "rising" if burst > 2 else "falling" if burst < 0.5 else "steady"
     return Influencer(
         user_id=user_id,
         rank=rank,

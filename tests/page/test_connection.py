@@ -17,8 +17,7 @@ NOT_LOADED = "Failed to load resource|net::ERR"
 
 async def connected(tracker: FakeTracker, count: int) -> None:
     async with asyncio.timeout(WITHIN_MS / 1000):
-        while len(tracker.connections) != count:
-            await asyncio.sleep(0.02)
+        await tracker.has_connections(count)
 
 
 async def look_away(tab: Tab, *, is_hidden: bool) -> None:

@@ -28,8 +28,10 @@ def plant(tracker: FakeTracker, name: str) -> None:
     """A user, a topic and flags of this name."""
     pattern = tracker.world.scope(Selection("phone"))
     assert pattern
-    emerging = [influencer(name, 3_470, pattern.total, rank=900, standing="emerging", z=4.6, eta_s=6_396.0, burst=900.0)]
-    tracker.world.scopes.append(replace(pattern, topic=name, emerging=emerging))
+    emerging = [
+        influencer(name, 3_470, pattern.total, rank=900, standing="emerging", z=4.6, eta_s=6_396.0, burst=900.0)
+    ]
+    tracker.world.scopes.append(replace(pattern, topic=name, users=15_600, emerging=emerging))
     tracker.flag(flag(name, FlagType.EMERGING, topic=name, eta_s=7_440.0))
 
 
@@ -38,9 +40,8 @@ async def test_a_hostile_name_stays_text(tab: Tab, tracker: FakeTracker, name: s
     plant(tracker, name)
     await tab.open()
     await expect(tab.page.locator("#flags .user").first).to_have_text(name)
-    await tab.page.locator("#topic-list a").nth(2).click()
+    await tab.page.locator("#topic-list a").nth(1).click()
     await expect(tab.page.locator("#sentence")).to_contain_text("7.9 %")
-    assert await tab.page.locator("#scope").text_content() == name.replace("\0", "\ufffd") or True
     await tab.page.locator("#emerging-group .user").first.click()
     await expect(tab.page.locator("#why .verdict")).to_contain_text("Is becoming a connector")
     assert await tab.page.locator("#why-user").text_content() == name
@@ -58,7 +59,7 @@ async def test_nothing_is_wider_than_the_window(
         plant(tracker, NAMES[name])
     await tab.open("?topic=phone")
     assert await tab.overflow_px() == 0
-    await tab.page.locator("#topic-list a").nth(2).click()
+    await tab.page.locator("#topic-list a").nth(1).click()
     await expect(tab.page.locator("#main")).to_have_attribute("aria-busy", "false")
     assert await tab.overflow_px() == 0
     await tab.page.locator("#flags a").first.click()

@@ -8,9 +8,9 @@ from playwright.async_api import expect
 
 from stream_app.core.messages import FlagType
 from tests.page.browser import Tab
-from tests.page.scopes import influencer
+from tests.page.scopes import NOW, influencer
 from tests.page.tracker import FakeTracker
-from tests.page.world import NOW, Selection, World, flag
+from tests.page.world import Selection, World, flag
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -32,7 +32,9 @@ async def test_it_says_who_makes_80_percent_of_the_impressions(tab: Tab) -> None
 
 async def test_a_diffuse_topic_is_told_in_words(tab: Tab) -> None:
     await tab.open("?topic=insurance&role=maven")
-    await expect(tab.page.locator("#sentence")).to_have_text("Nobody stands out: it takes 55.6 % of users to make 80 % of posts")
+    await expect(tab.page.locator("#sentence")).to_have_text(
+        "Nobody stands out: it takes 55.6 % of users to make 80 % of posts"
+    )
     await expect(tab.page.locator("#lead")).to_contain_text("diffuse")
 
 
@@ -91,11 +93,14 @@ async def test_the_leaderboard_changes_only_where_the_data_has(tab: Tab, tracker
     await tab.page.evaluate("""
         window.touched = new Set();
         const note = (records) => records.forEach(({target}) => touched.add(target.closest?.("tr")?.innerText ?? ""));
-        new MutationObserver(note).observe(document.querySelector("#other-group"), {subtree: true, childList: true, attributes: true});
+        const what = {subtree: true, childList: true, attributes: true};
+        new MutationObserver(note).observe(document.querySelector("#other-group"), what);
     """)
     scope = tracker.world.scope(PHONE)
     assert scope
-    scope.emerging[0] = influencer("riser-01", 6_012, scope.total, rank=2_011, standing="emerging", z=5.2, eta_s=3_660.0)
+    scope.emerging[0] = influencer(
+        "riser-01", 6_012, scope.total, rank=2_011, standing="emerging", z=5.2, eta_s=3_660.0
+    )
     tracker.refresh()
     row = tab.page.locator("#emerging-group tr").first
     await expect(row).to_contain_text("6,012")

@@ -50,6 +50,7 @@ class FakeTracker:
         self.is_down = False
         """Nothing but the page itself is answered."""
         self.connections: list[Connection] = []
+        self._changed = asyncio.Condition()
         self.asked: list[str] = []
         """Path and query of every request to the API, the oldest first."""
         app = web.Application(middlewares=[self._guard])
@@ -57,7 +58,7 @@ class FakeTracker:
         app.router.add_get("/api/v1/about", self._about)
         app.router.add_get("/api/v1/topics", self._topics)
         app.router.add_get("/api/v1/influencers", self._influencers)
-        app.router.add_get("/api/v1/users/{user_id}/why", self._why)
+        app.router.add_get("/api/v1/users/{user_id:[^/]+}/why", self._why)
         app.router.add_get("/api/v1/live", self._live)
         app.router.add_post("/api/v1/session", self._begin)
         app.router.add_delete("/api/v1/session", self._end)
@@ -89,6 +90,11 @@ class FakeTracker:
         """Every live connection ends."""
         for connection in self.connections:
             connection.outbox.put_nowait(None)
+
+    async def has_connections(self, count: int) -> None:
+        """Wait until so many browsers listen."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.connections) == count)
 
     def _offer(self, connection: Connection) -> None:
         world, chosen = self.world, connection.chosen
@@ -140,12 +146,22 @@ class FakeTracker:
         first = max(0, len(self.world.flags) - _LAST_FLAGS)
         for position, flag in enumerate(self.world.flags[first:], first + 1):
             connection.flag(flag, position)
-        self.connections.append(connection)
+        await self._connect(connection)
         with contextlib.suppress(ConnectionResetError):
             while (event := await connection.outbox.get()) is not None:
                 await response.write(event)
-        self.connections.remove(connection)
+        await self._disconnect(connection)
         return response
+
+    async def _connect(self, connection: Connection) -> None:
+        async with self._changed:
+            self.connections.append(connection)
+            self._changed.notify_all()
+
+    async def _disconnect(self, connection: Connection) -> None:
+        async with self._changed:
+            self.connections.remove(connection)
+            self._changed.notify_all()
 
     async def _begin(self, request: web.Request) -> web.Response:
         form = await request.post()

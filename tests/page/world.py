@@ -101,7 +101,7 @@ class World:
 
     def _cut(self, topic: str, population: str, role: Role) -> Cut | None:
         scope = self.scope(Selection(topic, population, role))
-        return scope and scope.cut()
+        return scope.cut() if scope else None
 
     def topics(self, population: str, search: str = "", limit: int = 24) -> Topics:
         """Topics of a population whose names contain `search`."""
@@ -120,7 +120,7 @@ class World:
         """The Lorenz curve."""
         scope = self.scope(chosen)
         points = scope.points() if scope else []
-        return Curve(**vars(chosen), cut=scope and scope.cut(), points=points)
+        return Curve(**vars(chosen), cut=scope.cut() if scope else None, points=points)
 
     def history(self, chosen: Selection) -> History:
         """A moment per pane."""
@@ -163,7 +163,11 @@ class World:
         if scope is None or now is None:
             return None
         flag = next(
-            (each for each in self.flags if each.user_id == user_id and each.type == now.standing and _is_at(each, chosen)),
+            (
+                each
+                for each in self.flags
+                if each.user_id == user_id and each.type == now.standing and _is_at(each, chosen)
+            ),
             None,
         )
         return Why(
@@ -185,9 +189,7 @@ def evidence() -> Evidence:
     """Posts and shares as riser-01 has them in the demo."""
     posts = [_contribution(i, "post", impressions) for i, impressions in enumerate((486, 412, 377, 365, None))]
     shares = [_contribution(i, "share", impressions) for i, impressions in enumerate((702, 311, 154))]
-    return Evidence(
-        posts=posts, shares=shares, found=14, read_records=20_412, is_complete=True, note=""
-    )
+    return Evidence(posts=posts, shares=shares, found=14, read_records=20_412, is_complete=True, note="")
 
 
 def _contribution(i: int, kind: str, impressions: int | None) -> Contribution:
@@ -253,7 +255,16 @@ def demo_flags() -> list[Flag]:
         flag("u08120", entered, topic="running-shoes", value=11_902, threshold=11_271, event_time=NOW - 29 * minute),
         flag("u15543", fading, value=8_411, threshold=10_560, event_time=NOW - 24 * minute),
         flag("u04418", entered, role=Role.MAVEN, topic="coffee", value=18, threshold=17, event_time=NOW - 21 * minute),
-        flag("riser-07", emerging, role=Role.MAVEN, topic="console", value=11, threshold=41, eta_s=15_240.0, event_time=NOW - 18 * minute),
+        flag(
+            "riser-07",
+            emerging,
+            role=Role.MAVEN,
+            topic="console",
+            value=11,
+            threshold=41,
+            eta_s=15_240.0,
+            event_time=NOW - 18 * minute,
+        ),
         flag("u12790", entered, topic="*", value=10_822, threshold=10_360, event_time=NOW - 13 * minute),
         flag("riser-01", emerging, topic="*", threshold=10_360, eta_s=6_180.0, event_time=NOW - 10 * minute),
         flag("riser-01", emerging, eta_s=7_440.0, event_time=NOW - 10 * minute),

@@ -33,9 +33,7 @@ class _Asset(NamedTuple):
         if any(tag.value in {self.etag, "*"} for tag in request.if_none_match or ()):
             response = web.Response(status=304, headers=_HEADERS)
         else:
-            response = web.Response(
-                body=self.body, content_type=self.content_type, charset="utf-8", headers=_HEADERS
-            )
+            response = web.Response(body=self.body, content_type=self.content_type, charset="utf-8", headers=_HEADERS)
         response.etag = self.etag
         return response
 

@@ -26,7 +26,7 @@ export async function ask(path, parameters, signal) {
 }
 
 /** The status of an answer that nobody reads. @throws {NoAnswer} */
-export async function status(path, options = {}) {
+export async function statusOf(path, options = {}) {
   return (await send(path, options)).status;
 }
 

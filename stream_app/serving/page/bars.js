@@ -31,7 +31,12 @@ export function sparkline() {
   const recent = svg("path", { class: "recent" });
   const node = svg(
     "svg",
-    { class: "spark", viewBox: `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`, "aria-hidden": "true", preserveAspectRatio: "none" },
+    {
+      class: "spark",
+      viewBox: `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`,
+      "aria-hidden": "true",
+      preserveAspectRatio: "none",
+    },
     past,
     recent,
   );
@@ -41,7 +46,9 @@ export function sparkline() {
     const step = SPARK_WIDTH / groups.length;
     const bars = groups.map((value, i) => {
       const height = value ? Math.max(1.5, (value / most) * SPARK_HEIGHT) : 0;
-      return height ? `M${round(i * step)} ${SPARK_HEIGHT}v${-round(height)}h${round(step * 0.7)}v${round(height)}z` : "";
+      return height
+        ? `M${round(i * step)} ${SPARK_HEIGHT}v${-round(height)}h${round(step * 0.7)}v${round(height)}z`
+        : "";
     });
     const first = groups.length - Math.max(1, Math.round(recentCount / size));
     setAttribute(past, "d", bars.slice(0, first).join(""));
@@ -79,8 +86,6 @@ export function drawPanes(width, { panes, pane_ms, first_pane, recentCount, role
       text(x, 11, `flagged ${clock(flagged_at)}`, "label strong", x > width / 2 ? "end" : "start"),
     );
   }
-  return {
-    node,
-    label: `${panes.length} panes of ${UNIT[role]}; the highest, ${number(panes[highest])}, from ${moment(from(highest))}.`,
-  };
+  const peak = `the highest, ${number(panes[highest])}, from ${moment(from(highest))}`;
+  return { node, label: `${panes.length} panes of ${UNIT[role]}; ${peak}.` };
 }

@@ -27,7 +27,9 @@ export function showCut({ cut, points, role, topic }, about) {
   byId("figures").replaceChildren(...(cut ? figures(cut) : []));
   drawCurve(cut ? { cut, points } : null);
   setText(byId("curve-note"), cut ? topOnePercent(points, role) : "");
-  document.title = cut ? `${topicName(topic)}: ${percent(cut.percent_of_users)} make ${wholePercent(cut.share)}` : "Influence";
+  document.title = cut
+    ? `${topicName(topic)}: ${percent(cut.percent_of_users)} make ${wholePercent(cut.share)}`
+    : "Influence";
 }
 
 export function showHistory({ moments }) {
@@ -61,9 +63,11 @@ const amountOfUsers = (users) => `${number(users)} ${users === 1 ? "user" : "use
 function lead(cut, about) {
   const enough = amount(cut.threshold, cut.role);
   const whom = [`${number(cut.k)} of ${amountOfUsers(cut.users)}`];
-  if (cut.users < about.min_users) return [...whom, ` make ${wholePercent(cut.share)}, which is `, term("few", "too few to tell"), "."];
+  if (cut.users < about.min_users)
+    return [...whom, ` make ${wholePercent(cut.share)}, which is `, term("few", "too few to tell"), "."];
   if (cut.diffuse) return [...whom, ", each with at least ", `${enough}. That is `, term("diffuse", "diffuse"), "."];
-  const people = cut.percent_of_population == null ? "" : ` (${percent(cut.percent_of_population)} of the whole population)`;
+  const people =
+    cut.percent_of_population == null ? "" : ` (${percent(cut.percent_of_population)} of the whole population)`;
   const are = [" are the ", term(cut.role, `mass ${cut.role}s`), "."];
   return [...whom, people, ...are, ` Each made at least ${enough} in the last ${duration(about.window_s)}.`];
 }
@@ -71,7 +75,11 @@ function lead(cut, about) {
 function figures(cut) {
   return [
     figure([term("k", "Users in the cut")], number(cut.k), `k = ${number(cut.k)} of ${number(cut.users)}`),
-    figure([term("theta", "θ"), ` in ${UNIT[cut.role]}`], (cut.exact ? "" : "≈ ") + number(cut.threshold), thresholdTitle(cut)),
+    figure(
+      [term("theta", "θ"), ` in ${UNIT[cut.role]}`],
+      (cut.exact ? "" : "≈ ") + number(cut.threshold),
+      thresholdTitle(cut),
+    ),
     figure([term("gini", "Gini")], fraction(cut.gini), String(cut.gini)),
     figure([term("coverage", "Coverage")], percent(cut.coverage * 100), `${number(cut.total)} in all`),
   ];

@@ -68,7 +68,10 @@ export function keyedRows(parent, keyOf, make) {
       next.set(key, row);
     }
     for (const [key, row] of rows) if (!next.has(key)) row.node.remove();
-    inOrder(parent, [...next.values()].map((row) => row.node));
+    inOrder(
+      parent,
+      [...next.values()].map((row) => row.node),
+    );
     rows = next;
     if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
   };

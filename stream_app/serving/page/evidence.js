@@ -12,13 +12,21 @@ export function contributions(items, role, kind) {
 
 function reach({ impressions }) {
   const known = impressions !== null;
-  return el("span", { class: "reach", title: known ? "impressions" : "The audience is unknown." }, known ? number(impressions) : "–");
+  return el(
+    "span",
+    { class: "reach", title: known ? "impressions" : "The audience is unknown." },
+    known ? number(impressions) : "–",
+  );
 }
 
 function what(item) {
   const time = el("time", { datetime: new Date(item.ts).toISOString(), title: exactly(item.ts) }, moment(item.ts));
   const id = item.post_id ?? "";
-  const details = [item.author_id && `by ${item.author_id}`, item.channel && `on ${item.channel}`, item.topics.join(", ")];
+  const details = [
+    item.author_id && `by ${item.author_id}`,
+    item.channel && `on ${item.channel}`,
+    item.topics.join(", "),
+  ];
   return el(
     "span",
     { class: "what" },

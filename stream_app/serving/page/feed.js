@@ -23,7 +23,7 @@ let isRead = false;
 let drawing = 0;
 let speaking = 0;
 let untold = [];
-/** What a screen reader is told begins with the first flag after those that were there already. */
+/** What a screen reader is told begins after the flags that were there already. */
 let isTold = false;
 
 export function addFlag(flag) {
@@ -72,6 +72,7 @@ function draw() {
 }
 
 function reveal() {
+  isTold = true;
   shown = current();
   show(shown);
   held.hidden = true;
@@ -82,7 +83,6 @@ function reveal() {
 /** One sentence for all that came: measure is what makes it bearable. */
 function speak() {
   speaking = 0;
-  isTold = true;
   if (!untold.length) return;
   const last = untold.at(-1);
   const before = untold.length > 1 ? `${untold.length} new flags, the last one: ` : "";
@@ -93,7 +93,8 @@ function speak() {
 function makeFlag(flag) {
   const user = el("span", { class: "user", title: flag.user_id }, flag.user_id);
   const time = el("time", { datetime: new Date(flag.event_time).toISOString() }, moment(flag.event_time));
-  time.title = `Event time ${exactly(flag.event_time)}; detected ${exactly(flag.detected_at)}, ${ago(flag.detected_at, Date.now())}`;
+  const detected = `detected ${exactly(flag.detected_at)}, ${ago(flag.detected_at, Date.now())}`;
+  time.title = `Event time ${exactly(flag.event_time)}; ${detected}`;
   const what = el("span", { class: "what", title: flag.topic }, news(flag));
   const numbers = el("span", { class: "numbers" }, numbersOf(flag));
   const link = el("a", { class: `flag ${flag.type}`, "data-role": flag.role, href: whyHref(flag.user_id, flag) });

@@ -23,10 +23,10 @@ export const fraction = (value) => TWO_DIGITS.format(value);
 /** A rate or a score: one digit where it is small. */
 export const rate = (value) => (Math.abs(value) < 100 ? ONE_DIGIT.format(value) : NUMBER.format(Math.round(value)));
 
-/** @param {number} percent 6.2 for 6.2 % */
-export function percent(percent) {
-  const small = percent > 0 && percent < 1;
-  return (small ? SIGNIFICANT : ONE_DIGIT).format(percent) + NBSP + "%";
+/** @param {number} value 6.2 for 6.2 % */
+export function percent(value) {
+  const isSmall = value > 0 && value < 1;
+  return (isSmall ? SIGNIFICANT : ONE_DIGIT).format(value) + NBSP + "%";
 }
 
 /** A part of one as whole percent: 0.8 is 80 %. */
@@ -40,7 +40,8 @@ export function duration(seconds) {
   if (minutes < 60) return `${minutes}${NBSP}min`;
   const hours = Math.floor(minutes / 60);
   const rest = minutes % 60;
-  if (hours < 48) return rest ? `${hours}${NBSP}h${NBSP}${String(rest).padStart(2, "0")}${NBSP}min` : `${hours}${NBSP}h`;
+  if (hours < 48)
+    return rest ? `${hours}${NBSP}h${NBSP}${String(rest).padStart(2, "0")}${NBSP}min` : `${hours}${NBSP}h`;
   const days = Math.floor(s / DAY_S);
   const left = Math.round((s - days * DAY_S) / HOUR_S);
   return left && left < 24 ? `${days}${NBSP}d${NBSP}${left}${NBSP}h` : `${days}${NBSP}d`;

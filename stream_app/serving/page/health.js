@@ -56,10 +56,18 @@ function verdict() {
   if (state !== "live" || !latest) return { kind: "wait", words: "Connecting", banner: "" };
   if (!latest.ready) {
     const told = `${number(latest.partitions)} of ${number(latest.partitions_expected)} partitions`;
-    return { kind: "wait", words: "Starting", banner: `This worker is not ready yet: ${told} are there. The numbers are incomplete.` };
+    return {
+      kind: "wait",
+      words: "Starting",
+      banner: `This worker is not ready yet: ${told} are there. The numbers are incomplete.`,
+    };
   }
   if (!latest.live) {
-    return { kind: "bad", words: "Standing still", banner: "Counting stands still on this worker although there are events to count." };
+    return {
+      kind: "bad",
+      words: "Standing still",
+      banner: "Counting stands still on this worker although there are events to count.",
+    };
   }
   return { kind: "good", words: "Live", banner: "" };
 }

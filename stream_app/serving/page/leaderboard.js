@@ -36,7 +36,8 @@ function makeGroup(id) {
 }
 
 function headings(role) {
-  const heading = (className, ...content) => el("th", { scope: "col", role: "columnheader", class: className }, ...content);
+  const heading = (className, ...content) =>
+    el("th", { scope: "col", role: "columnheader", class: className }, ...content);
   const unit = UNIT[role][0].toUpperCase() + UNIT[role].slice(1);
   return el(
     "tr",

@@ -1,6 +1,6 @@
 // The one connection by which everything comes: opened, watched, reopened; closed while nobody looks.
 
-import { liveUrl, NoAnswer, status } from "./api.js";
+import { liveUrl, NoAnswer, statusOf } from "./api.js";
 
 const EVENTS = ["about", "health", "topics", "curve", "history", "influencers", "flag"];
 const FIRST_RETRY_MS = 500;
@@ -85,7 +85,7 @@ export class Live {
 
   async #status() {
     try {
-      return await status("/about");
+      return await statusOf("/about");
     } catch (error) {
       if (error instanceof NoAnswer) return error.status;
       throw error;

@@ -49,7 +49,8 @@ export function makeRow() {
 /** An arrow; how fast in its title. */
 function showTrend(trend, user) {
   trend.className = `trend ${user.trend}`;
-  trend.title = `${user.trend}: ${rate(user.short_rate)} ± ${rate(user.rate_error)} per hour, before it ${rate(user.long_rate)}`;
+  const now = `${rate(user.short_rate)} ± ${rate(user.rate_error)} per hour`;
+  trend.title = `${user.trend}: ${now}, before that ${rate(user.long_rate)}`;
   trend.replaceChildren(icon(user.trend), unseen(user.trend));
 }
 
@@ -59,7 +60,11 @@ function standingOf(user, threshold) {
   if (user.standing !== "emerging") return [word];
   const when = arrival(user.eta_s, user.value, threshold);
   const done = threshold ? Math.min(1, user.value / threshold) : 0;
-  const meter = el("span", { class: "meter", title: `${number(user.value)} of θ ${number(threshold)}` }, el("span", { class: "fill" }));
+  const meter = el(
+    "span",
+    { class: "meter", title: `${number(user.value)} of θ ${number(threshold)}` },
+    el("span", { class: "fill" }),
+  );
   meter.firstChild.style.width = `${done * 100}%`;
   const z = el("span", { class: "z", title: String(user.z) }, `z ${rate(user.z)}`);
   return [el("span", { class: "course" }, el("span", { class: "when" }, icon("emerging"), when), z), meter];

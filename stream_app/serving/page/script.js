@@ -108,5 +108,7 @@ watchToken(() => live.show(place));
 document.addEventListener("click", followLink);
 addEventListener("popstate", show);
 byId("roles").addEventListener("change", (event) => go({ ...place, role: event.target.value }));
-byId("population").addEventListener("change", (event) => go({ topic: "*", population: event.target.value, role: place.role }));
+byId("population").addEventListener("change", (event) =>
+  go({ topic: "*", population: event.target.value, role: place.role }),
+);
 show();

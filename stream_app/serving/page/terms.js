@@ -25,14 +25,18 @@ const TEXTS = {
   theta: () => "θ (theta) is the value of the last user who belongs. Whoever has more belongs, too.",
   gini: () => "How unequal users are: 0 when all make the same, 1 when one makes everything.",
   coverage: () =>
-    `What the users who belong make together: ${wholePercent(about.share)}, and a little more where the last one tips it over.`,
+    `What the users who belong make together: ${wholePercent(about.share)}, ` +
+    "and a little more where the last one tips it over.",
   diffuse: () =>
-    `It takes more than ${wholePercent(about.diffuse_fraction)} of the users: no small group stands out, so nobody is flagged.`,
+    `It takes more than ${wholePercent(about.diffuse_fraction)} of the users: ` +
+    "no small group stands out, so nobody is flagged.",
   few: () => `With fewer than ${number(about.min_users)} users chance decides, so nobody is flagged.`,
   z: () =>
-    `How far the last ${duration(about.short_s)} lie above the user's own past, in standard deviations. ${number(about.emerging_z)} or more is hardly chance.`,
+    `How far the last ${duration(about.short_s)} lie above the user's own past, in standard deviations. ` +
+    `${number(about.emerging_z)} or more is hardly chance.`,
   standing: () =>
-    `Emerging: speeding up, and on course to θ within ${duration(about.emerging_horizon_s)}. Entered: belongs. Fading: fell below ${wholePercent(about.leave_ratio)} of θ.`,
+    `Emerging: speeding up, and on course to θ within ${duration(about.emerging_horizon_s)}. ` +
+    `Entered: belongs. Fading: fell below ${wholePercent(about.leave_ratio)} of θ.`,
   eventTime: () => "When it happened, as the events say; not when it was read here.",
   events: () => "How many posts or shares carry the last rate, counted so that one giant among them weighs as one.",
   error: () => "How fast the value grows; ± is one standard deviation.",

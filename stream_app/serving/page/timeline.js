@@ -51,7 +51,12 @@ function band(node, width, moments, x, top, { name, className, value, words }) {
     text(width, top + 12, words(values.at(-1)), "label strong", "end"),
     line(0, floor, width, floor, "hair"),
     svg("path", { class: className, d: path(points) }),
-    svg("circle", { class: className.includes("second") ? "dot second" : "dot", cx: round(endX), cy: round(endY), r: 3.5 }),
+    svg("circle", {
+      class: className.includes("second") ? "dot second" : "dot",
+      cx: round(endX),
+      cy: round(endY),
+      r: 3.5,
+    }),
   );
   if (high > low) node.append(text(width / 2, top + 12, `${words(low)} to ${words(high)}`, "label faint", "middle"));
 }

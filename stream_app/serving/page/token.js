@@ -1,6 +1,6 @@
 // The form that asks for a token where one is needed.
 
-import { NoAnswer, status } from "./api.js";
+import { NoAnswer, statusOf } from "./api.js";
 import { byId, setText } from "./dom.js";
 
 const SIGNED_IN = "stream-app.signed-in";
@@ -24,7 +24,7 @@ export function watchToken(onSession) {
     onSession();
   });
   signOut.addEventListener("click", async () => {
-    await status("/session", { method: "DELETE" });
+    await statusOf("/session", { method: "DELETE" });
     sessionStorage.removeItem(SIGNED_IN);
     showSignOut();
     onSession();
@@ -43,7 +43,7 @@ function showSignOut() {
 /** Why there is no session; empty where there is one. */
 async function refusal(body) {
   try {
-    const answered = await status("/session", { method: "POST", body });
+    const answered = await statusOf("/session", { method: "POST", body });
     if (answered < 300) return "";
     return answered === 401 ? "This is not the token. Check it, and try again." : `The tracker answered ${answered}.`;
   } catch (error) {

@@ -104,7 +104,14 @@ function makeBar(role) {
   const fill = el("span", { class: "fill" });
   const value = el("span", { class: "value" });
   const word = unseen("");
-  const node = el("span", { class: "measure", "data-role": role }, unseen(` ${role}s: `), el("span", { class: "track" }, fill), value, word);
+  const node = el(
+    "span",
+    { class: "measure", "data-role": role },
+    unseen(` ${role}s: `),
+    el("span", { class: "track" }, fill),
+    value,
+    word,
+  );
   const update = (cut, most) => {
     fill.style.width = cut ? `${(100 * cut.percent_of_users) / most}%` : "0";
     fill.classList.toggle("diffuse", Boolean(cut?.diffuse));
