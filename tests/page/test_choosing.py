@@ -82,7 +82,7 @@ async def test_a_user_is_found_by_name_with_one_question(tab: Tab, tracker: Fake
     await tab.page.get_by_label("Find a user").fill("nobody")
     await expect(tab.page.locator("#board-note")).to_have_text("No user with “nobody” in the name: phone.")
     await tab.page.get_by_label("Find a user").fill("")
-    await expect(tab.page.locator("#board .user")).to_have_count(50)
+    await expect(tab.page.locator("#board .user")).to_have_count(23)
 
 
 async def test_what_was_searched_for_stays_up_to_date(tab: Tab, tracker: FakeTracker) -> None:
@@ -95,11 +95,15 @@ async def test_what_was_searched_for_stays_up_to_date(tab: Tab, tracker: FakeTra
     await expect(tab.page.locator("#board-note")).to_contain_text("No user with “riser-02” in the name")
 
 
-async def test_more_users_are_shown_when_asked_for(tab: Tab) -> None:
+async def test_more_users_are_shown_when_asked_for(tab: Tab, tracker: FakeTracker) -> None:
     await tab.open("?topic=phone")
-    await expect(tab.page.locator("#board .user")).to_have_count(50)
-    await tab.page.get_by_role("button", name="Show more").click()
-    await expect(tab.page.locator("#board-note")).to_contain_text("of 403 users")
+    more = tab.page.get_by_role("button", name="Show more")
+    await expect(tab.page.locator("#board-note")).to_have_text("23 of 403 users.")
+    await more.click()
+    await expect(tab.page.locator("#board-note")).to_have_text("50 of 403 users.")
+    assert not [each for each in tracker.asked if "/influencers" in each]
+    await more.click()
+    await expect(tab.page.locator("#board-note")).to_have_text("100 of 403 users.")
     await expect(tab.page.locator("#board tr").last).to_contain_text(re.compile("^97"))
     found = await names(tab.page)
     assert len(found) == len(set(found))

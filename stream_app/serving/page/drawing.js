@@ -50,8 +50,8 @@ export const round = (value) => Math.round(value * 10) / 10;
 /**
  * Shows what is under the pointer.
  * @param {SVGElement} node
- * @param {(x: number) => {x: number, y: number, words: string} | null} at
- * @param {{top: number, bottom: number, width: number}} area
+ * @param {{top: number, bottom: number, width: number, words: number}} area `words` is the line they stand on
+ * @param {(x: number) => {x: number, ys: number[], words: string} | null} at
  */
 export function probe(node, area, at) {
   const group = svg("g", { class: "probe", "aria-hidden": "true" });
@@ -62,8 +62,8 @@ export function probe(node, area, at) {
     const toLeft = found.x > area.width / 2;
     return group.replaceChildren(
       line(found.x, area.top, found.x, area.bottom, "hair"),
-      svg("circle", { cx: round(found.x), cy: round(found.y), r: 3.5 }),
-      text(found.x + (toLeft ? -8 : 8), area.top + 10, found.words, "label", toLeft ? "end" : "start"),
+      ...found.ys.map((y) => svg("circle", { cx: round(found.x), cy: round(y), r: 3.5 })),
+      text(found.x + (toLeft ? -8 : 8), area.words, found.words, "label", toLeft ? "end" : "start"),
     );
   });
   node.addEventListener("pointerleave", () => group.replaceChildren());

@@ -29,9 +29,8 @@ function what(item) {
   ];
   return el(
     "span",
-    { class: "what" },
-    el("span", { class: "kind" }, item.kind, " "),
-    el("span", { class: "id", title: id }, id),
-    el("span", { class: "details" }, time, ...details.filter(Boolean).map((detail) => ` · ${detail}`)),
+    {},
+    el("span", { class: "clamp", title: id }, `${item.kind} ${id}`),
+    el("span", { class: "details clamp" }, time, ...details.filter(Boolean).map((detail) => ` · ${detail}`)),
   );
 }

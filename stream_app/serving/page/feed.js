@@ -37,6 +37,11 @@ export function addFlag(flag) {
   speaking ||= setTimeout(speak, SPEAK_MS);
 }
 
+/** The flags that were there already are about to come: whatever follows them is news. */
+export function beginFeed() {
+  drawing ||= setTimeout(draw, DRAW_MS);
+}
+
 export function watchFeed() {
   choice.addEventListener("change", reveal);
   held.addEventListener("click", reveal);
@@ -95,7 +100,7 @@ function makeFlag(flag) {
   const time = el("time", { datetime: new Date(flag.event_time).toISOString() }, moment(flag.event_time));
   const detected = `detected ${exactly(flag.detected_at)}, ${ago(flag.detected_at, Date.now())}`;
   time.title = `Event time ${exactly(flag.event_time)}; ${detected}`;
-  const what = el("span", { class: "what", title: flag.topic }, news(flag));
+  const what = el("span", { class: "what clamp", title: flag.topic }, news(flag));
   const numbers = el("span", { class: "numbers" }, numbersOf(flag));
   const link = el("a", { class: `flag ${flag.type}`, "data-role": flag.role, href: whyHref(flag.user_id, flag) });
   link.append(icon(flag.type), user, time, what, numbers);

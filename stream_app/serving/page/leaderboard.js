@@ -8,6 +8,8 @@ import { term } from "./terms.js";
 import { ROLE_NAME, topicName, UNIT } from "./words.js";
 
 const PAGE = 50;
+/** As many as are looked at before somebody wants more. */
+const FEW = 20;
 const SEARCH_MS = 250;
 const REFRESH_MS = 1500;
 const COLUMNS = 6;
@@ -24,7 +26,7 @@ let about = null;
 let live = null;
 /** What was asked for instead, where something else is wanted. */
 let asked = null;
-let wanted = PAGE;
+let wanted = FEW;
 let pending = null;
 
 function makeGroup(id) {
@@ -56,7 +58,7 @@ export function clearLeaders(next) {
   place = next;
   live = null;
   asked = null;
-  wanted = PAGE;
+  wanted = FEW;
   query.value = "";
   standing.value = "";
   pending?.abort();
@@ -78,16 +80,17 @@ export function watchLeaders() {
   query.addEventListener("search", changed);
   standing.addEventListener("change", changed);
   more.addEventListener("click", () => {
-    wanted += PAGE;
-    load();
+    wanted = Math.floor(wanted / PAGE) * PAGE + PAGE;
+    if (isPlain()) draw();
+    else load();
   });
 }
 
 /** The first page of everybody, which comes by itself. */
-const isPlain = () => !query.value.trim() && !standing.value && wanted === PAGE;
+const isPlain = () => !query.value.trim() && !standing.value && wanted <= PAGE;
 
 function changed() {
-  wanted = PAGE;
+  wanted = FEW;
   if (!isPlain()) return load();
   pending?.abort();
   asked = null;
@@ -122,16 +125,17 @@ function draw() {
   const answer = isPlain() ? live : (asked ?? live);
   const rows = answer ? distinct(answer.influencers).map((user) => seenAgainst(user, answer)) : [];
   const rising = rows.filter((row) => row.user.standing === "emerging");
-  const rest = rows.filter((row) => row.user.standing !== "emerging");
+  const rest = rows.filter((row) => row.user.standing !== "emerging").slice(0, wanted);
+  const shown = rising.length + rest.length;
   emerging.show(rising);
   others.show(rest);
   emerging.head.hidden = !rising.length;
   others.head.hidden = !rising.length || !rest.length;
   setText(emerging.title, `On their way: ${number(rising.length)} on course to become a ${place.role}`);
   setText(others.title, `By ${UNIT[place.role]} in the window`);
-  setText(byId("board-note"), answer ? noteOf(answer, rows.length) : "");
+  setText(byId("board-note"), answer ? noteOf(answer, shown) : "");
   byId("board").hidden = answer !== null && !rows.length;
-  more.hidden = !answer || answer.next === null;
+  more.hidden = !answer || (answer.next === null && shown === rows.length);
 }
 
 const seenAgainst = (user, { pane_ms, threshold }) => ({ user, place, about, pane_ms, threshold });

@@ -5,7 +5,7 @@ import { svg } from "./dom.js";
 import { number, percent, wholePercent } from "./format.js";
 import { UNIT } from "./words.js";
 
-const TOP = 14;
+const TOP = 18;
 const LEFT = 44;
 const RIGHT = 12;
 const BOTTOM = 26;
@@ -50,11 +50,11 @@ export function drawLorenz(width, { points, cut }) {
     text(x(0), height - 6, "users, highest first", "label"),
     text(x(1), height - 6, wholePercent(1), "label", "end"),
   );
-  probe(node, { top: TOP, bottom: y(0), width }, (at) => {
+  probe(node, { top: 0, bottom: y(0), width, words: TOP - 5 }, (at) => {
     const part = (at - LEFT) / w;
     if (part <= 0 || part > 1) return null;
     const made = madeBy(points, part);
-    return { x: at, y: y(made), words: `top ${percent(part * 100)} make ${percent(made * 100)}` };
+    return { x: at, ys: [y(made)], words: `top ${percent(part * 100)} make ${percent(made * 100)}` };
   });
   return {
     node,

@@ -13,7 +13,7 @@ import { amount, arrival, news, STANDING, topicName, UNIT } from "./words.js";
 export function reasons(why, about) {
   const { flag, now, role } = why.place;
   return [
-    el("p", { class: "verdict" }, icon(flag?.type ?? now.standing), verdict(why.place)),
+    el("p", { class: "verdict" }, icon(flag?.type ?? now.standing), el("span", { class: "clamp" }, verdict(why.place))),
     ...rule(why),
     heading("Pane by pane"),
     panes(why, about),
@@ -131,5 +131,12 @@ function origin(place, about) {
     { class: "origin" },
     ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
   );
-  return [list, el("p", {}, el("a", { href: placeHref(place) }, `See all ${place.role}s: ${topicName(place.topic)}`))];
+  return [
+    list,
+    el(
+      "p",
+      {},
+      el("a", { class: "clamp", href: placeHref(place) }, `See all ${place.role}s: ${topicName(place.topic)}`),
+    ),
+  ];
 }

@@ -2,7 +2,7 @@
 
 import { clearCut, showCut, showHistory } from "./cut.js";
 import { byId, setText } from "./dom.js";
-import { addFlag, watchFeed } from "./feed.js";
+import { addFlag, beginFeed, watchFeed } from "./feed.js";
 import { duration } from "./format.js";
 import { showHealth, showState } from "./health.js";
 import { clearLeaders, showLeaders, watchLeaders } from "./leaderboard.js";
@@ -53,6 +53,7 @@ function showAbout(data) {
   const waiting = early;
   early = [];
   for (const [name, event] of waiting) received(name, event);
+  beginFeed();
   follow(() => about);
 }
 

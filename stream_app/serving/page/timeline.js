@@ -11,59 +11,56 @@ const BOTTOM = 26;
 const RIGHT = 6;
 
 const SERIES = [
-  { name: "% of users", className: "curve", value: (m) => m.percent_of_users, words: percent },
-  { name: "θ", className: "curve second", value: (m) => m.threshold, words: number },
+  { name: "% of users", kind: "first", value: (m) => m.percent_of_users, words: percent },
+  { name: "θ", kind: "second", value: (m) => m.threshold, words: number },
 ];
 
 /** @param {number} width */
 export function drawTimeline(width, { moments }) {
   const height = 2 * (TITLE + BAND) + GAP + BOTTOM;
   const node = canvas(width, height);
-  const from = moments[0].window_end;
-  const length = moments.at(-1).window_end - from || 1;
-  const x = (at) => ((at - from) / length) * (width - RIGHT);
-  SERIES.forEach((series, i) => band(node, width, moments, x, i * (TITLE + BAND + GAP), series));
+  const [first, last] = [moments[0], moments.at(-1)];
+  const length = last.window_end - first.window_end || 1;
+  const x = (m) => ((m.window_end - first.window_end) / length) * (width - RIGHT);
+  const heights = SERIES.map((series, i) => band(node, width, moments, x, i * (TITLE + BAND + GAP), series));
   node.append(
-    text(0, height - 6, moment(from), "label"),
-    text(width, height - 6, moment(moments.at(-1).window_end), "label", "end"),
+    text(0, height - 6, moment(first.window_end), "label"),
+    text(width, height - 6, moment(last.window_end), "label", "end"),
   );
-  probe(node, { top: TITLE, bottom: height - BOTTOM, width }, (at) => nearest(moments, x, at, height));
-  const last = moments.at(-1);
+  probe(node, { top: TITLE, bottom: height - BOTTOM, width, words: TITLE + 10 }, (at) => {
+    const found = nearest(moments, x, at);
+    const words = `${moment(found.window_end)}: ${percent(found.percent_of_users)}, θ ${number(found.threshold)}`;
+    return { x: x(found), ys: heights.map((heightOf) => heightOf(found)), words };
+  });
   return {
     node,
     label:
-      `Over the window: percent of users from ${percent(moments[0].percent_of_users)} to ` +
-      `${percent(last.percent_of_users)}, θ from ${number(moments[0].threshold)} to ${number(last.threshold)}.`,
+      `Over the window: percent of users from ${percent(first.percent_of_users)} to ` +
+      `${percent(last.percent_of_users)}, θ from ${number(first.threshold)} to ${number(last.threshold)}.`,
   };
 }
 
-/** One series: its name and what it is now above, the line from its lowest to its highest value below. */
-function band(node, width, moments, x, top, { name, className, value, words }) {
+/** One series: its name and what it is now above, its line below; returns where a moment stands in it. */
+function band(node, width, moments, x, top, { name, kind, value, words }) {
   const values = moments.map(value);
   const low = Math.min(...values);
   const high = Math.max(...values);
   const floor = top + TITLE + BAND;
-  const y = (v) => (high === low ? floor - BAND / 2 : floor - ((v - low) / (high - low)) * (BAND - 8) - 4);
-  const points = moments.map((m) => [x(m.window_end), y(value(m))]);
-  const [endX, endY] = points.at(-1);
+  const part = (m) => (high === low ? 0.5 : (value(m) - low) / (high - low));
+  const y = (m) => floor - 4 - part(m) * (BAND - 8);
+  const last = moments.at(-1);
   node.append(
     text(0, top + 12, name, "label"),
-    text(width, top + 12, words(values.at(-1)), "label strong", "end"),
+    text(width, top + 12, words(value(last)), "label strong", "end"),
     line(0, floor, width, floor, "hair"),
-    svg("path", { class: className, d: path(points) }),
-    svg("circle", {
-      class: className.includes("second") ? "dot second" : "dot",
-      cx: round(endX),
-      cy: round(endY),
-      r: 3.5,
-    }),
+    svg("path", { class: `curve ${kind}`, d: path(moments.map((m) => [x(m), y(m)])) }),
+    svg("circle", { class: `dot ${kind}`, cx: round(x(last)), cy: round(y(last)), r: 3.5 }),
   );
   if (high > low) node.append(text(width / 2, top + 12, `${words(low)} to ${words(high)}`, "label faint", "middle"));
+  return y;
 }
 
-function nearest(moments, x, at, height) {
-  const distance = (m) => Math.abs(x(m.window_end) - at);
-  const found = moments.reduce((best, m) => (distance(m) < distance(best) ? m : best));
-  const words = `${moment(found.window_end)}: ${percent(found.percent_of_users)}, θ ${number(found.threshold)}`;
-  return { x: x(found.window_end), y: height - BOTTOM, words };
+function nearest(moments, x, at) {
+  const distance = (m) => Math.abs(x(m) - at);
+  return moments.reduce((best, m) => (distance(m) < distance(best) ? m : best));
 }

@@ -69,7 +69,12 @@ function show(user, place, ...body) {
   close.addEventListener("click", () => dialog.close());
   const population = place.population === "all" ? "" : ` · ${place.population}`;
   const where = `${place.role} · ${topicName(place.topic)}${population}`;
-  const title = el("div", {}, el("p", { class: "where" }, where), el("h2", { id: "why-user", title: user }, user));
+  const title = el(
+    "div",
+    {},
+    el("p", { class: "where clamp" }, where),
+    el("h2", { class: "clamp", id: "why-user", title: user }, user),
+  );
   dialog.dataset.role = place.role;
   box.replaceChildren(
     el("div", { class: "head", "data-user": user }, title, close),
