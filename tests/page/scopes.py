@@ -122,7 +122,7 @@ class Scope:
         value, name = self.value(rank), self.names.format(rank * 7_919 % 20_011)
         falls, rises = chance.random() < 0.16, chance.random() < 0.14
         standing: Standing = "none" if self.diffuse or rank > self.k else "entered"
-        if standing == "entered" and falls and rank > 6:
+        if standing == "none" and not self.diffuse and value >= 0.8 * self.threshold:
             standing = "fading"
         return influencer(
             name, value, self.total, rank=rank, standing=standing, burst=0.25 if falls else 2.6 if rises else 1.0

@@ -46,6 +46,16 @@ async def test_a_lost_connection_is_told_and_made_again(tab: Tab, tracker: FakeT
     await expect(tab.page.locator("#flags li", has_text="riser-02")).to_have_count(1)
 
 
+async def test_a_tracker_that_does_not_answer_at_first_is_waited_for(tab: Tab, tracker: FakeTracker) -> None:
+    tab.tolerated.append(NOT_LOADED)
+    tracker.is_down = True
+    await tab.page.goto(tab.address)
+    await expect(tab.page.locator("#banner")).to_have_text("The tracker does not answer. Trying again.")
+    tracker.is_down = False
+    await expect(tab.page.locator("#sentence")).to_contain_text("9.4 %")
+    await expect(tab.page.locator("#banner")).to_be_hidden()
+
+
 async def test_one_connection_is_open_while_somebody_looks_and_none_while_nobody_does(
     tab: Tab, tracker: FakeTracker
 ) -> None:

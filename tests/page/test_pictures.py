@@ -49,9 +49,7 @@ async def test_a_why_is_pictured(tab: Tab, size: tuple[int, int], scheme: Scheme
 
 @SIZES
 @SCHEMES
-async def test_what_is_wrong_is_pictured(
-    tab: Tab, tracker: FakeTracker, size: tuple[int, int], scheme: Scheme
-) -> None:
+async def test_what_is_wrong_is_pictured(tab: Tab, tracker: FakeTracker, size: tuple[int, int], scheme: Scheme) -> None:
     tab.tolerated.append("Failed to load resource|net::ERR")
     name = await prepare(tab, size, scheme)
     await tab.open("?topic=phone")
@@ -68,9 +66,7 @@ async def test_what_is_wrong_is_pictured(
 
 @SIZES
 @SCHEMES
-async def test_the_beginning_is_pictured(
-    tab: Tab, tracker: FakeTracker, size: tuple[int, int], scheme: Scheme
-) -> None:
+async def test_the_beginning_is_pictured(tab: Tab, tracker: FakeTracker, size: tuple[int, int], scheme: Scheme) -> None:
     tracker.world = World(scopes=[])
     nothing = {"event_time": None, "delay_s": None, "events_per_s": 0.0, "lag_records": 0, "late": 0, "rejected": 0}
     tracker.world.health = msgspec.structs.replace(tracker.world.health, **nothing)

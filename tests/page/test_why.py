@@ -9,7 +9,7 @@ from playwright.async_api import Locator, expect
 from tests.page.browser import Tab
 from tests.page.scopes import VERSION
 from tests.page.tracker import FakeTracker
-from tests.page.world import evidence
+from tests.page.world import Selection, evidence
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -120,6 +120,19 @@ async def test_a_term_is_explained_to_mouse_and_keyboard(tab: Tab, way: str) -> 
     await expect(tab.page.locator("#definition")).to_contain_text("0 when all make the same")
     await tab.page.keyboard.press("Escape")
     await expect(tab.page.locator("#definition")).to_be_hidden()
+
+
+async def test_what_is_read_stays_while_the_numbers_change(tab: Tab, tracker: FakeTracker) -> None:
+    await tab.open("?topic=phone")
+    await tab.page.get_by_role("button", name="Gini").focus()
+    await tab.page.keyboard.press("Enter")
+    scope = tracker.world.scope(Selection("phone"))
+    assert scope
+    scope.k = 1_401
+    tracker.refresh()
+    await expect(tab.page.locator("#sentence")).to_contain_text("9.0 %")
+    assert await focused(tab) == "Gini"
+    await expect(tab.page.locator("#definition")).to_be_visible()
 
 
 async def test_a_term_within_a_why_is_explained_there(tab: Tab) -> None:

@@ -1,7 +1,7 @@
 // The sentence, the figures and the two charts about the chosen topic, population and role.
 
 import { chart } from "./drawing.js";
-import { byId, el, setText } from "./dom.js";
+import { byId, el, setChildren, setText } from "./dom.js";
 import { duration, exactly, fraction, number, percent, wholePercent } from "./format.js";
 import { drawLorenz, madeBy } from "./lorenz.js";
 import { drawTimeline } from "./timeline.js";
@@ -22,9 +22,9 @@ export function clearCut(place) {
 }
 
 export function showCut({ cut, points, role, topic }, about) {
-  byId("sentence").replaceChildren(...sentence(cut, role, topic, about));
-  byId("lead").replaceChildren(...(cut ? lead(cut, about) : []));
-  byId("figures").replaceChildren(...(cut ? figures(cut) : []));
+  setChildren(byId("sentence"), sentence(cut, role, topic, about));
+  setChildren(byId("lead"), cut ? lead(cut, about) : []);
+  setChildren(byId("figures"), cut ? figures(cut) : []);
   drawCurve(cut ? { cut, points } : null);
   setText(byId("curve-note"), cut ? topOnePercent(points, role) : "");
   document.title = cut
@@ -36,7 +36,7 @@ export function showHistory({ moments }) {
   const isEnough = moments.length > 1;
   drawHistory(isEnough ? { moments } : null);
   const note = isEnough ? change(moments[0], moments.at(-1)) : ["Nothing to compare with yet."];
-  byId("history-note").replaceChildren(...note);
+  setChildren(byId("history-note"), note);
 }
 
 /** What the line says, from its beginning to its end. */

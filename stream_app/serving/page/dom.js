@@ -45,6 +45,32 @@ export function setAttribute(node, name, value) {
 }
 
 /**
+ * Gives `parent` these children, but keeps the ones it has where they are of the same kind, so that a focus in them and
+ * what is shown beside them stays.
+ * @param {Element} parent
+ * @param {(Node | string)[]} children
+ */
+export function setChildren(parent, children) {
+  const wanted = children.map((child) => (typeof child === "string" ? document.createTextNode(child) : child));
+  wanted.forEach((child, i) => {
+    const old = parent.childNodes[i];
+    if (!old) parent.append(child);
+    else if (!isSameKind(old, child)) old.replaceWith(child);
+    else if (child.nodeType === Node.TEXT_NODE) setText(old, child.data);
+    else become(old, child);
+  });
+  while (parent.childNodes.length > wanted.length) parent.lastChild.remove();
+}
+
+const isSameKind = (a, b) => a.nodeName === b.nodeName && a.dataset?.term === b.dataset?.term;
+
+/** @param {Element} old @param {Element} wanted */
+function become(old, wanted) {
+  for (const { name, value } of wanted.attributes) setAttribute(old, name, value);
+  setChildren(old, [...wanted.childNodes]);
+}
+
+/**
  * Rows with keys: what stays is kept in the document, and only what has changed is touched.
  * @template T
  * @param {Element} parent

@@ -50,8 +50,10 @@ function draw() {
 function verdict() {
   if (state === "lost") {
     const when = clock(lost_at);
-    const known = latest ? `Below is what was known at ${when}.` : "";
-    return { kind: "bad", words: "Reconnecting", banner: `The connection was lost at ${when}. Reconnecting. ${known}` };
+    const banner = latest
+      ? `The connection was lost at ${when}. Reconnecting. Below is what was known then.`
+      : "The tracker does not answer. Trying again.";
+    return { kind: "bad", words: "Reconnecting", banner };
   }
   if (state !== "live" || !latest) return { kind: "wait", words: "Connecting", banner: "" };
   if (!latest.ready) {
