@@ -273,4 +273,4 @@ class Flags(Answer, frozen=True, kw_only=True):
     position: str
     """Give it as Last-Event-ID to /flags/stream to have everything that comes after these."""
     since: TimeMs | None
-    """Earlier flags than of this detection time are not kept here (Kafka has them); null when all there ever were are."""
+    """Flags detected earlier are not kept here (Kafka has them); null where nothing is missing."""
