@@ -1,7 +1,6 @@
 """Every answer of the API, put together from what this worker knows and what the others say."""
 
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +42,10 @@ class UnknownUserError(LookupError):
     """Nobody in the window is called so; the message says where that was looked for."""
 
 
+class NotNowError(RuntimeError):
+    """There is no answer at the moment; the message says what is waited for."""
+
+
 class _Scopes(NamedTuple):
     """Scopes with users, those of the most users first."""
 
@@ -51,7 +54,7 @@ class _Scopes(NamedTuple):
 
 
 class Answers:
-    """Answers questions. Raises nothing but UnknownUserError."""
+    """Answers questions. Raises nothing but UnknownUserError and NotNowError."""
 
     def __init__(
         self, settings: Settings, state: State, peers: Peers, flags: FlagLog, evidences: Evidences, rates: Throughput
@@ -174,10 +177,11 @@ class Answers:
             emerging_first=asked.order == "emerging",
             most=asked.offset + asked.limit,
         )
-        found, missing = await self._peers.leaders(ranking)
+        found, silent = await self._peers.leaders(ranking)
         users = [ranked.user for ranked in found.first[asked.offset :]]
         scope = (asked.population, asked.topic, asked.role)
-        places = {place.user: place for place in await self._peers.places(Whereabouts(users=users, scope=scope))}
+        there, still_silent = await self._peers.places(Whereabouts(users=users, scope=scope))
+        places = {place.user: place for place in there}
         cut = self._cut(asked)
         return Influencers(
             topic=asked.topic,
@@ -187,23 +191,21 @@ class Answers:
             pane_ms=self._settings.pane_ms,
             first_pane=self._state.window_start_ms,
             influencers=[places[user].place.now for user in users if user in places],
-            missing_partitions=missing,
+            missing_partitions=sorted({*silent, *still_silent}),
             total=found.total,
             next=_next(asked.offset + len(users), found.total),
         )
 
     async def user(self, user: str) -> User:
-        """A user, everywhere. Raises UnknownUserError."""
-        found = await self._peers.places(Whereabouts(users=[user]))
-        self._require(found, user)
+        """A user, everywhere. Raises UnknownUserError, NotNowError."""
+        found = await self._found(Whereabouts(users=[user]))
         places = sorted((place.place for place in found), key=lambda place: -place.now.share)
         return User(user_id=user, pane_ms=self._settings.pane_ms, first_pane=self._state.window_start_ms, places=places)
 
     async def why(self, user: str, asked: queries.OfScope) -> Why:
-        """Why a user stands there. Raises UnknownUserError."""
+        """Why a user stands there. Raises UnknownUserError, NotNowError."""
         scope = (asked.population, asked.topic, asked.role)
-        found = await self._peers.places(Whereabouts(users=[user], scope=scope))
-        self._require(found, user)
+        found = await self._found(Whereabouts(users=[user], scope=scope))
         place = found[0].place
         rules = {rule.number: rule.says for rule in RULES}
         return Why(
@@ -217,14 +219,24 @@ class Answers:
         )
 
     def flags(self, asked: queries.OfFlags) -> Flags:
-        """Flags, the newest first."""
+        """Flags, the newest first. Raises NotNowError."""
         since_ms = -1 if asked.since is None else asked.since
+        if not self._flags.is_complete.is_set():
+            raise NotNowError("the last flags are being read from Kafka: ask again soon")
         newest = self._flags.newest(asked, asked.limit, since_ms)
         return Flags(flags=newest, position=self._flags.position, since=self._flags.since_ms)
 
-    def _require(self, found: Sequence[Found], user: str) -> None:
-        if not found or self._state.erased((user,)):
-            raise UnknownUserError("nobody of that id has a value there in the window; ids are told apart by case")
+    async def _found(self, asked: Whereabouts) -> list[Found]:
+        """Where the one user asked about stands, in one place at least."""
+        found, missing = await self._peers.places(asked)
+        if found and not self._state.erased(asked.users):
+            return found
+        if missing and not found:
+            silent = ", ".join(map(str, missing))
+            raise NotNowError(
+                f"the worker of partitions {silent} does not answer, so that nobody knows: ask again soon"
+            )
+        raise UnknownUserError("nobody of that id has a value there in the window; ids are told apart by case")
 
     def _window_ms(self) -> tuple[int, int]:
         start = self._state.window_start_ms
@@ -237,7 +249,7 @@ class Answers:
         return next((cut for cut in self._state.cuts(np.array([number])) if cut.role == asked.role), None)
 
     def _scopes(self, population: str, *, topic: str = "", search: str = "") -> _Scopes:
-        names, wanted = self._state.whole.names, search.casefold()
+        names, wanted = self._state.whole.names, search.lower()
         numbers = [
             number
             for number, name in enumerate(names)
@@ -290,4 +302,4 @@ def _moment(window_end: int, cut: Cut | Past) -> Moment:
 
 
 def _next(reached: int, total: int) -> int | None:
-    return reached if reached < total else None
+    return reached if reached < total and reached <= queries.DEEPEST else None
