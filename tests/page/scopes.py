@@ -66,6 +66,7 @@ class Scope:
             ties=1,
             coverage=0.8004,
             percent_of_users=100 * self.k / self.users,
+            percent_of_population=100 * self.k / 20_000,
             gini=2 * _NORMAL.cdf(self._sigma / math.sqrt(2)) - 1,
             diffuse=self.diffuse,
             exact=True,

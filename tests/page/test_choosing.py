@@ -70,6 +70,9 @@ async def test_the_leaderboard_is_filtered_by_standing(tab: Tab) -> None:
     await tab.page.locator("#standing").select_option("fading")
     await expect(tab.page.locator("#board tr.entered")).to_have_count(0)
     await expect(tab.page.locator("#board tr.fading").first).to_be_visible()
+    await tab.page.locator("#standing").select_option(label="Any standing")
+    await expect(tab.page.locator("#board tr.entered").first).to_be_visible()
+    await expect(tab.page.locator("#board tr.none")).to_have_count(0)
     await tab.page.locator("#standing").select_option("")
     await expect(tab.page.locator("#board tr.entered").first).to_be_visible()
 

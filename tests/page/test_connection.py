@@ -50,7 +50,9 @@ async def test_a_tracker_that_does_not_answer_at_first_is_waited_for(tab: Tab, t
     tab.tolerated.append(NOT_LOADED)
     tracker.is_down = True
     await tab.page.goto(tab.address)
-    await expect(tab.page.locator("#banner")).to_have_text("The tracker does not answer. Trying again.")
+    await expect(tab.page.locator("#banner")).to_have_text(
+        "The tracker does not answer. Trying again. It says: The worker is stopping."
+    )
     tracker.is_down = False
     await expect(tab.page.locator("#sentence")).to_contain_text("9.4 %")
     await expect(tab.page.locator("#banner")).to_be_hidden()

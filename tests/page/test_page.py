@@ -21,7 +21,9 @@ async def test_it_says_who_makes_80_percent_of_the_impressions(tab: Tab) -> None
     await tab.open("?topic=phone")
     await expect(tab.page.locator("#scope")).to_have_text("phone")
     await expect(tab.page.locator("#sentence")).to_have_text("7.9 % of users make 80 % of impressions")
-    await expect(tab.page.locator("#lead")).to_contain_text("1,225 of 15,568 users are the mass connectors")
+    await expect(tab.page.locator("#lead")).to_contain_text(
+        "1,225 of 15,568 users (6.1 % of people) are the mass connectors"
+    )
     await expect(tab.page.locator("#figures dd")).to_have_text(["1,225", "10,581", "0.89", "80.0 %"])
     await expect(tab.page.locator("#curve svg")).to_have_attribute(
         "aria-label", re.compile("7.9.% of 15,568 users make 80.% of the impressions")

@@ -121,7 +121,7 @@ class FakeTracker:
         return _json(self.world.about)
 
     async def _topics(self, request: web.Request) -> web.Response:
-        return _json(self.world.topics(request.query["population"], request.query["search"]))
+        return _json(self.world.topics(request.query["population"], request.query.get("search", "")))
 
     async def _influencers(self, request: web.Request) -> web.Response:
         query = request.query

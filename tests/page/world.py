@@ -139,9 +139,7 @@ class World:
         """Users of a topic and role, the emerging ones first."""
         scope = self.scope(chosen)
         members = scope.members(EVERYBODY) if scope else []
-        if "any" in standing:
-            members = [each for each in members if each.standing != "none"]
-        elif any(standing):
+        if standing:
             members = [each for each in members if each.standing in standing]
         members = [each for each in members if search in each.user_id]
         return Influencers(

@@ -13,14 +13,20 @@ export class NoAnswer extends Error {
 /** Where a live connection for a place is made. */
 export const liveUrl = (place) => `${ROOT}/live?${new URLSearchParams(place)}`;
 
+/** What is empty is not asked for; a list is the same parameter several times. */
+function queryOf(parameters) {
+  const pairs = Object.entries(parameters).flatMap(([name, value]) => [value].flat().map((each) => [name, each]));
+  return new URLSearchParams(pairs.filter(([, value]) => value !== ""));
+}
+
 /**
  * @param {string} path below /api/v1
- * @param {Record<string, string | number>} parameters
+ * @param {Record<string, string | number | string[]>} parameters
  * @param {AbortSignal} [signal]
  * @throws {NoAnswer}
  */
 export async function ask(path, parameters, signal) {
-  const response = await send(`${path}?${new URLSearchParams(parameters)}`, { signal });
+  const response = await send(`${path}?${queryOf(parameters)}`, { signal });
   if (!response.ok) throw new NoAnswer(await reason(response), response.status);
   return response.json();
 }

@@ -66,10 +66,9 @@ function lead(cut, about) {
   if (cut.users < about.min_users)
     return [...whom, ` make ${wholePercent(cut.share)}, which is `, term("few", "too few to tell"), "."];
   if (cut.diffuse) return [...whom, ", each with at least ", `${enough}. That is `, term("diffuse", "diffuse"), "."];
-  const people =
-    cut.percent_of_population == null ? "" : ` (${percent(cut.percent_of_population)} of the whole population)`;
+  const people = cut.percent_of_population == null ? "" : ` (${percent(cut.percent_of_population)} of people)`;
   const are = [" are the ", term(cut.role, `mass ${cut.role}s`), "."];
-  return [...whom, people, ...are, ` Each made at least ${enough} in the last ${duration(about.window_s)}.`];
+  return [...whom, people, ...are, ` Each made at least ${enough} in ${duration(about.window_s)}.`];
 }
 
 function figures(cut) {

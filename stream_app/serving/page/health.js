@@ -11,6 +11,7 @@ const show = keyedRows(byId("health"), (item) => item.name, makeItem);
 let lost_at = 0;
 let latest = null;
 let state = "connecting";
+let reason = "";
 
 function makeItem() {
   const name = el("dt");
@@ -25,10 +26,12 @@ function makeItem() {
   return { node, update };
 }
 
-/** @param {import("./live.js").State} next */
-export function showState(next) {
+/** @param {import("./live.js").State} next @param {string} words what the tracker says of it */
+export function showState(next, words) {
   if (next === "lost" && state !== "lost") lost_at = Date.now();
+  if (next === state && words === reason) return;
   state = next;
+  reason = words;
   document.documentElement.dataset.state = next;
   draw();
 }
@@ -53,7 +56,7 @@ function verdict() {
     const banner = latest
       ? `The connection was lost at ${when}. Reconnecting. Below is what was known then.`
       : "The tracker does not answer. Trying again.";
-    return { kind: "bad", words: "Reconnecting", banner };
+    return { kind: "bad", words: "Reconnecting", banner: reason ? `${banner} It says: ${reason}` : banner };
   }
   if (state !== "live" || !latest) return { kind: "wait", words: "Connecting", banner: "" };
   if (!latest.ready) {

@@ -104,7 +104,13 @@ async function load() {
   pending?.abort();
   pending = new AbortController();
   const { signal } = pending;
-  const parameters = { ...place, standing: standing.value, search: query.value.trim(), order: "emerging", limit: PAGE };
+  const parameters = {
+    ...place,
+    standing: standing.value.split(" "),
+    search: query.value.trim(),
+    order: "emerging",
+    limit: PAGE,
+  };
   try {
     let answer = await ask("/influencers", { ...parameters, offset: 0 }, signal);
     const influencers = answer.influencers;
@@ -131,7 +137,7 @@ function draw() {
   others.show(rest);
   emerging.head.hidden = !rising.length;
   others.head.hidden = !rising.length || !rest.length;
-  setText(emerging.title, `On their way: ${number(rising.length)} on course to become a ${place.role}`);
+  setText(emerging.title, `On their way to the cut: ${number(rising.length)}`);
   setText(others.title, `By ${UNIT[place.role]} in the window`);
   setText(byId("board-note"), answer ? noteOf(answer, shown) : "");
   byId("board").hidden = answer !== null && !rows.length;

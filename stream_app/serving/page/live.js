@@ -1,6 +1,6 @@
 // The one connection by which everything comes: opened, watched, reopened; closed while nobody looks.
 
-import { liveUrl, NoAnswer, statusOf } from "./api.js";
+import { ask, liveUrl, NoAnswer } from "./api.js";
 
 const EVENTS = ["about", "health", "topics", "curve", "history", "influencers", "flag"];
 const FIRST_RETRY_MS = 500;
@@ -19,7 +19,7 @@ export class Live {
 
   /**
    * @param {(name: string, data: any) => void} onEvent called only when the data has changed
-   * @param {(state: State) => void} onState
+   * @param {(state: State, reason: string) => void} onState with what the tracker says, where it says something
    */
   constructor(onEvent, onState) {
     this.onEvent = onEvent;
@@ -31,7 +31,7 @@ export class Live {
   show(place) {
     this.#place = place;
     this.#last.clear();
-    this.onState("connecting");
+    this.onState("connecting", "");
     this.#open();
   }
 
@@ -63,7 +63,7 @@ export class Live {
 
   #heard() {
     this.#failures = 0;
-    this.onState("live");
+    this.onState("live", "");
     this.#listen();
   }
 
@@ -77,18 +77,21 @@ export class Live {
     this.#close();
     const wait_ms = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);
     this.#failures += 1;
-    const denied = (await this.#status()) === 401;
-    if (this.#source) return; // opened again in the meantime
-    this.onState(denied ? "denied" : "lost");
-    if (!denied) this.#retry = setTimeout(() => this.#open(), wait_ms);
+    const refusal = await whyNot();
+    if (this.#source || document.hidden) return; // opened again in the meantime, or looked away from
+    if (refusal?.status === 401) return this.onState("denied", "");
+    this.onState("lost", refusal?.status ? refusal.message : "");
+    this.#retry = setTimeout(() => this.#open(), wait_ms);
   }
+}
 
-  async #status() {
-    try {
-      return await statusOf("/about");
-    } catch (error) {
-      if (error instanceof NoAnswer) return error.status;
-      throw error;
-    }
+/** Why a plain question is not answered; null where it is. @returns {Promise<NoAnswer | null>} */
+async function whyNot() {
+  try {
+    await ask("/about", {});
+    return null;
+  } catch (error) {
+    if (error instanceof NoAnswer) return error;
+    throw error;
   }
 }

@@ -29,8 +29,8 @@ const PARTS = {
   flag: (data) => addFlag(data),
 };
 
-const live = new Live(received, (state) => {
-  showState(state);
+const live = new Live(received, (state, reason) => {
+  showState(state, reason);
   if (state === "denied") askForToken();
 });
 

@@ -35,7 +35,7 @@ export function news(flag) {
 /** "there in 2 h 04 min", or why that cannot be said. */
 export function arrival(eta_s, value, threshold) {
   if (eta_s !== null) return `there in ${duration(eta_s)}`;
-  return value >= threshold ? "at the cut" : "not on course";
+  return value >= threshold ? "at the cut" : "not on course now";
 }
 
 /** The numbers of a flag in one line. */
