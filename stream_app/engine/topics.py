@@ -34,6 +34,8 @@ class Topic(NamedTuple):
     partitions: int
     config: dict[str, str]
     purpose: str
+    is_optional: bool = False
+    """Only `stream-app alerts` needs it."""
 
 
 class Finding(NamedTuple):
@@ -66,16 +68,26 @@ def topics_of(settings: Settings) -> list[Topic]:
         Topic(settings.curves_topic, one, _COMPACTED | _LARGE, "internal: curves exchanged by the workers"),
         Topic(segments, many, _COMPACTED | _LARGE | _FORGETTING, "internal: the segments of the ledgers"),
         Topic(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),
+        *alert_topics_of(settings),
+    ]
+
+
+def alert_topics_of(settings: Settings) -> list[Topic]:
+    """Those that only `stream-app alerts` needs: a tracker without alerts runs without them."""
+    return [
+        Topic(settings.alerts_topic, 1, _COMPACTED | _FORGETTING, "state: what people were told of", is_optional=True),
+        Topic(settings.undelivered_topic, 1, _LARGE, "output: messages that no sink took", is_optional=True),
     ]
 
 
 def state_topics_of(settings: Settings) -> list[Topic]:
     """Those that hold what the workers know: without them counting begins anew.
 
-    They are compacted. So are the erasures, which must outlive any state: who was erased would be counted again.
+    They are compacted. So are the erasures, which must outlive any state: who was erased would be counted again; and
+    the state of alerts: people would be told again of what they know.
     """
     compacted = [topic for topic in topics_of(settings) if topic.config.get("cleanup.policy") == "compact"]
-    return [topic for topic in compacted if topic.name != settings.erasures_topic]
+    return [topic for topic in compacted if topic.name not in {settings.erasures_topic, settings.alerts_topic}]
 
 
 def check(settings: Settings) -> list[Finding]:
@@ -88,8 +100,22 @@ def check(settings: Settings) -> list[Finding]:
 
 
 def require(settings: Settings) -> None:
-    """Return when every topic is as it should be. Raises TopicsError, which says what to do."""
-    wrong = [f"topic {finding.topic.name}: {finding.problem}" for finding in check(settings) if finding.problem]
+    """Return when every topic is as it should be; those of alerts may be missing. Raises TopicsError.
+
+    Its message says what to do.
+    """
+    _require(check(settings))
+
+
+def require_for_alerts(settings: Settings) -> None:
+    """Return when the topics that `stream-app alerts run` needs are as they should be. Raises TopicsError."""
+    names = {settings.flags_topic, *(topic.name for topic in alert_topics_of(settings))}
+    found = [finding for finding in check(settings) if finding.topic.name in names]
+    _require([finding if finding.exists else finding._replace(problem=_missing(settings)) for finding in found])
+
+
+def _require(findings: list[Finding]) -> None:
+    wrong = [f"topic {finding.topic.name}: {finding.problem}" for finding in findings if finding.problem]
     if wrong:
         raise TopicsError("; ".join(wrong) if len(wrong) == 1 else "\n  ".join(["not as they should be:", *wrong]))
 
@@ -153,9 +179,13 @@ def compared(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
         yield Finding(topic, bool(partitions), partitions, _problem(topic, partitions, settings))
 
 
+def _missing(settings: Settings) -> str:
+    return f"missing: create it with `stream-app topics create`{or_unseen(settings)}"
+
+
 def _problem(topic: Topic, partitions: int, settings: Settings) -> str:
     if not partitions:
-        return f"missing: create it with `stream-app topics create`{or_unseen(settings)}"
+        return "" if topic.is_optional else _missing(settings)
     if partitions != topic.partitions:
         return (
             f"{partitions} partitions instead of {topic.partitions}: users would move between ledgers; "
