@@ -24,6 +24,8 @@ from stream_app.settings import Settings
 logger = logging.getLogger(__name__)
 
 _POLL_MS = 100
+_FOLLOW_MS = 50
+"""Not 0: a member that has to join anew comes to it only while it polls."""
 _RESULT_S = 0.05
 _LOAD_S = 120.0
 _LAST_S = 15.0
@@ -85,8 +87,8 @@ class Courier:
             while not stop.is_set():
                 self._turned_s = monotonic()
                 seat.poll(_POLL_MS)
-                self._joined = True
-                if seat.is_offered:
+                self._joined = seat.is_member()
+                if seat.is_offered():
                     self._deliver(seat, journal, stop)
                     self._metrics.active.set(0)
 
@@ -107,8 +109,6 @@ class Courier:
             expired_s = monotonic()
             while not stop.is_set() and _follow(seat, journal, desk):
                 self._turned_s = monotonic()
-                if not seat.is_certain():
-                    continue  # it has been frozen, or Kafka is slow: the next heartbeat tells
                 now_ms = _now_ms()
                 desk.read(list(feed.poll(_POLL_MS)), now_ms)
                 desk.make_digests(now_ms)
@@ -123,12 +123,12 @@ class Courier:
 
     def _take_over(self, seat: Seat, journal: Journal) -> State | None:
         """The state as it was left; None where the seat is lost meanwhile. Raises KafkaError and StateError."""
-        seat.taken()
+        seat.take()
         state = State(self._file)
         mine = Owner(name=uuid4().hex, since_ms=_now_ms())
         journal.begin(mine)
         deadline_s = monotonic() + _LOAD_S
-        while seat.is_ours:
+        while seat.is_ours():
             for record in seat.poll(_POLL_MS):
                 self._turned_s = monotonic()
                 key = record.key.decode(errors="replace")
@@ -152,23 +152,24 @@ class Courier:
             self._settle(desk, _RESULT_S)
 
     def _may_send(self) -> bool:
-        return self._seat is not None and self._seat.is_certain()
+        return self._seat is not None and self._seat.is_ours()
 
 
 def _follow(seat: Seat, journal: Journal, desk: Desk) -> bool:
     """See what others write: deletions of erased people, and whether another is active now. Raises KafkaError."""
-    for record in seat.poll(0):
+    for record in seat.poll(_FOLLOW_MS):
         if journal.wrote(record):
             continue
         key = record.key.decode(errors="replace")
         if key == OWNER:
-            logger.warning("another instance has taken over")
+            logger.warning("another instance says that it is active: asking the group")
+            seat.doubt()
             return False
         if record.value is None:
             desk.forget(key)
         else:  # by one that was frozen, and does not know yet that it is not active any more
             desk.insist(key)
-    return seat.is_ours
+    return seat.is_ours()
 
 
 def _now_ms() -> int:

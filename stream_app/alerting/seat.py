@@ -1,12 +1,13 @@
 """Who is active: the instances are a consumer group on the state topic, and whoever has its one partition delivers."""
 
+import math
 import threading
 from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyPartitionAssignor
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.settings import Settings
@@ -30,12 +31,12 @@ class Seat:
         """Raises KafkaError."""
         self._place = TopicPartition(settings.alerts_topic, 0)
         self._session_s = settings.session_timeout_s
-        self._certain_s = -float("inf")
+        self._certain_s = self._doubted_s = -math.inf
         self._changed = threading.Event()
         self.consumer = KafkaConsumer(
             **kafka_python_options(settings),
             group_id=group_of(settings),
-            partition_assignment_strategy=[CooperativeStickyPartitionAssignor],
+            partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=round(settings.session_timeout_s * 1000),
             heartbeat_interval_ms=round(settings.session_timeout_s * 1000 / 4),
             enable_auto_commit=False,
@@ -53,28 +54,31 @@ class Seat:
         records = self.consumer.poll(timeout_ms=timeout_ms).get(self._place, [])
         # By the time at which the answered heartbeat was sent: its answer may have waited while we were frozen.
         beat = self.consumer._coordinator.heartbeat  # noqa: SLF001 - kafka-python tells it nowhere else
-        if beat.last_receive >= beat.last_send:
-            self._certain_s = beat.last_send
+        sent_s, answered_s = beat.last_send, beat.last_receive
+        if answered_s >= sent_s > self._doubted_s:
+            self._certain_s = sent_s
         return list(records)
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether the partition is assigned to us, and has been since `taken`."""
-        return not self._changed.is_set() and self._place in self.consumer.assignment()
+    def is_member(self) -> bool:
+        """Whether the group has heard of us within a session, and since there was a doubt. For any thread."""
+        return monotonic() - self._certain_s < self._session_s
 
-    @property
     def is_offered(self) -> bool:
-        """Whether the partition is assigned to us."""
-        return self._place in self.consumer.assignment()
+        """Whether the seat is ours to be taken."""
+        return self.is_member() and self._place in self.consumer.assignment()
 
-    def is_certain(self) -> bool:
-        """Whether no other can have the seat: the group has heard of us within a session. For any thread."""
-        return not self._changed.is_set() and monotonic() - self._certain_s < self._session_s
-
-    def taken(self) -> None:
+    def take(self) -> None:
         """Begin to read the state topic from its first record."""
         self._changed.clear()
         self.consumer.seek_to_beginning(self._place)
+
+    def is_ours(self) -> bool:
+        """Whether nobody else can have the seat since it was taken. For any thread."""
+        return self.is_member() and not self._changed.is_set()
+
+    def doubt(self) -> None:
+        """Somebody else writes as if the seat were theirs: nothing counts but what the group says from now on."""
+        self._doubted_s, self._certain_s = monotonic(), -math.inf
 
     def close(self) -> None:
         """Leave the group: another takes over at once."""
