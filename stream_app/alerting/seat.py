@@ -16,11 +16,6 @@ TIMEOUT_MS = 10_000
 _FETCH_WAIT_MS = 100
 
 
-def group_of(settings: Settings) -> str:
-    """The consumer group of the instances."""
-    return f"{settings.app_id}-alerts"
-
-
 class Seat:
     """Membership in the group, and what comes on the state topic while the seat is ours.
 
@@ -35,7 +30,7 @@ class Seat:
         self._changed = threading.Event()
         self.consumer = KafkaConsumer(
             **kafka_python_options(settings),
-            group_id=group_of(settings),
+            group_id=settings.alerts_group,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=round(settings.session_timeout_s * 1000),
             heartbeat_interval_ms=round(settings.session_timeout_s * 1000 / 4),

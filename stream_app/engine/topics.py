@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from stream_app.connections.advice import kafka_advice, or_unseen
 from stream_app.connections.kafka import kafka_python_options
@@ -72,8 +72,13 @@ def topics_of(settings: Settings) -> list[Topic]:
     ]
 
 
+def needed_topics_of(settings: Settings) -> list[Topic]:
+    """Those that a tracker without alerts needs."""
+    return [topic for topic in topics_of(settings) if not topic.is_optional]
+
+
 def alert_topics_of(settings: Settings) -> list[Topic]:
-    """Those that only `stream-app alerts` needs: a tracker without alerts runs without them."""
+    """Those that only `stream-app alerts` needs."""
     return [
         Topic(settings.alerts_topic, 1, _COMPACTED | _FORGETTING, "state: what people were told of", is_optional=True),
         Topic(settings.undelivered_topic, 1, _LARGE, "output: messages that no sink took", is_optional=True),
@@ -100,10 +105,12 @@ def check(settings: Settings) -> list[Finding]:
 
 
 def require(settings: Settings) -> None:
-    """Return when every topic is as it should be; those of alerts may be missing. Raises TopicsError.
+    """Return when every topic that workers need is as it should be. Raises TopicsError, which says what to do."""
+    _require([finding for finding in check(settings) if not finding.topic.is_optional])
 
-    Its message says what to do.
-    """
+
+def require_all(settings: Settings) -> None:
+    """Return when the others are so too, where they exist, and can be seen. Raises TopicsError."""
     _require(check(settings))
 
 
@@ -122,13 +129,22 @@ def _require(findings: list[Finding]) -> None:
 
 def create(settings: Settings) -> list[Finding]:
     """Create what is missing, and check. Raises TopicsError when the broker does not answer or refuses."""
+    return _created(settings, topics_of(settings))
+
+
+def create_needed(settings: Settings) -> list[Finding]:
+    """The same without the topics of alerts. Raises TopicsError."""
+    return [found for found in _created(settings, needed_topics_of(settings)) if not found.topic.is_optional]
+
+
+def _created(settings: Settings, wanted: list[Topic]) -> list[Finding]:
     try:
         with closing(_admin(settings)) as admin:
             held = set(admin.list_topics())
-            for topic in topics_of(settings):
+            for topic in wanted:
                 if topic.name not in held:
                     _create(admin, topic, settings.replication)
-            return _once_known(admin, settings)
+            return _once_known(admin, settings, {topic.name for topic in wanted})
     except KafkaError as error:
         raise TopicsError(f"{settings.brokers} does not create the topics: {_told(error, settings)}") from error
 
@@ -156,12 +172,12 @@ def _create(admin: KafkaAdminClient, topic: Topic, replication: int) -> None:
         return
 
 
-def _once_known(admin: KafkaAdminClient, settings: Settings) -> list[Finding]:
-    """The topics as soon as the broker that is asked knows of all: it may be some time after they were created."""
+def _once_known(admin: KafkaAdminClient, settings: Settings, wanted: set[str]) -> list[Finding]:
+    """The topics as soon as the broker that is asked knows of those wanted: that may take some time."""
     deadline_s = monotonic() + _KNOWN_WITHIN_S
     while True:
         findings = list(compared(admin, settings))
-        if all(finding.exists for finding in findings) or monotonic() > deadline_s:
+        if all(finding.exists for finding in findings if finding.topic.name in wanted) or monotonic() > deadline_s:
             return findings
         sleep(_LOOK_S)
 
@@ -175,8 +191,12 @@ def compared(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
     }
     for topic in wanted:
         found = described.get(topic.name)
-        partitions = len(found["partitions"]) if found and not found.get("error_code") else 0
-        yield Finding(topic, bool(partitions), partitions, _problem(topic, partitions, settings))
+        error_code = found.get("error_code", 0) if found else 0
+        partitions = len(found["partitions"]) if found and not error_code else 0
+        problem = _problem(topic, partitions, settings)
+        if not partitions and error_code == TopicAuthorizationFailedError.errno:
+            problem = _missing(settings)  # Kafka does not tell whether it is there
+        yield Finding(topic, bool(partitions), partitions, problem)
 
 
 def _missing(settings: Settings) -> str:

@@ -166,6 +166,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.posts_topic, self.shares_topic
 
     @property
+    def alerts_group(self) -> str:
+        """The consumer group of the instances of `stream-app alerts run`."""
+        return f"{self.app_id}-alerts"
+
+    @property
     def secrets(self) -> list[Secret]:
         """What must never be seen: for Redaction."""
         return [value for name in NAMES if isinstance(value := getattr(self, name), Secret)]

@@ -148,8 +148,6 @@ class Alerted:
             name,
             partitions="2",
             alerts_file=str(path),
-            alerts_topic=f"{name}.alerts",
-            undelivered_topic=f"{name}.undelivered",
             alerts_http_port="0",
             **given,
         )

@@ -43,7 +43,9 @@ def ids(*numbers: int) -> list[str]:
     return [f"f{number}" for number in numbers]
 
 
-def test_a_flag_is_sent_once_although_it_comes_twice_and_the_process_is_started_again(alerted: Make, hook: Hook) -> None:
+def test_a_flag_is_sent_once_although_it_comes_twice_and_the_process_is_started_again(
+    alerted: Make, hook: Hook
+) -> None:
     run = alerted(to_hook(hook))
     run.until_active(run.start())
     flags = [a_flag(name) for name in ids(1, 2, 3)]

@@ -23,6 +23,8 @@ USER_OF = {
     "topics check": "checker",
     "replay": "producer",
     "watch": "watcher",
+    "alerts run": "teller",
+    "alerts dry-run": "rehearser",
     "dead-letters list": "reader",
     "dead-letters replay": "resender",
     "doctor": "doctor",
