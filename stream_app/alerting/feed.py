@@ -8,6 +8,7 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.alerting.seat import TIMEOUT_MS
+from stream_app.connections.advice import or_unseen
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.messages import Flag
 from stream_app.settings import Settings
@@ -53,7 +54,8 @@ class Feed:
         partitions = sorted(self._consumer.partitions_for_topic(self._topic) or ())
         if not partitions:
             self._consumer.close()
-            raise NoFlagsError(f"there is no topic {self._topic}: create it with `stream-app topics create`")
+            advice = f"create it with `stream-app topics create`{or_unseen(settings)}"
+            raise NoFlagsError(f"there is no topic {self._topic}: {advice}")
         self._places = [TopicPartition(self._topic, partition) for partition in partitions]
         self._consumer.assign(self._places)
 

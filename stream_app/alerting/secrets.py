@@ -20,14 +20,15 @@ class SinkUrl(Secret):
         """The whole, user and password, and the parts of path and query that may be tokens."""
         text = self.reveal()
         scheme, _, rest = text.partition("://")
-        login, at, place = rest.rpartition("@")
-        parts = [*re.split(r"[/?&#]", place)]
-        host = parts.pop(0)
+        authority, *parts = re.split(r"[/?&#]", rest)
+        login, _, host = authority.rpartition("@")
         found = {part.partition("=")[2] or part for part in parts}
-        found |= set() if scheme.lower() in _HOST_IS_NO_SECRET else {host, *host.split(":")}
-        tokens = {part for part in found if _TOKEN.fullmatch(part)}
-        user, _, password = login.partition(":")
-        known = {text, *tokens, password, *([] if password or not at else [user])}
+        # Where the password has one of these characters as it is, it ends at the last @.
+        logins = [login, *([rest.rpartition("@")[0]] if not login else [])]
+        passwords = [password or user for user, _, password in (one.partition(":") for one in logins)]
+        if scheme.lower() not in _HOST_IS_NO_SECRET:
+            found |= {login.partition(":")[0], host, *host.split(":")}
+        known = {text, *passwords, *(part for part in found if _TOKEN.fullmatch(part))}
         return {*known, *map(unquote, known)} - {""}
 
     @property
