@@ -5,7 +5,6 @@ import socket
 from typing import Any, NamedTuple
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ForbiddenAddressError(ValueError):
@@ -37,16 +36,17 @@ def resolved(host: str, port: int, *, private: bool) -> Endpoint:
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is of the public internet, and so is the IPv4 address in it, if there is one."""
-    address: _Address = ipaddress.ip_address(text.partition("%")[0])
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in (address, *_within(address)))
-
-
-def _within(address: _Address) -> list[_Address]:
-    """The IPv4 addresses that an IPv6 address carries."""
+    """Whether an address is of the public internet; of one that carries an IPv4 address, whether that is."""
+    address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv4Address):
-        return []
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        return _is_global(address)
+    if address.ipv4_mapped is not None:
+        return _is_global(address.ipv4_mapped)
     if address in _NAT64:
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return [one for one in found if one is not None]
+        return _is_global(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    carried = [address.sixtofour, *(address.teredo or ())]
+    return not address.is_site_local and all(_is_global(one) for one in (address, *carried) if one is not None)
+
+
+def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.is_global and not address.is_multicast and not address.is_reserved

@@ -20,7 +20,10 @@ class ByApprise:
 
     def __init__(self, name: str, sink: AppriseSink) -> None:
         """Raises AlertsFileError where Apprise does not know the URL."""
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # what it says comes with the outcome, without secrets
+        said = logging.getLogger("apprise")
+        said.propagate = False  # what it says comes with the outcome, without secrets
+        if not said.handlers:
+            said.addHandler(logging.NullHandler())
         self._redacted = Redaction(sink.secrets())
         self._apprise = Apprise(asset=AppriseAsset(app_id="stream-app", app_desc="stream-app", async_mode=False))
         if not self._apprise.add(sink.url.reveal()):

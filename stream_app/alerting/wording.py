@@ -11,6 +11,7 @@ MOST_LISTED = 10
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 _LONGEST_NAME = 80
+_MARKUP = str.maketrans("<>", "()")
 _VALUES = {Role.MAVEN: "posts", Role.CONNECTOR: "impressions"}
 _TITLES = {
     FlagType.EMERGING: "{user} is taking off: {role} of {topic}",
@@ -81,8 +82,8 @@ def _topic(flag: Flag) -> str:
 
 
 def _name(text: str) -> str:
-    """A name from an event, in one line: whoever posts chooses it."""
-    plain = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    """A name from an event, in one line and without markup: whoever posts chooses it, and could call a channel."""
+    plain = "".join(character if character.isprintable() else "\ufffd" for character in text.translate(_MARKUP))
     return plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 1] + "…"
 
 
