@@ -146,14 +146,8 @@ class Alerted:
     def __init__(self, brokers: str, name: str, folder: Path, file: Mapping[str, Any], **given: str) -> None:
         path = folder / "alerts.yaml"
         path.write_text(json.dumps(file))  # which is YAML, too
-        self.environment = variables(
-            brokers,
-            name,
-            partitions="2",
-            alerts_file=str(path),
-            alerts_http_port="0",
-            **given,
-        )
+        own = {"partitions": "2", "alerts_file": str(path), "alerts_http_port": "0", **given}
+        self.environment = variables(brokers, name, **own)
         self.settings: Settings = load(self.environment)
         self.instances: list[subprocess.Popen[bytes]] = []
         self._folder = folder
