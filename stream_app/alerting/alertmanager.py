@@ -8,11 +8,14 @@ import msgspec
 
 from stream_app.alerting import wording
 from stream_app.alerting.file import AlertmanagerSink
-from stream_app.alerting.http import post
+from stream_app.alerting.http import Receiver
 from stream_app.alerting.message import Message, Outcome
+from stream_app.alerting.secrets import SinkUrl
 from stream_app.core.messages import Flag
 
 ALERT_NAME = "InfluenceFlag"
+_MOST = 1000
+"""Flags of a digest that are told."""
 _PATH = "/api/v2/alerts"
 
 
@@ -20,15 +23,16 @@ class Alertmanager:
     """One Alertmanager."""
 
     def __init__(self, sink: AlertmanagerSink) -> None:
-        self._url = sink.url.reveal().rstrip("/").removesuffix(_PATH) + _PATH
+        url = SinkUrl(sink.url.reveal().rstrip("/").removesuffix(_PATH) + _PATH)
+        # An Alertmanager is one of our own network: nobody else has named it.
+        self._receiver = Receiver(url, [sink.url], private=True)
         self._lasts_s = sink.lasts_ms / 1000
 
     def send(self, message: Message) -> Outcome:
-        """Send it; of a digest every flag, because Alertmanager makes digests of its own."""
+        """Send it; of a digest flag by flag, because Alertmanager makes digests of its own."""
         end_s = time() + self._lasts_s
-        body = msgspec.json.encode([_alert(flag, message.rule, end_s) for flag in message.flags])
-        # An Alertmanager is one of our own network: nobody else has named it.
-        return post(self._url, body, {"Content-Type": "application/json"}, private=True)
+        body = msgspec.json.encode([_alert(flag, message.rule, end_s) for flag in message.flags[:_MOST]])
+        return self._receiver.post(body, {"Content-Type": "application/json"})
 
 
 def _alert(flag: Flag, rule: str, end_s: float) -> dict[str, Any]:

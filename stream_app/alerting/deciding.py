@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from stream_app.alerting.entries import DIGEST, WAITS, Digest, Entry, Verdict, What
+from stream_app.alerting.entries import DIGEST, Digest, Entry, Verdict, What
 from stream_app.alerting.rules import HOUR_MS, Rule
 from stream_app.alerting.state import State
 from stream_app.core.messages import Flag
@@ -44,10 +44,10 @@ def decide(flag: Flag, state: State, now_ms: int) -> Entry | Passed:
 def due_digests(state: State, now_ms: int) -> dict[str, Digest]:
     """The digests to be sent at `now_ms`, by key. The state is to take them once they are written."""
     made: dict[str, Digest] = {}
-    for name in state.rules_with_waiting():
-        entries = [entry for _, entry in state.waiting(name)]
-        if next_due_ms(state, name) > now_ms:
+    for name, due_ms in digests_due_ms(state).items():
+        if due_ms > now_ms:
             continue
+        entries = [entry for _, entry in state.waiting(name)]
         sinks = dict.fromkeys(
             sink for entry in entries for verdict in entry.verdicts if verdict.rule == name for sink in verdict.sinks
         )
@@ -63,16 +63,10 @@ def due_digests(state: State, now_ms: int) -> dict[str, Digest]:
     return made
 
 
-def next_due_ms(state: State, rule: str) -> int:
-    """When the digest of what waits for a rule goes, which something must: never in quiet hours."""
-    first = min(
-        verdict.due_ms
-        for _, entry in state.waiting(rule)
-        for verdict in entry.verdicts
-        if verdict.rule == rule and verdict.what in WAITS
-    )
-    known = state.file.rule(rule)
-    return known.loud_from_ms(first) if known else first
+def digests_due_ms(state: State) -> dict[str, int]:
+    """When the digest of what waits goes, by rule: never in quiet hours."""
+    rules = {name: state.file.rule(name) for name in state.due()}
+    return {name: rule.loud_from_ms(ms) if (rule := rules[name]) else ms for name, ms in state.due().items()}
 
 
 def _judged(rule: Rule, flag: Flag, state: State, now_ms: int) -> tuple[What, int]:

@@ -187,7 +187,7 @@ class Desk:
                 rule=message.rule,
                 message_id=message.id,
                 reason=reason,
-                attempts=schedule.attempts(key) + 1,
+                attempts=schedule.attempts(key) + (sink in self._outgoing.lines),
                 decided_at=_decided_ms(record),
                 given_up_at=now_ms,
                 flags=list(message.flags[:_MOST_IN_RECORD]),

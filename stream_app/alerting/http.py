@@ -1,16 +1,19 @@
 """HTTP as webhooks and Alertmanager need it: one POST to a checked address, no redirects, no proxies, no patience."""
 
+import base64
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from time import time
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from stream_app.alerting.addresses import Endpoint, ForbiddenAddressError, resolved
 from stream_app.alerting.message import Outcome, Result
+from stream_app.alerting.secrets import SinkUrl
+from stream_app.settings.secret import Redaction, Secret
 
 _CONNECT_S = 5.0
 _ANSWER_S = 10.0
@@ -39,25 +42,46 @@ class _Connection(http.client.HTTPConnection):
             self.sock = self._context.wrap_socket(plain, server_hostname=self.host)
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], *, private: bool) -> Outcome:
-    """What comes of a POST: told by status and words of the receiver, not by its URL, which may hold a token."""
-    try:
-        place = urlsplit(url)
-        host, is_tls = place.hostname or "", place.scheme == "https"
-        port = place.port or (443 if is_tls else 80)
-        endpoint = resolved(host, port, private=private)
-        context = ssl.create_default_context() if is_tls else None
-        with closing(_Connection(host, port, endpoint, context)) as connection:
-            target = (place.path or "/") + (f"?{place.query}" if place.query else "")
-            connection.request("POST", target, body, dict(headers))
-            response = connection.getresponse()
-            return _outcome(response, response.read(_MOST_TOLD))
-    except ForbiddenAddressError as error:
-        return Outcome(Result.REFUSED, str(error))
-    except (OSError, http.client.HTTPException) as error:
-        return Outcome(Result.RETRY, f"{type(error).__name__}: {error}")
-    except ValueError as error:  # a port or a header that is none
-        return Outcome(Result.REFUSED, str(error))
+class Receiver:
+    """Somebody who takes POSTs at one URL."""
+
+    def __init__(self, url: SinkUrl, secrets: Iterable[Secret], *, private: bool) -> None:
+        """`secrets`: what is taken out of what the receiver says."""
+        self._url = url
+        self._redacted = Redaction(secrets)
+        self._private = private
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        """What comes of it."""
+        outcome = self._posted(body, headers)
+        return outcome._replace(reason=self._redacted(outcome.reason))
+
+    def _posted(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        try:
+            place = urlsplit(self._url.reveal())
+            host, is_tls = place.hostname or "", place.scheme == "https"
+            port = place.port or (443 if is_tls else 80)
+            endpoint = resolved(host, port, private=self._private)
+            context = ssl.create_default_context() if is_tls else None
+            with closing(_Connection(host, port, endpoint, context)) as connection:
+                target = (place.path or "/") + (f"?{place.query}" if place.query else "")
+                connection.request("POST", target, body, {**_login(place), **headers})
+                response = connection.getresponse()
+                return _outcome(response, response.read(_MOST_TOLD))
+        except ForbiddenAddressError as error:
+            return Outcome(Result.REFUSED, str(error))
+        except (OSError, http.client.HTTPException) as error:
+            return Outcome(Result.RETRY, f"{type(error).__name__}: {error}")
+        except ValueError as error:  # a port or a header that is none
+            return Outcome(Result.REFUSED, str(error))
+
+
+def _login(place: SplitResult) -> dict[str, str]:
+    """User and password of a URL, as HTTP wants them."""
+    if place.username is None:
+        return {}
+    login = f"{unquote(place.username)}:{unquote(place.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
 
 
 def _outcome(response: http.client.HTTPResponse, words: bytes) -> Outcome:

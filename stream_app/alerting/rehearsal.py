@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from stream_app.alerting.deciding import Passed, decide, due_digests, next_due_ms
+from stream_app.alerting.deciding import Passed, decide, digests_due_ms, due_digests
 from stream_app.alerting.entries import DIGEST, FLAG, Digest, Entry
 from stream_app.alerting.file import AlertsFile
 from stream_app.alerting.message import Message, message_of
@@ -41,8 +41,8 @@ def rehearse(file: AlertsFile, flags: Iterable[Flag]) -> Iterator[Act]:
 
 def _digests(state: State, until_ms: int | None) -> Iterator[Act]:
     """Those that are due by then, all where there is no end; each at its time."""
-    while due := sorted((next_due_ms(state, rule), rule) for rule in state.rules_with_waiting()):
-        at_ms = due[0][0]
+    while due := digests_due_ms(state).values():
+        at_ms = min(due)
         if until_ms is not None and at_ms > until_ms:
             return
         for key, digest in due_digests(state, at_ms).items():

@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -27,6 +28,7 @@ class Seat:
         self._place = TopicPartition(settings.alerts_topic, 0)
         self._session_s = settings.session_timeout_s
         self._certain_s = self._doubted_s = -math.inf
+        self._is_held = False
         self._changed = threading.Event()
         self.consumer = KafkaConsumer(
             **kafka_python_options(settings),
@@ -47,6 +49,7 @@ class Seat:
     def poll(self, timeout_ms: int) -> list[Any]:
         """The next records of the state topic, none while the seat is another's. Raises KafkaError."""
         records = self.consumer.poll(timeout_ms=timeout_ms).get(self._place, [])
+        self._is_held = self._place in self.consumer.assignment()
         # By the time at which the answered heartbeat was sent: its answer may have waited while we were frozen.
         beat = self.consumer._coordinator.heartbeat  # noqa: SLF001 - kafka-python tells it nowhere else
         sent_s, answered_s = beat.last_send, beat.last_receive
@@ -60,16 +63,17 @@ class Seat:
 
     def is_offered(self) -> bool:
         """Whether the seat is ours to be taken."""
-        return self.is_member() and self._place in self.consumer.assignment()
+        return self.is_member() and self._is_held
 
     def take(self) -> None:
         """Begin to read the state topic from its first record."""
         self._changed.clear()
-        self.consumer.seek_to_beginning(self._place)
+        with suppress(AssertionError):  # it was taken from us in this moment: the next poll tells
+            self.consumer.seek_to_beginning(self._place)
 
     def is_ours(self) -> bool:
         """Whether nobody else can have the seat since it was taken. For any thread."""
-        return self.is_member() and not self._changed.is_set()
+        return self.is_member() and self._is_held and not self._changed.is_set()
 
     def doubt(self) -> None:
         """Somebody else writes as if the seat were theirs: nothing counts but what the group says from now on."""

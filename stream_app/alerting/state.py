@@ -27,6 +27,8 @@ class State:
         """By rule and flag_id: what no digest has yet, or one that is under way, or that was until lately."""
         self._pending: dict[str, dict[str, None]] = defaultdict(dict)
         """By sink: the keys of entries and digests."""
+        self._due: dict[str, int] = {}
+        """By rule: when the first of what waits for a digest is due."""
         self._closed: dict[str, int] = defaultdict(int)
         """By rule: the last number that a digest has."""
 
@@ -65,9 +67,9 @@ class State:
         closed = self._closed[rule]
         return [(flag_id, entry) for flag_id, entry in self._waiting[rule].items() if entry.number > closed]
 
-    def rules_with_waiting(self) -> list[str]:
-        """The rules that something waits for, among them such as are no longer in the file."""
-        return [rule for rule in self._waiting if self.waiting(rule)]
+    def due(self) -> dict[str, int]:
+        """When something that waits is due, at the earliest, by rule; among them rules that have gone from the file."""
+        return dict(self._due)
 
     def content(self, digest: Digest, sink: str) -> list[Entry]:
         """What a sink gets with a digest: fewer than there were where people have been erased."""
@@ -113,7 +115,8 @@ class State:
         flag_id = key.removeprefix(FLAG)
         entry = self.entries.pop(flag_id, None)
         for verdict in entry.verdicts if entry else ():
-            self._waiting[verdict.rule].pop(flag_id, None)
+            if self._waiting[verdict.rule].pop(flag_id, None) and not self.waiting(verdict.rule):
+                self._due.pop(verdict.rule, None)
             place = (verdict.rule, entry.flag.user_id) if entry else ("", "")
             if entry and self._told.get(place) == entry.decided_ms:
                 del self._told[place]
@@ -132,12 +135,27 @@ class State:
                 self._sent[verdict.rule].append(entry.decided_ms)
             if verdict.what in WAITS:
                 self._waiting[verdict.rule][flag_id] = entry
+                if entry.number > self._closed[verdict.rule]:
+                    self._due[verdict.rule] = min(verdict.due_ms, self._due.get(verdict.rule, verdict.due_ms))
 
     def _take_digest(self, key: str, digest: Digest) -> None:
         self.digests[key] = digest
         self._note_pending(key, digest.pending)
         self._number = max(self._number, digest.number)
-        self._closed[digest.rule] = max(self._closed[digest.rule], digest.last)
+        if digest.last > self._closed[digest.rule]:
+            self._closed[digest.rule] = digest.last
+            self._count_due(digest.rule)
+
+    def _count_due(self, rule: str) -> None:
+        due = [
+            verdict.due_ms
+            for _, entry in self.waiting(rule)
+            for verdict in entry.verdicts
+            if verdict.rule == rule and verdict.what in WAITS
+        ]
+        self._due.pop(rule, None)
+        if due:
+            self._due[rule] = min(due)
 
     def _note_pending(self, key: str, sinks: tuple[str, ...]) -> None:
         for sink in sinks:

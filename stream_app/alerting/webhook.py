@@ -10,7 +10,7 @@ import msgspec
 
 from stream_app import __version__
 from stream_app.alerting.file import WebhookSink, key_of
-from stream_app.alerting.http import post
+from stream_app.alerting.http import Receiver
 from stream_app.alerting.message import Message, Outcome
 
 _MOST_FLAGS = 100
@@ -21,9 +21,8 @@ class Webhook:
     """One receiver."""
 
     def __init__(self, sink: WebhookSink) -> None:
-        self._url = sink.url.reveal()
+        self._receiver = Receiver(sink.url, sink.secrets(), private=sink.private)
         self._key = key_of(sink.secret)
-        self._private = sink.private
 
     def send(self, message: Message) -> Outcome:
         """Send it."""
@@ -36,7 +35,7 @@ class Webhook:
             "webhook-timestamp": str(now_s),
             "webhook-signature": signature(self._key, message.id, now_s, body),
         }
-        return post(self._url, body, headers, private=self._private)
+        return self._receiver.post(body, headers)
 
 
 def payload(message: Message, now_s: int) -> bytes:

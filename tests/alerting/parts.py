@@ -74,6 +74,10 @@ class Hook:
     always: int = 204
     delay_s: float = 0.0
     is_signed: bool = True
+    words: str = ""
+    """What it answers besides the status."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the last request."""
     got: list[dict[str, Any]] = field(default_factory=list)
     """The bodies that were accepted, each with its id."""
     asked: int = 0
@@ -89,6 +93,7 @@ class Hook:
 
     def take(self, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str]]:
         self.asked += 1
+        self.headers = headers
         time.sleep(self.delay_s)
         try:
             if self.is_signed:
@@ -115,9 +120,10 @@ def a_hook() -> Iterator[Hook]:
             status, more = hook.take({name.lower(): value for name, value in self.headers.items()}, body)
             with suppress(OSError):
                 self.send_response(status)
-                for name, value in {"Content-Length": "0", **more}.items():
+                for name, value in {"Content-Length": str(len(hook.words)), **more}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(hook.words.encode())
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

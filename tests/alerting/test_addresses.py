@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.alerting.addresses import ForbiddenAddressError, is_public, resolved
-from stream_app.alerting.http import post
-from stream_app.alerting.message import Result
+from stream_app.alerting.http import Receiver
+from stream_app.alerting.message import Outcome, Result
+from stream_app.alerting.secrets import SinkUrl
 from stream_app.local.process import LOCALHOST
 from tests.alerting.parts import a_hook
 
@@ -37,6 +38,10 @@ def test_no_private_address_becomes_public_by_being_written_as_ipv6(address: Any
     assert not is_public(f"64:ff9b::{address}")
 
 
+def post(url: str, *, private: bool) -> Outcome:
+    return Receiver(SinkUrl(url), [SinkUrl(url)], private=private).post(b"{}", {})
+
+
 def answering(*addresses_: str) -> Any:
     """getaddrinfo, as a name server of somebody else would answer."""
 
@@ -51,7 +56,7 @@ def answering(*addresses_: str) -> Any:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "2130706433", "0x7f.1", "0"])
 def test_a_name_or_number_that_leads_to_this_machine_is_refused(host: str) -> None:
-    outcome = post(f"https://{host}:1/hook", b"{}", {}, private=False)
+    outcome = post(f"https://{host}:1/hook", private=False)
     assert outcome.result is not Result.DELIVERED
     assert "no public address" in outcome.reason or "gaierror" in outcome.reason
 
@@ -75,6 +80,6 @@ def test_the_address_that_was_checked_is_connected_to_whatever_the_name_leads_to
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (LOCALHOST, port))]
 
         monkeypatch.setattr(socket, "getaddrinfo", once)
-        outcome = post(f"http://rebinding.example.org:{hook.port}/hook", b"{}", {}, private=True)
+        outcome = post(f"http://rebinding.example.org:{hook.port}/hook", private=True)
     assert outcome.result is Result.DELIVERED
     assert asked == ["rebinding.example.org"]

@@ -162,6 +162,22 @@ def test_what_an_answer_means(status: int, headers: dict[str, str], result: Resu
     assert hook.asked == 1
 
 
+def test_what_a_receiver_says_is_told_without_the_secrets_that_it_repeats() -> None:
+    with a_hook() as hook:
+        hook.is_signed = False
+        hook.answers = [(403, {})]
+        hook.words = f"bad key {SECRET} for planted-token-1234567"
+        outcome = hooked(f"{hook.url}?token=planted-token-1234567").send(ANN)
+    assert outcome.reason == "403 Forbidden: bad key *** for ***"
+
+
+def test_user_and_password_of_a_url_are_sent_as_http_has_them() -> None:
+    with a_hook() as hook:
+        place = hook.url.replace("http://", "http://duty:p%40ss@")
+        assert hooked(place).send(ANN).result is Result.DELIVERED
+    assert hook.headers["authorization"] == "Basic ZHV0eTpwQHNz"
+
+
 def test_a_receiver_that_is_away_or_hangs_up_is_tried_again() -> None:
     away = hooked(f"http://{LOCALHOST}:{free_port()}/planted-path-1234").send(ANN)
     assert away.result is Result.RETRY
