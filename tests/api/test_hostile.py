@@ -3,7 +3,6 @@
 import json
 import re
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 

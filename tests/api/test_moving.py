@@ -139,6 +139,7 @@ def test_a_stream_that_is_resumed_while_a_worker_starts_has_exactly_the_rest(mov
 def test_a_worker_that_is_killed_is_missing_until_its_partitions_have_moved_and_no_answer_fails(moving: Moving) -> None:
     before = asked(moving.addresses[0], "/influencers", topic="tea", limit=500)
     users = [one["user_id"] for one in before["influencers"]]
+    ranks = {one["user_id"]: one["rank"] for one in before["influencers"]}
     victim, *_ = moving.running()
     victim.kill()
     (where,) = moving.addresses
@@ -148,6 +149,7 @@ def test_a_worker_that_is_killed_is_missing_until_its_partitions_have_moved_and_
     def is_complete() -> bool:
         answer = asked(where, "/influencers", topic="tea", limit=500)
         missing.update(answer["missing_partitions"])
+        assert all(ranks[one["user_id"]] == one["rank"] for one in answer["influencers"])
         assert answer["total"] == len(answer["influencers"])
         assert bool(answer["missing_partitions"]) == (answer["total"] < USERS)
         for path in (of_user(users[0]), of_user(users[7], "/why")):

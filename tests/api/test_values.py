@@ -108,7 +108,7 @@ def test_the_curve_lies_on_that_of_the_events(stage: Stage, where: str, scope: t
     assert len(points) <= 200
     assert (points[0], points[-1]) == ([0, 0], [1, 1])
     exact = {round(x, 6): y for x, y in stage.expected.curve(scope, role)}
-    assert {x: y for x, y in points} == pytest.approx({x: exact[x] for x, _ in points}, abs=2e-6)
+    assert dict(points) == pytest.approx({x: exact[x] for x, _ in points}, abs=2e-6)
 
 
 def test_topics_are_all_there_are_with_both_cuts_page_by_page(stage: Stage, where: str) -> None:

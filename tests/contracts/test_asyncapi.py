@@ -115,7 +115,8 @@ def test_every_topic_says_who_sends_and_who_receives(topic: Topic) -> None:
     assert said
     assert ("programs of yours" in said["sent"]) == topic.purpose.startswith("input")
     assert ("programs of yours" in said["received"]) == topic.purpose.startswith("output")
-    assert "`stream-app worker`" in said["sent"] + said["received"]
+    by = "`stream-app alerts run`" if topic.is_optional else "`stream-app worker`"
+    assert by in said["sent"] + said["received"]
 
 
 @pytest.mark.parametrize("reference", sorted({*references(DOCUMENT)}))

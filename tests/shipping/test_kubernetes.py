@@ -1,6 +1,7 @@
 """The manifests for Kubernetes: valid, of the restricted profile, and they say what the code does."""
 
 import copy
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,12 +17,26 @@ from stream_app import __version__
 from stream_app.audit.addresses import addresses
 from stream_app.engine import watchdog
 from stream_app.engine.health import Health
+from stream_app.serving.access import Access
 from stream_app.serving.http import HttpServer
 from stream_app.settings import FILE_SUFFIX, SECRETS, Settings, environment_name, load
 from tests.shipping.commands import is_command
 from tests.shipping.dockerfile import ROOT
 from tests.shipping.image import USER
-from tests.shipping.manifests import BASE, FOLDER, KEDA, Manifest, base, kustomization, one, pods, settings
+from tests.shipping.manifests import (
+    ALERTS,
+    BASE,
+    FOLDER,
+    KEDA,
+    Manifest,
+    base,
+    documents,
+    kustomization,
+    one,
+    pods,
+    settings,
+    telling,
+)
 from tests.shipping.restricted import violations
 
 SECRET_FOLDER = "/run/secrets/influence"
@@ -29,6 +44,7 @@ SECRET_FILES = {
     "kafka-password": "kafka",
     "redis-url": "rediss://u:p@redis:6380/0",
     "person-key": "k" * 16,
+    "http-token": "t" * 16,
     "ca.pem": "",
 }
 OLDEST, NEWEST = "1.31", "1.37"
@@ -50,7 +66,7 @@ def loaded(tmp_path: Path) -> Settings:
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-@pytest.mark.parametrize("manifest", base(), ids=lambda found: found["kind"])
+@pytest.mark.parametrize("manifest", [*base(), *telling()], ids=lambda found: found["kind"])
 def test_a_manifest_is_what_kubernetes_takes(manifest: Manifest, version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
@@ -63,8 +79,11 @@ def test_a_field_that_kubernetes_does_not_know_is_found() -> None:
 
 
 def test_every_manifest_is_applied() -> None:
-    for folder in (BASE, KEDA):
+    for folder in (BASE, KEDA, ALERTS):
         named = {path for path in kustomization(folder)["resources"] if not path.startswith("..")}
+        named |= {
+            name for made in kustomization(folder).get("configMapGenerator", ()) for name in made.get("files", ())
+        }
         assert named == {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
 
 
@@ -148,20 +167,54 @@ def test_every_file_that_the_settings_name_is_in_the_secret_and_every_one_of_the
     for pod in PODS.values():
         (container,) = pod["containers"]
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-        (volume,) = [volume["name"] for volume in pod["volumes"] if "secret" in volume]
-        assert mounts[volume] == SECRET_FOLDER
+        secrets = {volume["secret"]["secretName"]: volume["name"] for volume in pod["volumes"] if "secret" in volume}
+        assert mounts[secrets["influence"]] == SECRET_FOLDER
 
 
-def test_the_startup_audit_finds_nothing_but_the_port_that_the_network_policy_guards(tmp_path: Path) -> None:
-    assert [finding.where for finding in addresses(loaded(tmp_path))] == ["STREAM_APP_HTTP_HOST"]
+def test_the_instances_of_alerts_find_their_file_and_its_secrets_and_serve_what_is_asked() -> None:
+    (container,) = PODS["alerts"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert load(variables).alerts_file == f"{mounts['file']}/alerts.yaml"
+    (generated,) = kustomization(ALERTS)["configMapGenerator"]
+    (volume,) = [volume for volume in PODS["alerts"]["volumes"] if "configMap" in volume]
+    assert (volume["name"], volume["configMap"]["name"]) == ("file", generated["name"])
+    text = (ALERTS / "alerts.yaml").read_text()
+    named = re.findall(r"_file: (\S+)/([\w-]+)", text)
+    assert {folder for folder, _ in named} == {mounts["sinks"]}
+    told = (ROOT / "deploy" / "alerts.md").read_text()
+    assert all(f"`{name}`" in told for _, name in named)
+    assert container["ports"] == [{"name": "http", "containerPort": Settings().alerts_http_port}]
+    assert one("Deployment", "alerts")["spec"]["template"]["metadata"]["labels"].items() >= (
+        one("PodMonitor", "alerts")["spec"]["selector"]["matchLabels"].items()
+    )
+    assert kustomization(ALERTS)["namespace"] == "influence"
+    assert kustomization(ALERTS)["images"] == kustomization(BASE)["images"]
+
+
+def test_the_startup_audit_finds_nothing_in_the_settings(tmp_path: Path) -> None:
+    found = loaded(tmp_path)
+    assert found.production
+    assert list(addresses(found)) == []
+
+
+def test_only_prometheus_and_other_workers_come_in() -> None:
     (rule,) = one("NetworkPolicy", "stream-app")["spec"]["ingress"]
     assert rule["ports"] == [{"port": "http"}]
-    assert rule["from"]
+    assert [*rule["from"][0]] == ["namespaceSelector"]
+    assert rule["from"][1:] == [{"podSelector": {}}]
+
+
+def test_a_worker_tells_the_others_the_address_of_its_pod() -> None:
+    env = {each["name"]: each for each in of_worker()["env"]}
+    assert env["POD_IP"]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    assert env["STREAM_APP_HTTP_ADVERTISED"]["value"] == f"$(POD_IP):{Settings().http_port}"
 
 
 def test_the_network_policy_lets_workers_reach_kafka_and_redis(tmp_path: Path) -> None:
     found = loaded(tmp_path)
-    (rule,) = one("NetworkPolicy", "stream-app")["spec"]["egress"]
+    rule, to_workers = one("NetworkPolicy", "stream-app")["spec"]["egress"]
+    assert to_workers == {"to": [{"podSelector": {}}], "ports": [{"port": "http"}]}
     open_ports = {n for port in rule["ports"] for n in range(port["port"], port.get("endPort", port["port"]) + 1)}
     kafka = {int(server.rpartition(":")[2]) for server in found.brokers.split(",")}
     redis = int(found.redis_url.reveal().rpartition(":")[2].partition("/")[0])
@@ -169,7 +222,7 @@ def test_the_network_policy_lets_workers_reach_kafka_and_redis(tmp_path: Path) -
 
 
 def test_the_probes_ask_what_a_worker_serves() -> None:
-    routes = HttpServer(CollectorRegistry(), Health(stall_s=1.0))._runner.app.router.routes()
+    routes = HttpServer(CollectorRegistry(), Health(stall_s=1.0), Access(Settings()))._runner.app.router.routes()
     served = {route.resource.canonical for route in routes if route.resource}
     probes = {name: of_worker()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     paths = {name: probe["path"] for name, probe in probes.items()}
@@ -211,4 +264,4 @@ def test_everything_that_selects_workers_selects_them() -> None:
 
 def test_the_pod_monitor_is_in_the_namespace_of_the_workers() -> None:
     assert one("PodMonitor")["metadata"]["namespace"] == one("Namespace", "influence")["metadata"]["name"]
-    assert yaml.safe_load((FOLDER / "podmonitor.yaml").read_text())["apiVersion"] == "monitoring.coreos.com/v1"
+    assert {each["apiVersion"] for each in documents(FOLDER / "podmonitor.yaml")} == {"monitoring.coreos.com/v1"}

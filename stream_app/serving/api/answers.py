@@ -1,9 +1,11 @@
 """Every answer of the API, put together from what this worker knows and what the others say."""
 
 import time
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from stream_app import __version__
 from stream_app.core.lorenz import lorenz
@@ -29,7 +31,7 @@ from stream_app.serving.api.messages import (
     User,
     Why,
 )
-from stream_app.serving.api.own import Found, Ranking, Whereabouts
+from stream_app.serving.api.own import Found, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.peers import Peers
 from stream_app.serving.api.state import State
 from stream_app.serving.api.throughput import Throughput
@@ -184,7 +186,9 @@ class Answers:
         scope = (asked.population, asked.topic, asked.role)
         asking = Whereabouts(users=users, scope=scope, partitions=partitions)
         there, left = await self._peers.places(asking) if page else ([], [])
-        places = {place.user: place for place in there}
+        places = {place.user: place.place.now for place in there}
+        if not (asked.search or asked.standing or silent):
+            places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(found.first) if user in places}
         cut = self._cut(asked)
         return Influencers(
             topic=asked.topic,
@@ -193,7 +197,7 @@ class Answers:
             threshold=cut.threshold if cut else 0,
             pane_ms=self._settings.pane_ms,
             first_pane=self._state.window_start_ms,
-            influencers=[places[user].place.now for user in users if user in places],
+            influencers=[places[user] for user in users if user in places],
             missing_partitions=sorted({*silent, *left}),
             total=found.total,
             next=_next(asked.offset + len(users), found.total),
@@ -302,6 +306,15 @@ def _moment(window_end: int, cut: Cut | Past) -> Moment:
         flagged=cut.flagged,
         emerging=cut.emerging,
     )
+
+
+def _ranks(first: Sequence[Ranked]) -> Iterator[tuple[str, int]]:
+    """The exact ranks of those before whom nobody is missing; a curve knows ranks to the width of a bin."""
+    others = [ranked.value for ranked in first if not ranked.is_emerging]
+    values = np.sort([ranked.value for ranked in first])
+    for ranked in first:
+        if others and ranked.value >= others[-1]:
+            yield ranked.user, len(values) - int(np.searchsorted(values, ranked.value, "right")) + 1
 
 
 def _next(reached: int, total: int) -> int | None:

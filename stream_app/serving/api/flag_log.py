@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -28,6 +29,11 @@ class Entry(NamedTuple):
     json: bytes
     position: str
     """After it."""
+
+    @property
+    def event(self) -> bytes:
+        """As a server-sent event."""
+        return b"event: flag\nid: %s\ndata: %s\n\n" % (self.position.encode(), self.json)
 
 
 class Gone(NamedTuple):
@@ -71,6 +77,8 @@ class FlagLog:
         self.offsets: dict[int, int] = {}
         """Up to where each partition has been read."""
         self._subscribers: set[Subscriber] = set()
+        self.added = 0
+        """Flags that were ever added."""
         self._began: dict[int, int] = {}
         """By partition, the offset from which on everything is here."""
         self.since_ms: int | None = None
@@ -88,6 +96,7 @@ class FlagLog:
             return
         entry = Entry(partition, offset, flag, json, self.position)
         self._entries.append(entry)
+        self.added += 1
         self._seen.add(flag.flag_id)
         if len(self._entries) > KEPT:
             self._forget_oldest()
@@ -113,8 +122,10 @@ class FlagLog:
         return Gone(gone), [entry for entry in self._entries if entry.offset >= reached.get(entry.partition, 0)]
 
     def last(self, count: int) -> list[Entry]:
-        """The last flags, the oldest first."""
-        return list(self._entries)[-count:]
+        """The last `count` flags, less those of people who were erased, the oldest first."""
+        newest = [*islice(reversed(self._entries), count)]
+        gone = self._erased({entry.flag.user_id for entry in newest})
+        return [entry for entry in reversed(newest) if entry.flag.user_id not in gone]
 
     def hides(self, entry: Entry) -> bool:
         """Whether it is of somebody who was erased."""

@@ -40,7 +40,7 @@ class Api:
         self._answers = Answers(
             settings, state, self._peers, flags, Evidences(settings, open_, state.erased), self._throughput
         )
-        self._live = Live(self._answers, watch)
+        self._live = Live(self._answers, flags, watch)
         self._streams = Streams(flags, self._live)
 
     def add_routes(self, app: web.Application) -> None:

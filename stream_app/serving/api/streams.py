@@ -6,15 +6,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from stream_app.serving.api import queries
-from stream_app.serving.api.flag_log import Entry, FlagLog, Subscriber, fits
-from stream_app.serving.api.live import Live, TooManyError, Watcher
+from stream_app.serving.api.flag_log import FlagLog, fits
+from stream_app.serving.api.live import Live, TooManyError
 from stream_app.serving.api.routes import PREFIX, BadQuestionError, parsed, problem
 
 PING_S = 15.0
 STALLED_S = 20.0
 """Whoever takes nothing for so long is cut off: it comes again with the position it has reached."""
-FIRST_FLAGS = 30
-"""Flags that a page begins with."""
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _PING = b"event: ping\ndata:\n\n"
 
@@ -68,7 +66,7 @@ class Streams:
                 if entry is None:
                     await stream.send(_PING)
                 elif fits(entry.flag, asked) and not self._flags.hides(entry):
-                    await stream.send(_event(entry))
+                    await stream.send(entry.event)
         return stream.response
 
     def _resumed(self, request: web.Request, asked: queries.OfFlagStream) -> bytes:
@@ -82,37 +80,18 @@ class Streams:
             raise BadQuestionError(f"Last-Event-ID {position!r} is no position: give the id of an event") from None
         told = b'event: gap\ndata: {"flags": %d}\n\n' % gone.flags if gone.flags else b""
         fitting = (entry for entry in entries if fits(entry.flag, asked) and not self._flags.hides(entry))
-        return told + b"".join(map(_event, fitting))
+        return told + b"".join(entry.event for entry in fitting)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         asked = parsed(queries.OfScope, request)
         try:
             with self._live.watching(asked) as watcher:
-                stream = await self._opened(request)
-                with self._flags.subscription() as subscriber:
-                    await stream.send(self._first_flags())
-                    await self._follow(stream, watcher, subscriber)
-                return stream.response
+                stream = _Stream(request)
+                await stream.begin()
+                while True:
+                    await stream.send(await watcher.take(PING_S) or _PING)
         except TooManyError as error:
             return problem(503, "Too many selections", str(error))
-
-    async def _follow(self, stream: _Stream, watcher: Watcher, subscriber: Subscriber) -> None:
-        flags = asyncio.ensure_future(self._forward(stream, subscriber))
-        try:
-            while not flags.done():
-                news = asyncio.ensure_future(watcher.some.wait())
-                await asyncio.wait((news, flags), timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
-                await stream.send(watcher.take() or _PING)
-            flags.result()
-        finally:
-            flags.cancel()
-
-    async def _forward(self, stream: _Stream, subscriber: Subscriber) -> None:
-        while not subscriber.is_lagging:
-            entry = await subscriber.take(PING_S)
-            if entry is not None and not self._flags.hides(entry):
-                await stream.send(_event(entry))
 
     async def _opened(self, request: web.Request) -> _Stream:
         """A stream that has begun: once it is known which flags are old ones."""
@@ -124,9 +103,6 @@ class Streams:
             except TimeoutError:
                 await stream.send(_PING)
         return stream
-
-    def _first_flags(self) -> bytes:
-        return b"".join(_event(entry) for entry in self._flags.last(FIRST_FLAGS) if not self._flags.hides(entry))
 
     def _counted(
         self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -147,7 +123,3 @@ class Streams:
     async def _end(self, _app: web.Application) -> None:
         for task in list(self._open):
             task.cancel()
-
-
-def _event(entry: Entry) -> bytes:
-    return b"event: flag\nid: %s\ndata: %s\n\n" % (entry.position.encode(), entry.json)
