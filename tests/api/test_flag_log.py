@@ -175,4 +175,5 @@ async def test_flags_of_somebody_erased_are_not_told() -> None:
     topic = topic_of([Raised(0, a_flag("ann", flag_id="f0")), Raised(0, a_flag("bob", flag_id="f1"))])
     async with followed(topic, log):
         assert [flag.user_id for flag in log.newest(OfFlags(), 1)] == ["bob"]
-        assert [log.hides(entry) for entry in log.last(2)] == [True, False]
+        assert [entry.flag.user_id for entry in log.last(2)] == ["bob"]
+        assert [log.hides(entry) for entry in log._entries] == [True, False]

@@ -1,6 +1,7 @@
 """What the page is sent: every answer at once, then what has changed; computed once, however many look."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -11,10 +12,13 @@ import pytest
 from stream_app.core.messages import Role
 from stream_app.serving.api import live, queries
 from stream_app.serving.api.answers import Answers
+from stream_app.serving.api.flag_log import FlagLog
 from stream_app.serving.api.live import Live, TooManyError, Watcher
 from stream_app.serving.api.stopwatch import Stopwatch
-from tests.api.asking import Event, asked, reply, streaming, url
+from tests.api.asking import Event, asked, streaming
+from tests.api.flags_topic import nobody
 from tests.api.stage import Stage
+from tests.board_samples import a_flag
 
 WAIT_S = 20.0
 PARTS = ("about", "health", "topics", "curve", "history", "influencers")
@@ -110,8 +114,8 @@ class Counting:
 
 
 @asynccontextmanager
-async def running(counting: Counting) -> AsyncIterator[Live]:
-    shown = Live(cast(Answers, counting), Stopwatch())
+async def running(counting: Counting, log: FlagLog | None = None) -> AsyncIterator[Live]:
+    shown = Live(cast(Answers, counting), log or FlagLog(nobody), Stopwatch())
     task = asyncio.create_task(shown.run())
     try:
         yield shown
@@ -121,13 +125,14 @@ async def running(counting: Counting) -> AsyncIterator[Live]:
 
 async def names(watcher: Watcher) -> list[str]:
     """The names of what has changed, once something has."""
-    await asyncio.wait_for(watcher.some.wait(), WAIT_S)
-    return [line.removeprefix("event: ") for line in watcher.take().decode().split("\n") if line.startswith("event")]
+    lines = (await watcher.take(WAIT_S)).decode().split("\n")
+    return [line.removeprefix("event: ") for line in lines if line.startswith("event")]
 
 
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
     monkeypatch.setattr(live, "REFRESH_S", 0.05)
+    monkeypatch.setattr(live, "FEED_S", 0.05)
     monkeypatch.setattr(live, "BUSY_FRACTION", 1.0)
     return Counting()
 
@@ -150,8 +155,7 @@ async def test_who_comes_later_is_sent_what_is_known_at_once(counting: Counting)
         with shown.watching(PHONE) as first:
             await names(first)
             with shown.watching(PHONE) as second:
-                assert second.some.is_set()
-                assert await names(second) == list(PARTS)
+                assert (await second.take(0)).count(b"event: ") == len(PARTS)
 
 
 async def test_what_nobody_looks_at_any_more_is_not_computed(counting: Counting) -> None:
@@ -187,11 +191,11 @@ async def test_whoever_is_slow_is_sent_only_the_newest_of_each(counting: Countin
             for number in range(5):
                 counting.curve_says = f"curve {number}"
                 await names(quick)
-            assert slow.take().count(b"event: curve\n") == 1
+            assert (await slow.take(0)).count(b"event: curve\n") == 1
 
 
 async def test_too_many_selections_are_refused_and_known_ones_are_not(counting: Counting) -> None:
-    shown = Live(cast(Answers, counting), Stopwatch())
+    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch())
     looking = [shown.watching(queries.OfScope(topic=f"t{number}")) for number in range(live.MOST_SELECTIONS)]
     for one in looking:
         one.__enter__()
@@ -205,8 +209,33 @@ async def test_too_many_selections_are_refused_and_known_ones_are_not(counting: 
         assert [*shown._selections] == [PHONE]
 
 
-@pytest.mark.broker
-@pytest.mark.timeout(150)
-def test_a_worker_that_is_looked_at_from_too_many_sides_says_so(stage: Stage) -> None:
-    got = reply(stage.addresses[0], url("/live", role="king"))
-    assert got.status == 400
+async def test_flags_are_handed_on_once_however_soon_after_them_somebody_comes(counting: Counting) -> None:
+    log = FlagLog(nobody)
+    log.begin({0: 0}, is_everything=True)
+    sent: dict[str, bytes] = {"before": b"", "between": b""}
+    async with running(counting, log) as shown:
+        with shown.watching(PHONE) as before:
+            await before.take(WAIT_S)
+            for number in range(3):
+                log.add(0, number, a_flag(flag_id=f"f{number}"), b"{}")
+            with shown.watching(PHONE) as between:
+                log.add(0, 3, a_flag(flag_id="f3"), b"{}")
+                for name, watcher in (("before", before), ("between", between)):
+                    while b"id: 4" not in sent[name]:
+                        sent[name] += await watcher.take(WAIT_S)
+    for found in sent.values():
+        assert re.findall(rb"^id: (\d)", found, re.MULTILINE) == [b"1", b"2", b"3", b"4"]
+
+
+async def test_in_a_storm_of_flags_only_the_last_are_handed_on(counting: Counting) -> None:
+    log = FlagLog(nobody)
+    log.begin({0: 0}, is_everything=True)
+    async with running(counting, log) as shown:
+        with shown.watching(PHONE) as watcher:
+            await watcher.take(WAIT_S)
+            for number in range(500):
+                log.add(0, number, a_flag(flag_id=f"f{number}"), b"{}")
+            found = b""
+            while b"id: 500" not in found:
+                found += await watcher.take(WAIT_S)
+    assert found.count(b"event: flag") == live.FLAGS
