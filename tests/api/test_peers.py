@@ -23,7 +23,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 
 
 def status(partition: int, http: str) -> Status:
-    return Status(VERSION, partition, {}, 0, False, 0, 0, 0, 0, http=http)  # noqa: FBT003 - as it is told
+    return Status(VERSION, partition, {}, 0, False, 0, 0, 0, 0, http=http)
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ def a_worker(statuses: dict[int, str]) -> Peers:
     """One that has partition 0, and knows who told of the others."""
     state = Mock(ledgers={0: Mock()}, statuses={number: status(number, http) for number, http in statuses.items()})
     own = Mock()
-    own.leaders = lambda asked: Leaders(1, [Ranked("ann", 5, False, None, 0)], asked.partitions)  # noqa: FBT003
+    own.leaders = lambda asked: Leaders(1, [Ranked("ann", 5, False, None, 0)], asked.partitions)
 
     async def places(asked: Whereabouts) -> Places:
         return Places([], asked.partitions)
