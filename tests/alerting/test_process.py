@@ -248,3 +248,28 @@ def test_a_broken_record_among_the_flags_stops_nothing(alerted: Make, hook: Hook
         producer.send(run.settings.flags_topic, b"no flag", b"x", partition=0).get(SOON_S)
     run.raise_flags(a_flag("f1"))
     assert eventually(lambda: hook.ids == ["f1"], SOON_S), run.said(0)
+
+
+def test_nothing_that_it_logs_shows_or_writes_has_a_secret_in_it(alerted: Make, hook: Hook) -> None:
+    hook.is_signed = False
+    file = to_hook(hook)
+    file["sinks"]["hook"]["url"] += "?key=planted-key"
+    file["sinks"]["chat"] = {
+        "kind": "apprise",
+        "url": f"json://user:planted-pass@127.0.0.1:{hook.port}/planted-token-1",
+    }
+    file["rules"].append({"name": "chat", "sinks": ["chat"]})
+    run = alerted(file, log_level="DEBUG")
+    hook.answers = [(403, {}), (404, {})]
+    hook.words = f"{SECRET} planted-key planted-pass planted-token-1"
+    run.until_active(run.start())
+    run.raise_flags(a_flag("f1"))
+    assert eventually(lambda: len(run.undelivered()) == 2, SOON_S), run.said(0)
+    kept = [
+        str(record)
+        for topic in (run.settings.alerts_topic, run.settings.undelivered_topic)
+        for record in run.records(topic)
+    ]
+    for text in (run.said(0), run.metrics(0), *kept):
+        assert SECRET not in text
+        assert "planted" not in text
