@@ -13,6 +13,16 @@ from tests.page.tracker import FakeTracker
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+TYPE = """([field, words]) => {
+    const input = document.querySelector(field);
+    for (const letter of words) {
+        input.value += letter;
+        input.dispatchEvent(new Event("input"));
+    }
+}"""
+"""Somebody types so fast that nothing happens between two letters, however slow the machine."""
+
+
 async def names(page: Page) -> list[str]:
     return await page.locator("#board .user").all_inner_texts()
 
@@ -79,7 +89,7 @@ async def test_the_leaderboard_is_filtered_by_standing(tab: Tab) -> None:
 
 async def test_a_user_is_found_by_name_with_one_question(tab: Tab, tracker: FakeTracker) -> None:
     await tab.open("?topic=phone")
-    await tab.page.get_by_label("Find a user").press_sequentially("riser", delay=20)
+    await tab.page.evaluate(TYPE, ["#query", "riser"])
     await expect(tab.page.locator("#board .user")).to_have_text(["riser-01", "riser-02"])
     assert [each for each in tracker.asked if "search=" in each] == [tracker.asked[-1]]
     await tab.page.get_by_label("Find a user").fill("nobody")
