@@ -11,6 +11,7 @@ from stream_app.core.past import Chronicle
 from stream_app.core.publication import Frame, published
 from stream_app.core.scopes import ScopeName
 from stream_app.core.status import Status
+from stream_app.core.watermark import NO_TIME
 from stream_app.core.whole import Ints, Whole
 from stream_app.engine.app import Engine
 from stream_app.engine.standings import flag_of
@@ -48,8 +49,8 @@ class EngineState:
 
     @property
     def window_start_ms(self) -> int:
-        """Where the window begins, event time."""
-        return self._frame.window_start
+        """Where the window begins, event time; 0 before the first event."""
+        return self._frame.window_start if self.newest_ms > NO_TIME else 0
 
     @property
     def newest_ms(self) -> int:

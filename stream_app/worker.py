@@ -23,6 +23,7 @@ from stream_app.serving.board import open_board
 from stream_app.serving.board_writer import BoardWriter
 from stream_app.serving.http import HttpServer
 from stream_app.serving.metrics import Metrics
+from stream_app.serving.page import add_page
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class _Worker:
         state = EngineState(self._engine, lambda: self._is_redis_up)
         self._api = Api(settings, state, partial(partitions, settings))
         self._http = HttpServer(registry, self._engine.health, Access(settings))
-        self._http.add(self._api.add_routes)
+        self._http.add(self._api.add_routes, add_page)
         self._shown = asyncio.Event()
         """The board has been written for the last time."""
 

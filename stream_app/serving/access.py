@@ -44,7 +44,7 @@ class Access:
             return  # what it tells without a token is the startup audit's subject
         elif not self._is_local:
             raise RefusedError(403, "this worker listens to other machines and has no token: set STREAM_APP_HTTP_TOKEN")
-        elif not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+        elif not is_loopback(_host(request)):
             # A page from elsewhere can have its own name lead to this machine: the browser still says which name.
             raise RefusedError(403, "without a token it is asked as 127.0.0.1 or localhost: set STREAM_APP_HTTP_TOKEN")
 
@@ -69,5 +69,14 @@ class Access:
         return blake2b(self._token.encode(), person=b"http cookie", digest_size=32).hexdigest()
 
 
+def _host(request: web.Request) -> str:
+    """The name under which this worker was asked; empty where it is none."""
+    try:
+        return urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return ""
+
+
 def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+    # Bytes that are no UTF-8 come as what cannot be encoded.
+    return hmac.compare_digest(one.encode(errors="surrogatepass"), other.encode())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
 from stream_app.serving.access import COOKIE, Access, Handler, RefusedError
@@ -17,7 +18,7 @@ from stream_app.serving.metrics import render
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 1.0
-_TITLES = {400: "Bad request", 401: "No token", 403: "Not allowed", 404: "Not found", 405: "Not allowed"}
+_TITLES = {400: "Bad request", 401: "No token", 403: "Not allowed", 404: "Not found", 405: "Not for this method"}
 
 
 class Health(Protocol):
@@ -57,6 +58,7 @@ class HttpServer:
         self._app.router.add_get("/readyz", self._readyz)
         self._app.router.add_post(f"{PREFIX}/session", self._enter)
         self._app.router.add_delete(f"{PREFIX}/session", self._leave)
+        logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
 
     def add(self, *adders: Callable[[web.Application], None]) -> None:
@@ -90,9 +92,9 @@ class HttpServer:
         except BadQuestionError as error:
             return problem(400, _TITLES[400], str(error))
         except web.HTTPException as error:
-            if error.status not in _TITLES:
-                raise
-            return problem(error.status, _TITLES[error.status], f"{request.method} {request.path}: {error.reason}")
+            return _refused(request, error)
+        except ConnectionResetError:
+            raise  # whoever asked is gone
         except Exception:
             logger.exception("%s could not be answered", request.path)
             return problem(500, "Failed", "the worker's log tells why")
@@ -108,7 +110,10 @@ class HttpServer:
         return _verdict("ready", self._health.ready())
 
     async def _enter(self, request: web.Request) -> web.Response:
-        given = await request.post()
+        try:
+            given = await request.post()
+        except (ValueError, LookupError) as error:  # of no known encoding, or not what it says it is
+            raise BadQuestionError(f"the form cannot be read: {error}") from error
         response = web.Response(status=204)
         self._access.session(str(given.get("token", "")), response, is_secure=_is_secure(request))
         return response
@@ -117,6 +122,21 @@ class HttpServer:
         response = web.Response(status=204)
         response.del_cookie(COOKIE, path="/")
         return response
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Whether to log it: what is no HTTP is answered with 400, and anybody could fill the log with it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _refused(request: web.Request, error: web.HTTPException) -> web.Response:
+    """What aiohttp says of a request, as a problem."""
+    response = problem(
+        error.status, _TITLES.get(error.status, error.reason), f"{request.method} {request.path}: {error.reason}"
+    )
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
 
 
 def _is_secure(request: web.Request) -> bool:

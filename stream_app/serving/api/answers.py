@@ -1,10 +1,11 @@
 """Every answer of the API, put together from what this worker knows and what the others say."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from stream_app import __version__
 from stream_app.core.lorenz import lorenz
@@ -30,7 +31,7 @@ from stream_app.serving.api.messages import (
     User,
     Why,
 )
-from stream_app.serving.api.own import Found, Ranking, Whereabouts
+from stream_app.serving.api.own import Found, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.peers import Peers
 from stream_app.serving.api.state import State
 from stream_app.serving.api.throughput import Throughput
@@ -43,6 +44,10 @@ class UnknownUserError(LookupError):
     """Nobody in the window is called so; the message says where that was looked for."""
 
 
+class NotNowError(RuntimeError):
+    """There is no answer at the moment; the message says what is waited for."""
+
+
 class _Scopes(NamedTuple):
     """Scopes with users, those of the most users first."""
 
@@ -51,7 +56,7 @@ class _Scopes(NamedTuple):
 
 
 class Answers:
-    """Answers questions. Raises nothing but UnknownUserError."""
+    """Answers questions. Raises nothing but UnknownUserError and NotNowError."""
 
     def __init__(
         self, settings: Settings, state: State, peers: Peers, flags: FlagLog, evidences: Evidences, rates: Throughput
@@ -174,10 +179,13 @@ class Answers:
             emerging_first=asked.order == "emerging",
             most=asked.offset + asked.limit,
         )
-        found, missing = await self._peers.leaders(ranking)
+        found, silent = await self._peers.leaders(ranking)
         users = [ranked.user for ranked in found.first[asked.offset :]]
         scope = (asked.population, asked.topic, asked.role)
-        places = {place.user: place for place in await self._peers.places(Whereabouts(users=users, scope=scope))}
+        there, still_silent = await self._peers.places(Whereabouts(users=users, scope=scope))
+        places = {place.user: place.place.now for place in there}
+        if not asked.search and not asked.standing:
+            places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(found.first) if user in places}
         cut = self._cut(asked)
         return Influencers(
             topic=asked.topic,
@@ -186,24 +194,22 @@ class Answers:
             threshold=cut.threshold if cut else 0,
             pane_ms=self._settings.pane_ms,
             first_pane=self._state.window_start_ms,
-            influencers=[places[user].place.now for user in users if user in places],
-            missing_partitions=missing,
+            influencers=[places[user] for user in users if user in places],
+            missing_partitions=sorted({*silent, *still_silent}),
             total=found.total,
             next=_next(asked.offset + len(users), found.total),
         )
 
     async def user(self, user: str) -> User:
-        """A user, everywhere. Raises UnknownUserError."""
-        found = await self._peers.places(Whereabouts(users=[user]))
-        self._require(found, user)
+        """A user, everywhere. Raises UnknownUserError, NotNowError."""
+        found = await self._found(Whereabouts(users=[user]))
         places = sorted((place.place for place in found), key=lambda place: -place.now.share)
         return User(user_id=user, pane_ms=self._settings.pane_ms, first_pane=self._state.window_start_ms, places=places)
 
     async def why(self, user: str, asked: queries.OfScope) -> Why:
-        """Why a user stands there. Raises UnknownUserError."""
+        """Why a user stands there. Raises UnknownUserError, NotNowError."""
         scope = (asked.population, asked.topic, asked.role)
-        found = await self._peers.places(Whereabouts(users=[user], scope=scope))
-        self._require(found, user)
+        found = await self._found(Whereabouts(users=[user], scope=scope))
         place = found[0].place
         rules = {rule.number: rule.says for rule in RULES}
         return Why(
@@ -217,14 +223,24 @@ class Answers:
         )
 
     def flags(self, asked: queries.OfFlags) -> Flags:
-        """Flags, the newest first."""
+        """Flags, the newest first. Raises NotNowError."""
         since_ms = -1 if asked.since is None else asked.since
+        if not self._flags.is_complete.is_set():
+            raise NotNowError("the last flags are being read from Kafka: ask again soon")
         newest = self._flags.newest(asked, asked.limit, since_ms)
         return Flags(flags=newest, position=self._flags.position, since=self._flags.since_ms)
 
-    def _require(self, found: Sequence[Found], user: str) -> None:
-        if not found or self._state.erased((user,)):
-            raise UnknownUserError("nobody of that id has a value there in the window; ids are told apart by case")
+    async def _found(self, asked: Whereabouts) -> list[Found]:
+        """Where the one user asked about stands, in one place at least."""
+        found, missing = await self._peers.places(asked)
+        if found and not self._state.erased(asked.users):
+            return found
+        if missing and not found:
+            silent = ", ".join(map(str, missing))
+            raise NotNowError(
+                f"the worker of partitions {silent} does not answer, so that nobody knows: ask again soon"
+            )
+        raise UnknownUserError("nobody of that id has a value there in the window; ids are told apart by case")
 
     def _window_ms(self) -> tuple[int, int]:
         start = self._state.window_start_ms
@@ -237,7 +253,7 @@ class Answers:
         return next((cut for cut in self._state.cuts(np.array([number])) if cut.role == asked.role), None)
 
     def _scopes(self, population: str, *, topic: str = "", search: str = "") -> _Scopes:
-        names, wanted = self._state.whole.names, search.casefold()
+        names, wanted = self._state.whole.names, search.lower()
         numbers = [
             number
             for number, name in enumerate(names)
@@ -289,5 +305,14 @@ def _moment(window_end: int, cut: Cut | Past) -> Moment:
     )
 
 
+def _ranks(first: Sequence[Ranked]) -> Iterator[tuple[str, int]]:
+    """The exact ranks of those before whom nobody is missing; a curve knows ranks to the width of a bin."""
+    others = [ranked.value for ranked in first if not ranked.is_emerging]
+    values = np.sort([ranked.value for ranked in first])
+    for ranked in first:
+        if others and ranked.value >= others[-1]:
+            yield ranked.user, len(values) - int(np.searchsorted(values, ranked.value, "right")) + 1
+
+
 def _next(reached: int, total: int) -> int | None:
-    return reached if reached < total else None
+    return reached if reached < total and reached <= queries.DEEPEST else None

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
 from time import monotonic
 from typing import NamedTuple
 
-import numpy as np
+import msgspec
 from aiokafka.errors import KafkaError
 
 from stream_app.core.credit import ViewRates, credit
@@ -22,6 +22,8 @@ from stream_app.settings import Settings
 _SHOWN = 5
 _MOST_RECORDS = 200_000
 _PATIENCE_S = 4.0
+_LONGEST_S = 15.0
+"""For both topics, connecting included."""
 _REMEMBERED_S = 15.0
 _MOST_REMEMBERED = 100
 
@@ -38,6 +40,7 @@ class _Read(NamedTuple):
 
     kind: type[Event]
     events: list[Event]
+    """Each once."""
     records: int
     why_not: str
 
@@ -45,8 +48,10 @@ class _Read(NamedTuple):
 class Evidences:
     """Reads for one question at a time, and remembers the answer for a moment."""
 
-    def __init__(self, settings: Settings, open_: Open) -> None:
+    def __init__(self, settings: Settings, open_: Open, erased: Callable[[Iterable[str]], set[str]]) -> None:
+        """`erased`: those of some people who must not be seen any more."""
         self._settings = settings
+        self._erased = erased
         self._open = open_
         self._reading = asyncio.Lock()
         self._known: OrderedDict[_Asked, tuple[float, Evidence]] = OrderedDict()
@@ -62,14 +67,15 @@ class Evidences:
                 self._known[asked] = (monotonic() + _REMEMBERED_S, evidence)
                 while len(self._known) > _MOST_REMEMBERED:
                     self._known.popitem(last=False)
-                return evidence
-            return known[1]
+                return self._without_erased(evidence)
+            return self._without_erased(known[1])
 
     async def _read(self, asked: _Asked) -> Evidence:
         kinds: dict[str, type[Event]] = dict(zip(self._settings.input_topics, (Post, Share), strict=True))
         try:
-            found = [await self._of_topic(topic, kind, asked) for topic, kind in kinds.items()]
-        except (KafkaError, OSError) as error:
+            async with asyncio.timeout(_LONGEST_S):
+                found = [await self._of_topic(topic, kind, asked) for topic, kind in kinds.items()]
+        except (KafkaError, OSError) as error:  # a TimeoutError is one
             found = [_Read(Post, [], 0, f"Kafka does not tell ({error or type(error).__name__})")]
         return self._evidence(found)
 
@@ -82,7 +88,11 @@ class Evidences:
             # Nothing is on Kafka before it has happened, but for clocks that are ahead.
             start = max(await topic.offset_at(number, max(early_ms, 0)) or there.first, there.first)
             newest = max(there.end - _MOST_RECORDS, there.first)
-            why_not = f"only the newest {_MOST_RECORDS:,} records of {name} were read" if newest > start else ""
+            why_not = ""
+            if start == there.first > 0:
+                why_not = f"Kafka may have deleted some of {name}: the oldest record that it has may be too young"
+            if newest > start:
+                why_not = f"only the newest {_MOST_RECORDS:,} records of {name} were read"
             start = max(start, newest)
             topic.seek(number, start)
             events: list[Event] = []
@@ -94,18 +104,25 @@ class Evidences:
                 async for _, records in topic.fetch():
                     events += self._theirs(records, kind, asked)
                     await asyncio.sleep(0)
-            return _Read(kind, events, max(reached - start, 0), why_not)
+            return _Read(kind, _each_once(events), max(reached - start, 0), why_not)
 
     def _theirs(self, records: Iterable[Record], kind: type[Event], asked: _Asked) -> Iterator[Event]:
         """The events of the user that count in the scope and window."""
-        values = [record.value for record in records if self._is_theirs(record.key, asked.user)]
+        theirs = [record for record in records if self._is_theirs(record.key, asked.user)]
         start_ms, end_ms = asked.window_ms
-        events = decode(values, kind, self._settings.max_event_bytes).events
-        times = credit(events, kind, ViewRates()).ts_ms.tolist()
-        for event, ts_ms in zip(events, times, strict=True):
+        values = [record.value for record in theirs]
+        events, places, _ = decode(values, kind, self._settings.max_event_bytes)
+        columns = credit(events, kind, ViewRates())
+        for event, user, ts_ms, place in zip(events, columns.users, columns.ts_ms.tolist(), places, strict=True):
+            if user.encode() != theirs[place].key or self._is_ahead(ts_ms, theirs[place]):
+                continue  # it was not counted, but went to the dead letters
             counts = asked.scope.topic == ALL_TOPICS or asked.scope.topic in map(folded, event.topics)
             if counts and event.population == asked.scope.population and start_ms <= ts_ms < end_ms:
                 yield event
+
+    def _is_ahead(self, ts_ms: int, record: Record) -> bool:
+        """Whether the event had not happened when it came to Kafka, by more than clocks may differ."""
+        return 0 < record.timestamp < ts_ms - self._settings.max_ahead_s * 1000
 
     def _is_theirs(self, key: bytes | None, user: str) -> bool:
         if key is None:
@@ -130,18 +147,12 @@ class Evidences:
         )
 
     def _best(self, read: _Read) -> list[tuple[Event, int, int | None]]:
-        """(event, time in ms, impressions or None) of those with the most impressions, each event once."""
+        """(event, time in ms, impressions or None) of those with the most impressions."""
         rates = ViewRates(self._settings.view_rate, self._settings.channel_view_rates)
         columns = credit(read.events, read.kind, rates)
-        _, once = np.unique(columns.hashes, return_index=True)
-        rows = (
-            (
-                read.events[place],
-                int(columns.ts_ms[place]),
-                None if columns.unknown[place] else int(columns.impressions[place]),
-            )
-            for place in once.tolist()
-        )
+        known = zip(columns.impressions.tolist(), columns.unknown.tolist(), strict=True)
+        impressions = [None if is_unknown else count for count, is_unknown in known]
+        rows = zip(read.events, columns.ts_ms.tolist(), impressions, strict=True)
         return nlargest(_SHOWN, rows, key=lambda row: (row[2] if row[2] is not None else -1, row[1]))
 
     def _shown(self, event: Event, ts_ms: int, impressions: int | None) -> Contribution:
@@ -156,3 +167,19 @@ class Evidences:
             author_id=str(author) if known and author is not None else None,
             channel=event.channel,
         )
+
+    def _without_erased(self, evidence: Evidence) -> Evidence:
+        """Without the names of authors who were erased: their posts may have been shared by others."""
+        authors = {shared.author_id for shared in evidence.shares if shared.author_id is not None}
+        if not (gone := self._erased(authors)):
+            return evidence
+        shares = [
+            msgspec.structs.replace(shared, author_id=None, post_id=None) if shared.author_id in gone else shared
+            for shared in evidence.shares
+        ]
+        return msgspec.structs.replace(evidence, shares=shares)
+
+
+def _each_once(events: list[Event]) -> list[Event]:
+    """The events without those that came again."""
+    return list({str(event.event_id): event for event in reversed(events)}.values())[::-1]

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import NamedTuple
 
 from stream_app.core.messages import Flag
@@ -15,6 +16,7 @@ from stream_app.serving.api.queries import FlagQuery
 
 KEPT = 10_000
 _MOST_WAITING = 2_000
+_MOST_DIGITS = 18
 
 
 class Entry(NamedTuple):
@@ -26,6 +28,11 @@ class Entry(NamedTuple):
     json: bytes
     position: str
     """After it."""
+
+    @property
+    def event(self) -> bytes:
+        """As a server-sent event."""
+        return b"event: flag\nid: %s\ndata: %s\n\n" % (self.position.encode(), self.json)
 
 
 class Gone(NamedTuple):
@@ -64,9 +71,13 @@ class FlagLog:
         self._erased = erased
         self._entries: deque[Entry] = deque()
         self._seen: set[str] = set()
+        self.is_complete = asyncio.Event()
+        """Set once what was there at the start has been read."""
         self.offsets: dict[int, int] = {}
         """Up to where each partition has been read."""
         self._subscribers: set[Subscriber] = set()
+        self.added = 0
+        """Flags that were ever added."""
         self._began: dict[int, int] = {}
         """By partition, the offset from which on everything is here."""
         self.since_ms: int | None = None
@@ -78,12 +89,13 @@ class FlagLog:
         self.since_ms = None if is_everything else 0
 
     def add(self, partition: int, offset: int, flag: Flag, json: bytes) -> None:
-        """A flag was read."""
+        """A flag was read; those of a partition come in the order of their offsets."""
         self.offsets[partition] = max(offset + 1, self.offsets.get(partition, 0))
         if flag.flag_id in self._seen:
             return
         entry = Entry(partition, offset, flag, json, self.position)
         self._entries.append(entry)
+        self.added += 1
         self._seen.add(flag.flag_id)
         if len(self._entries) > KEPT:
             self._forget_oldest()
@@ -102,14 +114,15 @@ class FlagLog:
 
     def after(self, position: str) -> tuple[Gone, list[Entry]]:
         """What follows a position: how many flags of it are not here, and those that are. Raises ValueError."""
-        offsets = [int(text) for text in position.split(".")] if position else []
-        reached = dict(enumerate(offsets))
-        gone = sum(max(self._began.get(number, 0) - offset, 0) for number, offset in reached.items())
+        reached = dict(enumerate(map(_offset, position.split("."))))
+        gone = sum(max(began - reached.get(number, 0), 0) for number, began in self._began.items())
         return Gone(gone), [entry for entry in self._entries if entry.offset >= reached.get(entry.partition, 0)]
 
     def last(self, count: int) -> list[Entry]:
-        """The last flags, the oldest first."""
-        return list(self._entries)[-count:]
+        """The last `count` flags, less those of people who were erased, the oldest first."""
+        newest = [*islice(reversed(self._entries), count)]
+        gone = self._erased({entry.flag.user_id for entry in newest})
+        return [entry for entry in reversed(newest) if entry.flag.user_id not in gone]
 
     def hides(self, entry: Entry) -> bool:
         """Whether it is of somebody who was erased."""
@@ -138,6 +151,12 @@ class FlagLog:
         self._seen.discard(oldest.flag.flag_id)
         self._began[oldest.partition] = oldest.offset + 1
         self.since_ms = oldest.flag.detected_at
+
+
+def _offset(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise ValueError(f"{text!r} is no offset")
+    return int(text)
 
 
 def fits(flag: Flag, query: FlagQuery) -> bool:

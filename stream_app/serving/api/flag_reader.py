@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from heapq import merge
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -38,6 +39,7 @@ class FlagReader:
     async def _read(self) -> None:
         async with self._open(self._topic, range(self._partitions)) as topic:
             await self._take_up(topic, await self._begin(topic))
+            self._log.is_complete.set()
             while True:
                 async for partition, records in topic.fetch():
                     self._add(partition, records)
@@ -55,15 +57,15 @@ class FlagReader:
         return {number: there.end for number, there in bounds.items() if there.end > starts[number]}
 
     async def _take_up(self, topic: Partitions, ends: dict[int, int]) -> None:
-        """Read what is there, and put it in the order in which it was detected."""
-        there: list[tuple[int, int, Flag, bytes]] = []
+        """Read what is there, and put it in the order in which it was detected: that of each partition stays."""
+        there: dict[int, list[tuple[int, int, Flag, bytes]]] = {number: [] for number in ends}
         while ends:
             async for partition, records in topic.fetch():
-                there += [(partition, *found) for found in _flags(records)]
+                there.setdefault(partition, []).extend((partition, *found) for found in _flags(records))
             for number in list(ends):
                 if await topic.position(number) >= ends[number]:
                     del ends[number]
-        for found in sorted(there, key=lambda found: (found[2].detected_at, *found[:2])):
+        for found in merge(*there.values(), key=lambda found: (found[2].detected_at, found[0])):
             self._log.add(*found)
 
     def _add(self, partition: int, records: Iterable[Record]) -> None:

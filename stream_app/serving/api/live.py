@@ -5,6 +5,7 @@ of the worker's time: where it takes longer it is done less often.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -12,10 +13,14 @@ import msgspec
 
 from stream_app.serving.api import messages, queries
 from stream_app.serving.api.answers import Answers
+from stream_app.serving.api.flag_log import FlagLog
 from stream_app.serving.api.stopwatch import Stopwatch
 
 TOPICS = 24
 PEOPLE = 50
+FLAGS = 30
+"""Flags that a page begins with, and the most that it is sent at once."""
+FEED_S = 0.5
 REFRESH_S = 2.0
 BUSY_FRACTION = 0.01
 LONGEST_PAUSE_S = 30.0
@@ -31,20 +36,31 @@ class TooManyError(RuntimeError):
 class Watcher:
     """Somebody who looks: takes what has changed since the last time, however slowly."""
 
-    def __init__(self) -> None:
+    def __init__(self, flags: Iterable[bytes]) -> None:
+        """`flags` to begin with, as events."""
         self._news: dict[str, bytes] = {}
-        self.some = asyncio.Event()
+        self._flags: deque[bytes] = deque(flags, FLAGS)
+        self._some = asyncio.Event()
 
     def put(self, parts: dict[str, bytes]) -> None:
         """Parts have changed; a part that has not been taken yet is replaced."""
         self._news |= parts
-        self.some.set()
+        self._some.set()
 
-    def take(self) -> bytes:
-        """What has changed, as server-sent events."""
+    def put_flags(self, flags: Iterable[bytes]) -> None:
+        """Flags were raised; of many only the last are taken."""
+        self._flags.extend(flags)
+        self._some.set()
+
+    async def take(self, timeout_s: float) -> bytes:
+        """What has changed, as server-sent events; nothing after some time without a change."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._some.wait(), timeout_s)
+        self._some.clear()
         news, self._news = self._news, {}
-        self.some.clear()
-        return b"".join(b"event: %s\ndata: %s\n\n" % (name.encode(), json) for name, json in news.items())
+        events = [*self._flags, *(b"event: %s\ndata: %s\n\n" % (name.encode(), json) for name, json in news.items())]
+        self._flags.clear()
+        return b"".join(events)
 
 
 class _Selection:
@@ -64,8 +80,9 @@ class _Selection:
 class Live:
     """Keeps every selection that is looked at up to date; `run` must run beside it."""
 
-    def __init__(self, answers: Answers, watch: Stopwatch) -> None:
+    def __init__(self, answers: Answers, flags: FlagLog, watch: Stopwatch) -> None:
         self._answers = answers
+        self._flags = flags
         self._watch = watch
         self._selections: dict[queries.OfScope, _Selection] = {}
         self._wanted = asyncio.Event()
@@ -76,7 +93,7 @@ class Live:
         if asked not in self._selections and len(self._selections) >= MOST_SELECTIONS:
             raise TooManyError(f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later")
         selection = self._selections.setdefault(asked, _Selection())
-        watcher = Watcher()
+        watcher = Watcher(entry.event for entry in self._flags.last(FLAGS))
         selection.watchers.add(watcher)
         if selection.parts:
             watcher.put(selection.parts)
@@ -91,6 +108,23 @@ class Live:
 
     async def run(self) -> None:
         """Refresh until cancelled."""
+        await asyncio.gather(self._views(), self._feed())
+
+    async def _feed(self) -> None:
+        """Hand on the flags, some at a time: in a storm of them nobody reads each."""
+        told = self._flags.added
+        while True:
+            await asyncio.sleep(FEED_S)
+            told, before = self._flags.added, told
+            if told == before:
+                continue
+            with self._watch.running():
+                events = [entry.event for entry in self._flags.last(min(told - before, FLAGS))]
+                for selection in self._selections.values():
+                    for watcher in selection.watchers:
+                        watcher.put_flags(events)
+
+    async def _views(self) -> None:
         while True:
             before_s = self._watch.seconds
             await self._refresh(list(self._selections.items()))

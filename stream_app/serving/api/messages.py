@@ -103,7 +103,7 @@ class Page(Answer, frozen=True, kw_only=True):
     total: int
     """How many there are, on this page or not."""
     next: int | None
-    """The `offset` of the next page; null on the last."""
+    """The `offset` of the next page; null on the last, and where it would be more than may be asked for."""
 
 
 class Topics(Page, frozen=True, kw_only=True):

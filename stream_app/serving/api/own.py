@@ -1,7 +1,7 @@
 """What this worker knows of the users in its own partitions: who leads a scope, and where a user stands."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 import msgspec
@@ -38,6 +38,8 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     search: str
     emerging_first: bool
     most: int
+    partitions: list[int] = []
+    """In which to look; those that the worker does not have are left out."""
 
 
 class Ranked(msgspec.Struct, frozen=True, array_like=True):
@@ -47,11 +49,12 @@ class Ranked(msgspec.Struct, frozen=True, array_like=True):
     value: int
     is_emerging: bool
     eta_s: float | None
+    partition: int
 
     @property
-    def order(self) -> tuple[bool, float, int]:
-        """What a ranking is sorted by; where it is equal the order is that of the partitions."""
-        return not self.is_emerging, self.eta_s if self.eta_s is not None else np.inf, -self.value
+    def order(self) -> tuple[bool, float, int, int]:
+        """What a ranking is sorted by; where that is equal the order is the partition's own: whoever is asked."""
+        return not self.is_emerging, self.eta_s if self.eta_s is not None else np.inf, -self.value, self.partition
 
 
 class Leaders(msgspec.Struct, frozen=True):
@@ -69,6 +72,16 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
     users: list[str]
     scope: tuple[str, str, Role] | None = None
     """(population, topic, role)."""
+    partitions: list[int] = []
+    """As in Ranking."""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where users stand, as far as they are in some partitions."""
+
+    found: list["Found"]
+    partitions: list[int]
+    """Those that were looked through."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -97,18 +110,24 @@ class Own:
             codes = [STANDINGS[name] for name in asked.standings]
             question = Question(scope, role, codes, asked.search, emerging_first=asked.emerging_first)
             threshold = self._threshold(scope, role)
-            ledgers = self._state.ledgers
-            found = [(ledger, people.find(ledger, question, threshold, asked.most)) for ledger in ledgers.values()]
-            first = [ranked for ledger, some in found for ranked in _ranked(ledger, role, some)]
+            ledgers = self._ledgers(asked.partitions)
+            found = {number: people.find(ledger, question, threshold, asked.most) for number, ledger in ledgers.items()}
+            first = [row for number, some in found.items() for row in _ranked(number, ledgers[number], role, some)]
             first.sort(key=attrgetter("order"))
-            return Leaders(sum(some.total for _, some in found), first[: asked.most], list(ledgers))
+            return Leaders(sum(some.total for some in found.values()), first[: asked.most], list(ledgers))
 
-    async def places(self, asked: Whereabouts) -> list[Found]:
+    async def places(self, asked: Whereabouts) -> Places:
         """Where the users stand, as far as they are in the partitions of this worker."""
-        made = await self._series(set(asked.users))
+        made = await self._series(set(asked.users), asked.partitions)
         with self._watch.running():
-            ledgers = self._state.ledgers.items()
-            return [place for number, ledger in ledgers for place in self._in(number, ledger, asked, made)]
+            ledgers = self._ledgers(asked.partitions)
+            found = [place for number, ledger in ledgers.items() for place in self._in(number, ledger, asked, made)]
+            return Places(found, list(ledgers))
+
+    def _ledgers(self, partitions: Iterable[int]) -> dict[int, Ledger]:
+        """Those of some partitions that this worker has."""
+        held = self._state.ledgers
+        return {number: held[number] for number in partitions if number in held}
 
     def _in(self, partition: int, ledger: Ledger, asked: Whereabouts, made: Series) -> Iterator[Found]:
         only = None if asked.scope is None else ScopeName(*asked.scope[:2])
@@ -199,16 +218,17 @@ class Own:
             return 0
         return int(self._state.whole.cuts(np.array([number])).thresholds[role, 0])
 
-    async def _series(self, users: set[str]) -> Series:
+    async def _series(self, users: set[str], partitions: Iterable[int]) -> Series:
         """What the users made by pane. Packed panes are read once; in between others have their turn."""
         with self._watch.running():
-            ledgers = [ledger for ledger in self._state.ledgers.values() if not users.isdisjoint(ledger.users)]
-            packed = [pane for ledger in ledgers for pane in series.packed_panes(ledger)]
-            made = [made for ledger in ledgers for made in series.open_panes(ledger, users)]
-            self._forget_all_but({pane.key for pane in packed} if len(ledgers) == len(self._state.ledgers) else None)
-        for pane in packed:
-            known = await self._read(pane, users)
-            made += [found for user in users for found in known[user]]
+            self._forget_old()
+            held = self._ledgers(partitions).values()
+            ledgers = [(ledger, {user for user in users if user in ledger.users}) for ledger in held]
+            packed = [(pane, theirs) for ledger, theirs in ledgers if theirs for pane in series.packed_panes(ledger)]
+            made = [made for ledger, theirs in ledgers if theirs for made in series.open_panes(ledger, theirs)]
+        for pane, theirs in packed:
+            known = await self._read(pane, theirs)
+            made += [found for user in theirs for found in known[user]]
         return series.summed(made)
 
     async def _read(self, pane: series.Packed, users: set[str]) -> dict[str, list[Made]]:
@@ -226,18 +246,18 @@ class Own:
         self._packed[pane.key] = known = {**known, **self._packed.get(pane.key, {}), **read}
         return known
 
-    def _forget_all_but(self, keys: set[SegmentKey] | None) -> None:
+    def _forget_old(self) -> None:
         """Forget panes that are gone; all of it where it holds too many users."""
-        if keys is not None:
-            self._packed = {key: known for key, known in self._packed.items() if key in keys}
+        there = {pane.key for ledger in self._state.ledgers.values() for pane in series.packed_panes(ledger)}
+        self._packed = {key: known for key, known in self._packed.items() if key in there}
         if self._packed and max(map(len, self._packed.values())) > _MOST_REMEMBERED:
             self._packed.clear()
 
 
-def _ranked(ledger: Ledger, role: int, some: people.Found) -> Iterator[Ranked]:
+def _ranked(partition: int, ledger: Ledger, role: int, some: people.Found) -> Iterator[Ranked]:
     users, values = ledger.rows.users[some.rows].tolist(), ledger.rows.totals[role][some.rows].tolist()
     for user, value, emerging, eta_s in zip(users, values, some.emerging.tolist(), some.eta_s.tolist(), strict=True):
-        yield Ranked(ledger.users.names[user], value, emerging, eta_s if eta_s < np.inf else None)
+        yield Ranked(ledger.users.names[user], value, emerging, eta_s if eta_s < np.inf else None, partition)
 
 
 def _trend(z: float) -> Trend:

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
 
-from stream_app.serving.api.own import Found, Leaders, Own, Ranking, Whereabouts
+from stream_app.serving.api.own import Found, Leaders, Own, Places, Ranking, Whereabouts
 from stream_app.serving.api.state import State
 
 logger = logging.getLogger(__name__)
@@ -17,11 +18,12 @@ LEADERS = "/api/v1/peers/leaders"
 PLACES = "/api/v1/peers/places"
 
 _PATIENCE = aiohttp.ClientTimeout(total=3.0, connect=1.0)
-_PLACES = msgspec.json.Decoder(list[Found])
+_PLACES = msgspec.json.Decoder(Places)
 _LEADERS = msgspec.json.Decoder(Leaders)
 _ENCODER = msgspec.json.Encoder()
 
 T = TypeVar("T")
+Asked = TypeVar("Asked", Ranking, Whereabouts)
 
 
 class AllLeaders(NamedTuple):
@@ -32,8 +34,16 @@ class AllLeaders(NamedTuple):
     """Partitions whose worker did not answer."""
 
 
+class AllPlaces(NamedTuple):
+    """Where users stand, on all workers."""
+
+    found: list[Found]
+    missing: list[int]
+    """Partitions whose worker did not answer."""
+
+
 class Peers:
-    """All workers together."""
+    """All workers together. A partition is asked of one worker, so nobody is there twice while partitions move."""
 
     def __init__(self, own: Own, state: State, token: str) -> None:
         """`token`: what the others want to see, which is what this one wants."""
@@ -49,33 +59,40 @@ class Peers:
 
     async def leaders(self, asked: Ranking) -> AllLeaders:
         """The first users of a ranking, wherever they are."""
-        others = await self._ask(LEADERS, asked, _LEADERS.decode)
-        answers = [self._own.leaders(asked), *others]
+        mine, others = self._partitions()
+        answers = [self._own.leaders(_in(asked, mine))]
+        answers += await self._ask(LEADERS, asked, others, _LEADERS.decode)
         first = sorted((ranked for answer in answers for ranked in answer.first), key=lambda ranked: ranked.order)
         there = [partition for answer in answers for partition in answer.partitions]
         together = Leaders(sum(answer.total for answer in answers), first[: asked.most], there)
-        return AllLeaders(together, sorted(self._state.statuses.keys() - set(there)))
+        return AllLeaders(together, self._missing(there))
 
-    async def places(self, asked: Whereabouts) -> list[Found]:
+    async def places(self, asked: Whereabouts) -> AllPlaces:
         """Where some users stand, wherever they are."""
-        own = await self._own.places(asked)
-        others = await self._ask(PLACES, asked, _PLACES.decode)
-        return own + [found for answer in others for found in answer]
+        mine, others = self._partitions()
+        answers = [await self._own.places(_in(asked, mine))]
+        answers += await self._ask(PLACES, asked, others, _PLACES.decode)
+        there = [partition for answer in answers for partition in answer.partitions]
+        return AllPlaces([found for answer in answers for found in answer.found], self._missing(there))
 
-    async def _ask(self, path: str, asked: Ranking | Whereabouts, decode: Callable[[bytes], T]) -> list[T]:
+    def _partitions(self) -> tuple[list[int], dict[str, list[int]]]:
+        """Those of this worker, and those of the others by the address of each."""
+        mine = sorted(self._state.ledgers)
+        others: dict[str, list[int]] = defaultdict(list)
+        for number, status in sorted(self._state.statuses.items()):
+            if number not in mine and status.http:
+                others[status.http].append(number)
+        return mine, others
+
+    def _missing(self, there: list[int]) -> list[int]:
+        return sorted(self._state.statuses.keys() - set(there))
+
+    async def _ask(
+        self, path: str, asked: Asked, others: dict[str, list[int]], decode: Callable[[bytes], T]
+    ) -> list[T]:
         """What every other worker answers; those that do not are left out."""
-        addresses = self._addresses()
-        if not addresses:
-            return []
-        body = _ENCODER.encode(asked)
-        answers = await asyncio.gather(*(self._post(address, path, body) for address in addresses))
-        return [decode(answer) for answer in answers if answer is not None]
-
-    def _addresses(self) -> list[str]:
-        """Of all workers but this one, in the order of their partitions."""
-        mine = self._state.ledgers.keys()
-        told = sorted(self._state.statuses.items())
-        return list(dict.fromkeys(status.http for number, status in told if number not in mine and status.http))
+        asking = [self._post(address, path, _ENCODER.encode(_in(asked, held))) for address, held in others.items()]
+        return [decode(answer) for answer in await asyncio.gather(*asking) if answer is not None]
 
     async def _post(self, address: str, path: str, body: bytes) -> bytes | None:
         if self._session is None:
@@ -89,3 +106,8 @@ class Peers:
             why = str(error) or type(error).__name__
         logger.warning("the worker at %s does not tell of its users (%s): what it has is left out", address, why)
         return None
+
+
+def _in(asked: Asked, partitions: list[int]) -> Asked:
+    """The same question about some partitions."""
+    return msgspec.structs.replace(asked, partitions=partitions)

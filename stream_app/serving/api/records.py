@@ -23,6 +23,8 @@ class Record(Protocol):
     """A record."""
 
     offset: int
+    timestamp: int
+    """Epoch ms, as the producer or Kafka stamped it."""
     key: bytes | None
     value: bytes | None
 

@@ -1,20 +1,28 @@
 """The questions of the API, one after the other: where each is asked, with which parameters, and what answers it."""
 
+import re
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+import msgspec.inspect
 from aiohttp import web
 
 from stream_app.core.messages import Cut, Flag
+from stream_app.core.scopes import folded
 from stream_app.serving.api import messages, queries
-from stream_app.serving.api.answers import Answers, UnknownUserError
+from stream_app.serving.api.answers import Answers, NotNowError, UnknownUserError
 from stream_app.serving.api.own import Own, Ranking, Whereabouts
 from stream_app.serving.api.peers import LEADERS, PLACES
 from stream_app.serving.api.tables import as_csv
 
 PREFIX = "/api/v1"
 PROBLEM = "application/problem+json"
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_TEXTS = frozenset({"population", "search", "topic", "user"})
+"""Parameters that are as good as absent where they are empty."""
 
 Q = TypeVar("Q", bound=queries.Query)
 
@@ -95,7 +103,8 @@ ROUTES = (
 def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
     """Have `app` answer them, and the other workers about the users of this one."""
     for route in ROUTES:
-        app.router.add_get(PREFIX + route.path, _handler(route, answers))
+        # What is between braces takes no braces by itself, and a user id may have them.
+        app.router.add_get(PREFIX + route.path.replace("{user_id}", "{user_id:[^/]+}"), _handler(route, answers))
 
     async def leaders(request: web.Request) -> web.Response:
         return as_json(own.leaders(_decoded(await request.read(), Ranking)))
@@ -108,19 +117,53 @@ def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
 
 
 def parsed(kind: type[Q], request: web.Request) -> Q:
-    """The parameters of a question; empty ones are as good as absent. Raises BadQuestionError."""
-    several = {field.name for field in msgspec.structs.fields(kind) if isinstance(field.default, tuple)}
+    """The parameters of a question; empty text is as good as none. Raises BadQuestionError."""
+    fields = msgspec.structs.fields(kind)
+    several = {field.name for field in fields if isinstance(field.default, tuple)}
+    if unknown := request.query.keys() - {field.name for field in fields}:
+        raise BadQuestionError(
+            f"there is no parameter {min(unknown)!r} here; {PREFIX}/openapi.json has every parameter"
+        )
+    numbers = _numbers(kind)
     given: dict[str, Any] = {}
     for name in request.query:
-        values = [value for value in request.query.getall(name) if value]
+        values = request.query.getall(name)
         if len(values) > 1 and name not in several:
             raise BadQuestionError(f"{name} is given {len(values)} times: give it once")
-        if values:
-            given[name] = values if name in several else values[0]
+        if not all(map(_is_text, values)):
+            raise BadQuestionError(f"{name} is not text in UTF-8")
+        given[name] = values if name in several else _value(values[0], is_number=name in numbers)
+    if "topic" in given:
+        given["topic"] = folded(given["topic"])
+    for name in _TEXTS & given.keys():
+        if not given[name]:
+            del given[name]
     try:
-        return msgspec.convert(given, kind, strict=False)
+        return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         raise BadQuestionError(f"{error}; {PREFIX}/openapi.json has every parameter") from error
+
+
+@cache
+def _numbers(kind: type[queries.Query]) -> frozenset[str]:
+    """The parameters of a question that are numbers."""
+    described = msgspec.inspect.type_info(kind)
+    assert isinstance(described, msgspec.inspect.StructType)  # noqa: S101 - every question is one
+    return frozenset(field.name for field in described.fields if _is_number(field.type))
+
+
+def _is_number(kind: msgspec.inspect.Type) -> bool:
+    match kind:
+        case msgspec.inspect.Metadata(type=inner):
+            return _is_number(inner)
+        case msgspec.inspect.UnionType(types=options):
+            return any(map(_is_number, options))
+    return isinstance(kind, msgspec.inspect.IntType)
+
+
+def _value(text: str, *, is_number: bool) -> str | int:
+    """What a parameter says: text that is no number stays text, and is refused for that."""
+    return int(text) if is_number and _NUMBER.fullmatch(text) else text
 
 
 def as_json(answer: object) -> web.Response:
@@ -132,7 +175,8 @@ def as_json(answer: object) -> web.Response:
 
 def problem(status: int, title: str, detail: str) -> web.Response:
     """Why there is no answer."""
-    body = msgspec.json.encode(messages.Problem(title=title, status=status, detail=detail))
+    said = detail.encode(errors="backslashreplace").decode()  # the detail may repeat what is no text
+    body = msgspec.json.encode(messages.Problem(title=title, status=status, detail=said))
     headers = {"Cache-Control": "no-store"} | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
     return web.Response(body=body, status=status, content_type=PROBLEM, headers=headers)
 
@@ -140,12 +184,15 @@ def problem(status: int, title: str, detail: str) -> web.Response:
 def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         asked = parsed(route.asked, request)
+        user = request.match_info.get("user_id", "")
         try:
-            answer = route.answer(answers, asked, request.match_info.get("user_id", ""))
+            answer = route.answer(answers, asked, user if _is_text(user) else "")
             if not isinstance(answer, messages.Answer):
                 answer = await answer
         except UnknownUserError as error:
             return problem(404, "Unknown user", str(error))
+        except NotNowError as error:
+            return problem(503, "Not now", str(error))
         if route.table is None or getattr(asked, "format", "json") == "json":
             return as_json(answer)
         name = route.path.strip("/").replace("/", "-")
@@ -157,6 +204,11 @@ def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitabl
         )
 
     return handle
+
+
+def _is_text(given: str) -> bool:
+    """Whether it can be said in an answer: bytes that are no UTF-8 come as what cannot."""
+    return given.isascii() or not any("\ud800" <= character <= "\udfff" for character in given)
 
 
 def _decoded(body: bytes, kind: type[Any]) -> Any:

@@ -37,8 +37,10 @@ class Api:
         flags = FlagLog(state.erased)
         self._reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_)
         self._throughput = Throughput(state)
-        self._answers = Answers(settings, state, self._peers, flags, Evidences(settings, open_), self._throughput)
-        self._live = Live(self._answers, watch)
+        self._answers = Answers(
+            settings, state, self._peers, flags, Evidences(settings, open_, state.erased), self._throughput
+        )
+        self._live = Live(self._answers, flags, watch)
         self._streams = Streams(flags, self._live)
 
     def add_routes(self, app: web.Application) -> None:

@@ -6,15 +6,39 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from stream_app.serving.api import queries
-from stream_app.serving.api.flag_log import Entry, FlagLog, Subscriber, fits
-from stream_app.serving.api.live import Live, TooManyError, Watcher
+from stream_app.serving.api.flag_log import FlagLog, fits
+from stream_app.serving.api.live import Live, TooManyError
 from stream_app.serving.api.routes import PREFIX, BadQuestionError, parsed, problem
 
 PING_S = 15.0
-FIRST_FLAGS = 30
-"""Flags that a page begins with."""
+STALLED_S = 20.0
+"""Whoever takes nothing for so long is cut off: it comes again with the position it has reached."""
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _PING = b"event: ping\ndata:\n\n"
+
+
+class _Stream:
+    """What is sent to one reader."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.response = web.StreamResponse(headers=_HEADERS)
+
+    async def begin(self) -> None:
+        """Send what a reader sees at once."""
+        await self.response.prepare(self._request)
+        await self.send(b": open\n\n")
+
+    async def send(self, events: bytes) -> None:
+        """Send some events. Raises ConnectionResetError where the reader is gone, or does not take them."""
+        if not events:
+            return
+        try:
+            await asyncio.wait_for(self.response.write(events), STALLED_S)
+        except TimeoutError:
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ConnectionResetError("the reader takes nothing") from None
 
 
 class Streams:
@@ -27,27 +51,26 @@ class Streams:
 
     def add_routes(self, app: web.Application) -> None:
         """Have `app` serve them."""
-        app.router.add_get(f"{PREFIX}/flags/stream", self._counted(self._flag_stream))
-        app.router.add_get(f"{PREFIX}/live", self._counted(self._page))
+        for path, handle in (("/flags/stream", self._flag_stream), ("/live", self._page)):
+            app.router.add_get(PREFIX + path, self._counted(handle), allow_head=False)
         app.on_shutdown.append(self._end)
 
     async def _flag_stream(self, request: web.Request) -> web.StreamResponse:
         asked = parsed(queries.OfFlagStream, request)
+        self._resumed(request, asked)  # a position that is none is refused before anything is sent
+        stream = await self._opened(request)
         with self._flags.subscription() as subscriber:
-            first = self._resumed(request)
-            response = await _opened(request)
-            await _send(response, first)
+            await stream.send(self._resumed(request, asked))
             while not subscriber.is_lagging:
                 entry = await subscriber.take(PING_S)
                 if entry is None:
-                    await response.write(_PING)
+                    await stream.send(_PING)
                 elif fits(entry.flag, asked) and not self._flags.hides(entry):
-                    await response.write(_event(entry))
-        return response
+                    await stream.send(entry.event)
+        return stream.response
 
-    def _resumed(self, request: web.Request) -> bytes:
+    def _resumed(self, request: web.Request, asked: queries.OfFlagStream) -> bytes:
         """What came after the position that a reader has reached; nothing where it gives none."""
-        asked = parsed(queries.OfFlagStream, request)
         position = request.headers.get("Last-Event-ID", "")
         if not position:
             return b""
@@ -57,38 +80,29 @@ class Streams:
             raise BadQuestionError(f"Last-Event-ID {position!r} is no position: give the id of an event") from None
         told = b'event: gap\ndata: {"flags": %d}\n\n' % gone.flags if gone.flags else b""
         fitting = (entry for entry in entries if fits(entry.flag, asked) and not self._flags.hides(entry))
-        return told + b"".join(map(_event, fitting))
+        return told + b"".join(entry.event for entry in fitting)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         asked = parsed(queries.OfScope, request)
         try:
-            with self._live.watching(asked) as watcher, self._flags.subscription() as subscriber:
-                response = await _opened(request)
-                await _send(response, self._first_flags())
-                await self._follow(response, watcher, subscriber)
-                return response
+            with self._live.watching(asked) as watcher:
+                stream = _Stream(request)
+                await stream.begin()
+                while True:
+                    await stream.send(await watcher.take(PING_S) or _PING)
         except TooManyError as error:
             return problem(503, "Too many selections", str(error))
 
-    async def _follow(self, response: web.StreamResponse, watcher: Watcher, subscriber: Subscriber) -> None:
-        flags = asyncio.ensure_future(self._forward(response, subscriber))
-        try:
-            while not flags.done():
-                news = asyncio.ensure_future(watcher.some.wait())
-                await asyncio.wait((news, flags), timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
-                await response.write(watcher.take() or _PING)
-        finally:
-            flags.cancel()
-
-    async def _forward(self, response: web.StreamResponse, subscriber: Subscriber) -> None:
-        while not subscriber.is_lagging:
-            entry = await subscriber.take(PING_S)
-            if entry is not None and not self._flags.hides(entry):
-                await response.write(_event(entry))
-
-    def _first_flags(self) -> bytes:
-        return b"".join(_event(entry) for entry in self._flags.last(FIRST_FLAGS) if not self._flags.hides(entry))
+    async def _opened(self, request: web.Request) -> _Stream:
+        """A stream that has begun: once it is known which flags are old ones."""
+        stream = _Stream(request)
+        await stream.begin()
+        while not self._flags.is_complete.is_set():
+            try:
+                await asyncio.wait_for(self._flags.is_complete.wait(), PING_S)
+            except TimeoutError:
+                await stream.send(_PING)
+        return stream
 
     def _counted(
         self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -109,17 +123,3 @@ class Streams:
     async def _end(self, _app: web.Application) -> None:
         for task in list(self._open):
             task.cancel()
-
-
-async def _opened(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers=_HEADERS)
-    await response.prepare(request)
-    return response
-
-
-async def _send(response: web.StreamResponse, events: bytes) -> None:
-    await response.write(events or b": open\n\n")
-
-
-def _event(entry: Entry) -> bytes:
-    return b"event: flag\nid: %s\ndata: %s\n\n" % (entry.position.encode(), entry.json)

@@ -15,7 +15,7 @@ _EXECUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d",
 def as_csv(rows: Iterable[msgspec.Struct], kind: type[msgspec.Struct]) -> str:
     """A line of names, then one per row (RFC 4180); what is in a field of its own has a name with an underscore."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC)  # else a ; begins a new cell where that separates them
     writer.writerow(list(_names(kind)))
     for row in rows:
         writer.writerow([_cell(value) for value in _values(row, kind)])
