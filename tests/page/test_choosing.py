@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.page.browser import Tab
+from tests.page.browser import PHONE, Tab
 from tests.page.scopes import Scope
 from tests.page.tracker import FakeTracker
 
@@ -132,6 +132,12 @@ async def test_a_topic_is_found_by_name_where_there_are_many(tab: Tab, tracker: 
     await expect(tab.page.locator("#topic-list .name")).to_have_text(["topic-03"])
     await tab.page.locator("#topic-list a").click()
     await expect(tab.page.locator("#scope")).to_have_text("topic-03")
+
+
+async def test_the_chosen_topic_is_in_view_on_a_phone(tab: Tab) -> None:
+    await tab.resize(PHONE)
+    await tab.open("?topic=console")
+    await expect(tab.page.locator("#topic-list [aria-current]")).to_be_in_viewport(ratio=1)
 
 
 async def test_the_theme_is_remembered(tab: Tab) -> None:

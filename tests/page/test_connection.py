@@ -67,7 +67,7 @@ async def test_a_tracker_that_does_not_answer_at_first_is_waited_for(tab: Tab, t
     tracker.is_down = True
     await tab.page.goto(tab.address)
     await expect(tab.page.locator("#banner")).to_have_text(
-        "The tracker does not answer. Trying again. It says: The worker is stopping."
+        "The tracker does not answer. Trying again. The tracker says: The worker is stopping."
     )
     tracker.is_down = False
     await expect(tab.page.locator("#sentence")).to_contain_text("9.4 %")

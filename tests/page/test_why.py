@@ -141,6 +141,7 @@ async def test_escape_takes_a_definition_away_and_then_the_why(tab: Tab, way: st
     z = tab.page.locator("#why").get_by_role("button", name="z", exact=True)
     await (z.hover() if way == "hover" else z.click())
     await expect(tab.page.locator("#why #definition")).to_contain_text("standard deviations")
+    await expect(tab.page.locator("#why #definition")).to_be_visible()
     await tab.page.keyboard.press("Escape")
     await expect(tab.page.locator("#definition")).to_be_hidden()
     await expect(tab.page.locator("#why")).to_be_visible()

@@ -71,7 +71,7 @@ export function watchTerms() {
     hide();
   });
   document.addEventListener("close", hide, { capture: true }); // of the dialog that it is in
-  addEventListener("scroll", hide, { passive: true, capture: true });
+  addEventListener("scroll", () => owner && beside(owner), { passive: true, capture: true });
 }
 
 function hide() {
@@ -89,11 +89,13 @@ function show(button) {
   if (box.parentElement !== home) home.append(box);
   if (!box.matches(":popover-open")) box.showPopover();
   owner = button;
-  beside(box, button.getBoundingClientRect());
+  beside(button);
 }
 
 /** Below what it explains, or above where there is no room. */
-function beside(box, at) {
+function beside(button) {
+  const box = byId("definition");
+  const at = button.getBoundingClientRect();
   const left = Math.min(at.left, document.documentElement.clientWidth - box.offsetWidth - MARGIN_PX);
   const isRoom = at.bottom + box.offsetHeight + MARGIN_PX < innerHeight;
   box.style.left = `${Math.max(MARGIN_PX, left)}px`;
