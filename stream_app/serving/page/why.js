@@ -33,13 +33,19 @@ export function follow(settings) {
   else if (dialog.open) dialog.close();
 }
 
+/** The link itself, or the one that has taken its place since. */
+function sameLink(link) {
+  if (!link || link.isConnected) return link;
+  return [...document.links].find((other) => other.getAttribute("href") === link.getAttribute("href"));
+}
+
 function closed() {
   pending?.abort();
   box.replaceChildren();
   if (askedWhy() && isOurs) history.back();
   else if (askedWhy()) history.replaceState(null, "", location.pathname + location.search);
   isOurs = false;
-  if (opener?.isConnected) opener.focus();
+  sameLink(opener)?.focus();
 }
 
 async function open({ user, place }, about) {

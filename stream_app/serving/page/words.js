@@ -2,7 +2,7 @@
 
 import { duration, number } from "./format.js";
 
-export const ALL_TOPICS = "*";
+const ALL_TOPICS = "*";
 
 export const UNIT = { connector: "impressions", maven: "posts" };
 
