@@ -149,7 +149,7 @@ def test_what_was_done_is_told_step_by_step(own: Settings) -> None:
 
 @BOTH_BROKERS
 def test_a_reset_cut_short_anywhere_is_completed_by_the_next(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for step in ("_delete", "_make", "create", "_begin"):
+    for step in ("_delete", "_make", "create_needed", "_begin"):
         with monkeypatch.context() as patched:
 
             def crash(*_arguments: object) -> None:
