@@ -4,19 +4,26 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import faust
 from mode import Service
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from stream_app.apistate import EngineState
 from stream_app.boardfeed import BoardFeed
+from stream_app.connections.hosts import reachable
 from stream_app.engine.app import Engine
+from stream_app.engine.following import partitions
 from stream_app.logs import logging_config
+from stream_app.serving.access import Access
+from stream_app.serving.api.server import Api
 from stream_app.serving.board import open_board
 from stream_app.serving.board_writer import BoardWriter
 from stream_app.serving.http import HttpServer
 from stream_app.serving.metrics import Metrics
+from stream_app.serving.page import add_page
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -60,7 +67,11 @@ class _Worker:
             self._engine.books, settings.redis_top, self._engine.standings_of, self._engine.publisher.present
         )
         self._engine.listener = self._feed
-        self._http = HttpServer(registry, self._engine.health)
+        self._is_redis_up: bool | None = None
+        state = EngineState(self._engine, lambda: self._is_redis_up)
+        self._api = Api(settings, state, partial(partitions, settings))
+        self._http = HttpServer(registry, self._engine.health, Access(settings))
+        self._http.add(self._api.add_routes, add_page)
         self._shown = asyncio.Event()
         """The board has been written for the last time."""
 
@@ -69,7 +80,7 @@ class _Worker:
         self._engine.app.on_rebalance_complete.connect(self._on_rebalance, weak=False)
         worker = faust.Worker(
             self._engine.app,
-            _Beside(self._serve(), self._engine.run(), self._show(), last=self._show_last),
+            _Beside(self._serve(), self._engine.run(), self._show(), self._api.run(), last=self._show_last),
             loglevel=self._settings.log_level,
             logging_config=logging_config(self._settings),
             redirect_stdouts=False,
@@ -85,7 +96,8 @@ class _Worker:
     async def _serve(self) -> None:
         host = self._settings.http_host
         port = await self._http.start(host, self._settings.http_port)
-        logger.info("serving /metrics, /livez and /readyz on http://%s:%d", host, port)
+        self._engine.listens(self._settings.http_advertised or f"{reachable(host)}:{port}")
+        logger.info("serving the page, /api/v1, /metrics, /livez and /readyz on http://%s:%d", host, port)
 
     async def _show(self) -> None:
         """Keep the Redis board, where one is configured."""
@@ -113,6 +125,7 @@ class _Worker:
 
     def _on_redis(self, up: bool, reason: str) -> None:  # noqa: FBT001 - the board's own signature
         self._metrics.redis_up(up)
+        self._is_redis_up = up
         if up:
             logger.info("Redis is there: the board is complete within seconds")
         else:

@@ -11,6 +11,11 @@ from tests.servers.apache import ApacheKafkaMissing, apache_kafka, libraries
 from tests.servers.brokers import EMBEDDED
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where to keep what tests have seen."""
+    parser.addoption("--screenshots", metavar="DIR", help="keep the pictures of the page there (tests/page)")
+
+
 def pytest_configure() -> None:
     """Let Ctrl-C reach the processes that tests start: a background job ignores it, and they would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

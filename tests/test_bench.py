@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -91,6 +91,15 @@ def test_a_measured_process_tells_its_cpu_time_and_memory_until_it_has_ended(tmp
         process.kill()
         with pytest.raises(BenchError, match=r"(?s)the summer ended with status -9.*done"):
             process.cpu_s()
+
+
+def test_cpu_time_shorter_than_a_tick_of_the_kernel_is_measured(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "print('busy', flush=True)\nwhile True: pass"]
+    with Measured("spinner", command, {}, tmp_path) as process:
+        while "busy" not in process.last_words():
+            process.check()
+        readings = [process.cpu_s() for _ in range(1000)]
+    assert any(0 < later - earlier < 0.005 for earlier, later in pairwise(readings))
 
 
 def _settings(brokers: str, name: str) -> Settings:

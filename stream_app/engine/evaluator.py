@@ -51,6 +51,8 @@ class Evaluator:
         self._publisher = publisher
         self._eraser = eraser
         self._version = shared.settings.version
+        self.http = ""
+        """Where this worker answers questions about its users, once it is known."""
 
     async def round(self) -> float:
         """Make one round; returns the seconds to wait before the next."""
@@ -132,6 +134,8 @@ class Evaluator:
             state_bytes=ledger.nbytes + held.book.stored_bytes,
             erased=ledger.erased,
             epoch=held.book.lineage.epoch,
+            unread=sum(held.unread.values()),
+            http=self.http,
         )
 
     def _report(self) -> None:

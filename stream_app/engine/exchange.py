@@ -12,6 +12,7 @@ from stream_app.core import curves, status
 from stream_app.core.columns import FormatError
 from stream_app.core.curves import Curves
 from stream_app.core.erasures import Erasures
+from stream_app.core.past import Chronicle
 from stream_app.core.status import Status
 from stream_app.core.watermark import NO_TIME
 from stream_app.core.whole import Whole
@@ -33,6 +34,7 @@ class Exchange:
         self._erasures = erasures
         self._whole = together
         self.statuses: dict[int, Status] = {}
+        self.past = Chronicle()
         self.caught_up = asyncio.Event()
         """Set once everything that was there at the start has been read."""
         self._said_ms = NO_TIME
@@ -86,6 +88,8 @@ class Exchange:
                     known = status.decode(value)
                     if self._is_of_owner(known):
                         self.statuses[known.partition] = known
+                case b"past":
+                    self.past.tell(key, value)
                 case key_word if key_word == WATERMARK_KEY:
                     self._said_ms = max(self._said_ms, int(value))
         except (FormatError, msgspec.DecodeError, ValueError) as error:

@@ -1,14 +1,15 @@
 """What the tracker produces to Kafka: one method per topic, each record complete with key and headers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from stream_app.core import curves, status
+from stream_app.core import curves, past, status
 from stream_app.core.curves import Curves
 from stream_app.core.letters import Letter
 from stream_app.core.messages import Cut
 from stream_app.core.partitioner import partitions_of
+from stream_app.core.past import Ended
 from stream_app.core.status import Status
 from stream_app.engine.outgoing import Outgoing
 from stream_app.settings import Settings
@@ -67,6 +68,10 @@ class Outlet:
     def status(self, message: Status) -> None:
         """How far a partition has come."""
         self._put(self._settings.curves_topic, 0, f"status/{message.partition}".encode(), status.encode(message))
+
+    def past(self, ended: Ended, cuts: Collection[Cut]) -> None:
+        """What the cuts of a bucket were when a pane ended; none: nobody asks any more."""
+        self._put(self._settings.curves_topic, 0, ended.encode(), past.encode(cuts) if cuts else None)
 
     def _set_aside(self, topic: str, letters: Iterable[Letter]) -> None:
         if self._settings.pseudonyms:  # only where they came from and why: the rest names users

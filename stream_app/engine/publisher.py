@@ -1,4 +1,4 @@
-"""Publishes cuts: each worker those of its share of the scopes, and only what changed."""
+"""Publishes cuts: each worker those of its share of the scopes, and only what changed; and what they were."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ import msgspec
 
 from stream_app.core.curves import BUCKETS, bucket_of
 from stream_app.core.messages import Cut, Role
+from stream_app.core.past import Chronicle, Ended
 from stream_app.core.publication import Frame, published
 from stream_app.core.scopes import ScopeName
 from stream_app.engine.outlet import cut_key
@@ -18,8 +19,11 @@ _KEY = msgspec.json.Decoder(tuple[str, str, Role])
 class Publisher:
     """Remembers what it has published, so that what stays the same is not sent again."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, past: Chronicle) -> None:
         self._shared = shared
+        self._past = past
+        self._pane: int | None = None
+        """The last pane of the window, when cuts were last published."""
         self._version = shared.settings.version
         self._published: dict[int, dict[bytes, Cut]] = {}
         """By bucket: those of the partitions held."""
@@ -37,23 +41,46 @@ class Publisher:
         """
         shared = self._shared
         held = {bucket for bucket in range(BUCKETS) if bucket % shared.settings.partitions in shared.books}
+        self._remember(newest_ms // shared.settings.pane_ms)
         for bucket in self._published.keys() - held:
             for cut in self._published.pop(bucket).values():
                 shared.meter.cut_gone(cut)
         if fresh := held - self._published.keys():
             self.took_over.set()
         for bucket in sorted(held.intersection(changed) | fresh):
-            self._publish(bucket, self._frame(newest_ms))
+            self._publish(bucket, self.frame(newest_ms))
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
         """Of all cuts that are on Kafka, by their keys, delete those of our buckets that are no cuts any more."""
         ours = ((key, self._published[bucket]) for key in keys if (bucket := _bucket(key)) in self._published)
         self._shared.outlet.forget_cuts(key for key, cuts in ours if key not in cuts)
 
+    def frame(self, newest_ms: int) -> Frame:
+        """What all cuts have in common now; `newest_ms`: where the window ends."""
+        pane_ms = self._shared.settings.pane_ms
+        end_ms = (newest_ms // pane_ms + 1) * pane_ms
+        start_ms = end_ms - self._shared.settings.panes * pane_ms
+        return Frame(self._shared.settings.share, start_ms, end_ms, round(self._shared.clock() * 1000), self._version)
+
+    def _remember(self, pane: int) -> None:
+        """When a pane is over, tell what the cuts were at its end; what has left the window is forgotten."""
+        ended, self._pane = self._pane, pane
+        if ended is None or ended == pane:
+            return
+        outlet = self._shared.outlet
+        for bucket, cuts in self._published.items():
+            if cuts:
+                outlet.past(Ended(bucket, ended), cuts.values())
+        for old in self._past.before(pane - self._shared.settings.panes):
+            if old.bucket in self._published:
+                outlet.past(old, ())
+
     def _publish(self, bucket: int, frame: Frame) -> None:
         before = self._published.get(bucket, {})
         shared = self._shared
-        cuts = published(shared.whole, bucket, shared.rules, shared.settings.population_sizes, frame)
+        cuts = published(
+            shared.whole, shared.whole.scopes_of(bucket), shared.rules, shared.settings.population_sizes, frame
+        )
         now: dict[bytes, Cut] = {}
         news = []
         for cut in cuts:
@@ -70,12 +97,6 @@ class Publisher:
             shared.meter.cut_gone(before[key])
         for cut in news:
             shared.meter.cut(cut)
-
-    def _frame(self, newest_ms: int) -> Frame:
-        pane_ms = self._shared.settings.pane_ms
-        end_ms = (newest_ms // pane_ms + 1) * pane_ms
-        start_ms = end_ms - self._shared.settings.panes * pane_ms
-        return Frame(self._shared.settings.share, start_ms, end_ms, round(self._shared.clock() * 1000), self._version)
 
 
 def _bucket(key: bytes) -> int:

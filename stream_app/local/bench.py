@@ -14,8 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 from stream_app.local.bench_idiomatic import APP_FILE, PARTITIONS, TOPICS, Idiomatic, measure_idiomatic
+from stream_app.local.bench_page import measure_page
 from stream_app.local.bench_process import BenchError
-from stream_app.local.bench_result import Result, print_result, report_of
+from stream_app.local.bench_result import Result, print_page_cost, print_result, report_of
 from stream_app.local.bench_stream import TOPICS_EACH, bench_events, state_events
 from stream_app.local.bench_tracker import Tell, measure_counting, measure_state
 from stream_app.local.bench_view import shown
@@ -46,6 +47,18 @@ def run_bench(events: int, report: Path | None) -> None:
     print_result(out, result)
     if report is not None:
         report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
+
+
+def run_page_bench(events: int, browsers: int, report: Path | None) -> None:
+    """Measure what `browsers` open pages cost a worker, print it, and write it to `report`. Raises BenchError."""
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    with shown(out) as tell, tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name, _servers() as settings:
+        cost = measure_page(events, browsers, settings, Path(name), tell)
+    print_page_cost(out, cost)
+    if report is not None:
+        report.write_text(
+            json.dumps({**cost._asdict(), "percent": cost.percent, "machine": _machine()}, indent=2) + "\n"
+        )
 
 
 def measure(events: int, tell: Tell) -> Result:

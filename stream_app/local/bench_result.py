@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stream_app.local.bench_idiomatic import APP_FILE, Idiomatic
+from stream_app.local.bench_page import PageCost
 from stream_app.local.bench_tracker import Counting, State
 from stream_app.local.setting_texts import duration_text
 from stream_app.settings import Settings
@@ -107,6 +108,18 @@ def print_result(out: Console, result: Result) -> None:
     out.print(table)
     for line in _notes(result):
         out.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+
+
+def print_page_cost(out: Console, cost: PageCost) -> None:
+    """Print what open pages cost, and the turns it is taken from."""
+    out.print(f"[bold]{cost.browsers} open pages cost {cost.percent:.2f} % of a core[/]")
+    pairs = zip(cost.without_s, cost.with_s, strict=True)
+    turns = ", ".join(f"{away:.3f} → {there:.3f}" for away, there in pairs)
+    out.print(
+        f"[dim]The median of {len(cost.with_s)} turns at {cost.events_per_s:,.0f} events/s; each page reads "
+        f"{cost.kb_per_s:,.1f} KB/s.\nCPU seconds per second without and with them: {turns}[/]",
+        soft_wrap=True,
+    )
 
 
 def _notes(result: Result) -> Iterator[str]:

@@ -25,6 +25,7 @@ _AUDIENCE_SIGMA = 1.6
 _STATE_AUDIENCE_MEDIAN = 50.0
 _STATE_AUDIENCE_SIGMA = 2.380  # 6.2 % of the users make 80 % of the impressions, as published
 _CHUNK = 50_000
+_IDS_EACH = 100_000_000
 _CHANNELS = (b"forum", b"blog", b"video", b"photo", b"chat")
 
 _POST = (
@@ -37,11 +38,17 @@ _SHARE = (
 )
 
 
-def bench_events(count: int = 1_000_000, seed: int = 1) -> Iterator[RecordedEvent]:
-    """Yield `count` events of about 200 bytes over 48 h of event time, oldest first."""
+def bench_events(
+    count: int = 1_000_000, seed: int = 1, *, end_ms: int = END_MS, span_ms: int = SPAN_MS
+) -> Iterator[RecordedEvent]:
+    """Yield `count` events of about 200 bytes over `span_ms` of event time, which ends at `end_ms`, oldest first.
+
+    Those of another seed have ids of their own.
+    """
     rng = np.random.default_rng(seed)
     user_odds, topic_odds = _zipf(USERS, _USER_EXPONENT), _zipf(TOPICS, _TOPIC_EXPONENT)
     users = [b"u%06d" % number for number in rng.permutation(USERS).tolist()]
+    first_id = (seed - 1) * _IDS_EACH
     topics = [b"topic-%02d" % number for number in range(TOPICS)]
     audiences = rng.lognormal(np.log(_AUDIENCE_MEDIAN), _AUDIENCE_SIGMA, USERS).astype(np.int64)
     for first in range(0, count, _CHUNK):
@@ -49,7 +56,7 @@ def bench_events(count: int = 1_000_000, seed: int = 1) -> Iterator[RecordedEven
         actors = _draw(rng, user_odds, len(numbers))
         rows = zip(
             numbers.tolist(),
-            (END_MS - SPAN_MS + numbers * SPAN_MS // count).tolist(),
+            (end_ms - span_ms + numbers * span_ms // count).tolist(),
             actors.tolist(),
             _draw(rng, topic_odds, len(numbers)).tolist(),
             audiences[actors].tolist(),
@@ -61,9 +68,18 @@ def bench_events(count: int = 1_000_000, seed: int = 1) -> Iterator[RecordedEven
         for number, ts_ms, actor, topic, audience, share, author, shared in rows:
             user, channel = users[actor], _CHANNELS[actor % len(_CHANNELS)]
             if share:
-                value = _SHARE % (number, ts_ms, user, shared, topics[topic], audience, channel, users[author])
+                value = _SHARE % (
+                    first_id + number,
+                    ts_ms,
+                    user,
+                    shared,
+                    topics[topic],
+                    audience,
+                    channel,
+                    users[author],
+                )
             else:
-                value = _POST % (number, ts_ms, user, number, topics[topic], audience, channel)
+                value = _POST % (first_id + number, ts_ms, user, number, topics[topic], audience, channel)
             yield RecordedEvent(share, user, value, ts_ms)
 
 

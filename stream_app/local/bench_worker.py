@@ -37,7 +37,7 @@ class Worker:
 
     def __init__(self, process: Measured, port: int) -> None:
         self.process = process
-        self._port = port
+        self.port = port
 
     def counted(self) -> int:
         """Records it has counted or set aside since it started; 0 before it answers."""
@@ -63,7 +63,7 @@ class Worker:
 
     def _get(self, path: str) -> tuple[int, str] | None:
         """Status and text, or None where nobody answers yet."""
-        with closing(http.client.HTTPConnection(LOCALHOST, self._port, timeout=_HTTP_TIMEOUT_S)) as connection:
+        with closing(http.client.HTTPConnection(LOCALHOST, self.port, timeout=_HTTP_TIMEOUT_S)) as connection:
             try:
                 connection.request("GET", path)
                 response = connection.getresponse()

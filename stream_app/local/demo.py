@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,10 +16,11 @@ from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Cut, Flag, FlagType, Role
 from stream_app.core.watermark import Source
 from stream_app.local.broker import embedded_broker
-from stream_app.local.demo_feed import Feed, Stream
+from stream_app.local.demo_feed import Feed, Part, Stream
 from stream_app.local.demo_observer import Observer
 from stream_app.local.demo_picture import Picture, Place, Rate
 from stream_app.local.demo_workers import WorkerFailedError, Workers
+from stream_app.local.events import RecordedEvent
 from stream_app.local.population import Truth
 from stream_app.local.valkey import embedded_redis
 from stream_app.settings import Settings, with_servers
@@ -81,11 +82,13 @@ def running_demo(
     until_ms: int | None,
     engine: Engine,
     view: AbstractContextManager[View],
+    on_start: Callable[[Settings], None],
 ) -> Iterator[Result]:
     """Run the demo to its end, and keep its servers and workers for the length of the block.
 
     `settings` name what to count and how; broker and Redis are those of the demo. Where `until_ms` is given the last
-    window ends there. Raises EmbeddedServerError, EventFileError, ReplayError, WorkerFailedError and DemoError.
+    window ends there. `on_start` is told the settings that the first worker has. Raises
+    EmbeddedServerError, EventFileError, ReplayError, WorkerFailedError and DemoError.
     """
     with ExitStack() as stack:
         folder = stack.enter_context(_log_folder())
@@ -96,6 +99,8 @@ def running_demo(
         )
         engine.create_topics(own)
         started = stack.enter_context(Workers(own, workers, folder))
+        own = msgspec.structs.replace(own, http_port=started.states()[0].http_port)
+        on_start(own)
         feed, observer = Feed(make_stream, own, until_ms), Observer(own)
         stack.callback(observer.stop, _THREAD_S)
         stack.callback(feed.stop, _THREAD_S)
@@ -109,8 +114,18 @@ def running_demo(
                 _say_event_time(own, engine.watermark_key, until_ms - 1)
             settled = run.settle(until_ms - 1 if until_ms is not None else None)
         truth = feed.stream.truth if feed.stream else None
-        own = msgspec.structs.replace(own, http_port=started.states()[0].http_port)
         yield Result(own, observer.counted, observer.cuts, observer.flags, seconds, settled, truth)
+
+
+@contextmanager
+def going_on(events: Iterable[RecordedEvent], speed: float, settings: Settings) -> Iterator[None]:
+    """Have further events come, for the length of the block."""
+    feed = Feed(lambda: Stream([Part(events, speed)], 0), settings, None)
+    feed.start()
+    try:
+        yield
+    finally:
+        feed.stop(_THREAD_S)
 
 
 class _Run:

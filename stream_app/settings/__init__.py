@@ -106,8 +106,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_top: Annotated[Count, Doc("users kept per topic and role")] = 100
     redis_refresh_s: Annotated[Positive, Doc("wall time between refreshes of the board")] = 2.0
     redis_expiry_s: Annotated[Positive, Doc("keys vanish this long after the last refresh")] = 3600.0
-    http_host: Annotated[str, Doc("address of /metrics, /livez and /readyz")] = "127.0.0.1"
-    http_port: Annotated[Port, Doc("port of /metrics, /livez and /readyz; 0: any free one")] = 6066
+    http_host: Annotated[str, Doc("address of the page, the API and /metrics")] = "127.0.0.1"
+    http_port: Annotated[Port, Doc("port of the page, the API and /metrics; 0: any free one")] = 6066
+    http_token: Annotated[
+        Secret, Doc("secret, 16 characters or more: whoever asks over HTTP must have it; empty: asked from here only")
+    ] = Secret()
+    http_advertised: Annotated[str, Doc("host:port at which other workers ask this one; empty: its own")] = ""
     metric_topics: Annotated[tuple[str, ...], Doc("topics whose cuts are metrics, at most 50")] = ("*",)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Doc("least severe log record written")] = "INFO"
     stall_s: Annotated[Positive, Doc("no progress for so long makes /livez fail; twice that ends the worker")] = 20.0
@@ -135,8 +139,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"window_s ({self.window_s:g}) must be a multiple of pane_s ({self.pane_s:g})")
         if self.short_s >= self.window_s:
             raise ValueError(f"short_s ({self.short_s:g}) must be shorter than window_s ({self.window_s:g})")
-        if self.person_key and (length := len(self.person_key.reveal())) < LEAST_KEY:
-            raise ValueError(f"person_key has {length} characters, fewer than {LEAST_KEY}: it is guessable")
+        for name, secret in (("person_key", self.person_key), ("http_token", self.http_token)):
+            if secret and (length := len(secret.reveal())) < LEAST_KEY:
+                raise ValueError(f"{name} has {length} characters, fewer than {LEAST_KEY}: it is guessable")
         if self.pseudonyms and not self.person_key:
             raise ValueError("pseudonyms are made with a secret: set person_key too")
         if len(self.metric_topics) > MOST_METRIC_TOPICS:

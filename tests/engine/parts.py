@@ -28,7 +28,7 @@ class Parts:
         self.told = Mock()
         self.exchange = Exchange(shared.settings, shared.whole, shared.erasures)
         self.outbox = Outbox(self.fake.standings, shared.outlet, shared.meter, self.told)
-        self.publisher = Publisher(shared)
+        self.publisher = Publisher(shared, self.exchange.past)
         self.forgotten = Mock()
         eraser = Eraser(shared, self.fake.standings, self.forgotten)
         self.evaluator = Evaluator(shared, self.exchange, self.outbox, self.publisher, eraser)

@@ -115,3 +115,12 @@ async def test_the_cut_of_a_scope_that_has_no_users_any_more_leaves_the_metrics(
     for _ in range(2):
         await parts.round()
     assert {call.args[0].topic for call in parts.fake.meter.cut_gone.call_args_list} == {gone}
+
+
+async def test_a_round_tells_where_its_users_are_asked_for_and_what_is_unread() -> None:
+    parts = Parts()
+    parts.evaluator.http = "10.0.0.7:6066"
+    await parts.count(posts(range(3)))
+    parts.fake.shared.books[PARTITION].unread = {"influence.posts": 4, "influence.shares": 3}
+    await parts.round()
+    assert (statuses(parts)[-1].http, statuses(parts)[-1].unread) == ("10.0.0.7:6066", 7)

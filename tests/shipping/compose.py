@@ -7,12 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stream_app.settings import FILE_SUFFIX
 from tests.shipping.dockerfile import ROOT, stages
 
 COMPOSE_FILE = ROOT / "deploy" / "compose.yaml"
 DOCKER_COMPOSE = Path(sys.executable).with_name("docker-compose")
 OURS = ("topics", "worker-1", "worker-2", "alerts")
 """The services that run our image."""
+SECRET = "not-told-to-anybody"
 
 
 @cache
@@ -37,8 +39,12 @@ def services() -> dict[str, Any]:
 
 
 def variables_of(name: str) -> dict[str, str]:
-    """The environment of one of our services: that of the image, and its own."""
-    return {**stages()[-1].pairs("ENV"), **services()[name]["environment"]}
+    """The environment of one of our services: that of the image, and its own, with what its secrets hold."""
+    own: dict[str, str] = services()[name]["environment"]
+    secrets = {f"/run/secrets/{secret['source']}" for secret in services()[name].get("secrets", ())}
+    in_files = {variable for variable, path in own.items() if path in secrets}
+    held = {variable.removesuffix(FILE_SUFFIX): SECRET for variable in in_files}
+    return {**stages()[-1].pairs("ENV"), **{key: own[key] for key in own.keys() - in_files}, **held}
 
 
 def writable(name: str) -> list[str]:

@@ -12,7 +12,7 @@ from stream_app.engine import watchdog
 from stream_app.settings import Settings, load
 from tests.servers.apache import POM
 from tests.shipping.commands import is_command
-from tests.shipping.compose import COMPOSE_FILE, OURS, configured, read, services, variables_of, writable
+from tests.shipping.compose import COMPOSE_FILE, OURS, SECRET, configured, read, services, variables_of, writable
 from tests.shipping.dockerfile import DOCKERFILE, ROOT
 
 ALL = pytest.mark.parametrize("name", services())
@@ -102,6 +102,7 @@ def test_our_services_run_a_command_with_settings_that_exist(name: str) -> None:
     settings = load(variables_of(name))
     assert settings.brokers in services()["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert settings.redis_url.host == "valkey"
+    assert settings.http_token.reveal() == (SECRET if name.startswith("worker") else "")
     assert "/tmp" in writable(name)  # noqa: S108 - the one in the container
 
 
@@ -120,6 +121,15 @@ def test_all_workers_have_the_same_settings_and_answer_to_one_name() -> None:
         assert worker["environment"] == workers[0]["environment"]
         assert worker["networks"]["default"]["aliases"] == ["worker"]
         assert [port["target"] for port in worker["ports"]] == [Settings().http_port]
+
+
+def test_the_token_is_a_file_that_git_ignores_and_prometheus_has_it_too() -> None:
+    (secret,) = configured()["secrets"].values()
+    path = Path(secret["file"]).relative_to(ROOT)
+    assert f"/{path}" in (ROOT / ".gitignore").read_text().splitlines()
+    assert f"> {path}" in (ROOT / "deploy" / "README.md").read_text()
+    given = {name for name, service in services().items() if service.get("secrets")}
+    assert given == {"worker-1", "worker-2", "prometheus"}
 
 
 def test_workers_wait_for_the_topics_and_these_for_kafka() -> None:

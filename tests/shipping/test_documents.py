@@ -17,8 +17,8 @@ def test_every_link_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_it_takes_three_commands_with_files_that_exist(block: str) -> None:
-    assert len(block.splitlines()) == 3
+def test_it_takes_four_commands_with_files_that_exist(block: str) -> None:
+    assert len(block.splitlines()) == 4
     paths = re.findall(r" -[fk] (\S+)", block)
     assert paths
     assert all((ROOT / path).exists() for path in paths)

@@ -17,6 +17,7 @@ from stream_app import __version__
 from stream_app.audit.addresses import addresses
 from stream_app.engine import watchdog
 from stream_app.engine.health import Health
+from stream_app.serving.access import Access
 from stream_app.serving.http import HttpServer
 from stream_app.settings import FILE_SUFFIX, SECRETS, Settings, environment_name, load
 from tests.shipping.commands import is_command
@@ -43,6 +44,7 @@ SECRET_FILES = {
     "kafka-password": "kafka",
     "redis-url": "rediss://u:p@redis:6380/0",
     "person-key": "k" * 16,
+    "http-token": "t" * 16,
     "ca.pem": "",
 }
 OLDEST, NEWEST = "1.31", "1.37"
@@ -190,16 +192,29 @@ def test_the_instances_of_alerts_find_their_file_and_its_secrets_and_serve_what_
     assert kustomization(ALERTS)["images"] == kustomization(BASE)["images"]
 
 
-def test_the_startup_audit_finds_nothing_but_the_port_that_the_network_policy_guards(tmp_path: Path) -> None:
-    assert [finding.where for finding in addresses(loaded(tmp_path))] == ["STREAM_APP_HTTP_HOST"]
+def test_the_startup_audit_finds_nothing_in_the_settings(tmp_path: Path) -> None:
+    found = loaded(tmp_path)
+    assert found.production
+    assert list(addresses(found)) == []
+
+
+def test_only_prometheus_and_other_workers_come_in() -> None:
     (rule,) = one("NetworkPolicy", "stream-app")["spec"]["ingress"]
     assert rule["ports"] == [{"port": "http"}]
-    assert rule["from"]
+    assert [*rule["from"][0]] == ["namespaceSelector"]
+    assert rule["from"][1:] == [{"podSelector": {}}]
+
+
+def test_a_worker_tells_the_others_the_address_of_its_pod() -> None:
+    env = {each["name"]: each for each in of_worker()["env"]}
+    assert env["POD_IP"]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    assert env["STREAM_APP_HTTP_ADVERTISED"]["value"] == f"$(POD_IP):{Settings().http_port}"
 
 
 def test_the_network_policy_lets_workers_reach_kafka_and_redis(tmp_path: Path) -> None:
     found = loaded(tmp_path)
-    (rule,) = one("NetworkPolicy", "stream-app")["spec"]["egress"]
+    rule, to_workers = one("NetworkPolicy", "stream-app")["spec"]["egress"]
+    assert to_workers == {"to": [{"podSelector": {}}], "ports": [{"port": "http"}]}
     open_ports = {n for port in rule["ports"] for n in range(port["port"], port.get("endPort", port["port"]) + 1)}
     kafka = {int(server.rpartition(":")[2]) for server in found.brokers.split(",")}
     redis = int(found.redis_url.reveal().rpartition(":")[2].partition("/")[0])
@@ -207,7 +222,7 @@ def test_the_network_policy_lets_workers_reach_kafka_and_redis(tmp_path: Path) -
 
 
 def test_the_probes_ask_what_a_worker_serves() -> None:
-    routes = HttpServer(CollectorRegistry(), Health(stall_s=1.0))._runner.app.router.routes()
+    routes = HttpServer(CollectorRegistry(), Health(stall_s=1.0), Access(Settings()))._runner.app.router.routes()
     served = {route.resource.canonical for route in routes if route.resource}
     probes = {name: of_worker()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     paths = {name: probe["path"] for name, probe in probes.items()}

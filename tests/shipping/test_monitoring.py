@@ -28,18 +28,21 @@ def mounts(name: str) -> dict[str, Path]:
     ("package", "program", "name"),
     [("prometheus", "promtool", "prometheus.yml"), ("prometheus-alertmanager", "amtool", "alertmanager.yml")],
 )
-def test_a_server_takes_its_configuration(package: str, program: str, name: str) -> None:
+def test_a_server_takes_its_configuration(package: str, program: str, name: str, tmp_path: Path) -> None:
     tool = shutil.which(program)
     if tool is None:
         pytest.skip(f"needs system package: {package}")
     words = [tool, "check", "config"] if program == "promtool" else [tool, "check-config"]
-    done = subprocess.run([*words, FOLDER / name], capture_output=True, text=True, timeout=30, check=False)
+    token, mine = tmp_path / "http-token", tmp_path / name
+    token.write_text("t")
+    mine.write_text((FOLDER / name).read_text().replace("/run/secrets/http-token", str(token)))
+    done = subprocess.run([*words, mine], capture_output=True, text=True, timeout=30, check=False)
     assert not done.returncode, done.stdout + done.stderr
 
 
 def test_every_file_of_the_folder_is_seen_by_a_service() -> None:
     seen = {path for name in ("prometheus", "alertmanager", "grafana", "alerts") for path in mounts(name).values()}
-    assert {*FOLDER.iterdir()} == {path for path in seen if path.is_relative_to(FOLDER)}
+    assert {*FOLDER.iterdir()} - {FOLDER / "http-token"} == {path for path in seen if path.is_relative_to(FOLDER)}
 
 
 def test_prometheus_asks_all_workers_and_tells_alertmanager() -> None:
@@ -51,6 +54,8 @@ def test_prometheus_asks_all_workers_and_tells_alertmanager() -> None:
     assert alerts["static_configs"] == [{"targets": [f"alerts:{Settings().alerts_http_port}"]}]
     (alertmanager,) = found["alerting"]["alertmanagers"]
     assert alertmanager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    assert job["authorization"] == {"credentials_file": "/run/secrets/http-token"}
+    assert [secret["source"] for secret in services()["prometheus"]["secrets"]] == ["http-token"]
     assert "/etc/prometheus/rules" in mounts("prometheus")
 
 

@@ -1,0 +1,115 @@
+"""How the cuts moved: what each was when a pane ended, for as long as the window, kept as it is stored.
+
+A record holds the cuts of one bucket at the end of one pane. A new one under the same key replaces it: two workers
+that both took the bucket for theirs have told the same.
+"""
+
+from collections.abc import Iterable, Iterator
+from heapq import nlargest
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+
+from stream_app.core.columns import FormatError
+from stream_app.core.curves import bucket_of
+from stream_app.core.messages import Cut, Role
+from stream_app.core.scopes import ScopeName
+
+VERSION = 1
+MOST_PER_BUCKET = 128
+"""Cuts of a bucket that are remembered, those of the most users: memory is bounded however many topics there are."""
+
+
+class Past(msgspec.Struct, array_like=True):
+    """A cut when a pane ended."""
+
+    topic: str
+    population: str
+    role: Role
+    users: int
+    total: int
+    k: int
+    threshold: int
+    coverage: float
+    gini: float
+    flagged: int
+    emerging: int
+
+
+class _Record(msgspec.Struct, array_like=True):
+    version: int
+    cuts: list[Past]
+
+
+class Ended(NamedTuple):
+    """Names a record: a bucket, and the pane at whose end its cuts were these."""
+
+    bucket: int
+    pane: int
+
+    def encode(self) -> bytes:
+        """As the key of a record."""
+        return f"past/{self.bucket}/{self.pane}".encode()
+
+    @classmethod
+    def decode(cls, key: bytes) -> "Ended":
+        """From the key of a record; FormatError where it is not one."""
+        try:
+            _, bucket, pane = key.split(b"/")
+            return cls(int(bucket), int(pane))
+        except ValueError as error:
+            raise FormatError(f"{key!r} is not the key of past cuts") from error
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(_Record)
+
+
+def encode(cuts: Iterable[Cut]) -> bytes:
+    """The cuts of a bucket as the value of a record."""
+    kept = nlargest(MOST_PER_BUCKET, cuts, key=attrgetter("users"))
+    return _ENCODER.encode(_Record(VERSION, [_past(cut) for cut in kept]))
+
+
+class Chronicle:
+    """The past of all cuts, as far as it has been told."""
+
+    def __init__(self) -> None:
+        self._records: dict[Ended, bytes] = {}
+
+    def tell(self, key: bytes, value: bytes) -> None:
+        """Take in one record; an empty value takes it away. Raises FormatError."""
+        if value:
+            self._records[Ended.decode(key)] = value
+        else:
+            self._records.pop(Ended.decode(key), None)
+
+    def of(self, scope: ScopeName, role: Role, first_pane: int) -> Iterator[tuple[int, Past]]:
+        """(pane, what the cut was at its end) from `first_pane` on, the oldest first."""
+        bucket = bucket_of(scope)
+        for ended in sorted(ended for ended in self._records if ended.bucket == bucket and ended.pane >= first_pane):
+            for cut in self._cuts(ended):
+                if cut.role == role and (cut.population, cut.topic) == scope:
+                    yield ended.pane, cut
+
+    def before(self, first_pane: int) -> list[Ended]:
+        """What nobody asks for any more."""
+        return [ended for ended in self._records if ended.pane < first_pane]
+
+    def _cuts(self, ended: Ended) -> list[Past]:
+        """What a record holds; nothing where it is of another release: it is not worth ending a worker for."""
+        try:
+            record = _DECODER.decode(self._records[ended])
+        except msgspec.DecodeError:
+            return []
+        return record.cuts if record.version == VERSION else []
+
+
+def _past(cut: Cut) -> Past:
+    return Past(
+        cut.topic,
+        cut.population,
+        cut.role,
+        *(cut.users, cut.total, cut.k, cut.threshold, cut.coverage, cut.gini, cut.flagged, cut.emerging),
+    )

@@ -1,0 +1,79 @@
+"""What single users made in each pane of the window, read from where the ledger keeps it: open panes and segments."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.columns import unpack
+from stream_app.core.ledger import Ledger
+from stream_app.core.scopes import ScopeName
+from stream_app.core.segments import Segment, SegmentKey
+
+
+class Made(NamedTuple):
+    """What a user made in a scope and pane."""
+
+    user: str
+    scope: ScopeName
+    pane: int
+    counts: tuple[int, int]
+    """Posts and impressions."""
+
+
+class Packed(NamedTuple):
+    """A pane of which only the stored segment knows the content: it never changes."""
+
+    key: SegmentKey
+    parts: list[Segment]
+
+
+Series = dict[tuple[str, ScopeName], dict[int, tuple[int, int]]]
+"""By user and scope: posts and impressions by pane; a pane without any is left out."""
+
+
+def packed_panes(ledger: Ledger) -> Iterator[Packed]:
+    """The panes to read with `read`."""
+    for pane in ledger.panes.values():
+        if pane.sealed and pane.packed:
+            yield Packed(*pane.sealed)
+
+
+def open_panes(ledger: Ledger, users: Collection[str]) -> Iterator[Made]:
+    """What the users made that is not packed."""
+    numbers = [number for user in users if (number := ledger.users.get(user)) is not None]
+    row_users, row_scopes = ledger.rows.users, ledger.rows.scopes
+    wanted = np.isin(row_users, numbers)
+    scopes, names = ledger.scopes.names(), ledger.users.names
+    for number, pane in ledger.panes.items():
+        for chunk in pane.chunks:
+            theirs = chunk.part(wanted[chunk.rows])
+            for row, posts, impressions in zip(
+                theirs.rows.tolist(), theirs.posts.tolist(), theirs.impressions.tolist(), strict=True
+            ):
+                yield Made(names[row_users[row]], scopes[row_scopes[row]], number, (posts, impressions))
+
+
+def read(part: Segment, users: Collection[str]) -> Iterator[Made]:
+    """What the users made in a stored part."""
+    names = part.users()
+    numbers = [number for number, name in enumerate(names) if name in users]
+    if not numbers:
+        return
+    scopes = [ScopeName(*scope) for scope in part.scopes]
+    columns = tuple(unpack(column) for column in (part.user, part.scope, part.posts, part.impressions))
+    for pane, run, _ in part.by_pane():
+        places = run.start + np.flatnonzero(np.isin(columns[0][run], numbers))
+        for user, scope, posts, impressions in zip(*(column[places].tolist() for column in columns), strict=True):
+            yield Made(names[user], scopes[scope], pane, (posts, impressions))
+
+
+def summed(parts: Iterable[Made]) -> Series:
+    """What belongs together, added up."""
+    series: Series = defaultdict(dict)
+    for made in parts:
+        panes = series[made.user, made.scope]
+        posts, impressions = panes.get(made.pane, (0, 0))
+        panes[made.pane] = (posts + made.counts[0], impressions + made.counts[1])
+    return series

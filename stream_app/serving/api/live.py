@@ -1,0 +1,182 @@
+"""What the page shows, computed once for everybody who looks at the same, and sent when it has changed.
+
+However many browsers look, a selection is computed once and its bytes are sent to each. Computing may take a hundredth
+of the worker's time: where it takes longer it is done less often.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+import msgspec
+
+from stream_app.serving.api import messages, queries
+from stream_app.serving.api.answers import Answers
+from stream_app.serving.api.flag_log import FlagLog
+from stream_app.serving.api.stopwatch import Stopwatch
+
+TOPICS = 24
+PEOPLE = 50
+FLAGS = 30
+"""Flags that a page begins with, and the most that it is sent at once."""
+FEED_S = 0.5
+REFRESH_S = 2.0
+BUSY_FRACTION = 0.01
+LONGEST_PAUSE_S = 30.0
+MOST_SELECTIONS = 100
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class TooManyError(RuntimeError):
+    """So many different selections are looked at that one more would slow all of them down."""
+
+
+class Watcher:
+    """Somebody who looks: takes what has changed since the last time, however slowly."""
+
+    def __init__(self, flags: Iterable[bytes], begun: int) -> None:
+        """`flags` to begin with, as events, up to the one that was added as number `begun`."""
+        self.begun = begun
+        self._news: dict[str, bytes] = {}
+        self._flags: deque[bytes] = deque(flags, FLAGS)
+        self._some = asyncio.Event()
+
+    def put(self, parts: dict[str, bytes]) -> None:
+        """Parts have changed; a part that has not been taken yet is replaced."""
+        self._news |= parts
+        self._some.set()
+
+    def put_flags(self, flags: Iterable[bytes]) -> None:
+        """Flags were raised; of many only the last are taken."""
+        self._flags.extend(flags)
+        if self._flags:
+            self._some.set()
+
+    async def take(self, timeout_s: float) -> bytes:
+        """What has changed, as server-sent events; nothing after some time without a change."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._some.wait(), timeout_s)
+        self._some.clear()
+        news, self._news = self._news, {}
+        events = [*self._flags, *(b"event: %s\ndata: %s\n\n" % (name.encode(), json) for name, json in news.items())]
+        self._flags.clear()
+        return b"".join(events)
+
+
+class _Selection:
+    """A topic, population and role that somebody looks at."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, bytes] = {}
+        self.watchers: set[Watcher] = set()
+
+    def show(self, parts: dict[str, bytes]) -> None:
+        changed = {name: json for name, json in parts.items() if self.parts.get(name) != json}
+        self.parts = parts
+        for watcher in self.watchers if changed else ():
+            watcher.put(changed)
+
+
+class Live:
+    """Keeps every selection that is looked at up to date; `run` must run beside it."""
+
+    def __init__(self, answers: Answers, flags: FlagLog, watch: Stopwatch) -> None:
+        self._answers = answers
+        self._flags = flags
+        self._watch = watch
+        self._selections: dict[queries.OfScope, _Selection] = {}
+        self._wanted = asyncio.Event()
+
+    @contextmanager
+    def watching(self, asked: queries.OfScope) -> Iterator[Watcher]:
+        """Show a selection for the length of the block. Raises TooManyError."""
+        if asked not in self._selections and len(self._selections) >= MOST_SELECTIONS:
+            raise TooManyError(f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later")
+        selection = self._selections.setdefault(asked, _Selection())
+        watcher = Watcher((entry.event for entry in self._flags.last(FLAGS)), self._flags.added)
+        selection.watchers.add(watcher)
+        if selection.parts:
+            watcher.put(selection.parts)
+        else:
+            self._wanted.set()
+        try:
+            yield watcher
+        finally:
+            selection.watchers.discard(watcher)
+            if not selection.watchers:
+                self._selections.pop(asked, None)
+
+    async def run(self) -> None:
+        """Refresh until cancelled."""
+        await asyncio.gather(self._views(), self._feed())
+
+    async def _feed(self) -> None:
+        """Hand on the flags, some at a time: in a storm of them nobody reads each."""
+        told = self._flags.added
+        while True:
+            await asyncio.sleep(FEED_S)
+            told, before = self._flags.added, told
+            if told == before:
+                continue
+            with self._watch.running():
+                self._hand_on(before, told)
+
+    def _hand_on(self, before: int, told: int) -> None:
+        """Hand on what was added in between; who has just come knows some of it."""
+        events: dict[int, list[bytes]] = {}
+        for watcher in [watcher for selection in self._selections.values() for watcher in selection.watchers]:
+            count = min(told - max(before, watcher.begun), FLAGS)
+            if count not in events:
+                events[count] = [entry.event for entry in self._flags.last(count)]
+            watcher.put_flags(events[count])
+
+    async def _views(self) -> None:
+        while True:
+            before_s = self._watch.seconds
+            await self._refresh(list(self._selections.items()))
+            pause_s = min(max(REFRESH_S, (self._watch.seconds - before_s) / BUSY_FRACTION), LONGEST_PAUSE_S)
+            await self._pause(pause_s)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; somebody who has just come is served at once."""
+        deadline_s = asyncio.get_running_loop().time() + seconds
+        while (left_s := deadline_s - asyncio.get_running_loop().time()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), left_s)
+            if not self._wanted.is_set():
+                return
+            self._wanted.clear()
+            await self._refresh([(asked, held) for asked, held in self._selections.items() if not held.parts])
+
+    async def _refresh(self, selections: Iterable[tuple[queries.OfScope, _Selection]]) -> None:
+        common: dict[str, bytes] = {}
+        topics: dict[str, bytes] = {}
+        for asked, selection in selections:
+            if not common:
+                with self._watch.running():
+                    answers = self._answers
+                    common = {"about": _ENCODER.encode(answers.about()), "health": _ENCODER.encode(answers.health())}
+            if asked.population not in topics:
+                topics[asked.population] = self._topics(asked.population)
+            own = {name: json async for name, json in self._own(asked)}
+            selection.show({**common, "topics": topics[asked.population], **own})
+
+    def _topics(self, population: str) -> bytes:
+        with self._watch.running():
+            return _ENCODER.encode(self._answers.topics(queries.OfTopics(population=population, limit=TOPICS)))
+
+    async def _own(self, asked: queries.OfScope) -> AsyncIterator[tuple[str, bytes]]:
+        """What only this selection shows."""
+        with self._watch.running():
+            curve, history = _ENCODER.encode(self._answers.curve(asked)), _ENCODER.encode(self._answers.history(asked))
+        yield "curve", curve
+        yield "history", history
+        people = queries.OfInfluencers(
+            topic=asked.topic, population=asked.population, role=asked.role, order="emerging", limit=PEOPLE
+        )
+        leaders: messages.Influencers = await self._answers.influencers(people)
+        with self._watch.running():
+            json = _ENCODER.encode(leaders)
+        yield "influencers", json

@@ -1,0 +1,276 @@
+"""What the HTTP API answers: every message, field by field; the OpenAPI document is generated from here."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from stream_app.core.messages import Cut, Flag, Role
+
+Standing = Literal["none", "emerging", "entered", "fading"]
+Trend = Literal["rising", "steady", "falling"]
+"""rising and falling: the short window is two standard deviations or more above or below the own past."""
+
+TimeMs = Annotated[int, Meta(description="epoch ms")]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of every answer: immutable, made with names."""
+
+
+class Problem(Answer, frozen=True, kw_only=True):
+    """Why there is no answer (RFC 9457, application/problem+json)."""
+
+    title: str
+    status: int
+    detail: str
+    """What is wrong and what to do."""
+    type: str = "about:blank"
+
+
+class About(Answer, frozen=True, kw_only=True):
+    """What is counted and by which rules: the settings a reader needs to understand the numbers."""
+
+    version: str
+    settings_version: str
+    share: float
+    """The part of all posts or impressions that the cut makes: 0.8."""
+    window_s: float
+    pane_s: float
+    short_s: float
+    """Length of the short window that shows who accelerates."""
+    min_users: int
+    """Topics with fewer users flag nobody."""
+    min_posts: int
+    min_impressions: int
+    leave_ratio: float
+    """ρ: a standing is lost below ρ·θ."""
+    diffuse_fraction: float
+    emerging_z: float
+    emerging_horizon_s: float
+    population_sizes: dict[str, int]
+    """Stated sizes, by population."""
+    rules: dict[str, str]
+    """What each numbered rule of the flags says."""
+
+
+class Health(Answer, frozen=True, kw_only=True):
+    """The pipeline in one line: all workers together, as far as they have told."""
+
+    live: bool
+    """Of the worker that answers."""
+    ready: bool
+    """Of the worker that answers."""
+    events_per_s: float
+    """Records counted per second, whatever became of them: over the last seconds."""
+    lag_records: int
+    """Records on Kafka that are not counted yet."""
+    delay_s: float | None
+    """Wall clock less event time reached: large when the events themselves are old; null before the first event."""
+    event_time: TimeMs | None
+    """Event time reached, which is where the window ends."""
+    applied: int
+    """Events counted since the beginning; so are the next three."""
+    duplicate: int
+    late: int
+    rejected: int
+    users: int
+    """Active in the window."""
+    partitions: int
+    """Partitions that somebody has told of."""
+    partitions_expected: int
+    workers: int
+    flags_per_hour: float
+    """Flags of the last hour of wall time."""
+    redis_up: bool | None
+    """null where there is no Redis."""
+
+
+class Topic(Answer, frozen=True, kw_only=True):
+    """A topic in one population, with both its cuts; null where nobody has a value."""
+
+    topic: str
+    population: str
+    users: int
+    """The larger number of users of the two cuts."""
+    connector: Cut | None
+    maven: Cut | None
+
+
+class Page(Answer, frozen=True, kw_only=True):
+    """What all lists have in common."""
+
+    total: int
+    """How many there are, on this page or not."""
+    next: int | None
+    """The `offset` of the next page; null on the last, and where it would be more than may be asked for."""
+
+
+class Topics(Page, frozen=True, kw_only=True):
+    """Topics, `*` first, then those with the most users."""
+
+    topics: list[Topic]
+    populations: list[str]
+    """Every population that there is, the largest first."""
+
+
+class Cuts(Page, frozen=True, kw_only=True):
+    """The present cuts."""
+
+    cuts: list[Cut]
+
+
+class Moment(Answer, frozen=True, kw_only=True):
+    """A cut as it was when a pane ended."""
+
+    window_end: TimeMs
+    users: int
+    total: int
+    k: int
+    threshold: int
+    coverage: float
+    percent_of_users: float
+    gini: float
+    flagged: int
+    emerging: int
+
+
+class History(Answer, frozen=True, kw_only=True):
+    """How a cut moved: a moment for each pane of the last window, the oldest first, and now."""
+
+    topic: str
+    population: str
+    role: Role
+    pane_ms: int
+    moments: list[Moment]
+
+
+class Curve(Answer, frozen=True, kw_only=True):
+    """The Lorenz curve of a topic and role, and the cut in it."""
+
+    topic: str
+    population: str
+    role: Role
+    cut: Cut | None
+    """null where nobody has a value."""
+    points: list[tuple[float, float]]
+    """(part of the users, part of the total they make), from the highest value down: from (0, 0) to (1, 1)."""
+
+
+class Influencer(Answer, frozen=True, kw_only=True):
+    """A user in one topic and role."""
+
+    user_id: str
+    rank: int
+    """Users with a higher value, plus one; exact but for the width of a bin."""
+    value: int
+    """Posts (maven) or impressions (connector) in the window."""
+    share: float
+    """The user's fraction of the total."""
+    standing: Standing
+    trend: Trend
+    short_rate: float
+    """Per hour, in the short window."""
+    long_rate: float
+    """Per hour, in the rest of the window."""
+    rate_error: float
+    """One standard deviation of short_rate."""
+    z: float
+    events: float
+    """Effective number of events behind the short window."""
+    eta_s: float | None
+    """Until the value reaches θ at the present pace; null when it is above, or not on course."""
+    panes: list[int]
+    """Posts or impressions of each pane of the window, the oldest first."""
+
+
+class Influencers(Page, frozen=True, kw_only=True):
+    """Users of a topic and role, in the order asked for."""
+
+    topic: str
+    population: str
+    role: Role
+    threshold: int
+    """θ; 0 where there is no cut."""
+    pane_ms: int
+    first_pane: TimeMs
+    """Where the first of `panes` begins, event time."""
+    influencers: list[Influencer]
+    missing_partitions: list[int]
+    """Partitions whose worker did not answer: their users are not here."""
+
+
+class Place(Answer, frozen=True, kw_only=True):
+    """Where a user stands in one topic and role."""
+
+    topic: str
+    population: str
+    role: Role
+    threshold: int
+    """θ now."""
+    now: Influencer
+    flag: Flag | None
+    """The last flag of the present standing; null where there is none."""
+
+
+class User(Answer, frozen=True, kw_only=True):
+    """A user: every topic and role with a value in the window, the highest share first."""
+
+    user_id: str
+    pane_ms: int
+    first_pane: TimeMs
+    places: list[Place]
+
+
+class Contribution(Answer, frozen=True, kw_only=True):
+    """A post or share that added to a user's value."""
+
+    ts: TimeMs
+    kind: str
+    """post, comment, review, reply, quote, message or share."""
+    impressions: int | None
+    """null where the audience is unknown."""
+    topics: list[str]
+    post_id: str | None
+    """Left out where ids are replaced by pseudonyms."""
+    author_id: str | None
+    """Whose post was shared."""
+    channel: str | None
+
+
+class Evidence(Answer, frozen=True, kw_only=True):
+    """The user's events in the window with the most impressions, read back from Kafka when asked for."""
+
+    posts: list[Contribution]
+    shares: list[Contribution]
+    found: int
+    """Events of the user in the window that were found."""
+    read_records: int
+    is_complete: bool
+    """False where not all of the window was read back: too many records, or Kafka no longer has them."""
+    note: str
+    """What is missing and why; empty where nothing is."""
+
+
+class Why(Answer, frozen=True, kw_only=True):
+    """Why a user stands there: the flag, what has become of its numbers, and the events behind them."""
+
+    user_id: str
+    pane_ms: int
+    first_pane: TimeMs
+    place: Place
+    rule: str
+    """What the rule of the flag says; empty where there is no flag."""
+    cut: Cut | None
+    """Now."""
+    evidence: Evidence
+
+
+class Flags(Answer, frozen=True, kw_only=True):
+    """Flags, the newest first."""
+
+    flags: list[Flag]
+    position: str
+    """Give it as Last-Event-ID to /flags/stream to have everything that comes after these."""
+    since: TimeMs | None
+    """Flags detected earlier are not kept here (Kafka has them); null where nothing is missing."""

@@ -1,0 +1,146 @@
+"""The OpenAPI document of the API, made from its questions and answers; what it says is what the server checks."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+import msgspec
+
+from stream_app import __version__
+from stream_app.serving.api import queries
+from stream_app.serving.api.messages import Answer, Problem
+from stream_app.serving.api.routes import PREFIX, PROBLEM, ROUTES, Route
+
+FILE_NAME = "openapi.json"
+
+_REFERENCE = "#/components/schemas/{name}"
+_PROBLEMS = {
+    "400": "The question cannot be understood.",
+    "401": "The token is missing or wrong.",
+    "403": "This worker does not answer without a token.",
+}
+_STREAMS: tuple[tuple[str, type[queries.Query], str], ...] = (
+    ("/flags/stream", queries.OfFlagStream, "Flags as they are raised"),
+    ("/live", queries.OfScope, "What the page shows: an event per answer that has changed, named after its path"),
+)
+_LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": r"^\d{1,18}(\.\d{1,18})*$"},
+    "description": "The id of an event, or a `position`: everything that came after it is sent first.",
+}
+_USER_ID = {
+    "name": "user_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+}
+
+
+def text() -> str:
+    """The document as it stands in schemas/."""
+    return json.dumps(document(), ensure_ascii=False, indent=2) + "\n"
+
+
+def document() -> dict[str, Any]:
+    """The document, as JSON values."""
+    answers = {route.answered for route in ROUTES} | {Problem}
+    _, schemas = msgspec.json.schema_components(
+        sorted(answers, key=lambda kind: kind.__name__), ref_template=_REFERENCE
+    )
+    paths = {PREFIX + route.path: {"get": _question(route)} for route in ROUTES}
+    paths |= {PREFIX + path: {"get": _stream(path, asked, summary)} for path, asked, summary in _STREAMS}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "stream_app",
+            "version": __version__,
+            "license": {"name": "MIT", "identifier": "MIT"},
+            "description": "Mass connectors and mass mavens, topic by topic. Times are epoch ms. Questions about users "
+            "on other workers are answered all the same.",
+        },
+        "security": [{"token": []}, {"cookie": []}, {}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "STREAM_APP_HTTP_TOKEN of the workers"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "stream_app"},
+            },
+        },
+    }
+
+
+def _question(route: Route) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": _reference(route.answered)}}
+    if route.table:
+        content["text/csv"] = {"schema": {"type": "string"}}
+    is_of_user = "{user_id}" in route.path
+    return {
+        "operationId": _name(route.path),
+        "summary": route.summary,
+        "parameters": [*([_USER_ID] if is_of_user else []), *_parameters(route.asked)],
+        "responses": {
+            "200": {"description": route.summary, "content": content},
+            **_problems({"404": "Nobody of that id is there."} if is_of_user else {}),
+        },
+    }
+
+
+def _stream(path: str, asked: type[queries.Query], summary: str) -> dict[str, Any]:
+    return {
+        "operationId": _name(path),
+        "summary": summary,
+        "parameters": [*_parameters(asked), *([_LAST_EVENT_ID] if path == "/flags/stream" else [])],
+        "responses": {
+            "200": {"description": summary, "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            **_problems({"503": "Too many different selections are looked at."} if path == "/live" else {}),
+        },
+    }
+
+
+def _problems(more: dict[str, str]) -> dict[str, Any]:
+    content = {PROBLEM: {"schema": _reference(Problem)}}
+    return {status: {"description": why, "content": content} for status, why in {**_PROBLEMS, **more}.items()}
+
+
+def _parameters(asked: type[queries.Query]) -> Iterator[dict[str, Any]]:
+    hints = get_type_hints(asked, include_extras=True)
+    for field in msgspec.structs.fields(asked):
+        (schema,), components = msgspec.json.schema_components([hints[field.name]], ref_template=_REFERENCE)
+        schema = _inlined(schema, components)
+        described = schema.pop("description", None)
+        if field.default not in ("", None, ()):
+            schema["default"] = field.default
+        yield {
+            "name": field.name,
+            "in": "query",
+            "required": False,
+            "schema": schema,
+            **({"description": described} if described else {}),
+        }
+
+
+def _inlined(schema: Any, components: dict[str, Any]) -> Any:
+    """The schema without references, and without null: a parameter that is absent is just that."""
+    if isinstance(schema, list):
+        return [_inlined(entry, components) for entry in schema if entry != {"type": "null"}]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(components[schema["$ref"].rpartition("/")[2]], components) | {
+            name: value for name, value in schema.items() if name != "$ref"
+        }
+    plain = {name: _inlined(value, components) for name, value in schema.items()}
+    if len(options := plain.get("anyOf", ())) == 1:
+        return options[0] | {name: value for name, value in plain.items() if name != "anyOf"}
+    return plain
+
+
+def _reference(kind: type[Answer]) -> dict[str, str]:
+    return {"$ref": _REFERENCE.format(name=kind.__name__)}
+
+
+def _name(path: str) -> str:
+    return path.strip("/").replace("/", "_").replace("{", "").replace("}", "")

@@ -1,0 +1,270 @@
+"""What this worker knows of the users in its own partitions: who leads a scope, and where a user stands."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+
+import msgspec
+import numpy as np
+
+from stream_app.core import people, series
+from stream_app.core.ledger import Ledger
+from stream_app.core.messages import ROLES, Role
+from stream_app.core.people import Question, rows_of
+from stream_app.core.scopes import ScopeName
+from stream_app.core.segments import SegmentKey
+from stream_app.core.series import Made, Series
+from stream_app.core.standing import EMERGING, ENTERED, FADING, NONE
+from stream_app.serving.api.messages import Influencer, Place, Standing, Trend
+from stream_app.serving.api.state import State
+from stream_app.serving.api.stopwatch import Stopwatch
+
+STANDINGS: dict[Standing, int] = {"none": NONE, "emerging": EMERGING, "entered": ENTERED, "fading": FADING}
+"""Codes by name."""
+_NAMES: dict[int, Standing] = {code: name for name, code in STANDINGS.items()}
+_CLEAR_Z = 2.0
+_DIGITS = 6
+_MOST_REMEMBERED = 2000
+"""Users whose packed panes are remembered."""
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """Who leads a scope and role: asked of every worker, and put together from what they answer."""
+
+    topic: str
+    population: str
+    role: Role
+    standings: list[Standing]
+    search: str
+    emerging_first: bool
+    most: int
+    partitions: list[int] = []
+    """In which to look; those that the worker does not have are left out."""
+
+
+class Ranked(msgspec.Struct, frozen=True, array_like=True):
+    """A user in a ranking."""
+
+    user: str
+    value: int
+    is_emerging: bool
+    eta_s: float | None
+    partition: int
+
+    @property
+    def order(self) -> tuple[bool, float, int, int]:
+        """What a ranking is sorted by; where that is equal the order is the partition's own: whoever is asked."""
+        return not self.is_emerging, self.eta_s if self.eta_s is not None else np.inf, -self.value, self.partition
+
+
+class Leaders(msgspec.Struct, frozen=True):
+    """The first users of a ranking in some partitions."""
+
+    total: int
+    first: list[Ranked]
+    partitions: list[int]
+    """Those that were looked through."""
+
+
+class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where some users stand: everywhere, or in one scope and role."""
+
+    users: list[str]
+    scope: tuple[str, str, Role] | None = None
+    """(population, topic, role)."""
+    partitions: list[int] = []
+    """As in Ranking; of all workers together, with none: everywhere."""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where users stand, as far as they are in some partitions."""
+
+    found: list["Found"]
+    partitions: list[int]
+    """Those that were looked through."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A user's place, and the partition that the user is in."""
+
+    partition: int
+    user: str
+    place: Place
+
+
+class Own:
+    """Answers from the ledgers that this worker has."""
+
+    def __init__(self, state: State, panes: int, watch: Stopwatch) -> None:
+        """`panes` in the window; `watch` takes the time that answers need."""
+        self._state = state
+        self._panes = panes
+        self._watch = watch
+        self._packed: dict[SegmentKey, dict[str, list[Made]]] = {}
+        """What users made in packed panes: with an empty list where nothing."""
+
+    def leaders(self, asked: Ranking) -> Leaders:
+        """The first users of a ranking."""
+        with self._watch.running():
+            scope, role = ScopeName(asked.population, asked.topic), ROLES.index(asked.role)
+            codes = [STANDINGS[name] for name in asked.standings]
+            question = Question(scope, role, codes, asked.search, emerging_first=asked.emerging_first)
+            threshold = self._threshold(scope, role)
+            ledgers = self._ledgers(asked.partitions)
+            found = {number: people.find(ledger, question, threshold, asked.most) for number, ledger in ledgers.items()}
+            first = [row for number, some in found.items() for row in _ranked(number, ledgers[number], role, some)]
+            first.sort(key=attrgetter("order"))
+            return Leaders(sum(some.total for some in found.values()), first[: asked.most], list(ledgers))
+
+    async def places(self, asked: Whereabouts) -> Places:
+        """Where the users stand, as far as they are in the partitions of this worker."""
+        made = await self._series(set(asked.users), asked.partitions)
+        with self._watch.running():
+            ledgers = self._ledgers(asked.partitions)
+            found = [place for number, ledger in ledgers.items() for place in self._in(number, ledger, asked, made)]
+            return Places(found, list(ledgers))
+
+    def _ledgers(self, partitions: Iterable[int]) -> dict[int, Ledger]:
+        """Those of some partitions that this worker has."""
+        held = self._state.ledgers
+        return {number: held[number] for number in partitions if number in held}
+
+    def _in(self, partition: int, ledger: Ledger, asked: Whereabouts, made: Series) -> Iterator[Found]:
+        only = None if asked.scope is None else ScopeName(*asked.scope[:2])
+        rows = rows_of(ledger, asked.users, only)
+        names = ledger.scopes.names()
+        scopes = [names[number] for number in ledger.rows.scopes[rows].tolist()]
+        users = [ledger.users.names[number] for number in ledger.rows.users[rows].tolist()]
+        for role, name in enumerate(ROLES):
+            if asked.scope is not None and asked.scope[2] is not name:
+                continue
+            held = (ledger.rows.totals[role][rows] > 0) | (ledger.rows.standings[role][rows] != NONE)
+            chosen = np.flatnonzero(held)
+            where = [scopes[place] for place in chosen.tolist()]
+            who = [users[place] for place in chosen.tolist()]
+            for influencer, scope, theta in self._influencers(ledger, role, rows[chosen], who, where, made):
+                flag = self._state.standing(partition, influencer.user_id, scope, name)
+                place = Place(
+                    topic=scope.topic,
+                    population=scope.population,
+                    role=name,
+                    threshold=theta,
+                    now=influencer,
+                    flag=flag,
+                )
+                yield Found(partition, influencer.user_id, place)
+
+    def _influencers(
+        self,
+        ledger: Ledger,
+        role: int,
+        rows: people.Ints,
+        users: list[str],
+        scopes: list[ScopeName],
+        made: Series,
+    ) -> Iterator[tuple[Influencer, ScopeName, int]]:
+        if not users:
+            return
+        whole = self._state.whole
+        numbers = whole.numbers(scopes)
+        cuts = whole.cuts(numbers)
+        values = ledger.rows.totals[role][rows]
+        thresholds = cuts.thresholds[role]
+        going = people.paces(ledger, role, rows, thresholds)
+        ranks = whole.ranks(scopes, [role] * len(scopes), values)
+        columns = (
+            values,
+            ranks,
+            ledger.rows.standings[role][rows],
+            thresholds,
+            values / np.maximum(cuts.totals[role], 1),
+            going.short * 3600,
+            going.past * 3600,
+            going.error * 3600,
+            going.z,
+            going.events,
+            going.eta_s,
+        )
+        lists = zip(users, scopes, *(column.tolist() for column in columns), strict=True)
+        for user, scope, value, rank, code, theta, share, short, past, error, z, events, eta_s in lists:
+            on_course = value < theta and eta_s < np.inf
+            yield (
+                Influencer(
+                    user_id=user,
+                    rank=rank,
+                    value=value,
+                    share=_rounded(share),
+                    standing=_NAMES[code],
+                    trend=_trend(z),
+                    short_rate=_rounded(short),
+                    long_rate=_rounded(past),
+                    rate_error=_rounded(error),
+                    z=_rounded(z),
+                    events=_rounded(events),
+                    eta_s=_rounded(eta_s) if on_course else None,
+                    panes=self._by_pane(ledger, made.get((user, scope), {}), role),
+                ),
+                scope,
+                theta,
+            )
+
+    def _by_pane(self, ledger: Ledger, counts: dict[int, tuple[int, int]], role: int) -> list[int]:
+        first = self._state.window_start_ms // ledger.pane_ms
+        return [counts[pane][role] if pane in counts else 0 for pane in range(first, first + self._panes)]
+
+    def _threshold(self, scope: ScopeName, role: int) -> int:
+        number = self._state.whole.find(scope)
+        if number is None:
+            return 0
+        return int(self._state.whole.cuts(np.array([number])).thresholds[role, 0])
+
+    async def _series(self, users: set[str], partitions: Iterable[int]) -> Series:
+        """What the users made by pane. Packed panes are read once; in between others have their turn."""
+        with self._watch.running():
+            self._forget_old()
+            held = self._ledgers(partitions).values()
+            ledgers = [(ledger, {user for user in users if user in ledger.users}) for ledger in held]
+            packed = [(pane, theirs) for ledger, theirs in ledgers if theirs for pane in series.packed_panes(ledger)]
+            made = [made for ledger, theirs in ledgers if theirs for made in series.open_panes(ledger, theirs)]
+        for pane, theirs in packed:
+            known = await self._read(pane, theirs)
+            made += [found for user in theirs for found in known[user]]
+        return series.summed(made)
+
+    async def _read(self, pane: series.Packed, users: set[str]) -> dict[str, list[Made]]:
+        """What the users made in a packed pane, and perhaps others: read once, and remembered."""
+        known = self._packed.get(pane.key, {})
+        unknown = users - known.keys()
+        if not unknown:
+            return known
+        read: dict[str, list[Made]] = {user: [] for user in unknown}
+        for part in pane.parts:
+            with self._watch.running():
+                for found in series.read(part, unknown):
+                    read[found.user].append(found)
+            await asyncio.sleep(0)
+        self._packed[pane.key] = known = {**known, **self._packed.get(pane.key, {}), **read}
+        return known
+
+    def _forget_old(self) -> None:
+        """Forget panes that are gone; all of it where it holds too many users."""
+        there = {pane.key for ledger in self._state.ledgers.values() for pane in series.packed_panes(ledger)}
+        self._packed = {key: known for key, known in self._packed.items() if key in there}
+        if self._packed and max(map(len, self._packed.values())) > _MOST_REMEMBERED:
+            self._packed.clear()
+
+
+def _ranked(partition: int, ledger: Ledger, role: int, some: people.Found) -> Iterator[Ranked]:
+    users, values = ledger.rows.users[some.rows].tolist(), ledger.rows.totals[role][some.rows].tolist()
+    for user, value, emerging, eta_s in zip(users, values, some.emerging.tolist(), some.eta_s.tolist(), strict=True):
+        yield Ranked(ledger.users.names[user], value, emerging, eta_s if eta_s < np.inf else None, partition)
+
+
+def _trend(z: float) -> Trend:
+    if z >= _CLEAR_Z:
+        return "rising"
+    return "falling" if z <= -_CLEAR_Z else "steady"
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")

@@ -1,0 +1,218 @@
+"""The questions of the API, one after the other: where each is asked, with which parameters, and what answers it."""
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import msgspec.inspect
+from aiohttp import web
+
+from stream_app.core.messages import Cut, Flag
+from stream_app.core.scopes import folded
+from stream_app.serving.api import messages, queries
+from stream_app.serving.api.answers import Answers, NotNowError, UnknownUserError
+from stream_app.serving.api.own import Own, Ranking, Whereabouts
+from stream_app.serving.api.peers import LEADERS, PLACES
+from stream_app.serving.api.tables import as_csv
+
+PREFIX = "/api/v1"
+PROBLEM = "application/problem+json"
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_TEXTS = frozenset({"population", "search", "topic", "user"})
+"""Parameters that are as good as absent where they are empty."""
+
+Q = TypeVar("Q", bound=queries.Query)
+
+
+class Table(NamedTuple):
+    """What of an answer is its rows, as CSV."""
+
+    field: str
+    kind: type[msgspec.Struct]
+
+
+class Route(NamedTuple):
+    """A question."""
+
+    path: str
+    asked: type[queries.Query]
+    answered: type[messages.Answer]
+    summary: str
+    answer: Callable[[Answers, Any, str], messages.Answer | Awaitable[messages.Answer]]
+    """From the answers, the parameters and the user in the path, if there is one."""
+    table: Table | None = None
+
+
+class BadQuestionError(ValueError):
+    """A question that cannot be understood; the message says what is wrong."""
+
+
+ROUTES = (
+    Route(
+        *("/about", queries.Nothing, messages.About, "What is counted, and by which rules"),
+        lambda answers, _asked, _user: answers.about(),
+    ),
+    Route(
+        *("/health", queries.Nothing, messages.Health, "The pipeline in one line"),
+        lambda answers, _asked, _user: answers.health(),
+    ),
+    Route(
+        *("/topics", queries.OfTopics, messages.Topics, "Topics with both their cuts"),
+        lambda answers, asked, _user: answers.topics(asked),
+        Table("topics", messages.Topic),
+    ),
+    Route(
+        *("/cuts", queries.OfCuts, messages.Cuts, "The present cuts"),
+        lambda answers, asked, _user: answers.cuts(asked),
+        Table("cuts", Cut),
+    ),
+    Route(
+        *("/cuts/history", queries.OfHistory, messages.History, "How a cut moved, pane by pane"),
+        lambda answers, asked, _user: answers.history(asked),
+        Table("moments", messages.Moment),
+    ),
+    Route(
+        *("/curve", queries.OfScope, messages.Curve, "The Lorenz curve, and the cut in it"),
+        lambda answers, asked, _user: answers.curve(asked),
+    ),
+    Route(
+        *("/influencers", queries.OfInfluencers, messages.Influencers, "Users of a topic and role"),
+        lambda answers, asked, _user: answers.influencers(asked),
+        Table("influencers", messages.Influencer),
+    ),
+    Route(
+        *("/users/{user_id}", queries.Nothing, messages.User, "A user in every topic and role"),
+        lambda answers, _asked, user: answers.user(user),
+    ),
+    Route(
+        *("/users/{user_id}/why", queries.OfScope, messages.Why, "Why a user stands there"),
+        lambda answers, asked, user: answers.why(user, asked),
+    ),
+    Route(
+        *("/flags", queries.OfFlags, messages.Flags, "The last flags, the newest first"),
+        lambda answers, asked, _user: answers.flags(asked),
+        Table("flags", Flag),
+    ),
+)
+"""Every question that is answered at once."""
+
+
+def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
+    """Have `app` answer them, and the other workers about the users of this one."""
+    for route in ROUTES:
+        # What is between braces takes no braces by itself, and a user id may have them.
+        app.router.add_get(PREFIX + route.path.replace("{user_id}", "{user_id:[^/]+}"), _handler(route, answers))
+
+    async def leaders(request: web.Request) -> web.Response:
+        return as_json(own.leaders(_decoded(await request.read(), Ranking)))
+
+    async def places(request: web.Request) -> web.Response:
+        return as_json(await own.places(_decoded(await request.read(), Whereabouts)))
+
+    app.router.add_post(LEADERS, leaders)
+    app.router.add_post(PLACES, places)
+
+
+def parsed(kind: type[Q], request: web.Request) -> Q:
+    """The parameters of a question; empty text is as good as none. Raises BadQuestionError."""
+    fields = msgspec.structs.fields(kind)
+    several = {field.name for field in fields if isinstance(field.default, tuple)}
+    if unknown := request.query.keys() - {field.name for field in fields}:
+        raise BadQuestionError(
+            f"there is no parameter {min(unknown)!r} here; {PREFIX}/openapi.json has every parameter"
+        )
+    numbers = _numbers(kind)
+    given: dict[str, Any] = {}
+    for name in request.query:
+        values = request.query.getall(name)
+        if len(values) > 1 and name not in several:
+            raise BadQuestionError(f"{name} is given {len(values)} times: give it once")
+        if not all(map(_is_text, values)):
+            raise BadQuestionError(f"{name} is not text in UTF-8")
+        given[name] = values if name in several else _value(values[0], is_number=name in numbers)
+    if "topic" in given:
+        given["topic"] = folded(given["topic"])
+    for name in _TEXTS & given.keys():
+        if not given[name]:
+            del given[name]
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise BadQuestionError(f"{error}; {PREFIX}/openapi.json has every parameter") from error
+
+
+@cache
+def _numbers(kind: type[queries.Query]) -> frozenset[str]:
+    """The parameters of a question that are numbers."""
+    described = msgspec.inspect.type_info(kind)
+    assert isinstance(described, msgspec.inspect.StructType)  # noqa: S101 - every question is one
+    return frozenset(field.name for field in described.fields if _is_number(field.type))
+
+
+def _is_number(kind: msgspec.inspect.Type) -> bool:
+    match kind:
+        case msgspec.inspect.Metadata(type=inner):
+            return _is_number(inner)
+        case msgspec.inspect.UnionType(types=options):
+            return any(map(_is_number, options))
+    return isinstance(kind, msgspec.inspect.IntType)
+
+
+def _value(text: str, *, is_number: bool) -> str | int:
+    """What a parameter says: text that is no number stays text, and is refused for that."""
+    return int(text) if is_number and _NUMBER.fullmatch(text) else text
+
+
+def as_json(answer: object) -> web.Response:
+    """An answer, never kept by anybody on the way."""
+    return web.Response(
+        body=msgspec.json.encode(answer), content_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+def problem(status: int, title: str, detail: str) -> web.Response:
+    """Why there is no answer."""
+    said = detail.encode(errors="backslashreplace").decode()  # the detail may repeat what is no text
+    body = msgspec.json.encode(messages.Problem(title=title, status=status, detail=said))
+    headers = {"Cache-Control": "no-store"} | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
+    return web.Response(body=body, status=status, content_type=PROBLEM, headers=headers)
+
+
+def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        asked = parsed(route.asked, request)
+        user = request.match_info.get("user_id", "")
+        try:
+            answer = route.answer(answers, asked, user if _is_text(user) else "")
+            if not isinstance(answer, messages.Answer):
+                answer = await answer
+        except UnknownUserError as error:
+            return problem(404, "Unknown user", str(error))
+        except NotNowError as error:
+            return problem(503, "Not now", str(error))
+        if route.table is None or getattr(asked, "format", "json") == "json":
+            return as_json(answer)
+        name = route.path.strip("/").replace("/", "-")
+        return web.Response(
+            text=as_csv(getattr(answer, route.table.field), route.table.kind),
+            content_type="text/csv",
+            charset="utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"},
+        )
+
+    return handle
+
+
+def _is_text(given: str) -> bool:
+    """Whether it can be said in an answer: bytes that are no UTF-8 come as what cannot."""
+    return given.isascii() or not any("\ud800" <= character <= "\udfff" for character in given)
+
+
+def _decoded(body: bytes, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise BadQuestionError(f"{error}: workers of one tracker must be of one release") from error

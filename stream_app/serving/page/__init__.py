@@ -1,0 +1,54 @@
+"""The live page: static files, and the routes that serve them."""
+
+import hashlib
+from importlib.resources import files
+from typing import NamedTuple
+
+from aiohttp import web
+
+_INDEX = "index.html"
+_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "; ".join(
+        (
+            *("default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:"),
+            *("connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"),
+        )
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class _Asset(NamedTuple):
+    """A file, read once: a new release is a new process."""
+
+    body: bytes
+    content_type: str
+    etag: str
+
+    async def serve(self, request: web.Request) -> web.Response:
+        """The file, or 304 where the browser has it already."""
+        if any(tag.value in {self.etag, "*"} for tag in request.if_none_match or ()):
+            response = web.Response(status=304, headers=_HEADERS)
+        else:
+            response = web.Response(body=self.body, content_type=self.content_type, charset="utf-8", headers=_HEADERS)
+        response.etag = self.etag
+        return response
+
+
+def add_page(app: web.Application) -> None:
+    """Serve the page at / and what it is made of under /page/."""
+    for name, asset in _assets().items():
+        app.router.add_get("/" if name == _INDEX else f"/page/{name}", asset.serve)
+
+
+def _assets() -> dict[str, _Asset]:
+    found = {}
+    for path in files(__name__).iterdir():
+        suffix = "." + path.name.rpartition(".")[2]
+        if suffix in _TYPES:
+            body = path.read_bytes()
+            found[path.name] = _Asset(body, _TYPES[suffix], hashlib.sha256(body).hexdigest()[:16])
+    return found

@@ -1,0 +1,36 @@
+// The posts and shares that a value is made of, the largest first.
+
+import { el } from "./dom.js";
+import { exactly, moment, number } from "./format.js";
+
+/** @returns {HTMLElement[]} */
+export function contributions(items, role, kind) {
+  if (!items.length) return [el("p", { class: "note" }, `No ${kind}s in the window.`)];
+  const rows = items.map((item) => el("li", {}, reach(item), what(item)));
+  return [el("ol", { class: "contributions" }, ...rows)];
+}
+
+function reach({ impressions }) {
+  const known = impressions !== null;
+  return el(
+    "span",
+    { class: "reach", title: known ? "impressions" : "The audience is unknown." },
+    known ? number(impressions) : "–",
+  );
+}
+
+function what(item) {
+  const time = el("time", { datetime: new Date(item.ts).toISOString(), title: exactly(item.ts) }, moment(item.ts));
+  const id = item.post_id ?? "";
+  const details = [
+    item.author_id && `by ${item.author_id}`,
+    item.channel && `on ${item.channel}`,
+    item.topics.join(", "),
+  ];
+  return el(
+    "span",
+    {},
+    el("span", { class: "clamp", title: id }, `${item.kind} ${id}`),
+    el("span", { class: "details clamp" }, time, ...details.filter(Boolean).map((detail) => ` · ${detail}`)),
+  );
+}

@@ -1,0 +1,63 @@
+// The Lorenz curve: which part of the users makes which part of the total, with the cut marked.
+
+import { canvas, line, path, probe, round, text } from "./drawing.js";
+import { svg } from "./dom.js";
+import { number, percent, wholePercent } from "./format.js";
+import { UNIT } from "./words.js";
+
+const TOP = 18;
+const LEFT = 44;
+const RIGHT = 12;
+const BOTTOM = 26;
+const WIDE = 0.35;
+
+/** What the first `part` of the users make: the points joined by straight lines. */
+export function madeBy(points, part) {
+  const after = points.findIndex(([users]) => users >= part);
+  if (after <= 0) return after === 0 ? points[0][1] : 1;
+  const [u0, v0] = points[after - 1];
+  const [u1, v1] = points[after];
+  return u1 === u0 ? v1 : v0 + ((v1 - v0) * (part - u0)) / (u1 - u0);
+}
+
+/** @param {number} width */
+export function drawLorenz(width, { points, cut }) {
+  const height = Math.round(Math.min(250, Math.max(220, width * 0.62)));
+  const w = width - LEFT - RIGHT;
+  const h = height - TOP - BOTTOM;
+  const x = (part) => LEFT + part * w;
+  const y = (part) => TOP + (1 - part) * h;
+  const users = cut.k / cut.users;
+  const inside = [...points.filter(([u]) => u <= users), [users, cut.coverage]];
+  const share = wholePercent(cut.share);
+  const unit = UNIT[cut.role];
+  // Beside the point, or where the line of equality would run through the words, at the foot of the mark.
+  const words = users < WIDE ? y(cut.coverage) + 22 : y(0) - 28;
+  const node = canvas(width, height);
+  node.append(
+    svg("path", { class: "area", d: `${path(inside.map(([u, v]) => [x(u), y(v)]))}V${round(y(0))}H${round(x(0))}Z` }),
+    line(x(0), y(0), x(1), y(1), "hair dashed"),
+    line(x(0), y(0), x(1), y(0), "hair"),
+    line(x(0), y(cut.share), x(users), y(cut.share), "mark"),
+    line(x(users), y(cut.coverage), x(users), y(0), "mark"),
+    svg("path", { class: "curve", d: path(points.map(([u, v]) => [x(u), y(v)])) }),
+    svg("circle", { class: "dot", cx: round(x(users)), cy: round(y(cut.coverage)), r: 4.5 }),
+    text(LEFT - 8, y(cut.share) + 4, share, "label strong", "end"),
+    text(LEFT - 8, y(1) + 4, wholePercent(1), "label", "end"),
+    text(x(users) + 10, words, `${percent(cut.percent_of_users)} of users`, "label strong"),
+    text(x(users) + 10, words + 16, `make ${share} of ${unit}`, "label"),
+    text(x(0.72), y(0.72) + 24, "if all were equal", "label faint"),
+    text(x(0), height - 6, "users, highest first", "label"),
+    text(x(1), height - 6, wholePercent(1), "label", "end"),
+  );
+  probe(node, { top: 0, bottom: y(0), width, words: TOP - 5 }, (at) => {
+    const part = (at - LEFT) / w;
+    if (part <= 0 || part > 1) return null;
+    const made = madeBy(points, part);
+    return { x: at, ys: [y(made)], words: `top ${percent(part * 100)} make ${percent(made * 100)}` };
+  });
+  return {
+    node,
+    label: `Lorenz curve: ${percent(cut.percent_of_users)} of ${number(cut.users)} users make ${share} of the ${unit}.`,
+  };
+}

@@ -1,0 +1,142 @@
+// Why a user stands where it stands: the numbers then and now, the panes, the posts and shares, the rule.
+
+import { drawPanes, recentPanes } from "./bars.js";
+import { el, icon } from "./dom.js";
+import { chart } from "./drawing.js";
+import { contributions } from "./evidence.js";
+import { ago, exactly, moment, number, percent, rate } from "./format.js";
+import { placeHref } from "./selection.js";
+import { term } from "./terms.js";
+import { amount, arrival, news, STANDING, topicName, UNIT } from "./words.js";
+
+/** @returns {HTMLElement[]} */
+export function reasons(why, about) {
+  const { flag, now, role } = why.place;
+  return [
+    el("p", { class: "verdict" }, icon(flag?.type ?? now.standing), el("span", { class: "clamp" }, verdict(why.place))),
+    ...rule(why),
+    heading("Pane by pane"),
+    panes(why, about),
+    heading("The numbers"),
+    numbers(why.place, about),
+    heading("The posts behind it"),
+    ...contributions(why.evidence.posts, role, "post"),
+    heading("The shares behind it"),
+    ...contributions(why.evidence.shares, role, "share"),
+    el("p", { class: "note" }, foundNote(why.evidence)),
+    ...origin(why.place, about),
+  ];
+}
+
+const heading = (words) => el("h3", {}, words);
+
+function verdict({ flag, now, role, threshold }) {
+  if (!flag) {
+    const short = threshold - now.value;
+    return short > 0
+      ? `${amount(short, role)} short of the cut, and not flagged.`
+      : "At or above the cut, but not flagged.";
+  }
+  const words = news(flag)[0].toUpperCase() + news(flag).slice(1);
+  const isOnItsWay = flag.type === "emerging";
+  return isOnItsWay ? `${words}: ${arrival(now.eta_s, now.value, threshold)} at this pace.` : `${words}.`;
+}
+
+function rule({ place, rule: words }) {
+  if (!place.flag || !words) return [];
+  return [el("p", { class: "rule" }, el("span", { class: "number" }, `Rule ${place.flag.rule}`), ` ${words}`)];
+}
+
+function panes(why, about) {
+  const { now, role, flag } = why.place;
+  const host = el("div", { class: "chart" });
+  const sum = now.panes.reduce((total, value) => total + value, 0);
+  chart(
+    host,
+    drawPanes,
+  )({
+    panes: now.panes,
+    pane_ms: why.pane_ms,
+    first_pane: why.first_pane,
+    recentCount: recentPanes(about, why.pane_ms),
+    role,
+    flagged_at: flag?.event_time ?? null,
+  });
+  const words = `${number(now.panes.length)} panes of ${why.pane_ms / 60_000} min add up to ${amount(sum, role)}.`;
+  return el("figure", {}, host, el("figcaption", { class: "note" }, words));
+}
+
+/** Two columns where there is a flag: what it said, and what has become of it. */
+function numbers({ flag, now, role, threshold }, about) {
+  const unit = UNIT[role];
+  const short = `${Math.round(about.short_s / 60)} min`;
+  const rows = [
+    [unit, (at) => number(at.value)],
+    [[term("theta", "θ"), ", what it takes"], (at) => number(at.threshold)],
+    ["share of all", (at) => percent(at.share * 100)],
+    ["rank", (at) => number(at.rank)],
+    [[`last ${short}, `, term("error", "per hour")], (at) => `${rate(at.short_rate)} ± ${rate(at.rate_error)}`],
+    ["before that, per hour", (at) => rate(at.long_rate)],
+    [[term("z", "z"), ", how unusual"], (at) => rate(at.z)],
+    [[term("events", "events"), " that carry it"], (at) => rate(at.events)],
+    ["time to θ", (at) => arrival(at.eta_s, at.value, at.threshold)],
+    ["standing", (at) => STANDING[at.type ?? at.standing]],
+  ];
+  const columns = [
+    ["when flagged", flag],
+    ["now", { ...now, threshold }],
+  ].filter(([, at]) => at);
+  return el(
+    "table",
+    { class: "numbers" },
+    el("thead", {}, el("tr", {}, el("td"), ...columns.map(([name]) => el("th", { scope: "col" }, name)))),
+    el(
+      "tbody",
+      {},
+      ...rows.map(([name, read]) =>
+        numbersRow(
+          name,
+          columns.map(([, at]) => read(at)),
+        ),
+      ),
+    ),
+  );
+}
+
+function numbersRow(name, values) {
+  return el("tr", {}, el("th", { scope: "row" }, ...[name].flat()), ...values.map((value) => el("td", {}, value)));
+}
+
+function foundNote(evidence) {
+  const events = `${number(evidence.found)} events of this user`;
+  const found = `${events} found in ${number(evidence.read_records)} records read back.`;
+  const rest = evidence.is_complete ? "" : " Not all of the window could be read back.";
+  return `${found}${rest}${evidence.note ? ` ${evidence.note}` : ""}`;
+}
+
+/** Where the numbers come from, so that somebody can check them. */
+function origin(place, about) {
+  const { flag } = place;
+  const facts = [["Settings", flag?.settings_version ?? about.settings_version]];
+  if (flag) {
+    facts.push(
+      [term("eventTime", "Event time"), exactly(flag.event_time)],
+      ["Detected", `${exactly(flag.detected_at)}, ${ago(flag.detected_at, Date.now())}`],
+      ["Window", `${moment(flag.window_start)} – ${moment(flag.window_end)}`],
+      ["Flag", flag.flag_id],
+    );
+  }
+  const list = el(
+    "dl",
+    { class: "origin" },
+    ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+  );
+  return [
+    list,
+    el(
+      "p",
+      {},
+      el("a", { class: "clamp", href: placeHref(place) }, `See all ${place.role}s: ${topicName(place.topic)}`),
+    ),
+  ];
+}

@@ -1,0 +1,71 @@
+// One row of the leaderboard: a user in the chosen topic and role.
+
+import { recentPanes, sparkline } from "./bars.js";
+import { el, icon, setText, unseen } from "./dom.js";
+import { number, percent, rate } from "./format.js";
+import { whyHref } from "./selection.js";
+import { arrival, STANDING } from "./words.js";
+
+const cell = (className, ...children) => el("td", { class: className, role: "cell" }, ...children);
+
+/** @returns {{node: HTMLElement, update: (row: any) => void}} A row is a user with what the row is seen against. */
+export function makeRow() {
+  const rank = cell("rank");
+  const link = el("a", { class: "user" });
+  const spark = sparkline();
+  const trend = el("span", { class: "trend" });
+  const value = cell("value");
+  const share = cell("share");
+  const standing = cell("standing");
+  const node = el(
+    "tr",
+    { role: "row" },
+    rank,
+    el("th", { scope: "row", role: "rowheader", class: "who" }, link),
+    cell("activity", spark.node, trend),
+    value,
+    share,
+    standing,
+  );
+  node.addEventListener("click", (event) => {
+    if (!event.target.closest("a, button") && !getSelection().toString()) link.click();
+  });
+  const update = ({ user, place, about, pane_ms, threshold }) => {
+    setText(rank, number(user.rank));
+    setText(link, user.user_id);
+    link.title = user.user_id;
+    link.href = whyHref(user.user_id, place);
+    spark.update(user.panes, recentPanes(about, pane_ms));
+    showTrend(trend, user);
+    setText(value, number(user.value));
+    setText(share, percent(user.share * 100));
+    share.title = `${user.share * 100} %`;
+    node.className = user.standing;
+    standing.replaceChildren(...standingOf(user, threshold));
+  };
+  return { node, update };
+}
+
+/** An arrow; how fast in its title. */
+function showTrend(trend, user) {
+  trend.className = `trend ${user.trend}`;
+  const now = `${rate(user.short_rate)} ± ${rate(user.rate_error)} per hour`;
+  trend.title = `${user.trend}: ${now}, before that ${rate(user.long_rate)}`;
+  trend.replaceChildren(icon(user.trend), unseen(user.trend));
+}
+
+function standingOf(user, threshold) {
+  if (user.standing === "none") return [el("span", { class: "faint" }, "–"), unseen("none")];
+  const word = el("span", { class: "word" }, icon(user.standing), STANDING[user.standing]);
+  if (user.standing !== "emerging") return [word];
+  const when = arrival(user.eta_s, user.value, threshold);
+  const done = threshold ? Math.min(1, user.value / threshold) : 0;
+  const meter = el(
+    "span",
+    { class: "meter", title: `${number(user.value)} of θ ${number(threshold)}` },
+    el("span", { class: "fill" }),
+  );
+  meter.firstChild.style.width = `${done * 100}%`;
+  const z = el("span", { class: "z", title: String(user.z) }, `z ${rate(user.z)}`);
+  return [el("span", { class: "course" }, el("span", { class: "when" }, icon("emerging"), when), z), meter];
+}

@@ -1,0 +1,115 @@
+// Puts the page together: the address says what is looked at, /live says what is known, the parts show it.
+
+import { clearCut, showCut, showHistory } from "./cut.js";
+import { byId, setText } from "./dom.js";
+import { addFlag, beginFeed, watchFeed } from "./feed.js";
+import { duration } from "./format.js";
+import { showHealth, showState } from "./health.js";
+import { clearLeaders, showLeaders, watchLeaders } from "./leaderboard.js";
+import { Live } from "./live.js";
+import { namesPopulation, placeHref, samePlace, selected } from "./selection.js";
+import { setTerms, watchTerms } from "./terms.js";
+import { askForToken, watchToken } from "./token.js";
+import { selectTopic, showTopics, watchTopicSearch } from "./topics.js";
+import { follow, watchWhy } from "./why.js";
+
+let place = null;
+let about = null;
+let topics = null;
+/** What came before /about, which everything else is read with. */
+let early = [];
+
+const PARTS = {
+  about: (data) => showAbout(data),
+  health: (data) => showHealth(data),
+  topics: (data) => receivedTopics(data),
+  curve: (data) => showCut(data, about),
+  history: (data) => showHistory(data),
+  influencers: (data) => showLeaders(data, about),
+  flag: (data) => addFlag(data),
+};
+
+const live = new Live(received, (state, reason) => {
+  showState(state, reason);
+  if (state === "denied") askForToken();
+});
+
+function received(name, data) {
+  if (name !== "about" && !about) {
+    early.push([name, data]);
+    return;
+  }
+  PARTS[name](data);
+  if (name === "curve") byId("main").setAttribute("aria-busy", "false");
+}
+
+function showAbout(data) {
+  const isFirst = about === null;
+  about = data;
+  setTerms(about);
+  const rules = `window ${duration(about.window_s)} in panes of ${duration(about.pane_s)}`;
+  setText(byId("settings"), `stream-app ${about.version} · ${rules} · settings ${about.settings_version}`);
+  if (!isFirst) return;
+  const waiting = early;
+  early = [];
+  for (const [name, event] of waiting) received(name, event);
+  beginFeed();
+  follow(() => about);
+}
+
+function receivedTopics(data) {
+  topics = data;
+  const isEmpty = topics.total === 0 && topics.populations.length === 0;
+  document.documentElement.toggleAttribute("data-empty", isEmpty);
+  byId("empty").hidden = !isEmpty;
+  byId("cut").hidden = isEmpty;
+  byId("leaders").hidden = isEmpty;
+  showTopics(topics);
+  const [largest] = topics.populations;
+  if (largest && !namesPopulation() && !topics.populations.includes(place.population)) {
+    go({ ...place, population: largest }, "replaceState");
+  }
+}
+
+/** Shows what the address says, if that is something else than before. */
+function show() {
+  const next = selected();
+  if (place && samePlace(place, next)) return;
+  place = next;
+  document.documentElement.dataset.role = place.role;
+  byId("main").setAttribute("aria-busy", "true");
+  for (const input of document.getElementsByName("role")) input.checked = input.value === place.role;
+  clearCut(place);
+  clearLeaders(place);
+  selectTopic(place);
+  live.show(place);
+}
+
+function go(next, how = "pushState") {
+  history[how](null, "", placeHref(next));
+  show();
+}
+
+/** Links to another place do not load the page again. */
+function followLink(event) {
+  const link = event.target.closest('a[href^="?"]');
+  if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  history.pushState(null, "", link.getAttribute("href"));
+  follow(() => about);
+  show();
+}
+
+watchTerms();
+watchTopicSearch();
+watchLeaders();
+watchFeed();
+watchWhy(() => about);
+watchToken(() => live.show(place));
+document.addEventListener("click", followLink);
+addEventListener("popstate", show);
+byId("roles").addEventListener("change", (event) => go({ ...place, role: event.target.value }));
+byId("population").addEventListener("change", (event) =>
+  go({ topic: "*", population: event.target.value, role: place.role }),
+);
+show();

@@ -1,0 +1,103 @@
+// What the words of the page mean: a short text that a click, a tap, Enter or the mouse brings up.
+
+import { byId, el } from "./dom.js";
+import { duration, number, wholePercent } from "./format.js";
+
+const MARGIN_PX = 12;
+const GAP_PX = 6;
+
+/** Settings that the texts quote; the defaults until /about has come. */
+let about = {
+  share: 0.8,
+  short_s: 3600,
+  min_users: 20,
+  diffuse_fraction: 1 / 3,
+  emerging_z: 4,
+  emerging_horizon_s: 43_200,
+  leave_ratio: 0.8,
+};
+
+const TEXTS = {
+  connector: () => `Mass connectors: the few users who make ${wholePercent(about.share)} of all impressions.`,
+  maven: () => `Mass mavens: the few users who write ${wholePercent(about.share)} of all posts.`,
+  impressions: () => "An impression is one person reached once, by a post or by a share.",
+  k: () => `How many users it takes, from the highest value down, to make ${wholePercent(about.share)}.`,
+  theta: () => "θ (theta) is the value of the last user who belongs. Whoever has more belongs, too.",
+  gini: () => "How unequal users are: 0 when all make the same, 1 when one makes everything.",
+  coverage: () =>
+    `What the users who belong make together: ${wholePercent(about.share)}, ` +
+    "and a little more where the last one tips it over.",
+  diffuse: () =>
+    `It takes more than ${wholePercent(about.diffuse_fraction)} of the users: ` +
+    "no small group stands out, so nobody is flagged.",
+  few: () => `With fewer than ${number(about.min_users)} users chance decides, so nobody is flagged.`,
+  z: () =>
+    `How far the last ${duration(about.short_s)} lie above the user's own past, in standard deviations. ` +
+    `${number(about.emerging_z)} or more is hardly chance.`,
+  standing: () =>
+    `Emerging: speeding up, and on course to θ within ${duration(about.emerging_horizon_s)}. ` +
+    `Entered: belongs. Fading: fell below ${wholePercent(about.leave_ratio)} of θ.`,
+  eventTime: () => "When it happened, as the events say; not when it was read here.",
+  events: () => "How many posts or shares carry the last rate, counted so that one giant among them weighs as one.",
+  error: () => "How fast the value grows; ± is one standard deviation.",
+};
+
+/** The word whose definition is shown. */
+let owner = null;
+
+/** The settings have come, or changed. */
+export function setTerms(settings) {
+  about = settings;
+}
+
+/** A word with its definition behind it. @param {keyof TEXTS} name */
+export function term(name, text) {
+  return el("button", { class: "term", type: "button", "data-term": name, "aria-describedby": "definition" }, text);
+}
+
+/** Listens for everything that may bring a definition up or take it away. */
+export function watchTerms() {
+  const termAt = (event) => event.target.closest?.("[data-term]");
+  document.addEventListener("click", (event) => (termAt(event) ? show(termAt(event)) : hide()));
+  document.addEventListener("pointerover", (event) => {
+    if (event.pointerType !== "mouse") return;
+    if (termAt(event)) show(termAt(event));
+    else if (!owner?.matches(":focus")) hide();
+  });
+  document.addEventListener("focusout", (event) => event.target === owner && hide());
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !owner) return;
+    event.preventDefault(); // Escape takes the definition away, and not the dialog that it is in, too
+    hide();
+  });
+  document.addEventListener("close", hide, { capture: true }); // of the dialog that it is in
+  addEventListener("scroll", () => owner && beside(owner), { passive: true, capture: true });
+}
+
+function hide() {
+  const box = byId("definition");
+  if (box.matches(":popover-open")) box.hidePopover();
+  owner = null;
+}
+
+function show(button) {
+  if (button !== owner) hide();
+  const box = byId("definition");
+  box.textContent = TEXTS[button.dataset.term]();
+  // An open dialog makes everything outside of it inert.
+  const home = button.closest("dialog") ?? document.body;
+  if (box.parentElement !== home) home.append(box);
+  if (!box.matches(":popover-open")) box.showPopover();
+  owner = button;
+  beside(button);
+}
+
+/** Below what it explains, or above where there is no room. */
+function beside(button) {
+  const box = byId("definition");
+  const at = button.getBoundingClientRect();
+  const left = Math.min(at.left, document.documentElement.clientWidth - box.offsetWidth - MARGIN_PX);
+  const isRoom = at.bottom + box.offsetHeight + MARGIN_PX < innerHeight;
+  box.style.left = `${Math.max(MARGIN_PX, left)}px`;
+  box.style.top = `${isRoom ? at.bottom + GAP_PX : at.top - box.offsetHeight - GAP_PX}px`;
+}

@@ -1,0 +1,53 @@
+// The form that asks for a token where one is needed.
+
+import { NoAnswer, statusOf } from "./api.js";
+import { byId, setText } from "./dom.js";
+
+const SIGNED_IN = "stream-app.signed-in";
+
+const dialog = byId("token");
+const form = byId("token-form");
+const signOut = byId("sign-out");
+
+/** @param {() => void} onSession called when there is a session, or no longer one */
+export function watchToken(onSession) {
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const refused = await refusal(new URLSearchParams(new FormData(form)));
+    setText(byId("token-error"), refused);
+    if (refused) return;
+    form.reset();
+    sessionStorage.setItem(SIGNED_IN, "yes");
+    showSignOut();
+    dialog.close();
+    onSession();
+  });
+  signOut.addEventListener("click", async () => {
+    await statusOf("/session", { method: "DELETE" });
+    sessionStorage.removeItem(SIGNED_IN);
+    showSignOut();
+    onSession();
+  });
+  showSignOut();
+}
+
+export function askForToken() {
+  if (!dialog.open) dialog.showModal();
+}
+
+function showSignOut() {
+  signOut.hidden = !sessionStorage.getItem(SIGNED_IN);
+}
+
+/** Why there is no session; empty where there is one. */
+async function refusal(body) {
+  try {
+    const answered = await statusOf("/session", { method: "POST", body });
+    if (answered < 300) return "";
+    return answered === 401 ? "This is not the token. Check it, and try again." : `The tracker answered ${answered}.`;
+  } catch (error) {
+    if (error instanceof NoAnswer) return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,135 @@
+// All topics side by side: what part of the users makes 80 %, for both roles, on one scale.
+
+import { ask, NoAnswer } from "./api.js";
+import { byId, debounced, el, keyedRows, setText, unseen } from "./dom.js";
+import { number, percent, wholePercent } from "./format.js";
+import { placeHref } from "./selection.js";
+import { topicName } from "./words.js";
+
+const SEARCH_MS = 250;
+const ROLES = ["connector", "maven"];
+
+const list = byId("topic-list");
+const show = keyedRows(list, (item) => `${item.population} ${item.topic}`, makeTopic);
+const field = byId("topic-query");
+
+let place = null;
+let latest = null;
+let found = null;
+/** The place whose topic was brought into view. */
+let revealed = null;
+
+/** @param {import("./selection.js").Place} next */
+export function selectTopic(next) {
+  if (place && place.population !== next.population) {
+    latest = null;
+    found = null;
+    field.value = "";
+  }
+  place = next;
+  draw();
+}
+
+export function showTopics(answer) {
+  latest = answer;
+  byId("topic-search").hidden = answer.total <= answer.topics.length && !field.value;
+  draw();
+  showPopulations(answer.populations);
+}
+
+/** The selector is there only where there is a choice. */
+function showPopulations(populations) {
+  const select = byId("population");
+  const names = populations.includes(place.population) ? populations : [place.population, ...populations];
+  if (names.join("\n") !== [...select.options].map((option) => option.value).join("\n")) {
+    select.replaceChildren(...names.map((name) => el("option", { value: name }, name)));
+  }
+  select.value = place.population;
+  byId("population-choice").hidden = names.length < 2;
+}
+
+export function watchTopicSearch() {
+  field.addEventListener("input", debounced(search, SEARCH_MS));
+}
+
+async function search() {
+  const words = field.value.trim();
+  if (!words) {
+    found = null;
+    return draw();
+  }
+  try {
+    found = await ask("/topics", { population: place.population, search: words, limit: 24 });
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    return note(error.message);
+  }
+  return draw();
+}
+
+function note(words) {
+  setText(byId("topic-note"), words);
+  byId("topic-note").hidden = !words;
+}
+
+function draw() {
+  const answer = found ?? latest;
+  if (!answer) return show([]);
+  const cuts = answer.topics.flatMap((topic) => ROLES.map((role) => topic[role]).filter(Boolean));
+  const most = Math.max(10, ...cuts.map((cut) => cut.percent_of_users));
+  show(answer.topics.map((topic) => ({ ...topic, most, place, isHere: topic.topic === place.topic })));
+  reveal();
+  if (cuts.length) setText(byId("legend-share"), wholePercent(cuts[0].share));
+  return note(notes(answer));
+}
+
+/** On a phone the topics are a strip: the chosen one is brought into it, once. */
+function reveal() {
+  const chosen = list.querySelector("[aria-current]")?.parentElement;
+  if (!chosen || revealed === place) return;
+  revealed = place;
+  list.scrollLeft = chosen.offsetLeft - (list.clientWidth - chosen.offsetWidth) / 2;
+}
+
+function notes(answer) {
+  if (found && !found.topics.length) return "There is no such topic.";
+  const more = answer.total - answer.topics.length;
+  return more > 0 ? `${number(more)} more: find them by name.` : "";
+}
+
+function makeTopic() {
+  const name = el("span", { class: "name" });
+  const bars = ROLES.map(makeBar);
+  const link = el("a", { class: "topic" }, name, ...bars.map((bar) => bar.node));
+  const update = (item) => {
+    setText(name, topicName(item.topic));
+    name.title = item.topic;
+    link.href = placeHref({ ...item.place, topic: item.topic, population: item.population });
+    if (item.isHere) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+    ROLES.forEach((role, i) => bars[i].update(item[role], item.most));
+  };
+  return { node: el("li", {}, link), update };
+}
+
+function makeBar(role) {
+  const fill = el("span", { class: "fill" });
+  const value = el("span", { class: "value" });
+  const word = unseen("");
+  const node = el(
+    "span",
+    { class: "measure", "data-role": role },
+    unseen(` ${role}s: `),
+    el("span", { class: "track" }, fill),
+    value,
+    word,
+  );
+  const update = (cut, most) => {
+    fill.style.width = cut ? `${(100 * cut.percent_of_users) / most}%` : "0";
+    fill.classList.toggle("diffuse", Boolean(cut?.diffuse));
+    setText(value, cut ? percent(cut.percent_of_users) : "–");
+    setText(word, cut?.diffuse ? ", diffuse" : "");
+    node.title = cut ? `${number(cut.k)} of ${number(cut.users)} users${cut.diffuse ? ": diffuse" : ""}` : "";
+  };
+  return { node, update };
+}

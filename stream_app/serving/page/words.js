@@ -1,0 +1,47 @@
+// What topics, roles, standings and flags are called.
+
+import { duration, number } from "./format.js";
+
+const ALL_TOPICS = "*";
+
+export const UNIT = { connector: "impressions", maven: "posts" };
+
+export const ROLE_NAME = { connector: "Connector", maven: "Maven" };
+
+export const STANDING = { none: "None", emerging: "Emerging", entered: "Entered", fading: "Fading", left: "Left" };
+
+export const topicName = (topic) => (topic === ALL_TOPICS ? "All topics" : topic);
+
+const inTopic = (topic) => (topic === ALL_TOPICS ? "across all topics" : `in ${topic}`);
+
+/** A quantity with its unit: "1 post", "3,470 impressions". */
+export const amount = (value, role) => `${number(value)} ${value === 1 ? UNIT[role].slice(0, -1) : UNIT[role]}`;
+
+/** What a flag says of its user, to follow the name. */
+export function news(flag) {
+  const place = inTopic(flag.topic);
+  switch (flag.type) {
+    case "emerging":
+      return `is becoming a ${flag.role} ${place}`;
+    case "entered":
+      return `is now a ${flag.role} ${place}`;
+    case "fading":
+      return `is fading as a ${flag.role} ${place}`;
+    default:
+      return `is no longer a ${flag.role} ${place}`;
+  }
+}
+
+/** "there in 2 h 04 min", or why that cannot be said. */
+export function arrival(eta_s, value, threshold) {
+  if (eta_s !== null) return `there in ${duration(eta_s)}`;
+  return value >= threshold ? "at the cut" : "not on course now";
+}
+
+/** The numbers of a flag in one line. */
+export function numbersOf(flag) {
+  const against = `${number(flag.value)} of ${number(flag.threshold)}`;
+  if (flag.type === "emerging") return `${against}, ${arrival(flag.eta_s, flag.value, flag.threshold)}`;
+  if (flag.type === "entered") return `${amount(flag.value, flag.role)}, the cut is at ${number(flag.threshold)}`;
+  return `${against} ${UNIT[flag.role]}`;
+}

@@ -1,0 +1,19 @@
+"""The server of a worker without a worker: for what can be asked of it, not for what it answers."""
+
+from unittest.mock import Mock
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from stream_app.serving.access import Access
+from stream_app.serving.api.server import Api
+from stream_app.serving.http import HttpServer
+from stream_app.settings import Settings
+
+
+def app_of() -> web.Application:
+    """What a server serves, routes included."""
+    settings = Settings()
+    server = HttpServer(CollectorRegistry(), Mock(), Access(settings))
+    server.add(Api(settings, Mock(), Mock()).add_routes)
+    return server._app

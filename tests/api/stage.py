@@ -1,0 +1,100 @@
+"""A tracker of two workers that has counted the demo stream, and what hostile people sent after it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from stream_app.core.messages import ROLES
+from stream_app.local.events import RecordedEvent
+from stream_app.local.population import FEWEST_USERS, demo_population
+from stream_app.local.replay import replay
+from tests.api.asking import addresses, asked
+from tests.api.expected import Expected
+from tests.engine.tracker import Tracker
+from tests.waiting import eventually
+
+SETTLE_S = 60.0
+PARTITIONS = 4
+EVERYBODY = ("all", "*")
+FRIENDS = "friends & foes"
+"""A population whose name needs quoting."""
+HOSTILE = (
+    *("=cmd|' /C calc'!A0", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠1"),  # noqa: RUF001
+    *(
+        'say "hi", then go',
+        "two\nlines",
+        "a;=1+1",
+        "a/b",
+        "50%",
+        "%2F",
+        "{braces}",
+        "?#&",
+        "ünïcode…",
+        "..x",
+        "x" * 256,
+    ),
+)
+"""User ids that spreadsheets, URLs and tables stumble over."""
+
+
+def hostile_events(end_ms: int) -> list[RecordedEvent]:
+    """A post and a share of each, about topics as hostile as they are."""
+    events = []
+    for number, user in enumerate(HOSTILE):
+        for share in (False, True):
+            value = {
+                "event_id": f"hostile-{number}-{share}",
+                "ts": end_ms - 60_000 + number,
+                "user_id": user,
+                "topics": [HOSTILE[-number][:200], "phone"],
+                "impressions": 10 + number // 2,
+                "population": FRIENDS,
+                **({"kind": "share", "author_id": "u00001"} if share else {}),
+            }
+            events.append(RecordedEvent(share, user.encode(), msgspec.json.encode(value), end_ms - 60_000 + number))
+    return events
+
+
+def demo_events() -> list[RecordedEvent]:
+    """The demo stream of the fewest users, and the hostile ones."""
+    demo = demo_population(users=FEWEST_USERS)
+    return [*demo.events, *hostile_events(demo.window_end_ms)]
+
+
+class Stage:
+    """What has been sent to a tracker, and what it must answer; `settle` waits until it does."""
+
+    def __init__(self, run: Tracker, records: Sequence[RecordedEvent]) -> None:
+        self.run = run
+        self.records = records
+        self.expected = Expected(records, run.settings)
+        replay(records, run.settings.brokers, run.settings)
+        self.addresses = addresses(run)
+        self.settle()
+
+    def settle(self) -> None:
+        """Return when every worker has the whole picture, standings included."""
+        for where in self.addresses:
+            assert eventually(lambda where=where: self.is_settled(where), SETTLE_S), (  # type: ignore[misc]
+                asked(where, "/health"),
+                self.run.workers[-1].said(),
+            )
+
+    def is_settled(self, where: str) -> bool:
+        """Whether a worker knows of all events, and its ledgers and cuts agree about standings."""
+        health = asked(where, "/health")
+        told = sum(health[name] for name in ("applied", "duplicate", "late", "rejected"))
+        if told < self.expected.sent or health["partitions"] < self.run.settings.partitions:
+            return False
+        for role in ROLES:
+            wanted = self.expected.cut(EVERYBODY, role)
+            cut = asked(where, "/curve", role=role)["cut"]
+            if cut is None or wanted is None or (cut["k"], cut["total"]) != (wanted.k, wanted.total):
+                return False
+            held = [
+                asked(where, "/influencers", role=role, standing=names, limit=1)["total"]
+                for names in (["entered", "fading"], ["emerging"])
+            ]
+            if held != [cut["flagged"], cut["emerging"]]:
+                return False
+        return True

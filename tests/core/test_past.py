@@ -1,0 +1,77 @@
+"""What cuts were: told by pane, found again by scope and role, forgotten, and bounded."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from stream_app.core import past
+from stream_app.core.columns import FormatError
+from stream_app.core.curves import bucket_of
+from stream_app.core.messages import Cut, Role
+from stream_app.core.past import Chronicle, Ended
+from stream_app.core.scopes import ScopeName
+
+PHONE = ScopeName("all", "phone")
+
+
+def cut(scope: ScopeName = PHONE, role: Role = Role.MAVEN, **given: Any) -> Cut:
+    numbers = {"users": 10, "total": 100, "k": 2, "threshold": 30, "ties": 1, "flagged": 2, "emerging": 1}
+    fractions = {"coverage": 0.81, "percent_of_users": 20.0, "gini": 0.7, "share": 0.8}
+    moment = {"window_start": 0, "window_end": 1000, "computed_at": 5, "settings_version": "v"}
+    values = {"topic": scope.topic, "population": scope.population, "role": role, "diffuse": False, "exact": True}
+    return msgspec.convert({**values, **numbers, **fractions, **moment, **given}, Cut)
+
+
+def told(chronicle: Chronicle, pane: int, *cuts: Cut, scope: ScopeName = PHONE) -> None:
+    chronicle.tell(Ended(bucket_of(scope), pane).encode(), past.encode(cuts))
+
+
+def test_a_cut_is_found_by_scope_and_role_from_the_oldest_pane_on() -> None:
+    chronicle = Chronicle()
+    for pane in (12, 10, 11):
+        told(chronicle, pane, cut(k=pane), cut(role=Role.CONNECTOR, k=99))
+    assert [(pane, was.k) for pane, was in chronicle.of(PHONE, Role.MAVEN, 11)] == [(11, 11), (12, 12)]
+    assert [was.k for _, was in chronicle.of(PHONE, Role.CONNECTOR, 0)] == [99, 99, 99]
+    assert list(chronicle.of(ScopeName("staff", "phone"), Role.MAVEN, 0)) == []
+
+
+def test_the_last_word_on_a_pane_counts() -> None:
+    chronicle = Chronicle()
+    told(chronicle, 10, cut(k=1))
+    told(chronicle, 10, cut(k=2))
+    assert [was.k for _, was in chronicle.of(PHONE, Role.MAVEN, 0)] == [2]
+
+
+def test_what_is_deleted_is_gone() -> None:
+    chronicle = Chronicle()
+    told(chronicle, 10, cut())
+    told(chronicle, 11, cut())
+    assert chronicle.before(11) == [Ended(bucket_of(PHONE), 10)]
+    chronicle.tell(Ended(bucket_of(PHONE), 10).encode(), b"")
+    chronicle.tell(Ended(bucket_of(PHONE), 10).encode(), b"")
+    assert chronicle.before(11) == []
+    assert [pane for pane, _ in chronicle.of(PHONE, Role.MAVEN, 0)] == [11]
+
+
+def test_of_many_cuts_those_of_the_most_users_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "MOST_PER_BUCKET", 2)
+    chronicle = Chronicle()
+    told(chronicle, 1, cut(role=Role.MAVEN, users=5), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
+    assert list(chronicle.of(PHONE, Role.MAVEN, 0)) == []
+    told(chronicle, 2, cut(users=8), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
+    assert [was.users for _, was in chronicle.of(PHONE, Role.MAVEN, 0)] == [8]
+
+
+@pytest.mark.parametrize("key", [b"past/1", b"past/x/1", b"past/1/2/3"])
+def test_a_key_that_is_none_is_refused(key: bytes) -> None:
+    with pytest.raises(FormatError, match="not the key of past cuts"):
+        Chronicle().tell(key, past.encode([cut()]))
+
+
+@pytest.mark.parametrize("value", [b"\xc1", b"\x92\x02\x90", b"\x91\x01"])
+def test_what_another_release_has_told_is_passed_over(value: bytes) -> None:
+    chronicle = Chronicle()
+    chronicle.tell(Ended(bucket_of(PHONE), 1).encode(), value)
+    told(chronicle, 2, cut())
+    assert [pane for pane, _ in chronicle.of(PHONE, Role.MAVEN, 0)] == [2]

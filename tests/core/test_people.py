@@ -1,0 +1,138 @@
+"""Who is found in a ledger, in which order, and how fast they go: against the slow and obvious way."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_app.core import people
+from stream_app.core.evaluation import evaluate
+from stream_app.core.events import Event, Post
+from stream_app.core.ledger import Ledger
+from stream_app.core.people import Question
+from stream_app.core.scopes import ScopeName
+from stream_app.core.standing import EMERGING, ENTERED, NONE, Rules
+from tests.core import streams
+from tests.core.partitions import Partitions
+from tests.core.streams import POSTS, Batch
+
+ALL = ScopeName("all", "*")
+X = ScopeName("all", "x")
+ENDS = st.lists(st.integers(0, 60), max_size=4)
+
+
+def posts(ledger: Ledger, counts: dict[str, int], topic: str = "x") -> None:
+    """So many posts of each user, now."""
+    events: list[Event] = [
+        Post(event_id=f"{user}/{number}", ts=0, user_id=user, topics=(topic,), audience=10)
+        for user, count in counts.items()
+        for number in range(count)
+    ]
+    streams.apply(ledger, Batch(POSTS, events, len(events)))
+
+
+def users_of(ledger: Ledger, rows: people.Ints) -> list[str]:
+    return [ledger.users.names[user] for user in ledger.rows.users[rows].tolist()]
+
+
+def found(ledger: Ledger, question: Question, most: int = 100) -> list[str]:
+    return users_of(ledger, people.find(ledger, question, 0, most).rows)
+
+
+@settings(deadline=None, max_examples=60)
+@given(streams.events(), ENDS, st.sampled_from([0, 1]), st.integers(0, 3))
+def test_the_highest_values_come_first(stream: list[Event], ends: list[int], role: int, most: int) -> None:
+    ledger = streams.new_ledger()
+    for batch in streams.batches_of(stream, ends):
+        streams.apply(ledger, batch)
+    values = {
+        user: made[role]
+        for (population, topic, user), made in streams.totals_of(ledger).items()
+        if (population, topic) == ALL and made[role]
+    }
+    answer = people.find(ledger, Question(ALL, role), 0, most)
+    assert answer.total == len(values)
+    got = [values[user] for user in users_of(ledger, answer.rows)]
+    assert got == sorted(values.values(), reverse=True)[:most]
+
+
+def test_a_scope_that_is_not_there_has_nobody_and_is_not_made() -> None:
+    ledger = streams.new_ledger()
+    posts(ledger, {"a": 1})
+    scopes = len(ledger.scopes)
+    assert found(ledger, Question(ScopeName("all", "unheard-of"), 0)) == []
+    assert people.rows_of(ledger, ["a"], ScopeName("staff", "x")).tolist() == []
+    assert len(ledger.scopes) == scopes
+
+
+def test_a_part_of_the_name_is_enough_in_any_case() -> None:
+    ledger = streams.new_ledger()
+    posts(ledger, {"Anna": 3, "Joanna": 2, "Bob": 1})
+    assert found(ledger, Question(X, 0, search="ANN")) == ["Anna", "Joanna"]
+    assert found(ledger, Question(X, 0, search="nobody")) == []
+
+
+def test_only_those_with_the_standings_asked_for_are_found_even_without_a_value() -> None:
+    ledger = streams.new_ledger()
+    posts(ledger, {"a": 3, "b": 2, "c": 1})
+    ledger.rows.standings[0, people.rows_of(ledger, ["b"], X)] = ENTERED
+    assert found(ledger, Question(X, 0, (ENTERED,))) == ["b"]
+    assert found(ledger, Question(X, 0, (NONE,))) == ["a", "c"]
+    ledger.advance(10_000)
+    assert found(ledger, Question(X, 0)) == ["b"]
+
+
+def test_those_who_are_emerging_come_first_the_soonest_before_the_others() -> None:
+    ledger = Ledger(pane_ms=1000, panes=100, short_panes=10)
+    # The short window is the last tenth; `slow` and `fast` post in it, `old` did before.
+    for user, times in {
+        "old": range(0, 80_000, 500),
+        "slow": range(91_000, 99_000, 1000),
+        "fast": range(91_000, 99_000, 400),
+    }.items():
+        events: list[Event] = [Post(event_id=f"{user}{ts}", ts=ts, user_id=user, topics=("x",)) for ts in times]
+        streams.apply(ledger, Batch(POSTS, events, len(events)))
+    for user in ("slow", "fast"):
+        ledger.rows.standings[0, people.rows_of(ledger, [user], X)] = EMERGING
+    answer = people.find(ledger, Question(X, 0, emerging_first=True), 100, 10)
+    assert users_of(ledger, answer.rows) == ["fast", "slow", "old"]
+    assert answer.emerging.tolist() == [True, True, False]
+    assert answer.eta_s[0] < answer.eta_s[1] < np.inf
+    assert answer.eta_s[2] == np.inf
+    assert found(ledger, Question(X, 0)) == ["old", "fast", "slow"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(streams.events(), ENDS, st.permutations(["a", "b", "c", "nobody"]))
+def test_all_rows_of_some_users_are_found(stream: list[Event], ends: list[int], names: list[str]) -> None:
+    ledger = streams.new_ledger()
+    for batch in streams.batches_of(stream, ends):
+        streams.apply(ledger, batch)
+    wanted = names[:2]
+    scopes = ledger.scopes.names()
+    rows = people.rows_of(ledger, wanted)
+    got = {(*scopes[ledger.rows.scopes[row]], *users_of(ledger, np.array([row]))) for row in rows.tolist()}
+    assert got == {key for key, made in streams.totals_of(ledger).items() if key[2] in wanted and any(made[:2])}
+    in_one = people.rows_of(ledger, wanted, ALL)
+    assert set(users_of(ledger, in_one)) >= {key[2] for key in got if key[:2] == ALL}
+
+
+@pytest.mark.parametrize("role", [0, 1])
+def test_paces_are_those_that_the_rules_decide_by(role: int) -> None:
+    rules = Rules(min_users=1, floors=(1, 1), diffuse_fraction=1.0)
+    parts = Partitions(1, lambda: Ledger(pane_ms=1000, panes=100, short_panes=10))
+    quick = range(90_000, 99_900, 700)
+    parts.count([Post(event_id=f"q{ts}", ts=ts, user_id="quick", audience=ts % 977) for ts in quick])
+    parts.count([Post(event_id=f"s{ts}", ts=ts, user_id="steady", audience=50) for ts in range(0, 99_900, 500)])
+    ledger = parts.ledgers[0]
+    parts.advance(99_900)
+    parts.exchange()
+    cuts = parts.cuts(0)
+    for change in evaluate(ledger, cuts, rules):
+        if change.role != ("maven", "connector")[role]:
+            continue
+        rows = people.rows_of(ledger, [change.user], change.scope)
+        going = people.paces(ledger, role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
+        told = [change.short_rate, change.long_rate, change.rate_error, change.z, change.events]
+        now = [going.short * 3600, going.past * 3600, going.error * 3600, going.z, going.events]
+        assert np.concatenate(now) == pytest.approx(told, rel=1e-5)
