@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.metrics import MetricWrapperBase
 
+from stream_app.alerting.metrics import Metrics as AlertMetrics
 from stream_app.cli import main
 from stream_app.core.messages import Cut, Flag
 from stream_app.core.standing import EMERGING, ENTERED, FADING, NONE, RULES, Rule
@@ -66,8 +67,8 @@ def test_every_redis_key_is_in_the_readme() -> None:
 
 def test_every_metric_is_in_the_readme_with_its_labels() -> None:
     registry = CollectorRegistry()
-    kept = vars(Metrics(registry, Settings().input_topics, ())).values()
-    metrics = [metric for metric in kept if isinstance(metric, MetricWrapperBase)]
+    kept = {**vars(Metrics(registry, Settings().input_topics, ())), **vars(AlertMetrics(registry, []))}
+    metrics = [metric for metric in kept.values() if isinstance(metric, MetricWrapperBase)]
     assert len(metrics) == len(list(registry.collect()))
     labels = {
         metric._name + "_total" * isinstance(metric, Counter): ", ".join(metric._labelnames) for metric in metrics

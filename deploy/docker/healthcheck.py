@@ -1,4 +1,4 @@
-"""Docker's health check: ends with 0 while the worker in this container counts, as /livez tells."""
+"""Docker's health check: ends with 0 while the process in this container is well, as its /livez tells."""
 
 import os
 import sys
@@ -6,7 +6,8 @@ from http.client import HTTPConnection, HTTPException
 
 TIMEOUT_S = 4.0
 
-worker = HTTPConnection("127.0.0.1", int(os.environ.get("STREAM_APP_HTTP_PORT", "6066")), timeout=TIMEOUT_S)
+port = int(sys.argv[1] if sys.argv[1:] else os.environ.get("STREAM_APP_HTTP_PORT", "6066"))
+worker = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
 try:
     worker.request("GET", "/livez")
     answer = worker.getresponse()

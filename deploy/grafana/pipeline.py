@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.models import units
 
-from deploy.grafana import parts, workers
+from deploy.grafana import alerts, parts, workers
 from deploy.grafana.parts import ORANGE, RATE, RED, Query
 from deploy.grafana.workers import WORKER
 
@@ -33,6 +33,7 @@ def build() -> Dashboard:
     _lag(board.with_row(Row("Lag: how far counting is behind")))
     _latency(board.with_row(Row("Latency: how long a batch and a flag take")))
     workers.add_to(board)
+    alerts.add_to(board)
     return board
 
 

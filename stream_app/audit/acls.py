@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from stream_app.engine.topics import changelogs_of, state_topics_of, topics_of
+from stream_app.engine.topics import changelogs_of, needed_topics_of, state_topics_of, topics_of
 from stream_app.settings import Settings
 
 TOPIC, GROUP = "topic", "group"
@@ -26,6 +26,8 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         "topics check": [Acl(TOPIC, name, ("Describe",)) for name in every],
         "replay": [Acl(TOPIC, name, ("Write",)) for name in settings.input_topics],
         "watch": [Acl(TOPIC, settings.flags_topic, ("Read",))],
+        "alerts run": _alerts(settings),
+        "alerts dry-run": [Acl(TOPIC, settings.flags_topic, ("Read",))],
         "dead-letters list": set_aside,
         "dead-letters replay": [
             *(acl._replace(operations=("Read", "Write")) for acl in set_aside),
@@ -44,7 +46,17 @@ def _worker(settings: Settings) -> list[Acl]:
     allowed = dict.fromkeys(read, ("Read",)) | dict.fromkeys(write, ("Write",))
     return [
         Acl(TOPIC, topic.name, (*allowed.get(topic.name, ("Read", "Write")), "DescribeConfigs"))
-        for topic in topics_of(settings)
+        for topic in needed_topics_of(settings)
+    ]
+
+
+def _alerts(settings: Settings) -> list[Acl]:
+    """It reads flags, keeps in its topic what it has told, and writes what no sink took."""
+    return [
+        Acl(TOPIC, settings.flags_topic, ("Read",)),
+        Acl(TOPIC, settings.alerts_topic, ("Read", "Write")),
+        Acl(TOPIC, settings.undelivered_topic, ("Write",)),
+        Acl(GROUP, settings.alerts_group, ("Read",)),
     ]
 
 
@@ -67,7 +79,7 @@ def _reset(settings: Settings) -> list[Acl]:
     allowed: dict[str, tuple[str, ...]] = {topic.name: again for topic in state_topics_of(settings)}
     allowed |= dict.fromkeys(settings.input_topics, ("Read",)) | {segments: (*again, "Write")}
     return [
-        *(Acl(TOPIC, topic.name, allowed.get(topic.name, ("Describe",))) for topic in topics_of(settings)),
+        *(Acl(TOPIC, topic.name, allowed.get(topic.name, ("Describe",))) for topic in needed_topics_of(settings)),
         Acl(GROUP, settings.app_id, ("Read", "Delete")),
     ]
 
@@ -75,9 +87,10 @@ def _reset(settings: Settings) -> list[Acl]:
 def _erase(settings: Settings) -> list[Acl]:
     """It looks for a person in what the workers hold, and deletes records, of which it keeps those of others."""
     segments, standings = changelogs_of(settings)
-    removed = (settings.flags_topic, settings.dead_letters_topic, settings.late_topic)
+    removed = (settings.flags_topic, settings.dead_letters_topic, settings.late_topic, settings.undelivered_topic)
     allowed: dict[str, tuple[str, ...]] = dict.fromkeys((segments, standings, settings.curves_topic), ("Read",))
-    allowed |= dict.fromkeys(removed, ("Read", "Write", "Delete")) | {settings.erasures_topic: ("Read", "Write")}
+    allowed |= dict.fromkeys(removed, ("Read", "Write", "Delete"))
+    allowed |= dict.fromkeys((settings.erasures_topic, settings.alerts_topic), ("Read", "Write"))
     return [Acl(TOPIC, topic.name, allowed.get(topic.name, ("Describe",))) for topic in topics_of(settings)]
 
 

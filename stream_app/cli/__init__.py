@@ -12,7 +12,7 @@ from stream_app.settings import SettingsError
 _SECTIONS = {
     "Try it, with a Kafka and a Redis of its own": ("demo", "bench"),
     "Run it, with yours": ("topics", "worker", "replay"),
-    "See what it finds": ("top", "watch"),
+    "See what it finds": ("top", "watch", "alerts"),
     "Keep it well": ("doctor", "dead-letters", "erase", "reset"),
     "Set it up": ("settings",),
 }
@@ -24,6 +24,7 @@ _SUMMARIES = {
     "replay": "Produce recorded events to Kafka.",
     "top": "The top users of a topic, from Redis.",
     "watch": "The flags as they are raised, from Kafka.",
+    "alerts": "Tell people and programs of flags: Slack, e-mail, webhooks …",
     "doctor": "Examine everything it needs, and say what to do.",
     "dead-letters": "Look at the records that could not be counted; replay them.",
     "reset": "Forget what was counted, and start anew.",

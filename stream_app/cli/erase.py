@@ -10,7 +10,7 @@ import click
 
 from stream_app.cli.options import KAFKA_NAMES, Command, Duration, settings_options
 from stream_app.cli.output import console, print_json, table
-from stream_app.engine.topics import require
+from stream_app.engine.topics import require_all
 from stream_app.local.broker import quiet_kafka
 from stream_app.operating.erase import Report, erase, look
 from stream_app.operating.person import LONGEST_ID
@@ -58,7 +58,7 @@ def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: flo
             "Erase this person from everything the tracker holds? This cannot be undone.", abort=True, err=True
         )
     with quiet_kafka(), _board(settings) as board:
-        require(settings)
+        require_all(settings)
         if dry_run:
             report = look(settings, user, board)
         else:

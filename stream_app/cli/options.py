@@ -30,6 +30,7 @@ _FIRST_OF_SECTION = {
     "window_s": "Counting",
     "share": "Cuts and flags",
     "redis_url": "Serving",
+    "alerts_file": "Alerts",
     "person_key": "Privacy",
 }
 _DEFAULTS = Settings()

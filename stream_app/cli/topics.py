@@ -54,7 +54,8 @@ def _show(findings: list[Finding], *, as_json: bool) -> None:
     else:
         rows = table("topic", "partitions", "purpose", "state", numbers={"partitions"})
         for finding in findings:
-            state = f"[red]{finding.problem}[/]" if finding.problem else "[green]ok[/]"
+            state = "[green]ok[/]" if finding.exists else "[dim]not there; only alerts need it[/]"
+            state = f"[red]{finding.problem}[/]" if finding.problem else state
             rows.add_row(finding.topic.name, str(finding.partitions), finding.topic.purpose, state)
         console().print(rows)
     if any(finding.problem for finding in findings):

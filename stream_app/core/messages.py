@@ -109,3 +109,26 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     detected_at: int
     """Wall clock, epoch ms."""
     settings_version: str
+
+
+class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
+    """A message about flags that a sink did not take; one record on `influence.undelivered`."""
+
+    sink: str
+    """Its name in the alerts file."""
+    rule: str
+    """The name of the rule that named the sink."""
+    message_id: str
+    """The flag_id, or that of a digest."""
+    reason: str
+    """What the sink said last, or why it was not asked any more."""
+    attempts: int
+    """How often it was tried, as far as the process that gave up knows."""
+    decided_at: int
+    """When it was to be sent, epoch ms."""
+    given_up_at: int
+    """Epoch ms."""
+    flags: list[Flag]
+    """What it was about, the most important first."""
+    title: str
+    text: str

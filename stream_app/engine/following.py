@@ -6,8 +6,10 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CorruptRecordException
 
 from stream_app.connections.kafka import aiokafka_options
+from stream_app.engine.damage import DamagedError
 from stream_app.engine.ports import Record
 from stream_app.settings import Settings
 
@@ -98,7 +100,11 @@ class Partitions:
         fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
         for place, batches in fetched.items():
             for packed in batches:
-                yield place.partition, packed.records()
+                try:
+                    records = packed.records()
+                except DamagedError as error:
+                    raise CorruptRecordException(str(error)) from error
+                yield place.partition, records
 
 
 @asynccontextmanager

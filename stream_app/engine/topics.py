@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from stream_app.connections.advice import kafka_advice, or_unseen
 from stream_app.connections.kafka import kafka_python_options
@@ -34,6 +34,8 @@ class Topic(NamedTuple):
     partitions: int
     config: dict[str, str]
     purpose: str
+    is_optional: bool = False
+    """Only `stream-app alerts` needs it."""
 
 
 class Finding(NamedTuple):
@@ -66,16 +68,31 @@ def topics_of(settings: Settings) -> list[Topic]:
         Topic(settings.curves_topic, one, _COMPACTED | _LARGE, "internal: curves exchanged by the workers"),
         Topic(segments, many, _COMPACTED | _LARGE | _FORGETTING, "internal: the segments of the ledgers"),
         Topic(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),
+        *alert_topics_of(settings),
+    ]
+
+
+def needed_topics_of(settings: Settings) -> list[Topic]:
+    """Those that a tracker without alerts needs."""
+    return [topic for topic in topics_of(settings) if not topic.is_optional]
+
+
+def alert_topics_of(settings: Settings) -> list[Topic]:
+    """Those that only `stream-app alerts` needs."""
+    return [
+        Topic(settings.alerts_topic, 1, _COMPACTED | _FORGETTING, "state: what people were told of", is_optional=True),
+        Topic(settings.undelivered_topic, 1, _LARGE, "output: messages that no sink took", is_optional=True),
     ]
 
 
 def state_topics_of(settings: Settings) -> list[Topic]:
     """Those that hold what the workers know: without them counting begins anew.
 
-    They are compacted. So are the erasures, which must outlive any state: who was erased would be counted again.
+    They are compacted. So are the erasures, which must outlive any state: who was erased would be counted again; and
+    the state of alerts: people would be told again of what they know.
     """
     compacted = [topic for topic in topics_of(settings) if topic.config.get("cleanup.policy") == "compact"]
-    return [topic for topic in compacted if topic.name != settings.erasures_topic]
+    return [topic for topic in compacted if topic.name not in {settings.erasures_topic, settings.alerts_topic}]
 
 
 def check(settings: Settings) -> list[Finding]:
@@ -88,21 +105,46 @@ def check(settings: Settings) -> list[Finding]:
 
 
 def require(settings: Settings) -> None:
-    """Return when every topic is as it should be. Raises TopicsError, which says what to do."""
-    wrong = [f"topic {finding.topic.name}: {finding.problem}" for finding in check(settings) if finding.problem]
+    """Return when every topic that workers need is as it should be. Raises TopicsError, which says what to do."""
+    _require([finding for finding in check(settings) if not finding.topic.is_optional])
+
+
+def require_all(settings: Settings) -> None:
+    """Return when the others are so too, where they exist, and can be seen. Raises TopicsError."""
+    _require(check(settings))
+
+
+def require_for_alerts(settings: Settings) -> None:
+    """Return when the topics that `stream-app alerts run` needs are as they should be. Raises TopicsError."""
+    names = {settings.flags_topic, *(topic.name for topic in alert_topics_of(settings))}
+    found = [finding for finding in check(settings) if finding.topic.name in names]
+    _require([finding if finding.exists else finding._replace(problem=_missing(settings)) for finding in found])
+
+
+def _require(findings: list[Finding]) -> None:
+    wrong = [f"topic {finding.topic.name}: {finding.problem}" for finding in findings if finding.problem]
     if wrong:
         raise TopicsError("; ".join(wrong) if len(wrong) == 1 else "\n  ".join(["not as they should be:", *wrong]))
 
 
 def create(settings: Settings) -> list[Finding]:
     """Create what is missing, and check. Raises TopicsError when the broker does not answer or refuses."""
+    return _created(settings, topics_of(settings))
+
+
+def create_needed(settings: Settings) -> list[Finding]:
+    """The same without the topics of alerts. Raises TopicsError."""
+    return [found for found in _created(settings, needed_topics_of(settings)) if not found.topic.is_optional]
+
+
+def _created(settings: Settings, wanted: list[Topic]) -> list[Finding]:
     try:
         with closing(_admin(settings)) as admin:
             held = set(admin.list_topics())
-            for topic in topics_of(settings):
+            for topic in wanted:
                 if topic.name not in held:
                     _create(admin, topic, settings.replication)
-            return _once_known(admin, settings)
+            return _once_known(admin, settings, {topic.name for topic in wanted})
     except KafkaError as error:
         raise TopicsError(f"{settings.brokers} does not create the topics: {_told(error, settings)}") from error
 
@@ -130,12 +172,12 @@ def _create(admin: KafkaAdminClient, topic: Topic, replication: int) -> None:
         return
 
 
-def _once_known(admin: KafkaAdminClient, settings: Settings) -> list[Finding]:
-    """The topics as soon as the broker that is asked knows of all: it may be some time after they were created."""
+def _once_known(admin: KafkaAdminClient, settings: Settings, wanted: set[str]) -> list[Finding]:
+    """The topics as soon as the broker that is asked knows of those wanted: that may take some time."""
     deadline_s = monotonic() + _KNOWN_WITHIN_S
     while True:
         findings = list(compared(admin, settings))
-        if all(finding.exists for finding in findings) or monotonic() > deadline_s:
+        if all(finding.exists for finding in findings if finding.topic.name in wanted) or monotonic() > deadline_s:
             return findings
         sleep(_LOOK_S)
 
@@ -149,13 +191,21 @@ def compared(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
     }
     for topic in wanted:
         found = described.get(topic.name)
-        partitions = len(found["partitions"]) if found and not found.get("error_code") else 0
-        yield Finding(topic, bool(partitions), partitions, _problem(topic, partitions, settings))
+        error_code = found.get("error_code", 0) if found else 0
+        partitions = len(found["partitions"]) if found and not error_code else 0
+        problem = _problem(topic, partitions, settings)
+        if not partitions and error_code == TopicAuthorizationFailedError.errno:
+            problem = _missing(settings)  # Kafka does not tell whether it is there
+        yield Finding(topic, bool(partitions), partitions, problem)
+
+
+def _missing(settings: Settings) -> str:
+    return f"missing: create it with `stream-app topics create`{or_unseen(settings)}"
 
 
 def _problem(topic: Topic, partitions: int, settings: Settings) -> str:
     if not partitions:
-        return f"missing: create it with `stream-app topics create`{or_unseen(settings)}"
+        return "" if topic.is_optional else _missing(settings)
     if partitions != topic.partitions:
         return (
             f"{partitions} partitions instead of {topic.partitions}: users would move between ledgers; "

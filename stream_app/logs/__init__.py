@@ -2,28 +2,29 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
 from stream_app.connections.advice import kafka_advice
 from stream_app.logs.repeats import Repeats, Told
 from stream_app.settings import Settings
-from stream_app.settings.secret import Redaction
+from stream_app.settings.secret import Redaction, Secret
 
 _LINE = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 _LIBRARIES = ("faust", "mode", "aiokafka", "asyncio")
 _LOOK_S = 1.0
 
 
-def logging_config(settings: Settings) -> dict[str, Any]:
-    """For logging.config: the libraries are heard only when something is wrong."""
+def logging_config(settings: Settings, secrets: Iterable[Secret] = ()) -> dict[str, Any]:
+    """For logging.config: the libraries are heard only when something is wrong; `secrets` besides those of settings."""
+    hidden = [*settings.secrets, *secrets]
     loud = {name: {"level": "WARNING"} for name in _LIBRARIES}
     loud["kafka"] = {"level": "CRITICAL"}  # it only watches, and what it reports as an error is raised too
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": lambda: _Lines(settings)}},
+        "formatters": {"line": {"()": lambda: _Lines(settings, hidden)}},
         "handlers": {"stderr": {"()": _Writer, "formatter": "line"}},
         "root": {"level": settings.log_level, "handlers": ["stderr"]},
         "loggers": {} if settings.log_level == "DEBUG" else loud,
@@ -69,10 +70,10 @@ class _Writer(logging.StreamHandler[Any]):
 class _Lines(logging.Formatter):
     """Formats records. Libraries log their configuration and their requests: whatever is secret in it goes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, secrets: Iterable[Secret]) -> None:
         super().__init__(_LINE)
         self._settings = settings
-        self._redacted = Redaction(settings.secrets)
+        self._redacted = Redaction(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with its traceback."""

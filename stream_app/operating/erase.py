@@ -20,6 +20,7 @@ from stream_app.settings import Settings
 
 _LOOK_S = 0.5
 _ACK_S = 60
+_ALERTS = "flags told or to be told"
 
 
 class Place(NamedTuple):
@@ -81,6 +82,8 @@ def look(settings: Settings, user: str, board: Board | None) -> Report:
             places.append(Place(live.topic, what, found := live.count(), found))
         for topic, what, holds in _topics(settings, person):
             places.append(Place(topic, what, found := Records(reader, topic, holds).counts.total(), found))
+        alerts = LiveValues(reader, settings.alerts_topic, person.is_in_alert)
+        places.append(Place(alerts.topic, _ALERTS, found := alerts.count(), found))
     return Report(remembered=False, waiting=[], places=[*places, *_on_board(board, person)])
 
 
@@ -97,6 +100,7 @@ def erase(settings: Settings, user: str, board: Board | None, *, wait_s: float, 
         live = _live(settings, reader, person)
         tell("looking for what the workers hold")
         found = [values.count() for values in live.values()]
+        alerts = LiveValues(reader, settings.alerts_topic, person.is_in_alert)
         position = _remember(settings, reader, persons, user, now_ms)
         tell("remembered; waiting for the workers")
         waiting = _wait(settings, reader, position, wait_s)
@@ -104,6 +108,7 @@ def erase(settings: Settings, user: str, board: Board | None, *, wait_s: float, 
         removed = [_purged(settings, reader, *topic, tell) for topic in _topics(settings, person)]
         tell("waiting until segments and standings are deleted")
         left = _left([*live.values()], 0.0 if waiting else wait_s)
+        told = _untold(settings, alerts, wait_s)
     if board:
         tell("removing from Redis")
         board.remove(person.names)  # after the workers have refreshed it without them
@@ -112,7 +117,7 @@ def erase(settings: Settings, user: str, board: Board | None, *, wait_s: float, 
         for (what, values), before, after in zip(live.items(), found, left, strict=True)
     ]
     on_board = [place._replace(found=shown) for place in _on_board(board, person)]
-    return Report(remembered=True, waiting=waiting, places=[*compacted, *removed, *on_board])
+    return Report(remembered=True, waiting=waiting, places=[*compacted, *removed, told, *on_board])
 
 
 def _live(settings: Settings, reader: Any, person: Person) -> dict[str, LiveValues]:
@@ -130,6 +135,7 @@ def _topics(settings: Settings, person: Person) -> list[tuple[str, str, Holds]]:
         (settings.flags_topic, "flags", person.is_in_flag),
         (settings.dead_letters_topic, "dead letters", person.is_in_letter),
         (settings.late_topic, "late events", person.is_in_letter),
+        (settings.undelivered_topic, "undelivered messages", person.is_in_undelivered),
     ]
 
 
@@ -199,6 +205,21 @@ def _purged(settings: Settings, reader: Any, topic: str, what: str, holds: Holds
         copies += remove(settings, TopicPartition(topic, partition), last, holds)
     left = Records(reader, topic, holds).counts.total()
     return Place(topic, what, found, left, f"{copies:,} records of others were copied to the end" if copies else "")
+
+
+def _untold(settings: Settings, alerts: LiveValues, wait_s: float) -> Place:
+    """Delete what is remembered of flags; whoever delivers forgets it then. What is written meanwhile goes too."""
+    before = alerts.count()
+    deadline_s = monotonic() + wait_s
+    with producer(settings) as sender:
+        while keys := alerts.keys():
+            sent = [sender.send(alerts.topic, key=key, value=None, partition=partition) for partition, key in keys]
+            for record in sent:
+                record.get(_ACK_S)
+            if not alerts.count() or monotonic() > deadline_s:
+                break
+            sleep(_LOOK_S)
+    return Place(alerts.topic, _ALERTS, before, alerts.count())
 
 
 def _left(live: list[LiveValues], wait_s: float) -> list[int]:

@@ -42,7 +42,8 @@ def topics(settings: Settings, admin: Any, _consumer: Any) -> Iterator[Finding]:
     found = list(compared(admin, settings))
     wrong = [(finding.topic.name, _wrong(finding.problem)) for finding in found if finding.problem]
     if not wrong:
-        yield ok("topics", f"all {len(found)} there, the inputs with {settings.partitions} partitions each")
+        there = sum(finding.exists for finding in found)
+        yield ok("topics", f"all {there} there, the inputs with {settings.partitions} partitions each")
     facts = facts_of(settings, admin)
     described = {topic["name"]: topic["partitions"] for topic in admin.describe_topics([*facts])}
     remarks = [

@@ -29,6 +29,10 @@ class LiveValues:
                 self._found.discard(place)
         return len(self._found)
 
+    def keys(self) -> list[tuple[int, bytes]]:
+        """Their partitions and keys, as of when they were last counted."""
+        return sorted(self._found)
+
 
 class Records:
     """The records of a topic that hold a person."""

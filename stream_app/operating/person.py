@@ -13,8 +13,23 @@ from stream_app.core.segments import SegmentKey
 
 LONGEST_ID = 256
 
+
+class _Named(msgspec.Struct):
+    """The part of a flag that names somebody."""
+
+    user_id: str
+
+
+class _Telling(msgspec.Struct):
+    """The part of a record of `stream-app alerts` that names people."""
+
+    flag: _Named | None = None
+    flags: list[_Named] = []
+
+
 _STANDING_KEY = msgspec.json.Decoder(tuple[str, str, str, str])
 _IDS = ("user_id", "author_id")
+_OF_FLAG = b"flag/"
 
 
 class Person:
@@ -53,6 +68,14 @@ class Person:
         """Whether a flag is about them."""
         return record.key in self._keys
 
+    def is_in_alert(self, record: Any) -> bool:
+        """Whether what is remembered of a flag is about them."""
+        return (record.key or b"").startswith(_OF_FLAG) and not self.names.isdisjoint(_told(record.value))
+
+    def is_in_undelivered(self, record: Any) -> bool:
+        """Whether a message that no sink took tells of them, and perhaps of others."""
+        return not self.names.isdisjoint(_told(record.value))
+
     def is_in_letter(self, record: Any) -> bool:
         """Whether a record that was set aside is of them, or names them as the author of what somebody shared.
 
@@ -69,3 +92,12 @@ def _ids(value: bytes) -> set[str]:
         return set()
     found = [event.get(name) for name in _IDS] if isinstance(event, dict) else []
     return {str(user) for user in found if isinstance(user, str | int)}
+
+
+def _told(value: bytes) -> set[str]:
+    """The people in a record of `stream-app alerts`."""
+    try:
+        telling = msgspec.json.decode(value, type=_Telling)
+    except msgspec.DecodeError:
+        return set()
+    return {named.user_id for named in (*telling.flags, *([telling.flag] if telling.flag else []))}

@@ -12,7 +12,7 @@ from kafka.structs import OffsetAndMetadata
 
 from stream_app.core.book import Book
 from stream_app.core.ledger import Ledger
-from stream_app.engine.topics import Topic, changelogs_of, create, state_topics_of, topics_of
+from stream_app.engine.topics import Topic, changelogs_of, create_needed, needed_topics_of, state_topics_of, topics_of
 from stream_app.operating.clients import OperatingError, administration, consumer, producer
 from stream_app.operating.group import committed, group
 from stream_app.operating.reading import partitions_of, spans
@@ -59,8 +59,9 @@ def plan(settings: Settings, positions: Positions, *, outputs: bool) -> Plan:
         _require_partitions(settings, reader, {topic.name for topic in doomed})
         inputs = partitions_of(reader, settings.input_topics)
         starts = spans(reader, inputs) if positions == "latest" else {}
+        described = list(_described(settings, admin, reader, doomed))
         return Plan(
-            topics=list(_described(settings, admin, reader, doomed)),
+            topics=[found for found in described if found.exists or not found.topic.is_optional],
             offsets=len(committed(settings, admin)),
             starts={partition: span.end for partition, span in starts.items() if span.end},
         )
@@ -76,7 +77,7 @@ def carry_out(settings: Settings, planned: Plan) -> Iterator[str]:
         yield f"deleted the committed offsets of the group {settings.app_id}"
         _delete(admin, [doomed.topic.name for doomed in planned.topics if doomed.exists])
         _make(admin, planned.topics)
-    wrong = [f"{found.topic.name}: {found.problem}" for found in create(settings) if found.problem]
+    wrong = [f"{found.topic.name}: {found.problem}" for found in create_needed(settings) if found.problem]
     if wrong:
         raise OperatingError("; ".join(wrong))
     for doomed in planned.topics:
@@ -98,7 +99,7 @@ def _require_nobody(settings: Settings, admin: Any) -> None:
 
 def _require_partitions(settings: Settings, reader: Any, doomed: set[str]) -> None:
     """What stays must have the partitions that workers expect of it afterwards."""
-    for topic in topics_of(settings):
+    for topic in needed_topics_of(settings):
         count = len(partitions_of(reader, [topic.name]))
         if topic.name not in doomed and count not in {0, topic.partitions}:
             is_input = topic.name in settings.input_topics

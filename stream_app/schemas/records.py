@@ -15,6 +15,7 @@ BINDING = "0.5.0"
 _SETTINGS = Settings()
 _NOTHING = {"type": "null"}
 _USER = {"type": "string", "minLength": 1, "description": "The user_id as text, in UTF-8."}
+_SINK = {"type": "string", "minLength": 1, "description": "The name of the sink in the alerts file."}
 _AS_IT_CAME = {"type": ["string", "null"], "description": "As it came; none where pseudonyms are on."}
 
 Message = dict[str, Any]
@@ -48,6 +49,8 @@ def records_of_topics() -> dict[str, Records]:
         s.curves_topic: Records("curves", {"curves": _packed("`curves/…` or `status/…`")}),
         segments: Records("segments", {"segment": _packed("Packed.")}),
         s.erasures_topic: Records("erasures", {"erasure": _erasure()}),
+        s.alerts_topic: Records("alerts", {"told": _told_of()}),
+        s.undelivered_topic: Records("undelivered", {"undelivered": _told(s.undelivered_topic, "undelivered", _SINK)}),
     }
 
 
@@ -133,6 +136,11 @@ def _packed(key: str) -> Message:
 def _erasure() -> Message:
     key = {"type": "string", "description": "A keyed hash of a user_id; or `check`, which shows the key of the hashes."}
     return _message(key, {"type": "object", "description": "When the user was erased; or the check."})
+
+
+def _told_of() -> Message:
+    key = {"type": "string", "description": "`flag/…`, `digest/…`, `positions` or `owner`."}
+    return _message(key, {"type": ["object", "null"], "description": "What is known of it; no value deletes the key."})
 
 
 def _readable(pairs: list[tuple[str, bytes]]) -> dict[str, str]:

@@ -94,7 +94,7 @@ class HttpServer:
         except web.HTTPException as error:
             return _refused(request, error)
         except ConnectionResetError:
-            raise  # whoever asked is gone
+            return problem(400, _TITLES[400], "whoever asked is gone")  # which nobody will see, nor any log
         except Exception:
             logger.exception("%s could not be answered", request.path)
             return problem(500, "Failed", "the worker's log tells why")

@@ -111,12 +111,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_token: Annotated[
         Secret, Doc("secret, 16 characters or more: whoever asks over HTTP must have it; empty: asked from here only")
     ] = Secret()
-    http_advertised: Annotated[str, Doc("host:port at which other workers ask this one; empty: what it listens to")] = (
-        ""
-    )
+    http_advertised: Annotated[str, Doc("host:port at which other workers ask this one; empty: its own")] = ""
     metric_topics: Annotated[tuple[str, ...], Doc("topics whose cuts are metrics, at most 50")] = ("*",)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Doc("least severe log record written")] = "INFO"
     stall_s: Annotated[Positive, Doc("no progress for so long makes /livez fail; twice that ends the worker")] = 20.0
+
+    # Alerts
+    alerts_file: Annotated[str, Doc("YAML file with sinks and rules, for the commands `stream-app alerts`")] = ""
+    alerts_topic: Annotated[str, Doc("state, compacted: which flags people were told of, and what waits")] = (
+        "influence.alerts"
+    )
+    undelivered_topic: Annotated[str, Doc("output: messages about flags that no sink took, with the reason")] = (
+        "influence.undelivered"
+    )
+    alerts_http_host: Annotated[str, Doc("address of the metrics and probes of `stream-app alerts run`")] = "127.0.0.1"
+    alerts_http_port: Annotated[Port, Doc("port of the metrics of `stream-app alerts run`; 0: any free one")] = 6067
 
     # Privacy
     person_key: Annotated[
@@ -160,6 +169,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def input_topics(self) -> tuple[str, str]:
         """Posts and shares."""
         return self.posts_topic, self.shares_topic
+
+    @property
+    def alerts_group(self) -> str:
+        """The consumer group of the instances of `stream-app alerts run`."""
+        return f"{self.app_id}-alerts"
 
     @property
     def secrets(self) -> list[Secret]:

@@ -80,6 +80,10 @@ class Expected:
             points.append((place / len(values), reached / sum(values)))
         return points
 
+    def roles_of(self, user: str) -> list[tuple[Scope, Role]]:
+        """Where a user has a value."""
+        return [key for key, values in self._values.items() if user in values]
+
     def of(self, user: str, scope: Scope) -> list[Counted]:
         """The events of a user in a scope."""
         population, topic = scope

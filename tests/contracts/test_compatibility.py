@@ -53,7 +53,12 @@ class Case(NamedTuple):
         return [*samples, *([written.read_bytes()] if written.exists() else [])]
 
 
-CASES = [Case(release, topic) for release in RELEASES for topic in TOPICS]
+CASES = [
+    Case(release, topic)
+    for release in RELEASES
+    for topic in TOPICS
+    if (release / "schemas" / topic.file_name).exists()  # later topics were not there yet
+]
 OUTPUTS = [case for case in CASES if case.topic.topic not in INPUTS]
 
 

@@ -1,6 +1,8 @@
 """Everything that workers and commands write to real topics is what the AsyncAPI document says."""
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -11,17 +13,22 @@ from stream_app.cli import main
 from stream_app.engine.topics import topics_of
 from stream_app.local.broker import embedded_broker
 from stream_app.local.events import RecordedEvent
+from stream_app.local.process import LOCALHOST, spawn
 from stream_app.local.replay import replay
+from tests.alerting.parts import SECRET
 from tests.contracts.document import CHANNELS, messages_of, problems_of
 from tests.engine.tracker import Seen, Tracker, following, tracker, variables
 from tests.erasing import load
 from tests.erasing.load import VICTIM
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 
 RECORDS = 1500
 LATER_MS = load.START_MS + 3 * 86_400_000
 WAIT_S = 40.0
+SINK = f'{{kind: webhook, url: "https://{LOCALHOST}/", secret: {SECRET}}}'
+"""It refuses: that is no public address."""
 NOT_ALL_DELETED = 3
 """What the embedded Kafka makes of an erasure: it deletes no records."""
 ALL = {f"{topic}: {name}" for topic, channel in CHANNELS.items() for name in channel["messages"]}
@@ -36,6 +43,20 @@ def own_brokers() -> Iterator[str]:
 
 def command(run: Tracker, *arguments: str) -> int:
     return CliRunner().invoke(main, arguments, env=run.environment).exit_code
+
+
+@contextmanager
+def telling(run: Tracker, folder: Path) -> Iterator[None]:
+    """An instance of the process that delivers, for the length of the block, once it is active."""
+    log = folder / "alerts.log"
+    with log.open("wb") as out:
+        process = spawn([sys.executable, "-m", "stream_app", "alerts", "run"], out, run.environment)
+    try:
+        assert eventually(lambda: "active: " in log.read_text(), WAIT_S), log.read_text()
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def much_later() -> list[RecordedEvent]:
@@ -54,17 +75,26 @@ def is_deleted(seen: Seen, topic: str) -> bool:
 def test_every_record_is_one_of_the_messages_of_its_topic_and_every_message_occurs(
     own_brokers: str, tmp_path: Path
 ) -> None:
-    given = {"dead_letters_topic": "influence.dead-letters", "partitions": "2", "person_key": "sixteen or more!"}
+    given = {
+        "dead_letters_topic": "influence.dead-letters",
+        "session_timeout_s": "3s",
+        "partitions": "2",
+        "person_key": "sixteen or more!",
+    }
     environment = variables(own_brokers, "influence", **given, window_s="24h", tick_s="100ms", min_users="1")
+    refusing = tmp_path / "alerts.yaml"
+    refusing.write_text(f"sinks: {{hook: {SINK}}}\nrules: [{{name: all, sinks: [hook]}}]\n")
+    environment |= {"STREAM_APP_ALERTS_FILE": str(refusing), "STREAM_APP_ALERTS_HTTP_PORT": "0"}
     with tracker(environment, tmp_path, workers=1) as run:
         s = run.settings
         assert [topic.name for topic in topics_of(s)] == list(CHANNELS)
-        with following(run, *CHANNELS) as follower:
+        with telling(run, tmp_path), following(run, *CHANNELS) as follower:
             replay(load.made("c").records[:RECORDS], s.brokers, s)
             follower.until_read(RECORDS, WAIT_S)
             assert command(run, "dead-letters", "replay", "--all", "--late", "--yes") == 0
             assert command(run, "erase", VICTIM, "--yes") == NOT_ALL_DELETED
             replay(much_later(), s.brokers, s)
+            follower.until(lambda seen: s.undelivered_topic in seen.records, "a message that is not delivered", WAIT_S)
             follower.until(lambda seen: is_deleted(seen, s.cuts_topic), "a cut that is deleted", WAIT_S)
             follower.until(lambda seen: is_deleted(seen, s.standings_topic), "a standing that is deleted", WAIT_S)
             seen = follower.drain()

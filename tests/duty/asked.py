@@ -10,6 +10,7 @@ import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.metrics_core import Metric
 
+from stream_app.alerting.metrics import Metrics as AlertMetrics
 from stream_app.serving.metrics import Metrics
 from stream_app.settings import Settings
 
@@ -115,6 +116,13 @@ def families() -> list[Metric]:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     Metrics(registry, Settings().input_topics, ("*",))
+    return list(registry.collect())
+
+
+def alert_families() -> list[Metric]:
+    """The metrics of the process that delivers, but for those that every process has."""
+    registry = CollectorRegistry()
+    AlertMetrics(registry, ["sink"])
     return list(registry.collect())
 
 

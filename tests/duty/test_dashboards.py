@@ -13,7 +13,17 @@ from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.__main__ import made
-from tests.duty.asked import DASHBOARDS, DEPLOY, asked_by, choices, dashboard, everything_asked, families, series_of
+from tests.duty.asked import (
+    DASHBOARDS,
+    DEPLOY,
+    alert_families,
+    asked_by,
+    choices,
+    dashboard,
+    everything_asked,
+    families,
+    series_of,
+)
 
 NOT_SHOWN = {
     "process_virtual_memory_bytes": "what is reserved, not what is taken: resident memory is shown",
@@ -98,16 +108,16 @@ def test_what_can_be_chosen_makes_a_difference(board: dict[str, Any]) -> None:
     assert {name for name in used if not name.startswith("__")} == variables
 
 
-def test_a_metric_on_a_dashboard_or_in_a_rule_is_one_of_the_worker() -> None:
-    there = {name for family in families() for name in series_of(family)} | OTHERS
+def test_a_metric_on_a_dashboard_or_in_a_rule_is_one_of_ours() -> None:
+    there = {name for family in (*families(), *alert_families()) for name in series_of(family)} | OTHERS
     for asked in everything_asked():
         assert asked.metrics, asked
         assert {name for name in asked.metrics if ":" not in name} <= there, asked
 
 
-def test_a_metric_of_the_worker_is_on_a_dashboard_or_in_a_rule() -> None:
+def test_a_metric_of_ours_is_on_a_dashboard_or_in_a_rule() -> None:
     asked = {name for one in everything_asked() for name in one.metrics}
-    hidden = {family.name for family in families() if not series_of(family) & asked}
+    hidden = {family.name for family in (*families(), *alert_families()) if not series_of(family) & asked}
     assert hidden == {*NOT_SHOWN}
 
 

@@ -1,6 +1,7 @@
 """A real Prometheus scrapes a real worker under load: whatever dashboards and rules ask for is there."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.request import urlopen
@@ -11,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stream_app.local.activity import HOUR_MS
 from stream_app.local.demo_feed import Feed, Part, Stream
 from stream_app.local.population import FEWEST_USERS, PRODUCTS, demo_population
+from tests.alerting.parts import Alerted, a_hook, to_hook
 from tests.duty.asked import DASHBOARDS, Asked, asked_by, asked_by_rules, choices, dashboard, families
 from tests.engine.tracker import Tracker, tracker, variables
 from tests.servers.prometheus import Prometheus, prometheus, require
@@ -52,15 +54,22 @@ def scene(embedded_brokers: str, redis_url: str, tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("duty")
     topics = ",".join(("*", *(product.name for product in PRODUCTS)))
     environment = variables(embedded_brokers, "duty", redis_url=redis_url, redis_prefix="duty", metric_topics=topics)
-    with tracker(environment, folder, workers=1) as run:
+    with tracker(environment, folder, workers=1) as run, a_hook() as hook:
         address = _address(run)
-        with prometheus([address], folder) as server:
+        alerted = Alerted(embedded_brokers, "duty", folder, to_hook(hook), partitions="8")
+        with closing(alerted), prometheus([address], folder, [_told_at(alerted)]) as server:
             feed = Feed(_stream, run.settings, None)
             feed.start()
             try:
                 yield _watch(server, feed, address)
             finally:
                 feed.stop(PATIENCE_S)
+
+
+def _told_at(alerted: Alerted) -> str:
+    """Where the process that delivers shows its metrics, once it delivers."""
+    alerted.until_active(alerted.start())
+    return alerted.address(0)
 
 
 def _stream() -> Stream:

@@ -42,7 +42,17 @@ def test_new_topics_are_checked_once_the_broker_knows_them(monkeypatch: pytest.M
 def test_a_topic_that_never_appears_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topics, "_admin", lambda _settings: SlowBroker(late=1_000_000))
     monkeypatch.setattr(topics, "_KNOWN_WITHIN_S", 0.2)
-    assert all("stream-app topics create" in finding.problem for finding in create(SETTINGS))
+    for finding in create(SETTINGS):
+        assert ("stream-app topics create" in finding.problem) != finding.topic.is_optional
+
+
+def test_workers_run_without_the_topics_of_alerts_and_alerts_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = SlowBroker(late=1)
+    broker.created = {topic.name: topic.partitions for topic in topics.needed_topics_of(SETTINGS)}
+    monkeypatch.setattr(topics, "_admin", lambda _settings: broker)
+    require(SETTINGS)
+    with pytest.raises(TopicsError, match=rf"topic {SETTINGS.alerts_topic}: missing: create it with"):
+        topics.require_for_alerts(SETTINGS)
 
 
 def test_every_topic_that_is_not_as_required_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +67,7 @@ def test_every_topic_that_is_not_as_required_is_named(monkeypatch: pytest.Monkey
     assert len(lines) == 5  # the three topics of one partition have 4, too
 
 
-def test_who_was_erased_is_no_state_that_a_reset_forgets() -> None:
-    assert SETTINGS.erasures_topic in {topic.name for topic in topics_of(SETTINGS)}
-    assert SETTINGS.erasures_topic not in {topic.name for topic in topics.state_topics_of(SETTINGS)}
+@pytest.mark.parametrize("name", [SETTINGS.erasures_topic, SETTINGS.alerts_topic])
+def test_who_was_erased_and_what_was_told_is_no_state_that_a_reset_forgets(name: str) -> None:
+    assert name in {topic.name for topic in topics_of(SETTINGS)}
+    assert name not in {topic.name for topic in topics.state_topics_of(SETTINGS)}

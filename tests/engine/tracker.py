@@ -29,7 +29,19 @@ from stream_app.worker import run_worker
 sys.exit(run_worker(load(json.loads(sys.argv[1]))))
 """
 WORKER = (sys.executable, "-c", _WORKER)
-_TOPICS = ("posts", "shares", "flags", "cuts", "standings", "curves", "dead_letters", "late", "erasures")
+_TOPICS = (
+    "posts",
+    "shares",
+    "flags",
+    "cuts",
+    "standings",
+    "curves",
+    "dead_letters",
+    "late",
+    "erasures",
+    "alerts",
+    "undelivered",
+)
 _STOP_S = 10.0
 _POLL_MS = 100
 _LOG_TAIL = 4000

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from stream_app.core.partitioner import partitions_of
-from stream_app.engine.topics import topics_of
+from stream_app.engine.topics import needed_topics_of
 from stream_app.local.broker import embedded_broker
 from stream_app.local.valkey import embedded_redis
 from stream_app.operating import clients, exam_machine, exam_redis
@@ -92,7 +92,7 @@ def test_missing_topics_are_a_problem_and_the_rest_is_examined(brokers: str) -> 
     found = list(examine(settings))
     missing = the_one(found, "missing")
     assert missing.state is State.PROBLEM
-    assert missing.found.count("doctor-of-nothing") == len(topics_of(settings))
+    assert missing.found.count("doctor-of-nothing") == len(needed_topics_of(settings))
     assert missing.advice == "create it with `stream-app topics create`"
     assert the_one(found, "no lag")
     assert run(settings, "doctor").exit_code == 1

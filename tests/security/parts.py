@@ -36,6 +36,8 @@ USERS = (
     "checker",
     "producer",
     "watcher",
+    "teller",
+    "rehearser",
     "reader",
     "resender",
     "doctor",

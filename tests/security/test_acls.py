@@ -23,6 +23,8 @@ USER_OF = {
     "topics check": "checker",
     "replay": "producer",
     "watch": "watcher",
+    "alerts run": "teller",
+    "alerts dry-run": "rehearser",
     "dead-letters list": "reader",
     "dead-letters replay": "resender",
     "doctor": "doctor",
@@ -76,6 +78,10 @@ class Tracked:
             for topic in (self.settings.flags_topic, self.settings.dead_letters_topic, self.settings.late_topic):
                 for key in (b"somebody", user.encode()):
                     producer.send(topic, b"{}", key)
+            for name in ("somebody", user):
+                told = {"user_id": name}
+                producer.send(self.settings.undelivered_topic, json.dumps({"flags": [told]}).encode(), b"sink")
+                producer.send(self.settings.alerts_topic, json.dumps({"flag": told}).encode(), f"flag/{name}".encode())
             producer.flush()
 
 
@@ -183,6 +189,7 @@ def test_a_person_is_erased_with_exactly_the_permissions_listed(
         run.variables(user, redis_url=f"rediss://{other}:{REDIS_PASSWORDS[other]}@{redis_address}/0")
         for user, other in (("worker", "worker"), ("eraser", "erase"))
     )
+    run.set_aside("u0")
     with a_worker(worker, tmp_path / "log.txt"):
         deadline_s = time.monotonic() + SOON_S
         while any(not place["found"] for place in places(asked(eraser, "erase", "u0", "--dry-run", "--json"))):
@@ -192,7 +199,8 @@ def test_a_person_is_erased_with_exactly_the_permissions_listed(
     assert done.exit_code == 0, done.output
     assert not any(place["left"] for place in places(done))
     assert {place["where"] for place in places(done) if "were copied" in (place["note"] or "")} == {
-        *(run.settings.flags_topic, run.settings.dead_letters_topic, run.settings.late_topic)
+        *(run.settings.flags_topic, run.settings.dead_letters_topic, run.settings.late_topic),
+        run.settings.undelivered_topic,
     }
 
 

@@ -66,13 +66,18 @@ class Prometheus(NamedTuple):
 
 
 @contextmanager
-def prometheus(targets: Sequence[str], folder: Path) -> Iterator[Prometheus]:
-    """Prometheus with the configuration of deploy/prometheus, but for its targets and a quicker pace."""
+def prometheus(targets: Sequence[str], folder: Path, alerts: Sequence[str] = ()) -> Iterator[Prometheus]:
+    """Prometheus with the configuration of deploy/prometheus, but for its targets and a quicker pace.
+
+    `alerts`: where the process that delivers serves.
+    """
     binary = require("prometheus")
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": _SCRAPE, "evaluation_interval": _SCRAPE}
     config["rule_files"] = [str(FOLDER / name) for name in config["rule_files"]]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = list(targets)
+    name = f"{config['scrape_configs'][0]['job_name']}-alerts"
+    config["scrape_configs"] += [{"job_name": name, "static_configs": [{"targets": list(alerts)}]}] * bool(alerts)
     written = folder / "prometheus.yml"
     written.write_text(yaml.safe_dump(config))
 

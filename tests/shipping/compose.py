@@ -12,7 +12,7 @@ from tests.shipping.dockerfile import ROOT, stages
 
 COMPOSE_FILE = ROOT / "deploy" / "compose.yaml"
 DOCKER_COMPOSE = Path(sys.executable).with_name("docker-compose")
-OURS = ("topics", "worker-1", "worker-2")
+OURS = ("topics", "worker-1", "worker-2", "alerts")
 """The services that run our image."""
 SECRET = "not-told-to-anybody"
 

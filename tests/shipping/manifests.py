@@ -9,7 +9,7 @@ import yaml
 from tests.shipping.dockerfile import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
-BASE, KEDA = FOLDER / "base", FOLDER / "keda"
+BASE, KEDA, ALERTS = FOLDER / "base", FOLDER / "keda", FOLDER / "alerts"
 SETTINGS = BASE / "settings.env"
 Manifest = dict[str, Any]
 
@@ -30,6 +30,11 @@ def base() -> list[Manifest]:
     return documents(*(BASE / name for name in kustomization(BASE)["resources"]))
 
 
+def telling() -> list[Manifest]:
+    """What comes on top of it for alerts."""
+    return documents(ALERTS / "deployment.yaml", ALERTS / "network.yaml")
+
+
 def one(kind: str, name: str = "worker") -> Manifest:
     """The object of that kind and name, wherever it is."""
     (found,) = [each for each in _all() if (each["kind"], each["metadata"]["name"]) == (kind, name)]
@@ -37,12 +42,12 @@ def one(kind: str, name: str = "worker") -> Manifest:
 
 
 def _all() -> list[Manifest]:
-    return [*base(), *documents(KEDA / "scaler.yaml", FOLDER / "podmonitor.yaml")]
+    return [*base(), *telling(), *documents(KEDA / "scaler.yaml", FOLDER / "podmonitor.yaml")]
 
 
 def pods() -> Iterator[tuple[str, Manifest]]:
     """What each workload makes pods of, by the name of the workload."""
-    for each in base():
+    for each in (*base(), *telling()):
         if "template" in each.get("spec", {}):
             yield each["metadata"]["name"], each["spec"]["template"]["spec"]
 

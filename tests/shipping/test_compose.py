@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from stream_app.alerting.file import load as read_alerts
 from stream_app.engine import watchdog
 from stream_app.settings import Settings, load
 from tests.servers.apache import POM
@@ -87,6 +88,8 @@ def test_every_service_that_stays_has_a_health_check(name: str) -> None:
     check = services()[name].get("healthcheck")
     if name == "topics":
         assert check == {"disable": True}
+    elif name == "alerts":
+        assert check["test"][-1] == str(Settings().alerts_http_port)  # the image would ask for that of a worker
     elif name in OURS:
         assert check is None  # the image has it
     else:
@@ -99,8 +102,16 @@ def test_our_services_run_a_command_with_settings_that_exist(name: str) -> None:
     settings = load(variables_of(name))
     assert settings.brokers in services()["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert settings.redis_url.host == "valkey"
-    assert settings.http_token.reveal() == SECRET
+    assert settings.http_token.reveal() == (SECRET if name.startswith("worker") else "")
     assert "/tmp" in writable(name)  # noqa: S108 - the one in the container
+
+
+def test_alerts_are_told_by_a_file_that_loads_and_serve_where_prometheus_asks() -> None:
+    (mount,) = services()["alerts"]["volumes"]
+    assert load(variables_of("alerts")).alerts_file == mount["target"]
+    file = read_alerts(mount["source"])
+    assert {sink.url.host for sink in file.sinks.values()} <= {*services()}
+    assert [port["target"] for port in services()["alerts"]["ports"]] == [Settings().alerts_http_port]
 
 
 def test_all_workers_have_the_same_settings_and_answer_to_one_name() -> None:
@@ -118,12 +129,12 @@ def test_the_token_is_a_file_that_git_ignores_and_prometheus_has_it_too() -> Non
     assert f"/{path}" in (ROOT / ".gitignore").read_text().splitlines()
     assert f"> {path}" in (ROOT / "deploy" / "README.md").read_text()
     given = {name for name, service in services().items() if service.get("secrets")}
-    assert given == {*OURS, "prometheus"}
+    assert given == {"worker-1", "worker-2", "prometheus"}
 
 
 def test_workers_wait_for_the_topics_and_these_for_kafka() -> None:
     assert services()["topics"]["depends_on"]["kafka"]["condition"] == "service_healthy"
-    for name in ("worker-1", "worker-2"):
+    for name in OURS[1:]:
         assert services()[name]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
 
 

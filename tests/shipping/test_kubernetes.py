@@ -1,6 +1,7 @@
 """The manifests for Kubernetes: valid, of the restricted profile, and they say what the code does."""
 
 import copy
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -22,7 +23,20 @@ from stream_app.settings import FILE_SUFFIX, SECRETS, Settings, environment_name
 from tests.shipping.commands import is_command
 from tests.shipping.dockerfile import ROOT
 from tests.shipping.image import USER
-from tests.shipping.manifests import BASE, FOLDER, KEDA, Manifest, base, kustomization, one, pods, settings
+from tests.shipping.manifests import (
+    ALERTS,
+    BASE,
+    FOLDER,
+    KEDA,
+    Manifest,
+    base,
+    documents,
+    kustomization,
+    one,
+    pods,
+    settings,
+    telling,
+)
 from tests.shipping.restricted import violations
 
 SECRET_FOLDER = "/run/secrets/influence"
@@ -52,7 +66,7 @@ def loaded(tmp_path: Path) -> Settings:
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-@pytest.mark.parametrize("manifest", base(), ids=lambda found: found["kind"])
+@pytest.mark.parametrize("manifest", [*base(), *telling()], ids=lambda found: found["kind"])
 def test_a_manifest_is_what_kubernetes_takes(manifest: Manifest, version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
@@ -65,8 +79,11 @@ def test_a_field_that_kubernetes_does_not_know_is_found() -> None:
 
 
 def test_every_manifest_is_applied() -> None:
-    for folder in (BASE, KEDA):
+    for folder in (BASE, KEDA, ALERTS):
         named = {path for path in kustomization(folder)["resources"] if not path.startswith("..")}
+        named |= {
+            name for made in kustomization(folder).get("configMapGenerator", ()) for name in made.get("files", ())
+        }
         assert named == {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
 
 
@@ -150,8 +167,29 @@ def test_every_file_that_the_settings_name_is_in_the_secret_and_every_one_of_the
     for pod in PODS.values():
         (container,) = pod["containers"]
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-        (volume,) = [volume["name"] for volume in pod["volumes"] if "secret" in volume]
-        assert mounts[volume] == SECRET_FOLDER
+        secrets = {volume["secret"]["secretName"]: volume["name"] for volume in pod["volumes"] if "secret" in volume}
+        assert mounts[secrets["influence"]] == SECRET_FOLDER
+
+
+def test_the_instances_of_alerts_find_their_file_and_its_secrets_and_serve_what_is_asked() -> None:
+    (container,) = PODS["alerts"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert load(variables).alerts_file == f"{mounts['file']}/alerts.yaml"
+    (generated,) = kustomization(ALERTS)["configMapGenerator"]
+    (volume,) = [volume for volume in PODS["alerts"]["volumes"] if "configMap" in volume]
+    assert (volume["name"], volume["configMap"]["name"]) == ("file", generated["name"])
+    text = (ALERTS / "alerts.yaml").read_text()
+    named = re.findall(r"_file: (\S+)/([\w-]+)", text)
+    assert {folder for folder, _ in named} == {mounts["sinks"]}
+    told = (ROOT / "deploy" / "alerts.md").read_text()
+    assert all(f"`{name}`" in told for _, name in named)
+    assert container["ports"] == [{"name": "http", "containerPort": Settings().alerts_http_port}]
+    assert one("Deployment", "alerts")["spec"]["template"]["metadata"]["labels"].items() >= (
+        one("PodMonitor", "alerts")["spec"]["selector"]["matchLabels"].items()
+    )
+    assert kustomization(ALERTS)["namespace"] == "influence"
+    assert kustomization(ALERTS)["images"] == kustomization(BASE)["images"]
 
 
 def test_the_startup_audit_finds_nothing_in_the_settings(tmp_path: Path) -> None:
@@ -226,4 +264,4 @@ def test_everything_that_selects_workers_selects_them() -> None:
 
 def test_the_pod_monitor_is_in_the_namespace_of_the_workers() -> None:
     assert one("PodMonitor")["metadata"]["namespace"] == one("Namespace", "influence")["metadata"]["name"]
-    assert yaml.safe_load((FOLDER / "podmonitor.yaml").read_text())["apiVersion"] == "monitoring.coreos.com/v1"
+    assert {each["apiVersion"] for each in documents(FOLDER / "podmonitor.yaml")} == {"monitoring.coreos.com/v1"}

@@ -41,15 +41,17 @@ def test_a_server_takes_its_configuration(package: str, program: str, name: str,
 
 
 def test_every_file_of_the_folder_is_seen_by_a_service() -> None:
-    seen = {path for name in ("prometheus", "alertmanager", "grafana") for path in mounts(name).values()}
+    seen = {path for name in ("prometheus", "alertmanager", "grafana", "alerts") for path in mounts(name).values()}
     assert {*FOLDER.iterdir()} - {FOLDER / "http-token"} == {path for path in seen if path.is_relative_to(FOLDER)}
 
 
 def test_prometheus_asks_all_workers_and_tells_alertmanager() -> None:
     found = loaded(FOLDER / "prometheus.yml")
-    (job,) = found["scrape_configs"]
+    job, alerts = found["scrape_configs"]
     workers = [name for name in services() if name.startswith("worker")]
     assert job["static_configs"] == [{"targets": [f"{name}:{Settings().http_port}" for name in workers]}]
+    assert alerts["job_name"] == f"{job['job_name']}-alerts"
+    assert alerts["static_configs"] == [{"targets": [f"alerts:{Settings().alerts_http_port}"]}]
     (alertmanager,) = found["alerting"]["alertmanagers"]
     assert alertmanager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
     assert job["authorization"] == {"credentials_file": "/run/secrets/http-token"}

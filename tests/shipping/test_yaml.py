@@ -20,6 +20,7 @@ rules:
 """)
 FILES = [
     ROOT / "deploy" / "compose.yaml",
+    ROOT / "deploy" / "alerts.yaml",
     *(path for folder in ("compose", "kubernetes") for path in sorted((ROOT / "deploy" / folder).rglob("*.y*ml"))),
 ]
 

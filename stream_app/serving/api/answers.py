@@ -180,11 +180,14 @@ class Answers:
             most=asked.offset + asked.limit,
         )
         found, silent = await self._peers.leaders(ranking)
-        users = [ranked.user for ranked in found.first[asked.offset :]]
+        page = found.first[asked.offset :]
+        users = [ranked.user for ranked in page]
+        partitions = sorted({ranked.partition for ranked in page})
         scope = (asked.population, asked.topic, asked.role)
-        there, still_silent = await self._peers.places(Whereabouts(users=users, scope=scope))
+        asking = Whereabouts(users=users, scope=scope, partitions=partitions)
+        there, left = await self._peers.places(asking) if page else ([], [])
         places = {place.user: place.place.now for place in there}
-        if not asked.search and not asked.standing:
+        if not (asked.search or asked.standing or silent):
             places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(found.first) if user in places}
         cut = self._cut(asked)
         return Influencers(
@@ -195,7 +198,7 @@ class Answers:
             pane_ms=self._settings.pane_ms,
             first_pane=self._state.window_start_ms,
             influencers=[places[user] for user in users if user in places],
-            missing_partitions=sorted({*silent, *still_silent}),
+            missing_partitions=sorted({*silent, *left}),
             total=found.total,
             next=_next(asked.offset + len(users), found.total),
         )

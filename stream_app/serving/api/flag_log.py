@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 from stream_app.core.messages import Flag
@@ -110,7 +111,9 @@ class FlagLog:
     def newest(self, query: FlagQuery, most: int, since_ms: int = -1) -> list[Flag]:
         """At most `most` flags that fit, detected later than `since_ms`, the newest first."""
         fitting = (entry.flag for entry in reversed(self._entries) if fits(entry.flag, query))
-        return self._allowed([flag for flag in fitting if flag.detected_at > since_ms], most)
+        found = [flag for flag in fitting if flag.detected_at > since_ms]
+        found.sort(key=attrgetter("detected_at"), reverse=True)  # the partitions are read a little apart
+        return self._allowed(found, most)
 
     def after(self, position: str) -> tuple[Gone, list[Entry]]:
         """What follows a position: how many flags of it are not here, and those that are. Raises ValueError."""

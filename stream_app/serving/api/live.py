@@ -36,8 +36,9 @@ class TooManyError(RuntimeError):
 class Watcher:
     """Somebody who looks: takes what has changed since the last time, however slowly."""
 
-    def __init__(self, flags: Iterable[bytes]) -> None:
-        """`flags` to begin with, as events."""
+    def __init__(self, flags: Iterable[bytes], begun: int) -> None:
+        """`flags` to begin with, as events, up to the one that was added as number `begun`."""
+        self.begun = begun
         self._news: dict[str, bytes] = {}
         self._flags: deque[bytes] = deque(flags, FLAGS)
         self._some = asyncio.Event()
@@ -50,7 +51,8 @@ class Watcher:
     def put_flags(self, flags: Iterable[bytes]) -> None:
         """Flags were raised; of many only the last are taken."""
         self._flags.extend(flags)
-        self._some.set()
+        if self._flags:
+            self._some.set()
 
     async def take(self, timeout_s: float) -> bytes:
         """What has changed, as server-sent events; nothing after some time without a change."""
@@ -93,7 +95,7 @@ class Live:
         if asked not in self._selections and len(self._selections) >= MOST_SELECTIONS:
             raise TooManyError(f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later")
         selection = self._selections.setdefault(asked, _Selection())
-        watcher = Watcher(entry.event for entry in self._flags.last(FLAGS))
+        watcher = Watcher((entry.event for entry in self._flags.last(FLAGS)), self._flags.added)
         selection.watchers.add(watcher)
         if selection.parts:
             watcher.put(selection.parts)
@@ -119,10 +121,16 @@ class Live:
             if told == before:
                 continue
             with self._watch.running():
-                events = [entry.event for entry in self._flags.last(min(told - before, FLAGS))]
-                for selection in self._selections.values():
-                    for watcher in selection.watchers:
-                        watcher.put_flags(events)
+                self._hand_on(before, told)
+
+    def _hand_on(self, before: int, told: int) -> None:
+        """Hand on what was added in between; who has just come knows some of it."""
+        events: dict[int, list[bytes]] = {}
+        for watcher in [watcher for selection in self._selections.values() for watcher in selection.watchers]:
+            count = min(told - max(before, watcher.begun), FLAGS)
+            if count not in events:
+                events[count] = [entry.event for entry in self._flags.last(count)]
+            watcher.put_flags(events[count])
 
     async def _views(self) -> None:
         while True:

@@ -73,7 +73,7 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
     scope: tuple[str, str, Role] | None = None
     """(population, topic, role)."""
     partitions: list[int] = []
-    """As in Ranking."""
+    """As in Ranking; of all workers together, with none: everywhere."""
 
 
 class Places(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple, TypeVar
 
 import aiohttp
@@ -68,43 +68,50 @@ class Peers:
         return AllLeaders(together, self._missing(there))
 
     async def places(self, asked: Whereabouts) -> AllPlaces:
-        """Where some users stand, wherever they are."""
-        mine, others = self._partitions()
+        """Where some users stand, in the partitions asked about; with none of these, wherever they are."""
+        mine, others = self._partitions(asked.partitions)
         answers = [await self._own.places(_in(asked, mine))]
         answers += await self._ask(PLACES, asked, others, _PLACES.decode)
         there = [partition for answer in answers for partition in answer.partitions]
-        return AllPlaces([found for answer in answers for found in answer.found], self._missing(there))
+        found = [one for answer in answers for one in answer.found]
+        return AllPlaces(found, self._missing(there, asked.partitions))
 
-    def _partitions(self) -> tuple[list[int], dict[str, list[int]]]:
-        """Those of this worker, and those of the others by the address of each."""
-        mine = sorted(self._state.ledgers)
+    def _partitions(self, wanted: Collection[int] = ()) -> tuple[list[int], dict[str, list[int]]]:
+        """Those of this worker, and those of the others by the address of each: all, or of those `wanted`."""
+        held = self._state.ledgers
         others: dict[str, list[int]] = defaultdict(list)
         for number, status in sorted(self._state.statuses.items()):
-            if number not in mine and status.http:
+            if number not in held and status.http and (not wanted or number in wanted):
                 others[status.http].append(number)
-        return mine, others
+        return sorted(number for number in held if not wanted or number in wanted), others
 
-    def _missing(self, there: list[int]) -> list[int]:
-        return sorted(self._state.statuses.keys() - set(there))
+    def _missing(self, there: list[int], wanted: Collection[int] = ()) -> list[int]:
+        return sorted(set(wanted or self._state.statuses).difference(there))
 
     async def _ask(
         self, path: str, asked: Asked, others: dict[str, list[int]], decode: Callable[[bytes], T]
     ) -> list[T]:
         """What every other worker answers; those that do not are left out."""
-        asking = [self._post(address, path, _ENCODER.encode(_in(asked, held))) for address, held in others.items()]
-        return [decode(answer) for answer in await asyncio.gather(*asking) if answer is not None]
+        asking = [
+            self._post(address, path, _ENCODER.encode(_in(asked, held)), decode) for address, held in others.items()
+        ]
+        return [answer for answer in await asyncio.gather(*asking) if answer is not None]
 
-    async def _post(self, address: str, path: str, body: bytes) -> bytes | None:
+    async def _post(self, address: str, path: str, body: bytes, decode: Callable[[bytes], T]) -> T | None:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_PATIENCE, headers=self._headers)
         try:
             async with self._session.post(f"http://{address}{path}", data=body) as response:
                 if response.ok:
-                    return await response.read()
+                    return decode(await response.read())
                 why = f"status {response.status}"
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             why = str(error) or type(error).__name__
-        logger.warning("the worker at %s does not tell of its users (%s): what it has is left out", address, why)
+        logger.warning(
+            "the worker at %s does not tell of its users (%s): what it has is left out",
+            *(address, why),
+            extra={"kind": address},
+        )
         return None
 
 

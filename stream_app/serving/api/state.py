@@ -36,7 +36,7 @@ class State(Protocol):
 
     @property
     def window_start_ms(self) -> int:
-        """Where the window begins, event time."""
+        """Where the window begins, event time; 0 before the first event."""
         ...
 
     @property

@@ -1,0 +1,1 @@
+"""Being told: which flags go to whom, what waits, the sinks, and the process that delivers."""

@@ -1,0 +1,51 @@
+"""The metrics of the process that delivers. Labels name sinks and rules of the alerts file, never users or URLs."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_BUCKETS_S = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
+DELIVERED, UNDELIVERED = "delivered", "undelivered"
+HELD = ("cooldown", "limit", "quiet", "repeat", "too old")
+"""Why a flag that fits a rule is not sent at once."""
+
+
+class Metrics:
+    """Of one process; all series exist from the start."""
+
+    def __init__(self, registry: CollectorRegistry, sinks: list[str]) -> None:
+        self.active = Gauge(
+            "influence_alerts_active", "1 while this instance delivers, 0 while it stands by", registry=registry
+        )
+        self.deliveries = Counter(
+            "influence_alerts_deliveries",
+            "messages that need no further try, by sink and result: delivered, undelivered",
+            ("sink", "result"),
+            registry=registry,
+        )
+        self.retries = Counter(
+            "influence_alerts_retries", "tries that failed and are repeated", ("sink",), registry=registry
+        )
+        self.waiting = Gauge(
+            "influence_alerts_waiting", "messages that a sink has still to get", ("sink",), registry=registry
+        )
+        self.oldest = Gauge(
+            "influence_alerts_oldest_seconds", "how long the oldest of them has waited", ("sink",), registry=registry
+        )
+        self.held = Counter(
+            "influence_alerts_held", "flags not sent at once, by reason", ("reason",), registry=registry
+        )
+        self.seconds = Histogram(
+            "influence_alerts_delivery_seconds",
+            "from a flag to its delivery, of messages that were not held back",
+            ("sink",),
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        for sink in sinks:
+            self.waiting.labels(sink).set(0)
+            self.oldest.labels(sink).set(0)
+            self.retries.labels(sink)
+            self.seconds.labels(sink)
+            for result in (DELIVERED, UNDELIVERED):
+                self.deliveries.labels(sink, result)
+        for reason in HELD:
+            self.held.labels(reason)

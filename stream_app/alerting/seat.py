@@ -1,0 +1,107 @@
+"""Who is active: the instances are a consumer group on the state topic, and whoever has its one partition delivers."""
+
+import math
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+
+from stream_app.connections.kafka import kafka_python_options
+from stream_app.settings import Settings
+
+TIMEOUT_MS = 10_000
+_FETCH_WAIT_MS = 100
+
+
+class Seat:
+    """Membership in the group, and what comes on the state topic while the seat is ours.
+
+    Cooperative and sticky: an instance that comes to stand by takes nothing from the active one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises KafkaError."""
+        self._place = TopicPartition(settings.alerts_topic, 0)
+        self._session_s = settings.session_timeout_s
+        self._certain_s = self._doubted_s = -math.inf
+        self._is_held = False
+        self._changed = threading.Event()
+        self.consumer = KafkaConsumer(
+            **kafka_python_options(settings),
+            group_id=settings.alerts_group,
+            partition_assignment_strategy=[CooperativeStickyAssignor],
+            session_timeout_ms=round(settings.session_timeout_s * 1000),
+            heartbeat_interval_ms=round(settings.session_timeout_s * 1000 / 4),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+            isolation_level="read_committed",
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            bootstrap_timeout_ms=TIMEOUT_MS,
+            metrics_enabled=False,
+        )
+        self.consumer.subscribe([settings.alerts_topic], listener=_Listener(self._changed))
+
+    def poll(self, timeout_ms: int) -> list[Any]:
+        """The next records of the state topic, none while the seat is another's. Raises KafkaError."""
+        records = self.consumer.poll(timeout_ms=timeout_ms).get(self._place, [])
+        self._is_held = self._place in self.consumer.assignment()
+        # By the time at which the answered heartbeat was sent: its answer may have waited while we were frozen.
+        beat = self.consumer._coordinator.heartbeat  # noqa: SLF001 - kafka-python tells it nowhere else
+        sent_s, answered_s = beat.last_send, beat.last_receive
+        if answered_s >= sent_s > self._doubted_s:
+            self._certain_s = sent_s
+        return list(records)
+
+    def is_member(self) -> bool:
+        """Whether the group has heard of us within a session, and since there was a doubt. For any thread."""
+        return monotonic() - self._certain_s < self._session_s
+
+    def is_offered(self) -> bool:
+        """Whether the seat is ours to be taken."""
+        return self.is_member() and self._is_held
+
+    def take(self) -> None:
+        """Begin to read the state topic from its first record."""
+        self._changed.clear()
+        with suppress(AssertionError):  # it was taken from us in this moment: the next poll tells
+            self.consumer.seek_to_beginning(self._place)
+
+    def is_ours(self) -> bool:
+        """Whether nobody else can have the seat since it was taken. For any thread."""
+        return self.is_member() and self._is_held and not self._changed.is_set()
+
+    def doubt(self) -> None:
+        """Somebody else writes as if the seat were theirs: nothing counts but what the group says from now on."""
+        self._doubted_s, self._certain_s = monotonic(), -math.inf
+
+    def close(self) -> None:
+        """Leave the group: another takes over at once."""
+        self._changed.set()
+        self.consumer.close(timeout_ms=TIMEOUT_MS)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Notes that the seat may have been another's in between."""
+
+    def __init__(self, changed: threading.Event) -> None:
+        self._changed = changed
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        """It was taken from us."""
+        if revoked:
+            self._changed.set()
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """It was given to us: whatever we knew is from before."""
+        if assigned:
+            self._changed.set()
+
+    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+        """The group has given us up."""
+        if lost:
+            self._changed.set()

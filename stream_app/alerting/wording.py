@@ -1,0 +1,117 @@
+"""What people read: a flag, or a digest of several, as a title of one line and a body. No I/O."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+
+from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Flag, FlagType, Role
+
+MOST_LISTED = 10
+"""Flags that a digest lists; the others are counted."""
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_LONGEST_NAME = 80
+_MARKUP = str.maketrans("<>", "()")
+_VALUES = {Role.MAVEN: "posts", Role.CONNECTOR: "impressions"}
+_TITLES = {
+    FlagType.EMERGING: "{user} is taking off: {role} of {topic}",
+    FlagType.ENTERED: "{user} is now a mass {role} of {topic}",
+    FlagType.FADING: "{user} is fading: {role} of {topic}",
+    FlagType.LEFT: "{user} is no longer a mass {role} of {topic}",
+}
+_COUNTED = {
+    FlagType.EMERGING: "taking off",
+    FlagType.ENTERED: "entered",
+    FlagType.FADING: "fading",
+    FlagType.LEFT: "left",
+}
+_IMPORTANCE = {FlagType.EMERGING: 0, FlagType.ENTERED: 1, FlagType.FADING: 2, FlagType.LEFT: 3}
+
+
+def title_of(flag: Flag) -> str:
+    """One line: who, and what happens."""
+    return _TITLES[flag.type].format(user=_name(flag.user_id), role=flag.role.value, topic=_topic(flag))
+
+
+def body_of(flag: Flag) -> str:
+    """The numbers behind it."""
+    values, window_s = _VALUES[flag.role], (flag.window_end - flag.window_start) / 1000
+    lines = [
+        f"{flag.value:,} {values} in {_length(window_s)}; {flag.threshold:,} make a mass {flag.role.value} (θ).",
+        f"{_percent(flag.share)} of all {values}, about rank {flag.rank:,}.",
+        f"Pace: {_rate(flag.short_rate)} {values} an hour, {_rate(flag.long_rate)} before (z {flag.z:.1f}).",
+    ]
+    if flag.eta_s is not None and flag.type is FlagType.EMERGING:
+        lines.append(f"At this pace it is over θ in about {_length(flag.eta_s)}.")
+    if flag.population != DEFAULT_POPULATION:
+        lines.append(f"Population: {_name(flag.population)}.")
+    lines.append(f"Event time {_moment(flag.event_time)}.")
+    return "\n".join(lines)
+
+
+def digest_title(flags: Sequence[Flag], rule: str) -> str:
+    """One line: how many of what."""
+    counts = Counter(flag.type for flag in flags)
+    told = [f"{counts[kind]:,} {word}" for kind, word in _COUNTED.items() if counts[kind]]
+    return f"{len(flags):,} more from “{rule}”: {', '.join(told)}"
+
+
+def digest_body(flags: Sequence[Flag]) -> str:
+    """The most important ones, a line each, and how many more there are."""
+    listed = sorted(flags, key=importance)[:MOST_LISTED]
+    lines = [f"{title_of(flag)} ({_short(flag)})" for flag in listed]
+    if more := len(flags) - len(listed):
+        lines.append(f"… and {more:,} more.")
+    return "\n".join(lines)
+
+
+def importance(flag: Flag) -> tuple[int, float, str]:
+    """Sorts flags, the most important one first: by type, then by how much of the total it is about."""
+    return _IMPORTANCE[flag.type], -flag.share, flag.flag_id
+
+
+def _short(flag: Flag) -> str:
+    told = f"{flag.value:,} of θ {flag.threshold:,}"
+    if flag.eta_s is not None and flag.type is FlagType.EMERGING:
+        told += f", there in {_length(flag.eta_s)}"
+    return f"{told}, z {flag.z:.1f}"
+
+
+def _topic(flag: Flag) -> str:
+    return "all topics" if flag.topic == ALL_TOPICS else _name(flag.topic)
+
+
+def _name(text: str) -> str:
+    """A name from an event, in one line and without markup: whoever posts chooses it, and could call a channel."""
+    plain = "".join(character if character.isprintable() else "\ufffd" for character in text.translate(_MARKUP))
+    return plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 1] + "…"
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.1f} %" if part >= 0.01 else f"{100 * part:.2g} %"
+
+
+def _rate(per_hour: float) -> str:
+    return f"{per_hour:,.0f}" if per_hour >= 10 else f"{per_hour:.1f}"
+
+
+def _length(seconds: float) -> str:
+    """In words, in its two largest units: 2 hours 4 minutes."""
+    whole = max(0, round(seconds))
+    if whole < _MINUTE_S:
+        return _plural(whole, "second")
+    if whole < _HOUR_S:
+        return _plural(round(whole / _MINUTE_S), "minute")
+    large, small, size, part = (
+        ("hour", "minute", _HOUR_S, _MINUTE_S) if whole < 2 * _DAY_S else ("day", "hour", _DAY_S, _HOUR_S)
+    )
+    rest = whole % size // part
+    return _plural(whole // size, large) + (f" {_plural(rest, small)}" if rest else "")
+
+
+def _plural(count: int, one: str) -> str:
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
+def _moment(ts_ms: int) -> str:
+    return f"{dt.datetime.fromtimestamp(ts_ms / 1000, dt.UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,93 @@
+"""Rules: what fits, and when it is quiet, in every zone and over changes of the clock."""
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.alerting.rules import Quiet, Rule
+from stream_app.core.messages import FlagType, Role
+from tests.alerting.parts import a_flag
+
+BERLIN = ZoneInfo("Europe/Berlin")
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC")
+CLOCKS = st.integers(0, 24 * 60 - 1)
+
+
+def ms(*when: int, fold: int = 0) -> int:
+    return round(dt.datetime(*when, tzinfo=BERLIN, fold=fold).timestamp() * 1000)  # type: ignore[misc,arg-type]
+
+
+def a_rule(**given: object) -> Rule:
+    return Rule(**{"name": "r", "sinks": ("s",), **given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [
+        ({}, True),
+        ({"types": (FlagType.EMERGING,)}, True),
+        ({"types": (FlagType.LEFT,)}, False),
+        ({"roles": (Role.MAVEN,)}, False),
+        ({"topics": ("ph*",)}, True),
+        ({"topics": ("[*]",)}, False),
+        ({"topics": ("tea", "phone")}, True),
+        ({"populations": ("employee",)}, False),
+        ({"min_value": 3470}, True),
+        ({"min_value": 3471}, False),
+        ({"min_z": 4.6}, True),
+        ({"min_z": 4.7}, False),
+    ],
+)
+def test_a_flag_fits_where_all_that_the_rule_names_fits(given: dict[str, object], fits: bool) -> None:
+    assert a_rule(**given).fits(a_flag("f")) == fits
+
+
+def test_the_topic_of_all_topics_can_be_meant_alone() -> None:
+    assert a_rule(topics=("[*]",)).fits(a_flag("f", topic="*"))
+
+
+@pytest.mark.parametrize(
+    ("now", "ends"),
+    [
+        ((2026, 2, 10, 21, 59), None),
+        ((2026, 2, 10, 22, 0), (2026, 2, 11, 7, 0)),
+        ((2026, 2, 10, 23, 30), (2026, 2, 11, 7, 0)),
+        ((2026, 2, 11, 6, 59), (2026, 2, 11, 7, 0)),
+        ((2026, 2, 11, 7, 0), None),
+        ((2026, 3, 28, 23, 0), (2026, 3, 29, 7, 0)),  # clocks go forward in that night
+        ((2026, 10, 24, 23, 0), (2026, 10, 25, 7, 0)),  # and back in that one
+    ],
+)
+def test_quiet_hours_go_over_midnight_by_the_local_clock(now: tuple[int, ...], ends: tuple[int, ...] | None) -> None:
+    quiet = Quiet(start="22:00", end="07:00", zone="Europe/Berlin")
+    assert quiet.ends_ms(ms(*now)) == ms(*(ends or now))
+
+
+def test_quiet_hours_that_end_in_the_hour_that_comes_twice_end_after_it_has_begun_again() -> None:
+    quiet = Quiet(start="22:00", end="02:30", zone="Europe/Berlin")
+    assert quiet.ends_ms(ms(2026, 10, 25, 2, 10, fold=1)) == ms(2026, 10, 25, 2, 30, fold=1)
+
+
+def test_a_time_that_yaml_reads_as_a_number_is_meant_all_the_same() -> None:
+    assert Quiet(start=22 * 60, end="07:00", zone="UTC") == Quiet(start=1320, end="07:00", zone="UTC")
+    now_ms = ms(2026, 2, 10, 23, 30)
+    assert Quiet(start=1320, end="07:00", zone="UTC").ends_ms(now_ms) == Quiet(
+        start="22:00", end="07:00", zone="UTC"
+    ).ends_ms(now_ms)
+
+
+@given(CLOCKS, CLOCKS, st.sampled_from(ZONES), st.integers(ms(2026, 1, 1), ms(2027, 1, 1)))
+def test_what_ends_is_later_within_a_day_or_so_and_is_not_quiet_then(
+    start: int, end: int, zone: str, now_ms: int
+) -> None:
+    if start == end:
+        return
+    quiet = Quiet(start=start, end=end, zone=zone)
+    ends_ms = quiet.ends_ms(now_ms)
+    assert now_ms <= ends_ms <= now_ms + DAY_MS + 2 * HOUR_MS
+    clock = dt.datetime.fromtimestamp(ends_ms / 1000, ZoneInfo(zone))
+    assert ends_ms == now_ms or (clock.hour * 60 + clock.minute - end) % 1440 in {0, 30, 60}  # 60: clocks went forward

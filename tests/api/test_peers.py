@@ -1,0 +1,105 @@
+"""Asking other workers: each partition of one of them, within bounded time, whatever they do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+
+from stream_app.core.messages import Role
+from stream_app.core.status import VERSION, Status
+from stream_app.serving.api import peers
+from stream_app.serving.api.own import Leaders, Places, Ranked, Ranking, Whereabouts
+from stream_app.serving.api.peers import Peers
+
+WAIT_S = 10.0
+RANKING = Ranking(
+    topic="tea", population="all", role=Role.MAVEN, standings=[], search="", emerging_first=False, most=10
+)
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
+
+
+def status(partition: int, http: str) -> Status:
+    return Status(VERSION, partition, {}, 0, False, 0, 0, 0, 0, http=http)  # noqa: FBT003 - as it is told
+
+
+@asynccontextmanager
+async def other(answer: Answer) -> AsyncIterator[str]:
+    """A worker that answers as it likes."""
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    yield f"{host}:{port}"
+    server.close()
+    await server.wait_closed()
+    await asyncio.sleep(0)
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()  # until the other one gives up
+    writer.close()
+
+
+async def rude(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def babbling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nno answer")
+    await writer.drain()
+    writer.close()
+
+
+async def failing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 500 Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+def a_worker(statuses: dict[int, str]) -> Peers:
+    """One that has partition 0, and knows who told of the others."""
+    state = Mock(ledgers={0: Mock()}, statuses={number: status(number, http) for number, http in statuses.items()})
+    own = Mock()
+    own.leaders = lambda asked: Leaders(1, [Ranked("ann", 5, False, None, 0)], asked.partitions)  # noqa: FBT003
+
+    async def places(asked: Whereabouts) -> Places:
+        return Places([], asked.partitions)
+
+    own.places = places
+    return Peers(own, state, "")
+
+
+@pytest.mark.parametrize("answer", [silent, rude, babbling, failing])
+async def test_a_worker_that_does_not_answer_is_left_out_within_bounded_time(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "_PATIENCE", aiohttp.ClientTimeout(total=0.3))
+    async with other(answer) as address, asyncio.timeout(WAIT_S):
+        asking = a_worker({0: "127.0.0.1:1", 1: address, 2: address, 3: "127.0.0.1:1", 4: ""})
+        try:
+            found = await asking.leaders(RANKING)
+            assert (found.leaders.total, found.missing) == (1, [1, 2, 3, 4])
+            assert (await asking.places(Whereabouts(users=["bob"]))).missing == [1, 2, 3, 4]
+            assert (await asking.places(Whereabouts(users=["bob"], partitions=[0, 2]))).missing == [2]
+        finally:
+            await asking.close()
+
+
+async def test_a_worker_that_told_of_a_partition_before_it_came_here_is_not_asked_about_it() -> None:
+    asked: list[bytes] = []
+
+    async def listening(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"}"))
+        await failing(reader, writer)
+
+    async with other(listening) as address, asyncio.timeout(WAIT_S):
+        asking = a_worker({0: address})
+        try:
+            assert (await asking.leaders(RANKING)).missing == []
+        finally:
+            await asking.close()
+    assert asked == []

@@ -1,0 +1,58 @@
+"""A real Alertmanager, which is told of flags."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.request import urlopen
+
+import pytest
+
+from stream_app.local.process import LOCALHOST, local_server
+
+CONFIG = Path(__file__).parent.parent.parent / "deploy" / "compose" / "alertmanager.yml"
+_TIMEOUT_S = 10.0
+
+
+class Alertmanager(NamedTuple):
+    """One that runs."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it is told."""
+        return f"http://{LOCALHOST}:{self.port}"
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alerts that it knows."""
+        with urlopen(f"{self.url}/api/v2/alerts", timeout=_TIMEOUT_S) as response:
+            found: list[dict[str, Any]] = json.load(response)
+            return found
+
+
+@contextmanager
+def alertmanager(folder: Path) -> Iterator[Alertmanager]:
+    """Alertmanager with the configuration of compose; skips where it is missing."""
+    binary = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    if binary is None:
+        pytest.skip("needs system package: prometheus-alertmanager (it is told of flags)")
+
+    def command(port: int) -> list[str]:
+        return [
+            *(binary, f"--config.file={CONFIG}", f"--storage.path={folder}", "--cluster.listen-address="),
+            f"--web.listen-address={LOCALHOST}:{port}",
+        ]
+
+    with local_server("Alertmanager", command, _is_ready, log_file=folder / "alertmanager.log") as port:
+        yield Alertmanager(port)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urlopen(f"http://{LOCALHOST}:{port}/-/ready", timeout=_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
