@@ -1,7 +1,7 @@
 // The panel that says why: opened and closed by the address, a click, Enter and Escape.
 
 import { ask, NoAnswer } from "./api.js";
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, isForAnotherTab } from "./dom.js";
 import { reasons } from "./reasons.js";
 import { askedWhy } from "./selection.js";
 import { topicName } from "./words.js";
@@ -17,7 +17,7 @@ let pending = null;
 export function watchWhy(settings) {
   document.addEventListener("click", (event) => {
     const link = event.target.closest('a[href^="#why="]');
-    if (!link) return;
+    if (!link || isForAnotherTab(event)) return;
     opener = link;
     isOurs = true;
   });
@@ -26,10 +26,10 @@ export function watchWhy(settings) {
   dialog.addEventListener("close", closed);
 }
 
-/** Does what the address says: opens, shows another user, or closes. */
+/** Does what the address says: opens, shows another user, or closes; nothing before the settings have come. */
 export function follow(settings) {
   const wanted = askedWhy();
-  if (wanted) open(wanted, settings());
+  if (wanted && settings()) open(wanted, settings());
   else if (dialog.open) dialog.close();
 }
 
