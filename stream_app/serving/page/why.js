@@ -4,7 +4,7 @@ import { ask, NoAnswer } from "./api.js";
 import { byId, el, icon, isForAnotherTab } from "./dom.js";
 import { reasons } from "./reasons.js";
 import { askedWhy } from "./selection.js";
-import { topicName } from "./words.js";
+import { populationOf, topicName } from "./words.js";
 
 const dialog = byId("why");
 const box = byId("why-content");
@@ -73,8 +73,7 @@ function show(user, place, ...body) {
   }
   const close = el("button", { class: "quiet", type: "button", "aria-label": "Close" }, icon("close"));
   close.addEventListener("click", () => dialog.close());
-  const population = place.population === "all" ? "" : ` · ${place.population}`;
-  const where = `${place.role} · ${topicName(place.topic)}${population}`;
+  const where = `${place.role} · ${topicName(place.topic)}${populationOf(place)}`;
   const title = el(
     "div",
     {},
