@@ -19,4 +19,5 @@ def stage(embedded_brokers: str, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(params=[0, 1], ids=["worker-0", "worker-1"])
 def where(stage: Stage, request: pytest.FixtureRequest) -> str:
     """The address of each of both workers."""
-    return stage.addresses[request.param]
+    number: int = request.param
+    return stage.addresses[number]

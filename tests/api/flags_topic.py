@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +15,8 @@ from stream_app.serving.api.flag_reader import FlagReader
 _WAIT_S = 5.0
 
 
-class Record(NamedTuple):
+@dataclass
+class Record:
     offset: int
     timestamp: int
     key: bytes | None
@@ -71,7 +73,7 @@ class FlagsTopic:
         """Return once the log has all of it."""
         async with asyncio.timeout(_WAIT_S):
             await log.is_complete.wait()
-            while self._positions != self.ends():
+            while self._positions != self.ends():  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0)
             await asyncio.sleep(0)
 

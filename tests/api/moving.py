@@ -20,8 +20,16 @@ PANES = 4
 USERS = 40
 WAIT_S = 40.0
 GIVEN = {
-    **{"partitions": "4", "window_s": "20m", "pane_s": "5m", "short_s": "5m", "tick_s": "100ms"},
-    **{"min_users": "5", "min_posts": "1", "min_impressions": "1", "dwell_s": "60s", "redis_refresh_s": "1h"},
+    "partitions": "4",
+    "window_s": "20m",
+    "pane_s": "5m",
+    "short_s": "5m",
+    "tick_s": "100ms",
+    "min_users": "5",
+    "min_posts": "1",
+    "min_impressions": "1",
+    "dwell_s": "60s",
+    "redis_refresh_s": "1h",
 }
 """Settings for a window of PANES panes."""
 
@@ -58,7 +66,7 @@ class Moving:
             return False
         cut = asked(where, "/curve", topic="tea")["cut"]
         wanted = sum(self._impressions(user, pane) for user in range(USERS) for pane in self.window())
-        return cut is not None and cut["total"] == wanted and cut["window_end"] == self.end_ms(self.pane)
+        return cut is not None and (cut["total"], cut["window_end"]) == (wanted, self.end_ms(self.pane))
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for a condition."""
@@ -72,10 +80,10 @@ class Moving:
 
     def is_complete(self, where: str) -> bool:
         """Whether a worker reaches everybody."""
-        if not reply(where, "/readyz").status == 200:
+        if reply(where, "/readyz").status != 200:
             return False
         answer = asked(where, "/influencers", topic="tea")
-        return answer["missing_partitions"] == [] and answer["total"] == USERS
+        return bool(answer["missing_partitions"] == [] and answer["total"] == USERS)
 
     def window(self) -> range:
         """The panes in the window."""
@@ -114,7 +122,10 @@ class Moving:
     def _post(self, user: int) -> RecordedEvent:
         at_ms = START_MS + self.pane * PANE_MS + 1000 + user
         event = {
-            **{"event_id": f"{self.pane}-{user}", "ts": at_ms, "user_id": f"u{user}", "topics": ["tea"]},
+            "event_id": f"{self.pane}-{user}",
+            "ts": at_ms,
+            "user_id": f"u{user}",
+            "topics": ["tea"],
             "impressions": self._impressions(user, self.pane),
         }
         return RecordedEvent(False, f"u{user}".encode(), msgspec.json.encode(event), at_ms)
@@ -122,4 +133,4 @@ class Moving:
     @staticmethod
     def _impressions(user: int, pane: int) -> int:
         """Few people make most of it, and others in every pane, so that standings come and go."""
-        return 2 ** (12 - (user + 7 * pane) % USERS // 4)
+        return 1 << 12 - (user + 7 * pane) % USERS // 4

@@ -1,10 +1,12 @@
 """A tracker of two workers that has counted the demo stream, and what hostile people sent after it."""
 
+import time
 from collections.abc import Sequence
 
 import msgspec
 
 from stream_app.core.messages import ROLES
+from stream_app.engine.evaluator import LONGEST_PAUSE_S
 from stream_app.local.events import RecordedEvent
 from stream_app.local.population import FEWEST_USERS, demo_population
 from stream_app.local.replay import replay
@@ -79,6 +81,20 @@ class Stage:
                 asked(where, "/health"),
                 self.run.workers[-1].said(),
             )
+        self._until_no_more_flags()
+
+    def _until_no_more_flags(self) -> None:
+        """The other worker may look once more at the last cuts: return when there was no flag for long enough."""
+        last, since = "", time.monotonic()
+
+        def is_quiet() -> bool:
+            nonlocal last, since
+            told = str([asked(where, "/flags", limit=1)["position"] for where in self.addresses])
+            if told != last:
+                last, since = told, time.monotonic()
+            return time.monotonic() - since > 2 * LONGEST_PAUSE_S
+
+        assert eventually(is_quiet, SETTLE_S)
 
     def is_settled(self, where: str) -> bool:
         """Whether a worker knows of all events, and its ledgers and cuts agree about standings."""

@@ -109,7 +109,10 @@ def test_a_browser_is_let_in_by_a_cookie_that_is_not_the_token(where: str) -> No
     assert got.status == 204
     value, *attributes = [part.strip() for part in got.headers["set-cookie"].split(";")]
     assert {one.partition("=")[0]: one.partition("=")[2] for one in attributes} == {
-        **{"HttpOnly": "", "Max-Age": "86400", "Path": "/", "SameSite": "Strict"},
+        "HttpOnly": "",
+        "Max-Age": "86400",
+        "Path": "/",
+        "SameSite": "Strict",
     }
     assert TOKEN not in value
     cookie = {"Cookie": f"other=1; {value}"}

@@ -13,7 +13,7 @@ from tests.engine.tracker import following
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
-BEGINNING = {"Last-Event-ID": "0.0.0.0"}
+BEGINNING = {"Last-Event-ID": "0"}
 FILTERS: list[dict[str, str]] = [
     *({"type": kind.value} for kind in FlagType),
     *({"role": role} for role in ("maven", "connector")),

@@ -35,7 +35,7 @@ def of_name(events: list[Event], name: str) -> list[Event]:
 @pytest.mark.parametrize(
     "query", [{}, {"topic": "phone", "role": "maven"}, {"topic": "nothing", "population": "nobody"}]
 )
-def test_the_page_is_sent_every_answer_and_the_last_flags(where: str, query: dict[str, str]) -> None:
+def test_the_page_is_sent_every_answer_and_the_last_flags(where: str, query: dict[str, Any]) -> None:
     with streaming(where, "/live", **query) as stream:
         events = stream.until(lambda events: {event.name for event in events} >= {*PARTS}, WAIT_S)
     first = [event.name for event in events]

@@ -117,7 +117,7 @@ def test_history_ends_with_the_window_and_is_deleted_from_kafka(moving: Moving) 
 
 def test_a_stream_that_is_resumed_while_a_worker_starts_has_exactly_the_rest(moving: Moving) -> None:
     """Right after a restart everybody comes back, before the worker has read the flags again."""
-    with streaming(moving.addresses[0], "/flags/stream", {"Last-Event-ID": "0.0.0.0"}) as stream:
+    with streaming(moving.addresses[0], "/flags/stream", {"Last-Event-ID": "0"}) as stream:
         total = sum(map(len, moving.flag_ids()))
         everything = stream.flags(total)
     worker = moving.run.start()
@@ -157,7 +157,7 @@ def test_a_worker_that_is_killed_is_missing_until_its_partitions_have_moved_and_
             statuses.add(got.status)
         for path in ("/topics", "/cuts", "/curve", "/flags", "/health", "/cuts/history"):
             asked(where, path)
-        return answer["total"] == USERS
+        return bool(answer["total"] == USERS)
 
     moving.until(is_complete, "everybody is there again")
     assert missing

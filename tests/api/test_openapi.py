@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
 
 def test_the_document_is_one_of_openapi_3_1() -> None:
-    OpenAPIV31SpecValidator(DESCRIBED).validate()  # type: ignore[arg-type]  # plain dicts will do
+    OpenAPIV31SpecValidator(DESCRIBED).validate()
 
 
 def test_the_file_is_what_is_written_from_the_code_and_what_a_worker_serves(stage: Stage) -> None:
@@ -56,7 +56,7 @@ def test_what_is_served_is_described_and_what_is_described_is_served() -> None:
 
 @SCHEMA.parametrize()
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_a_worker_does_what_the_document_says(case: schemathesis.Case, stage: Stage) -> None:
+def test_a_worker_does_what_the_document_says(case: schemathesis.Case[Any], stage: Stage) -> None:
     case.call_and_validate(base_url=f"http://{stage.addresses[0]}", timeout=20)
 
 

@@ -1,6 +1,7 @@
 """Asking other workers: each partition of one of them, within bounded time, whatever they do."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,7 +24,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 
 
 def status(partition: int, http: str) -> Status:
-    return Status(VERSION, partition, {}, 0, False, 0, 0, 0, 0, http=http)  # noqa: FBT003 - as it is told
+    return Status(VERSION, partition, {}, 0, False, 0, 0, 0, 0, http=http)
 
 
 @asynccontextmanager
@@ -64,7 +65,7 @@ def a_worker(statuses: dict[int, str]) -> Peers:
     """One that has partition 0, and knows who told of the others."""
     state = Mock(ledgers={0: Mock()}, statuses={number: status(number, http) for number, http in statuses.items()})
     own = Mock()
-    own.leaders = lambda asked: Leaders(1, [Ranked("ann", 5, False, None, 0)], asked.partitions)  # noqa: FBT003
+    own.leaders = lambda asked: Leaders(1, [Ranked("ann", 5, False, None, 0)], asked.partitions)
 
     async def places(asked: Whereabouts) -> Places:
         return Places([], asked.partitions)
@@ -85,6 +86,28 @@ async def test_a_worker_that_does_not_answer_is_left_out_within_bounded_time(
             assert (found.leaders.total, found.missing) == (1, [1, 2, 3, 4])
             assert (await asking.places(Whereabouts(users=["bob"]))).missing == [1, 2, 3, 4]
             assert (await asking.places(Whereabouts(users=["bob"], partitions=[0, 2]))).missing == [2]
+        finally:
+            await asking.close()
+
+
+async def test_a_frozen_worker_lets_others_wait_once_and_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "_PATIENCE", aiohttp.ClientTimeout(total=0.2))
+    asked = 0
+
+    async def frozen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await silent(reader, writer)
+
+    async with other(frozen) as address, asyncio.timeout(WAIT_S):
+        asking = a_worker({0: "", 1: address})
+        try:
+            for _ in range(20):
+                assert (await asking.leaders(RANKING)).missing == [1]
+            assert asked == 1
+            monkeypatch.setattr(peers, "monotonic", lambda: time.monotonic() + 2 * peers._REST_S)
+            assert (await asking.leaders(RANKING)).missing == [1]
+            assert asked == 2
         finally:
             await asking.close()
 

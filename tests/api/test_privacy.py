@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from stream_app.core.persons import Persons
 from stream_app.local.events import RecordedEvent
 from stream_app.local.replay import replay
 from tests.api.asking import asked, of_user, reply, streaming, url
-from tests.api.moving import GIVEN, Moving, START_MS
+from tests.api.moving import GIVEN, START_MS, Moving
 from tests.engine.tracker import tracker, variables
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
@@ -28,7 +28,7 @@ WAIT_S = 30.0
 
 
 def records() -> list[RecordedEvent]:
-    """Everybody posts and shares what the next one wrote; most is seen of the first. Some records are wrong, or late."""
+    """Everybody posts, and shares what the next one wrote; most is seen of the first. Some records are wrong."""
     found = []
     for number in range(4 * PEOPLE):
         user, author = f"{RAW}-u{number % PEOPLE:02}", f"{RAW}-u{(number + 1) % PEOPLE:02}"
@@ -49,23 +49,33 @@ def records() -> list[RecordedEvent]:
     return found
 
 
-@contextmanager
-def counted(brokers: str, folder: Path, name: str, **given: str) -> Iterator[Moving]:
-    """Two workers that have counted the records, with a flag of everybody who gets one."""
-    environment = variables(brokers, name, **{**GIVEN, "partitions": "2", "person_key": KEY, **given})
-    with tracker(environment, folder, workers=2) as run:
-        moving = Moving(run)
-        sent = replay(records(), brokers, run.settings).sent
-        for where in moving.addresses:
-            moving.until(lambda where=where: _is_counted(where, sent), "all is counted")  # type: ignore[misc]
-        yield moving
+class People(NamedTuple):
+    """Trackers that have counted the records, with a flag of everybody who gets one."""
+
+    pseudonymous: Moving
+    plain: Moving
+
+
+@pytest.fixture(scope="module")
+def people(embedded_brokers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
+    given = {**GIVEN, "partitions": "2", "person_key": KEY}
+    with ExitStack() as stack:
+        found = []
+        for name, workers, pseudonyms in (("pseudonymous", 1, "true"), ("plain", 2, "false")):
+            environment = variables(embedded_brokers, name, **given, pseudonyms=pseudonyms)
+            found.append(Moving(stack.enter_context(tracker(environment, tmp_path_factory.mktemp(name), workers))))
+            sent = replay(records(), embedded_brokers, found[-1].run.settings).sent
+        for moving in found:
+            for where in moving.addresses:
+                moving.until(lambda where=where: _is_counted(where, sent), "all is counted")  # type: ignore[misc]
+        yield People(*found)
 
 
 def _is_counted(where: str, sent: int) -> bool:
     health = asked(where, "/health")
     told = sum(health[name] for name in ("applied", "duplicate", "late", "rejected"))
     people = asked(where, "/influencers", topic="tea", standing=["entered"])
-    return told == sent and people["missing_partitions"] == [] and people["total"] > 5
+    return bool(told == sent and people["missing_partitions"] == [] and people["total"] > 5)
 
 
 def everything(where: str) -> dict[str, bytes]:
@@ -93,43 +103,42 @@ def everything(where: str) -> dict[str, bytes]:
         events = stream.until(lambda events: any(event.name == "influencers" for event in events), WAIT_S)
         said["/live"] = "".join(map(str, events)).encode()
     flags = len(asked(where, "/flags", limit=500)["flags"])
-    with streaming(where, "/flags/stream", {"Last-Event-ID": "0.0"}) as stream:
+    with streaming(where, "/flags/stream", {"Last-Event-ID": "0"}) as stream:
         said["/flags/stream"] = "".join(map(str, stream.flags(flags))).encode()
     return said
 
 
-def test_with_pseudonyms_nobody_is_named_anywhere(embedded_brokers: str, tmp_path: Path) -> None:
-    with counted(embedded_brokers, tmp_path, "pseudonymous", pseudonyms="true") as moving:
-        for where in moving.addresses:
-            said = everything(where)
-            assert [path for path, body in said.items() if RAW.encode() in body] == []
-            pseudonym = Persons(KEY).pseudonym(VICTIM)
-            assert sum(pseudonym.encode() in body for body in said.values()) > 5
-            why = asked(where, of_user(pseudonym, "/why"), topic="tea")
-            assert (why["evidence"]["found"], why["evidence"]["is_complete"]) == (4, True)
-            assert [(one["post_id"], one["author_id"]) for one in why["evidence"]["shares"]] == [(None, None)] * 3
-            got = reply(where, url(of_user(VICTIM)))
-            assert (got.status, RAW.encode() in got.body) == (404, False)
-        for worker in moving.run.workers:
-            assert not worker.has_said(RAW)
+def test_with_pseudonyms_nobody_is_named_anywhere(people: People) -> None:
+    (where,) = people.pseudonymous.addresses
+    said = everything(where)
+    assert [path for path, body in said.items() if RAW.encode() in body] == []
+    pseudonym = Persons(KEY).pseudonym(VICTIM)
+    assert sum(pseudonym.encode() in body for body in said.values()) > 5
+    why = asked(where, of_user(pseudonym, "/why"), topic="tea")
+    assert (why["evidence"]["found"], why["evidence"]["is_complete"]) == (4, True)
+    assert [(one["post_id"], one["author_id"]) for one in why["evidence"]["shares"]] == [(None, None)] * 3
+    got = reply(where, url(of_user(VICTIM)))
+    assert (got.status, RAW.encode() in got.body) == (404, False)
+    for worker in people.pseudonymous.run.workers:
+        assert not worker.has_said(RAW)
 
 
-def test_who_was_erased_is_in_no_answer_and_all_others_are(embedded_brokers: str, tmp_path: Path) -> None:
-    with counted(embedded_brokers, tmp_path, "erased") as moving:
-        before = {where: everything(where) for where in moving.addresses}
-        for said in before.values():
-            named = [path for path, body in said.items() if VICTIM.encode() in body]
-            assert {"/live", "/flags/stream", url("/flags", limit=500, format="csv")} <= {*named}
-            assert any("/why" in path and VICTIM not in path for path in named), "as an author"
-        result = CliRunner().invoke(
-            main, ["erase", "-", "--yes", "--json"], input=f"{VICTIM}\n", env=moving.run.environment
-        )
-        assert json.loads(result.stdout)["waiting_partitions"] == []
-        for where in moving.addresses:
-            moving.until(lambda where=where: asked(where, "/influencers")["total"] == PEOPLE - 1, "gone")  # type: ignore[misc]
-            for path in (of_user(VICTIM), of_user(VICTIM, "/why")):
-                assert reply(where, url(path)).status == 404
-            assert asked(where, "/flags", user=VICTIM)["flags"] == []
-            after = everything(where)
-            assert [path for path, body in after.items() if VICTIM.encode() in body] == []
-            assert before[where].keys() - after.keys() == {path for path in before[where] if f"/users/{VICTIM}" in path}
+def test_who_was_erased_is_in_no_answer_and_all_others_are(people: People) -> None:
+    moving = people.plain
+    before = {where: everything(where) for where in moving.addresses}
+    for said in before.values():
+        named = [path for path, body in said.items() if VICTIM.encode() in body]
+        assert {"/live", "/flags/stream", url("/flags", limit=500, format="csv")} <= {*named}
+        assert any("/why" in path and VICTIM not in path for path in named), "as an author"
+    result = CliRunner().invoke(
+        main, ["erase", "-", "--yes", "--json"], input=f"{VICTIM}\n", env=moving.run.environment
+    )
+    assert json.loads(result.stdout)["waiting_partitions"] == []
+    for where in moving.addresses:
+        moving.until(lambda where=where: asked(where, "/influencers")["total"] == PEOPLE - 1, "gone")  # type: ignore[misc]
+        for path in (of_user(VICTIM), of_user(VICTIM, "/why")):
+            assert reply(where, url(path)).status == 404
+        assert asked(where, "/flags", user=VICTIM)["flags"] == []
+        after = everything(where)
+        assert [path for path, body in after.items() if VICTIM.encode() in body] == []
+        assert before[where].keys() - after.keys() == {path for path in before[where] if f"/users/{VICTIM}" in path}

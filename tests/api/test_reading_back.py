@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,13 +20,14 @@ WINDOW_MS = (NOW_MS - 3_600_000, NOW_MS)
 TEA = ScopeName("all", "tea")
 
 
-class Topic(NamedTuple):
+class Topic:
     """Records of one partition; what was before `first` was deleted."""
 
-    records: Sequence[Record]
-    first: int = 0
-    read: list[int] = []
-    """Where it has been read from and to."""
+    def __init__(self, records: Iterable[Record], first: int = 0) -> None:
+        self.records = [*records]
+        self.first = first
+        self.read: list[int] = []
+        """Where it has been read from and to."""
 
     async def bounds(self) -> dict[int, Bounds]:
         return {2: Bounds(self.first, self.first + len(self.records))}
@@ -55,7 +56,7 @@ async def found(
     posts: Iterable[Record], shares: Iterable[Record] = (), *, first: int = 0, erased: Any = nobody, **settings: Any
 ) -> Evidence:
     """What is found of ann's tea."""
-    topics = {"influence.posts": Topic([*posts], first, []), "influence.shares": Topic([*shares], 0, [])}
+    topics = {"influence.posts": Topic(posts, first), "influence.shares": Topic(shares)}
 
     @asynccontextmanager
     async def opened(name: str, numbers: Sequence[int]) -> AsyncIterator[Topic]:
@@ -125,8 +126,9 @@ async def test_reading_that_takes_too_long_is_told(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("error", [KafkaConnectionError("away"), TimeoutError(), OSError("refused")])
 async def test_without_kafka_there_is_an_answer(error: Exception) -> None:
     @asynccontextmanager
-    async def opened(_name: str, _numbers: Sequence[int]) -> AsyncIterator[Topic]:
-        raise error
+    async def opened(name: str, _numbers: Sequence[int]) -> AsyncIterator[Topic]:
+        if name:
+            raise error
         yield Topic([])
 
     some = await Evidences(Settings(), opened, nobody).of("ann", 2, TEA, WINDOW_MS)
@@ -152,7 +154,7 @@ async def test_an_answer_is_remembered_for_a_moment_and_what_is_asked_otherwise_
     @asynccontextmanager
     async def opened(name: str, _numbers: Sequence[int]) -> AsyncIterator[Topic]:
         opened_topics.append(name)
-        yield Topic([a_post(1)], 0, [])
+        yield Topic([a_post(1)])
 
     evidences = Evidences(Settings(), opened, nobody)
     first = await evidences.of("ann", 2, TEA, WINDOW_MS)

@@ -39,6 +39,10 @@ class Served(NamedTuple):
             flag = a_flag("x" * 600, flag_id=f"f{number}")
             self.log.add(0, number, flag, msgspec.json.encode(flag))
 
+    async def until_somebody_listens(self) -> None:
+        while not self.log._subscribers:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+
 
 @asynccontextmanager
 async def served(*, is_complete: bool = True) -> AsyncIterator[Served]:
@@ -102,8 +106,7 @@ async def test_who_takes_nothing_is_cut_off(
 
 async def test_who_falls_too_far_behind_is_sent_away_with_a_position_to_go_on_from() -> None:
     async with served() as tracker, listening(tracker.port, "/flags/stream") as reader:
-        while not tracker.log._subscribers:
-            await asyncio.sleep(0.01)
+        await tracker.until_somebody_listens()
         tracker.raise_flags(5000)
         found = b""
         while part := await _received(reader):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from time import monotonic
 from typing import NamedTuple, TypeVar
 
 import aiohttp
@@ -18,6 +19,8 @@ LEADERS = "/api/v1/peers/leaders"
 PLACES = "/api/v1/peers/places"
 
 _PATIENCE = aiohttp.ClientTimeout(total=3.0, connect=1.0)
+_REST_S = 5.0
+"""So long a worker that let others wait in vain is not asked again: a frozen one must not slow all of them down."""
 _PLACES = msgspec.json.Decoder(Places)
 _LEADERS = msgspec.json.Decoder(Leaders)
 _ENCODER = msgspec.json.Encoder()
@@ -51,6 +54,8 @@ class Peers:
         self._state = state
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
+        self._resting: dict[str, float] = {}
+        """By address, until when it is not asked."""
 
     async def close(self) -> None:
         """Close every connection."""
@@ -98,6 +103,8 @@ class Peers:
         return [answer for answer in await asyncio.gather(*asking) if answer is not None]
 
     async def _post(self, address: str, path: str, body: bytes, decode: Callable[[bytes], T]) -> T | None:
+        if self._resting.get(address, 0.0) > monotonic():
+            return None
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_PATIENCE, headers=self._headers)
         try:
@@ -105,7 +112,10 @@ class Peers:
                 if response.ok:
                     return decode(await response.read())
                 why = f"status {response.status}"
-        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+        except TimeoutError:
+            why = f"no answer in time, asked again in {_REST_S:g} s"
+            self._resting[address] = monotonic() + _REST_S
+        except (aiohttp.ClientError, msgspec.DecodeError) as error:
             why = str(error) or type(error).__name__
         logger.warning(
             "the worker at %s does not tell of its users (%s): what it has is left out",
