@@ -12,6 +12,7 @@ from stream_app.alerting.http import Receiver
 from stream_app.alerting.message import Message, Outcome
 from stream_app.alerting.secrets import SinkUrl
 from stream_app.core.messages import Flag
+from stream_app.settings.secret import Redaction
 
 ALERT_NAME = "InfluenceFlag"
 _MOST = 1000
@@ -22,10 +23,10 @@ _PATH = "/api/v2/alerts"
 class Alertmanager:
     """One Alertmanager."""
 
-    def __init__(self, sink: AlertmanagerSink) -> None:
+    def __init__(self, sink: AlertmanagerSink, redacted: Redaction) -> None:
         url = SinkUrl(sink.url.reveal().rstrip("/").removesuffix(_PATH) + _PATH)
         # An Alertmanager is one of our own network: nobody else has named it.
-        self._receiver = Receiver(url, [sink.url], private=True)
+        self._receiver = Receiver(url, redacted, private=True)
         self._lasts_s = sink.lasts_ms / 1000
 
     def send(self, message: Message) -> Outcome:

@@ -18,13 +18,13 @@ _LOUD = {"WARNING", "ERROR", "CRITICAL"}
 class ByApprise:
     """One service."""
 
-    def __init__(self, name: str, sink: AppriseSink) -> None:
+    def __init__(self, name: str, sink: AppriseSink, redacted: Redaction) -> None:
         """Raises AlertsFileError where Apprise does not know the URL."""
         said = logging.getLogger("apprise")
         said.propagate = False  # what it says comes with the outcome, without secrets
         if not said.handlers:
             said.addHandler(logging.NullHandler())
-        self._redacted = Redaction(sink.secrets())
+        self._redacted = redacted
         self._apprise = Apprise(asset=AppriseAsset(app_id="stream-app", app_desc="stream-app", async_mode=False))
         if not self._apprise.add(sink.url.reveal()):
             raise AlertsFileError(

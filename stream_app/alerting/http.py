@@ -4,7 +4,7 @@ import base64
 import http.client
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from time import time
@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from stream_app.alerting.addresses import Endpoint, ForbiddenAddressError, resolved
 from stream_app.alerting.message import Outcome, Result
 from stream_app.alerting.secrets import SinkUrl
-from stream_app.settings.secret import Redaction, Secret
+from stream_app.settings.secret import Redaction
 
 _CONNECT_S = 5.0
 _ANSWER_S = 10.0
@@ -45,10 +45,10 @@ class _Connection(http.client.HTTPConnection):
 class Receiver:
     """Somebody who takes POSTs at one URL."""
 
-    def __init__(self, url: SinkUrl, secrets: Iterable[Secret], *, private: bool) -> None:
-        """`secrets`: what is taken out of what the receiver says."""
+    def __init__(self, url: SinkUrl, redacted: Redaction, *, private: bool) -> None:
+        """`redacted` takes secrets out of what the receiver says."""
         self._url = url
-        self._redacted = Redaction(secrets)
+        self._redacted = redacted
         self._private = private
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:

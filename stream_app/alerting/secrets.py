@@ -5,8 +5,10 @@ from urllib.parse import unquote, urlsplit
 
 from stream_app.settings.secret import Secret
 
-_HOST_IS_NO_SECRET = {"http", "https", "mailto", "mailtos"}
-"""Of others, such as slack://, the host is a token."""
+_MAIL = {"mailto", "mailtos"}
+"""Its query has addresses."""
+_HOST_IS_NO_SECRET = {"http", "https", *_MAIL}
+"""Of others, such as slack://, the host is a token, unless it has a dot."""
 _TOKEN = re.compile(r"(?=.*\d)[^/&=]{8,}|[^/&=]{16,}")
 """What is long, or has digits: a part of a path such as `services` is told."""
 
@@ -20,15 +22,16 @@ class SinkUrl(Secret):
         """The whole, user and password, and the parts of path and query that may be tokens."""
         text = self.reveal()
         scheme, _, rest = text.partition("://")
-        authority, *parts = re.split(r"[/?&#]", rest)
+        place, _, query = rest.partition("?")
+        authority, *parts = re.split(r"[/#]", place)
         login, _, host = authority.rpartition("@")
-        found = {part.partition("=")[2] or part for part in parts}
         # Where the password has one of these characters as it is, it ends at the last @.
         logins = [login, *([rest.rpartition("@")[0]] if not login else [])]
         passwords = [password or user for user, _, password in (one.partition(":") for one in logins)]
         if scheme.lower() not in _HOST_IS_NO_SECRET:
-            found |= {login.partition(":")[0], host, *host.split(":")}
-        known = {text, *passwords, *(part for part in found if _TOKEN.fullmatch(part))}
+            parts += [login.partition(":")[0], *([] if "." in host else [host, *host.split(":")])]
+        values = [] if scheme.lower() in _MAIL else [item.partition("=")[2] for item in query.split("&")]
+        known = {text, *passwords, *values, *(part for part in parts if _TOKEN.fullmatch(part))}
         return {*known, *map(unquote, known)} - {""}
 
     @property

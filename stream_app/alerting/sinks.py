@@ -4,16 +4,18 @@ from stream_app.alerting.alertmanager import Alertmanager
 from stream_app.alerting.file import AlertmanagerSink, AlertsFile, AppriseSink, Sink
 from stream_app.alerting.message import Sender
 from stream_app.alerting.webhook import Webhook
+from stream_app.settings.secret import Redaction
 
 
 def senders_of(file: AlertsFile) -> dict[str, Sender]:
     """By the name of the sink. Raises AlertsFileError for a URL that Apprise does not know."""
-    return {name: _sender(name, sink) for name, sink in file.sinks.items()}
+    redacted = Redaction(file.secrets)  # of all: a service can repeat what it was not told by us
+    return {name: _sender(name, sink, redacted) for name, sink in file.sinks.items()}
 
 
-def _sender(name: str, sink: Sink) -> Sender:
+def _sender(name: str, sink: Sink, redacted: Redaction) -> Sender:
     if isinstance(sink, AppriseSink):
         from stream_app.alerting.apprise import ByApprise  # noqa: PLC0415 - it loads 100 plugins, for those who need them
 
-        return ByApprise(name, sink)
-    return Alertmanager(sink) if isinstance(sink, AlertmanagerSink) else Webhook(sink)
+        return ByApprise(name, sink, redacted)
+    return Alertmanager(sink, redacted) if isinstance(sink, AlertmanagerSink) else Webhook(sink, redacted)

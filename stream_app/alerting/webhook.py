@@ -12,6 +12,7 @@ from stream_app import __version__
 from stream_app.alerting.file import WebhookSink, key_of
 from stream_app.alerting.http import Receiver
 from stream_app.alerting.message import Message, Outcome
+from stream_app.settings.secret import Redaction
 
 _MOST_FLAGS = 100
 """Flags in full in a digest."""
@@ -20,8 +21,8 @@ _MOST_FLAGS = 100
 class Webhook:
     """One receiver."""
 
-    def __init__(self, sink: WebhookSink) -> None:
-        self._receiver = Receiver(sink.url, sink.secrets(), private=sink.private)
+    def __init__(self, sink: WebhookSink, redacted: Redaction) -> None:
+        self._receiver = Receiver(sink.url, redacted, private=sink.private)
         self._key = key_of(sink.secret)
 
     def send(self, message: Message) -> Outcome:

@@ -12,7 +12,6 @@ from stream_app.alerting.message import Outcome, Result
 from stream_app.alerting.rehearsal import Act
 from stream_app.cli.output import console, print_json, table
 from stream_app.local.human import moment, plural
-from stream_app.settings.secret import Redaction
 
 _SENT = {"send", "digest"}
 _WHY = {
@@ -30,7 +29,6 @@ _MEANS = {Result.DELIVERED: "took it", Result.RETRY: "did not take it now", Resu
 
 def show_outcomes(file: AlertsFile, outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:
     """What came back from each sink."""
-    redacted = Redaction(file.secrets)
     if as_json:
         print_json(
             [
@@ -38,7 +36,7 @@ def show_outcomes(file: AlertsFile, outcomes: Mapping[str, Outcome], *, as_json:
                     "sink": name,
                     "kind": _kind(file.sinks[name]),
                     "result": told.result.value,
-                    "reason": redacted(told.reason),
+                    "reason": told.reason,
                 }
                 for name, told in outcomes.items()
             ]
@@ -47,7 +45,7 @@ def show_outcomes(file: AlertsFile, outcomes: Mapping[str, Outcome], *, as_json:
     rows = table("sink", "kind", "result", "what it said")
     for name, told in outcomes.items():
         result = f"[{_STYLES[told.result]}]{_MEANS[told.result]}[/]"
-        rows.add_row(name, _kind(file.sinks[name]), result, escape(redacted(told.reason)))
+        rows.add_row(name, _kind(file.sinks[name]), result, escape(told.reason))
     console().print(rows)
 
 

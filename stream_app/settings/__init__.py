@@ -111,9 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_token: Annotated[
         Secret, Doc("secret, 16 characters or more: whoever asks over HTTP must have it; empty: asked from here only")
     ] = Secret()
-    http_advertised: Annotated[str, Doc("host:port at which other workers ask this one; empty: what it listens to")] = (
-        ""
-    )
+    http_advertised: Annotated[str, Doc("host:port at which other workers ask this one; empty: its own")] = ""
     metric_topics: Annotated[tuple[str, ...], Doc("topics whose cuts are metrics, at most 50")] = ("*",)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Doc("least severe log record written")] = "INFO"
     stall_s: Annotated[Positive, Doc("no progress for so long makes /livez fail; twice that ends the worker")] = 20.0

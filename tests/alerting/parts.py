@@ -179,7 +179,7 @@ class Alerted:
         assert eventually(lambda: self._answers(number, "/readyz"), SOON_S), self.said(number)
 
     def address(self, number: int) -> str:
-        return self.said(number).partition("on http://")[2].split()[0]
+        return self.said(number).partition("/readyz on http://")[2].split()[0]
 
     def kill(self, number: int) -> None:
         self.instances[number].kill()

@@ -12,6 +12,7 @@ from stream_app.alerting.http import Receiver
 from stream_app.alerting.message import Outcome, Result
 from stream_app.alerting.secrets import SinkUrl
 from stream_app.local.process import LOCALHOST
+from stream_app.settings.secret import Redaction
 from tests.alerting.parts import a_hook
 
 FORBIDDEN = """
@@ -39,7 +40,7 @@ def test_no_private_address_becomes_public_by_being_written_as_ipv6(address: Any
 
 
 def post(url: str, *, private: bool) -> Outcome:
-    return Receiver(SinkUrl(url), [SinkUrl(url)], private=private).post(b"{}", {})
+    return Receiver(SinkUrl(url), Redaction([SinkUrl(url)]), private=private).post(b"{}", {})
 
 
 def answering(*addresses_: str) -> Any:

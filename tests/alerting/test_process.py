@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
+from stream_app.local.process import LOCALHOST
 from tests.alerting.parts import DAY_MS, SECRET, Alerted, Hook, a_flag, a_hook, now_ms, to_hook
 from tests.servers.brokers import BOTH_BROKERS
+from tests.servers.embedded import kafka_server
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
@@ -248,3 +250,49 @@ def test_a_broken_record_among_the_flags_stops_nothing(alerted: Make, hook: Hook
         producer.send(run.settings.flags_topic, b"no flag", b"x", partition=0).get(SOON_S)
     run.raise_flags(a_flag("f1"))
     assert eventually(lambda: hook.ids == ["f1"], SOON_S), run.said(0)
+
+
+def test_nothing_that_it_logs_shows_or_writes_has_a_secret_in_it(alerted: Make, hook: Hook) -> None:
+    hook.is_signed = False
+    file = to_hook(hook)
+    file["sinks"]["hook"]["url"] += "?key=planted-key"
+    file["sinks"]["chat"] = {
+        "kind": "apprise",
+        "url": f"json://user:planted-pass@127.0.0.1:{hook.port}/planted-token-1",
+    }
+    file["rules"].append({"name": "chat", "sinks": ["chat"]})
+    run = alerted(file, log_level="DEBUG")
+    hook.answers = [(403, {}), (404, {})]
+    hook.words = f"{SECRET} planted-key planted-pass planted-token-1"
+    run.until_active(run.start())
+    run.raise_flags(a_flag("f1"))
+    assert eventually(lambda: len(run.undelivered()) == 2, SOON_S), run.said(0)
+    kept = [
+        str(record)
+        for topic in (run.settings.alerts_topic, run.settings.undelivered_topic)
+        for record in run.records(topic)
+    ]
+    for text in (run.said(0), run.metrics(0), *kept):
+        assert SECRET not in text
+        assert "planted" not in text
+
+
+def test_while_kafka_does_not_answer_nothing_is_sent_and_then_everything_once(tmp_path: Path, hook: Hook) -> None:
+    with kafka_server(tmp_path) as server:
+        run = Alerted(f"{LOCALHOST}:{server.port}", "alerts-away", tmp_path, to_hook(hook))
+        with closing(run):
+            run.until_active(run.start())
+            run.raise_flags(a_flag("f1"))
+            assert eventually(lambda: hook.ids == ["f1"], SOON_S), run.said(0)
+            hook.always = 503
+            run.raise_flags(a_flag("f2"))
+            assert eventually(lambda: 'waiting{sink="hook"} 1.0' in run.metrics(0), SOON_S), run.said(0)
+            server.freeze()
+            assert eventually(lambda: "alerts_active 0.0" in run.metrics(0), SOON_S), run.said(0)
+            hook.always = 204
+            assert not eventually(lambda: "f2" in hook.ids, STILL_S)
+            server.thaw()
+            run.raise_flags(a_flag("f3"))
+            assert eventually(lambda: len(hook.ids) == 3, 2 * SOON_S), run.said(0)
+            eventually(lambda: len(hook.ids) > 3, STILL_S)
+            assert sorted(hook.ids) == ids(1, 2, 3)

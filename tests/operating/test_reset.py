@@ -149,7 +149,7 @@ def test_what_was_done_is_told_step_by_step(own: Settings) -> None:
 
 @BOTH_BROKERS
 def test_a_reset_cut_short_anywhere_is_completed_by_the_next(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for step in ("_delete", "_make", "create", "_begin"):
+    for step in ("_delete", "_make", "create_needed", "_begin"):
         with monkeypatch.context() as patched:
 
             def crash(*_arguments: object) -> None:
@@ -215,3 +215,17 @@ def test_a_redis_that_does_not_answer_stops_it_before_anything_is_deleted(own: S
     assert result.exit_code == 1
     assert "Redis at 127.0.0.1:1" in result.stderr
     assert sizes(own) == before
+
+
+@BOTH_BROKERS
+def test_what_people_were_told_is_forgotten_with_the_flags_only_and_no_topic_of_alerts_is_made(own: Settings) -> None:
+    produce(own, own.alerts_topic, [(0, b"positions", b"{}", [])])
+    assert run(own, "reset", "--yes").exit_code == 0
+    assert sizes(own)["alerts"] == 1
+    assert run(own, "reset", "--outputs", "--yes").exit_code == 0
+    assert sizes(own)["alerts"] == 0
+    names = [own.alerts_topic, own.undelivered_topic]
+    with administration(own) as admin:
+        admin.delete_topics(names)
+    assert run(own, "reset", "--outputs", "--yes").exit_code == 0
+    assert not [found.topic.name for found in check(own) if found.exists and found.topic.name in names]

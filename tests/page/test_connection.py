@@ -46,12 +46,28 @@ async def test_a_lost_connection_is_told_and_made_again(tab: Tab, tracker: FakeT
     await expect(tab.page.locator("#flags li", has_text="riser-02")).to_have_count(1)
 
 
+async def test_a_connection_that_only_ended_is_made_again_without_a_word(tab: Tab, tracker: FakeTracker) -> None:
+    await tab.open("?topic=phone")
+    await tab.page.evaluate("""
+        window.said = [];
+        const note = () => said.push(document.querySelector("#health").textContent);
+        const what = {subtree: true, characterData: true, childList: true};
+        new MutationObserver(note).observe(document.querySelector("#health"), what);
+    """)
+    asked = len(tracker.asked)
+    tracker.drop()
+    tracker.flag(flag("after", FlagType.ENTERED))
+    await expect(tab.page.locator("#flags li").first).to_contain_text("after")
+    assert [path.partition("?")[0] for path in tracker.asked[asked:]] == ["/api/v1/about", "/api/v1/live"]
+    assert not [words for words in await tab.page.evaluate("said") if "Reconnecting" in words]
+
+
 async def test_a_tracker_that_does_not_answer_at_first_is_waited_for(tab: Tab, tracker: FakeTracker) -> None:
     tab.tolerated.append(NOT_LOADED)
     tracker.is_down = True
     await tab.page.goto(tab.address)
     await expect(tab.page.locator("#banner")).to_have_text(
-        "The tracker does not answer. Trying again. It says: The worker is stopping."
+        "The tracker does not answer. Trying again. The tracker says: The worker is stopping."
     )
     tracker.is_down = False
     await expect(tab.page.locator("#sentence")).to_contain_text("9.4 %")

@@ -120,6 +120,14 @@ async def test_a_new_flag_appears_at_the_top_of_the_feed(tab: Tab, tracker: Fake
     await expect(first).to_contain_text("10,777 impressions, the cut is at 10,581")
 
 
+async def test_a_flag_of_another_population_says_so(tab: Tab, tracker: FakeTracker) -> None:
+    tracker.flag(flag("e03840", FlagType.EMERGING, population="employee", value=180, threshold=180, eta_s=0.0))
+    await tab.open("?topic=phone")
+    first = tab.page.locator("#flags li").first
+    await expect(first).to_contain_text("is becoming a connector in phone · employee")
+    await expect(first).to_contain_text("180 of 180, at the cut")
+
+
 async def test_the_feed_tells_event_time_and_never_the_age_of_it(tab: Tab) -> None:
     await tab.open()
     first = tab.page.locator("#flags li").first

@@ -135,10 +135,15 @@ async def test_what_is_read_stays_while_the_numbers_change(tab: Tab, tracker: Fa
     await expect(tab.page.locator("#definition")).to_be_visible()
 
 
-async def test_a_term_within_a_why_is_explained_there(tab: Tab) -> None:
+@pytest.mark.parametrize("way", ["hover", "click"])
+async def test_escape_takes_a_definition_away_and_then_the_why(tab: Tab, way: str) -> None:
     await tab.open("?topic=phone#why=riser-01&topic=phone")
-    await tab.page.locator("#why").get_by_role("button", name="z", exact=True).click()
+    z = tab.page.locator("#why").get_by_role("button", name="z", exact=True)
+    await (z.hover() if way == "hover" else z.click())
     await expect(tab.page.locator("#why #definition")).to_contain_text("standard deviations")
+    await expect(tab.page.locator("#why #definition")).to_be_visible()
     await tab.page.keyboard.press("Escape")
     await expect(tab.page.locator("#definition")).to_be_hidden()
     await expect(tab.page.locator("#why")).to_be_visible()
+    await tab.page.keyboard.press("Escape")
+    await expect(tab.page.locator("#why")).to_be_hidden()

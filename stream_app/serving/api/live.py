@@ -157,7 +157,10 @@ class Live:
             if not common:
                 with self._watch.running():
                     answers = self._answers
-                    common = {"about": _ENCODER.encode(answers.about()), "health": _ENCODER.encode(answers.health())}
+                    common = {
+                        "about": _ENCODER.encode(answers.overview.about()),
+                        "health": _ENCODER.encode(answers.overview.health()),
+                    }
             if asked.population not in topics:
                 topics[asked.population] = self._topics(asked.population)
             own = {name: json async for name, json in self._own(asked)}
@@ -165,12 +168,15 @@ class Live:
 
     def _topics(self, population: str) -> bytes:
         with self._watch.running():
-            return _ENCODER.encode(self._answers.topics(queries.OfTopics(population=population, limit=TOPICS)))
+            return _ENCODER.encode(self._answers.scopes.topics(queries.OfTopics(population=population, limit=TOPICS)))
 
     async def _own(self, asked: queries.OfScope) -> AsyncIterator[tuple[str, bytes]]:
         """What only this selection shows."""
         with self._watch.running():
-            curve, history = _ENCODER.encode(self._answers.curve(asked)), _ENCODER.encode(self._answers.history(asked))
+            curve, history = (
+                _ENCODER.encode(self._answers.scopes.curve(asked)),
+                _ENCODER.encode(self._answers.scopes.history(asked)),
+            )
         yield "curve", curve
         yield "history", history
         people = queries.OfInfluencers(

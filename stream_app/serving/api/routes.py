@@ -53,30 +53,30 @@ class BadQuestionError(ValueError):
 ROUTES = (
     Route(
         *("/about", queries.Nothing, messages.About, "What is counted, and by which rules"),
-        lambda answers, _asked, _user: answers.about(),
+        lambda answers, _asked, _user: answers.overview.about(),
     ),
     Route(
         *("/health", queries.Nothing, messages.Health, "The pipeline in one line"),
-        lambda answers, _asked, _user: answers.health(),
+        lambda answers, _asked, _user: answers.overview.health(),
     ),
     Route(
         *("/topics", queries.OfTopics, messages.Topics, "Topics with both their cuts"),
-        lambda answers, asked, _user: answers.topics(asked),
+        lambda answers, asked, _user: answers.scopes.topics(asked),
         Table("topics", messages.Topic),
     ),
     Route(
         *("/cuts", queries.OfCuts, messages.Cuts, "The present cuts"),
-        lambda answers, asked, _user: answers.cuts(asked),
+        lambda answers, asked, _user: answers.scopes.cuts(asked),
         Table("cuts", Cut),
     ),
     Route(
         *("/cuts/history", queries.OfHistory, messages.History, "How a cut moved, pane by pane"),
-        lambda answers, asked, _user: answers.history(asked),
+        lambda answers, asked, _user: answers.scopes.history(asked),
         Table("moments", messages.Moment),
     ),
     Route(
         *("/curve", queries.OfScope, messages.Curve, "The Lorenz curve, and the cut in it"),
-        lambda answers, asked, _user: answers.curve(asked),
+        lambda answers, asked, _user: answers.scopes.curve(asked),
     ),
     Route(
         *("/influencers", queries.OfInfluencers, messages.Influencers, "Users of a topic and role"),

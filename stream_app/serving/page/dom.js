@@ -112,6 +112,10 @@ function inOrder(parent, nodes) {
   }
 }
 
+/** Whether a click on a link asks for another tab or window. @param {MouseEvent} event */
+export const isForAnotherTab = (event) =>
+  event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
+
 /** Calls `run` once it has not been asked for during `wait_ms`. */
 export function debounced(run, wait_ms) {
   let timer = 0;

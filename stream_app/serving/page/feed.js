@@ -3,7 +3,7 @@
 import { byId, el, icon, keyedRows, setText } from "./dom.js";
 import { ago, exactly, moment, number } from "./format.js";
 import { whyHref } from "./selection.js";
-import { news, numbersOf } from "./words.js";
+import { news, numbersOf, populationOf } from "./words.js";
 
 const KEPT = 40;
 const DRAW_MS = 250;
@@ -100,7 +100,7 @@ function makeFlag(flag) {
   const time = el("time", { datetime: new Date(flag.event_time).toISOString() }, moment(flag.event_time));
   const detected = `detected ${exactly(flag.detected_at)}, ${ago(flag.detected_at, Date.now())}`;
   time.title = `Event time ${exactly(flag.event_time)}; ${detected}`;
-  const what = el("span", { class: "what clamp", title: flag.topic }, news(flag));
+  const what = el("span", { class: "what clamp", title: flag.topic }, news(flag) + populationOf(flag));
   const numbers = el("span", { class: "numbers" }, numbersOf(flag));
   const link = el("a", { class: `flag ${flag.type}`, "data-role": flag.role, href: whyHref(flag.user_id, flag) });
   link.append(icon(flag.type), user, time, what, numbers);

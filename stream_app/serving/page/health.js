@@ -56,7 +56,7 @@ function verdict() {
     const banner = latest
       ? `The connection was lost at ${when}. Reconnecting. Below is what was known then.`
       : "The tracker does not answer. Trying again.";
-    return { kind: "bad", words: "Reconnecting", banner: reason ? `${banner} It says: ${reason}` : banner };
+    return { kind: "bad", words: "Reconnecting", banner: reason ? `${banner} The tracker says: ${reason}` : banner };
   }
   if (state !== "live" || !latest) return { kind: "wait", words: "Connecting", banner: "" };
   if (!latest.ready) {

@@ -6,6 +6,7 @@ const EVENTS = ["about", "health", "topics", "curve", "history", "influencers", 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
 const SILENCE_MS = 40_000; // a ping comes every 15 s
+const PATIENCE_MS = 10_000;
 
 /** @typedef {"connecting" | "live" | "lost" | "denied"} State */
 
@@ -56,8 +57,10 @@ export class Live {
 
   #received(name, data) {
     this.#heard();
-    if (name !== "flag" && this.#last.get(name) === data) return;
-    this.#last.set(name, data);
+    if (name !== "flag") {
+      if (this.#last.get(name) === data) return;
+      this.#last.set(name, data);
+    }
     this.onEvent(name, JSON.parse(data));
   }
 
@@ -79,6 +82,7 @@ export class Live {
     this.#failures += 1;
     const refusal = await whyNot();
     if (this.#source || document.hidden) return; // opened again in the meantime, or looked away from
+    if (!refusal && this.#failures === 1) return this.#open(); // only the connection had ended
     if (refusal?.status === 401) return this.onState("denied", "");
     this.onState("lost", refusal?.status ? refusal.message : "");
     this.#retry = setTimeout(() => this.#open(), wait_ms);
@@ -88,7 +92,7 @@ export class Live {
 /** Why a plain question is not answered; null where it is. @returns {Promise<NoAnswer | null>} */
 async function whyNot() {
   try {
-    await ask("/about", {});
+    await ask("/about", {}, AbortSignal.timeout(PATIENCE_MS));
     return null;
   } catch (error) {
     if (error instanceof NoAnswer) return error;

@@ -1,7 +1,7 @@
 // Puts the page together: the address says what is looked at, /live says what is known, the parts show it.
 
 import { clearCut, showCut, showHistory } from "./cut.js";
-import { byId, setText } from "./dom.js";
+import { byId, isForAnotherTab, setText } from "./dom.js";
 import { addFlag, beginFeed, watchFeed } from "./feed.js";
 import { duration } from "./format.js";
 import { showHealth, showState } from "./health.js";
@@ -93,7 +93,7 @@ function go(next, how = "pushState") {
 /** Links to another place do not load the page again. */
 function followLink(event) {
   const link = event.target.closest('a[href^="?"]');
-  if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (!link || isForAnotherTab(event)) return;
   event.preventDefault();
   history.pushState(null, "", link.getAttribute("href"));
   follow(() => about);

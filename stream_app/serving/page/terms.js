@@ -58,14 +58,20 @@ export function term(name, text) {
 /** Listens for everything that may bring a definition up or take it away. */
 export function watchTerms() {
   const termAt = (event) => event.target.closest?.("[data-term]");
-  document.addEventListener("click", (event) => termAt(event) && show(termAt(event)));
+  document.addEventListener("click", (event) => (termAt(event) ? show(termAt(event)) : hide()));
   document.addEventListener("pointerover", (event) => {
     if (event.pointerType !== "mouse") return;
     if (termAt(event)) show(termAt(event));
     else if (!owner?.matches(":focus")) hide();
   });
   document.addEventListener("focusout", (event) => event.target === owner && hide());
-  addEventListener("scroll", hide, { passive: true, capture: true });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !owner) return;
+    event.preventDefault(); // Escape takes the definition away, and not the dialog that it is in, too
+    hide();
+  });
+  document.addEventListener("close", hide, { capture: true }); // of the dialog that it is in
+  addEventListener("scroll", () => owner && beside(owner), { passive: true, capture: true });
 }
 
 function hide() {
@@ -81,13 +87,15 @@ function show(button) {
   // An open dialog makes everything outside of it inert.
   const home = button.closest("dialog") ?? document.body;
   if (box.parentElement !== home) home.append(box);
-  box.showPopover();
+  if (!box.matches(":popover-open")) box.showPopover();
   owner = button;
-  beside(box, button.getBoundingClientRect());
+  beside(button);
 }
 
 /** Below what it explains, or above where there is no room. */
-function beside(box, at) {
+function beside(button) {
+  const box = byId("definition");
+  const at = button.getBoundingClientRect();
   const left = Math.min(at.left, document.documentElement.clientWidth - box.offsetWidth - MARGIN_PX);
   const isRoom = at.bottom + box.offsetHeight + MARGIN_PX < innerHeight;
   box.style.left = `${Math.max(MARGIN_PX, left)}px`;

@@ -9,12 +9,15 @@ import { topicName } from "./words.js";
 const SEARCH_MS = 250;
 const ROLES = ["connector", "maven"];
 
-const show = keyedRows(byId("topic-list"), (item) => `${item.population} ${item.topic}`, makeTopic);
+const list = byId("topic-list");
+const show = keyedRows(list, (item) => `${item.population} ${item.topic}`, makeTopic);
 const field = byId("topic-query");
 
 let place = null;
 let latest = null;
 let found = null;
+/** The place whose topic was brought into view. */
+let revealed = null;
 
 /** @param {import("./selection.js").Place} next */
 export function selectTopic(next) {
@@ -75,8 +78,17 @@ function draw() {
   const cuts = answer.topics.flatMap((topic) => ROLES.map((role) => topic[role]).filter(Boolean));
   const most = Math.max(10, ...cuts.map((cut) => cut.percent_of_users));
   show(answer.topics.map((topic) => ({ ...topic, most, place, isHere: topic.topic === place.topic })));
+  reveal();
   if (cuts.length) setText(byId("legend-share"), wholePercent(cuts[0].share));
   return note(notes(answer));
+}
+
+/** On a phone the topics are a strip: the chosen one is brought into it, once. */
+function reveal() {
+  const chosen = list.querySelector("[aria-current]")?.parentElement;
+  if (!chosen || revealed === place) return;
+  revealed = place;
+  list.scrollLeft = chosen.offsetLeft - (list.clientWidth - chosen.offsetWidth) / 2;
 }
 
 function notes(answer) {

@@ -1,10 +1,10 @@
 // The panel that says why: opened and closed by the address, a click, Enter and Escape.
 
 import { ask, NoAnswer } from "./api.js";
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, isForAnotherTab } from "./dom.js";
 import { reasons } from "./reasons.js";
 import { askedWhy } from "./selection.js";
-import { topicName } from "./words.js";
+import { populationOf, topicName } from "./words.js";
 
 const dialog = byId("why");
 const box = byId("why-content");
@@ -17,7 +17,7 @@ let pending = null;
 export function watchWhy(settings) {
   document.addEventListener("click", (event) => {
     const link = event.target.closest('a[href^="#why="]');
-    if (!link) return;
+    if (!link || isForAnotherTab(event)) return;
     opener = link;
     isOurs = true;
   });
@@ -26,11 +26,17 @@ export function watchWhy(settings) {
   dialog.addEventListener("close", closed);
 }
 
-/** Does what the address says: opens, shows another user, or closes. */
+/** Does what the address says: opens, shows another user, or closes; nothing before the settings have come. */
 export function follow(settings) {
   const wanted = askedWhy();
-  if (wanted) open(wanted, settings());
+  if (wanted && settings()) open(wanted, settings());
   else if (dialog.open) dialog.close();
+}
+
+/** The link itself, or the one that has taken its place since. */
+function sameLink(link) {
+  if (!link || link.isConnected) return link;
+  return [...document.links].find((other) => other.getAttribute("href") === link.getAttribute("href"));
 }
 
 function closed() {
@@ -39,7 +45,7 @@ function closed() {
   if (askedWhy() && isOurs) history.back();
   else if (askedWhy()) history.replaceState(null, "", location.pathname + location.search);
   isOurs = false;
-  if (opener?.isConnected) opener.focus();
+  sameLink(opener)?.focus();
 }
 
 async function open({ user, place }, about) {
@@ -67,8 +73,7 @@ function show(user, place, ...body) {
   }
   const close = el("button", { class: "quiet", type: "button", "aria-label": "Close" }, icon("close"));
   close.addEventListener("click", () => dialog.close());
-  const population = place.population === "all" ? "" : ` · ${place.population}`;
-  const where = `${place.role} · ${topicName(place.topic)}${population}`;
+  const where = `${place.role} · ${topicName(place.topic)}${populationOf(place)}`;
   const title = el(
     "div",
     {},

@@ -2,7 +2,7 @@
 
 import { duration, number } from "./format.js";
 
-export const ALL_TOPICS = "*";
+const ALL_TOPICS = "*";
 
 export const UNIT = { connector: "impressions", maven: "posts" };
 
@@ -13,6 +13,9 @@ export const STANDING = { none: "None", emerging: "Emerging", entered: "Entered"
 export const topicName = (topic) => (topic === ALL_TOPICS ? "All topics" : topic);
 
 const inTopic = (topic) => (topic === ALL_TOPICS ? "across all topics" : `in ${topic}`);
+
+/** " · employee"; nothing for the population of those who are in none. */
+export const populationOf = ({ population }) => (population === "all" ? "" : ` · ${population}`);
 
 /** A quantity with its unit: "1 post", "3,470 impressions". */
 export const amount = (value, role) => `${number(value)} ${value === 1 ? UNIT[role].slice(0, -1) : UNIT[role]}`;
@@ -34,8 +37,8 @@ export function news(flag) {
 
 /** "there in 2 h 04 min", or why that cannot be said. */
 export function arrival(eta_s, value, threshold) {
-  if (eta_s !== null) return `there in ${duration(eta_s)}`;
-  return value >= threshold ? "at the cut" : "not on course now";
+  if (value >= threshold) return "at the cut";
+  return eta_s === null ? "not on course now" : `there in ${duration(eta_s)}`;
 }
 
 /** The numbers of a flag in one line. */

@@ -1,0 +1,51 @@
+"""When a sink is tried again."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.alerting.schedule import LONGEST_WAIT_S, Schedule, backoff_s
+
+
+def test_the_wait_doubles_up_to_five_minutes() -> None:
+    assert [backoff_s(failures) for failures in (1, 2, 3, 4, 9, 10, 1000)] == [1, 2, 4, 8, 256, 300, LONGEST_WAIT_S]
+
+
+def test_a_sink_that_fails_is_left_alone_and_then_tried_with_another_message() -> None:
+    schedule = Schedule()
+    keys = ["a", "b"]
+    assert schedule.next(keys, 0) == "a"
+    schedule.failed("a", 0, wait_s=0)
+    assert schedule.next(keys, 0.9) is None
+    assert schedule.next(["a", "b"], 1.0) == "a"
+    schedule.failed("a", 1, wait_s=0)
+    assert schedule.next(keys, 3.0) == "a"
+    schedule.failed("b", 3, wait_s=0)
+    assert schedule.next(keys, 7.0) == "a"
+
+
+def test_a_message_that_always_fails_does_not_hold_up_the_others() -> None:
+    schedule = Schedule()
+    for _ in range(8):
+        schedule.failed("bad", 0, wait_s=0)
+    schedule.done("good")
+    assert schedule.next(["bad", "other"], 1) == "other"
+    assert schedule.attempts("bad") == 8
+
+
+def test_a_sink_that_says_how_long_it_wants_to_be_left_alone_is_left_alone() -> None:
+    schedule = Schedule()
+    schedule.failed("a", 0, wait_s=60)
+    assert schedule.next(["a", "b"], 59) is None
+    assert schedule.next(["a", "b"], 60) == "a"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(0, 1000)), max_size=30))
+def test_every_message_is_tried_again_within_its_longest_wait(steps: list[tuple[str, bool, float]]) -> None:
+    schedule, now_s = Schedule(), 0.0
+    for key, is_done, wait_s in steps:
+        if is_done:
+            schedule.done(key)
+        else:
+            schedule.failed(key, now_s, 0)
+        now_s += wait_s
+    assert schedule.next("abc", now_s + LONGEST_WAIT_S) == "a"
