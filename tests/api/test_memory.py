@@ -47,16 +47,16 @@ class Worker:
     async def ask_about(self, topic: str, population: str, user: str) -> dict[str, Any]:
         """Every question there is; the answers by name, as JSON."""
         found: dict[str, Any] = {
-            "about": self.answers.about(),
-            "health": self.answers.health(),
-            "topics": self.answers.topics(queries.OfTopics(population=population, search=topic)),
-            "cuts": self.answers.cuts(queries.OfCuts(topic=topic, population=population)),
+            "about": self.answers.overview.about(),
+            "health": self.answers.overview.health(),
+            "topics": self.answers.scopes.topics(queries.OfTopics(population=population, search=topic)),
+            "cuts": self.answers.scopes.cuts(queries.OfCuts(topic=topic, population=population)),
             "flags": self.answers.flags(queries.OfFlags(topic=topic, user=user)),
         }
         for role in ROLES:
             scope: dict[str, Any] = {"topic": topic, "population": population, "role": role}
-            found["curve"] = self.answers.curve(queries.OfScope(**scope))
-            found["history"] = self.answers.history(queries.OfHistory(**scope))
+            found["curve"] = self.answers.scopes.curve(queries.OfScope(**scope))
+            found["history"] = self.answers.scopes.history(queries.OfHistory(**scope))
             found["influencers"] = await self.answers.influencers(queries.OfInfluencers(**scope, search=user))
             with pytest.raises(UnknownUserError):
                 await self.answers.why(user, queries.OfScope(**scope))
