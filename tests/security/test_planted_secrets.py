@@ -106,8 +106,8 @@ def test_errors_and_listings_show_no_secret(everything: dict[str, str], kafka: S
             ("replay", str(tmp_path / "events.jsonl")),
             ("top",),
         ):
-            if (environ, command[0]) == (everything, "watch"):
-                continue  # it would watch
+            if environ in (everything, malformed, refused) and command[0] == "watch":
+                continue  # it would watch: a worker may read flags, and needs no Redis for that
             told = asked(environ, *command)
             assert not PLANTED.search(told.output), command
             assert told.exit_code in {0, 1, 2}
