@@ -65,6 +65,7 @@ class Courier:
                     self._work(stop)
                 except KafkaError as error:
                     self._joined = False
+                    self._metrics.active.set(0)
                     logger.warning("Kafka: %r; again in %g s", error, _AGAIN_S)
                     self._turned_s = monotonic()
                     stop.wait(_AGAIN_S)
@@ -90,7 +91,6 @@ class Courier:
                 self._joined = seat.is_member()
                 if seat.is_offered():
                     self._deliver(seat, journal, stop)
-                    self._metrics.active.set(0)
 
     def _deliver(self, seat: Seat, journal: Journal, stop: Event) -> None:
         """From taking over until the seat is lost, or `stop`. Raises KafkaError."""
@@ -120,6 +120,9 @@ class Courier:
                     expired_s = monotonic()
             if stop.is_set():
                 self._settle_last(seat, journal, desk)
+            else:
+                logger.warning("not active any more: the group gives the seat to another, or Kafka does not answer")
+            self._metrics.active.set(0)
 
     def _take_over(self, seat: Seat, journal: Journal) -> State | None:
         """The state as it was left; None where the seat is lost meanwhile. Raises KafkaError and StateError."""

@@ -14,6 +14,7 @@ from stream_app.connections.kafka import kafka_python_options
 from stream_app.settings import Settings
 
 TIMEOUT_MS = 10_000
+CLOSE_MS = 3000
 _FETCH_WAIT_MS = 100
 
 
@@ -82,7 +83,7 @@ class Seat:
     def close(self) -> None:
         """Leave the group: another takes over at once."""
         self._changed.set()
-        self.consumer.close(timeout_ms=TIMEOUT_MS)
+        self.consumer.close(timeout_ms=CLOSE_MS)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
