@@ -1,7 +1,6 @@
-"""Whatever is asked, the answer is one or a Problem; nothing is a failure, and nothing is remembered of it."""
+"""Whatever is asked, the answer is one or a Problem; nothing is a failure."""
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -172,31 +171,6 @@ def test_a_host_that_is_none_is_refused(where: str, header: bytes) -> None:
 def test_the_deepest_page_leads_to_none_that_is_refused(where: str) -> None:
     answer = asked(where, "/influencers", offset=10_000)
     assert (answer["influencers"], answer["next"]) == ([], None)
-
-
-def test_nothing_is_remembered_of_what_is_not_there(stage: Stage) -> None:
-    """Asking must not make scopes or users: the lists, the cuts and the workers' own counts stay as they are."""
-    before = [sizes(where) for where in stage.addresses]
-    for number in range(50):
-        for where in stage.addresses:
-            unknown = f"unknown-{number}"
-            asked(where, "/influencers", topic=unknown, population=unknown)
-            asked(where, "/curve", topic=unknown)
-            asked(where, "/cuts", topic=unknown)
-            reply(where, url(of_user(unknown)))
-            reply(where, url(of_user("riser-01", "/why"), topic=unknown))
-    assert [sizes(where) for where in stage.addresses] == before
-
-
-def sizes(where: str) -> list[Any]:
-    """What a worker says of its size."""
-    metrics = reply(where, "/metrics").body.decode()
-    names = ("influence_active_users", "influence_rows", "influence_segments")
-    return [
-        asked(where, "/topics")["total"],
-        asked(where, "/cuts")["total"],
-        *(re.findall(rf"^{name}.*$", metrics, re.MULTILINE) for name in names),
-    ]
 
 
 def test_no_request_left_a_traceback_in_a_log(stage: Stage) -> None:

@@ -240,3 +240,11 @@ async def test_in_a_storm_of_flags_only_the_last_are_handed_on(counting: Countin
             while b"id: 500" not in found:
                 found += await watcher.take(WAIT_S)
     assert found.count(b"event: flag") == live.FLAGS
+
+
+async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Counting) -> None:
+    counting.fails = True
+    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch())
+    with shown.watching(PHONE), pytest.raises(ExceptionGroup):
+        await asyncio.wait_for(shown.run(), WAIT_S)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

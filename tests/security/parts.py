@@ -181,11 +181,11 @@ def until(is_so: Callable[[], bool], log: Path) -> None:
         time.sleep(0.1)
 
 
-def answer(port: int, path: str) -> str:
-    """What a worker answers; empty before it does."""
+def answer(port: int, path: str, token: str = "") -> str:
+    """What a worker answers whoever has the token; empty before it does."""
     with closing(http.client.HTTPConnection(LOCALHOST, port, timeout=5)) as connection:
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
             response = connection.getresponse()
             return f"{response.headers}{response.read().decode()}"
         except OSError:

@@ -25,10 +25,14 @@ from tests.servers.certificates import Authority
 from tests.waiting import eventually
 
 KEY_PASSWORD = "planted-key-password"
+TOKEN = "planted-http-token"
 PLANTED = re.compile("planted|eyJ")
 """Of every secret of these tests, and of OAuth tokens."""
 WAIT_S = 10.0
-PATHS = ("/", "/metrics", "/livez", "/readyz", "/nowhere")
+PATHS = (
+    *("/", "/metrics", "/livez", "/readyz", "/nowhere"),
+    *(f"/api/v1/{path}" for path in ("about", "health", "topics", "cuts", "influencers", "flags", "users/nobody")),
+)
 pytestmark = [
     pytest.mark.timeout(200),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
@@ -57,6 +61,7 @@ def everything(kafka: Secured, redis_address: str, authority: Authority, tmp_pat
         "redis_key_file": own.key,
         "redis_key_password": KEY_PASSWORD,
         "person_key": "planted-person-key",
+        "http_token": TOKEN,
     }
     variables = kafka.variables("worker", **given)
     del variables["STREAM_APP_KAFKA_PASSWORD"]
@@ -75,9 +80,10 @@ def test_a_worker_shows_no_secret_anywhere_while_it_works(everything: dict[str, 
     log = tmp_path / "log.txt"
     with a_worker(everything, log) as worker:
         port = load(everything).http_port
-        until(lambda: "influence_redis_up 1.0" in answer(port, "/metrics"), log)
-        until(lambda: "influence_flags_total{" in answer(port, "/metrics"), log)
-        shown = [answer(port, path) for path in PATHS] + command_lines(worker.pid)
+        until(lambda: "influence_redis_up 1.0" in answer(port, "/metrics", TOKEN), log)
+        until(lambda: "influence_flags_total{" in answer(port, "/metrics", TOKEN), log)
+        shown = [answer(port, path, token) for path in PATHS for token in (TOKEN, "", "wrong")]
+        shown += command_lines(worker.pid)
         assert worker.poll() is None
     said = log.read_text()
     assert "sasl_plain_password': '***'" in said  # a library did log its configuration

@@ -110,7 +110,9 @@ class Live:
 
     async def run(self) -> None:
         """Refresh until cancelled."""
-        await asyncio.gather(self._views(), self._feed())
+        async with asyncio.TaskGroup() as both:  # where one fails the other ends too, before both begin anew
+            both.create_task(self._views())
+            both.create_task(self._feed())
 
     async def _feed(self) -> None:
         """Hand on the flags, some at a time: in a storm of them nobody reads each."""

@@ -83,7 +83,10 @@ def _question(route: Route) -> dict[str, Any]:
         "parameters": [*([_USER_ID] if is_of_user else []), *_parameters(route.asked)],
         "responses": {
             "200": {"description": route.summary, "content": content},
-            **_problems({"404": "Nobody of that id is there."} if is_of_user else {}),
+            **_problems(
+                ({"404": "Nobody of that id is there."} if is_of_user else {})
+                | ({"503": "Not now: ask again in a moment."} if is_of_user or route.path == "/flags" else {})
+            ),
         },
     }
 

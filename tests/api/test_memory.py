@@ -1,0 +1,99 @@
+"""Asking leaves nothing behind in the state of a worker, and a worker that has counted nothing answers."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
+
+import msgspec
+import pytest
+
+from stream_app.apistate import EngineState
+from stream_app.core.messages import ROLES
+from stream_app.engine.app import Engine
+from stream_app.serving.api import queries
+from stream_app.serving.api.answers import Answers, UnknownUserError
+from stream_app.serving.api.flag_log import FlagLog
+from stream_app.serving.api.own import Own
+from stream_app.serving.api.peers import Peers
+from stream_app.serving.api.stopwatch import Stopwatch
+from stream_app.serving.api.throughput import Throughput
+from tests.engine.fakes import PARTITION, post, user_of
+from tests.engine.parts import Parts
+
+
+class Worker:
+    """The answers of a worker on fakes."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        settings = parts.fake.settings
+        engine = SimpleNamespace(
+            shared=parts.fake.shared,
+            exchange=parts.exchange,
+            books=parts.fake.shared.books,
+            publisher=parts.publisher,
+            standings_of=lambda _partition, keys: parts.fake.standings.some(keys),
+            health=Mock(live=lambda: (True, {}), ready=lambda: (True, {})),
+        )
+        self.state = EngineState(cast(Engine, engine), lambda: None)
+        self.own = Own(self.state, settings.panes, Stopwatch())
+        flags = FlagLog(self.state.erased)
+        flags.is_complete.set()
+        evidences = Mock(of=AsyncMock())
+        self.answers = Answers(
+            settings, self.state, Peers(self.own, self.state, ""), flags, evidences, Throughput(self.state)
+        )
+
+    async def ask_about(self, topic: str, population: str, user: str) -> dict[str, Any]:
+        """Every question there is; the answers by name, as JSON."""
+        found: dict[str, Any] = {
+            "about": self.answers.overview.about(),
+            "health": self.answers.overview.health(),
+            "topics": self.answers.scopes.topics(queries.OfTopics(population=population, search=topic)),
+            "cuts": self.answers.scopes.cuts(queries.OfCuts(topic=topic, population=population)),
+            "flags": self.answers.flags(queries.OfFlags(topic=topic, user=user)),
+        }
+        for role in ROLES:
+            scope: dict[str, Any] = {"topic": topic, "population": population, "role": role}
+            found["curve"] = self.answers.scopes.curve(queries.OfScope(**scope))
+            found["history"] = self.answers.scopes.history(queries.OfHistory(**scope))
+            found["influencers"] = await self.answers.influencers(queries.OfInfluencers(**scope, search=user))
+            with pytest.raises(UnknownUserError):
+                await self.answers.why(user, queries.OfScope(**scope))
+        with pytest.raises(UnknownUserError):
+            await self.answers.user(user)
+        return {name: msgspec.json.decode(msgspec.json.encode(answer)) for name, answer in found.items()}
+
+    def sizes(self) -> list[int]:
+        """Of everything that grows with what was counted."""
+        whole, ledger = self.state.whole, self.parts.ledger
+        return [
+            *(len(whole.names), len(whole._numbers), whole.generation, whole.version),
+            *(len(ledger.users), len(ledger.scopes), len(ledger.rows), ledger.renumbered, len(ledger.panes)),
+            *(len(self.state.past._records), sum(map(len, self.own._packed.values()))),
+        ]
+
+
+async def test_asking_for_what_is_not_there_makes_nothing() -> None:
+    parts = Parts()
+    await parts.count([post(offset, user=user_of(PARTITION, offset), topics=["tea"]) for offset in range(30)])
+    for _ in range(2):
+        await parts.round()
+    worker = Worker(parts)
+    before = worker.sizes()
+    for number in range(20):
+        for topic in ("tea", f"t{number}"):
+            for population in ("all", f"p{number}"):
+                await worker.ask_about(topic, population, f"nobody-{number}")
+    assert worker.sizes() == before
+    found = await worker.answers.user(user_of(PARTITION, 1))
+    assert {place.topic for place in found.places} == {"*", "tea"}
+    assert worker.sizes() == before
+
+
+async def test_a_tracker_that_has_counted_nothing_has_empty_answers() -> None:
+    found = await Worker(Parts()).ask_about("*", "all", "ann")
+    assert (found["topics"]["topics"], found["topics"]["populations"]) == ([], [])
+    assert (found["curve"]["points"], found["curve"]["cut"], found["history"]["moments"]) == ([], None, [])
+    assert (found["influencers"]["total"], found["influencers"]["first_pane"]) == (0, 0)
+    assert (found["health"]["event_time"], found["health"]["delay_s"]) == (None, None)
