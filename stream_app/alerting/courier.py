@@ -29,7 +29,7 @@ _FOLLOW_MS = 50
 _RESULT_S = 0.05
 _LOAD_S = 120.0
 _LAST_S = 15.0
-"""For the messages that are being sent when it is told to end."""
+"""For the messages that are being sent when it ends, or another is to be active."""
 _AGAIN_S = 2.0
 _EXPIRE_S = 60.0
 _TURN_S = 60.0
@@ -65,6 +65,7 @@ class Courier:
                     self._work(stop)
                 except KafkaError as error:
                     self._joined = False
+                    self._metrics.active.set(0)
                     logger.warning("Kafka: %r; again in %g s", error, _AGAIN_S)
                     self._turned_s = monotonic()
                     stop.wait(_AGAIN_S)
@@ -90,7 +91,6 @@ class Courier:
                 self._joined = seat.is_member()
                 if seat.is_offered():
                     self._deliver(seat, journal, stop)
-                    self._metrics.active.set(0)
 
     def _deliver(self, seat: Seat, journal: Journal, stop: Event) -> None:
         """From taking over until the seat is lost, or `stop`. Raises KafkaError."""
@@ -118,8 +118,10 @@ class Courier:
                 if monotonic() - expired_s > _EXPIRE_S:
                     desk.expire(now_ms)
                     expired_s = monotonic()
-            if stop.is_set():
-                self._settle_last(seat, journal, desk)
+            if not stop.is_set():
+                logger.warning("not active any more: the group gives the seat to another, or Kafka does not answer")
+            self._metrics.active.set(0)
+            self._settle_last(seat, desk)
 
     def _take_over(self, seat: Seat, journal: Journal) -> State | None:
         """The state as it was left; None where the seat is lost meanwhile. Raises KafkaError and StateError."""
@@ -145,11 +147,13 @@ class Courier:
             desk.settle(done, _now_ms())
             timeout_s = 0.0
 
-    def _settle_last(self, seat: Seat, journal: Journal, desk: Desk) -> None:
-        """Write what comes of the messages that are being sent."""
+    def _settle_last(self, seat: Seat, desk: Desk) -> None:
+        """Write what comes of the messages that are being sent, for as long as nobody else can be active."""
         deadline_s = monotonic() + _LAST_S
-        while self._outgoing.busy and monotonic() < deadline_s and _follow(seat, journal, desk):
+        while self._outgoing.busy and monotonic() < deadline_s and seat.is_member():
+            seat.poll(_FOLLOW_MS)
             self._settle(desk, _RESULT_S)
+        seat.settled()
 
     def _may_send(self) -> bool:
         return self._seat is not None and self._seat.is_ours()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from stream_app.alerting.seat import TIMEOUT_MS
+from stream_app.alerting.seat import CLOSE_MS, TIMEOUT_MS
 from stream_app.connections.advice import or_unseen
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.messages import Flag
@@ -92,8 +92,8 @@ class Feed:
         return int(self._consumer.position(TopicPartition(self._topic, partition)))
 
     def close(self) -> None:
-        """Leave the broker."""
-        self._consumer.close()
+        """Leave the broker, also one that does not answer."""
+        self._consumer.close(timeout_ms=CLOSE_MS)
 
 
 def _flag(value: Any) -> Flag | None:

@@ -8,7 +8,7 @@ from kafka import KafkaProducer
 
 from stream_app.alerting import entries
 from stream_app.alerting.entries import OWNER, Owner, Record
-from stream_app.alerting.seat import TIMEOUT_MS
+from stream_app.alerting.seat import CLOSE_MS, TIMEOUT_MS
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.messages import Undelivered
 from stream_app.settings import Settings
@@ -65,7 +65,7 @@ class Journal:
 
     def close(self) -> None:
         """Leave the broker."""
-        self._producer.close(TIMEOUT_MS / 1000)
+        self._producer.close(CLOSE_MS / 1000)
 
     def _all_taken(self, sent: list[Any]) -> None:
         if sent:

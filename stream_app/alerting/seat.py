@@ -7,14 +7,16 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
 from stream_app.connections.kafka import kafka_python_options
 from stream_app.settings import Settings
 
 TIMEOUT_MS = 10_000
+CLOSE_MS = 3000
 _FETCH_WAIT_MS = 100
+_LOOK_S = 0.05
 
 
 class Seat:
@@ -30,6 +32,8 @@ class Seat:
         self._certain_s = self._doubted_s = -math.inf
         self._is_held = False
         self._changed = threading.Event()
+        self._settled = threading.Event()
+        self._settled.set()
         self.consumer = KafkaConsumer(
             **kafka_python_options(settings),
             group_id=settings.alerts_group,
@@ -44,7 +48,7 @@ class Seat:
             bootstrap_timeout_ms=TIMEOUT_MS,
             metrics_enabled=False,
         )
-        self.consumer.subscribe([settings.alerts_topic], listener=_Listener(self._changed))
+        self.consumer.subscribe([settings.alerts_topic], listener=_Listener(self))
 
     def poll(self, timeout_ms: int) -> list[Any]:
         """The next records of the state topic, none while the seat is another's. Raises KafkaError."""
@@ -67,6 +71,7 @@ class Seat:
 
     def take(self) -> None:
         """Begin to read the state topic from its first record."""
+        self._settled.clear()
         self._changed.clear()
         with suppress(AssertionError):  # it was taken from us in this moment: the next poll tells
             self.consumer.seek_to_beginning(self._place)
@@ -75,6 +80,24 @@ class Seat:
         """Whether nobody else can have the seat since it was taken. For any thread."""
         return self.is_member() and self._is_held and not self._changed.is_set()
 
+    def settled(self) -> None:
+        """What this instance has done is written: another may have the seat."""
+        self._settled.set()
+
+    async def give_back(self) -> None:
+        """The group wants the seat: have the work end, and wait until what comes of it is written.
+
+        Runs in kafka-python's loop. Nobody else is given the seat before this returns, unless that takes a session.
+        """
+        self._changed.set()
+        deadline_s = monotonic() + self._session_s
+        while not self._settled.is_set() and monotonic() < deadline_s:
+            await self.consumer._net.sleep(_LOOK_S)  # noqa: SLF001 - its loop knows no other way to wait
+
+    def lose(self) -> None:
+        """The seat may have been another's."""
+        self._changed.set()
+
     def doubt(self) -> None:
         """Somebody else writes as if the seat were theirs: nothing counts but what the group says from now on."""
         self._doubted_s, self._certain_s = monotonic(), -math.inf
@@ -82,26 +105,27 @@ class Seat:
     def close(self) -> None:
         """Leave the group: another takes over at once."""
         self._changed.set()
-        self.consumer.close(timeout_ms=TIMEOUT_MS)
+        self._settled.set()
+        self.consumer.close(timeout_ms=CLOSE_MS)
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Notes that the seat may have been another's in between."""
+class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Tells the seat what the group does with it."""
 
-    def __init__(self, changed: threading.Event) -> None:
-        self._changed = changed
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
 
-    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        """It was taken from us."""
+    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        """It is to be another's."""
         if revoked:
-            self._changed.set()
+            await self._seat.give_back()
 
-    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """It was given to us: whatever we knew is from before."""
         if assigned:
-            self._changed.set()
+            self._seat.lose()
 
-    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+    async def on_partitions_lost(self, lost: Iterable[Any]) -> None:
         """The group has given us up."""
         if lost:
-            self._changed.set()
+            self._seat.lose()
