@@ -232,6 +232,14 @@ def test_the_probes_ask_what_a_worker_serves() -> None:
     assert {probe["port"] for probe in probes.values()} == {"http"}
 
 
+@pytest.mark.parametrize(("name", "job"), [("worker", "stream-app"), ("alerts", "stream-app-alerts")])
+def test_prometheus_knows_the_pods_by_the_name_that_the_rules_ask_for(name: str, job: str) -> None:
+    (endpoint,) = one("PodMonitor", name)["spec"]["podMetricsEndpoints"]
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": job}]
+    rules = (ROOT / "deploy" / "prometheus" / "rules" / "alerts.yaml").read_text()
+    assert f'job="{job}"' in rules
+
+
 def test_a_worker_that_stalls_ends_itself_before_kubernetes_ends_it(tmp_path: Path) -> None:
     probe = of_worker()["livenessProbe"]
     until_killed_s = probe["periodSeconds"] * (probe["failureThreshold"] - 1)
