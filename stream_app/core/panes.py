@@ -11,6 +11,9 @@ from stream_app.core.segments import Entries, Segment, SegmentKey
 
 Hashes = NDArray[np.uint64]
 
+_LARGE = 4096
+"""Chunks of so many entries are left as they are: joining them would cost more than reading them."""
+
 
 class RowEntries(NamedTuple):
     """What rows made: columns of equal length."""
@@ -88,9 +91,11 @@ class Pane:
         self.chunks: list[RowEntries] = []
 
     def add(self, entries: RowEntries) -> None:
-        """Add what one batch made."""
-        self.chunks.append(entries)
+        """Add what one batch made. Small chunks become one, each with one of its size: a round reads all of them."""
         self.stale = True
+        while self.chunks and len(self.chunks[-1].rows) < min(2 * len(entries.rows), _LARGE):
+            entries = summed(*joined([self.chunks.pop(), entries])).slim()
+        self.chunks.append(entries)
 
     def seal(self, key: SegmentKey, segments: list[Segment], *, pack: bool) -> None:
         """`segments`, stored at `key`, hold all of this pane. `pack`: keep no other copy of it."""

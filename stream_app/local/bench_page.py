@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
+import msgspec
 
 from stream_app.core.messages import ROLES
 from stream_app.local.bench_fill import fill
@@ -21,12 +22,14 @@ from stream_app.local.bench_worker import start_worker
 from stream_app.local.replay import replay
 from stream_app.settings import Settings
 
-TURNS = 6
+TURNS = 10
 TURN_S = 8.0
 TOPICS = ("*", "topic-00", "topic-01", "topic-02", "topic-03", "topic-04")
 """Some browsers look at the same, and not all."""
-EVENTS_PER_S = 5000
-"""That happen meanwhile: a tenth of what one worker can count, of what two cores can produce beside it."""
+EVENTS_PER_S = 1000
+"""That happen meanwhile: enough to change every answer between two looks. Many more would hide what pages cost."""
+TICK_S = 2.0
+"""Evaluations are as rare as pages are refreshed, for the same reason."""
 DAY_MS = 86_400_000
 _LOAD_MS = round((2 * TURNS + 4) * TURN_S * 1000)
 _OPEN_WITHIN_S = 20.0
@@ -57,7 +60,7 @@ def measure_page(events: int, browsers: int, settings: Settings, folder: Path, t
     """Count `events` events of the last day, then as they happen, while browsers come and go. Raises BenchError."""
     past = bench_events(events, end_ms=_now_ms(), span_ms=DAY_MS)
     fill(past, settings.brokers, settings, lambda done: tell("filling Kafka", done, events))
-    worker = start_worker(settings, folder)
+    worker = start_worker(msgspec.structs.replace(settings, tick_s=TICK_S), folder)
     with worker.process as process:
         worker.until("through with what came before", lambda: worker.counted() >= events)
         pages = _Pages(worker.port, browsers)

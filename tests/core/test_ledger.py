@@ -206,3 +206,12 @@ def test_active_users_are_those_with_something_in_the_window() -> None:
     assert ledger.active_users() == 3
     ledger.advance(39)
     assert ledger.active_users() == 2
+
+
+def test_many_small_batches_leave_few_chunks() -> None:
+    ledger = streams.new_ledger()
+    for number in range(2000):
+        events: list[Event] = [Post(event_id=number, ts=0, user_id=f"u{number % 300}", audience=number)]
+        streams.apply(ledger, Batch(POSTS, events, number + 1))
+    assert len(ledger.panes[0].chunks) < 12
+    assert streams.totals_of(ledger)["all", "*", "u7"] == (7, 6349, 8_278_543)
