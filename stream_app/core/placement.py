@@ -31,7 +31,7 @@ def misplaced(
                 yield _not_the_user(index)
     if partitions_of is None:
         return
-    new = list(set(users).difference(known))
+    new = [user for user in set(users) if user not in known]  # set.difference would go through all that are known
     places = partitions_of([user.encode() for user in new])
     strangers = {new[number]: int(places[number]) for number in np.flatnonzero(places != partition).tolist()}
     for index, user in zip(indices, users, strict=True) if strangers else ():

@@ -64,11 +64,12 @@ class Seen:
 def _packed(hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> NDArray[np.bool_]:
     """Which of the events are in packed panes."""
     known = np.zeros(len(hashes), np.bool_)
-    for number, pane in held.items():
-        if not pane.packed:
+    for number in np.unique(panes).tolist():  # few, and of those held there may be a hundred
+        pane = held.get(number)
+        if pane is None or not pane.packed:
             continue
         in_pane = np.flatnonzero(panes == number)
-        for stored in pane.packed_hashes() if len(in_pane) else ():
+        for stored in pane.packed_hashes():
             known[in_pane] |= _contained(hashes[in_pane], stored)
     return known
 

@@ -1,6 +1,6 @@
 """Which records did not come in the partition of their user."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -64,3 +64,23 @@ def test_the_place_in_the_whole_batch_is_reported() -> None:
     """Users are those of the readable records only; keys are those of all."""
     rejected = _misplaced(["a", "b"], [None, b"a", None, b"x"], indices=[1, 3])
     assert [(r.index, r.reason) for r in rejected] == [(3, "key-not-user")]
+
+
+class Unwalkable(dict[str, object]):
+    """All users of a ledger: a batch must not go through them."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("somebody goes through all users")
+
+
+def test_the_users_that_are_known_are_looked_up_and_never_gone_through() -> None:
+    known = Unwalkable(ann=1, bob=2)
+    checked: list[bytes] = []
+
+    def partitions_of(keys: Sequence[bytes]) -> NDArray[np.int64]:
+        checked.extend(keys)
+        return np.zeros(len(keys), np.int64)
+
+    users = ["ann", "eve"]
+    assert list(misplaced(users, [b"ann", b"eve"], [0, 1], 0, partitions_of, known)) == []
+    assert checked == [b"eve"]
