@@ -70,7 +70,7 @@ class Worker:
         return [
             *(len(whole.names), len(whole._numbers), whole.generation, whole.version),
             *(len(ledger.users), len(ledger.scopes), len(ledger.rows), ledger.renumbered, len(ledger.panes)),
-            *(len(self.state.past._records), sum(map(len, self.own._packed.values()))),
+            *(len(self.state.past._records), len(self.own._packed)),
         ]
 
 

@@ -1,8 +1,8 @@
 """What this worker knows of the users in its own partitions: who leads a scope, and where a user stands."""
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,10 +12,10 @@ from stream_app.core.ledger import Ledger
 from stream_app.core.messages import ROLES, Role
 from stream_app.core.people import Question, rows_of
 from stream_app.core.scopes import ScopeName
-from stream_app.core.segments import SegmentKey
-from stream_app.core.series import Made, Series
+from stream_app.core.series import Series
 from stream_app.core.standing import EMERGING, ENTERED, FADING, NONE
 from stream_app.serving.api.messages import Influencer, Place, Standing, Trend
+from stream_app.serving.api.panes import Counts, PackedPanes
 from stream_app.serving.api.state import State
 from stream_app.serving.api.stopwatch import Stopwatch
 
@@ -24,8 +24,7 @@ STANDINGS: dict[Standing, int] = {"none": NONE, "emerging": EMERGING, "entered":
 _NAMES: dict[int, Standing] = {code: name for name, code in STANDINGS.items()}
 _CLEAR_Z = 2.0
 _DIGITS = 6
-_MOST_REMEMBERED = 2000
-"""Users whose packed panes are remembered."""
+_NOTHING = (0, 0)
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +91,13 @@ class Found(msgspec.Struct, frozen=True):
     place: Place
 
 
+class _Made(NamedTuple):
+    """What users made, by pane; a pane can be in both."""
+
+    packed: dict[str, Counts]
+    opened: Series
+
+
 class Own:
     """Answers from the ledgers that this worker has."""
 
@@ -100,8 +106,7 @@ class Own:
         self._state = state
         self._panes = panes
         self._watch = watch
-        self._packed: dict[SegmentKey, dict[str, list[Made]]] = {}
-        """What users made in packed panes: with an empty list where nothing."""
+        self._packed = PackedPanes(watch)
 
     def leaders(self, asked: Ranking) -> Leaders:
         """The first users of a ranking."""
@@ -118,7 +123,7 @@ class Own:
 
     async def places(self, asked: Whereabouts) -> Places:
         """Where the users stand, as far as they are in the partitions of this worker."""
-        made = await self._series(set(asked.users), asked.partitions)
+        made = await self._made(asked.users, asked.partitions)
         with self._watch.running():
             ledgers = self._ledgers(asked.partitions)
             found = [place for number, ledger in ledgers.items() for place in self._in(number, ledger, asked, made)]
@@ -129,7 +134,7 @@ class Own:
         held = self._state.ledgers
         return {number: held[number] for number in partitions if number in held}
 
-    def _in(self, partition: int, ledger: Ledger, asked: Whereabouts, made: Series) -> Iterator[Found]:
+    def _in(self, partition: int, ledger: Ledger, asked: Whereabouts, made: _Made) -> Iterator[Found]:
         only = None if asked.scope is None else ScopeName(*asked.scope[:2])
         rows = rows_of(ledger, asked.users, only)
         names = ledger.scopes.names()
@@ -161,7 +166,7 @@ class Own:
         rows: people.Ints,
         users: list[str],
         scopes: list[ScopeName],
-        made: Series,
+        made: _Made,
     ) -> Iterator[tuple[Influencer, ScopeName, int]]:
         if not users:
             return
@@ -202,15 +207,19 @@ class Own:
                     z=_rounded(z),
                     events=_rounded(events),
                     eta_s=_rounded(eta_s) if on_course else None,
-                    panes=self._by_pane(ledger, made.get((user, scope), {}), role),
+                    panes=self._by_pane(ledger, made, user, scope, role),
                 ),
                 scope,
                 theta,
             )
 
-    def _by_pane(self, ledger: Ledger, counts: dict[int, tuple[int, int]], role: int) -> list[int]:
+    def _by_pane(self, ledger: Ledger, made: _Made, user: str, scope: ScopeName, role: int) -> list[int]:
         first = self._state.window_start_ms // ledger.pane_ms
-        return [counts[pane][role] if pane in counts else 0 for pane in range(first, first + self._panes)]
+        packed, opened = made.packed.get(user, {}).get(scope, {}), made.opened.get((user, scope), {})
+        return [
+            packed.get(pane, _NOTHING)[role] + opened.get(pane, _NOTHING)[role]
+            for pane in range(first, first + self._panes)
+        ]
 
     def _threshold(self, scope: ScopeName, role: int) -> int:
         number = self._state.whole.find(scope)
@@ -218,40 +227,18 @@ class Own:
             return 0
         return int(self._state.whole.cuts(np.array([number])).thresholds[role, 0])
 
-    async def _series(self, users: set[str], partitions: Iterable[int]) -> Series:
-        """What the users made by pane. Packed panes are read once; in between others have their turn."""
-        with self._watch.running():
-            self._forget_old()
-            held = self._ledgers(partitions).values()
-            ledgers = [(ledger, {user for user in users if user in ledger.users}) for ledger in held]
-            packed = [(pane, theirs) for ledger, theirs in ledgers if theirs for pane in series.packed_panes(ledger)]
-            made = [made for ledger, theirs in ledgers if theirs for made in series.open_panes(ledger, theirs)]
-        for pane, theirs in packed:
-            known = await self._read(pane, theirs)
-            made += [found for user in theirs for found in known[user]]
-        return series.summed(made)
-
-    async def _read(self, pane: series.Packed, users: set[str]) -> dict[str, list[Made]]:
-        """What the users made in a packed pane, and perhaps others: read once, and remembered."""
-        known = self._packed.get(pane.key, {})
-        unknown = users - known.keys()
-        if not unknown:
-            return known
-        read: dict[str, list[Made]] = {user: [] for user in unknown}
-        for part in pane.parts:
+    async def _made(self, users: Iterable[str], partitions: Iterable[int]) -> _Made:
+        """What the users made by pane."""
+        made = _Made({}, {})
+        for ledger in self._ledgers(partitions).values():
             with self._watch.running():
-                for found in series.read(part, unknown):
-                    read[found.user].append(found)
-            await asyncio.sleep(0)
-        self._packed[pane.key] = known = {**known, **self._packed.get(pane.key, {}), **read}
-        return known
-
-    def _forget_old(self) -> None:
-        """Forget panes that are gone; all of it where it holds too many users."""
-        there = {pane.key for ledger in self._state.ledgers.values() for pane in series.packed_panes(ledger)}
-        self._packed = {key: known for key, known in self._packed.items() if key in there}
-        if self._packed and max(map(len, self._packed.values())) > _MOST_REMEMBERED:
-            self._packed.clear()
+                theirs = {user for user in users if user in ledger.users}
+                if not theirs:
+                    continue
+                made.opened.update(series.summed(series.open_panes(ledger, theirs)))
+                packed = list(series.packed_panes(ledger))
+            made.packed.update(await self._packed.of(packed, theirs))
+        return made
 
 
 def _ranked(partition: int, ledger: Ledger, role: int, some: people.Found) -> Iterator[Ranked]:
