@@ -22,7 +22,7 @@ from stream_app.local.bench_worker import start_worker
 from stream_app.local.replay import replay
 from stream_app.settings import Settings
 
-TURNS = 10
+TURNS = 12
 TURN_S = 8.0
 TOPICS = ("*", "topic-00", "topic-01", "topic-02", "topic-03", "topic-04")
 """Some browsers look at the same, and not all."""
@@ -68,9 +68,13 @@ def measure_page(events: int, browsers: int, settings: Settings, folder: Path, t
         with _happening(settings):
             for turn in range(TURNS):
                 tell(f"{browsers} browsers come and go", turn, TURNS)
-                without_s.append(_busy(process))
+                # In turn, as the state grows meanwhile: whichever comes second would be told to cost more.
+                if turn % 2:
+                    without_s.append(_busy(process))
                 with pages.open():
                     with_s.append(_busy(process))
+                if not turn % 2:
+                    without_s.append(_busy(process))
     read_kb = pages.read_bytes / 1000 / max(browsers, 1)
     return PageCost(browsers, EVENTS_PER_S, with_s, without_s, read_kb / (TURNS * TURN_S))
 
