@@ -24,6 +24,8 @@ class _Remembered:
         self.read: dict[SegmentKey, int] = {}
         """The panes that have been read: where each is stored, and its number."""
         self.counts: Counts = {}
+        self.complete: frozenset[SegmentKey] | None = None
+        """The panes that had all been read when somebody last asked."""
 
     def forget(self, panes: Iterable[SegmentKey]) -> None:
         """Some of the panes are gone, or are stored anew."""
@@ -39,6 +41,8 @@ class PackedPanes:
     def __init__(self, watch: Stopwatch) -> None:
         self._watch = watch
         self._users: dict[str, _Remembered] = {}
+        self._keys: dict[frozenset[SegmentKey], frozenset[SegmentKey]] = {}
+        """The same panes are the same object, so that most of the time one look tells that nothing is missing."""
         self._reading = asyncio.Lock()
 
     def __len__(self) -> int:
@@ -51,24 +55,29 @@ class PackedPanes:
             return {}
         async with self._reading:
             with self._watch.running():
-                missing = self._missing({pane.key for pane in panes}, users)
+                there = frozenset(pane.key for pane in panes)
+                there = self._keys.setdefault(there, there)
+                missing = self._missing(there, users)
             for keys, those in missing.items():
                 for pane in panes:
                     if pane.key in keys:
                         await self._read(pane, those)
+                for user in those:
+                    self._users[user].complete = there
             return {user: self._users[user].counts for user in users}
 
-    def _missing(self, keys: set[SegmentKey], users: Iterable[str]) -> dict[frozenset[SegmentKey], set[str]]:
+    def _missing(self, keys: frozenset[SegmentKey], users: Iterable[str]) -> dict[frozenset[SegmentKey], set[str]]:
         """By what is still to be read, of whom; most of the time nothing of anybody."""
-        if len(self._users) > MOST_REMEMBERED:
+        if len(self._users) > MOST_REMEMBERED or len(self._keys) > MOST_REMEMBERED:
             self._users.clear()
+            self._keys = {keys: keys}
         missing: dict[frozenset[SegmentKey], set[str]] = defaultdict(set)
         for user in users:
             known = self._users.setdefault(user, _Remembered())
-            if known.read.keys() == keys:
+            if known.complete is keys:
                 continue
             known.forget(known.read.keys() - keys)
-            missing[frozenset(keys - known.read.keys())].add(user)
+            missing[keys.difference(known.read)].add(user)
         return missing
 
     async def _read(self, pane: Packed, users: set[str]) -> None:
