@@ -1,6 +1,7 @@
 """`stream-app alerts test` and `dry-run`: what they print, for people and for programs, and that no secret is in it."""
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,24 @@ def test_a_dry_run_tells_what_would_have_been_sent_and_sends_nothing(brokers: st
     assert "9 flags since 2020-01-01" in long_ago.output
 
 
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """What a command that stays sets up for its own process is taken back."""
+    names = ("", "faust", "mode", "aiokafka", "asyncio", "kafka")
+    before = [
+        (logging.getLogger(name), logging.getLogger(name).level, logging.getLogger(name).handlers[:]) for name in names
+    ]
+    yield
+    for logger, level, handlers in before:
+        for handler in set(logger.handlers) - set(handlers):
+            logger.removeHandler(handler)
+            handler.close()
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+
+
 @pytest.mark.broker
+@pytest.mark.usefixtures("logging_as_before")
 def test_a_process_without_its_topics_or_its_file_says_what_to_do(brokers: str, tmp_path: Path, hook: Hook) -> None:
     path = tmp_path / "alerts.yaml"
     path.write_text(json.dumps(to_hook(hook)))
