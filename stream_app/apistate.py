@@ -66,7 +66,9 @@ class EngineState:
         return self._framed[1]
 
     def cuts(self, numbers: Ints) -> Iterator[Cut]:
-        """The cuts of some scopes."""
+        """The cuts of some scopes; none as long as nobody knows where the window ends."""
+        if self.newest_ms == NO_TIME:
+            return iter(())
         shared = self._engine.shared
         return published(shared.whole, numbers, shared.rules, shared.settings.population_sizes, self._frame)
 

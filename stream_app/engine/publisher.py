@@ -10,6 +10,7 @@ from stream_app.core.messages import Cut, Role
 from stream_app.core.past import Chronicle, Ended
 from stream_app.core.publication import Frame, published
 from stream_app.core.scopes import ScopeName
+from stream_app.core.watermark import NO_TIME
 from stream_app.engine.outlet import cut_key
 from stream_app.engine.shared import Shared
 
@@ -25,6 +26,8 @@ class Publisher:
         self._pane: int | None = None
         """The last pane of the window, when cuts were last published."""
         self._version = shared.settings.version
+        self._changed: set[int] = set()
+        """Buckets that changed and are not published yet."""
         self._published: dict[int, dict[bytes, Cut]] = {}
         """By bucket: those of the partitions held."""
         self.took_over = asyncio.Event()
@@ -38,6 +41,7 @@ class Publisher:
         """Publish the cuts of the `changed` buckets that fall to this worker: those of the partitions it holds.
 
         Those that it did not hold before are published whether they changed or not. `newest_ms`: where the window ends.
+        What others have counted can be known a moment before that is: it waits.
         """
         shared = self._shared
         held = {bucket for bucket in range(BUCKETS) if bucket % shared.settings.partitions in shared.books}
@@ -47,8 +51,11 @@ class Publisher:
                 shared.meter.cut_gone(cut)
         if fresh := held - self._published.keys():
             self.took_over.set()
-        for bucket in sorted(held.intersection(changed) | fresh):
-            self._publish(bucket, self.frame(newest_ms))
+        self._changed = held & self._changed.union(changed, fresh)
+        for bucket in sorted(self._changed):
+            if newest_ms > NO_TIME or not len(shared.whole.scopes_of(bucket)):
+                self._publish(bucket, self.frame(newest_ms))
+                self._changed.discard(bucket)
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
         """Of all cuts that are on Kafka, by their keys, delete those of our buckets that are no cuts any more."""

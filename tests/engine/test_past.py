@@ -73,3 +73,22 @@ async def test_a_worker_without_partitions_tells_nothing() -> None:
     parts.publisher.publish([], NOW_MS)
     parts.publisher.publish([], NOW_MS + PANE_S * 1000)
     assert past_records(parts) == []
+
+
+async def test_a_cut_waits_until_it_is_known_where_the_window_ends() -> None:
+    teller, parts = Parts(), Parts()
+    await teller.count(posts(range(3), topics=TOPIC))
+    for _ in range(2):
+        await teller.round()
+    told = teller.fake.outgoing.of(CURVES)
+    for record in told:
+        if (record.key or b"").startswith(b"curves/"):
+            parts.exchange.tell(record.key or b"", record.value or b"")
+    changed = parts.fake.shared.whole.recompute()
+    parts.publisher.publish(changed, parts.exchange.newest_ms)
+    assert parts.publisher.present() == []
+    for record in told:
+        parts.exchange.tell(record.key or b"", record.value or b"")
+    parts.publisher.publish([], parts.exchange.newest_ms)
+    assert {cut.topic for cut in parts.publisher.present()} == set(TOPIC)
+    assert all(cut.window_start > 0 for cut in parts.publisher.present())
