@@ -22,7 +22,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)
 
-SOON_S = 30.0
+SOON_S = 60.0
 STOP_S = 15.0
 
 
