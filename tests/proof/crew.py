@@ -119,7 +119,7 @@ def rss_mb(pid: int) -> float:
 
 def asked(worker: Worker, path: str) -> tuple[int, str]:
     """Status and body of what a worker answers over HTTP; (0, reason) when it does not."""
-    port = worker.said_of_itself("serving /metrics, /livez and /readyz on http://127.0.0.1:")
+    port = worker.said_of_itself("/readyz on http://127.0.0.1:")
     if port is None:
         return 0, "it does not serve yet"
     try:
