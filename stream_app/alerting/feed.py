@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.alerting.seat import CLOSE_MS, TIMEOUT_MS
 from stream_app.connections.advice import or_unseen
 from stream_app.connections.kafka import kafka_python_options
-from stream_app.core.messages import Flag
+from stream_app.core.messages import Flag, flag_in
 from stream_app.settings import Settings
 
-_DECODER = msgspec.json.Decoder(Flag)
 _FETCH_WAIT_MS = 100
 _LOOK_MS = 20
 _MOST_AT_ONCE = 500
@@ -85,7 +83,7 @@ class Feed:
     def poll(self, timeout_ms: int) -> Iterator[Read]:
         """What has come. Raises KafkaError."""
         for place, records in self._consumer.poll(timeout_ms=timeout_ms).items():
-            yield from (Read(place.partition, record.offset + 1, _flag(record.value)) for record in records)
+            yield from (Read(place.partition, record.offset + 1, flag_in(record.value)) for record in records)
 
     def position(self, partition: int) -> int:
         """The offset of what is read next."""
@@ -94,10 +92,3 @@ class Feed:
     def close(self) -> None:
         """Leave the broker, also one that does not answer."""
         self._consumer.close(timeout_ms=CLOSE_MS)
-
-
-def _flag(value: Any) -> Flag | None:
-    try:
-        return _DECODER.decode(value or b"")
-    except msgspec.DecodeError:
-        return None

@@ -111,6 +111,17 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     settings_version: str
 
 
+_FLAG = msgspec.json.Decoder(Flag)
+
+
+def flag_in(value: bytes | None) -> Flag | None:
+    """The flag in a record of the flags topic; None where it holds none of this release."""
+    try:
+        return _FLAG.decode(value or b"")
+    except msgspec.DecodeError:
+        return None
+
+
 class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
     """A message about flags that a sink did not take; one record on `influence.undelivered`."""
 

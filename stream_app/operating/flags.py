@@ -2,15 +2,12 @@
 
 from typing import Any
 
-import msgspec
-
 from stream_app.connections.advice import or_unseen
-from stream_app.core.messages import Flag
+from stream_app.core.messages import Flag, flag_in
 from stream_app.operating.clients import OperatingError, consumer
 from stream_app.operating.reading import OnProgress, Span, partitions_of, read, spans
 from stream_app.settings import Settings
 
-_DECODER = msgspec.json.Decoder(Flag)
 _SKEW_MS = 300_000
 """By so much the clocks of workers and brokers may differ."""
 
@@ -26,7 +23,7 @@ def flags_since(settings: Settings, since_ms: int, on_progress: OnProgress | Non
             )
         found = reader.offsets_for_times(dict.fromkeys(places, max(0, since_ms - _SKEW_MS)))
         wanted = {place: _from(found.get(place), span) for place, span in spans(reader, places).items()}
-        flags = [flag for record in read(reader, wanted, on_progress) if (flag := _flag(record.value)) is not None]
+        flags = [flag for record in read(reader, wanted, on_progress) if (flag := flag_in(record.value)) is not None]
     return [flag for flag in flags if flag.detected_at >= since_ms]
 
 
@@ -35,10 +32,3 @@ def _from(found: Any, span: Span) -> Span:
     if found is None or found.offset is None or found.offset < 0:
         return span
     return span._replace(start=min(max(span.start, found.offset), span.end))
-
-
-def _flag(value: Any) -> Flag | None:
-    try:
-        return _DECODER.decode(value or b"")
-    except msgspec.DecodeError:
-        return None

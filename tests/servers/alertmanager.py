@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from stream_app.local.process import LOCALHOST, local_server
+from tests.servers.prometheus import is_ready
 
 CONFIG = Path(__file__).parent.parent.parent / "deploy" / "compose" / "alertmanager.yml"
 _TIMEOUT_S = 10.0
@@ -46,13 +47,5 @@ def alertmanager(folder: Path) -> Iterator[Alertmanager]:
             f"--web.listen-address={LOCALHOST}:{port}",
         ]
 
-    with local_server("Alertmanager", command, _is_ready, log_file=folder / "alertmanager.log") as port:
+    with local_server("Alertmanager", command, is_ready, log_file=folder / "alertmanager.log") as port:
         yield Alertmanager(port)
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        with urlopen(f"http://{LOCALHOST}:{port}/-/ready", timeout=_TIMEOUT_S):
-            return True
-    except OSError:
-        return False

@@ -87,11 +87,12 @@ def prometheus(targets: Sequence[str], folder: Path, alerts: Sequence[str] = ())
             *(f"--web.listen-address={LOCALHOST}:{port}", "--log.level=warn"),
         ]
 
-    with local_server("Prometheus", command, _is_ready, log_file=folder / "prometheus.log") as port:
+    with local_server("Prometheus", command, is_ready, log_file=folder / "prometheus.log") as port:
         yield Prometheus(port)
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Whether a server of the Prometheus project answers there."""
     try:
         with urlopen(f"http://{LOCALHOST}:{port}/-/ready", timeout=_TIMEOUT_S):
             return True

@@ -5,17 +5,15 @@ import logging
 from collections.abc import Iterable
 from heapq import merge
 
-import msgspec
 from aiokafka.errors import KafkaError
 
-from stream_app.core.messages import Flag
+from stream_app.core.messages import Flag, flag_in
 from stream_app.serving.api.flag_log import KEPT, FlagLog
 from stream_app.serving.api.records import Open, Partitions, Record
 
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
-_DECODER = msgspec.json.Decoder(Flag)
 
 
 class FlagReader:
@@ -76,8 +74,5 @@ class FlagReader:
 def _flags(records: Iterable[Record]) -> Iterable[tuple[int, Flag, bytes]]:
     """The flags in some records; what is not one is passed over."""
     for record in records:
-        value = record.value or b""
-        try:
-            yield record.offset, _DECODER.decode(value), value
-        except msgspec.DecodeError:
-            continue
+        if (flag := flag_in(record.value)) is not None:
+            yield record.offset, flag, record.value or b""
