@@ -28,13 +28,21 @@ class Cuts(NamedTuple):
     exact: NDArray[np.bool_]
 
 
-def cuts_of(cells: Cells, share: float) -> Cuts:
-    """The cut of every curve in `cells`, which may repeat a value of a curve (one cell per partition).
+def merge(cells: Cells) -> Cells:
+    """One cell per curve and value, each curve from the highest value down; `cells` may repeat (one per partition)."""
+    order = np.lexsort((-cells.values, cells.curves))
+    curves, values, users, totals = (column[order] for column in cells)
+    starts = np.flatnonzero(np.diff(curves, prepend=-1) | np.diff(values, prepend=-1))
+    return Cells(curves[starts], values[starts], np.add.reduceat(users, starts), np.add.reduceat(totals, starts))
+
+
+def cuts_of(merged: Cells, share: float) -> Cuts:
+    """The cut of every curve in `merged` cells.
 
     k is the smallest number of users whose values, from the highest down, sum to at least share · total, in integers,
     without rounding. Within a cell that is not exact, k and θ are taken as if all its users had their mean.
     """
-    curves, values, users, totals = _merged(cells)
+    curves, values, users, totals = merged
     first = np.flatnonzero(np.diff(curves, prepend=-1))
     number = np.cumsum(np.diff(curves, prepend=-1) != 0) - 1
     all_users, all_totals = np.add.reduceat(users, first), np.add.reduceat(totals, first)
@@ -64,28 +72,15 @@ def cuts_of(cells: Cells, share: float) -> Cuts:
     )
 
 
-def users_above(cells: Cells, curves: Ints, values: Ints) -> Ints:
-    """How many users of each curve have a higher value than the one given."""
-    merged = _merged(cells)
-    # Cells and questions in one order: by curve, from the highest value down, questions before the cell of their value.
-    all_curves = np.concatenate([merged.curves, curves])
-    all_values = np.concatenate([merged.values, values])
-    is_cell = np.arange(len(all_curves)) < len(merged.curves)
-    order = np.lexsort((is_cell, -all_values, all_curves))
-    users = np.concatenate([merged.users, np.zeros(len(curves), np.int64)])[order]
-    before = np.cumsum(users) - users
-    starts = np.searchsorted(all_curves[order], all_curves[order])
-    above = np.empty(len(order), np.int64)
-    above[order] = before - before[starts]
-    return above[len(merged.curves) :]
-
-
-def _merged(cells: Cells) -> Cells:
-    """One cell per curve and value, each curve from the highest value down."""
-    order = np.lexsort((-cells.values, cells.curves))
-    curves, values, users, totals = (column[order] for column in cells)
-    starts = np.flatnonzero(np.diff(curves, prepend=-1) | np.diff(values, prepend=-1))
-    return Cells(curves[starts], values[starts], np.add.reduceat(users, starts), np.add.reduceat(totals, starts))
+def users_above(merged: Cells, curves: Ints, values: Ints) -> Ints:
+    """How many users of each curve have a higher value than the one given, from `merged` cells."""
+    above = np.zeros(len(curves), np.int64)
+    for curve in np.unique(curves).tolist():
+        start, end = np.searchsorted(merged.curves, (curve, curve + 1))
+        users = np.cumsum(np.append(0, merged.users[start:end]))
+        asked = curves == curve
+        above[asked] = users[np.searchsorted(-merged.values[start:end], -values[asked])]
+    return above
 
 
 def _at_least(totals: Ints, share: float) -> Ints:

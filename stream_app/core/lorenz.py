@@ -13,11 +13,10 @@ Points = list[tuple[float, float]]
 
 
 def lorenz(cells: Cells) -> Points:
-    """The curve of `cells`, which are of one curve, from (0, 0) to (1, 1); empty where nobody has a value."""
+    """From (0, 0) to (1, 1), by merged `cells` of one curve; empty where nobody has a value."""
     if not len(cells.values):
         return []
-    order = np.argsort(-cells.values, kind="stable")
-    users, totals = np.cumsum(cells.users[order]), np.cumsum(cells.totals[order])
+    users, totals = np.cumsum(cells.users), np.cumsum(cells.totals)
     x, y = np.append(0.0, users / users[-1]), np.append(0.0, totals / totals[-1])
     kept = np.unique(np.concatenate([_spread(x), _spread(y)]))
     return list(zip(np.round(x[kept], 6).tolist(), np.round(y[kept], 6).tolist(), strict=True))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stream_app.core.columns import unpack
 from stream_app.core.curve import NO_BIN, Cells, bins_of
 from stream_app.core.curves import BUCKETS, Curves, bucket_of
-from stream_app.core.cut import cuts_of, users_above
+from stream_app.core.cut import cuts_of, merge, users_above
 from stream_app.core.ledger import Ledger
 from stream_app.core.scopes import ScopeName
 
@@ -97,12 +97,13 @@ class Whole:
         return self._cuts.of(scopes)
 
     def cells(self, scope: ScopeName, role: int) -> Cells:
-        """The cells of one curve; none where nobody has told of it."""
+        """The merged cells of one curve; none where nobody has told of it."""
         held = self._cells[bucket_of(scope)]
         if held is None or (number := self.find(scope)) is None:
             return Cells(*np.empty((4, 0), np.int64))
-        of_curve = held.curves == (number << 1 | role)
-        return Cells(*(column[of_curve] for column in held))
+        curve = number << 1 | role
+        start, end = np.searchsorted(held.curves, (curve, curve + 1))
+        return Cells(*(column[start:end] for column in held))
 
     def recompute(self) -> list[int]:
         """Bring the cuts up to date; returns the buckets that changed."""
@@ -135,17 +136,18 @@ class Whole:
         for scopes in (before, self._scopes[bucket]):
             for column, blank in zip(cuts, ScopeCuts.empty(len(scopes)), strict=True):
                 column[:, scopes] = blank
-        merged = []
+        told_cells = []
         for message, numbers in told:
             for role in (0, 1):
                 np.add.at(cuts.flagged[role], numbers, unpack(message.flagged[role]).astype(np.int64))
                 np.add.at(cuts.emerging[role], numbers, unpack(message.emerging[role]).astype(np.int64))
             cells = message.cells()
-            merged.append(cells._replace(curves=numbers[cells.curves >> 1] << 1 | cells.curves & 1))
-        self._cells[bucket] = cells = Cells(*(np.concatenate(columns) for columns in zip(*merged, strict=True)))
-        if not len(cells.curves):
+            told_cells.append(cells._replace(curves=numbers[cells.curves >> 1] << 1 | cells.curves & 1))
+        together = Cells(*(np.concatenate(columns) for columns in zip(*told_cells, strict=True)))
+        self._cells[bucket] = merged = merge(together)
+        if not len(merged.curves):
             return
-        found = cuts_of(cells, self._share)
+        found = cuts_of(merged, self._share)
         place = (found.curves & 1, found.curves >> 1)
         cuts.users[place], cuts.totals[place], cuts.k[place] = found.users, found.totals, found.k
         cuts.thresholds[place], cuts.ties[place] = found.thresholds, found.ties

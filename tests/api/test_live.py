@@ -51,9 +51,9 @@ def test_the_page_is_sent_every_answer_and_the_last_flags(where: str, query: dic
         path = {"history": "/cuts/history"}.get(name, f"/{name}")
         (event,) = of_name(events, name)
         assert without_clock(event.json()) == without_clock(asked(where, path, **more.get(name, {})))
-    flags = [event.json() for event in of_name(events, "flag")]
-    newest = asked(where, "/flags", limit=100)["flags"]
-    assert all(flag in newest for flag in flags)
+    there = asked(where, "/flags", limit=500)
+    assert events[29].id == there["position"]
+    assert all(event.json() in there["flags"] for event in of_name(events, "flag"))
     with streaming(where, "/flags/stream", {"Last-Event-ID": events[10].id}) as rest:
         assert [event.data for event in rest.flags(19)] == [event.data for event in events[11:30]]
 
@@ -89,6 +89,8 @@ class Counting:
         self.topic_lists: list[str] = []
         self.curve_says = "curve"
         self.fails = False
+        self.takes_s = 0.0
+        self.watch = Stopwatch()
         self.overview = self.scopes = self
 
     def about(self) -> _Said:
@@ -103,6 +105,7 @@ class Counting:
 
     def curve(self, asked: queries.OfScope) -> _Said:
         self.curves.append(asked)
+        self.watch.seconds += self.takes_s
         if self.fails:
             raise RuntimeError("as the test wants")
         return _Said(self.curve_says)
@@ -116,7 +119,7 @@ class Counting:
 
 @asynccontextmanager
 async def running(counting: Counting, log: FlagLog | None = None) -> AsyncIterator[Live]:
-    shown = Live(cast(Answers, counting), log or FlagLog(nobody), Stopwatch())
+    shown = Live(cast(Answers, counting), log or FlagLog(nobody), counting.watch)
     task = asyncio.create_task(shown.run())
     try:
         yield shown
@@ -157,6 +160,21 @@ async def test_who_comes_later_is_sent_what_is_known_at_once(counting: Counting)
             await names(first)
             with shown.watching(PHONE) as second:
                 assert (await second.take(0)).count(b"event: ") == len(PARTS)
+
+
+async def test_what_it_takes_to_serve_who_has_just_come_delays_the_next_round(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often pages are opened, a hundredth of the time is all that they get."""
+    monkeypatch.setattr(live, "BUSY_FRACTION", 0.01)
+    async with running(counting) as shown:
+        with shown.watching(PHONE) as watcher:
+            await names(watcher)
+            counting.takes_s = 1.0
+            with shown.watching(COFFEE) as newcomer:
+                assert await names(newcomer) == list(PARTS)
+            counting.curve_says = "changed"
+            assert await watcher.take(10 * live.REFRESH_S) == b""
 
 
 async def test_what_nobody_looks_at_any_more_is_not_computed(counting: Counting) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream_app.core import curve as curve_module
 from stream_app.core.curve import NO_BIN, Cells, bin_floors, bins_of, cells_of
-from stream_app.core.cut import Cuts, cuts_of, users_above
+from stream_app.core.cut import Cuts, cuts_of, merge, users_above
 from tests.naive import NaiveCut, naive_cut
 
 Ints = NDArray[np.int64]
@@ -23,7 +23,7 @@ CURVES = 4
 
 def _cells(partitions: Sequence[tuple[Ints, Ints]], exact_bins: Ints) -> Cells:
     told = [cells_of(curves, values, exact_bins) for curves, values in partitions]
-    return Cells(*(np.concatenate(columns) for columns in zip(*told, strict=True)))
+    return merge(Cells(*(np.concatenate(columns) for columns in zip(*told, strict=True))))
 
 
 def _partitions(users: Sequence[tuple[int, int, int]]) -> list[tuple[Ints, Ints]]:
@@ -154,7 +154,7 @@ def test_200_000_log_normal_users_have_an_exact_cut_after_one_more_round(sigma: 
     ],
 )
 def test_the_cut_of_a_few_users(values: list[int], share: float, k: int, threshold: int, ties: int) -> None:
-    cuts = cuts_of(cells_of(np.zeros(len(values), np.int64), np.array(values), np.array([NO_BIN])), share)
+    cuts = cuts_of(merge(cells_of(np.zeros(len(values), np.int64), np.array(values), np.array([NO_BIN]))), share)
     assert (cuts.k.tolist(), cuts.thresholds.tolist(), cuts.ties.tolist()) == ([k], [threshold], [ties])
 
 
@@ -170,14 +170,14 @@ def test_the_users_above_a_value_are_counted(users: list[tuple[int, int, int]], 
 def test_sums_near_the_limit_do_not_overflow() -> None:
     """A million users at the bound of what one event may hold, twice over."""
     values = np.full(1_000_000, 2 * 10**11)
-    cuts = cuts_of(cells_of(np.zeros(len(values), np.int64), values, np.array([NO_BIN])), 0.8)
+    cuts = cuts_of(merge(cells_of(np.zeros(len(values), np.int64), values, np.array([NO_BIN]))), 0.8)
     assert (cuts.k.tolist(), cuts.totals.tolist()) == ([800_000], [2 * 10**17])
     assert float(cuts.gini[0]) == pytest.approx(0.0, abs=1e-9)
 
 
 @pytest.mark.parametrize(("values", "gini"), [([7], 0.0), ([3, 3, 3], 0.0), ([1, 3], 0.25), ([1] * 99 + [10**9], 0.99)])
 def test_gini_is_0_for_equals_and_near_1_for_one_who_has_all(values: list[int], gini: float) -> None:
-    cuts = cuts_of(cells_of(np.zeros(len(values), np.int64), np.array(values), np.array([NO_BIN])), 0.8)
+    cuts = cuts_of(merge(cells_of(np.zeros(len(values), np.int64), np.array(values), np.array([NO_BIN]))), 0.8)
     assert float(cuts.gini[0]) == pytest.approx(gini, abs=1e-4)
 
 

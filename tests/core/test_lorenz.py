@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.curve import NO_BIN, cells_of
+from stream_app.core.cut import merge
 from stream_app.core.lorenz import lorenz
 
 VALUES = st.lists(st.integers(1, 10**9), min_size=1, max_size=400)
@@ -13,7 +14,7 @@ VALUES = st.lists(st.integers(1, 10**9), min_size=1, max_size=400)
 
 def curve_of(values: list[int]) -> list[tuple[float, float]]:
     cells = cells_of(np.zeros(len(values), np.int64), np.array(values, np.int64), np.array([NO_BIN]))
-    return lorenz(cells)
+    return lorenz(merge(cells))
 
 
 @given(VALUES)

@@ -6,12 +6,12 @@ of the worker's time: where it takes longer it is done less often.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 import msgspec
 
-from stream_app.serving.api import messages, queries
+from stream_app.serving.api import queries
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flag_log import FlagLog
 from stream_app.serving.api.stopwatch import Stopwatch
@@ -136,21 +136,23 @@ class Live:
 
     async def _views(self) -> None:
         while True:
-            before_s = self._watch.seconds
+            begun_s, before_s = asyncio.get_running_loop().time(), self._watch.seconds
             await self._refresh(list(self._selections.items()))
-            pause_s = min(max(REFRESH_S, (self._watch.seconds - before_s) / BUSY_FRACTION), LONGEST_PAUSE_S)
-            await self._pause(pause_s)
+            await self._pause(begun_s, before_s)
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait; somebody who has just come is served at once."""
-        deadline_s = asyncio.get_running_loop().time() + seconds
-        while (left_s := deadline_s - asyncio.get_running_loop().time()) > 0:
+    async def _pause(self, begun_s: float, before_s: float) -> None:
+        """Wait until a round that began then is followed by the next; somebody who has just come is served at once."""
+        while (left_s := begun_s + self._due_s(before_s) - asyncio.get_running_loop().time()) > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), left_s)
             if not self._wanted.is_set():
                 return
             self._wanted.clear()
             await self._refresh([(asked, held) for asked, held in self._selections.items() if not held.parts])
+
+    def _due_s(self, before_s: float) -> float:
+        """How long after the begin of a round the next may begin, as long as all of it has taken so far."""
+        return min(max(REFRESH_S, (self._watch.seconds - before_s) / BUSY_FRACTION), LONGEST_PAUSE_S)
 
     async def _refresh(self, selections: Iterable[tuple[queries.OfScope, _Selection]]) -> None:
         common: dict[str, bytes] = {}
@@ -165,26 +167,22 @@ class Live:
                     }
             if asked.population not in topics:
                 topics[asked.population] = self._topics(asked.population)
-            own = {name: json async for name, json in self._own(asked)}
+            own = await self._own(asked)
             selection.show({**common, "topics": topics[asked.population], **own})
 
     def _topics(self, population: str) -> bytes:
         with self._watch.running():
             return _ENCODER.encode(self._answers.scopes.topics(queries.OfTopics(population=population, limit=TOPICS)))
 
-    async def _own(self, asked: queries.OfScope) -> AsyncIterator[tuple[str, bytes]]:
+    async def _own(self, asked: queries.OfScope) -> dict[str, bytes]:
         """What only this selection shows."""
         with self._watch.running():
-            curve, history = (
-                _ENCODER.encode(self._answers.scopes.curve(asked)),
-                _ENCODER.encode(self._answers.scopes.history(asked)),
-            )
-        yield "curve", curve
-        yield "history", history
+            curve = _ENCODER.encode(self._answers.scopes.curve(asked))
+            history = _ENCODER.encode(self._answers.scopes.history(asked))
         people = queries.OfInfluencers(
             topic=asked.topic, population=asked.population, role=asked.role, order="emerging", limit=PEOPLE
         )
-        leaders: messages.Influencers = await self._answers.influencers(people)
+        leaders = await self._answers.influencers(people)
         with self._watch.running():
-            json = _ENCODER.encode(leaders)
-        yield "influencers", json
+            influencers = _ENCODER.encode(leaders)
+        return {"curve": curve, "history": history, "influencers": influencers}
