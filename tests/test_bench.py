@@ -11,7 +11,8 @@ from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 
 from stream_app.engine import topics
-from stream_app.local.bench import run_bench
+from stream_app.local import bench_page
+from stream_app.local.bench import run_bench, run_page_bench
 from stream_app.local.bench_fill import fill
 from stream_app.local.bench_idiomatic import Idiomatic
 from stream_app.local.bench_process import BenchError, Measured
@@ -41,6 +42,20 @@ def test_a_small_benchmark_measures_both_and_writes_its_report(tmp_path: Path) -
     assert report["tracker"]["restart_s"] > 0
     assert all(report[side][figure] > 0 for side in ("tracker", "idiomatic_faust") for figure in figures)
     assert report["ratio"] > 0
+
+
+@pytest.mark.timeout(120)
+def test_a_small_page_benchmark_has_pages_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_page, "TURNS", 2)
+    monkeypatch.setattr(bench_page, "TURN_S", 1.0)
+    file = tmp_path / "report.json"
+    run_page_bench(1000, 3, file)
+    report = json.loads(file.read_text())
+    assert report["browsers"] == 3
+    assert len(report["with_s"]) == len(report["without_s"]) == 2
+    assert all(cpu_s > 0 for cpu_s in report["with_s"])
+    assert report["kb_per_s"] > 0
+    assert -100 < report["percent"] < 100
 
 
 def test_the_report_has_the_figures_asked_for() -> None:

@@ -44,13 +44,16 @@ def find(ledger: Ledger, question: Question, threshold: int, most: int) -> Found
     """At most `most` users: the highest values first, or before them those who are emerging, the soonest first."""
     rows = _rows(ledger, question)
     role, total = question.role, len(rows)
-    values = ledger.rows.totals[role][rows]
     emerging = (ledger.rows.standings[role][rows] == EMERGING) & question.emerging_first
-    eta_s = np.full(total, np.inf)
-    soon = np.flatnonzero(emerging)
-    eta_s[soon] = paces(ledger, role, rows[soon], np.full(len(soon), threshold)).eta_s
-    order = np.lexsort((-values, eta_s, ~emerging))[:most]
-    return Found(total, rows[order], emerging[order], eta_s[order])
+    soon, others = rows[emerging], _highest(ledger.rows.totals[role], rows[~emerging], most)
+    eta_s = paces(ledger, role, soon, np.full(len(soon), threshold)).eta_s
+    order = np.lexsort((-ledger.rows.totals[role][soon], eta_s))
+    return Found(
+        total,
+        np.concatenate([soon[order], others])[:most],
+        np.repeat([True, False], [len(soon), len(others)])[:most],
+        np.concatenate([eta_s[order], np.full(len(others), np.inf)])[:most],
+    )
 
 
 def rows_of(ledger: Ledger, users: Iterable[str], scope: ScopeName | None = None) -> Ints:
@@ -71,6 +74,15 @@ def paces(ledger: Ledger, role: int, rows: Ints, thresholds: Ints) -> Pace:
     value = ledger.rows.totals[role][rows]
     all_squares = ledger.rows.squares[rows] if role else value.astype(np.float64)
     return pace(value, thresholds, all_squares, short, squares, spans_of(ledger))
+
+
+def _highest(totals: Ints, rows: Ints, most: int) -> Ints:
+    """The `most` of `rows` with the highest totals, in that order; of equals those that come first."""
+    values = totals[rows]
+    if len(rows) > most:  # only those who may be among them are sorted: there are many more
+        held = values >= np.partition(values, -most)[-most]
+        rows, values = rows[held], values[held]
+    return rows[np.argsort(-values, kind="stable")][:most]
 
 
 def _rows(ledger: Ledger, question: Question) -> Ints:

@@ -5,11 +5,18 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from stream_app.core import panes
 from stream_app.core.columns import unpack
 from stream_app.core.ledger import Ledger
 from stream_app.core.scopes import ScopeName
 from stream_app.core.segments import Segment, SegmentKey
+
+Ints = NDArray[np.int64]
+
+_ROW_BITS = 32
+_ROW_MASK = (1 << _ROW_BITS) - 1
 
 
 class Made(NamedTuple):
@@ -40,19 +47,23 @@ def packed_panes(ledger: Ledger) -> Iterator[Packed]:
             yield Packed(*pane.sealed)
 
 
-def open_panes(ledger: Ledger, users: Collection[str]) -> Iterator[Made]:
-    """What the users made that is not packed."""
-    numbers = [number for user in users if (number := ledger.users.get(user)) is not None]
-    row_users, row_scopes = ledger.rows.users, ledger.rows.scopes
-    wanted = np.isin(row_users, numbers)
+def open_panes(ledger: Ledger, rows: Ints) -> Series:
+    """What some rows made that is not packed."""
+    wanted = np.zeros(len(ledger.rows), np.bool_)
+    wanted[rows] = True
+    parts = [
+        theirs._replace(rows=theirs.rows.astype(np.int64) | number << _ROW_BITS)
+        for number, pane in ledger.panes.items()
+        for theirs in (chunk.part(wanted[chunk.rows]) for chunk in pane.chunks)
+    ]
+    together = panes.summed(*panes.joined(parts))
+    numbers, found = together.rows >> _ROW_BITS, together.rows & _ROW_MASK
     scopes, names = ledger.scopes.names(), ledger.users.names
-    for number, pane in ledger.panes.items():
-        for chunk in pane.chunks:
-            theirs = chunk.part(wanted[chunk.rows])
-            for row, posts, impressions in zip(
-                theirs.rows.tolist(), theirs.posts.tolist(), theirs.impressions.tolist(), strict=True
-            ):
-                yield Made(names[row_users[row]], scopes[row_scopes[row]], number, (posts, impressions))
+    series: Series = defaultdict(dict)
+    columns = (ledger.rows.users[found], ledger.rows.scopes[found], numbers, together.posts, together.impressions)
+    for user, scope, number, posts, impressions in zip(*(column.tolist() for column in columns), strict=True):
+        series[names[user], scopes[scope]][number] = (posts, impressions)
+    return series
 
 
 def read(part: Segment, users: Collection[str]) -> Iterator[Made]:
@@ -73,7 +84,7 @@ def summed(parts: Iterable[Made]) -> Series:
     """What belongs together, added up."""
     series: Series = defaultdict(dict)
     for made in parts:
-        panes = series[made.user, made.scope]
-        posts, impressions = panes.get(made.pane, (0, 0))
-        panes[made.pane] = (posts + made.counts[0], impressions + made.counts[1])
+        by_pane = series[made.user, made.scope]
+        posts, impressions = by_pane.get(made.pane, (0, 0))
+        by_pane[made.pane] = (posts + made.counts[0], impressions + made.counts[1])
     return series

@@ -5,7 +5,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import cycle, islice, product
 from pathlib import Path
 from typing import NamedTuple
@@ -22,12 +22,14 @@ from stream_app.local.bench_worker import start_worker
 from stream_app.local.replay import replay
 from stream_app.settings import Settings
 
-TURNS = 12
-TURN_S = 8.0
+TURNS = 6
+TURN_S = 30.0
+"""All pages are opened anew in each: opening them costs more than their staying open."""
 TOPICS = ("*", "topic-00", "topic-01", "topic-02", "topic-03", "topic-04")
 """Some browsers look at the same, and not all."""
-EVENTS_PER_S = 1000
-"""That happen meanwhile: enough to change every answer between two looks. Many more would hide what pages cost."""
+EVENTS_PER_S = 200
+"""That happen meanwhile: enough to change most answers between two looks. With many more, what counting costs from
+turn to turn differs by more than what pages cost."""
 TICK_S = 2.0
 """Evaluations are as rare as pages are refreshed, for the same reason."""
 DAY_MS = 86_400_000
@@ -70,19 +72,19 @@ def measure_page(events: int, browsers: int, settings: Settings, folder: Path, t
                 tell(f"{browsers} browsers come and go", turn, TURNS)
                 # In turn, as the state grows meanwhile: whichever comes second would be told to cost more.
                 if turn % 2:
-                    without_s.append(_busy(process))
-                with pages.open():
-                    with_s.append(_busy(process))
+                    without_s.append(_busy(process, nullcontext()))
+                with_s.append(_busy(process, pages.open()))
                 if not turn % 2:
-                    without_s.append(_busy(process))
+                    without_s.append(_busy(process, nullcontext()))
     read_kb = pages.read_bytes / 1000 / max(browsers, 1)
     return PageCost(browsers, EVENTS_PER_S, with_s, without_s, read_kb / (TURNS * TURN_S))
 
 
-def _busy(process: Measured) -> float:
-    """CPU seconds per second, over one turn."""
+def _busy(process: Measured, looking: AbstractContextManager[None]) -> float:
+    """CPU seconds per second over one turn, opening and closing of the pages included."""
     start_s, start_cpu_s = time.monotonic(), process.cpu_s()
-    time.sleep(TURN_S)
+    with looking:
+        time.sleep(max(start_s + TURN_S - time.monotonic(), 0.0))
     return (process.cpu_s() - start_cpu_s) / (time.monotonic() - start_s)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from stream_app.core import segments, series
 from stream_app.core.events import Event
 from stream_app.core.ledger import Ledger
+from stream_app.core.people import rows_of
 from stream_app.core.segments import SegmentKey
 from stream_app.core.series import Series
 from tests.core import streams
@@ -19,7 +20,11 @@ USERS = st.sets(st.sampled_from("abcz"), min_size=1)
 def series_of(ledger: Ledger, users: Iterable[str]) -> Series:
     wanted = set(users)
     packed = (made for pane in series.packed_panes(ledger) for part in pane.parts for made in series.read(part, wanted))
-    return series.summed([*packed, *series.open_panes(ledger, wanted)])
+    found = series.summed(packed)
+    for key, by_pane in series.open_panes(ledger, rows_of(ledger, wanted)).items():
+        assert found[key].keys().isdisjoint(by_pane)
+        found[key].update(by_pane)
+    return {key: by_pane for key, by_pane in found.items() if by_pane}
 
 
 def pack_settled(ledger: Ledger, sequence: int) -> None:

@@ -74,6 +74,11 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
     partitions: list[int] = []
     """As in Ranking; of all workers together, with none: everywhere."""
 
+    @property
+    def only(self) -> ScopeName | None:
+        """The one scope that is asked about."""
+        return None if self.scope is None else ScopeName(*self.scope[:2])
+
 
 class Places(msgspec.Struct, frozen=True):
     """Where users stand, as far as they are in some partitions."""
@@ -123,7 +128,7 @@ class Own:
 
     async def places(self, asked: Whereabouts) -> Places:
         """Where the users stand, as far as they are in the partitions of this worker."""
-        made = await self._made(asked.users, asked.partitions)
+        made = await self._made(asked)
         with self._watch.running():
             ledgers = self._ledgers(asked.partitions)
             found = [place for number, ledger in ledgers.items() for place in self._in(number, ledger, asked, made)]
@@ -135,8 +140,7 @@ class Own:
         return {number: held[number] for number in partitions if number in held}
 
     def _in(self, partition: int, ledger: Ledger, asked: Whereabouts, made: _Made) -> Iterator[Found]:
-        only = None if asked.scope is None else ScopeName(*asked.scope[:2])
-        rows = rows_of(ledger, asked.users, only)
+        rows = rows_of(ledger, asked.users, asked.only)
         names = ledger.scopes.names()
         scopes = [names[number] for number in ledger.rows.scopes[rows].tolist()]
         users = [ledger.users.names[number] for number in ledger.rows.users[rows].tolist()]
@@ -227,15 +231,15 @@ class Own:
             return 0
         return int(self._state.whole.cuts(np.array([number])).thresholds[role, 0])
 
-    async def _made(self, users: Iterable[str], partitions: Iterable[int]) -> _Made:
+    async def _made(self, asked: Whereabouts) -> _Made:
         """What the users made by pane."""
         made = _Made({}, {})
-        for ledger in self._ledgers(partitions).values():
+        for ledger in self._ledgers(asked.partitions).values():
             with self._watch.running():
-                theirs = {user for user in users if user in ledger.users}
+                theirs = {user for user in asked.users if user in ledger.users}
                 if not theirs:
                     continue
-                made.opened.update(series.summed(series.open_panes(ledger, theirs)))
+                made.opened.update(series.open_panes(ledger, rows_of(ledger, theirs, asked.only)))
                 packed = list(series.packed_panes(ledger))
             made.packed.update(await self._packed.of(packed, theirs))
         return made
