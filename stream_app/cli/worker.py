@@ -24,7 +24,7 @@ def command(settings: Settings) -> None:
     from stream_app.engine.topics import require
     from stream_app.local.broker import quiet_kafka
     from stream_app.serving.http import require_free
-    from stream_app.worker import run_worker
+    from stream_app.worker.run import run_worker
 
     # Here an error is a line to read; in the middle of Faust's start it is a traceback of fifty.
     require_free(settings.http_host, settings.http_port)

@@ -7,7 +7,6 @@ from unittest.mock import AsyncMock, Mock
 import msgspec
 import pytest
 
-from stream_app.apistate import EngineState
 from stream_app.core.messages import ROLES
 from stream_app.engine.app import Engine
 from stream_app.serving.api import queries
@@ -17,6 +16,7 @@ from stream_app.serving.api.own import Own
 from stream_app.serving.api.peers import Peers
 from stream_app.serving.api.stopwatch import Stopwatch
 from stream_app.serving.api.throughput import Throughput
+from stream_app.worker.api_state import EngineState
 from tests.engine.fakes import PARTITION, post, user_of
 from tests.engine.parts import Parts
 

@@ -15,7 +15,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from stream_app.engine.batching import BatchScheduler
 from stream_app.engine.intake import Intake
 from stream_app.settings import load
-from stream_app.worker import run_worker
+from stream_app.worker.run import run_worker
 
 
 def freeze_partition(began: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""The worker: composition root that puts engine and serving together and runs them."""
+"""One worker from start to end: engine, HTTP server and Redis board beside each other."""
 
 import asyncio
 import logging
@@ -11,8 +11,6 @@ import faust
 from mode import Service
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from stream_app.apistate import EngineState
-from stream_app.boardfeed import BoardFeed
 from stream_app.connections.hosts import reachable
 from stream_app.engine.app import Engine
 from stream_app.engine.following import partitions
@@ -25,6 +23,8 @@ from stream_app.serving.http import HttpServer
 from stream_app.serving.metrics import Metrics
 from stream_app.serving.page import add_page
 from stream_app.settings import Settings
+from stream_app.worker.api_state import EngineState
+from stream_app.worker.board_feed import BoardFeed
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What the HTTP API asks of the engine, taken from its parts: part of the composition root."""
+"""What the HTTP API asks of the engine, taken from its parts."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 

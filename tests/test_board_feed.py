@@ -5,7 +5,6 @@ from unittest.mock import Mock
 
 import msgspec
 
-from stream_app.boardfeed import BoardFeed
 from stream_app.core.events import Post
 from stream_app.core.ledger import Ledger
 from stream_app.core.messages import Flag, FlagType, Role
@@ -13,6 +12,7 @@ from stream_app.engine.outbox import standing_key
 from stream_app.engine.shared import Held
 from stream_app.engine.standings import kept
 from stream_app.serving.board_layout import StandingRef
+from stream_app.worker.board_feed import BoardFeed
 from tests.board_samples import a_flag
 from tests.core import streams
 

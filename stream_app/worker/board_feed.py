@@ -1,4 +1,4 @@
-"""What the Redis board shall show, taken from the engine: part of the composition root."""
+"""What the Redis board shall show, taken from the engine."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -1,0 +1,1 @@
+"""The composition root: puts engine and serving together and runs them."""
