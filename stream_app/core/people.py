@@ -1,6 +1,7 @@
 """What a ledger knows of some of its users: who leads a scope, who is in it, and how fast each one goes."""
 
 from collections.abc import Collection, Iterable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 
 from stream_app.core.evaluation import Pace, pace, spans_of
 from stream_app.core.ledger import Ledger
-from stream_app.core.panes import joined
 from stream_app.core.scopes import ScopeName
 from stream_app.core.standing import EMERGING, NONE
 
@@ -40,13 +40,36 @@ class Found(NamedTuple):
     """Of those who are emerging; infinite for the others."""
 
 
-def find(ledger: Ledger, question: Question, threshold: int, most: int) -> Found:
+class Paces:
+    """How fast the users of a ledger go. The short window is read once, however often it is asked: until it changes."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @cached_property
+    def _short(self) -> tuple[Ints, Floats, Floats]:
+        return self._ledger.short_sums()
+
+    def of(self, role: int, rows: Ints, thresholds: Ints) -> Pace:
+        """How fast those of `rows` go towards the threshold of each."""
+        posts, impressions, squares = self._short
+        value = self._ledger.rows.totals[role][rows]
+        if role:
+            return pace(
+                *(value, thresholds, self._ledger.rows.squares[rows], impressions[rows], squares[rows]),
+                spans_of(self._ledger),
+            )
+        short = posts[rows].astype(np.float64)
+        return pace(value, thresholds, value.astype(np.float64), short, short, spans_of(self._ledger))
+
+
+def find(ledger: Ledger, question: Question, threshold: int, most: int, paces: Paces) -> Found:
     """At most `most` users: the highest values first, or before them those who are emerging, the soonest first."""
     rows = _rows(ledger, question)
     role, total = question.role, len(rows)
     emerging = (ledger.rows.standings[role][rows] == EMERGING) & question.emerging_first
     soon, others = rows[emerging], _highest(ledger.rows.totals[role], rows[~emerging], most)
-    eta_s = paces(ledger, role, soon, np.full(len(soon), threshold)).eta_s
+    eta_s = paces.of(role, soon, np.full(len(soon), threshold)).eta_s if len(soon) else np.empty(0)
     order = np.lexsort((-ledger.rows.totals[role][soon], eta_s))
     return Found(
         total,
@@ -66,14 +89,6 @@ def rows_of(ledger: Ledger, users: Iterable[str], scope: ScopeName | None = None
         return np.empty(0, np.int64)
     rows = ledger.rows.find(np.full(len(numbers), number), numbers)
     return rows[rows >= 0]
-
-
-def paces(ledger: Ledger, role: int, rows: Ints, thresholds: Ints) -> Pace:
-    """How fast the users of `rows` (distinct) go towards the threshold of each."""
-    short, squares = _short_sums(ledger, role, rows)
-    value = ledger.rows.totals[role][rows]
-    all_squares = ledger.rows.squares[rows] if role else value.astype(np.float64)
-    return pace(value, thresholds, all_squares, short, squares, spans_of(ledger))
 
 
 def _highest(totals: Ints, rows: Ints, most: int) -> Ints:
@@ -108,18 +123,3 @@ def _number(ledger: Ledger, scope: ScopeName) -> int | None:
         return ledger.scopes.names().index(scope)
     except ValueError:
         return None
-
-
-def _short_sums(ledger: Ledger, role: int, rows: Ints) -> tuple[Floats, Floats]:
-    """What each of `rows` made in the short window: the sum, and the sum of the squares of the single events."""
-    places = np.full(len(ledger.rows), -1, np.int64)
-    places[rows] = np.arange(len(rows))
-    first = ledger.short_start_ms // ledger.pane_ms
-    recent = joined([chunk for number, pane in ledger.panes.items() if number >= first for chunk in pane.chunks])
-    held = places[recent.rows]
-    of_them = held >= 0
-    made = (recent.impressions if role else recent.posts)[of_them].astype(np.float64)
-    squares = recent.squares[of_them] if role else made
-    sums = (np.bincount(held[of_them], weights, len(rows)) for weights in (made, squares))
-    short, short_squares = (column.astype(np.float64, copy=False) for column in sums)
-    return short, short_squares

@@ -129,7 +129,9 @@ def test_other_paths_are_not_found(where: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/peers/leaders", "/peers/places"])
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"users": 1}', b"[" * 5000, b"x" * 2_000_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"[[]]", b"[1]", b"{}", b"\xff", b'[{"users": 1}]', b"[" * 5000, b"x" * 2_000_000]
+)
 def test_workers_refuse_what_no_worker_asks(where: str, path: str, body: bytes) -> None:
     got = reply(where, url(path), method="POST", body=body)
     assert got.status in {400, 413}

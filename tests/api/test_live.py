@@ -113,8 +113,8 @@ class Counting:
     def history(self, _asked: queries.OfScope) -> _Said:
         return _Said("history")
 
-    async def influencers(self, _asked: queries.OfInfluencers) -> _Said:
-        return _Said("influencers")
+    async def all_influencers(self, asked: list[queries.OfInfluencers]) -> list[_Said]:
+        return [_Said("influencers") for _ in asked]
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Asking other workers: each partition of one of them, within bounded time, whatever they do."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,8 +14,10 @@ import pytest
 from stream_app.core.messages import Role
 from stream_app.core.status import VERSION, Status
 from stream_app.serving.api import peers
-from stream_app.serving.api.own import Leaders, Places, Ranked, Ranking, Whereabouts
+from stream_app.serving.api.between import Leaders, Places, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.peers import Peers
+from tests.api.asking import reply, url
+from tests.api.stage import PARTITIONS, Stage
 
 WAIT_S = 10.0
 RANKING = Ranking(
@@ -54,6 +57,13 @@ async def babbling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     writer.close()
 
 
+async def saying_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]")
+    await writer.drain()
+    writer.close()
+
+
 async def failing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 500 Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -65,16 +75,18 @@ def a_worker(statuses: dict[int, str]) -> Peers:
     """One that has partition 0, and knows who told of the others."""
     state = Mock(ledgers={0: Mock()}, statuses={number: status(number, http) for number, http in statuses.items()})
     own = Mock()
-    own.leaders = lambda asked: Leaders(1, [Ranked("ann", 5, False, None, 0)], asked.partitions)
+    own.leaders = lambda asked: [
+        Leaders(1, [Ranked("ann", 5, False, None, 0)], ranking.partitions) for ranking in asked
+    ]
 
-    async def places(asked: Whereabouts) -> Places:
-        return Places([], asked.partitions)
+    async def places(asked: list[Whereabouts]) -> list[Places]:
+        return [Places([], one.partitions or []) for one in asked]
 
     own.places = places
     return Peers(own, state, "")
 
 
-@pytest.mark.parametrize("answer", [silent, rude, babbling, failing])
+@pytest.mark.parametrize("answer", [silent, rude, babbling, saying_nothing, failing])
 async def test_a_worker_that_does_not_answer_is_left_out_within_bounded_time(
     answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,10 +94,11 @@ async def test_a_worker_that_does_not_answer_is_left_out_within_bounded_time(
     async with other(answer) as address, asyncio.timeout(WAIT_S):
         asking = a_worker({0: "127.0.0.1:1", 1: address, 2: address, 3: "127.0.0.1:1", 4: ""})
         try:
-            found = await asking.leaders(RANKING)
+            (found,) = await asking.leaders([RANKING])
             assert (found.leaders.total, found.missing) == (1, [1, 2, 3, 4])
-            assert (await asking.places(Whereabouts(users=["bob"]))).missing == [1, 2, 3, 4]
-            assert (await asking.places(Whereabouts(users=["bob"], partitions=[0, 2]))).missing == [2]
+            questions = [None, [0, 2], [], [0]]
+            places = await asking.places([Whereabouts(users=["bob"], partitions=those) for those in questions])
+            assert [one.missing for one in places] == [[1, 2, 3, 4], [2], [], []]
         finally:
             await asking.close()
 
@@ -103,10 +116,10 @@ async def test_a_frozen_worker_lets_others_wait_once_and_is_asked_again_later(mo
         asking = a_worker({0: "", 1: address})
         try:
             for _ in range(20):
-                assert (await asking.leaders(RANKING)).missing == [1]
+                assert [found.missing for found in await asking.leaders([RANKING])] == [[1]]
             assert asked == 1
             monkeypatch.setattr(peers, "monotonic", lambda: time.monotonic() + 2 * peers._REST_S)
-            assert (await asking.leaders(RANKING)).missing == [1]
+            assert [found.missing for found in await asking.leaders([RANKING])] == [[1]]
             assert asked == 2
         finally:
             await asking.close()
@@ -122,7 +135,37 @@ async def test_a_worker_that_told_of_a_partition_before_it_came_here_is_not_aske
     async with other(listening) as address, asyncio.timeout(WAIT_S):
         asking = a_worker({0: address})
         try:
-            assert (await asking.leaders(RANKING)).missing == []
+            assert [found.missing for found in await asking.leaders([RANKING])] == [[]]
         finally:
             await asking.close()
     assert asked == []
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("path", ["/peers/leaders", "/peers/places"])
+def test_many_questions_at_once_are_answered_as_each_by_itself(stage: Stage, path: str) -> None:
+    where, population = stage.addresses[0], "all"
+    scopes = [(topic, role) for topic in ("*", "phone", "unheard-of") for role in ("maven", "connector")]
+    partitions = [*range(PARTITIONS)]
+    rankings = [
+        {"topic": topic, "population": population, "role": role, "standings": [], "search": "", "most": 40}
+        | {"emerging_first": role == "maven", "partitions": partitions}
+        for topic, role in scopes
+    ]
+    leaders = answered(where, "/peers/leaders", rankings)
+    users = [ranked[0] for ranked in leaders[0]["first"]]
+    somewhere = [
+        {"users": users[place:], "scope": [population, *scope], "partitions": partitions[: place + 2]}
+        for place, scope in enumerate(scopes)
+    ]
+    questions: list[dict[str, Any]] = {
+        "/peers/leaders": rankings,
+        "/peers/places": [*somewhere, {"users": users[:3], "partitions": partitions}, {"users": users[:3]}],
+    }[path]
+    assert answered(where, path, questions) == [one for each in questions for one in answered(where, path, [each])]
+
+
+def answered(where: str, path: str, questions: list[dict[str, Any]]) -> Any:
+    """What a worker answers another."""
+    return reply(where, url(path), method="POST", body=json.dumps(questions).encode()).json()

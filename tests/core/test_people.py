@@ -9,7 +9,7 @@ from stream_app.core import people
 from stream_app.core.evaluation import evaluate
 from stream_app.core.events import Event, Post
 from stream_app.core.ledger import Ledger
-from stream_app.core.people import Question
+from stream_app.core.people import Paces, Question
 from stream_app.core.scopes import ScopeName
 from stream_app.core.standing import EMERGING, ENTERED, NONE, Rules
 from tests.core import streams
@@ -36,7 +36,7 @@ def users_of(ledger: Ledger, rows: people.Ints) -> list[str]:
 
 
 def found(ledger: Ledger, question: Question, most: int = 100) -> list[str]:
-    return users_of(ledger, people.find(ledger, question, 0, most).rows)
+    return users_of(ledger, people.find(ledger, question, 0, most, Paces(ledger)).rows)
 
 
 @settings(deadline=None, max_examples=60)
@@ -50,7 +50,7 @@ def test_the_highest_values_come_first(stream: list[Event], ends: list[int], rol
         for (population, topic, user), made in streams.totals_of(ledger).items()
         if (population, topic) == ALL and made[role]
     }
-    answer = people.find(ledger, Question(ALL, role), 0, most)
+    answer = people.find(ledger, Question(ALL, role), 0, most, Paces(ledger))
     assert answer.total == len(values)
     got = [values[user] for user in users_of(ledger, answer.rows)]
     assert got == sorted(values.values(), reverse=True)[:most]
@@ -94,7 +94,7 @@ def test_those_who_are_emerging_come_first_the_soonest_before_the_others() -> No
         streams.apply(ledger, Batch(POSTS, events, len(events)))
     for user in ("slow", "fast"):
         ledger.rows.standings[0, people.rows_of(ledger, [user], X)] = EMERGING
-    answer = people.find(ledger, Question(X, 0, emerging_first=True), 100, 10)
+    answer = people.find(ledger, Question(X, 0, emerging_first=True), 100, 10, Paces(ledger))
     assert users_of(ledger, answer.rows) == ["fast", "slow", "old"]
     assert answer.emerging.tolist() == [True, True, False]
     assert answer.eta_s[0] < answer.eta_s[1] < np.inf
@@ -132,7 +132,7 @@ def test_paces_are_those_that_the_rules_decide_by(role: int) -> None:
         if change.role != ("maven", "connector")[role]:
             continue
         rows = people.rows_of(ledger, [change.user], change.scope)
-        going = people.paces(ledger, role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
+        going = Paces(ledger).of(role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
         told = [change.short_rate, change.long_rate, change.rate_error, change.z, change.events]
         now = [going.short * 3600, going.past * 3600, going.error * 3600, going.z, going.events]
         assert np.concatenate(now) == pytest.approx(told, rel=1e-5)

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from stream_app.core.standing import RULES
 from stream_app.serving.api import queries
+from stream_app.serving.api.between import Found, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.evidence import Evidences
 from stream_app.serving.api.flag_log import FlagLog
 from stream_app.serving.api.messages import Flags, Influencers, User, Why
 from stream_app.serving.api.overview import Overview
-from stream_app.serving.api.own import Found, Ranked, Ranking, Whereabouts
-from stream_app.serving.api.peers import Peers
+from stream_app.serving.api.peers import AllLeaders, AllPlaces, Peers
 from stream_app.serving.api.scopes import Scopes, next_after, scope_of
 from stream_app.serving.api.state import State
 from stream_app.serving.api.throughput import Throughput
@@ -43,23 +43,21 @@ class Answers:
 
     async def influencers(self, asked: queries.OfInfluencers) -> Influencers:
         """Users of a topic and role."""
-        ranking = Ranking(
-            topic=asked.topic,
-            population=asked.population,
-            role=asked.role,
-            standings=list(asked.standing),
-            search=asked.search,
-            emerging_first=asked.order == "emerging",
-            most=asked.offset + asked.limit,
-        )
-        found, silent = await self._peers.leaders(ranking)
-        page = found.first[asked.offset :]
-        users = [ranked.user for ranked in page]
-        partitions = sorted({ranked.partition for ranked in page})
-        scope = (asked.population, asked.topic, asked.role)
-        asking = Whereabouts(users=users, scope=scope, partitions=partitions)
-        there, left = await self._peers.places(asking) if page else ([], [])
-        places = {place.user: place.place.now for place in there}
+        (found,) = await self.all_influencers([asked])
+        return found
+
+    async def all_influencers(self, asked: Sequence[queries.OfInfluencers]) -> list[Influencers]:
+        """Users of several topics and roles, which costs little more than one."""
+        rankings = await self._peers.leaders([_ranking(one) for one in asked])
+        pages = [found.leaders.first[one.offset :] for one, found in zip(asked, rankings, strict=True)]
+        places = await self._peers.places([_whereabouts(one, page) for one, page in zip(asked, pages, strict=True)])
+        return [self._influencers(*parts) for parts in zip(asked, rankings, pages, places, strict=True)]
+
+    def _influencers(
+        self, asked: queries.OfInfluencers, ranking: AllLeaders, page: list[Ranked], there: AllPlaces
+    ) -> Influencers:
+        places = {place.user: place.place.now for place in there.found}
+        found, silent = ranking
         if not (asked.search or asked.standing or silent):
             places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(found.first) if user in places}
         cut = self.scopes.cut(asked)
@@ -70,10 +68,10 @@ class Answers:
             threshold=cut.threshold if cut else 0,
             pane_ms=self._settings.pane_ms,
             first_pane=self._state.window_start_ms,
-            influencers=[places[user] for user in users if user in places],
-            missing_partitions=sorted({*silent, *left}),
+            influencers=[places[ranked.user] for ranked in page if ranked.user in places],
+            missing_partitions=sorted({*silent, *there.missing}),
             total=found.total,
-            next=next_after(asked.offset + len(users), found.total),
+            next=next_after(asked.offset + len(page), found.total),
         )
 
     async def user(self, user: str) -> User:
@@ -108,7 +106,7 @@ class Answers:
 
     async def _found(self, asked: Whereabouts) -> list[Found]:
         """Where the one user asked about stands, in one place at least."""
-        found, missing = await self._peers.places(asked)
+        ((found, missing),) = await self._peers.places([asked])
         if found and not self._state.erased(asked.users):
             return found
         if missing and not found:
@@ -121,6 +119,26 @@ class Answers:
     def _window_ms(self) -> tuple[int, int]:
         start = self._state.window_start_ms
         return start, start + self._settings.panes * self._settings.pane_ms
+
+
+def _ranking(asked: queries.OfInfluencers) -> Ranking:
+    return Ranking(
+        topic=asked.topic,
+        population=asked.population,
+        role=asked.role,
+        standings=list(asked.standing),
+        search=asked.search,
+        emerging_first=asked.order == "emerging",
+        most=asked.offset + asked.limit,
+    )
+
+
+def _whereabouts(asked: queries.OfInfluencers, page: Sequence[Ranked]) -> Whereabouts:
+    return Whereabouts(
+        users=[ranked.user for ranked in page],
+        scope=(asked.population, asked.topic, asked.role),
+        partitions=sorted({ranked.partition for ranked in page}),
+    )
 
 
 def _ranks(first: Sequence[Ranked]) -> Iterator[tuple[str, int]]:

@@ -6,12 +6,12 @@ of the worker's time: where it takes longer it is done less often.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import msgspec
 
-from stream_app.serving.api import queries
+from stream_app.serving.api import messages, queries
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flag_log import FlagLog
 from stream_app.serving.api.stopwatch import Stopwatch
@@ -25,6 +25,8 @@ REFRESH_S = 2.0
 BUSY_FRACTION = 0.01
 LONGEST_PAUSE_S = 30.0
 MOST_SELECTIONS = 100
+AT_ONCE = 16
+"""Selections that are computed together: that many more at once would keep counting waiting."""
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -154,35 +156,40 @@ class Live:
         """How long after the begin of a round the next may begin, as long as all of it has taken so far."""
         return min(max(REFRESH_S, (self._watch.seconds - before_s) / BUSY_FRACTION), LONGEST_PAUSE_S)
 
-    async def _refresh(self, selections: Iterable[tuple[queries.OfScope, _Selection]]) -> None:
-        common: dict[str, bytes] = {}
+    async def _refresh(self, selections: Sequence[tuple[queries.OfScope, _Selection]]) -> None:
         topics: dict[str, bytes] = {}
-        for asked, selection in selections:
-            if not common:
-                with self._watch.running():
-                    answers = self._answers
-                    common = {
-                        "about": _ENCODER.encode(answers.overview.about()),
-                        "health": _ENCODER.encode(answers.overview.health()),
-                    }
-            if asked.population not in topics:
-                topics[asked.population] = self._topics(asked.population)
-            own = await self._own(asked)
-            selection.show({**common, "topics": topics[asked.population], **own})
+        for start in range(0, len(selections), AT_ONCE):
+            some = selections[start : start + AT_ONCE]
+            common = self._common()
+            found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some])
+            for (asked, selection), leaders in zip(some, found, strict=True):
+                if asked.population not in topics:
+                    topics[asked.population] = self._topics(asked.population)
+                own = self._own(asked, leaders)
+                selection.show({**common, "topics": topics[asked.population], **own})
+                await asyncio.sleep(0)
+
+    def _common(self) -> dict[str, bytes]:
+        """What everybody is shown."""
+        with self._watch.running():
+            overview = self._answers.overview
+            return {"about": _ENCODER.encode(overview.about()), "health": _ENCODER.encode(overview.health())}
 
     def _topics(self, population: str) -> bytes:
         with self._watch.running():
             return _ENCODER.encode(self._answers.scopes.topics(queries.OfTopics(population=population, limit=TOPICS)))
 
-    async def _own(self, asked: queries.OfScope) -> dict[str, bytes]:
+    def _own(self, asked: queries.OfScope, leaders: messages.Influencers) -> dict[str, bytes]:
         """What only this selection shows."""
         with self._watch.running():
-            curve = _ENCODER.encode(self._answers.scopes.curve(asked))
-            history = _ENCODER.encode(self._answers.scopes.history(asked))
-        people = queries.OfInfluencers(
-            topic=asked.topic, population=asked.population, role=asked.role, order="emerging", limit=PEOPLE
-        )
-        leaders = await self._answers.influencers(people)
-        with self._watch.running():
-            influencers = _ENCODER.encode(leaders)
-        return {"curve": curve, "history": history, "influencers": influencers}
+            return {
+                "curve": _ENCODER.encode(self._answers.scopes.curve(asked)),
+                "history": _ENCODER.encode(self._answers.scopes.history(asked)),
+                "influencers": _ENCODER.encode(leaders),
+            }
+
+
+def _leaders_of(asked: queries.OfScope) -> queries.OfInfluencers:
+    return queries.OfInfluencers(
+        topic=asked.topic, population=asked.population, role=asked.role, order="emerging", limit=PEOPLE
+    )

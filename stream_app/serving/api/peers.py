@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from time import monotonic
 from typing import NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
 
-from stream_app.serving.api.own import Found, Leaders, Own, Places, Ranking, Whereabouts
+from stream_app.serving.api.between import Asked, Found, Leaders, Places, Ranking, Whereabouts
+from stream_app.serving.api.own import Own
 from stream_app.serving.api.state import State
 
 logger = logging.getLogger(__name__)
@@ -21,12 +22,11 @@ PLACES = "/api/v1/peers/places"
 _PATIENCE = aiohttp.ClientTimeout(total=3.0, connect=1.0)
 _REST_S = 5.0
 """So long a worker that let others wait in vain is not asked again: a frozen one must not slow all of them down."""
-_PLACES = msgspec.json.Decoder(Places)
-_LEADERS = msgspec.json.Decoder(Leaders)
+_PLACES = msgspec.json.Decoder(list[Places])
+_LEADERS = msgspec.json.Decoder(list[Leaders])
 _ENCODER = msgspec.json.Encoder()
 
 T = TypeVar("T")
-Asked = TypeVar("Asked", Ranking, Whereabouts)
 
 
 class AllLeaders(NamedTuple):
@@ -62,45 +62,58 @@ class Peers:
         if self._session is not None:
             await self._session.close()
 
-    async def leaders(self, asked: Ranking) -> AllLeaders:
-        """The first users of a ranking, wherever they are."""
+    async def leaders(self, asked: Sequence[Ranking]) -> list[AllLeaders]:
+        """The first users of each ranking, wherever they are."""
         mine, others = self._partitions()
         answers = [self._own.leaders(_in(asked, mine))]
         answers += await self._ask(LEADERS, asked, others, _LEADERS.decode)
-        first = sorted((ranked for answer in answers for ranked in answer.first), key=lambda ranked: ranked.order)
-        there = [partition for answer in answers for partition in answer.partitions]
-        together = Leaders(sum(answer.total for answer in answers), first[: asked.most], there)
-        return AllLeaders(together, self._missing(there))
+        return [self._leaders(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
-    async def places(self, asked: Whereabouts) -> AllPlaces:
-        """Where some users stand, in the partitions asked about; with none of these, wherever they are."""
-        mine, others = self._partitions(asked.partitions)
+    async def places(self, asked: Sequence[Whereabouts]) -> list[AllPlaces]:
+        """Where the users of each question stand, in the partitions asked about."""
+        mine, others = self._partitions()
         answers = [await self._own.places(_in(asked, mine))]
         answers += await self._ask(PLACES, asked, others, _PLACES.decode)
-        there = [partition for answer in answers for partition in answer.partitions]
-        found = [one for answer in answers for one in answer.found]
-        return AllPlaces(found, self._missing(there, asked.partitions))
+        return [self._places(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
-    def _partitions(self, wanted: Collection[int] = ()) -> tuple[list[int], dict[str, list[int]]]:
-        """Those of this worker, and those of the others by the address of each: all, or of those `wanted`."""
+    def _leaders(self, asked: Ranking, parts: Sequence[Leaders]) -> AllLeaders:
+        first = sorted((ranked for part in parts for ranked in part.first), key=lambda ranked: ranked.order)
+        there = [partition for part in parts for partition in part.partitions]
+        together = Leaders(sum(part.total for part in parts), first[: asked.most], there)
+        return AllLeaders(together, self._missing(there, asked.partitions))
+
+    def _places(self, asked: Whereabouts, parts: Sequence[Places]) -> AllPlaces:
+        there = [partition for part in parts for partition in part.partitions]
+        return AllPlaces([one for part in parts for one in part.found], self._missing(there, asked.partitions))
+
+    def _partitions(self) -> tuple[list[int], dict[str, list[int]]]:
+        """Those of this worker, and those of the others by the address of each."""
         held = self._state.ledgers
         others: dict[str, list[int]] = defaultdict(list)
         for number, status in sorted(self._state.statuses.items()):
-            if number not in held and status.http and (not wanted or number in wanted):
+            if number not in held and status.http:
                 others[status.http].append(number)
-        return sorted(number for number in held if not wanted or number in wanted), others
+        return sorted(held), others
 
-    def _missing(self, there: list[int], wanted: Collection[int] = ()) -> list[int]:
-        return sorted(set(wanted or self._state.statuses).difference(there))
+    def _missing(self, there: list[int], wanted: Collection[int] | None) -> list[int]:
+        return sorted(set(self._state.statuses if wanted is None else wanted).difference(there))
 
     async def _ask(
-        self, path: str, asked: Asked, others: dict[str, list[int]], decode: Callable[[bytes], T]
-    ) -> list[T]:
-        """What every other worker answers; those that do not are left out."""
-        asking = [
-            self._post(address, path, _ENCODER.encode(_in(asked, held)), decode) for address, held in others.items()
+        self,
+        path: str,
+        asked: Sequence[Asked],
+        others: dict[str, list[int]],
+        decode: Callable[[bytes], list[T]],
+    ) -> list[list[T]]:
+        """What every other worker answers that anything is asked of; those that do not are left out."""
+        asking = [(address, _in(asked, held)) for address, held in others.items()]
+        posting = [
+            self._post(address, path, _ENCODER.encode(questions), decode)
+            for address, questions in asking
+            if any(one.partitions for one in questions)
         ]
-        return [answer for answer in await asyncio.gather(*asking) if answer is not None]
+        answers = await asyncio.gather(*posting)
+        return [answer for answer in answers if answer is not None and len(answer) == len(asked)]
 
     async def _post(self, address: str, path: str, body: bytes, decode: Callable[[bytes], T]) -> T | None:
         if self._resting.get(address, 0.0) > monotonic():
@@ -125,6 +138,11 @@ class Peers:
         return None
 
 
-def _in(asked: Asked, partitions: list[int]) -> Asked:
-    """The same question about some partitions."""
-    return msgspec.structs.replace(asked, partitions=partitions)
+def _in(asked: Iterable[Asked], held: Iterable[int]) -> list[Asked]:
+    """The same questions, each about those partitions that are `held`."""
+    return [
+        msgspec.structs.replace(
+            one, partitions=[number for number in held if one.partitions is None or number in one.partitions]
+        )
+        for one in asked
+    ]

@@ -13,7 +13,8 @@ from stream_app.core.messages import Cut, Flag
 from stream_app.core.scopes import folded
 from stream_app.serving.api import messages, queries
 from stream_app.serving.api.answers import Answers, NotNowError, UnknownUserError
-from stream_app.serving.api.own import Own, Ranking, Whereabouts
+from stream_app.serving.api.between import Ranking, Whereabouts
+from stream_app.serving.api.own import Own
 from stream_app.serving.api.peers import LEADERS, PLACES
 from stream_app.serving.api.tables import as_csv
 
@@ -107,10 +108,10 @@ def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
         app.router.add_get(PREFIX + route.path.replace("{user_id}", "{user_id:[^/]+}"), _handler(route, answers))
 
     async def leaders(request: web.Request) -> web.Response:
-        return as_json(own.leaders(_decoded(await request.read(), Ranking)))
+        return as_json(own.leaders(_decoded(await request.read(), list[Ranking])))
 
     async def places(request: web.Request) -> web.Response:
-        return as_json(await own.places(_decoded(await request.read(), Whereabouts)))
+        return as_json(await own.places(_decoded(await request.read(), list[Whereabouts])))
 
     app.router.add_post(LEADERS, leaders)
     app.router.add_post(PLACES, places)
