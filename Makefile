@@ -28,7 +28,7 @@ test: setup ## Lint, formatting, types and all tests
 	$(call heading,mypy --strict)
 	@$(BIN)/mypy --strict
 	$(call heading,pytest)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS) # they wait more than they compute; a file's tests share what they started
 
 prove: setup ## Kill, freeze and corrupt, and compare every count with the exact one; ARGS=--full for an hour of it
 	@$(BIN)/pytest tests/proof -o python_files='prove_*.py' -p no:cacheprovider -q --tb=short -n 5 --maxschedchunk 1 --proof proof.json $(ARGS)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import pytest
 from click.testing import CliRunner
 
-from stream_app import worker as worker_module
 from stream_app.audit import startup
 from stream_app.audit.findings import AuditError, Finding
 from stream_app.audit.startup import audit, fetch, require_safe
@@ -15,6 +14,7 @@ from stream_app.engine import topics as topics_module
 from stream_app.engine.topics import create, topics_of
 from stream_app.settings import Settings, load
 from stream_app.settings.secret import Secret, SecretUrl
+from stream_app.worker import run as worker_module
 from tests.servers.brokers import BOTH_BROKERS
 
 SAFE = {

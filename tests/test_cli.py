@@ -10,7 +10,6 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from stream_app import worker as worker_module
 from stream_app.audit import startup
 from stream_app.cli import main
 from stream_app.cli.options import WITHOUT_FLAG, Moment, Speed, flag_of, settings_options
@@ -19,6 +18,7 @@ from stream_app.local.setting_texts import as_environment, duration_text
 from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load
 from stream_app.settings.kinds import parse_duration_s
 from stream_app.settings.secret import SecretUrl
+from stream_app.worker import run as worker_module
 
 COMMANDS = (
     "demo",
