@@ -77,7 +77,8 @@ class BoardWriter:
             while not self._stop.is_set():
                 await self._refresh(provider)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), self._pause_s())
+                    async with asyncio.timeout(self._pause_s()):
+                        await self._stop.wait()
             await self._refresh(provider)
         finally:
             await self._board.close()

@@ -117,7 +117,8 @@ class _Worker:
             return
         self._feed.writer.stop()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._shown.wait(), _LAST_WRITE_S)
+            async with asyncio.timeout(_LAST_WRITE_S):
+                await self._shown.wait()
 
     async def _on_rebalance(self, *_args: Any, **_kwargs: Any) -> None:
         if self._feed.writer:

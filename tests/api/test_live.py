@@ -266,3 +266,18 @@ async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Cou
     with shown.watching(PHONE), pytest.raises(ExceptionGroup):
         await asyncio.wait_for(shown.run(), WAIT_S)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_it_ends_when_told_to_even_at_the_moment_at_which_somebody_comes(counting: Counting, steps: int) -> None:
+    """asyncio.wait_for of Python 3.11 forgets that it was cancelled when what it waits for comes at the same time."""
+    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch())
+    task = asyncio.create_task(shown._views())
+    with shown.watching(PHONE) as first:
+        await names(first)
+        with shown.watching(COFFEE):
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(task, WAIT_S)

@@ -68,13 +68,16 @@ async def listening(port: int, path: str, more: str = "") -> AsyncIterator[socke
     await loop.sock_connect(reader, ("127.0.0.1", port))
     request = f"GET /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n"
     await loop.sock_sendall(reader, request.encode())
-    assert b"200 OK" in await _received(reader)
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):  # and not a byte of what follows, which may come with it
+        head += await _received(reader, 1)
+    assert b"200 OK" in head
     yield reader
     reader.close()
 
 
-async def _received(reader: socket.socket) -> bytes:
-    return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(reader, 65_536), WAIT_S)
+async def _received(reader: socket.socket, most: int = 65_536) -> bytes:
+    return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(reader, most), WAIT_S)
 
 
 async def _until(reader: socket.socket, words: bytes) -> bytes:

@@ -59,7 +59,8 @@ class Subscriber:
     async def take(self, timeout_s: float) -> Entry | None:
         """The next flag; None after some time without any, or when it is lagging."""
         try:
-            return await asyncio.wait_for(self._waiting.get(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await self._waiting.get()
         except TimeoutError:
             return None
 

@@ -59,7 +59,8 @@ class Watcher:
     async def take(self, timeout_s: float) -> bytes:
         """What has changed, as server-sent events; nothing after some time without a change."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._some.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._some.wait()
         self._some.clear()
         news, self._news = self._news, {}
         events = [*self._flags, *(b"event: %s\ndata: %s\n\n" % (name.encode(), json) for name, json in news.items())]
@@ -146,7 +147,8 @@ class Live:
         """Wait until a round that began then is followed by the next; somebody who has just come is served at once."""
         while (left_s := begun_s + self._due_s(before_s) - asyncio.get_running_loop().time()) > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._wanted.wait()
             if not self._wanted.is_set():
                 return
             self._wanted.clear()

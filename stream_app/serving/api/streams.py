@@ -34,7 +34,8 @@ class _Stream:
         if not events:
             return
         try:
-            await asyncio.wait_for(self.response.write(events), STALLED_S)
+            async with asyncio.timeout(STALLED_S):
+                await self.response.write(events)
         except TimeoutError:
             if self._request.transport is not None:
                 self._request.transport.abort()
@@ -99,7 +100,8 @@ class Streams:
         await stream.begin()
         while not self._flags.is_complete.is_set():
             try:
-                await asyncio.wait_for(self._flags.is_complete.wait(), PING_S)
+                async with asyncio.timeout(PING_S):
+                    await self._flags.is_complete.wait()
             except TimeoutError:
                 await stream.send(_PING)
         return stream
