@@ -58,6 +58,10 @@ class Erasures:
         else:
             self._marks.add(key.decode(errors="replace"))
 
+    def __len__(self) -> int:
+        """How many are known."""
+        return len(self._marks)
+
     def among(self, names: Iterable[str]) -> set[str]:
         """The erased ones among `names`, as a ledger knows them."""
         if not self._marks or self._persons is None:

@@ -15,9 +15,6 @@ from stream_app.core.segments import Segment, SegmentKey
 
 Ints = NDArray[np.int64]
 
-_ROW_BITS = 32
-_ROW_MASK = (1 << _ROW_BITS) - 1
-
 
 class Made(NamedTuple):
     """What a user made in a scope and pane."""
@@ -49,15 +46,17 @@ def packed_panes(ledger: Ledger) -> Iterator[Packed]:
 
 def open_panes(ledger: Ledger, rows: Ints) -> Series:
     """What some rows made that is not packed."""
-    wanted = np.zeros(len(ledger.rows), np.bool_)
+    size = len(ledger.rows)
+    wanted = np.zeros(size, np.bool_)
     wanted[rows] = True
     parts = [
-        theirs._replace(rows=theirs.rows.astype(np.int64) | number << _ROW_BITS)
-        for number, pane in ledger.panes.items()
+        theirs._replace(rows=place * size + theirs.rows.astype(np.int64))
+        for place, pane in enumerate(ledger.panes.values())
         for theirs in (chunk.part(wanted[chunk.rows]) for chunk in pane.chunks)
     ]
     together = panes.summed(*panes.joined(parts))
-    numbers, found = together.rows >> _ROW_BITS, together.rows & _ROW_MASK
+    places, found = np.divmod(together.rows, max(size, 1))
+    numbers = np.array([*ledger.panes], np.int64)[places]
     scopes, names = ledger.scopes.names(), ledger.users.names
     series: Series = defaultdict(dict)
     columns = (ledger.rows.users[found], ledger.rows.scopes[found], numbers, together.posts, together.impressions)

@@ -24,7 +24,7 @@ from stream_app.settings import Settings
 
 TURNS = 6
 TURN_S = 30.0
-"""All pages are opened anew in each: opening them costs more than their staying open."""
+"""All pages are opened anew in each, which costs more than their staying open: it is long enough for both."""
 TOPICS = ("*", "topic-00", "topic-01", "topic-02", "topic-03", "topic-04")
 """Some browsers look at the same, and not all."""
 EVENTS_PER_S = 200

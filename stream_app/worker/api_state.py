@@ -81,6 +81,10 @@ class EngineState:
         except FormatError:
             return None
 
+    def erasures(self) -> int:
+        """How many people are known to be erased."""
+        return len(self._engine.shared.erasures)
+
     def erased(self, users: Iterable[str]) -> set[str]:
         """Those of some users who were erased."""
         return self._engine.shared.erasures.among(users)

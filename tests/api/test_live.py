@@ -90,6 +90,7 @@ class Counting:
         self.curve_says = "curve"
         self.fails = False
         self.takes_s = 0.0
+        self.erasures = 0
         self.watch = Stopwatch()
         self.overview = self.scopes = self
 
@@ -119,7 +120,7 @@ class Counting:
 
 @asynccontextmanager
 async def running(counting: Counting, log: FlagLog | None = None) -> AsyncIterator[Live]:
-    shown = Live(cast(Answers, counting), log or FlagLog(nobody), counting.watch)
+    shown = Live(cast(Answers, counting), log or FlagLog(nobody), counting.watch, lambda: counting.erasures)
     task = asyncio.create_task(shown.run())
     try:
         yield shown
@@ -165,7 +166,7 @@ async def test_who_comes_later_is_sent_what_is_known_at_once(counting: Counting)
 async def test_what_it_takes_to_serve_who_has_just_come_delays_the_next_round(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often pages are opened, a hundredth of the time is all that they get."""
+    """Opening pages takes from the hundredth of the time that all of them get."""
     monkeypatch.setattr(live, "BUSY_FRACTION", 0.01)
     async with running(counting) as shown:
         with shown.watching(PHONE) as watcher:
@@ -175,6 +176,21 @@ async def test_what_it_takes_to_serve_who_has_just_come_delays_the_next_round(
                 assert await names(newcomer) == list(PARTS)
             counting.curve_says = "changed"
             assert await watcher.take(10 * live.REFRESH_S) == b""
+
+
+async def test_who_was_erased_is_not_shown_until_the_next_round(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "BUSY_FRACTION", 0.01)
+    async with running(counting) as shown:
+        counting.takes_s = 1.0
+        with shown.watching(PHONE) as watcher:
+            await names(watcher)  # and now there is a pause of half a minute
+            counting.curve_says = "without them"
+            counting.erasures = 1
+            with shown.watching(PHONE) as newcomer:
+                assert b"without them" in await newcomer.take(WAIT_S)
+                assert b"without them" in await watcher.take(WAIT_S)
 
 
 async def test_what_nobody_looks_at_any_more_is_not_computed(counting: Counting) -> None:
@@ -214,7 +230,7 @@ async def test_whoever_is_slow_is_sent_only_the_newest_of_each(counting: Countin
 
 
 async def test_too_many_selections_are_refused_and_known_ones_are_not(counting: Counting) -> None:
-    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch())
+    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch(), lambda: 0)
     looking = [shown.watching(queries.OfScope(topic=f"t{number}")) for number in range(live.MOST_SELECTIONS)]
     for one in looking:
         one.__enter__()
@@ -262,7 +278,7 @@ async def test_in_a_storm_of_flags_only_the_last_are_handed_on(counting: Countin
 
 async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Counting) -> None:
     counting.fails = True
-    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch())
+    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch(), lambda: 0)
     with shown.watching(PHONE), pytest.raises(ExceptionGroup):
         await asyncio.wait_for(shown.run(), WAIT_S)
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -271,7 +287,7 @@ async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Cou
 @pytest.mark.parametrize("steps", range(5))
 async def test_it_ends_when_told_to_even_at_the_moment_at_which_somebody_comes(counting: Counting, steps: int) -> None:
     """asyncio.wait_for of Python 3.11 forgets that it was cancelled when what it waits for comes at the same time."""
-    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch())
+    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch(), lambda: 0)
     task = asyncio.create_task(shown._views())
     with shown.watching(PHONE) as first:
         await names(first)

@@ -36,13 +36,13 @@ class Worker:
             health=Mock(live=lambda: (True, {}), ready=lambda: (True, {})),
         )
         self.state = EngineState(cast(Engine, engine), lambda: None)
-        self.own = Own(self.state, settings.panes, Stopwatch())
+        watch = Stopwatch()
+        self.own = Own(self.state, settings.panes, watch)
+        peers = Peers(self.own, self.state, "", watch)
         flags = FlagLog(self.state.erased)
         flags.is_complete.set()
         evidences = Mock(of=AsyncMock())
-        self.answers = Answers(
-            settings, self.state, Peers(self.own, self.state, ""), flags, evidences, Throughput(self.state)
-        )
+        self.answers = Answers(settings, self.state, peers, flags, evidences, Throughput(self.state), watch)
 
     async def ask_about(self, topic: str, population: str, user: str) -> dict[str, Any]:
         """Every question there is; the answers by name, as JSON."""

@@ -16,6 +16,7 @@ from stream_app.core.status import VERSION, Status
 from stream_app.serving.api import peers
 from stream_app.serving.api.between import Leaders, Places, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.peers import Peers
+from stream_app.serving.api.stopwatch import Stopwatch
 from tests.api.asking import reply, url
 from tests.api.stage import PARTITIONS, Stage
 
@@ -75,15 +76,15 @@ def a_worker(statuses: dict[int, str]) -> Peers:
     """One that has partition 0, and knows who told of the others."""
     state = Mock(ledgers={0: Mock()}, statuses={number: status(number, http) for number, http in statuses.items()})
     own = Mock()
-    own.leaders = lambda asked: [
-        Leaders(1, [Ranked("ann", 5, False, None, 0)], ranking.partitions) for ranking in asked
-    ]
+
+    async def leaders(asked: list[Ranking]) -> list[Leaders]:
+        return [Leaders(1, [Ranked("ann", 5, False, None, 0)], one.partitions or []) for one in asked]
 
     async def places(asked: list[Whereabouts]) -> list[Places]:
         return [Places([], one.partitions or []) for one in asked]
 
-    own.places = places
-    return Peers(own, state, "")
+    own.leaders, own.places = leaders, places
+    return Peers(own, state, "", Stopwatch())
 
 
 @pytest.mark.parametrize("answer", [silent, rude, babbling, saying_nothing, failing])
@@ -159,7 +160,11 @@ def test_many_questions_at_once_are_answered_as_each_by_itself(stage: Stage, pat
         {"users": users[place:], "scope": [population, *scope], "partitions": partitions[: place + 2]}
         for place, scope in enumerate(scopes)
     ]
-    somewhere += [{"users": users[:3], "partitions": partitions}, {"users": users[:3]}]
+    somewhere += [
+        {"users": users[:3], "partitions": partitions},
+        {"users": users[:3]},
+        {"users": users[:3], "with_flags": False},
+    ]
     questions = rankings if path == "/peers/leaders" else somewhere
     assert answered(where, path, questions) == [one for each in questions for one in answered(where, path, [each])]
 

@@ -50,7 +50,7 @@ async def served(*, is_complete: bool = True) -> AsyncIterator[Served]:
     log.begin({0: 0}, is_everything=True)
     if is_complete:
         log.is_complete.set()
-    served = Streams(log, Live(Mock(), log, Stopwatch()))
+    served = Streams(log, Live(Mock(), log, Stopwatch(), lambda: 0))
     server = HttpServer(CollectorRegistry(), Mock(), Access(Settings()))
     server.add(served.add_routes)
     port = await server.start("127.0.0.1", 0)

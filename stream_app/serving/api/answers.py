@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from stream_app.core.standing import RULES
 from stream_app.serving.api import queries
-from stream_app.serving.api.between import Found, Ranked, Ranking, Whereabouts
+from stream_app.serving.api.between import FoundAt, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.evidence import Evidences
 from stream_app.serving.api.flag_log import FlagLog
 from stream_app.serving.api.messages import Flags, Influencers, User, Why
@@ -15,6 +15,7 @@ from stream_app.serving.api.overview import Overview
 from stream_app.serving.api.peers import AllLeaders, AllPlaces, Peers
 from stream_app.serving.api.scopes import Scopes, next_after, scope_of
 from stream_app.serving.api.state import State
+from stream_app.serving.api.stopwatch import Stopwatch
 from stream_app.serving.api.throughput import Throughput
 from stream_app.settings import Settings
 
@@ -31,8 +32,17 @@ class Answers:
     """Answers questions. Raises nothing but UnknownUserError and NotNowError."""
 
     def __init__(
-        self, settings: Settings, state: State, peers: Peers, flags: FlagLog, evidences: Evidences, rates: Throughput
+        self,
+        settings: Settings,
+        state: State,
+        peers: Peers,
+        flags: FlagLog,
+        evidences: Evidences,
+        rates: Throughput,
+        watch: Stopwatch,
     ) -> None:
+        """`watch` takes the time that answers need that are not of one moment."""
+        self._watch = watch
         self._settings = settings
         self._state = state
         self._peers = peers
@@ -49,17 +59,19 @@ class Answers:
     async def all_influencers(self, asked: Sequence[queries.OfInfluencers]) -> list[Influencers]:
         """Users of several topics and roles, which costs little more than one."""
         rankings = await self._peers.leaders([_ranking(one) for one in asked])
-        pages = [found.leaders.first[one.offset :] for one, found in zip(asked, rankings, strict=True)]
+        pages = [ranking.leaders.first[one.offset :] for one, ranking in zip(asked, rankings, strict=True)]
         places = await self._peers.places([_whereabouts(one, page) for one, page in zip(asked, pages, strict=True)])
-        return [self._influencers(*parts) for parts in zip(asked, rankings, pages, places, strict=True)]
+        with self._watch.running():
+            return [self._influencers(*parts) for parts in zip(asked, rankings, pages, places, strict=True)]
 
     def _influencers(
         self, asked: queries.OfInfluencers, ranking: AllLeaders, page: list[Ranked], there: AllPlaces
     ) -> Influencers:
-        places = {place.user: place.place.now for place in there.found}
-        found, silent = ranking
+        erased = self._state.erased(ranked.user for ranked in page)  # who has them may not know of it yet
+        places = {found.user: found.place.now for found in there.found if found.user not in erased}
+        leaders, silent = ranking
         if not (asked.search or asked.standing or silent):
-            places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(found.first) if user in places}
+            places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(leaders.first) if user in places}
         cut = self.scopes.cut(asked)
         return Influencers(
             topic=asked.topic,
@@ -70,8 +82,8 @@ class Answers:
             first_pane=self._state.window_start_ms,
             influencers=[places[ranked.user] for ranked in page if ranked.user in places],
             missing_partitions=sorted({*silent, *there.missing}),
-            total=found.total,
-            next=next_after(asked.offset + len(page), found.total),
+            total=leaders.total,
+            next=next_after(asked.offset + len(page), leaders.total),
         )
 
     async def user(self, user: str) -> User:
@@ -104,7 +116,7 @@ class Answers:
         newest = self._flags.newest(asked, asked.limit, since_ms)
         return Flags(flags=newest, position=self._flags.position, since=self._flags.since_ms)
 
-    async def _found(self, asked: Whereabouts) -> list[Found]:
+    async def _found(self, asked: Whereabouts) -> list[FoundAt]:
         """Where the one user asked about stands, in one place at least."""
         ((found, missing),) = await self._peers.places([asked])
         if found and not self._state.erased(asked.users):
@@ -138,6 +150,7 @@ def _whereabouts(asked: queries.OfInfluencers, page: Sequence[Ranked]) -> Wherea
         users=[ranked.user for ranked in page],
         scope=(asked.population, asked.topic, asked.role),
         partitions=sorted({ranked.partition for ranked in page}),
+        with_flags=False,
     )
 
 

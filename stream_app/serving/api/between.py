@@ -1,16 +1,28 @@
 """What workers ask each other about the users that each of them has, and what they answer."""
 
-from typing import TypeVar
+import math
+from typing import Annotated, TypeVar
 
 import msgspec
-import numpy as np
+from msgspec import Meta
 
 from stream_app.core.messages import Role
 from stream_app.core.scopes import ScopeName
 from stream_app.serving.api.messages import Place, Standing
 
 
-class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+class _Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What every question has."""
+
+    partitions: list[int] | None = None
+    """In which to look, null: in all. Who answers leaves out those that it does not have."""
+
+    def is_about(self, partition: int) -> bool:
+        """Whether it wants to be looked for there."""
+        return self.partitions is None or partition in self.partitions
+
+
+class Ranking(_Question, frozen=True, kw_only=True):
     """Who leads a scope and role: asked of every worker, and put together from what they answer."""
 
     topic: str
@@ -19,9 +31,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     standings: list[Standing]
     search: str
     emerging_first: bool
-    most: int
-    partitions: list[int] | None = None
-    """In which to look, null: in all. Who answers leaves out those that it does not have."""
+    most: Annotated[int, Meta(ge=0)]
 
     @property
     def scope(self) -> ScopeName:
@@ -41,7 +51,7 @@ class Ranked(msgspec.Struct, frozen=True, array_like=True):
     @property
     def order(self) -> tuple[bool, float, int, int]:
         """What a ranking is sorted by; where that is equal the order is the partition's own: whoever is asked."""
-        return not self.is_emerging, self.eta_s if self.eta_s is not None else np.inf, -self.value, self.partition
+        return not self.is_emerging, self.eta_s if self.eta_s is not None else math.inf, -self.value, self.partition
 
 
 class Leaders(msgspec.Struct, frozen=True):
@@ -53,14 +63,14 @@ class Leaders(msgspec.Struct, frozen=True):
     """Those that were looked through."""
 
 
-class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
+class Whereabouts(_Question, frozen=True, kw_only=True):
     """Where some users stand: everywhere, or in one scope and role."""
 
     users: list[str]
     scope: tuple[str, str, Role] | None = None
     """(population, topic, role)."""
-    partitions: list[int] | None = None
-    """As in Ranking."""
+    with_flags: bool = True
+    """Whether the flag behind each standing is wanted."""
 
     @property
     def only(self) -> ScopeName | None:
@@ -73,7 +83,7 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(Role) if self.scope is None else (self.scope[2],)
 
 
-class Found(msgspec.Struct, frozen=True):
+class FoundAt(msgspec.Struct, frozen=True):
     """A user's place, and the partition that the user is in."""
 
     partition: int
@@ -84,7 +94,7 @@ class Found(msgspec.Struct, frozen=True):
 class Places(msgspec.Struct, frozen=True):
     """Where users stand, as far as they are in some partitions."""
 
-    found: list[Found]
+    found: list[FoundAt]
     partitions: list[int]
     """Those that were looked through."""
 

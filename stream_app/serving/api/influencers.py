@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.ledger import Ledger
-from stream_app.core.people import Ints, Paces
+from stream_app.core.people import Ints, People
 from stream_app.core.scopes import ScopeName
 from stream_app.core.series import Series
 from stream_app.core.standing import EMERGING, ENTERED, FADING, NONE
@@ -22,7 +22,7 @@ _CLEAR_Z = 2.0
 _DIGITS = 6
 
 
-class Made(NamedTuple):
+class ByPane(NamedTuple):
     """What users made, by pane; a pane can be in both."""
 
     packed: dict[str, Counts]
@@ -32,11 +32,11 @@ class Made(NamedTuple):
 class Sight:
     """A ledger among all, and what its users made."""
 
-    def __init__(self, state: State, ledger: Ledger, panes: int, made: Made) -> None:
+    def __init__(self, state: State, ledger: Ledger, panes: int, made: ByPane) -> None:
         """`panes` in the window."""
         self.whole = state.whole
         self.ledger = ledger
-        self.paces = Paces(ledger)
+        self.people = People(ledger)
         self._first_pane = state.window_start_ms // ledger.pane_ms
         self._panes = panes
         self._made = made
@@ -63,7 +63,7 @@ def influencers(sight: Sight, role: int, rows: Ints) -> Iterator[tuple[Influence
     users = [ledger.users.names[number] for number in ledger.rows.users[rows].tolist()]
     cuts = whole.cuts(whole.numbers(scopes))
     values, thresholds = ledger.rows.totals[role][rows], cuts.thresholds[role]
-    going = sight.paces.of(role, rows, thresholds)
+    going = sight.people.paces(role, rows, thresholds)
     columns = (
         values,
         whole.ranks(scopes, [role] * len(scopes), values),

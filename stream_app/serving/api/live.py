@@ -6,7 +6,7 @@ of the worker's time: where it takes longer it is done less often.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -25,8 +25,9 @@ REFRESH_S = 2.0
 BUSY_FRACTION = 0.01
 LONGEST_PAUSE_S = 30.0
 MOST_SELECTIONS = 100
-AT_ONCE = 16
-"""Selections that are computed together: that many more at once would keep counting waiting."""
+AT_ONCE = 8
+"""Selections that are computed together. Many more would take the event loop for too long at a time, and their users
+might be more than a request to another worker may hold."""
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -85,18 +86,22 @@ class _Selection:
 class Live:
     """Keeps every selection that is looked at up to date; `run` must run beside it."""
 
-    def __init__(self, answers: Answers, flags: FlagLog, watch: Stopwatch) -> None:
+    def __init__(self, answers: Answers, flags: FlagLog, watch: Stopwatch, erasures: Callable[[], int]) -> None:
+        """`erasures`: how many people are known to be erased."""
         self._answers = answers
         self._flags = flags
         self._watch = watch
         self._selections: dict[queries.OfScope, _Selection] = {}
         self._wanted = asyncio.Event()
+        self._erasures = erasures
+        self._erased = erasures()
 
     @contextmanager
     def watching(self, asked: queries.OfScope) -> Iterator[Watcher]:
         """Show a selection for the length of the block. Raises TooManyError."""
         if asked not in self._selections and len(self._selections) >= MOST_SELECTIONS:
             raise TooManyError(f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later")
+        self._heed_erasures()
         selection = self._selections.setdefault(asked, _Selection())
         watcher = Watcher((entry.event for entry in self._flags.last(FLAGS)), self._flags.added)
         selection.watchers.add(watcher)
@@ -122,6 +127,7 @@ class Live:
         told = self._flags.added
         while True:
             await asyncio.sleep(FEED_S)
+            self._heed_erasures()
             told, before = self._flags.added, told
             if told == before:
                 continue
@@ -137,15 +143,24 @@ class Live:
                 events[count] = [entry.event for entry in self._flags.last(count)]
             watcher.put_flags(events[count])
 
+    def _heed_erasures(self) -> None:
+        """What is shown may be of somebody who was erased meanwhile: it is computed anew at once."""
+        if (known := self._erasures()) == self._erased:
+            return
+        self._erased = known
+        for selection in self._selections.values():
+            selection.parts = {}
+        self._wanted.set()
+
     async def _views(self) -> None:
         while True:
-            begun_s, before_s = asyncio.get_running_loop().time(), self._watch.seconds
+            before_s = self._watch.seconds
             await self._refresh(list(self._selections.items()))
-            await self._pause(begun_s, before_s)
+            await self._pause(asyncio.get_running_loop().time(), before_s)
 
-    async def _pause(self, begun_s: float, before_s: float) -> None:
-        """Wait until a round that began then is followed by the next; somebody who has just come is served at once."""
-        while (left_s := begun_s + self._due_s(before_s) - asyncio.get_running_loop().time()) > 0:
+    async def _pause(self, ended_s: float, before_s: float) -> None:
+        """Wait until the round that ended then is followed by the next; who has just come is served at once."""
+        while (left_s := ended_s + self._pause_s(before_s) - asyncio.get_running_loop().time()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await self._wanted.wait()
@@ -154,22 +169,21 @@ class Live:
             self._wanted.clear()
             await self._refresh([(asked, held) for asked, held in self._selections.items() if not held.parts])
 
-    def _due_s(self, before_s: float) -> float:
-        """How long after the begin of a round the next may begin, as long as all of it has taken so far."""
+    def _pause_s(self, before_s: float) -> float:
+        """How long to wait after a round: by all that was answered since it began, other questions and who came too."""
         return min(max(REFRESH_S, (self._watch.seconds - before_s) / BUSY_FRACTION), LONGEST_PAUSE_S)
 
     async def _refresh(self, selections: Sequence[tuple[queries.OfScope, _Selection]]) -> None:
         topics: dict[str, bytes] = {}
         for start in range(0, len(selections), AT_ONCE):
             some = selections[start : start + AT_ONCE]
-            common = self._common()
             found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some])
+            common = self._common()
             for (asked, selection), leaders in zip(some, found, strict=True):
                 if asked.population not in topics:
                     topics[asked.population] = self._topics(asked.population)
                 own = self._own(asked, leaders)
                 selection.show({**common, "topics": topics[asked.population], **own})
-                await asyncio.sleep(0)
 
     def _common(self) -> dict[str, bytes]:
         """What everybody is shown."""

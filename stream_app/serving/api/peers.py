@@ -10,9 +10,10 @@ from typing import NamedTuple, TypeVar
 import aiohttp
 import msgspec
 
-from stream_app.serving.api.between import Asked, Found, Leaders, Places, Ranking, Whereabouts
+from stream_app.serving.api.between import Asked, FoundAt, Leaders, Places, Ranking, Whereabouts
 from stream_app.serving.api.own import Own
 from stream_app.serving.api.state import State
+from stream_app.serving.api.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class AllLeaders(NamedTuple):
 class AllPlaces(NamedTuple):
     """Where users stand, on all workers."""
 
-    found: list[Found]
+    found: list[FoundAt]
     missing: list[int]
     """Partitions whose worker did not answer."""
 
@@ -48,8 +49,9 @@ class AllPlaces(NamedTuple):
 class Peers:
     """All workers together. A partition is asked of one worker, so nobody is there twice while partitions move."""
 
-    def __init__(self, own: Own, state: State, token: str) -> None:
-        """`token`: what the others want to see, which is what this one wants."""
+    def __init__(self, own: Own, state: State, token: str, watch: Stopwatch) -> None:
+        """`token`: what the others want to see, which is what this one wants; `watch` takes the time that it needs."""
+        self._watch = watch
         self._own = own
         self._state = state
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -65,16 +67,18 @@ class Peers:
     async def leaders(self, asked: Sequence[Ranking]) -> list[AllLeaders]:
         """The first users of each ranking, wherever they are."""
         mine, others = self._partitions()
-        answers = [self._own.leaders(_in(asked, mine))]
+        answers = [await self._own.leaders(_in(asked, mine))]
         answers += await self._ask(LEADERS, asked, others, _LEADERS.decode)
-        return [self._leaders(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
+        with self._watch.running():
+            return [self._leaders(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
     async def places(self, asked: Sequence[Whereabouts]) -> list[AllPlaces]:
         """Where the users of each question stand, in the partitions asked about."""
         mine, others = self._partitions()
         answers = [await self._own.places(_in(asked, mine))]
         answers += await self._ask(PLACES, asked, others, _PLACES.decode)
-        return [self._places(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
+        with self._watch.running():
+            return [self._places(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
     def _leaders(self, asked: Ranking, parts: Sequence[Leaders]) -> AllLeaders:
         first = sorted((ranked for part in parts for ranked in part.first), key=lambda ranked: ranked.order)
@@ -108,23 +112,27 @@ class Peers:
         """What every other worker answers that anything is asked of; those that do not are left out."""
         asking = [(address, _in(asked, held)) for address, held in others.items()]
         posting = [
-            self._post(address, path, _ENCODER.encode(questions), decode)
+            self._post(address, path, questions, decode)
             for address, questions in asking
             if any(one.partitions for one in questions)
         ]
-        answers = await asyncio.gather(*posting)
-        return [answer for answer in answers if answer is not None and len(answer) == len(asked)]
+        return [answers for answers in await asyncio.gather(*posting) if answers is not None]
 
-    async def _post(self, address: str, path: str, body: bytes, decode: Callable[[bytes], T]) -> T | None:
+    async def _post(
+        self, address: str, path: str, asked: list[Asked], decode: Callable[[bytes], list[T]]
+    ) -> list[T] | None:
         if self._resting.get(address, 0.0) > monotonic():
             return None
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_PATIENCE, headers=self._headers)
         try:
-            async with self._session.post(f"http://{address}{path}", data=body) as response:
-                if response.ok:
-                    return decode(await response.read())
-                why = f"status {response.status}"
+            async with self._session.post(f"http://{address}{path}", data=_ENCODER.encode(asked)) as response:
+                body = await response.read()
+            with self._watch.running():
+                answers = decode(body) if response.ok else []
+            if len(answers) == len(asked):
+                return answers
+            why = f"status {response.status}, {len(answers)} answers to {len(asked)} questions; is it of this release?"
         except TimeoutError:
             why = f"no answer in time, asked again in {_REST_S:g} s"
             self._resting[address] = monotonic() + _REST_S
@@ -141,8 +149,5 @@ class Peers:
 def _in(asked: Iterable[Asked], held: Iterable[int]) -> list[Asked]:
     """The same questions, each about those partitions that are `held`."""
     return [
-        msgspec.structs.replace(
-            one, partitions=[number for number in held if one.partitions is None or number in one.partitions]
-        )
-        for one in asked
+        msgspec.structs.replace(one, partitions=[number for number in held if one.is_about(number)]) for one in asked
     ]

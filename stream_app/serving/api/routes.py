@@ -108,7 +108,7 @@ def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
         app.router.add_get(PREFIX + route.path.replace("{user_id}", "{user_id:[^/]+}"), _handler(route, answers))
 
     async def leaders(request: web.Request) -> web.Response:
-        return as_json(own.leaders(_decoded(await request.read(), list[Ranking])))
+        return as_json(await own.leaders(_decoded(await request.read(), list[Ranking])))
 
     async def places(request: web.Request) -> web.Response:
         return as_json(await own.places(_decoded(await request.read(), list[Whereabouts])))

@@ -33,14 +33,14 @@ class Api:
     def __init__(self, settings: Settings, state: State, open_: Open) -> None:
         watch = Stopwatch()
         self._own = Own(state, settings.panes, watch)
-        self._peers = Peers(self._own, state, settings.http_token.reveal())
+        self._peers = Peers(self._own, state, settings.http_token.reveal(), watch)
         flags = FlagLog(state.erased)
         self._reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_)
         self._throughput = Throughput(state)
         self._answers = Answers(
-            settings, state, self._peers, flags, Evidences(settings, open_, state.erased), self._throughput
+            settings, state, self._peers, flags, Evidences(settings, open_, state.erased), self._throughput, watch
         )
-        self._live = Live(self._answers, flags, watch)
+        self._live = Live(self._answers, flags, watch, state.erasures)
         self._streams = Streams(flags, self._live)
 
     def add_routes(self, app: web.Application) -> None:

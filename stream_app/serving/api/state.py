@@ -52,6 +52,10 @@ class State(Protocol):
         """The last flag of a standing that lasts."""
         ...
 
+    def erasures(self) -> int:
+        """How many people are known to be erased."""
+        ...
+
     def erased(self, users: Iterable[str]) -> set[str]:
         """Those of some users who were erased."""
         ...
