@@ -128,6 +128,14 @@ def test_other_paths_are_not_found(where: str, path: str) -> None:
     problem(got)
 
 
+def test_a_ranking_of_fewer_than_nobody_is_refused(where: str) -> None:
+    ranking = {"topic": "tea", "population": "all", "role": "maven", "standings": [], "search": "", "most": -5}
+    body = json.dumps([{**ranking, "emerging_first": False}]).encode()
+    got = reply(where, url("/peers/leaders"), method="POST", body=body)
+    assert got.status == 400
+    problem(got)
+
+
 @pytest.mark.parametrize("path", ["/peers/leaders", "/peers/places"])
 @pytest.mark.parametrize(
     "body", [b"", b"[[]]", b"[1]", b"{}", b"\xff", b'[{"users": 1}]', b"[" * 5000, b"x" * 2_000_000]

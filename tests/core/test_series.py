@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core import segments, series
-from stream_app.core.events import Event
+from stream_app.core.events import Event, Post
 from stream_app.core.ledger import Ledger
 from stream_app.core.people import People
+from stream_app.core.scopes import ScopeName
 from stream_app.core.segments import SegmentKey
 from stream_app.core.series import Series
 from tests.core import streams
+from tests.core.streams import Batch
 
 ENDS = st.lists(st.integers(0, 60), max_size=6)
 USERS = st.sets(st.sampled_from("abcz"), min_size=1)
@@ -71,3 +73,9 @@ def test_of_users_who_are_not_there_nothing_is_found() -> None:
     ledger = streams.new_ledger()
     assert series_of(ledger, {"nobody"}) == {}
     assert len(ledger.users) == 0
+
+
+def test_panes_may_be_shorter_than_a_second_today() -> None:
+    ledger, now_ms = Ledger(pane_ms=250, panes=8, short_panes=2), 1_795_737_272_000
+    streams.apply(ledger, Batch(streams.POSTS, [Post(event_id="1", ts=now_ms, user_id="a")], 1))
+    assert series_of(ledger, "a") == {("a", ScopeName("all", "*")): {now_ms // 250: (1, 0)}}
