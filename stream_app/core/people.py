@@ -68,7 +68,7 @@ class People:
         numbers = np.fromiter(known, np.int64)
         if scope is None:
             return np.flatnonzero(np.isin(ledger.rows.users, numbers) & ~ledger.rows.dead())
-        if (number := self._numbers.get(scope)) is None:
+        if (number := ledger.scopes.find(scope)) is None:
             return np.empty(0, np.int64)
         rows: Ints = ledger.rows.find(np.full(len(numbers), number), numbers)
         return rows[rows >= 0]
@@ -91,14 +91,9 @@ class People:
     def _scopes(self) -> Ints:
         return self._ledger.rows.scopes
 
-    @cached_property
-    def _numbers(self) -> dict[ScopeName, int]:
-        """Of every scope there is: asking the ledger for one that is not there would make it."""
-        return {scope: number for number, scope in enumerate(self._ledger.scopes.names())}
-
     def _rows(self, question: Question) -> Ints:
         """The rows that fit the question, in order."""
-        if (number := self._numbers.get(question.scope)) is None:
+        if (number := self._ledger.scopes.find(question.scope)) is None:
             return np.empty(0, np.int64)
         rows: Ints = np.flatnonzero(self._scopes == number)
         standings = self._ledger.rows.standings[question.role][rows]

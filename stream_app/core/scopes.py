@@ -51,6 +51,14 @@ class Scopes:
         self._names += [ScopeName(populations[population], topics[topic]) for population, topic in pairs]
         return self._names
 
+    def find(self, name: ScopeName) -> int | None:
+        """The number of a scope; None where there is none, and none is made."""
+        population, topic = self._populations.get(name.population), self._topics.get(name.topic)
+        if population is None or topic is None:
+            return None
+        (number,) = self._index.find(np.array([population << _TOPIC_BITS | topic])).tolist()
+        return None if number < 0 else int(number)
+
     def add(self, names: Sequence[tuple[str, str]]) -> Ints:
         """The number of each scope named (population, topic)."""
         populations = self._populations.add([population for population, _ in names])
