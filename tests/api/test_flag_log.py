@@ -116,6 +116,8 @@ def test_what_a_log_has_forgotten_is_told_as_a_gap(records: list[Raised], kept: 
             other, _ = await read(records[:old], records[old:])
         held = set(ids(other.last(SEVERAL)))
         assert len(held) <= kept
+        times = [entry.flag.detected_at for entry in other.last(SEVERAL)]
+        assert [other.detected_since(ms) for ms in range(11)] == [sum(time >= ms for time in times) for ms in range(11)]
         everything = ids(log.last(SEVERAL))
         for place, entry in enumerate(log.last(SEVERAL)):
             gone, missed = other.after(entry.position)
@@ -138,6 +140,7 @@ def test_a_log_that_has_forgotten_says_since_when_it_knows_all() -> None:
         with patch.object(flag_log, "KEPT", 4):
             log, _ = await read([], records)
         assert log.since_ms == 4
+        assert [log.detected_since(since_ms) for since_ms in (0, 4, 6, 9)] == [4, 4, 3, 0]
         assert [flag.detected_at for flag in log.newest(OfFlags(), SEVERAL)] == [8, 7, 6, 5]
         assert [flag.detected_at for flag in log.newest(OfFlags(), SEVERAL, since_ms=6)] == [8, 7]
         assert [flag.detected_at for flag in log.newest(OfFlags(), 1)] == [8]

@@ -166,7 +166,7 @@ async def test_who_comes_later_is_sent_what_is_known_at_once(counting: Counting)
 async def test_what_it_takes_to_serve_who_has_just_come_delays_the_next_round(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Opening pages takes from the hundredth of the time that all of them get."""
+    """Opening pages takes from the time that all of them together get."""
     monkeypatch.setattr(live, "BUSY_FRACTION", 0.01)
     async with running(counting) as shown:
         with shown.watching(PHONE) as watcher:

@@ -5,6 +5,7 @@ for every worker and across restarts, so a reader goes on anywhere.
 """
 
 import asyncio
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -73,6 +74,8 @@ class FlagLog:
         self._erased = erased
         self._entries: deque[Entry] = deque()
         self._seen: set[str] = set()
+        self._detected_ms: list[int] = []
+        """When each was detected, in order."""
         self.is_complete = asyncio.Event()
         """Set once what was there at the start has been read."""
         self.offsets: dict[int, int] = {}
@@ -99,6 +102,7 @@ class FlagLog:
         self._entries.append(entry)
         self.added += 1
         self._seen.add(flag.flag_id)
+        insort(self._detected_ms, flag.detected_at)  # nearly always at the end
         if len(self._entries) > KEPT:
             self._forget_oldest()
         for subscriber in self._subscribers:
@@ -134,7 +138,7 @@ class FlagLog:
 
     def detected_since(self, since_ms: int) -> int:
         """How many flags were detected at that time or later."""
-        return sum(1 for entry in self._entries if entry.flag.detected_at >= since_ms)
+        return len(self._detected_ms) - bisect_left(self._detected_ms, since_ms)
 
     @contextmanager
     def subscription(self) -> Iterator[Subscriber]:
@@ -153,6 +157,7 @@ class FlagLog:
     def _forget_oldest(self) -> None:
         oldest = self._entries.popleft()
         self._seen.discard(oldest.flag.flag_id)
+        del self._detected_ms[bisect_left(self._detected_ms, oldest.flag.detected_at)]
         self._began[oldest.partition] = oldest.offset + 1
         self.since_ms = oldest.flag.detected_at
 
