@@ -1,7 +1,6 @@
 """What is told of users in a scope and role: value, rank, standing, pace, panes; for many rows of a ledger at once."""
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ STANDINGS: dict[Standing, int] = {"none": NONE, "emerging": EMERGING, "entered":
 _NAMES: dict[int, Standing] = {code: name for name, code in STANDINGS.items()}
 _CLEAR_Z = 2.0
 _DIGITS = 6
+_NOTHING = (0, 0)
 
 
 class ByPane(NamedTuple):
@@ -37,19 +37,18 @@ class Sight:
         self.whole = state.whole
         self.ledger = ledger
         self.people = People(ledger)
-        self._first_pane = state.window_start_ms // ledger.pane_ms
-        self._panes = panes
+        first_pane = state.window_start_ms // ledger.pane_ms
+        self._window = range(first_pane, first_pane + panes)
         self._made = made
 
     def by_pane(self, user: str, scope: ScopeName, role: int) -> list[int]:
         """What a user made in each pane of the window."""
-        counts = [0] * self._panes
         packed = self._made.packed.get(user, {}).get(scope, {})
         opened = self._made.opened.get((user, scope), {})
-        for pane, made in chain(packed.items(), opened.items()):
-            place = pane - self._first_pane
-            if 0 <= place < self._panes:
-                counts[place] += made[role]
+        counts = [packed.get(pane, _NOTHING)[role] for pane in self._window]
+        for pane, made in opened.items():
+            if pane in self._window:
+                counts[pane - self._window.start] += made[role]
         return counts
 
 

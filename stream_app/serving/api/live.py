@@ -1,6 +1,6 @@
 """What the page shows, computed once for everybody who looks at the same, and sent when it has changed.
 
-However many browsers look, a selection is computed once and its bytes are sent to each. Computing may take 0.6 % of the
+However many browsers look, a selection is computed once and its bytes are sent to each. Computing may take 0.5 % of the
 worker's time: where it takes longer it is done less often.
 """
 
@@ -22,7 +22,7 @@ FLAGS = 30
 """Flags that a page begins with, and the most that it is sent at once."""
 FEED_S = 0.5
 REFRESH_S = 2.0
-BUSY_FRACTION = 0.006
+BUSY_FRACTION = 0.005
 """With sending, and with opening the pages, 50 browsers are to cost less than 2 % of a core."""
 LONGEST_PAUSE_S = 30.0
 MOST_SELECTIONS = 100
