@@ -27,7 +27,7 @@ LAYERS = {
     "audit": {"audit", "connections", "engine", "settings"},
     "local": {"connections", "core", "local", "settings"},
     "alerting": {"alerting", "connections", "core", "settings"},
-    "operating": {"audit", "connections", "core", "engine", "operating", "settings"},
+    "operating": {"alerting", "audit", "connections", "core", "engine", "operating", "settings"},
 }
 """What each part of the package may import of the package; only the composition root may import everything."""
 

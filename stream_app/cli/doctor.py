@@ -27,9 +27,9 @@ _STYLES = {State.OK: "green", State.WARNING: "yellow", State.PROBLEM: "bold red"
 def command(settings: Settings, as_json: bool) -> None:
     """Examine everything the tracker needs, and say what to do.
 
-    Asks Kafka, Redis and a worker on this machine; reads a sample of the newest records; changes nothing. With
-    --production true what keeps a worker from starting is a problem. The exit status is 1 where there is a problem, 0
-    where there are warnings at most.
+    Asks Kafka, Redis and a worker on this machine; reads a sample of the newest records, and the alerts file; changes
+    nothing. With --production true what keeps a worker from starting is a problem. The exit status is 1 where there is
+    a problem, 0 where there are warnings at most.
     """
     from stream_app.operating.doctor import examine
 

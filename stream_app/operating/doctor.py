@@ -11,7 +11,7 @@ from kafka.errors import (
     RequestTimedOutError,
 )
 
-from stream_app.operating import exam_counting, exam_kafka, exam_machine, exam_records, exam_redis
+from stream_app.operating import exam_alerts, exam_counting, exam_kafka, exam_machine, exam_records, exam_redis
 from stream_app.operating.clients import OperatingError, administration, consumer
 from stream_app.operating.findings import Finding, problem
 from stream_app.settings import Settings
@@ -31,6 +31,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from exam_machine.versions(settings)
     yield from _kafka(settings)
     yield from exam_redis.redis(settings)
+    yield from exam_alerts.alerts(settings)
     yield from exam_machine.worker(settings)
 
 

@@ -76,7 +76,7 @@ def test_a_new_tracker_has_no_problem(own: Settings, redis_url: str) -> None:
     }
     assert all(finding["advice"] for finding in warned)
     assert {finding["area"] for finding in told["findings"]} == {
-        *("versions", "Kafka", "topics", "counting", "records", "dead letters", "Redis", "clock", "HTTP")
+        *("versions", "Kafka", "topics", "counting", "records", "dead letters", "Redis", "clock", "alerts", "HTTP")
     }
 
 
@@ -216,7 +216,7 @@ def test_a_broker_that_ends_in_the_middle_does_not_hold_up_the_rest() -> None:
             found.append(finding)
             if finding.area == "Kafka":
                 stack.close()
-    assert [finding.area for finding in found[-2:]] == ["Redis", "HTTP"]
+    assert [finding.area for finding in found[-3:]] == ["Redis", "alerts", "HTTP"]
     assert worst(found) is State.PROBLEM
 
 
