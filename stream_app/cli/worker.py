@@ -19,6 +19,9 @@ def command(settings: Settings) -> None:
     --production true it does not start where the startup audit finds a danger; otherwise it warns.
     """
     signal.signal(signal.SIGTERM, _end)  # until Faust has handlers of its own
+    from stream_app.engine.memory import keep_little
+
+    keep_little()
     from stream_app.audit.permissions import require_group
     from stream_app.audit.startup import require_safe
     from stream_app.engine.topics import require

@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 import gc
-from collections.abc import Callable
 
 _YOUNG_S = 5.0
 _FULL_EVERY = 24
@@ -12,13 +11,26 @@ _LARGE_BYTES = 1_000_000
 _SPARE_BYTES = 64_000_000
 
 
+def keep_little() -> None:
+    """Have the C library keep little of what is freed; before there are threads: each would have an arena of its own.
+
+    Left to itself glibc raises its limit for large blocks with every one that is freed, and columns that grow leave
+    holes that nothing else fits in: a quarter more memory for the same rows. Other libraries need not be told.
+    """
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "malloc_trim"):
+        return
+    for option, value in ((_MMAP_THRESHOLD, _LARGE_BYTES), (_TRIM_THRESHOLD, _SPARE_BYTES), (_ARENA_MAX, 1)):
+        libc.mallopt(option, value)
+
+
 async def collect_quietly() -> None:
     """Collect every few seconds between batches, everything every two minutes; until cancelled.
 
     Decoding a batch makes thousands of objects that die by reference count. Left to itself the collector would run in
     the middle of that: decoding then takes more than twice as long.
     """
-    give_back = _giver_back()
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", lambda _spare: None)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -29,18 +41,3 @@ async def collect_quietly() -> None:
             give_back(0)
     finally:
         gc.enable()
-
-
-def _giver_back() -> Callable[[int], object]:
-    """What gives freed memory back to the system; nothing where the C library is not glibc, which needs to be told.
-
-    Left to itself glibc raises its limit for large blocks with every one that is freed, and columns that grow leave
-    holes that nothing else fits in: a quarter more memory for the same rows.
-    """
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "malloc_trim"):
-        return lambda _spare: None
-    for option, value in ((_MMAP_THRESHOLD, _LARGE_BYTES), (_TRIM_THRESHOLD, _SPARE_BYTES), (_ARENA_MAX, 1)):
-        libc.mallopt(option, value)
-    trim: Callable[[int], object] = libc.malloc_trim
-    return trim
