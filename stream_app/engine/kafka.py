@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, cast
 
 import faust
-from aiokafka import errors
+from aiokafka import TopicPartition, errors
 from aiokafka.errors import for_code
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from faust.auth import OAuthCredentials
@@ -122,6 +122,17 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - aiokafka looks at it when it starts
         return consumer
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Leave the logs of tables to recovery: what is fetched of them here nobody takes, and it stays in memory."""
+        logs = [TopicPartition(*tp) for tp in assigned if _is_log(self.app, tp)]
+        self._ensure_consumer().pause(*logs)  # before anything is awaited, so nothing has been fetched
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust would tell of every log that it is not fetched."""
+        if not _is_log(self.app, tp):
+            super().verify_event_path(now, tp)
+
     def highwater(self, tp: TP) -> int:
         """Where a partition ended when it was last fetched from: what is in open transactions cannot be read yet."""
         stable = self._ensure_consumer().last_stable_offset(tp)
@@ -131,6 +142,10 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         await super().on_start()
         coordinator: Any = cast(Any, self._consumer)._coordinator  # noqa: SLF001 - aiokafka tells nobody of its heartbeats
         note_membership(cast(_App, self.app).lease, coordinator)
+
+
+def _is_log(app: faust.types.AppT, tp: TP) -> bool:
+    return tp.topic in app.tables.changelog_topics
 
 
 def note_membership(lease: Lease, coordinator: Any) -> None:

@@ -96,7 +96,7 @@ class Metrics(CutMetrics):
         self._segments.set(n)
 
     def state_bytes(self, n: int) -> None:
-        """Size of the segments in the table."""
+        """Bytes that the ledgers hold, and their segments in the table."""
         self._state_bytes.set(n)
 
     def rebalance(self) -> None:
@@ -211,7 +211,9 @@ class Metrics(CutMetrics):
         self._segments = Gauge(
             "influence_segments", "Segments that this worker's ledgers consist of.", registry=registry
         )
-        self._state_bytes = Gauge("influence_state_bytes", "Size of these segments in the table.", registry=registry)
+        self._state_bytes = Gauge(
+            "influence_state_bytes", "Bytes that the ledgers hold, and these segments in the table.", registry=registry
+        )
         self._rebalances = Counter(
             "influence_rebalances", "Times this worker's assignment of partitions changed.", registry=registry
         )
