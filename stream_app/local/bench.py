@@ -28,9 +28,9 @@ from stream_app.settings.secret import SecretUrl
 
 MOST_IDIOMATIC_EVENTS = 30_000
 """The first of the same events: the idiomatic app is so much slower."""
-_SESSION_TIMEOUT_S = 4.0
+_SESSION_TIMEOUT_S = 3.0
 """The one setting not as by default. Kafka lets a worker in as soon as the dead one has timed out. The embedded broker
-makes every worker wait 3 s, and where the dead one has not timed out by then, which with 6 s is chance, 8 s more."""
+makes every worker wait 3 s, and where the dead one has not timed out by then, which from 4 s on is chance, 8 s more."""
 _STATE_USERS_PER_EVENT = 0.3
 _CREATE_TIMEOUT_S = 60
 _PLAIN_WIDTH = 110

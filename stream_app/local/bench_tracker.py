@@ -14,8 +14,9 @@ from stream_app.settings import Settings
 Tell = Callable[[str, int, int], None]
 """(what is going on, done, of how many)."""
 
-_QUIET_S = 8.0
-"""Longer than the worker takes to merge segments and to delete what they replace."""
+_QUIET_S = 16.0
+"""Longer than the worker takes to merge segments, to delete what they replace, to write the whole board to Redis (which
+takes 30 MB for some seconds) and to give back what that took."""
 _SPARE_S = 2.0
 
 
