@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from stream_app.core.events import Event, Post
+from stream_app.core.events.schema import Event, Post
 
 Key = tuple[str, str, str]
 """(population, topic, user)."""

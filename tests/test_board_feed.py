@@ -5,9 +5,9 @@ from unittest.mock import Mock
 
 import msgspec
 
-from stream_app.core.events import Post
-from stream_app.core.ledger import Ledger
+from stream_app.core.events.schema import Post
 from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine.outbox import standing_key
 from stream_app.engine.shared import Held
 from stream_app.engine.standings import kept

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
-from stream_app.core.watermark import Source
+from stream_app.core.state.watermark import Source
 from stream_app.local import demo_workers, process
 from stream_app.local.activity import TrueCut
 from stream_app.local.demo import Result

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer
 
-from stream_app.core.events import Post, Share, decode
+from stream_app.core.events.schema import Post, Share, decode
 from stream_app.engine.topics import create
 from stream_app.local.broker import embedded_broker
 from stream_app.local.replay import replay

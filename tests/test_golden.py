@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from stream_app.core import curves, segments, status
-from stream_app.core.columns import FormatError
-from stream_app.core.history import Lineage
+from stream_app.core.changelog import segments, status
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.replay import Lineage
+from stream_app.core.cuts import curve_message
 from stream_app.core.messages import Cut, Flag
-from stream_app.core.watermark import Source
+from stream_app.core.state.watermark import Source
 from tests.board_samples import a_cut, a_flag
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -35,7 +36,7 @@ def segment(value: bytes) -> Any:
 
 
 def told_curves(value: bytes) -> Any:
-    found = curves.decode(value)
+    found = curve_message.decode(value)
     return found.partition, found.bucket, found.scopes, [column.tolist() for column in found.cells()]
 
 

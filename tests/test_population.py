@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 
 import pytest
 
-from stream_app.core.events import Post, Share, decode
+from stream_app.core.events.schema import Post, Share, decode
 from stream_app.core.messages import ALL_TOPICS, Role
 from stream_app.local.activity import TrueCut
 from stream_app.local.demo_days import further_days

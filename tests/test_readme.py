@@ -11,8 +11,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from stream_app.alerting.metrics import Metrics as AlertMetrics
 from stream_app.cli import main
+from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE, RULES, Rule
 from stream_app.core.messages import Cut, Flag
-from stream_app.core.standing import EMERGING, ENTERED, FADING, NONE, RULES, Rule
 from stream_app.engine.ending import Exit
 from stream_app.engine.topics import Topic, topics_of
 from stream_app.local.setting_texts import setting_text

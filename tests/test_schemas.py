@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from stream_app.core.events import Event, Post, Share, decode
+from stream_app.core.events.schema import Event, Post, Share, decode
 from stream_app.core.messages import Cut, Flag
 from stream_app.schemas import FOLDER, TIME_PATTERN, TopicSchema, files, schema_of, topic_schemas
 

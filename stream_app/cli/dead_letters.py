@@ -18,7 +18,7 @@ from stream_app.cli.letters_view import (
 )
 from stream_app.cli.options import Command, Moment, settings_options
 from stream_app.cli.output import print_json, reading_bar
-from stream_app.core.letters import Identity, Origin
+from stream_app.core.events.dead_letter import Identity, Origin
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.human import plural
 from stream_app.operating import clients, letters, reading, resend

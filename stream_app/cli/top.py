@@ -7,7 +7,7 @@ import click
 from stream_app.cli.options import Command, settings_options
 from stream_app.cli.output import console, print_json, table
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Role
-from stream_app.core.scopes import folded
+from stream_app.core.state.scopes import folded
 from stream_app.serving.board import open_board
 from stream_app.settings import Settings, SettingsError
 

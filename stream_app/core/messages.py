@@ -101,7 +101,7 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     eta_s: float | None
     """Seconds of event time until the value reaches θ at the present pace; null when it is not on course."""
     rule: int
-    """Number of the rule that decided (see stream_app/core/standing.py)."""
+    """Number of the rule that decided (see stream_app/core/flags/standing.py)."""
     window_start: int
     window_end: int
     event_time: int

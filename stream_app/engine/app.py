@@ -12,9 +12,9 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from stream_app.core.erasures import Erasures, PersonKeyError
+from stream_app.core.cuts.global_cuts import Whole
 from stream_app.core.messages import Flag
-from stream_app.core.whole import Whole
+from stream_app.core.privacy.erasures import Erasures, PersonKeyError
 from stream_app.engine.batching import AsTheyCome
 from stream_app.engine.damage import DamagedError
 from stream_app.engine.ending import Exit, end

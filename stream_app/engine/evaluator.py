@@ -4,11 +4,11 @@ from time import perf_counter
 
 import numpy as np
 
-from stream_app.core.evaluation import Change, evaluate
+from stream_app.core.changelog.status import VERSION, Status
+from stream_app.core.flags.evaluation import Change, evaluate
+from stream_app.core.flags.standing import Rules
 from stream_app.core.messages import ROLES
-from stream_app.core.standing import Rules
-from stream_app.core.status import VERSION, Status
-from stream_app.core.watermark import NO_TIME
+from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.eraser import Eraser
 from stream_app.engine.exchange import Exchange
 from stream_app.engine.outbox import Moment, Outbox, raised_by

@@ -8,14 +8,15 @@ from typing import Any
 import msgspec
 from aiokafka.errors import KafkaError
 
-from stream_app.core import curves, status
-from stream_app.core.columns import FormatError
-from stream_app.core.curves import Curves
-from stream_app.core.erasures import Erasures
-from stream_app.core.past import Chronicle
-from stream_app.core.status import Status
-from stream_app.core.watermark import NO_TIME
-from stream_app.core.whole import Whole
+from stream_app.core.changelog import status
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts import curve_message
+from stream_app.core.cuts.curve_message import Curves
+from stream_app.core.cuts.global_cuts import Whole
+from stream_app.core.cuts.history import Chronicle
+from stream_app.core.privacy.erasures import Erasures
+from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.following import following
 from stream_app.settings import Settings
 
@@ -81,7 +82,7 @@ class Exchange:
         try:
             match key.partition(b"/")[0]:
                 case b"curves":
-                    told = curves.decode(value)
+                    told = curve_message.decode(value)
                     if self._is_of_owner(told):
                         self._whole.tell(told)
                 case b"status":

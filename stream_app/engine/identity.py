@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from stream_app.core.watermark import Source
+from stream_app.core.state.watermark import Source
 from stream_app.engine.probe import TopicIdentity
 
 _NO_ID = str(UUID(int=0))

@@ -8,13 +8,13 @@ from time import perf_counter
 import numpy as np
 from faust.types import TP
 
-from stream_app.core.credit import Credits, Ints, ViewRates, credit
-from stream_app.core.events import Event, Post, Rejected, Share, decode
-from stream_app.core.letters import Letter, Origin, attempts_of
-from stream_app.core.partitioner import partitions_of
-from stream_app.core.persons import Persons, Pseudonyms
-from stream_app.core.placement import PartitionsOf, misplaced
-from stream_app.core.watermark import Source
+from stream_app.core.events.credit import Credits, Ints, ViewRates, credit
+from stream_app.core.events.dead_letter import Letter, Origin, attempts_of
+from stream_app.core.events.murmur2 import partitions_of
+from stream_app.core.events.partition_check import PartitionsOf, misplaced
+from stream_app.core.events.schema import Event, Post, Rejected, Share, decode
+from stream_app.core.privacy.pseudonyms import Persons, Pseudonyms
+from stream_app.core.state.watermark import Source
 from stream_app.engine.gone import tell_gone
 from stream_app.engine.kafka import Kafka
 from stream_app.engine.lag import Lag

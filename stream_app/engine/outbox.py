@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from xxhash import xxh3_128_hexdigest
 
-from stream_app.core.evaluation import Change
-from stream_app.core.ledger import Ledger
+from stream_app.core.flags.evaluation import Change
+from stream_app.core.flags.standing import CODE_OF
 from stream_app.core.messages import ROLES, Flag, FlagType
-from stream_app.core.standing import CODE_OF
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.ports import Meter
 from stream_app.engine.standings import flag_of, look_at, packed

@@ -4,13 +4,14 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from stream_app.core import curves, past, status
-from stream_app.core.curves import Curves
-from stream_app.core.letters import Letter
+from stream_app.core.changelog import status
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts import curve_message, history
+from stream_app.core.cuts.curve_message import Curves
+from stream_app.core.cuts.history import Ended
+from stream_app.core.events.dead_letter import Letter
+from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.messages import Cut
-from stream_app.core.partitioner import partitions_of
-from stream_app.core.past import Ended
-from stream_app.core.status import Status
 from stream_app.engine.outgoing import Outgoing
 from stream_app.settings import Settings
 
@@ -63,7 +64,7 @@ class Outlet:
         """What a partition tells the others."""
         for message in messages:
             key = f"curves/{message.partition}/{message.bucket}".encode()
-            self._put(self._settings.curves_topic, 0, key, curves.encode(message))
+            self._put(self._settings.curves_topic, 0, key, curve_message.encode(message))
 
     def status(self, message: Status) -> None:
         """How far a partition has come."""
@@ -71,7 +72,7 @@ class Outlet:
 
     def past(self, ended: Ended, cuts: Collection[Cut]) -> None:
         """What the cuts of a bucket were when a pane ended; none: nobody asks any more."""
-        self._put(self._settings.curves_topic, 0, ended.encode(), past.encode(cuts) if cuts else None)
+        self._put(self._settings.curves_topic, 0, ended.encode(), history.encode(cuts) if cuts else None)
 
     def _set_aside(self, topic: str, letters: Iterable[Letter]) -> None:
         if self._settings.pseudonyms:  # only where they came from and why: the rest names users

@@ -7,11 +7,11 @@ from time import perf_counter
 
 from faust.types import TP
 
-from stream_app.core.book import Book
-from stream_app.core.ledger import Ledger
-from stream_app.core.segments import SegmentKey
-from stream_app.core.telling import Teller
-from stream_app.core.watermark import Source
+from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.segments import SegmentKey
+from stream_app.core.cuts.curve_updates import Teller
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.watermark import Source
 from stream_app.engine import identity
 from stream_app.engine.eraser import Eraser
 from stream_app.engine.gone import tell_gone

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from stream_app.core.curves import BUCKETS, bucket_of
+from stream_app.core.cuts.curve_message import BUCKETS, bucket_of
+from stream_app.core.cuts.history import Chronicle, Ended
+from stream_app.core.cuts.publication import Frame, published
 from stream_app.core.messages import Cut, Role
-from stream_app.core.past import Chronicle, Ended
-from stream_app.core.publication import Frame, published
-from stream_app.core.scopes import ScopeName
-from stream_app.core.watermark import NO_TIME
+from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.outlet import cut_key
 from stream_app.engine.shared import Shared
 

@@ -3,11 +3,11 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from stream_app.core.book import Book
-from stream_app.core.erasures import Erasures
-from stream_app.core.standing import Rules
-from stream_app.core.telling import Teller
-from stream_app.core.whole import View, Whole
+from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.cuts.curve_updates import Teller
+from stream_app.core.cuts.global_cuts import View, Whole
+from stream_app.core.flags.standing import Rules
+from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.outlet import Outlet
 from stream_app.engine.ports import Clock, Meter
 from stream_app.settings import Settings

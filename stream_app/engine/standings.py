@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stream_app.core.columns import FormatError
+from stream_app.core.changelog.columns import FormatError
 from stream_app.core.messages import Flag
 
 

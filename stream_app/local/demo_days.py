@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from stream_app.core.events import Post, Share, decode
+from stream_app.core.events.schema import Post, Share, decode
 from stream_app.local.activity import WINDOW_MS
 from stream_app.local.events import RecordedEvent
 from stream_app.local.population import END_MS, demo_population

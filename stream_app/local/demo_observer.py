@@ -12,11 +12,12 @@ import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.connections.kafka import kafka_python_options
-from stream_app.core import curves, status
+from stream_app.core.changelog import status
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts import curve_message
+from stream_app.core.cuts.global_cuts import Whole
 from stream_app.core.messages import ROLES, Cut, Flag
-from stream_app.core.status import Status
-from stream_app.core.watermark import NO_TIME, Source
-from stream_app.core.whole import Whole
+from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.local.broker import quiet_kafka
 from stream_app.settings import Settings
 
@@ -165,7 +166,7 @@ class Observer:
             if status.replaces(known, self._statuses.get(known.partition)):
                 self._statuses[known.partition] = known
         elif key.startswith(b"curves/"):
-            self._whole.tell(curves.decode(value))
+            self._whole.tell(curve_message.decode(value))
 
 
 def _figures(cut: Cut) -> Figures:

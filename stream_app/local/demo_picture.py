@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from stream_app.core.messages import Cut, Flag, Role
-from stream_app.core.watermark import Source
+from stream_app.core.state.watermark import Source
 from stream_app.local.demo_workers import WorkerState
 
 _RATE_OVER_S = 5.0

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple, Protocol
 
 from kafka import TopicPartition
 
-from stream_app.core import erasures, status
-from stream_app.core.erasures import CHECK_KEY, PersonKeyError
-from stream_app.core.persons import Persons
-from stream_app.core.status import Status
+from stream_app.core.changelog import status
+from stream_app.core.changelog.status import Status
+from stream_app.core.privacy import erasures
+from stream_app.core.privacy.erasures import CHECK_KEY, PersonKeyError
+from stream_app.core.privacy.pseudonyms import Persons
 from stream_app.engine.topics import changelogs_of
 from stream_app.operating.clients import consumer, producer
 from stream_app.operating.holdings import Holds, LiveValues, Records

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 
-from stream_app.core import status
-from stream_app.core.columns import FormatError
-from stream_app.core.watermark import Source
+from stream_app.core.changelog import status
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.state.watermark import Source
 from stream_app.operating.findings import Finding, ok, problem, warning
 from stream_app.operating.group import committed, group
 from stream_app.operating.reading import Span, newest, partitions_of, read, spans

@@ -7,10 +7,10 @@ from itertools import groupby
 from time import time
 from typing import Any
 
-from stream_app.core.credit import ViewRates, credit
-from stream_app.core.events import Event, Post, Rejected, Share, decode
-from stream_app.core.partitioner import partitions_of as murmur2_partitions_of
-from stream_app.core.placement import misplaced
+from stream_app.core.events.credit import ViewRates, credit
+from stream_app.core.events.murmur2 import partitions_of as murmur2_partitions_of
+from stream_app.core.events.partition_check import misplaced
+from stream_app.core.events.schema import Event, Post, Rejected, Share, decode
 from stream_app.operating.findings import Finding, ok, problem, warning
 from stream_app.operating.letters import Filed, filed_in, topics_of
 from stream_app.operating.reading import newest, partitions_of, read, spans

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from typing import Any, NamedTuple
 
-from stream_app.core.letters import Identity, Letter, Origin
-from stream_app.core.letters import read as read_letter
+from stream_app.core.events.dead_letter import Identity, Letter, Origin
+from stream_app.core.events.dead_letter import read as read_letter
 from stream_app.operating.reading import OnProgress, Spans, read
 from stream_app.settings import Settings
 

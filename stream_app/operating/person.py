@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from stream_app.core import segments
-from stream_app.core.columns import FormatError
-from stream_app.core.persons import Persons
-from stream_app.core.segments import SegmentKey
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.segments import SegmentKey
+from stream_app.core.privacy.pseudonyms import Persons
 
 LONGEST_ID = 256
 

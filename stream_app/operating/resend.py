@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from kafka.errors import KafkaError
 
-from stream_app.core.letters import Identity, attempt_headers, replayed_headers
+from stream_app.core.events.dead_letter import Identity, attempt_headers, replayed_headers
 from stream_app.operating.clients import OperatingError
 from stream_app.operating.letters import Choice, Filed
 

@@ -10,8 +10,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 
-from stream_app.core.book import Book
-from stream_app.core.ledger import Ledger
+from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine.topics import Topic, changelogs_of, create_needed, needed_topics_of, state_topics_of, topics_of
 from stream_app.operating.clients import OperatingError, administration, consumer, producer
 from stream_app.operating.group import committed, group

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream_app.core.events import Post, Share
+from stream_app.core.events.schema import Post, Share
 from stream_app.core.messages import Cut, Flag, Undelivered
 from stream_app.settings import Settings
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stream_app.core.letters import HEADER
+from stream_app.core.events.dead_letter import HEADER
 
 _ORIGIN = {
     "topic": {"type": "string", "description": "Topic it came from."},

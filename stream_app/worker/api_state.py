@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from stream_app.core.columns import FormatError
-from stream_app.core.ledger import Ledger
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts.global_cuts import Ints, Whole
+from stream_app.core.cuts.history import Chronicle
+from stream_app.core.cuts.publication import Frame, published
 from stream_app.core.messages import Cut, Flag, Role
-from stream_app.core.past import Chronicle
-from stream_app.core.publication import Frame, published
-from stream_app.core.scopes import ScopeName
-from stream_app.core.status import Status
-from stream_app.core.watermark import NO_TIME
-from stream_app.core.whole import Ints, Whole
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.app import Engine
 from stream_app.engine.standings import flag_of
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 import msgspec
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
-from stream_app.core.scopes import ScopeName
-from stream_app.core.tops import tops_of
+from stream_app.core.queries.top_k import tops_of
+from stream_app.core.state.scopes import ScopeName
 from stream_app.engine.outbox import standing_key
 from stream_app.engine.shared import Books, Held
 from stream_app.engine.standings import flag_of

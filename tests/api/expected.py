@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from stream_app.core.events import Event, Post, Share, decode
+from stream_app.core.events.schema import Event, Post, Share, decode
 from stream_app.core.messages import ROLES, Role
 from stream_app.local.events import RecordedEvent
 from stream_app.settings import Settings

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stream_app.core.events import Post, Share
+from stream_app.core.events.schema import Post, Share
 from tests.api.asking import asked, of_user
 from tests.api.expected import Counted
 from tests.api.stage import HOSTILE, Stage

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
-from stream_app.core.past import Ended
+from stream_app.core.cuts.history import Ended
 from tests.api.asking import asked, of_user, reply, streaming, url
 from tests.api.moving import GIVEN, PANES, USERS, Moving
 from tests.engine.tracker import tracker, variables

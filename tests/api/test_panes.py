@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core import series
-from stream_app.core.events import Event, Post
-from stream_app.core.segments import Segment
-from stream_app.core.series import Made
+from stream_app.core.changelog.segments import Segment
+from stream_app.core.events.schema import Event, Post
+from stream_app.core.queries import pane_series
+from stream_app.core.queries.pane_series import Made
 from stream_app.serving.api import panes
 from stream_app.serving.api.panes import Counts, PackedPanes
 from stream_app.serving.api.stopwatch import Stopwatch
@@ -20,11 +20,11 @@ from tests.core.test_series import ENDS, pack_settled
 USERS = st.lists(st.sets(st.sampled_from("abc"), min_size=1), min_size=1, max_size=4)
 
 
-def expected(packed: Iterable[series.Packed], users: set[str]) -> dict[str, Counts]:
+def expected(packed: Iterable[pane_series.Packed], users: set[str]) -> dict[str, Counts]:
     """The slow way: all panes read anew."""
-    made = (found for pane in packed for part in pane.parts for found in series.read(part, users))
+    made = (found for pane in packed for part in pane.parts for found in pane_series.read(part, users))
     counts: dict[str, Counts] = {user: {} for user in users}
-    for (user, scope), by_pane in series.summed(made).items():
+    for (user, scope), by_pane in pane_series.summed(made).items():
         counts[user][scope] = by_pane
     return counts
 
@@ -33,13 +33,13 @@ def post(number: int, *, ts: int) -> Event:
     return Post(event_id=number, ts=ts, user_id="a")
 
 
-def packed_panes_of_a() -> list[series.Packed]:
+def packed_panes_of_a() -> list[pane_series.Packed]:
     """One pane, in which the user has three posts."""
     ledger = streams.new_ledger()
     streams.apply(ledger, streams.Batch(streams.POSTS, [post(number, ts=0) for number in range(3)], 3))
     streams.apply(ledger, streams.Batch(streams.POSTS, [post(9, ts=30)], 4))
     pack_settled(ledger, 1)
-    return list(series.packed_panes(ledger))
+    return list(pane_series.packed_panes(ledger))
 
 
 def without_empty(found: dict[str, Counts]) -> dict[str, Counts]:
@@ -57,7 +57,7 @@ def test_what_is_remembered_is_what_would_be_read(stream: list[Event], ends: lis
             streams.apply(ledger, batch)
             pack_settled(ledger, sequence)
             users = asked[sequence % len(asked)]
-            packed = list(series.packed_panes(ledger))
+            packed = list(pane_series.packed_panes(ledger))
             assert without_empty(await known.of(packed, users)) == without_empty(expected(packed, users))
 
     asyncio.run(follow())
@@ -70,8 +70,8 @@ async def test_a_pane_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         read.append(users)
         return list(original(part, users))
 
-    original = series.read
-    monkeypatch.setattr(series, "read", noting)
+    original = pane_series.read
+    monkeypatch.setattr(pane_series, "read", noting)
     known, packed = PackedPanes(Stopwatch()), packed_panes_of_a()
     for _ in range(3):
         await known.of(packed, {"a"})

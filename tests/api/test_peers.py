@@ -11,8 +11,8 @@ from unittest.mock import Mock
 import aiohttp
 import pytest
 
+from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.messages import Role
-from stream_app.core.status import VERSION, Status
 from stream_app.serving.api import peers
 from stream_app.serving.api.between import Leaders, Places, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.peers import Peers

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from stream_app.cli import main
-from stream_app.core.persons import Persons
+from stream_app.core.privacy.pseudonyms import Persons
 from stream_app.local.events import RecordedEvent
 from stream_app.local.replay import replay
 from tests.api.asking import asked, of_user, reply, streaming, url

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from stream_app.core.scopes import ScopeName
+from stream_app.core.state.scopes import ScopeName
 from stream_app.serving.api import evidence
 from stream_app.serving.api.evidence import Evidences
 from stream_app.serving.api.messages import Evidence

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
-from stream_app.core.scopes import ScopeName
+from stream_app.core.state.scopes import ScopeName
 from stream_app.engine.following import partitions
 from stream_app.engine.packed import leave_records_packed
 from stream_app.serving.api.evidence import Evidences

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from stream_app.core.book import Book
+from stream_app.core.changelog.ledger_store import Book
 from tests.core import streams
 
 P = 3

@@ -4,13 +4,13 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from stream_app.core import curves
-from stream_app.core.credit import ViewRates, credit
-from stream_app.core.events import Event, Post, Share
-from stream_app.core.ledger import Ledger
-from stream_app.core.scopes import ScopeName
-from stream_app.core.telling import Teller
-from stream_app.core.whole import ScopeCuts, View, Whole
+from stream_app.core.cuts import curve_message
+from stream_app.core.cuts.curve_updates import Teller
+from stream_app.core.cuts.global_cuts import ScopeCuts, View, Whole
+from stream_app.core.events.credit import ViewRates, credit
+from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 
 CutInts = tuple[int, int, int, int, int]
 """Users, total, k, θ, ties."""
@@ -53,7 +53,7 @@ class Partitions:
         for _ in range(rounds):
             for partition, (ledger, teller) in enumerate(zip(self.ledgers, self.tellers, strict=True)):
                 for message in teller.tell(ledger, self.cuts(partition)):
-                    self.whole.tell(curves.decode(curves.encode(message)))
+                    self.whole.tell(curve_message.decode(curve_message.encode(message)))
                     messages += 1
             self.whole.recompute()
         return messages

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from stream_app.core.credit import Credits, ViewRates, credit
-from stream_app.core.events import Event, Post, Share
-from stream_app.core.ledger import Applied, Ledger
+from stream_app.core.events.credit import Credits, ViewRates, credit
+from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.state.ledger import Applied, Ledger
 from tests.naive import NaiveLedger, Totals
 
 PANE_MS, PANES, SHORT_PANES = 10, 4, 2

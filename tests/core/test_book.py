@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core import book as book_module
-from stream_app.core import ledger as ledger_module
-from stream_app.core import segments
-from stream_app.core.book import Book
-from stream_app.core.events import Event, Post, Share
+from stream_app.core.changelog import ledger_store as book_module
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.state import ledger as ledger_module
 from tests.core import streams
 from tests.core.logs import Log
 from tests.core.streams import Batch, State

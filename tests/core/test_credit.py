@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.credit import Credits, ViewRates, credit
-from stream_app.core.events import Event, Post, Share
+from stream_app.core.events.credit import Credits, ViewRates, credit
+from stream_app.core.events.schema import Event, Post, Share
 from tests.naive import naive_people
 
 PEOPLE = st.one_of(st.none(), st.integers(-2, 10**11), st.floats(-2, 10**6, allow_nan=False))

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stream_app.core import curve as curve_module
-from stream_app.core.curve import NO_BIN, Cells, bin_floors, bins_of, cells_of
-from stream_app.core.cut import Cuts, cuts_of, merge, users_above
+from stream_app.core.cuts import histogram as curve_module
+from stream_app.core.cuts.cut import Cuts, cuts_of, merge, users_above
+from stream_app.core.cuts.histogram import NO_BIN, Cells, bin_floors, bins_of, cells_of
 from tests.naive import NaiveCut, naive_cut
 
 Ints = NDArray[np.int64]

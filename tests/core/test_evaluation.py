@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.evaluation import Change, Spans, _rounded, evaluate, pace, spans_of
-from stream_app.core.events import Event, Post, Share
-from stream_app.core.ledger import Ledger
+from stream_app.core.cuts.global_cuts import ScopeCuts
+from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.flags.evaluation import Change, Spans, _rounded, evaluate, pace, spans_of
+from stream_app.core.flags.standing import NONE, Rules
 from stream_app.core.messages import FlagType, Role
-from stream_app.core.scopes import ScopeName
-from stream_app.core.standing import NONE, Rules
-from stream_app.core.whole import ScopeCuts
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 from tests.core.partitions import Partitions
 from tests.naive import ms_of
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core import segments
-from stream_app.core.columns import FormatError
-from stream_app.core.history import History, Lineage, fold
-from stream_app.core.segments import Entries, Header, Kind, SegmentKey
-from stream_app.core.watermark import Source
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.replay import History, Lineage, fold
+from stream_app.core.changelog.segments import Entries, Header, Kind, SegmentKey
+from stream_app.core.state.watermark import Source
 
 Stored = dict[bytes, bytes]
 P = 3

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stream_app.core.index import Index
+from stream_app.core.state.hash_index import Index
 
 # Few small keys make repeats likely, a stride of a power of two makes home slots collide, the rest is the full range.
 KEYS = st.one_of(st.integers(-3, 3), st.integers(0, 50).map(lambda n: n << 40), st.integers(-(2**63), 2**63 - 1))

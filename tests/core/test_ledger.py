@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core import ledger as ledger_module
-from stream_app.core import segments
-from stream_app.core.credit import ViewRates, credit
-from stream_app.core.events import Event, Post, Share
-from stream_app.core.ledger import Ledger
-from stream_app.core.segments import SegmentKey
-from stream_app.core.watermark import NO_TIME
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.segments import SegmentKey
+from stream_app.core.events.credit import ViewRates, credit
+from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.state import ledger as ledger_module
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.watermark import NO_TIME
 from tests.core import streams
 from tests.core.streams import POSTS, SHARES, Batch
 

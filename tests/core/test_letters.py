@@ -3,7 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.letters import Identity, Letter, Origin, attempt_headers, attempts_of, read, replayed_headers
+from stream_app.core.events.dead_letter import (
+    Identity,
+    Letter,
+    Origin,
+    attempt_headers,
+    attempts_of,
+    read,
+    replayed_headers,
+)
 
 ORIGIN = Origin("influence.posts", 3, 2**40)
 LETTER = Letter(ORIGIN, b"ann", b"\xff{", "not-json", "not a JSON object in UTF-8: é", 2)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.curve import NO_BIN, cells_of
-from stream_app.core.cut import merge
-from stream_app.core.lorenz import lorenz
+from stream_app.core.cuts.cut import merge
+from stream_app.core.cuts.histogram import NO_BIN, cells_of
+from stream_app.core.cuts.lorenz import lorenz
 
 VALUES = st.lists(st.integers(1, 10**9), min_size=1, max_size=400)
 

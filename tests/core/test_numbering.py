@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.numbering import distinct, renumbered
+from stream_app.core.state.renumbering import distinct, renumbered
 
 CLOSE = st.integers(1_600_000, 1_600_400)
 ANYWHERE = st.integers(-(2**62), 2**62)

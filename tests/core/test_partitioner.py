@@ -4,7 +4,7 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.partitioner import partitions_of
+from stream_app.core.events.murmur2 import partitions_of
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 1000))

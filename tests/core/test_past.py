@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream_app.core import past
-from stream_app.core.columns import FormatError
-from stream_app.core.curves import bucket_of
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts import history
+from stream_app.core.cuts.curve_message import bucket_of
+from stream_app.core.cuts.history import Chronicle, Ended
 from stream_app.core.messages import Cut, Role
-from stream_app.core.past import Chronicle, Ended
-from stream_app.core.scopes import ScopeName
+from stream_app.core.state.scopes import ScopeName
 
 PHONE = ScopeName("all", "phone")
 
@@ -24,7 +24,7 @@ def cut(scope: ScopeName = PHONE, role: Role = Role.MAVEN, **given: Any) -> Cut:
 
 
 def told(chronicle: Chronicle, pane: int, *cuts: Cut, scope: ScopeName = PHONE) -> None:
-    chronicle.tell(Ended(bucket_of(scope), pane).encode(), past.encode(cuts))
+    chronicle.tell(Ended(bucket_of(scope), pane).encode(), history.encode(cuts))
 
 
 def test_a_cut_is_found_by_scope_and_role_from_the_oldest_pane_on() -> None:
@@ -55,7 +55,7 @@ def test_what_is_deleted_is_gone() -> None:
 
 
 def test_of_many_cuts_those_of_the_most_users_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past, "MOST_PER_BUCKET", 2)
+    monkeypatch.setattr(history, "MOST_PER_BUCKET", 2)
     chronicle = Chronicle()
     told(chronicle, 1, cut(role=Role.MAVEN, users=5), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
     assert list(chronicle.of(PHONE, Role.MAVEN, 0)) == []
@@ -66,7 +66,7 @@ def test_of_many_cuts_those_of_the_most_users_are_remembered(monkeypatch: pytest
 @pytest.mark.parametrize("key", [b"past/1", b"past/x/1", b"past/1/2/3"])
 def test_a_key_that_is_none_is_refused(key: bytes) -> None:
     with pytest.raises(FormatError, match="not the key of past cuts"):
-        Chronicle().tell(key, past.encode([cut()]))
+        Chronicle().tell(key, history.encode([cut()]))
 
 
 @pytest.mark.parametrize("value", [b"\xc1", b"\x92\x02\x90", b"\x91\x01"])

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.evaluation import evaluate
-from stream_app.core.events import Event, Post
-from stream_app.core.ledger import Ledger
-from stream_app.core.people import Ints, People, Question
-from stream_app.core.scopes import ScopeName
-from stream_app.core.standing import EMERGING, ENTERED, NONE, Rules
+from stream_app.core.events.schema import Event, Post
+from stream_app.core.flags.evaluation import evaluate
+from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, Rules
+from stream_app.core.queries.users import Ints, People, Question
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 from tests.core import streams
 from tests.core.partitions import Partitions
 from tests.core.streams import POSTS, Batch

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core import scopes as scopes_module
-from stream_app.core.scopes import ScopeName, Scopes, folded
+from stream_app.core.state import scopes as scopes_module
+from stream_app.core.state.scopes import ScopeName, Scopes, folded
 
 SPELLINGS = st.sampled_from(["a", "A ", " a", "b", "B", "*", " * ", "", "  ", "é", "É", "c d"])
 EVENTS = st.lists(

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from stream_app.core import segments
-from stream_app.core.columns import Column, FormatError, pack, runs, unpack
-from stream_app.core.segments import Entries, Header, Segment, SegmentKey
-from stream_app.core.watermark import Source
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
+from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
+from stream_app.core.state.watermark import Source
 
 HEADER = Header({"posts": Source(7, 1000, 3, 1, 1, 2, 1)}, 990, -5, 2)
 SCOPES = [("all", "*"), ("staff", "x"), ("all", "ä")]

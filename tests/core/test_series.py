@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core import segments, series
-from stream_app.core.events import Event, Post
-from stream_app.core.ledger import Ledger
-from stream_app.core.people import People
-from stream_app.core.scopes import ScopeName
-from stream_app.core.segments import SegmentKey
-from stream_app.core.series import Series
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.segments import SegmentKey
+from stream_app.core.events.schema import Event, Post
+from stream_app.core.queries import pane_series
+from stream_app.core.queries.pane_series import Series
+from stream_app.core.queries.users import People
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 from tests.core import streams
 from tests.core.streams import Batch
 
@@ -21,9 +22,14 @@ USERS = st.sets(st.sampled_from("abcz"), min_size=1)
 
 def series_of(ledger: Ledger, users: Iterable[str]) -> Series:
     wanted = set(users)
-    packed = (made for pane in series.packed_panes(ledger) for part in pane.parts for made in series.read(part, wanted))
-    found = series.summed(packed)
-    for key, by_pane in series.open_panes(ledger, People(ledger).rows_of(wanted)).items():
+    packed = (
+        made
+        for pane in pane_series.packed_panes(ledger)
+        for part in pane.parts
+        for made in pane_series.read(part, wanted)
+    )
+    found = pane_series.summed(packed)
+    for key, by_pane in pane_series.open_panes(ledger, People(ledger).rows_of(wanted)).items():
         for pane, made in by_pane.items():
             before = found[key].get(pane, (0, 0))
             found[key][pane] = (before[0] + made[0], before[1] + made[1])

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.standing import CODE_OF, EMERGING, ENTERED, FADING, NONE, RULES, TYPE_OF, Facts, Rules, decide
+from stream_app.core.flags.standing import (
+    CODE_OF,
+    EMERGING,
+    ENTERED,
+    FADING,
+    NONE,
+    RULES,
+    TYPE_OF,
+    Facts,
+    Rules,
+    decide,
+)
 
 R = Rules()
 FLOOR = 5

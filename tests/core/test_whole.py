@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core import curve as curve_module
-from stream_app.core import curves
-from stream_app.core import ledger as ledger_module
-from stream_app.core import whole as whole_module
-from stream_app.core.columns import FormatError
-from stream_app.core.events import Event, Post
-from stream_app.core.scopes import ScopeName
-from stream_app.core.standing import EMERGING, ENTERED, FADING
-from stream_app.core.telling import Teller
-from stream_app.core.whole import View, Whole
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts import curve_message
+from stream_app.core.cuts import global_cuts as whole_module
+from stream_app.core.cuts import histogram as curve_module
+from stream_app.core.cuts.curve_updates import Teller
+from stream_app.core.cuts.global_cuts import View, Whole
+from stream_app.core.events.schema import Event, Post
+from stream_app.core.flags.standing import EMERGING, ENTERED, FADING
+from stream_app.core.state import ledger as ledger_module
+from stream_app.core.state.scopes import ScopeName
 from tests.core import streams
 from tests.core.partitions import BOTH_ROLES, CutInts, Partitions
 from tests.naive import NaiveLedger, ms_of, naive_cut
@@ -80,7 +80,7 @@ def test_only_the_changed_part_is_told() -> None:
     parts.count([event for number in range(200) for event in _posts(3, topic=f"t{number}")])
     parts.exchange()
     parts.count(_posts(1, ts=1, topic="t7"))
-    assert parts.exchange() == len({curves.bucket_of(ALL), curves.bucket_of(ScopeName("all", "t7"))})
+    assert parts.exchange() == len({curve_message.bucket_of(ALL), curve_message.bucket_of(ScopeName("all", "t7"))})
 
 
 def test_a_scope_is_rough_at_first_and_exact_once_its_cut_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,9 +155,9 @@ def test_a_told_bucket_is_read_as_it_was_written() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count(_posts(5))
     told = Teller(0, 1).tell(parts.ledgers[0], parts.cuts(0))
-    assert len(told) == curves.BUCKETS
+    assert len(told) == curve_message.BUCKETS
     for message in told:
-        read = curves.decode(curves.encode(message))
+        read = curve_message.decode(curve_message.encode(message))
         assert (read.partition, read.bucket, read.scopes) == (0, message.bucket, message.scopes)
         assert [column.tolist() for column in read.cells()] == [column.tolist() for column in message.cells()]
 
@@ -165,8 +165,8 @@ def test_a_told_bucket_is_read_as_it_was_written() -> None:
 def test_curves_of_another_release_are_refused() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count(_posts(1))
-    fields = msgspec.msgpack.decode(curves.encode(Teller(0, 1).tell(parts.ledgers[0], parts.cuts(0))[0]))
+    fields = msgspec.msgpack.decode(curve_message.encode(Teller(0, 1).tell(parts.ledgers[0], parts.cuts(0))[0]))
     with pytest.raises(FormatError, match=r"version 2.* reads 1"):
-        curves.decode(msgspec.msgpack.encode([2, *fields[1:]]))
+        curve_message.decode(msgspec.msgpack.encode([2, *fields[1:]]))
     with pytest.raises(FormatError, match="not curves of version 1"):
-        curves.decode(b"\xc1")
+        curve_message.decode(b"\xc1")

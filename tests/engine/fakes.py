@@ -9,9 +9,9 @@ import numpy as np
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from stream_app.core.erasures import Erasures
-from stream_app.core.partitioner import partitions_of
-from stream_app.core.whole import Whole
+from stream_app.core.cuts.global_cuts import Whole
+from stream_app.core.events.murmur2 import partitions_of
+from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.evaluator import rules_of
 from stream_app.engine.health import Health
 from stream_app.engine.kafka import Kafka, faust_app

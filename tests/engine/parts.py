@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from unittest.mock import Mock
 
-from stream_app.core.book import Book
-from stream_app.core.ledger import Ledger
+from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine.eraser import Eraser
 from stream_app.engine.evaluator import Evaluator
 from stream_app.engine.exchange import Exchange

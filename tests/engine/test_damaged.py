@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
-from stream_app.core import segments
-from stream_app.core.segments import SegmentKey
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.segments import SegmentKey
 from stream_app.engine.damage import DamagedError
 from stream_app.engine.ending import Exit
 from stream_app.engine.packed import Fetched

@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream_app.core import erasures
-from stream_app.core.erasures import Erasures, PersonKeyError
-from stream_app.core.persons import Persons
+from stream_app.core.privacy import erasures
+from stream_app.core.privacy.erasures import Erasures, PersonKeyError
+from stream_app.core.privacy.pseudonyms import Persons
 from stream_app.settings.secret import Secret
 from tests.engine.fakes import NOW_MS, PARTITION, post, posts, record, stored_after, user_of
 from tests.engine.parts import CHANGELOG, Parts

@@ -4,11 +4,11 @@ import asyncio
 
 import msgspec
 
-from stream_app.core import status
-from stream_app.core.curves import bucket_of
+from stream_app.core.changelog import status
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts.curve_message import bucket_of
 from stream_app.core.messages import ROLES, Flag, FlagType
-from stream_app.core.scopes import ScopeName
-from stream_app.core.status import Status
+from stream_app.core.state.scopes import ScopeName
 from tests.engine.fakes import NOW_MS, PARTITION, post, posts, user_of
 from tests.engine.parts import CHANGELOG, Parts
 

@@ -5,8 +5,9 @@ import logging
 import msgspec
 import pytest
 
-from stream_app.core import curves, status
-from stream_app.core.watermark import NO_TIME, Source
+from stream_app.core.changelog import status
+from stream_app.core.cuts import curve_message
+from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.engine.exchange import WATERMARK_KEY, Exchange
 from tests.engine.fakes import NOW_MS, PARTITION, Surroundings, posts
 from tests.engine.parts import CHANGELOG, Parts
@@ -71,7 +72,7 @@ async def test_curves_reach_the_whole() -> None:
         (b"status/0", b"\x93\x01\x02"),
         (b"status/0", b""),
         (b"curves/0/0", b"\x99"),
-        (b"curves/0/0", msgspec.msgpack.encode([curves.VERSION + 1])),
+        (b"curves/0/0", msgspec.msgpack.encode([curve_message.VERSION + 1])),
         (WATERMARK_KEY, b"soon"),
         (WATERMARK_KEY, b"\xff"),
     ],

@@ -6,9 +6,9 @@ from itertools import count
 import msgspec
 import pytest
 
-from stream_app.core.ledger import Ledger
+from stream_app.core.flags.standing import CODE_OF, NONE
 from stream_app.core.messages import Flag, FlagType, Role
-from stream_app.core.standing import CODE_OF, NONE
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine.outbox import Outbox, standing_key
 from stream_app.engine.standings import kept
 from tests.board_samples import a_flag

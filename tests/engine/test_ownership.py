@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from faust.types import TP
 
-from stream_app.core.segments import SegmentKey
+from stream_app.core.changelog.segments import SegmentKey
 from tests.engine.fakes import NOW_MS, PARTITION, Written, posts, stored_after
 from tests.engine.parts import CHANGELOG, Parts
 

@@ -1,9 +1,9 @@
 """What cuts were at the end of each pane: told by the owner of the bucket, and deleted once the window has passed."""
 
-from stream_app.core.curves import bucket_of
+from stream_app.core.cuts.curve_message import bucket_of
+from stream_app.core.cuts.history import Chronicle, Ended
 from stream_app.core.messages import Role
-from stream_app.core.past import Chronicle, Ended
-from stream_app.core.scopes import ScopeName
+from stream_app.core.state.scopes import ScopeName
 from tests.engine.fakes import NOW_MS, PARTITION, post, posts
 from tests.engine.parts import Parts
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.columns import FormatError
+from stream_app.core.changelog.columns import FormatError
 from stream_app.core.messages import Flag
 from stream_app.engine.standings import flag_of, kept
 from tests.board_samples import a_flag

@@ -12,9 +12,9 @@ from typing import IO, Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from stream_app.core import status
+from stream_app.core.changelog import status
+from stream_app.core.changelog.status import Status
 from stream_app.core.messages import Cut
-from stream_app.core.status import Status
 from stream_app.engine import topics
 from stream_app.local import process
 from stream_app.settings import Settings, load

@@ -7,8 +7,8 @@ from click.testing import CliRunner, Result
 from kafka import KafkaProducer
 
 from stream_app.cli import main
-from stream_app.core import erasures
-from stream_app.core.persons import Persons
+from stream_app.core.privacy import erasures
+from stream_app.core.privacy.pseudonyms import Persons
 from stream_app.engine import topics
 from stream_app.engine.ending import Exit
 from stream_app.settings import NAMES, Settings, SettingsError, environment_name, load

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from stream_app.cli import main
 from stream_app.core.messages import Cut
-from stream_app.core.persons import Persons
+from stream_app.core.privacy.pseudonyms import Persons
 from stream_app.local.replay import ReplayReport, replay
 from tests.engine.tracker import Follower, Seen, Tracker, following, tracker, variables
 from tests.erasing import load, traces

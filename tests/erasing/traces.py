@@ -8,8 +8,8 @@ from typing import Any
 import redis
 from kafka import KafkaConsumer, TopicPartition
 
-from stream_app.core.book import Book
-from stream_app.core.ledger import Ledger
+from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine.topics import changelogs_of, topics_of
 from stream_app.settings import Settings
 from tests.core.streams import totals_of

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from stream_app.cli import main
-from stream_app.core.letters import Letter, Origin
+from stream_app.core.events.dead_letter import Letter, Origin
 from stream_app.engine import topics
 from stream_app.local.setting_texts import as_environment
 from stream_app.settings import NAMES, Settings

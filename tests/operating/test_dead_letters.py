@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream_app.core.partitioner import partitions_of
+from stream_app.core.events.murmur2 import partitions_of
 from stream_app.settings import Settings
 from tests.engine.tracker import Follower, following, tracker, variables
 from tests.operating.parts import letter, made, produce, put, records, run, settings_of

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import redis
 
-from stream_app.core.partitioner import partitions_of
+from stream_app.core.events.murmur2 import partitions_of
 from stream_app.engine.topics import needed_topics_of
 from stream_app.local.broker import embedded_broker
 from stream_app.local.valkey import embedded_redis

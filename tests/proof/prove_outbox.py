@@ -6,8 +6,8 @@ from collections import Counter
 import msgspec
 import pytest
 
-from stream_app.core.ledger import Ledger
 from stream_app.core.messages import Flag, FlagType
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine import topics
 from stream_app.engine.lease import Lease
 from stream_app.engine.outbox import Outbox

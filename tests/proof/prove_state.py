@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
-from stream_app.core.columns import FormatError
+from stream_app.core.changelog.columns import FormatError
 from stream_app.engine.ending import Exit
 from tests.engine.tracker import WORKER, Tracker, Worker
 from tests.proof.prove_kills import PATIENCE_S, contents, kill_at_random

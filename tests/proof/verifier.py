@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream_app.core.book import Book
-from stream_app.core.ledger import Ledger
+from stream_app.core.changelog.ledger_store import Book
 from stream_app.core.messages import Cut, Flag, FlagType
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine.topics import changelogs_of
 from stream_app.operating.clients import consumer
 from stream_app.operating.reading import partitions_of, read, spans

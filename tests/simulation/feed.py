@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream_app.core.events import Event, Post, Share
-from stream_app.core.partitioner import partitions_of
-from stream_app.core.watermark import Source
+from stream_app.core.events.murmur2 import partitions_of
+from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.state.watermark import Source
 from tests.naive import ms_of
 from tests.simulation.broker import Broker, Place
 from tests.simulation.plan import PANE_S, PANES, Plan

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from aiokafka.errors import KafkaError
 
-from stream_app.core.history import fold
-from stream_app.core.watermark import Source
+from stream_app.core.changelog.replay import fold
+from stream_app.core.state.watermark import Source
 from stream_app.engine.exchange import WATERMARK_KEY
 from stream_app.engine.topics import changelogs_of
 from tests.simulation import verdict

@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from stream_app.core.book import Book
-from stream_app.core.history import Lineage
-from stream_app.core.ledger import Ledger
+from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.replay import Lineage
+from stream_app.core.changelog.segments import Header, SegmentKey
 from stream_app.core.messages import Flag
-from stream_app.core.seen import Seen
-from stream_app.core.segments import Header, SegmentKey
+from stream_app.core.state.dedup import Seen
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine.app import Engine
 from stream_app.engine.intake import Intake
 from stream_app.engine.kafka import BatchConsumer

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from stream_app.core import status
-from stream_app.core.book import Book
-from stream_app.core.events import Post
-from stream_app.core.ledger import Ledger
+from stream_app.core.changelog import status
+from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.status import Status
+from stream_app.core.events.schema import Post
 from stream_app.core.messages import ROLES, Cut, Flag, FlagType
-from stream_app.core.status import Status
+from stream_app.core.state.ledger import Ledger
 from stream_app.engine.topics import changelogs_of
 from tests.core.streams import totals_of
 from tests.naive import NaiveCut, Totals, ms_of, naive_cut, naive_people, naive_topics

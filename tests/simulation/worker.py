@@ -14,7 +14,9 @@ from unittest.mock import patch
 
 from faust.types import TP
 
-from stream_app.core import book, curves, ledger, segments, telling, whole
+from stream_app.core.changelog import ledger_store, segments
+from stream_app.core.cuts import curve_message, curve_updates, global_cuts
+from stream_app.core.state import ledger
 from stream_app.engine import app, evaluator, following, outgoing, publisher, recovery
 from stream_app.engine.app import Engine
 from stream_app.engine.ending import Exit
@@ -163,9 +165,9 @@ def engines(plan: Plan) -> Iterator[None]:
         (recovery, "monotonic", _monotonic),
         (evaluator, "perf_counter", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),
-        (book, "MOST_DELTAS", plan.most_deltas),
+        (ledger_store, "MOST_DELTAS", plan.most_deltas),
         (ledger, "_DEAD_ROWS_KEPT", 2),
-        *((module, "BUCKETS", _BUCKETS) for module in (curves, telling, whole, publisher)),
+        *((module, "BUCKETS", _BUCKETS) for module in (curve_message, curve_updates, global_cuts, publisher)),
     ]
     with ExitStack() as stack:
         for module, name, stand_in in replaced:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from msgspec.structs import replace
 
-from stream_app.core.standing import RULES
+from stream_app.core.flags.standing import RULES
 from stream_app.serving.api import queries
 from stream_app.serving.api.between import FoundAt, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.evidence import Evidences

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from stream_app.core.messages import Role
-from stream_app.core.scopes import ScopeName
+from stream_app.core.state.scopes import ScopeName
 from stream_app.serving.api.messages import Place, Standing
 
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import msgspec
 from aiokafka.errors import KafkaError
 
-from stream_app.core.credit import ViewRates, credit
-from stream_app.core.events import Event, Post, Share, decode
+from stream_app.core.events.credit import ViewRates, credit
+from stream_app.core.events.schema import Event, Post, Share, decode
 from stream_app.core.messages import ALL_TOPICS
-from stream_app.core.persons import Persons
-from stream_app.core.scopes import ScopeName, folded
+from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.state.scopes import ScopeName, folded
 from stream_app.serving.api.messages import Contribution, Evidence
 from stream_app.serving.api.records import Open, Record
 from stream_app.settings import Settings

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.ledger import Ledger
-from stream_app.core.people import Ints, People
-from stream_app.core.scopes import ScopeName
-from stream_app.core.series import Series
-from stream_app.core.standing import EMERGING, ENTERED, FADING, NONE
+from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE
+from stream_app.core.queries.pane_series import Series
+from stream_app.core.queries.users import Ints, People
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 from stream_app.serving.api.messages import Influencer, Standing, Trend
 from stream_app.serving.api.panes import Counts
 from stream_app.serving.api.state import State

@@ -3,7 +3,7 @@
 import time
 
 from stream_app import __version__
-from stream_app.core.standing import RULES
+from stream_app.core.flags.standing import RULES
 from stream_app.serving.api.flag_log import FlagLog
 from stream_app.serving.api.messages import About, Health
 from stream_app.serving.api.state import State

@@ -6,11 +6,11 @@ from operator import attrgetter
 
 import numpy as np
 
-from stream_app.core import series
-from stream_app.core.ledger import Ledger
+from stream_app.core.flags.standing import NONE
 from stream_app.core.messages import ROLES
-from stream_app.core.people import Listed, People, Question
-from stream_app.core.standing import NONE
+from stream_app.core.queries import pane_series
+from stream_app.core.queries.users import Listed, People, Question
+from stream_app.core.state.ledger import Ledger
 from stream_app.serving.api.between import Asked, FoundAt, Leaders, Places, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.influencers import STANDINGS, ByPane, Sight, influencers
 from stream_app.serving.api.messages import Place
@@ -111,8 +111,8 @@ class Own:
                     continue
                 there = People(ledger)
                 rows = np.concatenate([there.rows_of(one.users, one.only) for one in those])
-                made.opened.update(series.open_panes(ledger, rows))
-                packed = list(series.packed_panes(ledger))
+                made.opened.update(pane_series.open_panes(ledger, rows))
+                packed = list(pane_series.packed_panes(ledger))
             made.packed.update(await self._packed.of(packed, theirs))
         return made
 

@@ -4,10 +4,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from stream_app.core import series
-from stream_app.core.scopes import ScopeName
-from stream_app.core.segments import SegmentKey
-from stream_app.core.series import Made, Packed
+from stream_app.core.changelog.segments import SegmentKey
+from stream_app.core.queries import pane_series
+from stream_app.core.queries.pane_series import Made, Packed
+from stream_app.core.state.scopes import ScopeName
 from stream_app.serving.api.stopwatch import Stopwatch
 
 MOST_REMEMBERED = 2000
@@ -85,9 +85,9 @@ class PackedPanes:
         found: list[Made] = []
         for part in pane.parts:
             with self._watch.running():
-                found += series.read(part, users)
+                found += pane_series.read(part, users)
             await asyncio.sleep(0)
-        for (user, scope), by_pane in series.summed(found).items():
+        for (user, scope), by_pane in pane_series.summed(found).items():
             self._users[user].counts.setdefault(scope, {}).update(by_pane)
         for user in users:
             self._users[user].read[pane.key] = pane.key.pane

@@ -10,7 +10,7 @@ import msgspec.inspect
 from aiohttp import web
 
 from stream_app.core.messages import Cut, Flag
-from stream_app.core.scopes import folded
+from stream_app.core.state.scopes import folded
 from stream_app.serving.api import messages, queries
 from stream_app.serving.api.answers import Answers, NotNowError, UnknownUserError
 from stream_app.serving.api.between import Ranking, Whereabouts

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.lorenz import lorenz
+from stream_app.core.cuts.global_cuts import Ints
+from stream_app.core.cuts.history import Past
+from stream_app.core.cuts.lorenz import lorenz
 from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, Role
-from stream_app.core.past import Past
-from stream_app.core.scopes import ScopeName
-from stream_app.core.whole import Ints
+from stream_app.core.state.scopes import ScopeName
 from stream_app.serving.api import queries
 from stream_app.serving.api.messages import Curve, Cuts, History, Moment, Topic, Topics
 from stream_app.serving.api.state import State

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from stream_app.core.ledger import Ledger
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts.global_cuts import Ints, Whole
+from stream_app.core.cuts.history import Chronicle
 from stream_app.core.messages import Cut, Flag, Role
-from stream_app.core.past import Chronicle
-from stream_app.core.scopes import ScopeName
-from stream_app.core.status import Status
-from stream_app.core.whole import Ints, Whole
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 
 
 class State(Protocol):

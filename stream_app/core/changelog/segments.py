@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.columns import Column, FormatError, pack, runs, unpack
-from stream_app.core.watermark import Source
+from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
+from stream_app.core.state.watermark import Source
 
 Kind = Literal["delta", "pane", "epoch"]
 

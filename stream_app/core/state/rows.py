@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.index import Index, Rows
+from stream_app.core.state.hash_index import Index, Rows
 
 T = TypeVar("T", bound=np.generic)
 _USER_BITS = 32

@@ -10,15 +10,15 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.credit import Credits
-from stream_app.core.names import Names
-from stream_app.core.numbering import distinct, renumbered
-from stream_app.core.panes import Hashes, Pane, PaneContent, RowEntries, joined, summed
-from stream_app.core.rows import RowTable
-from stream_app.core.scopes import Scopes
-from stream_app.core.seen import Seen
-from stream_app.core.segments import Entries, Header, Segment, SegmentKey
-from stream_app.core.watermark import NO_TIME, Source, horizon, running_watermark
+from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
+from stream_app.core.events.credit import Credits
+from stream_app.core.state.dedup import Seen
+from stream_app.core.state.interning import Names
+from stream_app.core.state.panes import Hashes, Pane, PaneContent, RowEntries, joined, summed
+from stream_app.core.state.renumbering import distinct, renumbered
+from stream_app.core.state.rows import RowTable
+from stream_app.core.state.scopes import Scopes
+from stream_app.core.state.watermark import NO_TIME, Source, horizon, running_watermark
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]

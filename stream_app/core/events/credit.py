@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_digest
 
-from stream_app.core.events import Event, Post
+from stream_app.core.events.schema import Event, Post
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

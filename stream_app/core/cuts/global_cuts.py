@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.columns import unpack
-from stream_app.core.curve import NO_BIN, Cells, bins_of
-from stream_app.core.curves import BUCKETS, Curves, bucket_of
-from stream_app.core.cut import cuts_of, merge, users_above
-from stream_app.core.ledger import Ledger
-from stream_app.core.scopes import ScopeName
+from stream_app.core.changelog.columns import unpack
+from stream_app.core.cuts.curve_message import BUCKETS, Curves, bucket_of
+from stream_app.core.cuts.cut import cuts_of, merge, users_above
+from stream_app.core.cuts.histogram import NO_BIN, Cells, bins_of
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream_app.core.columns import FormatError
-from stream_app.core.curves import bucket_of
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts.curve_message import bucket_of
 from stream_app.core.messages import Cut, Role
-from stream_app.core.scopes import ScopeName
+from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
 MOST_PER_BUCKET = 128

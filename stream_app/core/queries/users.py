@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.evaluation import Pace, pace, spans_of
-from stream_app.core.ledger import Ledger
-from stream_app.core.scopes import ScopeName
-from stream_app.core.standing import EMERGING, NONE
+from stream_app.core.flags.evaluation import Pace, pace, spans_of
+from stream_app.core.flags.standing import EMERGING, NONE
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

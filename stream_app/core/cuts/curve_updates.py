@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.columns import Column, pack
-from stream_app.core.curve import Cells, cells_of
-from stream_app.core.curves import BUCKETS, VERSION, Curves, bucket_of, packed
-from stream_app.core.ledger import Ledger
-from stream_app.core.standing import EMERGING, ENTERED
-from stream_app.core.whole import ScopeCuts, exact_bins
+from stream_app.core.changelog.columns import Column, pack
+from stream_app.core.cuts.curve_message import BUCKETS, VERSION, Curves, bucket_of, packed
+from stream_app.core.cuts.global_cuts import ScopeCuts, exact_bins
+from stream_app.core.cuts.histogram import Cells, cells_of
+from stream_app.core.flags.standing import EMERGING, ENTERED
+from stream_app.core.state.ledger import Ledger
 
 Ints = NDArray[np.int64]
 

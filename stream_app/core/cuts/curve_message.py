@@ -4,9 +4,9 @@ import msgspec
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from stream_app.core.columns import Column, FormatError, pack, unpack
-from stream_app.core.curve import Cells
-from stream_app.core.scopes import ScopeName
+from stream_app.core.changelog.columns import Column, FormatError, pack, unpack
+from stream_app.core.cuts.histogram import Cells
+from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
 BUCKETS = 64

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream_app.core.columns import FormatError
-from stream_app.core.segments import VERSION, Header, Segment, SegmentKey, decode
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.segments import VERSION, Header, Segment, SegmentKey, decode
 
 _GENERATION_BITS = 32
 """The lower part of an epoch: the generation of the consumer group in which the ownership began. The upper part counts

@@ -15,12 +15,12 @@ it was frozen and does not know, is never part of the history (see `Lineage`).
 
 from collections.abc import Callable, Collection, Mapping
 
-from stream_app.core import segments
-from stream_app.core.credit import Credits
-from stream_app.core.history import History, Lineage, fold
-from stream_app.core.ledger import Ledger
-from stream_app.core.panes import PaneContent
-from stream_app.core.segments import Kind, SegmentKey
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.replay import History, Lineage, fold
+from stream_app.core.changelog.segments import Kind, SegmentKey
+from stream_app.core.events.credit import Credits
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.panes import PaneContent
 
 Put = Callable[[bytes, bytes | None], None]
 """Write a value under a key, or delete it (None)."""

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.index import Index
 from stream_app.core.messages import ALL_TOPICS
-from stream_app.core.names import Names
+from stream_app.core.state.hash_index import Index
+from stream_app.core.state.interning import Names
 
 Ints = NDArray[np.int64]
 

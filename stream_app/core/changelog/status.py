@@ -2,8 +2,8 @@
 
 import msgspec
 
-from stream_app.core.columns import FormatError
-from stream_app.core.watermark import Source
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.state.watermark import Source
 
 VERSION = 1
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.ledger import Ledger
+from stream_app.core.cuts.global_cuts import ScopeCuts
+from stream_app.core.flags.standing import NONE, TYPE_OF, Facts, Rules, decide
 from stream_app.core.messages import ROLES, FlagType, Role
-from stream_app.core.scopes import ScopeName
-from stream_app.core.standing import NONE, TYPE_OF, Facts, Rules, decide
-from stream_app.core.whole import ScopeCuts
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.evaluation import is_diffuse
+from stream_app.core.cuts.global_cuts import Whole
+from stream_app.core.flags.evaluation import is_diffuse
+from stream_app.core.flags.standing import Rules
 from stream_app.core.messages import ROLES, Cut
-from stream_app.core.standing import Rules
-from stream_app.core.whole import Whole
 
 
 class Frame(NamedTuple):

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.curve import Cells
+from stream_app.core.cuts.histogram import Cells
 
 _STEPS = 80
 """Points are at most this part of an axis apart, where the cells allow: along either axis."""

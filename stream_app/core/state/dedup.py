@@ -5,8 +5,8 @@ from collections.abc import Container, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.index import Index
-from stream_app.core.panes import Hashes, Pane
+from stream_app.core.state.hash_index import Index
+from stream_app.core.state.panes import Hashes, Pane
 
 Ints = NDArray[np.int64]
 

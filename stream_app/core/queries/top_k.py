@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.ledger import Ledger
 from stream_app.core.messages import ROLES, Role
-from stream_app.core.scopes import ScopeName
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 
 
 class Top(NamedTuple):

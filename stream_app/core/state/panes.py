@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.index import Rows
-from stream_app.core.segments import Entries, Segment, SegmentKey
+from stream_app.core.changelog.segments import Entries, Segment, SegmentKey
+from stream_app.core.state.hash_index import Rows
 
 Hashes = NDArray[np.uint64]
 

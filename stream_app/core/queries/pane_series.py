@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core import panes
-from stream_app.core.columns import unpack
-from stream_app.core.ledger import Ledger
-from stream_app.core.scopes import ScopeName
-from stream_app.core.segments import Segment, SegmentKey
+from stream_app.core.changelog.columns import unpack
+from stream_app.core.changelog.segments import Segment, SegmentKey
+from stream_app.core.state import panes
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 
 Ints = NDArray[np.int64]
 

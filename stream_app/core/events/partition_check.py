@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.events import Rejected
+from stream_app.core.events.schema import Rejected
 
 PartitionsOf = Callable[[Sequence[bytes]], NDArray[np.int64]]
 """The producers' partitioner: keys to partitions."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream_app.core.persons import Persons
+from stream_app.core.privacy.pseudonyms import Persons
 
 CHECK_KEY = b"check"
 """Under this key the topic says with which person_key its hashes are made."""

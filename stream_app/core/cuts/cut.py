@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.curve import Cells, bins_of
+from stream_app.core.cuts.histogram import Cells, bins_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

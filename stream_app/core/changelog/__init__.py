@@ -1,0 +1,1 @@
+"""How state is stored and replayed: segments, ownership epochs, the ledger store."""

@@ -1,0 +1,1 @@
+"""Histograms, the 80 % cut, cuts across partitions, and how they moved."""

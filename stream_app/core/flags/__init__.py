@@ -1,0 +1,1 @@
+"""The numbered rules of standings, the pace of users, and their evaluation."""

@@ -1,0 +1,1 @@
+"""Pseudonyms, and the marks of people who were erased."""

@@ -1,0 +1,1 @@
+"""Read-only questions about users: who leads a scope, one user, what somebody made in each pane."""

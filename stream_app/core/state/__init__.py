@@ -1,0 +1,1 @@
+"""The rolling counts of one partition: ledger, rows, panes, deduplication, interning, watermark."""
