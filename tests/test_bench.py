@@ -10,7 +10,7 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 
-from stream_app.engine import topics
+from stream_app.kafka import topics
 from stream_app.local import bench_page
 from stream_app.local.bench import run_bench, run_page_bench
 from stream_app.local.bench_fill import fill

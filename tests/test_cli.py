@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from stream_app.audit import startup
 from stream_app.cli import main
 from stream_app.cli.options import WITHOUT_FLAG, Moment, Speed, flag_of, settings_options
-from stream_app.engine import topics as topics_module
+from stream_app.kafka import topics as topics_module
 from stream_app.local.setting_texts import as_environment, duration_text
 from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load
 from stream_app.settings.kinds import parse_duration_s
@@ -186,7 +186,7 @@ def test_an_unknown_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets refused sockets
 def test_servers_that_are_not_there_are_told_with_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_app.operating.clients._TIMEOUT_MS", 300)
+    monkeypatch.setattr("stream_app.kafka.operator_clients._TIMEOUT_MS", 300)
     events = tmp_path / "events.jsonl"
     events.write_text('{"event_id":1,"ts":1,"user_id":"ann"}\n')
     for arguments, message in (

@@ -17,7 +17,7 @@ from kafka import KafkaProducer
 from stream_app.cli import main
 from stream_app.cli.options import flag_of
 from stream_app.core.messages import Flag, Role
-from stream_app.engine import topics
+from stream_app.kafka import topics
 from stream_app.local.setting_texts import as_environment
 from stream_app.serving.board import Board
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers

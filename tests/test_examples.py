@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaConsumer
 
 from stream_app.core.events.schema import Post, Share, decode
-from stream_app.engine.topics import create
+from stream_app.kafka.topics import create
 from stream_app.local.broker import embedded_broker
 from stream_app.local.replay import replay
 from stream_app.local.valkey import embedded_redis

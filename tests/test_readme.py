@@ -13,8 +13,8 @@ from stream_app.alerting.metrics import Metrics as AlertMetrics
 from stream_app.cli import main
 from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE, RULES, Rule
 from stream_app.core.messages import Cut, Flag
-from stream_app.engine.ending import Exit
-from stream_app.engine.topics import Topic, topics_of
+from stream_app.engine.liveness.exit_codes import Exit
+from stream_app.kafka.topics import Topic, topics_of
 from stream_app.local.setting_texts import setting_text
 from stream_app.serving import board_layout
 from stream_app.serving.metrics import Metrics

@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.partitioner.default import murmur2
 
-from stream_app.connections import reach
+from stream_app.kafka import reachability
 from stream_app.local import replay as replay_module
 from stream_app.local.bench_stream import bench_events
 from stream_app.local.broker import embedded_broker
@@ -137,7 +137,7 @@ def test_a_broker_that_is_not_there_is_told() -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets its sockets
 def test_a_server_that_is_no_kafka_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(reachability, "_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(

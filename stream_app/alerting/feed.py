@@ -7,9 +7,9 @@ from typing import NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.alerting.seat import CLOSE_MS, TIMEOUT_MS
-from stream_app.connections.advice import or_unseen
-from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.messages import Flag, flag_in
+from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.error_hints import or_unseen
 from stream_app.settings import Settings
 
 _FETCH_WAIT_MS = 100

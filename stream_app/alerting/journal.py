@@ -9,8 +9,8 @@ from kafka import KafkaProducer
 from stream_app.alerting import entries
 from stream_app.alerting.entries import OWNER, Owner, Record
 from stream_app.alerting.seat import CLOSE_MS, TIMEOUT_MS
-from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.messages import Undelivered
+from stream_app.kafka.clients import kafka_python_options
 from stream_app.settings import Settings
 
 BY = "by"

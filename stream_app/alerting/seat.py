@@ -10,7 +10,7 @@ from typing import Any
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
-from stream_app.connections.kafka import kafka_python_options
+from stream_app.kafka.clients import kafka_python_options
 from stream_app.settings import Settings
 
 TIMEOUT_MS = 10_000

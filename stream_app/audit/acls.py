@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from stream_app.engine.topics import changelogs_of, needed_topics_of, state_topics_of, topics_of
+from stream_app.kafka.topics import changelogs_of, needed_topics_of, state_topics_of, topics_of
 from stream_app.settings import Settings
 
 TOPIC, GROUP = "topic", "group"

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from stream_app.audit.findings import Finding
-from stream_app.connections.hosts import is_loopback
-from stream_app.connections.kafka import servers_of
+from stream_app.kafka.clients import servers_of
 from stream_app.settings import Settings
+from stream_app.settings.hosts import is_loopback
 
 _OPEN = "what is sent there can be read and changed on its way"
 

@@ -6,8 +6,8 @@ from time import monotonic, sleep
 from kafka import KafkaAdminClient
 from kafka.errors import GroupAuthorizationFailedError, KafkaError
 
-from stream_app.connections.advice import who
-from stream_app.connections.kafka import kafka_python_options
+from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.error_hints import who
 from stream_app.settings import Settings
 
 _TIMEOUT_MS = 10_000

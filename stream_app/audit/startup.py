@@ -10,9 +10,9 @@ from kafka.errors import KafkaError
 from stream_app.audit.addresses import addresses
 from stream_app.audit.findings import AuditError, Finding
 from stream_app.audit.topics import TopicFacts, topics
-from stream_app.connections.administration import Administration
-from stream_app.connections.kafka import kafka_python_options
-from stream_app.engine.topics import TopicsError, topics_of
+from stream_app.kafka.admin import Administration
+from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.topics import TopicsError, topics_of
 from stream_app.settings import Settings
 
 _TIMEOUT_MS = 10_000

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from stream_app.audit.findings import Finding, Grade
-from stream_app.engine.topics import Topic, topics_of
+from stream_app.kafka.topics import Topic, topics_of
 from stream_app.settings import Settings
 
 _FOREVER_MS = -1

@@ -45,7 +45,7 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
     from stream_app.alerting.metrics import Metrics
     from stream_app.alerting.probes import Probes
     from stream_app.alerting.sinks import senders_of
-    from stream_app.engine.topics import require_for_alerts
+    from stream_app.kafka.topics import require_for_alerts
     from stream_app.local.broker import quiet_kafka
     from stream_app.logs import logging_config
 

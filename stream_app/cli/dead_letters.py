@@ -19,9 +19,10 @@ from stream_app.cli.letters_view import (
 from stream_app.cli.options import Command, Moment, settings_options
 from stream_app.cli.output import print_json, reading_bar
 from stream_app.core.events.dead_letter import Identity, Origin
+from stream_app.kafka import operator_clients, scan
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.human import plural
-from stream_app.operating import clients, letters, reading, resend
+from stream_app.operating import letters, resend
 from stream_app.operating.letters import Choice, Filed
 from stream_app.settings import Settings
 
@@ -176,7 +177,7 @@ def replay_command(
             click.confirm(f"Send {plural(count, 'record')}?", abort=True, err=True)
         if sending:
             report = resend.Report()
-            with clients.producer(settings) as producer:
+            with operator_clients.producer(settings) as producer:
                 resend.send(producer, resend.sort_out(filed(), choice, rules, replayed, report))
     if as_json:
         print_json(report_as_json(report, dry_run=dry_run))
@@ -198,14 +199,14 @@ def _origin(given: Sequence[str]) -> Origin | None:
 @contextmanager
 def _opened(settings: Settings, topics: Sequence[str]) -> Iterator[Callable[[], Iterator[Filed | Identity]]]:
     """What reads all that is set aside now: the same records each time it is called."""
-    with quiet_kafka(), clients.consumer(settings) as consumer:
-        partitions = reading.partitions_of(consumer, topics)
+    with quiet_kafka(), operator_clients.consumer(settings) as consumer:
+        partitions = scan.partitions_of(consumer, topics)
         if not partitions:
             raise click.ClickException(
                 f"Kafka at {settings.brokers} has no topic {topics[0]}: make it with "
                 "`stream-app topics create`, or name another with --dead-letters-topic"
             )
-        spans = reading.spans(consumer, partitions)
+        spans = scan.spans(consumer, partitions)
 
         def filed() -> Iterator[Filed | Identity]:
             with reading_bar() as progress:

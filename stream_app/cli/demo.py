@@ -115,8 +115,8 @@ def command(
 def _engine() -> "Engine":
     """The parts that stream_app.local does not know."""
     import stream_app.serving.board  # noqa: F401 - read now: what is imported later can be cut short by Ctrl-C
-    from stream_app.engine.exchange import WATERMARK_KEY
-    from stream_app.engine.topics import create
+    from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
+    from stream_app.kafka.topics import create
     from stream_app.local.demo import Engine
 
     return Engine(create, _top_reader, WATERMARK_KEY)

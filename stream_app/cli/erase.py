@@ -10,7 +10,7 @@ import click
 
 from stream_app.cli.options import KAFKA_NAMES, Command, Duration, settings_options
 from stream_app.cli.output import console, print_json, table
-from stream_app.engine.topics import require_all
+from stream_app.kafka.topics import require_all
 from stream_app.local.broker import quiet_kafka
 from stream_app.operating.erase import Report, erase, look
 from stream_app.operating.person import LONGEST_ID

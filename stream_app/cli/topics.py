@@ -4,7 +4,7 @@ import click
 
 from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
 from stream_app.cli.output import console, print_json, table
-from stream_app.engine.topics import Finding, check, create
+from stream_app.kafka.topics import Finding, check, create
 from stream_app.local.broker import quiet_kafka
 from stream_app.settings import Settings
 

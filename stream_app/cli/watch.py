@@ -12,12 +12,12 @@ import msgspec
 
 from stream_app.cli.options import Command, settings_options
 from stream_app.cli.output import console
-from stream_app.connections.advice import or_unseen
 from stream_app.core.messages import Flag, FlagType
+from stream_app.kafka.error_hints import or_unseen
+from stream_app.kafka.operator_clients import consumer
+from stream_app.kafka.scan import partitions_of, spans
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.demo_view import flag_line
-from stream_app.operating.clients import consumer
-from stream_app.operating.reading import partitions_of, spans
 from stream_app.settings import Settings
 
 _POLL_MS = 500

@@ -19,12 +19,12 @@ def command(settings: Settings) -> None:
     --production true it does not start where the startup audit finds a danger; otherwise it warns.
     """
     signal.signal(signal.SIGTERM, _end)  # until Faust has handlers of its own
-    from stream_app.engine.memory import keep_little
+    from stream_app.engine.liveness.memory import keep_little
 
     keep_little()
     from stream_app.audit.permissions import require_group
     from stream_app.audit.startup import require_safe
-    from stream_app.engine.topics import require
+    from stream_app.kafka.topics import require
     from stream_app.local.broker import quiet_kafka
     from stream_app.serving.http import require_free
     from stream_app.worker.run import run_worker

@@ -1,32 +1,12 @@
 """What the engine expects of its surroundings."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
 
 Clock = Callable[[], float]
 """Wall clock, epoch seconds."""
-
-
-class Record(Protocol):
-    """A record as the consumer reads it."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-
-
-class Batch(NamedTuple):
-    """Records of one partition, in order."""
-
-    topic: str
-    partition: int
-    end: int
-    """Offset: all records before it are here, or were before these."""
-    records: Sequence[Record]
 
 
 class Meter(Protocol):

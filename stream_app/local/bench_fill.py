@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from kafka.partitioner.default import murmur2
 
-from stream_app.connections.kafka import aiokafka_options
+from stream_app.kafka.clients import aiokafka_options
 from stream_app.local.events import RecordedEvent
 from stream_app.settings import Settings
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
+from stream_app.kafka.clients import kafka_python_options
 from stream_app.local.bench_process import BenchError, Measured
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.process import LOCALHOST, free_port

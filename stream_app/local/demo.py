@@ -12,9 +12,9 @@ import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Cut, Flag, FlagType, Role
 from stream_app.core.state.watermark import Source
+from stream_app.kafka.clients import kafka_python_options
 from stream_app.local.broker import embedded_broker
 from stream_app.local.demo_feed import Feed, Part, Stream
 from stream_app.local.demo_observer import Observer

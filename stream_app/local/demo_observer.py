@@ -11,13 +11,13 @@ import msgspec
 import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 
-from stream_app.connections.kafka import kafka_python_options
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.global_cuts import Whole
 from stream_app.core.messages import ROLES, Cut, Flag
 from stream_app.core.state.watermark import NO_TIME, Source
+from stream_app.kafka.clients import kafka_python_options
 from stream_app.local.broker import quiet_kafka
 from stream_app.settings import Settings
 

@@ -14,9 +14,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.partitioner.default import murmur2
 
-from stream_app.connections.advice import or_unseen
-from stream_app.connections.kafka import kafka_python_options
-from stream_app.connections.reach import UnreachableError, require_reachable
+from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.error_hints import or_unseen
+from stream_app.kafka.reachability import UnreachableError, require_reachable
 from stream_app.local.broker import quiet_kafka
 from stream_app.local.events import RecordedEvent
 from stream_app.local.pace import Pace

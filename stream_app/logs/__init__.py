@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
-from stream_app.connections.advice import kafka_advice
+from stream_app.kafka.error_hints import kafka_advice
 from stream_app.logs.repeats import Repeats, Told
 from stream_app.settings import Settings
 from stream_app.settings.secret import Redaction, Secret

@@ -11,8 +11,8 @@ from kafka.errors import (
     RequestTimedOutError,
 )
 
+from stream_app.kafka.operator_clients import OperatingError, administration, consumer
 from stream_app.operating import exam_alerts, exam_counting, exam_kafka, exam_machine, exam_records, exam_redis
-from stream_app.operating.clients import OperatingError, administration, consumer
 from stream_app.operating.findings import Finding, problem
 from stream_app.settings import Settings
 

@@ -11,11 +11,11 @@ from stream_app.core.changelog.status import Status
 from stream_app.core.privacy import erasures
 from stream_app.core.privacy.erasures import CHECK_KEY, PersonKeyError
 from stream_app.core.privacy.pseudonyms import Persons
-from stream_app.engine.topics import changelogs_of
-from stream_app.operating.clients import consumer, producer
+from stream_app.kafka.operator_clients import consumer, producer
+from stream_app.kafka.scan import Tail
+from stream_app.kafka.topics import changelogs_of
 from stream_app.operating.holdings import Holds, LiveValues, Records
 from stream_app.operating.person import Person
-from stream_app.operating.reading import Tail
 from stream_app.operating.rewriting import deletes_records, remove
 from stream_app.settings import Settings
 

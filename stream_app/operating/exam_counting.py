@@ -8,9 +8,9 @@ from kafka import TopicPartition
 from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.state.watermark import Source
+from stream_app.kafka.consumer_group import committed, group
+from stream_app.kafka.scan import Span, newest, partitions_of, read, spans
 from stream_app.operating.findings import Finding, ok, problem, warning
-from stream_app.operating.group import committed, group
-from stream_app.operating.reading import Span, newest, partitions_of, read, spans
 from stream_app.settings import Settings
 
 _RESET = "`stream-app reset` starts anew"

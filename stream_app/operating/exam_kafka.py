@@ -8,7 +8,7 @@ from stream_app.audit.findings import Grade
 from stream_app.audit.startup import facts_of
 from stream_app.audit.topics import Remark, TopicFacts, altering, gathered
 from stream_app.audit.topics import topics as audit_of
-from stream_app.engine.topics import Topic, compared, topics_of
+from stream_app.kafka.topics import Topic, compared, topics_of
 from stream_app.operating.findings import Finding, State, ok, problem, warning
 from stream_app.settings import Settings
 

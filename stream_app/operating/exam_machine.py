@@ -12,7 +12,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from faust import streams
 
 from stream_app import __version__
-from stream_app.operating.clients import TIMEOUT_S
+from stream_app.kafka.operator_clients import TIMEOUT_S
 from stream_app.operating.findings import Finding, ok, problem, warning
 from stream_app.settings import Settings
 

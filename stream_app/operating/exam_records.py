@@ -11,9 +11,9 @@ from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.murmur2 import partitions_of as murmur2_partitions_of
 from stream_app.core.events.partition_check import misplaced
 from stream_app.core.events.schema import Event, Post, Rejected, Share, decode
+from stream_app.kafka.scan import newest, partitions_of, read, spans
 from stream_app.operating.findings import Finding, ok, problem, warning
 from stream_app.operating.letters import Filed, filed_in, topics_of
-from stream_app.operating.reading import newest, partitions_of, read, spans
 from stream_app.settings import Settings
 
 _SAMPLE = 200

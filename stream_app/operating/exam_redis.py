@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from time import time
 from typing import Any
 
+from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from stream_app.connections.redis import redis_advice
-from stream_app.operating.clients import redis_client
+from stream_app.kafka.operator_clients import TIMEOUT_S
 from stream_app.operating.findings import Finding, ok, problem, warning
+from stream_app.serving.redis.connection import redis_advice, redis_options
 from stream_app.settings import Settings, SettingsError
 
 _OLDEST = 7
@@ -22,7 +23,7 @@ def redis(settings: Settings) -> Iterator[Finding]:
         return
     address = str(settings.redis_url)
     try:
-        client = redis_client(settings)
+        client = _client(settings)
     except SettingsError as error:
         yield problem("Redis", "cannot be asked", str(error))
         return
@@ -90,3 +91,14 @@ def _clock(client: Any) -> Iterator[Finding]:
         yield warning("clock", what, "set both by NTP: events ahead of a worker's clock are set aside")
     else:
         yield ok("clock", f"this machine and Redis agree within {_CLOCK_S:g} s")
+
+
+def _client(settings: Settings) -> Redis:
+    """A client of the board's Redis. Raises ValueError for a URL that it does not understand."""
+    return Redis.from_url(
+        settings.redis_url.reveal(),
+        socket_connect_timeout=TIMEOUT_S,
+        socket_timeout=TIMEOUT_S,
+        decode_responses=True,
+        **redis_options(settings),
+    )

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from stream_app.connections.advice import or_unseen
 from stream_app.core.messages import Flag, flag_in
-from stream_app.operating.clients import OperatingError, consumer
-from stream_app.operating.reading import OnProgress, Span, partitions_of, read, spans
+from stream_app.kafka.error_hints import or_unseen
+from stream_app.kafka.operator_clients import OperatingError, consumer
+from stream_app.kafka.scan import OnProgress, Span, partitions_of, read, spans
 from stream_app.settings import Settings
 
 _SKEW_MS = 300_000

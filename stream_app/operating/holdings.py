@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from stream_app.operating.reading import Tail
+from stream_app.kafka.scan import Tail
 
 Holds = Callable[[Any], bool]
 """Whether a record, with a value, holds the person."""

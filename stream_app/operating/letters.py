@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from stream_app.core.events.dead_letter import Identity, Letter, Origin
 from stream_app.core.events.dead_letter import read as read_letter
-from stream_app.operating.reading import OnProgress, Spans, read
+from stream_app.kafka.scan import OnProgress, Spans, read
 from stream_app.settings import Settings
 
 

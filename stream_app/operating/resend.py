@@ -17,7 +17,7 @@ import msgspec
 from kafka.errors import KafkaError
 
 from stream_app.core.events.dead_letter import Identity, attempt_headers, replayed_headers
-from stream_app.operating.clients import OperatingError
+from stream_app.kafka.operator_clients import OperatingError
 from stream_app.operating.letters import Choice, Filed
 
 REKEYED = frozenset({"key-not-user", "wrong-partition"})

@@ -12,10 +12,10 @@ from kafka.structs import OffsetAndMetadata
 
 from stream_app.core.changelog.ledger_store import Book
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.topics import Topic, changelogs_of, create_needed, needed_topics_of, state_topics_of, topics_of
-from stream_app.operating.clients import OperatingError, administration, consumer, producer
-from stream_app.operating.group import committed, group
-from stream_app.operating.reading import partitions_of, spans
+from stream_app.kafka.consumer_group import committed, group
+from stream_app.kafka.operator_clients import OperatingError, administration, consumer, producer
+from stream_app.kafka.scan import partitions_of, spans
+from stream_app.kafka.topics import Topic, changelogs_of, create_needed, needed_topics_of, state_topics_of, topics_of
 from stream_app.settings import Settings
 
 Positions = Literal["earliest", "latest"]

@@ -6,8 +6,8 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaConnectionError, UnsupportedVersionError
 
-from stream_app.operating.clients import NOTHING, administration, consumer, producer
-from stream_app.operating.reading import Span, read
+from stream_app.kafka.operator_clients import NOTHING, administration, consumer, producer
+from stream_app.kafka.scan import Span, read
 from stream_app.settings import Settings
 
 _ACK_S = 120

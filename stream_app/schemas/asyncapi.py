@@ -6,7 +6,7 @@ from typing import Any
 
 from stream_app import __version__
 from stream_app.audit.acls import kafka_acls
-from stream_app.engine.topics import Topic, topics_of
+from stream_app.kafka.topics import Topic, topics_of
 from stream_app.schemas.records import BINDING, records_of_topics
 from stream_app.settings import Settings
 

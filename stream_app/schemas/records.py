@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from stream_app.core.events.dead_letter import Letter, Origin, replayed_headers
 from stream_app.core.events.schema import Post, decode
-from stream_app.engine.topics import changelogs_of
+from stream_app.kafka.topics import changelogs_of
 from stream_app.schemas import FOLDER, headers
 from stream_app.settings import Settings
 

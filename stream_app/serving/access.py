@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from stream_app.connections.hosts import is_loopback
 from stream_app.settings import Settings
+from stream_app.settings.hosts import is_loopback
 
 COOKIE = "stream_app"
 _OPEN = frozenset({"/", "/livez", "/readyz", "/api/v1/session"})

@@ -13,9 +13,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AskError, ClusterCrossSlotError, ClusterError, RedisError
 
-from stream_app.connections.redis import redis_advice, redis_options
 from stream_app.core.messages import Flag, Role
 from stream_app.serving.board_layout import KEYS_PER_COMMAND, BoardSnapshot, Group, Layout, batched, scope_name
+from stream_app.serving.redis.connection import redis_advice, redis_options
 from stream_app.settings import Settings, SettingsError
 
 CONNECT_TIMEOUT_S = 1.0

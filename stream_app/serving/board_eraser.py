@@ -6,9 +6,9 @@ from typing import Any
 
 import redis
 
-from stream_app.connections.redis import redis_advice, redis_options
 from stream_app.serving.board import CONNECT_TIMEOUT_S, BoardUnavailableError
 from stream_app.serving.board_layout import key_part
+from stream_app.serving.redis.connection import redis_advice, redis_options
 from stream_app.settings import Settings
 
 _ANSWER_TIMEOUT_S = 10.0

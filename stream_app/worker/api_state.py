@@ -13,8 +13,8 @@ from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
-from stream_app.engine.app import Engine
-from stream_app.engine.standings import flag_of
+from stream_app.engine.engine import Engine
+from stream_app.engine.rounds.standing_records import flag_of
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -8,9 +8,9 @@ import msgspec
 from stream_app.core.messages import Cut, Flag, FlagType, Role
 from stream_app.core.queries.top_k import tops_of
 from stream_app.core.state.scopes import ScopeName
-from stream_app.engine.outbox import standing_key
-from stream_app.engine.shared import Books, Held
-from stream_app.engine.standings import flag_of
+from stream_app.engine.context import Books, Held
+from stream_app.engine.rounds.flag_outbox import standing_key
+from stream_app.engine.rounds.standing_records import flag_of
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, StandingRef, TopUsers
 from stream_app.serving.board_writer import BoardWriter
 

@@ -11,9 +11,8 @@ import faust
 from mode import Service
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from stream_app.connections.hosts import reachable
-from stream_app.engine.app import Engine
-from stream_app.engine.following import partitions
+from stream_app.engine.engine import Engine
+from stream_app.kafka.topic_reader import partitions
 from stream_app.logs import logging_config
 from stream_app.serving.access import Access
 from stream_app.serving.api.server import Api
@@ -23,6 +22,7 @@ from stream_app.serving.http import HttpServer
 from stream_app.serving.metrics import Metrics
 from stream_app.serving.page import add_page
 from stream_app.settings import Settings
+from stream_app.settings.hosts import reachable
 from stream_app.worker.api_state import EngineState
 from stream_app.worker.board_feed import BoardFeed
 

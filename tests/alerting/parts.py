@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 
 from stream_app.alerting.file import AlertsFile, parsed
 from stream_app.core.messages import Flag, FlagType, Role, Undelivered
-from stream_app.engine.topics import create
+from stream_app.kafka.topics import create
 from stream_app.local.process import LOCALHOST, spawn
 from stream_app.settings import Settings, load
 from tests.engine.tracker import variables

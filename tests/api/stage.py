@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stream_app.core.messages import ROLES
-from stream_app.engine.evaluator import LONGEST_PAUSE_S
+from stream_app.engine.rounds.evaluation_round import LONGEST_PAUSE_S
 from stream_app.local.events import RecordedEvent
 from stream_app.local.population import FEWEST_USERS, demo_population
 from stream_app.local.replay import replay

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from stream_app.core.messages import ROLES
-from stream_app.engine.app import Engine
+from stream_app.engine.engine import Engine
 from stream_app.serving.api import queries
 from stream_app.serving.api.answers import Answers, UnknownUserError
 from stream_app.serving.api.flag_log import FlagLog

@@ -11,9 +11,9 @@ import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from stream_app.core.messages import Cut, Flag
-from stream_app.engine.outbox import standing_key
-from stream_app.engine.outlet import cut_key
-from stream_app.engine.topics import Topic, topics_of
+from stream_app.engine.output_topics import cut_key
+from stream_app.engine.rounds.flag_outbox import standing_key
+from stream_app.kafka.topics import Topic, topics_of
 from stream_app.schemas import FOLDER, TopicSchema, schema_of, topic_schemas
 from stream_app.schemas.asyncapi import FILE_NAME, text
 from stream_app.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from stream_app.cli import main
-from stream_app.engine.topics import topics_of
+from stream_app.kafka.topics import topics_of
 from stream_app.local.broker import embedded_broker
 from stream_app.local.events import RecordedEvent
 from stream_app.local.process import LOCALHOST, spawn

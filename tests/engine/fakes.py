@@ -12,15 +12,15 @@ from faust.types import TP
 from stream_app.core.cuts.global_cuts import Whole
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.privacy.erasures import Erasures
-from stream_app.engine.evaluator import rules_of
-from stream_app.engine.health import Health
-from stream_app.engine.kafka import Kafka, faust_app
-from stream_app.engine.lease import Lease
-from stream_app.engine.outgoing import Headers, Outgoing
-from stream_app.engine.outlet import Outlet
-from stream_app.engine.shared import Shared
-from stream_app.engine.standings import kept
-from stream_app.engine.tables import PartitionTable
+from stream_app.engine.context import Shared
+from stream_app.engine.faust.app import Kafka, faust_app
+from stream_app.engine.faust.tables import PartitionTable
+from stream_app.engine.liveness.health import Health
+from stream_app.engine.output_topics import Outlet
+from stream_app.engine.ownership.fencing import Lease
+from stream_app.engine.producer import Headers, Outgoing
+from stream_app.engine.rounds.evaluation_round import rules_of
+from stream_app.engine.rounds.standing_records import kept
 from stream_app.settings import Settings
 
 NOW_S = 1_704_067_200.0

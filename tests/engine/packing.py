@@ -10,7 +10,7 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from stream_app.engine.packed import Fetched, Packed, leave_records_packed
+from stream_app.kafka.record_batches import Fetched, Packed, leave_records_packed
 
 READ_UNCOMMITTED, READ_COMMITTED = range(2)
 COMMIT_MARK = b"\x00\x00\x00\x01"

@@ -6,13 +6,13 @@ from unittest.mock import Mock
 
 from stream_app.core.changelog.ledger_store import Book
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.eraser import Eraser
-from stream_app.engine.evaluator import Evaluator
-from stream_app.engine.exchange import Exchange
-from stream_app.engine.intake import Intake
-from stream_app.engine.outbox import Outbox
-from stream_app.engine.ownership import Ownership
-from stream_app.engine.publisher import Publisher
+from stream_app.engine.counting import Intake
+from stream_app.engine.ownership.rebalance import Ownership
+from stream_app.engine.rounds.curve_exchange import Exchange
+from stream_app.engine.rounds.cut_publisher import Publisher
+from stream_app.engine.rounds.erasure import Eraser
+from stream_app.engine.rounds.evaluation_round import Evaluator
+from stream_app.engine.rounds.flag_outbox import Outbox
 from tests.engine.fakes import PARTITION, Surroundings
 from tests.engine.packing import fetched
 

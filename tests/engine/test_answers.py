@@ -12,7 +12,7 @@ import pytest
 from kafka import KafkaProducer
 
 from stream_app.core.messages import ROLES, Cut
-from stream_app.engine.exchange import WATERMARK_KEY
+from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
 from stream_app.local.files import read_events
 from stream_app.local.replay import replay
 from tests.engine.tracker import ROOT, Seen, Tracker, following, tracker, variables

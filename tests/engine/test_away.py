@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.engine.ending import Exit
+from stream_app.engine.liveness.exit_codes import Exit
 from tests.engine.tracker import tracker, variables
 from tests.servers.embedded import kafka_server
 from tests.waiting import eventually

@@ -6,8 +6,8 @@ from typing import Any
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
-from stream_app.engine.batching import AsTheyCome, BatchQueue, scheduler_of
-from stream_app.engine.packed import Packed
+from stream_app.engine.faust.batches import AsTheyCome, BatchQueue, scheduler_of
+from stream_app.kafka.record_batches import Packed
 from tests.engine.packing import numbered, read, record_batch
 
 POSTS = "posts"

@@ -9,10 +9,10 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from faust.types import TP
 
-from stream_app.engine import kafka
-from stream_app.engine.health import Health
-from stream_app.engine.kafka import BatchConsumer, note_membership
-from stream_app.engine.lease import Lease
+from stream_app.engine.faust import app
+from stream_app.engine.faust.app import BatchConsumer, note_membership
+from stream_app.engine.liveness.health import Health
+from stream_app.engine.ownership.fencing import Lease
 
 GENERATION = 7
 MINE, UNREAD, ANOTHERS = TP("posts", 1), TP("posts", 2), TP("posts", 3)
@@ -85,7 +85,7 @@ async def test_the_lease_counts_from_when_the_group_was_asked(
         return Answered(code)
 
     coordinator = Mock(_send_req=answer)
-    with patch.object(kafka, "monotonic", clock):
+    with patch.object(app, "monotonic", clock):
         note_membership(lease, coordinator)
         assert await coordinator._send_req(request_) == Answered(code)
     assert lease.has_lapsed() is lapses

@@ -11,10 +11,10 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.segments import SegmentKey
-from stream_app.engine.damage import DamagedError
-from stream_app.engine.ending import Exit
-from stream_app.engine.packed import Fetched
-from stream_app.engine.topics import changelogs_of
+from stream_app.engine.liveness.exit_codes import Exit
+from stream_app.kafka.corrupt_batches import DamagedError
+from stream_app.kafka.record_batches import Fetched
+from stream_app.kafka.topics import changelogs_of
 from tests.engine.fakes import NOW_MS
 from tests.engine.packing import COMMIT_MARK, in_transaction, numbered, read, record_batch
 from tests.engine.tracker import Tracker, Worker, following, tracker, variables

@@ -5,9 +5,9 @@ from unittest.mock import AsyncMock, Mock, patch
 
 from faust.types import TP
 
-from stream_app.engine.app import Engine
-from stream_app.engine.health import Health
-from stream_app.engine.kafka import Kafka
+from stream_app.engine.engine import Engine
+from stream_app.engine.faust.app import Kafka
+from stream_app.engine.liveness.health import Health
 from stream_app.settings import Settings
 from tests.engine.fakes import PARTITION, FakeKafka, posts
 from tests.engine.parts import Parts
@@ -55,7 +55,7 @@ async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitio
     engine.exchange.caught_up.set()
     engine._probe.has_answered.set()
     with (
-        patch("stream_app.engine.app.perf_counter", side_effect=[100.0, 107.5]),
+        patch("stream_app.engine.engine.perf_counter", side_effect=[100.0, 107.5]),
         patch.object(engine._ownership, "take_over", AsyncMock(return_value=True)),
     ):
         await engine._on_assigned()

@@ -8,7 +8,7 @@ import pytest
 from stream_app.core.changelog import status
 from stream_app.core.cuts import curve_message
 from stream_app.core.state.watermark import NO_TIME, Source
-from stream_app.engine.exchange import WATERMARK_KEY, Exchange
+from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY, Exchange
 from tests.engine.fakes import NOW_MS, PARTITION, Surroundings, posts
 from tests.engine.parts import CHANGELOG, Parts
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
-from stream_app.engine import topics
+from stream_app.kafka import topics
 from tests.engine.load import START_MS
 from tests.engine.tracker import Tracker, following, tracker, variables
 from tests.waiting import eventually

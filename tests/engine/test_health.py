@@ -1,6 +1,6 @@
 """Health: a source with lag that makes no progress is told, and whatever else does not come to an end."""
 
-from stream_app.engine.health import Health
+from stream_app.engine.liveness.health import Health
 
 STALL_S = 30.0
 

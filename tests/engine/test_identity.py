@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream_app.engine.probe import TopicIdentity
+from stream_app.engine.liveness.broker_monitor import TopicIdentity
 from tests.engine.fakes import posts
 from tests.engine.parts import Parts
 from tests.engine.test_ownership import POSTS, SHARES, counted, restarted

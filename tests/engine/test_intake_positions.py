@@ -6,7 +6,7 @@ from unittest.mock import patch
 import pytest
 from faust.types import TP
 
-from stream_app.engine.packed import Fetched, Packed
+from stream_app.kafka.record_batches import Fetched, Packed
 from tests.engine.fakes import NOW_MS, PARTITION, post, posts, stored_after
 from tests.engine.parts import CHANGELOG, Parts
 from tests.engine.test_intake import DAY_MS, POSTS, SHARES, counters

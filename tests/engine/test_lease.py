@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pytest
 from aiokafka.errors import KafkaError
 
-from stream_app.engine import topics
-from stream_app.engine.lease import Lease
-from stream_app.engine.outgoing import Outgoing
+from stream_app.engine.ownership.fencing import Lease
+from stream_app.engine.producer import Outgoing
+from stream_app.kafka import topics
 from stream_app.settings import Settings, load
 from tests.engine.tracker import variables
 

@@ -9,8 +9,8 @@ import pytest
 from stream_app.core.flags.standing import CODE_OF, NONE
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.outbox import Outbox, standing_key
-from stream_app.engine.standings import kept
+from stream_app.engine.rounds.flag_outbox import Outbox, standing_key
+from stream_app.engine.rounds.standing_records import kept
 from tests.board_samples import a_flag
 from tests.engine.fakes import NOW_MS, PARTITION, Crash, Surroundings, stored_after
 from tests.engine.parts import Parts

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from aiokafka.structs import ConsumerRecord
 
-from stream_app.engine.packed import Fetched
+from stream_app.kafka.record_batches import Fetched
 from tests.engine.packing import (
     ABORT_MARK,
     COMMIT_MARK,

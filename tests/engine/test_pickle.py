@@ -11,9 +11,9 @@ import pytest
 from faust.serializers.codecs import get_codec
 from kafka import KafkaProducer
 
-from stream_app.engine.health import Health
-from stream_app.engine.kafka import faust_app
-from stream_app.engine.lease import Lease
+from stream_app.engine.faust.app import faust_app
+from stream_app.engine.liveness.health import Health
+from stream_app.engine.ownership.fencing import Lease
 from stream_app.settings import Settings
 from tests.engine.tracker import following, tracker, variables
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stream_app.engine import topics
-from stream_app.engine.topics import TopicsError, create, require, topics_of
+from stream_app.kafka import topics
+from stream_app.kafka.topics import TopicsError, create, require, topics_of
 from stream_app.settings import Settings
 
 SETTINGS = Settings(partitions=4)

@@ -15,7 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.messages import Cut
-from stream_app.engine import topics
+from stream_app.kafka import topics
 from stream_app.local import process
 from stream_app.settings import Settings, load
 

@@ -9,8 +9,8 @@ from kafka import KafkaProducer
 from stream_app.cli import main
 from stream_app.core.privacy import erasures
 from stream_app.core.privacy.pseudonyms import Persons
-from stream_app.engine import topics
-from stream_app.engine.ending import Exit
+from stream_app.engine.liveness.exit_codes import Exit
+from stream_app.kafka import topics
 from stream_app.settings import NAMES, Settings, SettingsError, environment_name, load
 from tests.engine.tracker import Follower, Tracker, following, tracker, variables
 from tests.erasing.traces import records_of

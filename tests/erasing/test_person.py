@@ -9,7 +9,7 @@ import pytest
 from stream_app.core.changelog.ledger_store import Book
 from stream_app.core.events.schema import Post
 from stream_app.core.privacy.pseudonyms import Persons
-from stream_app.engine.outbox import standing_key
+from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.operating.person import Person
 from tests.board_samples import a_flag
 from tests.core import streams

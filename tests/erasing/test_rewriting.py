@@ -4,7 +4,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from stream_app.operating.clients import NOTHING, producer
+from stream_app.kafka.operator_clients import NOTHING, producer
 from stream_app.operating.rewriting import deletes_records, remove
 from stream_app.settings import Settings
 from tests.erasing.traces import records_of

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.core.changelog.ledger_store import Book
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.topics import changelogs_of, topics_of
+from stream_app.kafka.topics import changelogs_of, topics_of
 from stream_app.settings import Settings
 from tests.core.streams import totals_of
 from tests.engine.tracker import Tracker

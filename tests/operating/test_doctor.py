@@ -15,11 +15,12 @@ import pytest
 import redis
 
 from stream_app.core.events.murmur2 import partitions_of
-from stream_app.engine.topics import needed_topics_of
+from stream_app.kafka import operator_clients
+from stream_app.kafka.operator_clients import administration
+from stream_app.kafka.topics import needed_topics_of
 from stream_app.local.broker import embedded_broker
 from stream_app.local.valkey import embedded_redis
-from stream_app.operating import clients, exam_machine, exam_redis
-from stream_app.operating.clients import administration
+from stream_app.operating import exam_machine, exam_redis
 from stream_app.operating.doctor import examine
 from stream_app.operating.findings import Finding, State
 from stream_app.settings import Settings
@@ -192,8 +193,8 @@ def mute_server() -> Iterator[int]:
 
 
 def test_servers_that_never_answer_are_told_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "_TIMEOUT_MS", 1000)
-    for module in (clients, exam_machine):
+    monkeypatch.setattr(operator_clients, "_TIMEOUT_MS", 1000)
+    for module in (operator_clients, exam_machine):
         monkeypatch.setattr(module, "TIMEOUT_S", 1.0)
     with mute_server() as port:
         settings = settings_of(

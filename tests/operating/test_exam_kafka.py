@@ -8,7 +8,7 @@ import pytest
 
 from stream_app.audit.startup import facts_of
 from stream_app.audit.topics import topics as audit_of
-from stream_app.engine.topics import Topic, needed_topics_of, topics_of
+from stream_app.kafka.topics import Topic, needed_topics_of, topics_of
 from stream_app.operating import exam_kafka
 from stream_app.operating.findings import Finding, State
 from stream_app.settings import Settings

@@ -13,10 +13,10 @@ import redis
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
 
 from stream_app.core.messages import Role
-from stream_app.engine.topics import changelogs_of, check
-from stream_app.operating import group, reading
+from stream_app.kafka import consumer_group, scan
+from stream_app.kafka.operator_clients import OperatingError, administration, consumer
+from stream_app.kafka.topics import changelogs_of, check
 from stream_app.operating import reset as reset_module
-from stream_app.operating.clients import OperatingError, administration, consumer
 from stream_app.operating.reset import carry_out, plan
 from stream_app.serving.board import Board
 from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
@@ -48,7 +48,7 @@ def sizes(settings: Settings) -> dict[str, int]:
     """Records in each topic, by the name of its setting."""
     with consumer(settings) as reader:
         topics = [found.topic.name for found in check(settings)]
-        found = reading.spans(reader, reading.partitions_of(reader, topics))
+        found = scan.spans(reader, scan.partitions_of(reader, topics))
     return {
         topic.removeprefix(f"{settings.app_id}.").removesuffix("_topic"): sum(
             span.end - span.start for partition, span in found.items() if partition.topic == topic
@@ -144,7 +144,9 @@ def test_what_was_done_is_told_step_by_step(own: Settings) -> None:
     assert f"deleted {own.cuts_topic} and made it again" in done
     assert done[-1].startswith("noted the ends of the input topics")
     with administration(own) as admin:
-        assert {place.topic: offset for place, offset in group.committed(own, admin).items()} == {own.posts_topic: 3}
+        assert {place.topic: offset for place, offset in consumer_group.committed(own, admin).items()} == {
+            own.posts_topic: 3
+        }
 
 
 @BOTH_BROKERS

@@ -12,8 +12,8 @@ from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
-from stream_app.engine.batching import BatchScheduler
-from stream_app.engine.intake import Intake
+from stream_app.engine.counting import Intake
+from stream_app.engine.faust.batches import BatchScheduler
 from stream_app.settings import load
 from stream_app.worker.run import run_worker
 

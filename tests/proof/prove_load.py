@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.engine.topics import changelogs_of
+from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
 from tests.engine.tracker import Worker
 from tests.proof.contents import Recipe, Record, home_of, made

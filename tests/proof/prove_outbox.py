@@ -8,11 +8,11 @@ import pytest
 
 from stream_app.core.messages import Flag, FlagType
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine import topics
-from stream_app.engine.lease import Lease
-from stream_app.engine.outbox import Outbox
-from stream_app.engine.outgoing import Headers, Outgoing
-from stream_app.engine.outlet import Outlet
+from stream_app.engine.output_topics import Outlet
+from stream_app.engine.ownership.fencing import Lease
+from stream_app.engine.producer import Headers, Outgoing
+from stream_app.engine.rounds.flag_outbox import Outbox
+from stream_app.kafka import topics
 from stream_app.settings import Settings, load
 from tests.board_samples import a_flag
 from tests.engine.fakes import Crash, Surroundings

@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.engine.ending import Exit
+from stream_app.engine.liveness.exit_codes import Exit
 from tests.engine.tracker import WORKER, Tracker, Worker
 from tests.proof.prove_kills import PATIENCE_S, contents, kill_at_random
 from tests.proof.prove_records import corrupt

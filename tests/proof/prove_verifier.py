@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream_app.engine import topics
+from stream_app.kafka import topics
 from stream_app.local.process import spawn
 from stream_app.settings import Settings
 from tests.engine.tracker import ROOT

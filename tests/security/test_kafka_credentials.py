@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.connections.reach import UnreachableError, require_reachable
-from stream_app.engine.topics import check
+from stream_app.kafka.reachability import UnreachableError, require_reachable
+from stream_app.kafka.topics import check
 from stream_app.settings import SettingsError, load
 from tests.security.parts import Secured, a_token
 from tests.servers.certificates import Authority

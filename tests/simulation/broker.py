@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from stream_app.engine.packed import Packed
+from stream_app.kafka.record_batches import Packed
 from tests.engine.packing import read, record_batch
 from tests.simulation.loop import Agenda
 

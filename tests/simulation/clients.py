@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from stream_app.engine.packed import Packed
+from stream_app.kafka.record_batches import Packed
 from tests.simulation.broker import Broker, Headers, Log, Place
 from tests.simulation.loop import Loop, Process
 

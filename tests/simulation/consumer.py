@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
-from stream_app.engine.batching import scheduler_of
-from stream_app.engine.kafka import BatchConsumer
+from stream_app.engine.faust.app import BatchConsumer
+from stream_app.engine.faust.batches import scheduler_of
 from tests.simulation.broker import Log
 from tests.simulation.clients import Line
 from tests.simulation.group import Answer, Group

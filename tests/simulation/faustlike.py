@@ -18,12 +18,12 @@ from typing import Any, cast
 
 from faust.types import TP
 
-from stream_app.engine.health import Health
-from stream_app.engine.kafka import Positions, faust_app
-from stream_app.engine.lease import Lease
-from stream_app.engine.packed import Fetched
-from stream_app.engine.recovery import Recovery
-from stream_app.engine.tables import PartitionTable
+from stream_app.engine.faust.app import Positions, faust_app
+from stream_app.engine.faust.recovery import Recovery
+from stream_app.engine.faust.tables import PartitionTable
+from stream_app.engine.liveness.health import Health
+from stream_app.engine.ownership.fencing import Lease
+from stream_app.kafka.record_batches import Fetched
 from stream_app.settings import Settings
 from tests.simulation.clients import Line
 from tests.simulation.consumer import Consumer

@@ -9,8 +9,8 @@ from aiokafka.errors import KafkaError
 
 from stream_app.core.changelog.replay import fold
 from stream_app.core.state.watermark import Source
-from stream_app.engine.exchange import WATERMARK_KEY
-from stream_app.engine.topics import changelogs_of
+from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
+from stream_app.kafka.topics import changelogs_of
 from tests.simulation import verdict
 from tests.simulation.broker import Broker, Place, Record
 from tests.simulation.clients import this_process

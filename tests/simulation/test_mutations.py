@@ -16,13 +16,13 @@ from stream_app.core.changelog.segments import Header, SegmentKey
 from stream_app.core.messages import Flag
 from stream_app.core.state.dedup import Seen
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.app import Engine
-from stream_app.engine.intake import Intake
-from stream_app.engine.kafka import BatchConsumer
-from stream_app.engine.lease import Lease
-from stream_app.engine.outbox import Outbox
-from stream_app.engine.ports import Batch
-from stream_app.engine.shared import Held
+from stream_app.engine.context import Held
+from stream_app.engine.counting import Intake
+from stream_app.engine.engine import Engine
+from stream_app.engine.faust.app import BatchConsumer
+from stream_app.engine.ownership.fencing import Lease
+from stream_app.engine.rounds.flag_outbox import Outbox
+from stream_app.kafka.records import Batch
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.run import failure_of
 

@@ -12,7 +12,7 @@ from stream_app.core.changelog.status import Status
 from stream_app.core.events.schema import Post
 from stream_app.core.messages import ROLES, Cut, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.topics import changelogs_of
+from stream_app.kafka.topics import changelogs_of
 from tests.core.streams import totals_of
 from tests.naive import NaiveCut, Totals, ms_of, naive_cut, naive_people, naive_topics
 from tests.simulation.broker import Place

@@ -17,14 +17,17 @@ from faust.types import TP
 from stream_app.core.changelog import ledger_store, segments
 from stream_app.core.cuts import curve_message, curve_updates, global_cuts
 from stream_app.core.state import ledger
-from stream_app.engine import app, evaluator, following, outgoing, publisher, recovery
-from stream_app.engine.app import Engine
-from stream_app.engine.ending import Exit
-from stream_app.engine.health import Health
-from stream_app.engine.kafka import Positions
-from stream_app.engine.lease import Lease
+from stream_app.engine import engine, producer
+from stream_app.engine.engine import Engine
+from stream_app.engine.faust import recovery
+from stream_app.engine.faust.app import Positions
+from stream_app.engine.liveness.broker_monitor import Answer, TopicIdentity
+from stream_app.engine.liveness.exit_codes import Exit
+from stream_app.engine.liveness.health import Health
+from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ports import Meter
-from stream_app.engine.probe import Answer, TopicIdentity
+from stream_app.engine.rounds import cut_publisher, evaluation_round
+from stream_app.kafka import topic_reader
 from stream_app.settings import Settings
 from tests.simulation.broker import Broker
 from tests.simulation.clients import Line, Producer, Reader, this_process
@@ -151,23 +154,23 @@ async def _nothing() -> None:
 def engines(plan: Plan) -> Iterator[None]:
     """While this lasts engines can be made and run in simulated processes only."""
     replaced: list[tuple[Any, str, Any]] = [
-        (app, "faust_app", lambda *given: _worker().faust_app(*given)),
-        (app, "end", _end),
-        (app, "time", SimpleNamespace(time=lambda: _worker().now_s(), monotonic=_monotonic)),
-        (app, "Lease", lambda timeout_s: Lease(timeout_s, _monotonic)),
-        (app, "Health", lambda stall_s: Health(stall_s, _monotonic)),
-        (app, "Probe", lambda _settings: Probe(_worker())),
-        (app, "collect_quietly", _nothing),
-        (app, "_SWEEP_S", _SWEEP_S),
-        (app, "_OBSERVE_S", 5.0),
-        (outgoing, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
-        (following, "AIOKafkaConsumer", lambda *topics, **_: _worker().new_reader(*topics)),
+        (engine, "faust_app", lambda *given: _worker().faust_app(*given)),
+        (engine, "end", _end),
+        (engine, "time", SimpleNamespace(time=lambda: _worker().now_s(), monotonic=_monotonic)),
+        (engine, "Lease", lambda timeout_s: Lease(timeout_s, _monotonic)),
+        (engine, "Health", lambda stall_s: Health(stall_s, _monotonic)),
+        (engine, "Probe", lambda _settings: Probe(_worker())),
+        (engine, "collect_quietly", _nothing),
+        (engine, "_SWEEP_S", _SWEEP_S),
+        (engine, "_OBSERVE_S", 5.0),
+        (producer, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
+        (topic_reader, "AIOKafkaConsumer", lambda *topics, **_: _worker().new_reader(*topics)),
         (recovery, "monotonic", _monotonic),
-        (evaluator, "perf_counter", _monotonic),
+        (evaluation_round, "perf_counter", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),
         (ledger_store, "MOST_DELTAS", plan.most_deltas),
         (ledger, "_DEAD_ROWS_KEPT", 2),
-        *((module, "BUCKETS", _BUCKETS) for module in (curve_message, curve_updates, global_cuts, publisher)),
+        *((module, "BUCKETS", _BUCKETS) for module in (curve_message, curve_updates, global_cuts, cut_publisher)),
     ]
     with ExitStack() as stack:
         for module, name, stand_in in replaced:

@@ -1,0 +1,1 @@
+"""All that knows Faust from inside: app, batches, tables, recovery."""

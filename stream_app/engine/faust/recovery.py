@@ -1,0 +1,150 @@
+"""Recovery: the tables of the partitions assigned are read from their logs before anything is counted.
+
+In place of Faust's, which lets the logs through the consumer of the agents and tells by pausing and seeking what is
+whose: where one rebalance followed another within a second it took an empty table for a recovered one. This one reads
+with a consumer of its own, from the beginning of a log to its end, and is done when it has seen the end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from itertools import chain
+from time import monotonic
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from faust.tables import TableManager
+from faust.types import TP
+from mode import Service
+from mode.utils.locks import Event
+
+from stream_app.engine.faust.tables import PartitionTable
+from stream_app.engine.liveness.exit_codes import Exit, end
+from stream_app.kafka.corrupt_batches import DamagedError
+from stream_app.kafka.topic_reader import reader
+
+logger = logging.getLogger(__name__)
+
+_POLL_MS = 200
+_RETRY_S = 1.0
+_TELL_S = 2.0
+
+Logs = dict[TopicPartition, PartitionTable]
+"""Partitions of changelogs, and the tables they belong to."""
+
+
+class Recovery(Service):
+    """Restores after every rebalance; what Faust's table manager expects of its recovery."""
+
+    abstract = False
+
+    def __init__(self, app: faust.App, tables: "Tables", client: Mapping[str, Any], **options: Any) -> None:
+        """`client`: how Kafka is reached, for aiokafka."""
+        self.completed = Event()
+        self.remaining = 0
+        """Records still to be read."""
+        self._app: Any = app
+        self._tables = tables
+        self._client = client
+        self._rebalanced = Event()
+        super().__init__(**options)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is another rebalance to recover from: the recovery under way is being ended."""
+        return bool(self._rebalanced.is_set())
+
+    def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Nothing is buffered here."""
+
+    async def on_rebalance(self, *_changes: Any) -> None:
+        """Begin anew, whatever is under way."""
+        self._rebalanced.set()
+
+    @Service.task
+    async def _recover_always(self) -> None:
+        while not await self.wait_for_stopped(self._rebalanced):
+            self._rebalanced.clear()
+            await self.wait_first(self._recover(), self._rebalanced)
+
+    async def _recover(self) -> None:
+        """Restore the tables, have the partitions taken over, and let the records of the sources come."""
+        app, consumer = self._app, self._app.consumer
+        generation = app.consumer_generation_id
+        app.in_recovery = True
+        assigned = consumer.assignment()
+        tables = {table.changelog_topic_name: table for table in self._tables.values()}
+        logs = {TopicPartition(*tp): tables[tp.topic] for tp in assigned if tp.topic in tables}
+        await self._restore(logs)
+        app.in_recovery = False
+        await app.on_rebalance_complete.send()
+        if app.consumer_generation_id != generation or not app.health.recovered:
+            return  # the next rebalance is on its way
+        consumer.resume_partitions(assigned - logs.keys())
+        await consumer.perform_seek()
+        self.completed.set()
+        app.flow_control.resume()
+        consumer.resume_flow()
+        await app._fetcher.maybe_start()  # noqa: SLF001 - as Faust's own recovery does
+        self._tables.on_actives_ready()
+        self._tables.on_standbys_ready()
+        app.on_rebalance_end()
+
+    async def _restore(self, logs: Logs) -> None:
+        """Make the tables hold what these logs hold, and nothing else; trouble with Kafka is retried."""
+        for table in self._tables.values():
+            table.keep({tp.partition for tp, of in logs.items() if of is table})
+        while logs:
+            try:
+                await self._read(logs)
+            except DamagedError as error:
+                end(Exit.REFUSED, str(error))
+            except (KafkaError, OSError) as error:
+                logger.warning("the changelogs cannot be read, trying again: %s", error)
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+            finally:
+                self.remaining = 0
+
+    async def _read(self, logs: Logs) -> None:
+        async with reader(self._client) as consumer:
+            ends = await consumer.end_offsets(list(logs))
+            changed = {tp: table for tp, table in logs.items() if not table.is_restored(tp.partition, ends[tp])}
+            consumer.assign(list(changed))
+            for tp, table in changed.items():
+                table.drop(tp.partition)
+            await self._read_to(consumer, {tp: ends[tp] for tp in changed}, changed)
+
+    async def _read_to(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], logs: Logs) -> None:
+        positions = {tp: await consumer.position(tp) for tp in ends}
+        total, told_s = sum(ends[tp] - positions[tp] for tp in ends), -_TELL_S
+        while True:
+            for tp in [tp for tp in logs if positions[tp] >= ends[tp]]:
+                logs.pop(tp).restored(tp.partition, positions[tp])
+                consumer.pause(tp)
+            self.remaining = sum(ends[tp] - positions[tp] for tp in logs)
+            if not logs:
+                return
+            if monotonic() - told_s >= _TELL_S:
+                told_s = monotonic()
+                logger.info("restoring the ledgers: %d of %d records read", total - self.remaining, total)
+            for tp, fetched in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
+                logs[tp].restore(tp.partition, chain.from_iterable(packed.records() for packed in fetched))
+            positions = {tp: await consumer.position(tp) for tp in logs}
+
+
+class Tables(TableManager):
+    """Faust's tables, with this recovery."""
+
+    _recovery: Any = None
+
+    @property
+    def recovery(self) -> Any:
+        """The recovery service."""
+        if self._recovery is None:
+            app: Any = self.app
+            self._recovery = Recovery(app, self, app.client_options, beacon=self.beacon, loop=self.loop)
+        return self._recovery

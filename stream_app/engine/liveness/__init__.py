@@ -1,0 +1,1 @@
+"""Whether a worker is alive: health, watchdog, broker monitor, lag, exit codes."""

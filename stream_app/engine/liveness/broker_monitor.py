@@ -1,0 +1,100 @@
+"""What Kafka says when asked directly: where the sources end, and which topics they are.
+
+Asked from a thread, with connections of its own: what Faust's consumer believes may be as stuck as the consumer is.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from faust.types import TP
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import KafkaError
+from kafka.protocol.consumer.offsets import IsolationLevel
+
+from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.reachability import UnreachableError, require_reachable
+from stream_app.settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+_EVERY_S = 2.0
+_TIMEOUT_MS = 5000
+_LATEST = -1
+
+
+class TopicIdentity(NamedTuple):
+    """Which topic a name stands for."""
+
+    id: str
+    """Given by Kafka when it was created; all zeros by a Kafka that gives none."""
+    partitions: int
+
+
+class Answer(NamedTuple):
+    """What Kafka said."""
+
+    ends: Mapping[TP, int]
+    topics: Mapping[str, TopicIdentity]
+    """Those that exist."""
+
+
+class Probe:
+    """Asks every two seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin: KafkaAdminClient | None = None
+        self.answer = Answer({}, {})
+        """The last one."""
+        self.has_answered = threading.Event()
+        """Set when the first answer is there."""
+        self.answers = False
+        """Whether Kafka answered when last asked."""
+        self._trouble: type[Exception] | None = None
+
+    def watch(self) -> threading.Thread:
+        """Start the thread."""
+        thread = threading.Thread(target=self._watch, name="probe", daemon=True)
+        thread.start()
+        return thread
+
+    def ask(self) -> Answer:
+        """Ask now. Raises KafkaError, OSError, and UnreachableError, which says why Kafka does not take us."""
+        if self._admin is None:
+            require_reachable(self._settings)
+            self._admin = KafkaAdminClient(
+                **kafka_python_options(self._settings),
+                bootstrap_timeout_ms=_TIMEOUT_MS,
+                request_timeout_ms=_TIMEOUT_MS,
+            )
+        described = self._admin.describe_topics(list(self._settings.input_topics))
+        topics = {
+            found["name"]: TopicIdentity(str(found["topic_id"]), len(found["partitions"]))
+            for found in described
+            if not found["error_code"]
+        }
+        wanted = [TopicPartition(name, n) for name, known in topics.items() for n in range(known.partitions)]
+        # What is in open transactions cannot be read yet.
+        ends = self._admin.list_partition_offsets(dict.fromkeys(wanted, _LATEST), IsolationLevel.READ_COMMITTED)
+        return Answer({TP(place.topic, place.partition): end.offset for place, end in ends.items()}, topics)
+
+    def _watch(self) -> None:
+        pause = threading.Event()
+        while True:
+            try:
+                self.answer = self.ask()
+                self.answers, self._trouble = True, None
+                self.has_answered.set()
+            except (KafkaError, OSError, SettingsError, UnreachableError) as error:
+                if type(error) is not self._trouble:
+                    logger.warning("Kafka does not answer, waiting for it: %s", error)
+                self.answers, self._trouble = False, type(error)
+                self._forget_connection()
+            pause.wait(_EVERY_S)
+
+    def _forget_connection(self) -> None:
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None

@@ -1,0 +1,48 @@
+"""The watchdog: winds the clock of the health, and ends the process when it has been ill, or ending, for long."""
+
+import faulthandler
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from stream_app.engine.liveness.broker_monitor import Probe
+from stream_app.engine.liveness.exit_codes import Exit, end
+from stream_app.engine.liveness.health import Health
+
+_CHECK_S = 1.0
+_END_WITHIN_S = 8.0
+"""Whoever told a worker to end kills it after ten seconds, or thirty."""
+
+
+class Watchdog:
+    """A thread, because what is stuck may be the event loop."""
+
+    def __init__(self, health: Health, probe: Probe, stall_s: float, is_ending: Callable[[], bool]) -> None:
+        """`stall_s`: how long the process may go on when it is ill; `is_ending`: whether it was told to end."""
+        self._is_ending = is_ending
+        self._health = health
+        self._probe = probe
+        self._stall_s = stall_s
+
+    def watch(self) -> threading.Thread:
+        """Start the thread."""
+        thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        thread.start()
+        return thread
+
+    def _watch(self) -> None:
+        pause = threading.Event()
+        ill_s, ending_s, before_s = 0.0, 0.0, monotonic()
+        while not pause.wait(_CHECK_S):
+            now_s = monotonic()
+            passed_s, before_s = min(now_s - before_s, 2 * _CHECK_S), now_s  # more: the process was frozen
+            ending_s += passed_s if self._is_ending() else 0.0
+            if ending_s > _END_WITHIN_S:
+                end(Exit.CUT_SHORT, "it was told to end, and does not: the next owner goes on from what Kafka has")
+            if self._probe.answers:
+                self._health.tick(passed_s)
+            live, details = self._health.live()
+            ill_s = 0.0 if live else ill_s + passed_s
+            if ill_s > self._stall_s:
+                faulthandler.dump_traceback()
+                end(Exit.STALLED, f"no progress for long, another is to take over: {details}")

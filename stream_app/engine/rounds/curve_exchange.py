@@ -1,0 +1,107 @@
+"""What all workers know together: the curves and the progress of every partition, and who was erased."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from aiokafka.errors import KafkaError
+
+from stream_app.core.changelog import status
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts import curve_message
+from stream_app.core.cuts.curve_message import Curves
+from stream_app.core.cuts.global_cuts import Whole
+from stream_app.core.cuts.history import Chronicle
+from stream_app.core.privacy.erasures import Erasures
+from stream_app.core.state.watermark import NO_TIME
+from stream_app.kafka.topic_reader import following
+from stream_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WATERMARK_KEY = b"watermark"
+"""Under this key a source may say how far event time has come, in epoch ms as text: at the end of a recording, say."""
+_RETRY_S = 1.0
+
+
+class Exchange:
+    """Reads the topics of curves and of erasures without a group, from the beginning, forever."""
+
+    def __init__(self, settings: Settings, together: Whole, erasures: Erasures) -> None:
+        self._settings = settings
+        self._erasures = erasures
+        self._whole = together
+        self.statuses: dict[int, Status] = {}
+        self.past = Chronicle()
+        self.caught_up = asyncio.Event()
+        """Set once everything that was there at the start has been read."""
+        self._said_ms = NO_TIME
+        self._epochs: dict[int, int] = {}
+        """By partition, of its newest owner."""
+        self.overwritten: set[int] = set()
+        """Partitions of which a former owner has told something after the present one, who must repeat it."""
+
+    @property
+    def newest_ms(self) -> int:
+        """The newest event time anywhere, epoch ms."""
+        return max((self._said_ms, *(known.horizon for known in self.statuses.values())))
+
+    async def run(self) -> None:
+        """Read until cancelled; connection trouble is retried. Raises DamagedError, PersonKeyError."""
+        while True:
+            try:
+                await self._read()
+            except (KafkaError, OSError) as error:
+                logger.warning("reading %s failed, trying again: %s", self._settings.curves_topic, error)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _read(self) -> None:
+        settings = self._settings
+        self._epochs.clear()  # read anew, the older ones come first
+        async with following(settings, settings.curves_topic, settings.erasures_topic) as topics:
+            while True:
+                for topic, records in await topics.fetch():
+                    self._tell(topic, records)
+                if await topics.has_caught_up():
+                    self._erasures.verify()
+                    self.caught_up.set()
+
+    def _tell(self, topic: str, records: Iterable[Any]) -> None:
+        if topic == self._settings.erasures_topic:
+            for record in records:
+                self._erasures.tell(record.key or b"", record.value, record.offset)
+            return
+        for record in records:
+            self.tell(record.key or b"", record.value or b"")
+
+    def tell(self, key: bytes, value: bytes) -> None:
+        """Take in one record of the curves topic."""
+        try:
+            match key.partition(b"/")[0]:
+                case b"curves":
+                    told = curve_message.decode(value)
+                    if self._is_of_owner(told):
+                        self._whole.tell(told)
+                case b"status":
+                    known = status.decode(value)
+                    if self._is_of_owner(known):
+                        self.statuses[known.partition] = known
+                case b"past":
+                    self.past.tell(key, value)
+                case key_word if key_word == WATERMARK_KEY:
+                    self._said_ms = max(self._said_ms, int(value))
+        except (FormatError, msgspec.DecodeError, ValueError) as error:
+            logger.error(  # noqa: TRY400 - the record is to blame, not this code
+                "%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error
+            )
+
+    def _is_of_owner(self, told: Curves | Status) -> bool:
+        """Whether it was told by the present owner of a partition, and not by one that was cut off and writes late."""
+        if told.epoch < self._epochs.get(told.partition, 0):
+            self.overwritten.add(told.partition)
+            return False
+        self._epochs[told.partition] = told.epoch
+        return True

@@ -1,0 +1,39 @@
+"""Cuts on Kafka that no worker would delete: of scopes that vanished before their owner of today took over."""
+
+import asyncio
+import logging
+
+from aiokafka.errors import KafkaError
+
+from stream_app.engine.rounds.cut_publisher import Publisher
+from stream_app.kafka.corrupt_batches import DamagedError
+from stream_app.kafka.topic_reader import following
+from stream_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_RETRY_S = 5.0
+
+
+async def delete_leftovers(settings: Settings, publisher: Publisher) -> None:
+    """Look through the topic of cuts once after every take-over, in the background, until cancelled."""
+    while True:
+        await publisher.took_over.wait()
+        publisher.took_over.clear()
+        try:
+            publisher.forget_others(await _live_keys(settings))
+        except (DamagedError, KafkaError, OSError) as error:
+            logger.warning("reading %s failed, trying again: %s", settings.cuts_topic, error)
+            await asyncio.sleep(_RETRY_S)
+            publisher.took_over.set()
+
+
+async def _live_keys(settings: Settings) -> set[bytes]:
+    """The keys that have a value; only they are kept, because the topic may be large until it is compacted."""
+    keys: set[bytes] = set()
+    async with following(settings, settings.cuts_topic) as topic:
+        while not await topic.has_caught_up():
+            for _, records in await topic.fetch():
+                for record in records:
+                    (keys.discard if record.value is None else keys.add)(record.key)
+    return keys

@@ -1,0 +1,1 @@
+"""Kafka: every client, topics, TLS and SASL, scanning a topic, and what an error means."""

@@ -1,0 +1,101 @@
+"""Reading topics from their start, or from near their end, to the end that they have now."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import monotonic
+from typing import Any, NamedTuple
+
+from kafka import TopicPartition
+
+from stream_app.kafka.operator_clients import OperatingError
+
+OnProgress = Callable[[int, int], None]
+"""Called with how many offsets have been read, and how many there are."""
+
+_POLL_MS = 500
+_LOOK_MS = 20
+_PATIENCE_S = 20.0
+
+
+class Span(NamedTuple):
+    """The offsets of a partition that hold records now; fewer where compaction or retention has removed some."""
+
+    start: int
+    end: int
+
+
+Spans = Mapping[TopicPartition, Span]
+
+
+def partitions_of(consumer: Any, topics: Iterable[str]) -> list[TopicPartition]:
+    """The partitions of the topics that exist."""
+    return [
+        TopicPartition(topic, partition)
+        for topic in topics
+        for partition in sorted(consumer.partitions_for_topic(topic) or ())
+    ]
+
+
+def spans(consumer: Any, partitions: list[TopicPartition]) -> dict[TopicPartition, Span]:
+    """Where the partitions start and end now. Raises KafkaError."""
+    if not partitions:
+        return {}
+    starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+    # What a broker tells may be short of the end by a batch (Tansu): what it sends tells more.
+    consumer.unsubscribe()  # what it knew of them is forgotten
+    consumer.assign(partitions)
+    for partition in partitions:
+        consumer.seek(partition, ends[partition])
+    deadline_s = monotonic() + _POLL_MS / 1000
+    while any(consumer.highwater(partition) is None for partition in partitions) and monotonic() < deadline_s:
+        consumer.poll(timeout_ms=_LOOK_MS)
+    return {
+        partition: Span(starts[partition], max(ends[partition], consumer.highwater(partition) or 0))
+        for partition in partitions
+    }
+
+
+def newest(wanted: Spans, count: int) -> dict[TopicPartition, Span]:
+    """The last `count` offsets of each span."""
+    return {partition: Span(max(span.start, span.end - count), span.end) for partition, span in wanted.items()}
+
+
+def read(consumer: Any, wanted: Spans, on_progress: OnProgress | None = None) -> Iterator[Any]:
+    """Every record in the spans: each partition in its order. Raises OperatingError when the broker stops sending."""
+    left = {partition: span for partition, span in wanted.items() if span.start < span.end}
+    total = sum(span.end - span.start for span in left.values())
+    consumer.assign(list(left))
+    for partition, span in left.items():
+        consumer.seek(partition, span.start)
+    positions = {partition: span.start for partition, span in left.items()}
+    heard = monotonic()
+    while left:
+        fetched = consumer.poll(timeout_ms=_POLL_MS)
+        for partition, records in fetched.items():
+            yield from (record for record in records if record.offset < wanted[partition].end)
+        now = {partition: min(consumer.position(partition), span.end) for partition, span in left.items()}
+        if now != {partition: positions[partition] for partition in left}:
+            heard = monotonic()
+        elif monotonic() - heard > _PATIENCE_S:
+            raise OperatingError(
+                f"Kafka has stopped sending {next(iter(left)).topic}: nothing for {_PATIENCE_S:g} s; is it well?"
+            )
+        positions |= now
+        left = {partition: span for partition, span in left.items() if positions[partition] < span.end}
+        if on_progress is not None:
+            on_progress(sum(positions[partition] - wanted[partition].start for partition in positions), total)
+
+
+class Tail:
+    """What has come to a topic since it was last asked for; at first, all that it holds."""
+
+    def __init__(self, consumer: Any, topic: str) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._read: dict[TopicPartition, int] = {}
+
+    def news(self) -> Iterator[Any]:
+        """The records that were not read yet, up to the present ends. Raises OperatingError."""
+        now = spans(self._consumer, partitions_of(self._consumer, [self._topic]))
+        unread = {place: Span(max(start, self._read.get(place, 0)), end) for place, (start, end) in now.items()}
+        yield from read(self._consumer, unread)
+        self._read = {place: span.end for place, span in now.items()}

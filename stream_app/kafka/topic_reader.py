@@ -1,0 +1,126 @@
+"""Reading topics without a group: whole ones from the beginning, or partitions from where one wants."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import chain
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CorruptRecordException
+
+from stream_app.kafka.clients import aiokafka_options
+from stream_app.kafka.corrupt_batches import DamagedError
+from stream_app.kafka.records import Record
+from stream_app.settings import Settings
+
+_WAIT_MS = 200
+
+
+class Following:
+    """Topics that are being read."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, ends: dict[object, int]) -> None:
+        self._consumer = consumer
+        self._ends = ends
+
+    async def fetch(self) -> list[tuple[str, Iterator[Any]]]:
+        """The next records by topic; none after some time without any."""
+        fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
+        return [
+            (place.topic, chain.from_iterable(packed.records() for packed in batches))
+            for place, batches in fetched.items()
+        ]
+
+    async def has_caught_up(self) -> bool:
+        """Whether everything that was there at the start has been fetched."""
+        for partition, end in list(self._ends.items()):
+            if await self._consumer.position(partition) < end:
+                return False
+            del self._ends[partition]
+        return True
+
+
+@asynccontextmanager
+async def following(settings: Settings, *topics: str) -> AsyncIterator[Following]:
+    """Read the topics for the length of the block. Raises KafkaError."""
+    async with reader(aiokafka_options(settings), *topics) as consumer:
+        yield Following(consumer, await consumer.end_offsets(consumer.assignment()))
+
+
+@asynccontextmanager
+async def reader(client: Mapping[str, Any], *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group that begins at the beginning; `client`: how Kafka is reached. Raises KafkaError."""
+    consumer = AIOKafkaConsumer(
+        *topics, **client, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=100
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+class Bounds(NamedTuple):
+    """Offsets of a partition: the first record that Kafka has, and what follows the last."""
+
+    first: int
+    end: int
+
+
+class Partitions:
+    """Partitions of one topic, each read from where it was last sought."""
+
+    def __init__(self, consumer: Any, places: Sequence[TopicPartition]) -> None:
+        self._consumer = consumer
+        self._places = {place.partition: place for place in places}
+
+    async def bounds(self) -> dict[int, Bounds]:
+        """By partition, what Kafka has now. Raises KafkaError."""
+        places = list(self._places.values())
+        first, ends = await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
+        return {number: Bounds(first[place], ends[place]) for number, place in self._places.items()}
+
+    async def offset_at(self, partition: int, time_ms: int) -> int | None:
+        """The first offset whose record is of that time or later; None where there is none. Raises KafkaError."""
+        place = self._places[partition]
+        found = (await self._consumer.offsets_for_times({place: time_ms})).get(place)
+        return None if found is None else found.offset
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Go on from there."""
+        self._consumer.seek(self._places[partition], offset)
+
+    async def position(self, partition: int) -> int:
+        """Up to where it has been read."""
+        reached: int = await self._consumer.position(self._places[partition])
+        return reached
+
+    async def fetch(self) -> AsyncIterator[tuple[int, list[Record]]]:
+        """The next records by partition, a batch of Kafka at a time; none after some time without any."""
+        fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
+        for place, batches in fetched.items():
+            for packed in batches:
+                try:
+                    records = packed.records()
+                except DamagedError as error:
+                    raise CorruptRecordException(str(error)) from error
+                yield place.partition, records
+
+
+@asynccontextmanager
+async def partitions(settings: Settings, topic: str, numbers: Sequence[int]) -> AsyncIterator[Partitions]:
+    """Read some partitions of a topic for the length of the block. Raises KafkaError."""
+    consumer = AIOKafkaConsumer(
+        **aiokafka_options(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        fetch_max_wait_ms=_WAIT_MS,
+    )
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, number) for number in numbers]
+        consumer.assign(places)
+        yield Partitions(consumer, places)
+    finally:
+        await consumer.stop()
