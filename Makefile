@@ -34,7 +34,7 @@ prove: setup ## Kill, freeze and corrupt, and compare every count with the exact
 	@$(BIN)/pytest tests/proof -o python_files='prove_*.py' -p no:cacheprovider -q --tb=short -n 5 --maxschedchunk 1 --proof proof.json $(ARGS)
 
 bench: setup ## Measure the tracker against an idiomatic Faust app
-	@$(BIN)/stream-app bench $(ARGS)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 format: setup ## Mend what ruff can mend
 	@$(BIN)/ruff check --fix

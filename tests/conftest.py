@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream_app.local.broker import embedded_broker
-from stream_app.local.valkey import embedded_redis
+from stream_app.demo.embedded.kafka import embedded_broker
+from stream_app.demo.embedded.redis import embedded_redis
 from tests.servers.apache import ApacheKafkaMissing, apache_kafka, libraries
 from tests.servers.brokers import EMBEDDED
 

@@ -16,7 +16,7 @@ import redis
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from stream_app.core.messages import Flag
-from stream_app.serving.board_layout import Layout
+from stream_app.serving.redis.layout import Layout
 
 EXAMPLES = Path(__file__).parent.parent / "deploy" / "examples"
 DEADLINE_S = 40.0

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import pytest
 from click.testing import CliRunner
 
-from stream_app.audit import startup
-from stream_app.audit.findings import AuditError, Finding
-from stream_app.audit.startup import audit, fetch, require_safe
-from stream_app.audit.topics import TopicFacts
 from stream_app.cli import main
 from stream_app.kafka import topics as topics_module
 from stream_app.kafka.topics import create, topics_of
+from stream_app.ops.audit import startup
+from stream_app.ops.audit.findings import AuditError, Finding
+from stream_app.ops.audit.startup import audit, fetch, require_safe
+from stream_app.ops.audit.topics import TopicFacts
 from stream_app.settings import Settings, load
 from stream_app.settings.secret import Secret, SecretUrl
 from stream_app.worker import run as worker_module

@@ -11,16 +11,16 @@ from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 
 from stream_app.kafka import topics
-from stream_app.local import bench_page
-from stream_app.local.bench import run_bench, run_page_bench
-from stream_app.local.bench_fill import fill
-from stream_app.local.bench_idiomatic import Idiomatic
-from stream_app.local.bench_process import BenchError, Measured
-from stream_app.local.bench_result import Result, print_result, report_of
-from stream_app.local.bench_stream import bench_events, state_events
-from stream_app.local.bench_tracker import Counting, State
-from stream_app.local.replay import replay
 from stream_app.settings import Settings
+from stream_app.sources.replay import replay
+from tests.benchmarks import page
+from tests.benchmarks.bench import run_bench, run_page_bench
+from tests.benchmarks.fill import fill
+from tests.benchmarks.idiomatic import Idiomatic
+from tests.benchmarks.process import BenchError, Measured
+from tests.benchmarks.result import Result, print_result, report_of
+from tests.benchmarks.stream import bench_events, state_events
+from tests.benchmarks.tracker import Counting, State
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark reads /proc")
 
@@ -46,8 +46,8 @@ def test_a_small_benchmark_measures_both_and_writes_its_report(tmp_path: Path) -
 
 @pytest.mark.timeout(120)
 def test_a_small_page_benchmark_has_pages_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_page, "TURNS", 2)
-    monkeypatch.setattr(bench_page, "TURN_S", 1.0)
+    monkeypatch.setattr(page, "TURNS", 2)
+    monkeypatch.setattr(page, "TURN_S", 1.0)
     file = tmp_path / "report.json"
     run_page_bench(1000, 3, file)
     report = json.loads(file.read_text())

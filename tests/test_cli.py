@@ -10,19 +10,18 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from stream_app.audit import startup
 from stream_app.cli import main
 from stream_app.cli.options import WITHOUT_FLAG, Moment, Speed, flag_of, settings_options
 from stream_app.kafka import topics as topics_module
-from stream_app.local.setting_texts import as_environment, duration_text
+from stream_app.ops.audit import startup
 from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load
 from stream_app.settings.kinds import parse_duration_s
 from stream_app.settings.secret import SecretUrl
+from stream_app.settings.text import as_environment, duration_text
 from stream_app.worker import run as worker_module
 
 COMMANDS = (
     "demo",
-    "bench",
     "topics",
     "worker",
     "replay",

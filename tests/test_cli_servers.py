@@ -18,10 +18,10 @@ from stream_app.cli import main
 from stream_app.cli.options import flag_of
 from stream_app.core.messages import Flag, Role
 from stream_app.kafka import topics
-from stream_app.local.setting_texts import as_environment
-from stream_app.serving.board import Board
-from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
+from stream_app.serving.redis.board import Board
+from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, TopUsers
 from stream_app.settings import NAMES, Settings, environment_name
+from stream_app.settings.text import as_environment
 from tests.board_samples import a_flag
 from tests.operating.parts import records
 

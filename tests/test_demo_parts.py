@@ -14,21 +14,22 @@ from rich.console import Console
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
 from stream_app.core.state.watermark import Source
-from stream_app.local import demo_workers, process
-from stream_app.local.activity import TrueCut
-from stream_app.local.demo import Result
-from stream_app.local.demo_feed import LIVE_MS, LIVE_SPEED, demo_stream
-from stream_app.local.demo_picture import Picture, Rate
-from stream_app.local.demo_result import print_result
-from stream_app.local.demo_truth import foresight, measured
-from stream_app.local.demo_view import LiveView, PlainView, drawn
-from stream_app.local.demo_workers import WorkerFailedError, Workers, WorkerState
-from stream_app.local.human import hours, moment, plural, span
-from stream_app.local.mess import Tally
-from stream_app.local.population import Truth
-from stream_app.local.process import LOCALHOST, free_port
-from stream_app.local.risers import Riser
+from stream_app.demo import workers as workers_module
+from stream_app.demo.embedded import process
+from stream_app.demo.embedded.process import LOCALHOST, free_port
+from stream_app.demo.feed import LIVE_MS, LIVE_SPEED, demo_stream
+from stream_app.demo.generator.activity import TrueCut
+from stream_app.demo.generator.delivery import Tally
+from stream_app.demo.generator.population import Truth
+from stream_app.demo.generator.risers import Riser
+from stream_app.demo.picture import Picture, Rate
+from stream_app.demo.result import print_result
+from stream_app.demo.runner import Result
+from stream_app.demo.truth import foresight, measured
+from stream_app.demo.view import LiveView, PlainView, drawn
+from stream_app.demo.workers import WorkerFailedError, Workers, WorkerState
 from stream_app.settings import Settings
+from stream_app.terminal.format import hours, moment, plural, span
 from tests.board_samples import a_flag
 
 NOON_MS = 1_475_668_800_000
@@ -225,10 +226,10 @@ def test_a_worker_that_dies_is_started_again_and_at_last_given_up(
     def broken(_command: Sequence[str], log: Any, _variables: Any) -> Any:
         return process.spawn([sys.executable, "-c", "raise SystemExit('no room here')"], log)
 
-    monkeypatch.setattr(demo_workers, "spawn", broken)
+    monkeypatch.setattr(workers_module, "spawn", broken)
     told = []
     with Workers(Settings(http_port=0), 1, tmp_path) as workers:
-        for _ in range(demo_workers.MOST_DEATHS - 1):
+        for _ in range(workers_module.MOST_DEATHS - 1):
             workers._workers[0].process.wait(20)
             told += workers.revive()
         workers._workers[0].process.wait(20)
@@ -245,8 +246,8 @@ def test_workers_that_do_not_end_are_ended_by_force(tmp_path: Path, monkeypatch:
             pass
         return started
 
-    monkeypatch.setattr(demo_workers, "spawn", stubborn)
-    monkeypatch.setattr(demo_workers, "_STOP_S", 0.2)
+    monkeypatch.setattr(workers_module, "spawn", stubborn)
+    monkeypatch.setattr(workers_module, "_STOP_S", 0.2)
     with Workers(Settings(http_port=0), 2, tmp_path) as workers:
         processes = [worker.process for worker in workers._workers]
     assert [process.returncode for process in processes] == [-9, -9]

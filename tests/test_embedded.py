@@ -12,10 +12,10 @@ import pytest
 import redis
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from stream_app.local import process
-from stream_app.local.broker import embedded_broker
-from stream_app.local.process import EmbeddedServerError, local_server, packaged_binary
-from stream_app.local.valkey import embedded_redis
+from stream_app.demo.embedded import process
+from stream_app.demo.embedded.kafka import embedded_broker
+from stream_app.demo.embedded.process import EmbeddedServerError, local_server, packaged_binary
+from stream_app.demo.embedded.redis import embedded_redis
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.broker
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.broker
 DEADLINE_S = 10.0
 BOTH_UNTIL_KILLED = """
 import time
-from stream_app.local.broker import embedded_broker
-from stream_app.local.valkey import embedded_redis
+from stream_app.demo.embedded.kafka import embedded_broker
+from stream_app.demo.embedded.redis import embedded_redis
 with embedded_broker() as brokers, embedded_redis() as url:
     print(brokers.split(":")[1], url.split(":")[2].split("/")[0], flush=True)
     time.sleep(60)

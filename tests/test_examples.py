@@ -11,11 +11,11 @@ import pytest
 from kafka import KafkaConsumer
 
 from stream_app.core.events.schema import Post, Share, decode
+from stream_app.demo.embedded.kafka import embedded_broker
+from stream_app.demo.embedded.redis import embedded_redis
 from stream_app.kafka.topics import create
-from stream_app.local.broker import embedded_broker
-from stream_app.local.replay import replay
-from stream_app.local.valkey import embedded_redis
 from stream_app.settings import Settings
+from stream_app.sources.replay import replay
 from tests.board_samples import a_flag
 from tests.consumers import (
     DEADLINE_S,

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream_app.local.bench_stream import END_MS, SPAN_MS, bench_events
-from stream_app.local.events import EventFileError, RecordedEvent
-from stream_app.local.files import read_events, recorded
+from stream_app.sources.files import read_events, recorded
+from stream_app.sources.recorded_event import EventFileError, RecordedEvent
+from tests.benchmarks.stream import END_MS, SPAN_MS, bench_events
 
 POST = b'{"event_id":1,"ts":1475280000000,"user_id":"ann","kind":"post","topics":["a"]}'
 SHARE = b'{"event_id":"s","ts":"2016-10-01T02:00:00+02:00","user_id":9007199254740993,"kind":"share"}'

@@ -24,10 +24,11 @@ LAYERS = {
     "logs": {"kafka", "logs", "settings"},
     "engine": {"core", "engine", "kafka", "settings"},
     "serving": {"core", "kafka", "serving", "settings"},
-    "audit": {"audit", "kafka", "settings"},
-    "local": {"core", "kafka", "local", "settings"},
-    "alerting": {"alerting", "core", "kafka", "settings"},
-    "operating": {"alerting", "audit", "core", "kafka", "operating", "serving", "settings"},
+    "alerts": {"alerts", "core", "kafka", "settings"},
+    "ops": {"alerts", "core", "kafka", "ops", "serving", "settings"},
+    "terminal": {"terminal"},
+    "sources": {"core", "kafka", "settings", "sources"},
+    "demo": {"core", "demo", "kafka", "settings", "sources", "terminal"},
 }
 """What each part of the package may import of the package; only the composition root may import everything."""
 

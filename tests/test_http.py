@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream_app.serving.access import Access
-from stream_app.serving.http import AddressUnavailableError, HttpServer
+from stream_app.serving.http.auth import Access
+from stream_app.serving.http.server import AddressUnavailableError, HttpServer
 from stream_app.serving.metrics import Metrics
 from stream_app.settings import Settings
 

@@ -9,11 +9,11 @@ import pytest
 
 from stream_app.core.events.schema import Post, Share, decode
 from stream_app.core.messages import ALL_TOPICS, Role
-from stream_app.local.activity import TrueCut
-from stream_app.local.demo_days import further_days
-from stream_app.local.population import BEFORE_MS, END_MS, FEWEST_USERS, PRODUCTS, Demo, demo_population
-from stream_app.local.quantiles import lognormal_slices, whole_numbers
-from stream_app.local.risers import PLANS, Riser
+from stream_app.demo.generator.activity import TrueCut
+from stream_app.demo.generator.days import further_days
+from stream_app.demo.generator.population import BEFORE_MS, END_MS, FEWEST_USERS, PRODUCTS, Demo, demo_population
+from stream_app.demo.generator.quantiles import lognormal_slices, whole_numbers
+from stream_app.demo.generator.risers import PLANS, Riser
 from tests.naive import ms_of
 
 HOUR_MS = 3_600_000

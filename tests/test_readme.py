@@ -9,16 +9,16 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.metrics import MetricWrapperBase
 
-from stream_app.alerting.metrics import Metrics as AlertMetrics
+from stream_app.alerts.metrics import Metrics as AlertMetrics
 from stream_app.cli import main
 from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE, RULES, Rule
 from stream_app.core.messages import Cut, Flag
 from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.kafka.topics import Topic, topics_of
-from stream_app.local.setting_texts import setting_text
-from stream_app.serving import board_layout
 from stream_app.serving.metrics import Metrics
+from stream_app.serving.redis import layout
 from stream_app.settings import NAMES, Settings, environment_name
+from stream_app.settings.text import setting_text
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -58,9 +58,7 @@ def test_every_topic_is_in_the_readme_with_its_compaction(topic: Topic) -> None:
 
 
 def test_every_redis_key_is_in_the_readme() -> None:
-    documented = {
-        line.split()[0] for line in (board_layout.__doc__ or "").splitlines() if line.startswith("    influence:")
-    }
+    documented = {line.split()[0] for line in (layout.__doc__ or "").splitlines() if line.startswith("    influence:")}
     assert documented
     assert documented == {row[0] for row in _rows() if row[0].startswith("influence:")}
 

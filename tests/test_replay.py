@@ -11,14 +11,14 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.partitioner.default import murmur2
 
+from stream_app.demo.embedded.kafka import embedded_broker
 from stream_app.kafka import reachability
-from stream_app.local import replay as replay_module
-from stream_app.local.bench_stream import bench_events
-from stream_app.local.broker import embedded_broker
-from stream_app.local.events import RecordedEvent
-from stream_app.local.pace import CONVINCING, LONGEST_STEP_MS, Pace
-from stream_app.local.replay import Progress, ReplayError, replay
 from stream_app.settings import Settings
+from stream_app.sources import replay as replay_module
+from stream_app.sources.pace import CONVINCING, LONGEST_STEP_MS, Pace
+from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.sources.replay import Progress, ReplayError, replay
+from tests.benchmarks.stream import bench_events
 from tests.waiting import eventually
 
 PARTITIONS = 4

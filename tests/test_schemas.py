@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from stream_app.core.events.schema import Event, Post, Share, decode
 from stream_app.core.messages import Cut, Flag
-from stream_app.schemas import FOLDER, TIME_PATTERN, TopicSchema, files, schema_of, topic_schemas
+from tests.tools.schemas import FOLDER, TIME_PATTERN, TopicSchema, files, schema_of, topic_schemas
 
 MAX_BYTES = 65_536
 TOPICS = topic_schemas()
@@ -71,7 +71,7 @@ def _reason(topic: TopicSchema, value: bytes | None) -> str:
 
 def test_the_schema_files_are_what_the_types_say() -> None:
     written = {path.name: path.read_text() for path in FOLDER.glob("*.schema.json")}
-    assert written == files(), "run `python -m stream_app.schemas`"
+    assert written == files(), "run `python -m tests.tools.schemas`"
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.topic)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.local.setting_texts import as_environment, setting_text
 from stream_app.logs import logging_config
 from stream_app.settings import SECRETS, Settings, SettingsError, environment_name, environment_of_child, load
 from stream_app.settings.secret import HIDDEN, Redaction, Secret, SecretUrl
+from stream_app.settings.text import as_environment, setting_text
 
 PLANTED = "planted-Pa55-long-enough"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.audit.acls import kafka_acls, redis_commands, redis_keys
+from stream_app.ops.audit.acls import kafka_acls, redis_commands, redis_keys
 from stream_app.settings import FILE_SUFFIX, NAMES, SECRETS, SECURITY, Settings, environment_name
 
 DOCUMENT = (Path(__file__).parent.parent / "deploy" / "security.md").read_text()

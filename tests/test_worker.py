@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from stream_app.core.messages import Flag
-from stream_app.local.replay import replay
+from stream_app.sources.replay import replay
 from tests.engine.tracker import Seen, following, tracker, variables
 from tests.erasing import load
 

@@ -10,7 +10,7 @@ from stream_app.cli.options import write_examples
 from stream_app.settings import SettingsError
 
 _SECTIONS = {
-    "Try it, with a Kafka and a Redis of its own": ("demo", "bench"),
+    "Try it, with a Kafka and a Redis of its own": ("demo",),
     "Run it, with yours": ("topics", "worker", "replay"),
     "See what it finds": ("top", "watch", "alerts"),
     "Keep it well": ("doctor", "dead-letters", "erase", "reset"),
@@ -18,7 +18,6 @@ _SECTIONS = {
 }
 _SUMMARIES = {
     "demo": "Track the demo stream, or recorded events, from start to finish.",
-    "bench": "Measure the tracker against an idiomatic Faust app.",
     "topics": "Create the Kafka topics, or check them.",
     "worker": "Run a worker: count, find connectors and mavens, raise flags.",
     "replay": "Produce recorded events to Kafka.",
@@ -59,7 +58,7 @@ class _Commands(click.Group):
         """The command of that name."""
         if cmd_name not in _SUMMARIES:
             return None
-        command: click.Command = import_module(f"stream_app.cli.{cmd_name.replace('-', '_')}").command
+        command: click.Command = import_module(f"stream_app.cli.commands.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:

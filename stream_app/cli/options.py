@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from stream_app.local.setting_texts import setting_text
 from stream_app.settings import (
     NAMES,
     SECRETS,
@@ -23,6 +22,7 @@ from stream_app.settings import (
 )
 from stream_app.settings.kinds import parse_duration_s
 from stream_app.settings.secret import SecretUrl
+from stream_app.settings.text import setting_text
 
 _FIRST_OF_SECTION = {
     "brokers": "Kafka",

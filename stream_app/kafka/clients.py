@@ -1,5 +1,8 @@
 """The settings of Kafka as the options of its two clients, aiokafka and kafka-python."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,18 @@ def aiokafka_options(settings: Settings) -> dict[str, Any]:
 def kafka_python_options(settings: Settings) -> dict[str, Any]:
     """For every consumer, producer and admin client of kafka-python. Raises SettingsError."""
     return _options(settings, "kafka")
+
+
+@contextmanager
+def quiet_kafka() -> Iterator[None]:
+    """Keep kafka-python from logging what is raised as an error anyhow: it reports every connection refused."""
+    logger = logging.getLogger("kafka")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def servers_of(settings: Settings) -> list[str]:

@@ -11,8 +11,8 @@ from stream_app.core.state.scopes import ScopeName
 from stream_app.engine.context import Books, Held
 from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.engine.rounds.standing_records import flag_of
-from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, StandingRef, TopUsers
-from stream_app.serving.board_writer import BoardWriter
+from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, StandingRef, TopUsers
+from stream_app.serving.redis.writer import BoardWriter
 
 Standings = Callable[[int, Iterable[bytes] | None], dict[bytes, bytes]]
 """The last flag of each standing in a partition, as kept, by its key: of the keys given, or of all."""

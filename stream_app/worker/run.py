@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from stream_app.engine.engine import Engine
 from stream_app.kafka.topic_reader import partitions
 from stream_app.logs import logging_config
-from stream_app.serving.access import Access
 from stream_app.serving.api.server import Api
-from stream_app.serving.board import open_board
-from stream_app.serving.board_writer import BoardWriter
-from stream_app.serving.http import HttpServer
+from stream_app.serving.http.auth import Access
+from stream_app.serving.http.server import HttpServer
 from stream_app.serving.metrics import Metrics
 from stream_app.serving.page import add_page
+from stream_app.serving.redis.board import open_board
+from stream_app.serving.redis.writer import BoardWriter
 from stream_app.settings import Settings
 from stream_app.settings.hosts import reachable
 from stream_app.worker.api_state import EngineState

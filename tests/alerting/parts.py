@@ -17,10 +17,10 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from standardwebhooks import Webhook
 
-from stream_app.alerting.file import AlertsFile, parsed
+from stream_app.alerts.config import AlertsFile, parsed
 from stream_app.core.messages import Flag, FlagType, Role, Undelivered
+from stream_app.demo.embedded.process import LOCALHOST, spawn
 from stream_app.kafka.topics import create
-from stream_app.local.process import LOCALHOST, spawn
 from stream_app.settings import Settings, load
 from tests.engine.tracker import variables
 from tests.waiting import eventually

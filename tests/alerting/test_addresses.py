@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.alerting.addresses import ForbiddenAddressError, is_public, resolved
-from stream_app.alerting.http import Receiver
-from stream_app.alerting.message import Outcome, Result
-from stream_app.alerting.secrets import SinkUrl
-from stream_app.local.process import LOCALHOST
+from stream_app.alerts.sinks.addresses import ForbiddenAddressError, is_public, resolved
+from stream_app.alerts.sinks.http import Receiver
+from stream_app.alerts.sinks.message import Outcome, Result
+from stream_app.alerts.sinks.urls import SinkUrl
+from stream_app.demo.embedded.process import LOCALHOST
 from stream_app.settings.secret import Redaction
 from tests.alerting.parts import a_hook
 

@@ -7,13 +7,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.alerting import entries
-from stream_app.alerting.deciding import Passed, decide, due_digests
-from stream_app.alerting.entries import FLAG, Digest, Entry
-from stream_app.alerting.file import AlertsFile, Sink, WebhookSink
-from stream_app.alerting.rehearsal import rehearse
-from stream_app.alerting.rules import Quiet, Rule
-from stream_app.alerting.state import State
+from stream_app.alerts.config import AlertsFile, Sink, WebhookSink
+from stream_app.alerts.dry_run import rehearse
+from stream_app.alerts.routing import Passed, decide, due_digests
+from stream_app.alerts.rules import Quiet, Rule
+from stream_app.alerts.state import state_records
+from stream_app.alerts.state.notifications import State
+from stream_app.alerts.state.state_records import FLAG, Digest, Entry
 from stream_app.core.messages import Flag, FlagType
 from tests.alerting.parts import a_flag
 
@@ -149,7 +149,7 @@ def test_the_state_is_the_same_in_whatever_order_its_records_are_read(data: st.D
 
     def write(key: str, record: Entry | Digest) -> None:
         topic.pop(key, None)
-        topic[key] = entries.encode(record)
+        topic[key] = state_records.encode(record)
         live.take(key, record)
 
     now_ms = START_MS
@@ -174,7 +174,7 @@ def test_the_state_is_the_same_in_whatever_order_its_records_are_read(data: st.D
                 live.forget(key)
     again = State(file)
     for key, value in topic.items():
-        again.take(key, entries.decode(key, value))
+        again.take(key, state_records.decode(key, value))
     assert seen(again, now_ms) == seen(live, now_ms)
 
 

@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from stream_app.alerting import entries
-from stream_app.alerting.desk import Desk, Outgoing
-from stream_app.alerting.entries import Record
-from stream_app.alerting.feed import Read
-from stream_app.alerting.file import AlertsFile
-from stream_app.alerting.lines import Done
-from stream_app.alerting.message import Message, Outcome, Result
-from stream_app.alerting.metrics import Metrics
-from stream_app.alerting.schedule import Schedule
-from stream_app.alerting.state import State
+from stream_app.alerts.config import AlertsFile
+from stream_app.alerts.dispatch import Desk, Outgoing
+from stream_app.alerts.flag_consumer import Read
+from stream_app.alerts.metrics import Metrics
+from stream_app.alerts.sinks.message import Message, Outcome, Result
+from stream_app.alerts.sinks.retry import Schedule
+from stream_app.alerts.sinks.sink_workers import Done
+from stream_app.alerts.state import state_records
+from stream_app.alerts.state.notifications import State
+from stream_app.alerts.state.state_records import Record
 from stream_app.core.messages import Flag, Undelivered
 from tests.alerting.parts import SECRET, a_flag, parsed_file
 
@@ -45,7 +45,7 @@ class Topic:
             self._count()
             self.records.pop(key, None)
             if record is not None:
-                self.records[key] = entries.encode(record)
+                self.records[key] = state_records.encode(record)
 
     def give_up(self, message: Undelivered) -> None:
         self._count()
@@ -82,7 +82,7 @@ def started(file: AlertsFile, topic: Topic, got: list[tuple[str, str]], refusing
     """An instance that takes up what is there."""
     state = State(file)
     for key, value in topic.records.items():
-        state.take(key, entries.decode(key, value))
+        state.take(key, state_records.decode(key, value))
     outgoing = Inline(got, refusing)
     return Desk(state, topic, outgoing, Metrics(CollectorRegistry(), [*SINKS])), outgoing
 
@@ -143,7 +143,7 @@ def test_a_key_that_somebody_else_has_written_is_set_right_and_one_that_is_delet
     work(desk, outgoing, flags, START_MS)
     right = dict(topic.records)
     stale = msgspec.structs.replace(desk.state.entries["f1"], pending=("crm",))
-    topic.write({"flag/f1": stale, "positions": entries.Positions(offsets={0: 0})})
+    topic.write({"flag/f1": stale, "positions": state_records.Positions(offsets={0: 0})})
     for key in ("flag/f1", "positions", "digest/9", "flag/f9"):
         desk.insist(key)
     assert topic.records == right

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stream_app.alerting.file import AlertsFileError, load, parsed
-from stream_app.alerting.sinks import senders_of
+from stream_app.alerts.config import AlertsFileError, load, parsed
+from stream_app.alerts.sinks.senders import senders_of
 from stream_app.settings.secret import Redaction
 from tests.alerting.parts import SECRET
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
-from stream_app.local.process import LOCALHOST
+from stream_app.demo.embedded.process import LOCALHOST
 from tests.alerting.parts import DAY_MS, SECRET, Alerted, Hook, a_flag, a_hook, now_ms, to_hook
 from tests.servers.brokers import BOTH_BROKERS
 from tests.servers.embedded import kafka_server

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.alerting.rules import Quiet, Rule
+from stream_app.alerts.rules import Quiet, Rule
 from stream_app.core.messages import FlagType, Role
 from tests.alerting.parts import a_flag
 

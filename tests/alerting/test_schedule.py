@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.alerting.schedule import LONGEST_WAIT_S, Schedule, backoff_s
+from stream_app.alerts.sinks.retry import LONGEST_WAIT_S, Schedule, backoff_s
 
 
 def test_the_wait_doubles_up_to_five_minutes() -> None:

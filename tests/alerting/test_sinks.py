@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from stream_app.alerting.file import AlertmanagerSink, AppriseSink, WebhookSink, key_of
-from stream_app.alerting.message import Message, Result, Sender, message_of
-from stream_app.alerting.secrets import SinkUrl
-from stream_app.alerting.sinks import senders_of
-from stream_app.alerting.webhook import payload, signature
+from stream_app.alerts.config import AlertmanagerSink, AppriseSink, WebhookSink, key_of
+from stream_app.alerts.sinks.message import Message, Result, Sender, message_of
+from stream_app.alerts.sinks.senders import senders_of
+from stream_app.alerts.sinks.urls import SinkUrl
+from stream_app.alerts.sinks.webhook import payload, signature
 from stream_app.core.messages import FlagType
-from stream_app.local.process import LOCALHOST, free_port
+from stream_app.demo.embedded.process import LOCALHOST, free_port
 from stream_app.settings.secret import Secret
 from tests.alerting.parts import SECRET, a_flag, a_hook, parsed_file, to_hook
 from tests.servers.alertmanager import alertmanager

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.alerting.message import message_of
-from stream_app.alerting.wording import body_of, digest_title, title_of
+from stream_app.alerts.sinks.message import message_of
+from stream_app.alerts.templates import body_of, digest_title, title_of
 from stream_app.core.messages import FlagType, Role
 from tests.alerting.parts import a_flag
 

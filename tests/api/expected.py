@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from stream_app.core.events.schema import Event, Post, Share, decode
 from stream_app.core.messages import ROLES, Role
-from stream_app.local.events import RecordedEvent
 from stream_app.settings import Settings
+from stream_app.sources.recorded_event import RecordedEvent
 from tests.naive import NaiveCut, ms_of, naive_cut, naive_people, naive_topics
 
 Scope = tuple[str, str]

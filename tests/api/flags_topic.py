@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from stream_app.core.messages import Flag
-from stream_app.serving.api.flag_log import FlagLog
-from stream_app.serving.api.flag_reader import FlagReader
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.flags.flag_reader import FlagReader
 
 _WAIT_S = 5.0
 

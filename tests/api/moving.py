@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from stream_app.local.events import RecordedEvent
-from stream_app.local.replay import replay
+from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.sources.replay import replay
 from tests.api.asking import address, asked, reply
 from tests.engine.tracker import Tracker, Worker
 from tests.waiting import eventually

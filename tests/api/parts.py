@@ -5,9 +5,9 @@ from unittest.mock import Mock
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from stream_app.serving.access import Access
 from stream_app.serving.api.server import Api
-from stream_app.serving.http import HttpServer
+from stream_app.serving.http.auth import Access
+from stream_app.serving.http.server import HttpServer
 from stream_app.settings import Settings
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from stream_app.core.messages import ROLES
+from stream_app.demo.generator.population import FEWEST_USERS, demo_population
 from stream_app.engine.rounds.evaluation_round import LONGEST_PAUSE_S
-from stream_app.local.events import RecordedEvent
-from stream_app.local.population import FEWEST_USERS, demo_population
-from stream_app.local.replay import replay
+from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.sources.replay import replay
 from tests.api.asking import addresses, asked
 from tests.api.expected import Expected
 from tests.engine.tracker import Tracker

@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream_app.serving.access import Access
 from stream_app.serving.api.server import Api
-from stream_app.serving.http import HttpServer
+from stream_app.serving.http.auth import Access
+from stream_app.serving.http.server import HttpServer
 from stream_app.settings import Settings, SettingsError, load
 from stream_app.settings.secret import Secret
 from tests.api.asking import Reply, raw, reply, streaming, url

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.messages import Flag
-from stream_app.serving.api import flag_log
-from stream_app.serving.api.flag_log import Entry, FlagLog, Subscriber
-from stream_app.serving.api.queries import OfFlags
+from stream_app.serving.api.flags import flag_log
+from stream_app.serving.api.flags.flag_log import Entry, FlagLog, Subscriber
+from stream_app.serving.api.params import OfFlags
 from tests.api.flags_topic import FlagsTopic, followed, nobody
 from tests.board_samples import a_flag
 

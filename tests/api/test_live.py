@@ -10,11 +10,12 @@ import msgspec
 import pytest
 
 from stream_app.core.messages import Role
-from stream_app.serving.api import live, queries
+from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers
-from stream_app.serving.api.flag_log import FlagLog
-from stream_app.serving.api.live import Live, TooManyError, Watcher
-from stream_app.serving.api.stopwatch import Stopwatch
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.push import page_updates
+from stream_app.serving.api.push.page_updates import Live, TooManyError, Watcher
+from stream_app.serving.api.time_budget import Stopwatch
 from tests.api.asking import Event, asked, streaming
 from tests.api.flags_topic import nobody
 from tests.api.stage import Stage
@@ -22,8 +23,8 @@ from tests.board_samples import a_flag
 
 WAIT_S = 20.0
 PARTS = ("about", "health", "topics", "curve", "history", "influencers")
-PHONE = queries.OfScope(topic="phone")
-COFFEE = queries.OfScope(topic="coffee")
+PHONE = params.OfScope(topic="phone")
+COFFEE = params.OfScope(topic="coffee")
 
 
 def of_name(events: list[Event], name: str) -> list[Event]:
@@ -85,7 +86,7 @@ class Counting:
     """Answers that count how often they are asked for, and change where the test says so."""
 
     def __init__(self) -> None:
-        self.curves: list[queries.OfScope] = []
+        self.curves: list[params.OfScope] = []
         self.topic_lists: list[str] = []
         self.curve_says = "curve"
         self.fails = False
@@ -100,21 +101,21 @@ class Counting:
     def health(self) -> _Said:
         return _Said("health")
 
-    def topics(self, asked: queries.OfTopics) -> _Said:
+    def topics(self, asked: params.OfTopics) -> _Said:
         self.topic_lists.append(asked.population)
         return _Said("topics")
 
-    def curve(self, asked: queries.OfScope) -> _Said:
+    def curve(self, asked: params.OfScope) -> _Said:
         self.curves.append(asked)
         self.watch.seconds += self.takes_s
         if self.fails:
             raise RuntimeError("as the test wants")
         return _Said(self.curve_says)
 
-    def history(self, _asked: queries.OfScope) -> _Said:
+    def history(self, _asked: params.OfScope) -> _Said:
         return _Said("history")
 
-    async def all_influencers(self, asked: list[queries.OfInfluencers]) -> list[_Said]:
+    async def all_influencers(self, asked: list[params.OfInfluencers]) -> list[_Said]:
         return [_Said("influencers") for _ in asked]
 
 
@@ -136,15 +137,15 @@ async def names(watcher: Watcher) -> list[str]:
 
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    monkeypatch.setattr(live, "REFRESH_S", 0.05)
-    monkeypatch.setattr(live, "FEED_S", 0.05)
-    monkeypatch.setattr(live, "BUSY_FRACTION", 1.0)
+    monkeypatch.setattr(page_updates, "REFRESH_S", 0.05)
+    monkeypatch.setattr(page_updates, "FEED_S", 0.05)
+    monkeypatch.setattr(page_updates, "BUSY_FRACTION", 1.0)
     return Counting()
 
 
 async def test_what_two_look_at_is_computed_once(counting: Counting) -> None:
     async with running(counting) as shown:
-        with shown.watching(PHONE) as first, shown.watching(queries.OfScope(topic="phone")) as second:
+        with shown.watching(PHONE) as first, shown.watching(params.OfScope(topic="phone")) as second:
             assert await names(first) == list(PARTS)
             assert await names(second) == list(PARTS)
             computed = len(counting.curves)
@@ -167,7 +168,7 @@ async def test_what_it_takes_to_serve_who_has_just_come_delays_the_next_round(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opening pages takes from the time that all of them together get."""
-    monkeypatch.setattr(live, "BUSY_FRACTION", 0.01)
+    monkeypatch.setattr(page_updates, "BUSY_FRACTION", 0.01)
     async with running(counting) as shown:
         with shown.watching(PHONE) as watcher:
             await names(watcher)
@@ -175,13 +176,13 @@ async def test_what_it_takes_to_serve_who_has_just_come_delays_the_next_round(
             with shown.watching(COFFEE) as newcomer:
                 assert await names(newcomer) == list(PARTS)
             counting.curve_says = "changed"
-            assert await watcher.take(10 * live.REFRESH_S) == b""
+            assert await watcher.take(10 * page_updates.REFRESH_S) == b""
 
 
 async def test_who_was_erased_is_not_shown_until_the_next_round(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "BUSY_FRACTION", 0.01)
+    monkeypatch.setattr(page_updates, "BUSY_FRACTION", 0.01)
     async with running(counting) as shown:
         counting.takes_s = 1.0
         with shown.watching(PHONE) as watcher:
@@ -231,12 +232,12 @@ async def test_whoever_is_slow_is_sent_only_the_newest_of_each(counting: Countin
 
 async def test_too_many_selections_are_refused_and_known_ones_are_not(counting: Counting) -> None:
     shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch(), lambda: 0)
-    looking = [shown.watching(queries.OfScope(topic=f"t{number}")) for number in range(live.MOST_SELECTIONS)]
+    looking = [shown.watching(params.OfScope(topic=f"t{number}")) for number in range(page_updates.MOST_SELECTIONS)]
     for one in looking:
         one.__enter__()
     with pytest.raises(TooManyError), shown.watching(PHONE):
         pass
-    with shown.watching(queries.OfScope(topic="t0", role=Role.CONNECTOR)):
+    with shown.watching(params.OfScope(topic="t0", role=Role.CONNECTOR)):
         pass
     for one in looking:
         one.__exit__(None, None, None)
@@ -273,7 +274,7 @@ async def test_in_a_storm_of_flags_only_the_last_are_handed_on(counting: Countin
             found = b""
             while b"id: 500" not in found:
                 found += await watcher.take(WAIT_S)
-    assert found.count(b"event: flag") == live.FLAGS
+    assert found.count(b"event: flag") == page_updates.FLAGS
 
 
 async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Counting) -> None:

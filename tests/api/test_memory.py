@@ -9,13 +9,13 @@ import pytest
 
 from stream_app.core.messages import ROLES
 from stream_app.engine.engine import Engine
-from stream_app.serving.api import queries
+from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers, UnknownUserError
-from stream_app.serving.api.flag_log import FlagLog
-from stream_app.serving.api.own import Own
-from stream_app.serving.api.peers import Peers
-from stream_app.serving.api.stopwatch import Stopwatch
-from stream_app.serving.api.throughput import Throughput
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.scopes.throughput import Throughput
+from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.users.local_users import Own
+from stream_app.serving.api.users.peers import Peers
 from stream_app.worker.api_state import EngineState
 from tests.engine.fakes import PARTITION, post, user_of
 from tests.engine.parts import Parts
@@ -49,17 +49,17 @@ class Worker:
         found: dict[str, Any] = {
             "about": self.answers.overview.about(),
             "health": self.answers.overview.health(),
-            "topics": self.answers.scopes.topics(queries.OfTopics(population=population, search=topic)),
-            "cuts": self.answers.scopes.cuts(queries.OfCuts(topic=topic, population=population)),
-            "flags": self.answers.flags(queries.OfFlags(topic=topic, user=user)),
+            "topics": self.answers.scopes.topics(params.OfTopics(population=population, search=topic)),
+            "cuts": self.answers.scopes.cuts(params.OfCuts(topic=topic, population=population)),
+            "flags": self.answers.flags(params.OfFlags(topic=topic, user=user)),
         }
         for role in ROLES:
             scope: dict[str, Any] = {"topic": topic, "population": population, "role": role}
-            found["curve"] = self.answers.scopes.curve(queries.OfScope(**scope))
-            found["history"] = self.answers.scopes.history(queries.OfHistory(**scope))
-            found["influencers"] = await self.answers.influencers(queries.OfInfluencers(**scope, search=user))
+            found["curve"] = self.answers.scopes.curve(params.OfScope(**scope))
+            found["history"] = self.answers.scopes.history(params.OfHistory(**scope))
+            found["influencers"] = await self.answers.influencers(params.OfInfluencers(**scope, search=user))
             with pytest.raises(UnknownUserError):
-                await self.answers.why(user, queries.OfScope(**scope))
+                await self.answers.why(user, params.OfScope(**scope))
         with pytest.raises(UnknownUserError):
             await self.answers.user(user)
         return {name: msgspec.json.decode(msgspec.json.encode(answer)) for name, answer in found.items()}

@@ -11,9 +11,9 @@ from stream_app.core.changelog.segments import Segment
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.queries import pane_series
 from stream_app.core.queries.pane_series import Made
-from stream_app.serving.api import panes
-from stream_app.serving.api.panes import Counts, PackedPanes
-from stream_app.serving.api.stopwatch import Stopwatch
+from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.users import packed_panes
+from stream_app.serving.api.users.packed_panes import Counts, PackedPanes
 from tests.core import streams
 from tests.core.test_series import ENDS, pack_settled
 
@@ -89,7 +89,7 @@ async def test_whoever_goes_while_it_is_read_leaves_nothing_half_done() -> None:
 
 
 async def test_too_many_users_are_all_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panes, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(packed_panes, "MOST_REMEMBERED", 2)
     known, packed = PackedPanes(Stopwatch()), packed_panes_of_a()
     for user in "abcd":
         await known.of(packed, {user})

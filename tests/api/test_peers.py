@@ -13,10 +13,10 @@ import pytest
 
 from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.messages import Role
-from stream_app.serving.api import peers
-from stream_app.serving.api.between import Leaders, Places, Ranked, Ranking, Whereabouts
-from stream_app.serving.api.peers import Peers
-from stream_app.serving.api.stopwatch import Stopwatch
+from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.users import peers
+from stream_app.serving.api.users.peer_protocol import Leaders, Places, Ranked, Ranking, Whereabouts
+from stream_app.serving.api.users.peers import Peers
 from tests.api.asking import reply, url
 from tests.api.stage import PARTITIONS, Stage
 

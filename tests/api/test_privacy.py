@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from stream_app.cli import main
 from stream_app.core.privacy.pseudonyms import Persons
-from stream_app.local.events import RecordedEvent
-from stream_app.local.replay import replay
+from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.sources.replay import replay
 from tests.api.asking import asked, of_user, reply, streaming, url
 from tests.api.moving import GIVEN, START_MS, Moving
 from tests.engine.tracker import tracker, variables

@@ -9,9 +9,9 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from stream_app.core.state.scopes import ScopeName
-from stream_app.serving.api import evidence
-from stream_app.serving.api.evidence import Evidences
-from stream_app.serving.api.messages import Evidence
+from stream_app.serving.api.responses import Evidence
+from stream_app.serving.api.users import evidence
+from stream_app.serving.api.users.evidence import Evidences
 from stream_app.settings import Settings
 from tests.api.flags_topic import Bounds, Record, nobody
 

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream_app.serving.access import Access
-from stream_app.serving.api import streams
-from stream_app.serving.api.flag_log import FlagLog
-from stream_app.serving.api.live import Live
-from stream_app.serving.api.stopwatch import Stopwatch
-from stream_app.serving.api.streams import Streams
-from stream_app.serving.http import HttpServer
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.push import sse
+from stream_app.serving.api.push.page_updates import Live
+from stream_app.serving.api.push.sse import Streams
+from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.http.auth import Access
+from stream_app.serving.http.server import HttpServer
 from stream_app.settings import Settings
 from tests.api.flags_topic import nobody
 from tests.board_samples import a_flag
@@ -91,7 +91,7 @@ async def _until(reader: socket.socket, words: bytes) -> bytes:
 async def test_who_takes_nothing_is_cut_off(
     path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(streams, "STALLED_S", 0.3)
+    monkeypatch.setattr(sse, "STALLED_S", 0.3)
     async with served() as tracker, listening(tracker.port, path) as reader:
         while tracker.streams._open:  # as much as fits into the buffers on the way, and then no more is taken
             tracker.raise_flags(10)
@@ -122,7 +122,7 @@ async def test_who_falls_too_far_behind_is_sent_away_with_a_position_to_go_on_fr
 
 
 async def test_a_stream_begins_once_it_is_known_which_flags_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "PING_S", 0.05)
+    monkeypatch.setattr(sse, "PING_S", 0.05)
     async with (
         served(is_complete=False) as tracker,
         listening(tracker.port, "/flags/stream", "Last-Event-ID: 3\r\n") as reader,
@@ -139,7 +139,7 @@ async def test_who_goes_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr(streams, "PING_S", 0.05)
+    monkeypatch.setattr(sse, "PING_S", 0.05)
     async with served() as tracker:
         for path in ("/flags/stream", "/live"):
             async with listening(tracker.port, path):

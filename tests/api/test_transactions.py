@@ -13,7 +13,7 @@ from kafka.admin import NewTopic
 from stream_app.core.state.scopes import ScopeName
 from stream_app.kafka.record_batches import leave_records_packed
 from stream_app.kafka.topic_reader import partitions
-from stream_app.serving.api.evidence import Evidences
+from stream_app.serving.api.users.evidence import Evidences
 from stream_app.settings import Settings
 from tests.api.flags_topic import nobody
 

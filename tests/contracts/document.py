@@ -8,8 +8,8 @@ from jsonschema import Draft7Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
-from stream_app.schemas import FOLDER
-from stream_app.schemas.asyncapi import FILE_NAME
+from tests.tools.schemas import FOLDER
+from tests.tools.schemas.asyncapi import FILE_NAME
 
 DOCUMENT: dict[str, Any] = json.loads((FOLDER / FILE_NAME).read_text())
 CHANNELS: dict[str, Any] = {channel["address"]: channel for channel in DOCUMENT["channels"].values()}

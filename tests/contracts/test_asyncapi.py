@@ -14,11 +14,11 @@ from stream_app.core.messages import Cut, Flag
 from stream_app.engine.output_topics import cut_key
 from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.kafka.topics import Topic, topics_of
-from stream_app.schemas import FOLDER, TopicSchema, schema_of, topic_schemas
-from stream_app.schemas.asyncapi import FILE_NAME, text
 from stream_app.settings import Settings
 from tests.contracts.document import CHANNELS, DOCUMENT, REGISTRY, problems
 from tests.contracts.specification import NpmMissing, asyncapi_schema
+from tests.tools.schemas import FOLDER, TopicSchema, schema_of, topic_schemas
+from tests.tools.schemas.asyncapi import FILE_NAME, text
 
 TOPICS = topics_of(Settings())
 MESSAGES = {
@@ -66,7 +66,7 @@ def refusals(message: dict[str, Any], example: dict[str, Any]) -> list[str]:
 
 
 def test_the_file_is_what_the_generator_makes() -> None:
-    assert (FOLDER / FILE_NAME).read_text() == text(), "run `python -m stream_app.schemas`"
+    assert (FOLDER / FILE_NAME).read_text() == text(), "run `python -m tests.tools.schemas`"
 
 
 def test_the_document_is_valid_by_the_official_schema(official: Draft7Validator) -> None:

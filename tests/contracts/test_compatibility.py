@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from stream_app.schemas import FOLDER, TopicSchema, files, topic_schemas
-from stream_app.schemas.asyncapi import FILE_NAME
 from stream_app.settings import Settings
 from tests.contracts.compatibility import Break, Schema, broken_for_consumers, broken_for_producers
 from tests.contracts.document import CHANNELS
+from tests.tools.schemas import FOLDER, TopicSchema, files, topic_schemas
+from tests.tools.schemas.asyncapi import FILE_NAME
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 RELEASES = sorted(path.parent for path in GOLDEN.glob("*/schemas"))

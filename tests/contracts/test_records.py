@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from stream_app.cli import main
+from stream_app.demo.embedded.kafka import embedded_broker
+from stream_app.demo.embedded.process import LOCALHOST, spawn
 from stream_app.kafka.topics import topics_of
-from stream_app.local.broker import embedded_broker
-from stream_app.local.events import RecordedEvent
-from stream_app.local.process import LOCALHOST, spawn
-from stream_app.local.replay import replay
+from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.sources.replay import replay
 from tests.alerting.parts import SECRET
 from tests.contracts.document import CHANNELS, messages_of, problems_of
 from tests.engine.tracker import Seen, Tracker, following, tracker, variables

@@ -9,9 +9,9 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream_app.local.activity import HOUR_MS
-from stream_app.local.demo_feed import Feed, Part, Stream
-from stream_app.local.population import FEWEST_USERS, PRODUCTS, demo_population
+from stream_app.demo.feed import Feed, Part, Stream
+from stream_app.demo.generator.activity import HOUR_MS
+from stream_app.demo.generator.population import FEWEST_USERS, PRODUCTS, demo_population
 from tests.alerting.parts import Alerted, a_hook, to_hook
 from tests.duty.asked import DASHBOARDS, Asked, asked_by, asked_by_rules, choices, dashboard, families
 from tests.engine.tracker import Tracker, tracker, variables

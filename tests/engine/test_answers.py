@@ -13,8 +13,8 @@ from kafka import KafkaProducer
 
 from stream_app.core.messages import ROLES, Cut
 from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
-from stream_app.local.files import read_events
-from stream_app.local.replay import replay
+from stream_app.sources.files import read_events
+from stream_app.sources.replay import replay
 from tests.engine.tracker import ROOT, Seen, Tracker, following, tracker, variables
 from tests.naive import naive_cut
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from stream_app.core.messages import Cut, Flag, FlagType
-from stream_app.local.events import RecordedEvent
-from stream_app.local.replay import ReplayReport, replay
+from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.sources.replay import ReplayReport, replay
 from tests.engine import load
 from tests.engine.tracker import Follower, Seen, Tracker, following, tracker, variables
 from tests.naive import NaiveCut

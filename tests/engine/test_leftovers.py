@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from stream_app.core.cuts.curve_message import BUCKETS, bucket_of
 from stream_app.core.state.scopes import ScopeName
 from stream_app.kafka import topics
-from stream_app.local.replay import replay
+from stream_app.sources.replay import replay
 from tests.board_samples import a_cut
 from tests.engine.fakes import PARTITION, posts
 from tests.engine.parts import Parts

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from stream_app.core.messages import Flag
-from stream_app.local.events import RecordedEvent
-from stream_app.local.replay import replay
+from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.sources.replay import replay
 from tests.engine.load import START_MS
 from tests.engine.tracker import Seen, following, tracker, variables
 from tests.servers.brokers import BOTH_BROKERS

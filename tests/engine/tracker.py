@@ -15,8 +15,8 @@ from kafka import KafkaConsumer, TopicPartition
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.messages import Cut
+from stream_app.demo.embedded import process
 from stream_app.kafka import topics
-from stream_app.local import process
 from stream_app.settings import Settings, load
 
 ROOT = Path(__file__).parent.parent.parent

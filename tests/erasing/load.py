@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from stream_app.core.messages import ROLES
-from stream_app.local.events import RecordedEvent
+from stream_app.sources.recorded_event import RecordedEvent
 from tests.naive import NaiveCut, naive_cut
 
 VICTIM = "victim-7f3a"

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from stream_app.cli import main
 from stream_app.core.messages import Cut
 from stream_app.core.privacy.pseudonyms import Persons
-from stream_app.local.replay import ReplayReport, replay
+from stream_app.sources.replay import ReplayReport, replay
 from tests.engine.tracker import Follower, Seen, Tracker, following, tracker, variables
 from tests.erasing import load, traces
 from tests.erasing.load import VICTIM

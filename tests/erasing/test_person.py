@@ -10,7 +10,7 @@ from stream_app.core.changelog.ledger_store import Book
 from stream_app.core.events.schema import Post
 from stream_app.core.privacy.pseudonyms import Persons
 from stream_app.engine.rounds.flag_outbox import standing_key
-from stream_app.operating.person import Person
+from stream_app.ops.erasure.matcher import Person
 from tests.board_samples import a_flag
 from tests.core import streams
 from tests.core.streams import Batch

@@ -5,7 +5,7 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from stream_app.kafka.operator_clients import NOTHING, producer
-from stream_app.operating.rewriting import deletes_records, remove
+from stream_app.ops.erasure.purge import deletes_records, remove
 from stream_app.settings import Settings
 from tests.erasing.traces import records_of
 from tests.servers.brokers import APACHE

@@ -10,9 +10,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from stream_app.cli import main
 from stream_app.core.events.dead_letter import Letter, Origin
 from stream_app.kafka import topics
-from stream_app.local.setting_texts import as_environment
 from stream_app.settings import NAMES, Settings
 from stream_app.settings.secret import SecretUrl
+from stream_app.settings.text import as_environment
 
 PARTITIONS = 2
 TIMEOUT_S = 20.0

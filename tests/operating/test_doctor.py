@@ -12,17 +12,17 @@ from typing import Any
 
 import msgspec
 import pytest
-import redis
+from redis import Redis
 
 from stream_app.core.events.murmur2 import partitions_of
+from stream_app.demo.embedded.kafka import embedded_broker
+from stream_app.demo.embedded.redis import embedded_redis
 from stream_app.kafka import operator_clients
 from stream_app.kafka.operator_clients import administration
 from stream_app.kafka.topics import needed_topics_of
-from stream_app.local.broker import embedded_broker
-from stream_app.local.valkey import embedded_redis
-from stream_app.operating import exam_machine, exam_redis
-from stream_app.operating.doctor import examine
-from stream_app.operating.findings import Finding, State
+from stream_app.ops.doctor import machine, redis
+from stream_app.ops.doctor.examination import examine
+from stream_app.ops.doctor.findings import Finding, State
 from stream_app.settings import Settings
 from stream_app.settings.secret import SecretUrl
 from tests.engine.tracker import following, tracker, variables
@@ -194,7 +194,7 @@ def mute_server() -> Iterator[int]:
 
 def test_servers_that_never_answer_are_told_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operator_clients, "_TIMEOUT_MS", 1000)
-    for module in (operator_clients, exam_machine):
+    for module in (operator_clients, machine, redis):
         monkeypatch.setattr(module, "TIMEOUT_S", 1.0)
     with mute_server() as port:
         settings = settings_of(
@@ -222,19 +222,19 @@ def test_a_broker_that_ends_in_the_middle_does_not_hold_up_the_rest() -> None:
 
 
 @pytest.fixture
-def own_redis() -> Iterator[tuple[str, "redis.Redis"]]:
+def own_redis() -> Iterator[tuple[str, Redis]]:
     """A Redis whose settings the test may change."""
     with embedded_redis() as url:
-        client = redis.Redis.from_url(url)
+        client = Redis.from_url(url)
         yield url, client
         client.close()
 
 
 def redis_findings(url: str) -> list[Finding]:
-    return list(exam_redis.redis(settings_of("127.0.0.1:1", "redis", redis_url=url)))
+    return list(redis.redis(settings_of("127.0.0.1:1", "redis", redis_url=url)))
 
 
-def test_a_redis_that_may_drop_the_board_is_told(own_redis: tuple[str, "redis.Redis"]) -> None:
+def test_a_redis_that_may_drop_the_board_is_told(own_redis: tuple[str, Redis]) -> None:
     url, client = own_redis
     assert worst(redis_findings(url)) is State.OK
     client.config_set("maxmemory", "100mb")
@@ -243,7 +243,7 @@ def test_a_redis_that_may_drop_the_board_is_told(own_redis: tuple[str, "redis.Re
     assert the_one(redis_findings(url), "allkeys-lru: when it is full").state is State.WARNING
 
 
-def test_a_redis_user_without_scripts_is_told(own_redis: tuple[str, "redis.Redis"]) -> None:
+def test_a_redis_user_without_scripts_is_told(own_redis: tuple[str, Redis]) -> None:
     url, client = own_redis
     client.acl_setuser("few", enabled=True, passwords=["+secret"], keys=["*"], commands=["+ping", "+get"])
     found = redis_findings(url.replace("//", "//few:secret@"))
@@ -252,9 +252,9 @@ def test_a_redis_user_without_scripts_is_told(own_redis: tuple[str, "redis.Redis
     assert "secret" not in str(found)
 
 
-def test_a_clock_that_is_apart_is_told(own_redis: tuple[str, "redis.Redis"], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_apart_is_told(own_redis: tuple[str, Redis], monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time
-    monkeypatch.setattr(exam_redis, "time", lambda: now() + 5)
+    monkeypatch.setattr(redis, "time", lambda: now() + 5)
     assert the_one(redis_findings(own_redis[0]), "5.0 s ahead of that of Redis").state is State.WARNING
 
 
@@ -293,6 +293,6 @@ def answering(status: int) -> Iterator[int]:
 def test_the_worker_of_this_machine_is_asked(status: int, state: State, text: str) -> None:
     with answering(status) as port:
         settings = Settings(http_host="0.0.0.0", http_port=port)  # noqa: S104 - where a worker might listen
-        (found,) = exam_machine.worker(settings)
+        (found,) = machine.worker(settings)
     assert found.state is state
     assert text in found.found

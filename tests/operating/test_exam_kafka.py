@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream_app.audit.startup import facts_of
-from stream_app.audit.topics import topics as audit_of
 from stream_app.kafka.topics import Topic, needed_topics_of, topics_of
-from stream_app.operating import exam_kafka
-from stream_app.operating.findings import Finding, State
+from stream_app.ops.audit.startup import facts_of
+from stream_app.ops.audit.topics import topics as audit_of
+from stream_app.ops.doctor import kafka
+from stream_app.ops.doctor.findings import Finding, State
 from stream_app.settings import Settings
 
 SETTINGS = Settings()
@@ -74,7 +74,7 @@ def wanted(name: str) -> Topic:
 
 def said(cluster: Cluster, settings: Settings = SETTINGS) -> list[Finding]:
     """What is said besides that all are there."""
-    first, *others = exam_kafka.topics(settings, cluster, None)
+    first, *others = kafka.topics(settings, cluster, None)
     assert first == Finding("topics", State.OK, "all 12 there, the inputs with 8 partitions each")
     return others
 
@@ -110,7 +110,7 @@ def test_what_is_wrong_with_a_topic_is_said_once(
 
 def test_missing_topics_are_named_also_where_they_are_as_many_as_the_others() -> None:
     half = [topic.name for topic in needed_topics_of(SETTINGS)][::2]
-    (finding,) = exam_kafka.topics(SETTINGS, Cluster(missing=half), None)
+    (finding,) = kafka.topics(SETTINGS, Cluster(missing=half), None)
     assert finding.state is State.PROBLEM
     assert finding.found == f"{', '.join(half)}: missing"
 

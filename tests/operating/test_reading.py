@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaProducer
 
-from stream_app.kafka import scan
+from stream_app.kafka import topic_scan
 from stream_app.kafka.operator_clients import OperatingError, administration, consumer
-from stream_app.kafka.scan import Span, newest, partitions_of, read, spans
+from stream_app.kafka.topic_scan import Span, newest, partitions_of, read, spans
 from stream_app.settings import Settings
 from tests.operating.parts import TIMEOUT_S
 from tests.servers.brokers import BOTH_BROKERS
@@ -65,7 +65,7 @@ def test_what_comes_after_the_look_at_the_end_is_not_read(brokers: str) -> None:
 
 
 def test_a_broker_that_stops_sending_is_told(brokers: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(topic_scan, "_PATIENCE_S", 0.5)
     settings = Settings(brokers=brokers)
     topic = topic_with(settings, [[0]])
     with consumer(settings) as reader:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from stream_app.core.events.dead_letter import Identity, Letter, Origin, attempts_of, read
 from stream_app.kafka.operator_clients import OperatingError
-from stream_app.operating.letters import Choice, Filed, newest, piles
-from stream_app.operating.resend import Message, Report, Rules, Skipped, send, sort_out
+from stream_app.ops.dead_letters.replay import Message, Report, Rules, Skipped, send, sort_out
+from stream_app.ops.dead_letters.scan import Choice, Filed, newest, piles
 from tests.operating.parts import letter
 
 POSTS, DEAD = "posts", "dead"

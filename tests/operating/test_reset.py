@@ -13,13 +13,13 @@ import redis
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
 
 from stream_app.core.messages import Role
-from stream_app.kafka import consumer_group, scan
+from stream_app.kafka import consumer_group, topic_scan
 from stream_app.kafka.operator_clients import OperatingError, administration, consumer
 from stream_app.kafka.topics import changelogs_of, check
-from stream_app.operating import reset as reset_module
-from stream_app.operating.reset import carry_out, plan
-from stream_app.serving.board import Board
-from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, TopUsers
+from stream_app.ops import reset as reset_module
+from stream_app.ops.reset import carry_out, plan
+from stream_app.serving.redis.board import Board
+from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, TopUsers
 from stream_app.settings import Settings
 from stream_app.settings.secret import SecretUrl
 from tests.engine.load import START_MS
@@ -48,7 +48,7 @@ def sizes(settings: Settings) -> dict[str, int]:
     """Records in each topic, by the name of its setting."""
     with consumer(settings) as reader:
         topics = [found.topic.name for found in check(settings)]
-        found = scan.spans(reader, scan.partitions_of(reader, topics))
+        found = topic_scan.spans(reader, topic_scan.partitions_of(reader, topics))
     return {
         topic.removeprefix(f"{settings.app_id}.").removesuffix("_topic"): sum(
             span.end - span.start for partition, span in found.items() if partition.topic == topic

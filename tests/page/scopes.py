@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from statistics import NormalDist
 
 from stream_app.core.messages import Cut, Role
-from stream_app.serving.api.messages import Influencer, Moment, Standing, Trend
+from stream_app.serving.api.responses import Influencer, Moment, Standing, Trend
 
 PANE_MS = 900_000
 PANES = 96

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from stream_app.local.activity import HOUR_MS
-from stream_app.local.demo_feed import Feed, Part, Stream
-from stream_app.local.population import FEWEST_USERS, demo_population
+from stream_app.demo.feed import Feed, Part, Stream
+from stream_app.demo.generator.activity import HOUR_MS
+from stream_app.demo.generator.population import FEWEST_USERS, demo_population
 from tests.engine import tracker as engine
 from tests.page.browser import DESKTOP, PHONE, Tab
 from tests.waiting import eventually

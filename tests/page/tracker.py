@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from stream_app.core.messages import Flag, Role
-from stream_app.serving.api.messages import Problem
+from stream_app.serving.api.responses import Problem
 from stream_app.serving.page import add_page
 from tests.page.world import Selection, World
 

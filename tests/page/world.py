@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
-from stream_app.serving.api.messages import (
+from stream_app.serving.api.responses import (
     About,
     Contribution,
     Curve,

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from stream_app.demo.embedded.process import spawn
 from stream_app.kafka import topics
-from stream_app.local.process import spawn
 from stream_app.settings import Settings
 from tests.engine.tracker import ROOT
 from tests.proof.contents import Recipe, Totals, made
@@ -35,7 +35,7 @@ def test_an_idiomatic_app_is_found_out(brokers: str, tmp_path: Path, proof: Proo
     feeder = Feeder(brokers, settings.input_topics, given.records, PER_SECOND).start()
     command = [
         sys.executable,
-        str(ROOT / "tests" / "idiomatic_app.py"),
+        str(ROOT / "tests" / "benchmarks" / "idiomatic_app.py"),
         "worker",
         "--loglevel",
         "info",

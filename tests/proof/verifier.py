@@ -10,7 +10,7 @@ from stream_app.core.changelog.ledger_store import Book
 from stream_app.core.messages import Cut, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.operator_clients import consumer
-from stream_app.kafka.scan import partitions_of, read, spans
+from stream_app.kafka.topic_scan import partitions_of, read, spans
 from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
 from tests.engine.tracker import Seen

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream_app.audit.acls import redis_commands
+from stream_app.ops.audit.acls import redis_commands
 from stream_app.settings import NAMES, environment_name
 from tests.security.parts import KAFKA_PASSWORDS, REDIS_PASSWORDS, Secured, redis_rules
 from tests.servers.certificates import Authority

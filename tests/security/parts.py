@@ -23,9 +23,9 @@ from kafka.admin import (
     ResourceType,
 )
 
-from stream_app.audit.acls import Acl, redis_keys
 from stream_app.cli import main
-from stream_app.local.process import LOCALHOST, spawn
+from stream_app.demo.embedded.process import LOCALHOST, spawn
+from stream_app.ops.audit.acls import Acl, redis_keys
 from stream_app.settings import NAMES, Settings, environment_of_child
 from tests.servers.apache import Cluster
 from tests.servers.certificates import Authority

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
-from stream_app.audit.acls import Acl, kafka_acls
-from stream_app.local.process import spawn
+from stream_app.demo.embedded.process import spawn
+from stream_app.ops.audit.acls import Acl, kafka_acls
 from stream_app.settings import Settings, load
 from tests.alerting.parts import Hook, a_flag, a_hook, to_hook
 from tests.security.parts import Secured, own_topics, ran

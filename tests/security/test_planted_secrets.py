@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.audit.acls import kafka_acls
-from stream_app.local.demo_workers import Workers
-from stream_app.local.process import free_port
+from stream_app.demo.embedded.process import free_port
+from stream_app.demo.workers import Workers
+from stream_app.ops.audit.acls import kafka_acls
 from stream_app.settings import SECRETS, Settings, environment_name, load
 from tests.security.parts import (
     KAFKA_PASSWORDS,

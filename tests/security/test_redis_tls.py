@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.audit.acls import redis_commands
 from stream_app.core.messages import Role
-from stream_app.serving.board import Board, BoardUnavailableError, open_board
-from stream_app.serving.board_eraser import BoardEraser
-from stream_app.serving.board_layout import BoardSnapshot, PartitionBoard, StandingRef
+from stream_app.ops.audit.acls import redis_commands
+from stream_app.serving.redis.board import Board, BoardUnavailableError, open_board
+from stream_app.serving.redis.erasure import BoardEraser
+from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, StandingRef
 from stream_app.settings import Settings, SettingsError, load
 from tests.board_samples import a_cut, a_flag, a_partition
 from tests.security.parts import REDIS_PASSWORDS, as_variables, redis_rules

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from stream_app.local.process import LOCALHOST, local_server
+from stream_app.demo.embedded.process import LOCALHOST, local_server
 from tests.servers.prometheus import is_ready
 
 CONFIG = Path(__file__).parent.parent.parent / "deploy" / "compose" / "alertmanager.yml"

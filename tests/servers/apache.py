@@ -15,8 +15,8 @@ from typing import IO, NamedTuple
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from stream_app.local.broker import quiet_kafka
-from stream_app.local.process import LOCALHOST, free_port, spawn
+from stream_app.demo.embedded.process import LOCALHOST, free_port, spawn
+from stream_app.kafka.clients import quiet_kafka
 from tests.fetched import fetched
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"

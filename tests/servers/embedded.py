@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from stream_app.local import broker, valkey
-from stream_app.local.process import free_port, spawn
+from stream_app.demo.embedded import kafka, redis
+from stream_app.demo.embedded.process import free_port, spawn
 
 _START_S = 20.0
 _POLL_S = 0.05
@@ -54,12 +54,12 @@ class Server:
 @contextmanager
 def kafka_server(folder: Path) -> Iterator[Server]:
     """An embedded Kafka of its own."""
-    with closing(Server(broker.command(), broker.answers, folder)) as server:
+    with closing(Server(kafka.command(), kafka.answers, folder)) as server:
         yield server
 
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[Server]:
     """A Valkey of its own."""
-    with closing(Server(valkey.command(), valkey.answers, folder)) as server:
+    with closing(Server(redis.command(), redis.answers, folder)) as server:
         yield server

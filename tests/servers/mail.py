@@ -8,7 +8,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from stream_app.local.process import LOCALHOST, free_port
+from stream_app.demo.embedded.process import LOCALHOST, free_port
 
 
 class MailServer:

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from stream_app.local.process import LOCALHOST, local_server
+from stream_app.demo.embedded.process import LOCALHOST, local_server
 
 FOLDER = Path(__file__).parent.parent.parent / "deploy" / "prometheus"
 _SCRAPE = "1s"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.local.process import LOCALHOST, local_server
+from stream_app.demo.embedded.process import LOCALHOST, local_server
 from tests.servers.certificates import Authority, Certificate
 
 _PACKAGE = "needs system package: redis-server (the embedded Valkey knows no TLS)"

@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from stream_app.local.process import spawn
+from stream_app.demo.embedded.process import spawn
 from tests.shipping.dockerfile import ROOT, Stage, copy_of, stages
 
 USER = "10001"

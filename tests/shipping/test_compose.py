@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from stream_app.alerting.file import load as read_alerts
+from stream_app.alerts.config import load as read_alerts
 from stream_app.engine.liveness import watchdog
 from stream_app.settings import Settings, load
 from tests.servers.apache import POM

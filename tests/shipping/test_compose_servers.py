@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.local import valkey
-from stream_app.local.process import LOCALHOST, free_port, local_server
+from stream_app.demo.embedded import redis
+from stream_app.demo.embedded.process import LOCALHOST, free_port, local_server
 from tests.servers.apache import ApacheKafkaMissing, Cluster, Node, java, libraries
 from tests.shipping.compose import services, variables_of, writable
 from tests.shipping.image import Image
@@ -75,10 +75,10 @@ def board(folder: Path, addresses: Addresses) -> Iterator[None]:
     assert program == "valkey-server"
 
     def command(port: int) -> list[str]:
-        binary = valkey.command()(port)[0]
+        binary = redis.command()(port)[0]
         return [binary, *options, "--port", str(port), "--dir", str(folder)]
 
-    with local_server("Valkey", command, valkey.answers) as port:
+    with local_server("Valkey", command, redis.answers) as port:
         addresses.ports["6379"] = port
         yield
 

@@ -11,7 +11,7 @@ from urllib.error import URLError
 import pytest
 
 from stream_app import __version__
-from stream_app.local.process import LOCALHOST, free_port
+from stream_app.demo.embedded.process import LOCALHOST, free_port
 from tests.shipping.dockerfile import ROOT
 from tests.shipping.image import USER, Container, Image
 from tests.shipping.test_dockerfile import pinned

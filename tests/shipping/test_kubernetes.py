@@ -14,11 +14,11 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from stream_app import __version__
-from stream_app.audit.addresses import addresses
 from stream_app.engine.liveness import watchdog
 from stream_app.engine.liveness.health import Health
-from stream_app.serving.access import Access
-from stream_app.serving.http import HttpServer
+from stream_app.ops.audit.addresses import addresses
+from stream_app.serving.http.auth import Access
+from stream_app.serving.http.server import HttpServer
 from stream_app.settings import FILE_SUFFIX, SECRETS, Settings, environment_name, load
 from tests.shipping.commands import is_command
 from tests.shipping.dockerfile import ROOT

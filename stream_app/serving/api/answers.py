@@ -6,17 +6,17 @@ import numpy as np
 from msgspec.structs import replace
 
 from stream_app.core.flags.standing import RULES
-from stream_app.serving.api import queries
-from stream_app.serving.api.between import FoundAt, Ranked, Ranking, Whereabouts
-from stream_app.serving.api.evidence import Evidences
-from stream_app.serving.api.flag_log import FlagLog
-from stream_app.serving.api.messages import Flags, Influencers, User, Why
-from stream_app.serving.api.overview import Overview
-from stream_app.serving.api.peers import AllLeaders, AllPlaces, Peers
-from stream_app.serving.api.scopes import Scopes, next_after, scope_of
+from stream_app.serving.api import params
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.responses import Flags, Influencers, User, Why
+from stream_app.serving.api.scopes.overview import Overview
+from stream_app.serving.api.scopes.throughput import Throughput
+from stream_app.serving.api.scopes.topics import Scopes, next_after, scope_of
 from stream_app.serving.api.state import State
-from stream_app.serving.api.stopwatch import Stopwatch
-from stream_app.serving.api.throughput import Throughput
+from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.users.evidence import Evidences
+from stream_app.serving.api.users.peer_protocol import FoundAt, Ranked, Ranking, Whereabouts
+from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, Peers
 from stream_app.settings import Settings
 
 
@@ -51,12 +51,12 @@ class Answers:
         self.overview = Overview(settings, state, flags, rates)
         self.scopes = Scopes(state, settings.pane_ms)
 
-    async def influencers(self, asked: queries.OfInfluencers) -> Influencers:
+    async def influencers(self, asked: params.OfInfluencers) -> Influencers:
         """Users of a topic and role."""
         (found,) = await self.all_influencers([asked])
         return found
 
-    async def all_influencers(self, asked: Sequence[queries.OfInfluencers]) -> list[Influencers]:
+    async def all_influencers(self, asked: Sequence[params.OfInfluencers]) -> list[Influencers]:
         """Users of several topics and roles, which costs little more than one."""
         rankings = await self._peers.leaders([_ranking(one) for one in asked])
         pages = [ranking.leaders.first[one.offset :] for one, ranking in zip(asked, rankings, strict=True)]
@@ -65,7 +65,7 @@ class Answers:
             return [self._influencers(*parts) for parts in zip(asked, rankings, pages, places, strict=True)]
 
     def _influencers(
-        self, asked: queries.OfInfluencers, ranking: AllLeaders, page: list[Ranked], there: AllPlaces
+        self, asked: params.OfInfluencers, ranking: AllLeaders, page: list[Ranked], there: AllPlaces
     ) -> Influencers:
         erased = self._state.erased(ranked.user for ranked in page)  # who has them may not know of it yet
         places = {found.user: found.place.now for found in there.found if found.user not in erased}
@@ -92,7 +92,7 @@ class Answers:
         places = sorted((place.place for place in found), key=lambda place: -place.now.share)
         return User(user_id=user, pane_ms=self._settings.pane_ms, first_pane=self._state.window_start_ms, places=places)
 
-    async def why(self, user: str, asked: queries.OfScope) -> Why:
+    async def why(self, user: str, asked: params.OfScope) -> Why:
         """Why a user stands there. Raises UnknownUserError, NotNowError."""
         scope = (asked.population, asked.topic, asked.role)
         found = await self._found(Whereabouts(users=[user], scope=scope))
@@ -108,7 +108,7 @@ class Answers:
             evidence=await self._evidences.of(user, found[0].partition, scope_of(asked), self._window_ms()),
         )
 
-    def flags(self, asked: queries.OfFlags) -> Flags:
+    def flags(self, asked: params.OfFlags) -> Flags:
         """Flags, the newest first. Raises NotNowError."""
         since_ms = -1 if asked.since is None else asked.since
         if not self._flags.is_complete.is_set():
@@ -133,7 +133,7 @@ class Answers:
         return start, start + self._settings.panes * self._settings.pane_ms
 
 
-def _ranking(asked: queries.OfInfluencers) -> Ranking:
+def _ranking(asked: params.OfInfluencers) -> Ranking:
     return Ranking(
         topic=asked.topic,
         population=asked.population,
@@ -145,7 +145,7 @@ def _ranking(asked: queries.OfInfluencers) -> Ranking:
     )
 
 
-def _whereabouts(asked: queries.OfInfluencers, page: Sequence[Ranked]) -> Whereabouts:
+def _whereabouts(asked: params.OfInfluencers, page: Sequence[Ranked]) -> Whereabouts:
     return Whereabouts(
         users=[ranked.user for ranked in page],
         scope=(asked.population, asked.topic, asked.role),

@@ -7,8 +7,8 @@ from typing import Any, get_type_hints
 import msgspec
 
 from stream_app import __version__
-from stream_app.serving.api import queries
-from stream_app.serving.api.messages import Answer, Problem
+from stream_app.serving.api import params
+from stream_app.serving.api.responses import Answer, Problem
 from stream_app.serving.api.routes import PREFIX, PROBLEM, ROUTES, Route
 
 FILE_NAME = "openapi.json"
@@ -19,9 +19,9 @@ _PROBLEMS = {
     "401": "The token is missing or wrong.",
     "403": "This worker does not answer without a token.",
 }
-_STREAMS: tuple[tuple[str, type[queries.Query], str], ...] = (
-    ("/flags/stream", queries.OfFlagStream, "Flags as they are raised"),
-    ("/live", queries.OfScope, "What the page shows: an event per answer that has changed, named after its path"),
+_STREAMS: tuple[tuple[str, type[params.Query], str], ...] = (
+    ("/flags/stream", params.OfFlagStream, "Flags as they are raised"),
+    ("/live", params.OfScope, "What the page shows: an event per answer that has changed, named after its path"),
 )
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
@@ -91,7 +91,7 @@ def _question(route: Route) -> dict[str, Any]:
     }
 
 
-def _stream(path: str, asked: type[queries.Query], summary: str) -> dict[str, Any]:
+def _stream(path: str, asked: type[params.Query], summary: str) -> dict[str, Any]:
     return {
         "operationId": _name(path),
         "summary": summary,
@@ -108,7 +108,7 @@ def _problems(more: dict[str, str]) -> dict[str, Any]:
     return {status: {"description": why, "content": content} for status, why in {**_PROBLEMS, **more}.items()}
 
 
-def _parameters(asked: type[queries.Query]) -> Iterator[dict[str, Any]]:
+def _parameters(asked: type[params.Query]) -> Iterator[dict[str, Any]]:
     hints = get_type_hints(asked, include_extras=True)
     for field in msgspec.structs.fields(asked):
         (schema,), components = msgspec.json.schema_components([hints[field.name]], ref_template=_REFERENCE)

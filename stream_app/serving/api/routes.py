@@ -11,12 +11,12 @@ from aiohttp import web
 
 from stream_app.core.messages import Cut, Flag
 from stream_app.core.state.scopes import folded
-from stream_app.serving.api import messages, queries
+from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import Answers, NotNowError, UnknownUserError
-from stream_app.serving.api.between import Ranking, Whereabouts
-from stream_app.serving.api.own import Own
-from stream_app.serving.api.peers import LEADERS, PLACES
-from stream_app.serving.api.tables import as_csv
+from stream_app.serving.api.csv import as_csv
+from stream_app.serving.api.users.local_users import Own
+from stream_app.serving.api.users.peer_protocol import Ranking, Whereabouts
+from stream_app.serving.api.users.peers import LEADERS, PLACES
 
 PREFIX = "/api/v1"
 PROBLEM = "application/problem+json"
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _TEXTS = frozenset({"population", "search", "topic", "user"})
 """Parameters that are as good as absent where they are empty."""
 
-Q = TypeVar("Q", bound=queries.Query)
+Q = TypeVar("Q", bound=params.Query)
 
 
 class Table(NamedTuple):
@@ -39,10 +39,10 @@ class Route(NamedTuple):
     """A question."""
 
     path: str
-    asked: type[queries.Query]
-    answered: type[messages.Answer]
+    asked: type[params.Query]
+    answered: type[responses.Answer]
     summary: str
-    answer: Callable[[Answers, Any, str], messages.Answer | Awaitable[messages.Answer]]
+    answer: Callable[[Answers, Any, str], responses.Answer | Awaitable[responses.Answer]]
     """From the answers, the parameters and the user in the path, if there is one."""
     table: Table | None = None
 
@@ -53,47 +53,47 @@ class BadQuestionError(ValueError):
 
 ROUTES = (
     Route(
-        *("/about", queries.Nothing, messages.About, "What is counted, and by which rules"),
+        *("/about", params.Nothing, responses.About, "What is counted, and by which rules"),
         lambda answers, _asked, _user: answers.overview.about(),
     ),
     Route(
-        *("/health", queries.Nothing, messages.Health, "The pipeline in one line"),
+        *("/health", params.Nothing, responses.Health, "The pipeline in one line"),
         lambda answers, _asked, _user: answers.overview.health(),
     ),
     Route(
-        *("/topics", queries.OfTopics, messages.Topics, "Topics with both their cuts"),
+        *("/topics", params.OfTopics, responses.Topics, "Topics with both their cuts"),
         lambda answers, asked, _user: answers.scopes.topics(asked),
-        Table("topics", messages.Topic),
+        Table("topics", responses.Topic),
     ),
     Route(
-        *("/cuts", queries.OfCuts, messages.Cuts, "The present cuts"),
+        *("/cuts", params.OfCuts, responses.Cuts, "The present cuts"),
         lambda answers, asked, _user: answers.scopes.cuts(asked),
         Table("cuts", Cut),
     ),
     Route(
-        *("/cuts/history", queries.OfHistory, messages.History, "How a cut moved, pane by pane"),
+        *("/cuts/history", params.OfHistory, responses.History, "How a cut moved, pane by pane"),
         lambda answers, asked, _user: answers.scopes.history(asked),
-        Table("moments", messages.Moment),
+        Table("moments", responses.Moment),
     ),
     Route(
-        *("/curve", queries.OfScope, messages.Curve, "The Lorenz curve, and the cut in it"),
+        *("/curve", params.OfScope, responses.Curve, "The Lorenz curve, and the cut in it"),
         lambda answers, asked, _user: answers.scopes.curve(asked),
     ),
     Route(
-        *("/influencers", queries.OfInfluencers, messages.Influencers, "Users of a topic and role"),
+        *("/influencers", params.OfInfluencers, responses.Influencers, "Users of a topic and role"),
         lambda answers, asked, _user: answers.influencers(asked),
-        Table("influencers", messages.Influencer),
+        Table("influencers", responses.Influencer),
     ),
     Route(
-        *("/users/{user_id}", queries.Nothing, messages.User, "A user in every topic and role"),
+        *("/users/{user_id}", params.Nothing, responses.User, "A user in every topic and role"),
         lambda answers, _asked, user: answers.user(user),
     ),
     Route(
-        *("/users/{user_id}/why", queries.OfScope, messages.Why, "Why a user stands there"),
+        *("/users/{user_id}/why", params.OfScope, responses.Why, "Why a user stands there"),
         lambda answers, asked, user: answers.why(user, asked),
     ),
     Route(
-        *("/flags", queries.OfFlags, messages.Flags, "The last flags, the newest first"),
+        *("/flags", params.OfFlags, responses.Flags, "The last flags, the newest first"),
         lambda answers, asked, _user: answers.flags(asked),
         Table("flags", Flag),
     ),
@@ -146,7 +146,7 @@ def parsed(kind: type[Q], request: web.Request) -> Q:
 
 
 @cache
-def _numbers(kind: type[queries.Query]) -> frozenset[str]:
+def _numbers(kind: type[params.Query]) -> frozenset[str]:
     """The parameters of a question that are numbers."""
     described = msgspec.inspect.type_info(kind)
     assert isinstance(described, msgspec.inspect.StructType)  # noqa: S101 - every question is one
@@ -177,7 +177,7 @@ def as_json(answer: object) -> web.Response:
 def problem(status: int, title: str, detail: str) -> web.Response:
     """Why there is no answer."""
     said = detail.encode(errors="backslashreplace").decode()  # the detail may repeat what is no text
-    body = msgspec.json.encode(messages.Problem(title=title, status=status, detail=said))
+    body = msgspec.json.encode(responses.Problem(title=title, status=status, detail=said))
     headers = {"Cache-Control": "no-store"} | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
     return web.Response(body=body, status=status, content_type=PROBLEM, headers=headers)
 
@@ -188,7 +188,7 @@ def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitabl
         user = request.match_info.get("user_id", "")
         try:
             answer = route.answer(answers, asked, user if _is_text(user) else "")
-            if not isinstance(answer, messages.Answer):
+            if not isinstance(answer, responses.Answer):
                 answer = await answer
         except UnknownUserError as error:
             return problem(404, "Unknown user", str(error))

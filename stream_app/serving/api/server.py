@@ -7,19 +7,19 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from stream_app.serving.api.answers import Answers
-from stream_app.serving.api.evidence import Evidences
-from stream_app.serving.api.flag_log import FlagLog
-from stream_app.serving.api.flag_reader import FlagReader
-from stream_app.serving.api.live import Live
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.flags.flag_reader import FlagReader
 from stream_app.serving.api.openapi import document
-from stream_app.serving.api.own import Own
-from stream_app.serving.api.peers import Peers
+from stream_app.serving.api.push.page_updates import Live
+from stream_app.serving.api.push.sse import Streams
 from stream_app.serving.api.records import Open
 from stream_app.serving.api.routes import PREFIX, add_routes, as_json
+from stream_app.serving.api.scopes.throughput import Throughput
 from stream_app.serving.api.state import State
-from stream_app.serving.api.stopwatch import Stopwatch
-from stream_app.serving.api.streams import Streams
-from stream_app.serving.api.throughput import Throughput
+from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.users.evidence import Evidences
+from stream_app.serving.api.users.local_users import Own
+from stream_app.serving.api.users.peers import Peers
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)

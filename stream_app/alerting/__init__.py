@@ -1,1 +1,0 @@
-"""Being told: which flags go to whom, what waits, the sinks, and the process that delivers."""

@@ -1,0 +1,207 @@
+"""`stream-app demo`."""
+
+import json
+import math
+import sys
+import threading
+from asyncio import Runner
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+
+from stream_app.cli.options import ALL, Command, Moment, ReportFile, Speed, settings_options
+from stream_app.cli.signals import end_like_ctrl_c
+from stream_app.core.messages import DEFAULT_POPULATION, Role
+from stream_app.settings import SECURITY, Settings
+from stream_app.settings.text import duration_text
+from stream_app.terminal.format import plural
+from stream_app.terminal.output import console
+
+if TYPE_CHECKING:
+    from stream_app.demo.runner import Engine, ReadTop
+    from stream_app.demo.view import LiveView, PlainView
+
+USERS = 20_000
+_ITS_OWN = {"brokers", "redis_url", "replication", "partitioner", "app_id", "redis_prefix"}
+_NAMES = [name for name in ALL if name not in {*_ITS_OWN, *SECURITY} and not name.endswith("_topic")]
+
+
+@click.command(
+    "demo",
+    cls=Command,
+    examples=(
+        "stream-app demo",
+        "stream-app demo events.jsonl.gz --window 7d --pane 1h --report found.json",
+        "stream-app demo events.parquet --until 2016-10-06T00:00Z --workers 2",
+    ),
+)
+@click.argument("files", nargs=-1, metavar="[FILE]…", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--until", "until_ms", type=Moment(), metavar="TIME", help="leave out later events; the window ends there"
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, metavar="N", help="worker processes  [1]")
+@click.option("--report", type=ReportFile(), metavar="FILE", help="write everything found as JSON")
+@click.option(
+    "--speed",
+    type=Speed(),
+    metavar="X|max",
+    help="times real time  [max for files; the end of the demo stream at 1200]",
+)
+@click.option(
+    "--users", type=click.IntRange(min=1000), default=USERS, metavar="N", help=f"people of the demo stream  [{USERS}]"
+)
+@click.option(
+    "--stay/--no-stay",
+    default=None,
+    help="leave everything running at the end, to look around  [--stay in a terminal]",
+)
+@settings_options(*_NAMES)
+def command(
+    *,
+    settings: Settings,
+    files: Sequence[Path],
+    until_ms: int | None,
+    workers: int,
+    report: Path | None,
+    speed: float | None,
+    users: int,
+    stay: bool | None,
+) -> None:
+    """Track the demo stream, or recorded events from FILEs (JSON lines, gzipped or not, or Parquet).
+
+    Starts a Kafka and a Redis of its own, and workers; nothing needs to be installed or running. The demo stream is a
+    day of talk about five products, made so that the right answers are known. Ctrl-C ends everything. The page shows it
+    all; in a terminal it stays, and further days of the demo stream follow.
+    """
+    from stream_app.demo.feed import demo_stream, recorded_stream
+    from stream_app.demo.report import report_of
+    from stream_app.demo.result import print_result
+    from stream_app.demo.runner import running_demo
+
+    end_like_ctrl_c()
+    out = console()
+    stay = sys.stdin.isatty() and out.is_terminal if stay is None else stay
+    if files:
+        make = partial(recorded_stream, files, until_ms, speed if speed != math.inf else None)
+    else:
+        make = partial(demo_stream, users, until_ms, speed)
+        if not settings.population_sizes:
+            settings = msgspec.structs.replace(settings, population_sizes={DEFAULT_POPULATION: users})
+    _announce(out, files, settings, workers)
+    with running_demo(
+        make,
+        settings,
+        workers=workers,
+        until_ms=until_ms,
+        engine=_engine(),
+        view=_view(out),
+        on_start=partial(_announce_page, out),
+    ) as result:
+        print_result(out, result)
+        if report is not None:
+            report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
+        _point_on(out, result.settings, report, files, stay=stay)
+        if stay:
+            _stay(result.settings, None if files else users)
+
+
+def _engine() -> "Engine":
+    """The parts that stream_app.demo does not know."""
+    import stream_app.serving.redis.board  # noqa: F401 - read now: what is imported later can be cut short by Ctrl-C
+    from stream_app.demo.runner import Engine
+    from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
+    from stream_app.kafka.topics import create
+
+    return Engine(create, _top_reader, WATERMARK_KEY)
+
+
+@contextmanager
+def _top_reader(settings: Settings) -> "Iterator[ReadTop]":
+    """Reads top lists from Redis over one connection."""
+    from stream_app.serving.redis.board import BoardUnavailableError, open_board
+
+    with Runner() as runner:
+        board = open_board(settings)
+
+        def read_top(topic: str, role: Role, count: int) -> list[tuple[str, int]]:
+            try:
+                return runner.run(board.read_top(topic, role, DEFAULT_POPULATION, count))
+            except BoardUnavailableError:
+                return []  # the view can do without
+
+        try:
+            yield read_top
+        finally:
+            runner.run(board.close())
+
+
+def _view(out: Console) -> "LiveView | PlainView":
+    from stream_app.demo.view import LiveView, PlainView
+
+    return LiveView(out) if out.is_terminal and not out.is_dumb_terminal else PlainView(out)
+
+
+def _announce(out: Console, files: Sequence[Path], settings: Settings, workers: int) -> None:
+    what = ", ".join(path.name for path in files) or "the demo stream"
+    window, pane = (duration_text(seconds) for seconds in (settings.window_s, settings.pane_s))
+    out.print(
+        f"[bold]Tracking {escape(what)}[/]\n"
+        f"[dim]{plural(workers, 'worker')}, a window of {window} in panes of {pane}; Ctrl-C ends it[/]\n"
+    )
+
+
+def _announce_page(out: Console, settings: Settings) -> None:
+    out.print(f"[bold]The page: [cyan]{_page(settings)}[/][/]\n")
+
+
+def _page(settings: Settings) -> str:
+    """Where the first worker shows it."""
+    return f"http://{settings.http_host}:{settings.http_port}/"
+
+
+def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequence[Path], *, stay: bool) -> None:
+    """Where to look next."""
+    lines = []
+    if report is not None:
+        lines.append((str(report), "everything found, as JSON"))
+    if stay:
+        broker, redis = f"--brokers {settings.brokers}", f"--redis-url {settings.redis_url}"
+        lines += [
+            (_page(settings), "who matters, why, and what is moving"),
+            (f"curl {_page(settings)}api/v1/influencers?topic=phone", "the same for programs"),
+            (f"curl {_page(settings)}metrics", "the first worker's metrics"),
+            (f"stream-app watch --from-beginning {broker}", "every flag"),
+            (f"stream-app top --role maven {redis}", "the top mavens"),
+        ]
+    else:
+        if not files:
+            lines.append(("stream-app demo FILE --window 7d --pane 1h", "the same with your events"))
+        lines += [
+            ("stream-app demo --stay", "leave it running to look around"),
+            ("stream-app topics create; stream-app worker", "with your Kafka"),
+            ("stream-app --help", "all commands; README.md has more"),
+        ]
+    width = max(len(command) for command, _ in lines)
+    out.print("\n[bold]Where to look next[/]")
+    for command_line, what in lines:
+        out.print(f"  [cyan]{escape(command_line):<{width}}[/]  [dim]{what}[/]", soft_wrap=True)
+    if stay:
+        more = "" if files else ", and the next days follow"
+        out.print(f"\nEverything keeps running{more}. [dim]Ctrl-C ends it.[/]")
+
+
+def _stay(settings: Settings, users: int | None) -> None:
+    """Wait for Ctrl-C; where there are `users` of a demo stream it goes on meanwhile."""
+    from stream_app.demo.generator.days import SPEED, further_days
+    from stream_app.demo.runner import going_on
+
+    events = further_days(users) if users is not None else ()
+    with suppress(KeyboardInterrupt), going_on(events, SPEED, settings):
+        threading.Event().wait()

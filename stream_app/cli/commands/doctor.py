@@ -1,0 +1,71 @@
+"""`stream-app doctor`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from stream_app.cli.options import ALL, Command, settings_options
+from stream_app.cli.views.dead_letters import readable
+from stream_app.kafka.clients import quiet_kafka
+from stream_app.ops.doctor.findings import Finding, State
+from stream_app.settings import Settings
+from stream_app.terminal.format import plural
+from stream_app.terminal.output import console, print_json, table
+
+_STYLES = {State.OK: "green", State.WARNING: "yellow", State.PROBLEM: "bold red"}
+
+
+@click.command(
+    "doctor",
+    cls=Command,
+    examples=("stream-app doctor", "stream-app doctor --json | jq '.findings[] | select(.state != \"ok\")'"),
+)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@settings_options(*ALL)
+def command(settings: Settings, as_json: bool) -> None:
+    """Examine everything the tracker needs, and say what to do.
+
+    Asks Kafka, Redis and a worker on this machine; reads a sample of the newest records, and the alerts file; changes
+    nothing. With --production true what keeps a worker from starting is a problem. The exit status is 1 where there is
+    a problem, 0 where there are warnings at most.
+    """
+    from stream_app.ops.doctor.examination import examine
+
+    with quiet_kafka(), console(stderr=True).status("[dim]examining …[/]"):
+        findings = list(examine(settings))
+    if as_json:
+        print_json(_as_json(findings))
+    else:
+        _print(findings)
+    if _count(findings, State.PROBLEM):
+        raise SystemExit(1)
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    shown = table("", "what", "found, and what to do")
+    for finding in findings:
+        style = _STYLES[finding.state]
+        advice = f"\n[bold]→[/] {escape(readable(finding.advice))}" if finding.advice else ""
+        found = escape(readable(finding.found))
+        shown.add_row(f"[{style}]{finding.state.value}[/]", finding.area, found + advice)
+    out = console()
+    out.print(shown)
+    problems, warnings = (
+        plural(_count(findings, State.PROBLEM), "problem"),
+        plural(_count(findings, State.WARNING), "warning"),
+    )
+    out.print(f"{problems}, {warnings}.")
+
+
+def _as_json(findings: Sequence[Finding]) -> dict[str, Any]:
+    return {
+        "problems": _count(findings, State.PROBLEM),
+        "warnings": _count(findings, State.WARNING),
+        "findings": [finding._asdict() for finding in findings],
+    }
+
+
+def _count(findings: Sequence[Finding], state: State) -> int:
+    return sum(finding.state is state for finding in findings)

@@ -1,0 +1,130 @@
+"""`stream-app erase`."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import click
+
+from stream_app.cli.options import KAFKA_NAMES, Command, Duration, settings_options
+from stream_app.kafka.clients import quiet_kafka
+from stream_app.kafka.topics import require_all
+from stream_app.ops.erasure.erasure import Report, erase, look
+from stream_app.ops.erasure.matcher import LONGEST_ID
+from stream_app.serving.redis.erasure import BoardEraser
+from stream_app.settings import Settings, SettingsError
+from stream_app.terminal.output import console, print_json, table
+
+INCOMPLETE = 3
+
+ELSEWHERE = """\
+- Kafka's disks: superseded segments and standings vanish when Kafka compacts their topics, within about
+  7 days where `stream-app topics create` made them (max.compaction.lag.ms; tombstones, which name the
+  user of a standing, a compaction later). Deleted records vanish with the log segment they are in.
+- The input topics: their producer's to delete. What is read from them again is rejected.
+- What others share of this person's can name them as its author. Such late events and dead letters were
+  removed; those that come later are kept as they come.
+- Redis keeps the bytes of a deleted stream entry until the node of the stream they are in is trimmed.
+- Backups, and what consumers of the flags have stored. (Logs and metrics never name users.)"""
+
+
+@click.command(
+    "erase",
+    cls=Command,
+    examples=(
+        "stream-app erase ann --dry-run          where she is; nothing is changed",
+        "stream-app erase ann                    asks before it begins",
+        "stream-app erase - --yes < user-id.txt  the id stays out of the shell's history",
+    ),
+)
+@click.argument("user")
+@click.option("--yes", is_flag=True, help="do not ask")
+@click.option("--dry-run", is_flag=True, help="only tell where the person is")
+@click.option("--wait", "wait_s", type=Duration(), default="60s", show_default=True, help="for the workers, at most")
+@click.option("--json", "as_json", is_flag=True, help="print the report as JSON")
+@settings_options(*KAFKA_NAMES, "redis_url", "redis_prefix")
+def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: float, as_json: bool) -> None:
+    """Erase the person with the id USER (- reads it from stdin) from everything that the tracker holds.
+
+    They leave ledgers, standings, flags, Redis, dead letters and late events, and a keyed hash remembers them: their
+    events are rejected from then on. The workers and this command need the same STREAM_APP_PERSON_KEY. The id is given
+    as it is in events, also where pseudonyms replace it. May be repeated; exit status 3: something is left.
+    """
+    user = _checked(sys.stdin.readline().rstrip("\r\n") if user == "-" else user)
+    if not (yes or dry_run):
+        click.confirm(
+            "Erase this person from everything the tracker holds? This cannot be undone.", abort=True, err=True
+        )
+    with quiet_kafka(), _board(settings) as board:
+        require_all(settings)
+        if dry_run:
+            report = look(settings, user, board)
+        else:
+            now_ms = time.time_ns() // 1_000_000
+            report = erase(settings, user, board, wait_s=wait_s, now_ms=now_ms, tell=_tell)
+    if as_json:
+        print_json(_as_json(report))
+    else:
+        _show(report)
+    if report.remembered and not report.complete:
+        raise SystemExit(INCOMPLETE)
+
+
+def _checked(user: str) -> str:
+    if not 0 < len(user) <= LONGEST_ID:
+        raise click.UsageError(f"USER has {len(user)} characters: an id has 1 to {LONGEST_ID}")
+    return user
+
+
+@contextmanager
+def _board(settings: Settings) -> Iterator[BoardEraser | None]:
+    if not settings.redis_url:
+        yield None
+        return
+    try:
+        board = BoardEraser(settings)
+    except ValueError as error:
+        raise SettingsError(f"STREAM_APP_REDIS_URL: {error}; write it like redis://host:6379/0") from error
+    with closing(board):
+        yield board
+
+
+def _tell(doing: str) -> None:
+    if sys.stderr.isatty():
+        click.secho(f"{doing} …", dim=True, err=True)
+
+
+def _show(report: Report) -> None:
+    rows = table("where", "what", "found", "left", "", numbers={"found", "left"})
+    for place in report.places:
+        left = f"[red]{place.left:,}[/]" if place.left and report.remembered else f"{place.left:,}"
+        rows.add_row(place.where, place.what, f"{place.found:,}", left if report.remembered else "", place.note)
+    out = console()
+    out.print(rows)
+    if not report.remembered:
+        out.print("Nothing was changed.")
+        return
+    out.print(f"{_outcome(report)}\n\nWhat this command does not remove:\n{ELSEWHERE}")
+
+
+def _outcome(report: Report) -> str:
+    if report.complete:
+        return "Erased: nothing of this person is left in what the tracker holds."
+    if report.waiting:
+        return (
+            f"[red]Remembered, but not carried out yet[/] in {len(report.waiting)} partitions "
+            f"({', '.join(map(str, report.waiting))}): is a worker running? The next owner of a partition carries it "
+            "out before it counts. Run this command again then: it completes what is left."
+        )
+    return "[red]Not everything is gone[/]: run this command again; the notes say what stays."
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    return {
+        "remembered": report.remembered,
+        "complete": report.complete,
+        "waiting_partitions": report.waiting,
+        "places": [{**place._asdict(), "note": place.note or None} for place in report.places],
+    }

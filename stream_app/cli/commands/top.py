@@ -1,0 +1,73 @@
+"""`stream-app top`."""
+
+import asyncio
+
+import click
+
+from stream_app.cli.options import Command, settings_options
+from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Role
+from stream_app.core.state.scopes import folded
+from stream_app.serving.redis.board import open_board
+from stream_app.settings import Settings, SettingsError
+from stream_app.terminal.output import console, print_json, table
+
+_NAMED = 8
+"""Of what there is instead, so many are named."""
+
+
+@click.command("top", cls=Command, examples=("stream-app top --topic phone --role maven -n 20",))
+@click.option("--topic", default=ALL_TOPICS, metavar="NAME", help="* is all of them together  [*]")
+@click.option(
+    "--role", type=click.Choice([role.value for role in Role]), default=Role.CONNECTOR.value, show_default=True
+)
+@click.option("--population", default=DEFAULT_POPULATION, metavar="NAME", show_default=True)
+@click.option("-n", "count", type=click.IntRange(min=1), default=10, metavar="N", help="how many users  [10]")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@settings_options("redis_url", "redis_prefix")
+def command(settings: Settings, topic: str, role: str, population: str, count: int, as_json: bool) -> None:
+    """The top users of a topic in the present window, as the workers keep them in Redis.
+
+    Where there are none the exit status is 1.
+    """
+    topic = folded(topic)
+    users, missing = asyncio.run(_read(settings, topic, Role(role), population, count))
+    if as_json:
+        rows = [{"user_id": user, "value": value} for user, value in users]
+        print_json({"topic": topic, "population": population, "role": role, "users": rows})
+    elif users:
+        unit = "posts" if role == Role.MAVEN else "impressions"
+        shown = table("", "user", unit, numbers={"", unit})
+        for rank, (user, value) in enumerate(users, 1):
+            shown.add_row(str(rank), user, f"{value:,}")
+        console().print(shown)
+    if missing:
+        raise click.ClickException(missing)
+
+
+async def _read(
+    settings: Settings, topic: str, role: Role, population: str, count: int
+) -> tuple[list[tuple[str, int]], str]:
+    """(user, value), highest first; and where there is none, why. Raises BoardUnavailableError and SettingsError."""
+    if not settings.redis_url:
+        raise SettingsError("there is no board: STREAM_APP_REDIS_URL is empty")
+    board = open_board(settings)
+    try:
+        users = await board.read_top(topic, role, population, count)
+        return users, "" if users else _why_none(settings, topic, role, population, await board.shown())
+    finally:
+        await board.close()
+
+
+def _why_none(settings: Settings, topic: str, role: Role, population: str, shown: set[tuple[str, str, str]]) -> str:
+    if not shown:
+        return (
+            f"there is no board in Redis under the prefix {settings.redis_prefix}: is a worker running, with events in "
+            "its window, and are STREAM_APP_REDIS_URL and STREAM_APP_REDIS_PREFIX those of the worker? "
+            "`stream-app doctor` examines that"
+        )
+    if topics := sorted(name for kind, group, name in shown if (kind, group) == (role, population)):
+        more = f" and {len(topics) - _NAMED:,} more" if len(topics) > _NAMED else ""
+        return f"{topic!r} has no {role}s in the window; there are some of {', '.join(topics[:_NAMED])}{more}"
+    populations = sorted({group for kind, group, _ in shown if kind == role})
+    there = f"there are some in {', '.join(populations[:_NAMED])}" if populations else f"there are no {role}s at all"
+    return f"population {population!r} has no {role}s in the window; {there}"

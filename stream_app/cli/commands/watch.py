@@ -1,0 +1,90 @@
+"""`stream-app watch`."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from typing import Any
+
+import click
+import msgspec
+
+from stream_app.cli.options import Command, settings_options
+from stream_app.core.messages import Flag, FlagType
+from stream_app.demo.view import flag_line
+from stream_app.kafka.clients import quiet_kafka
+from stream_app.kafka.error_hints import or_unseen
+from stream_app.kafka.operator_clients import consumer
+from stream_app.kafka.topic_scan import partitions_of, spans
+from stream_app.settings import Settings
+from stream_app.terminal.output import console
+
+_POLL_MS = 500
+_STYLES: dict[str, dict[str, Any]] = {
+    FlagType.EMERGING: {"fg": "magenta", "bold": True},
+    FlagType.ENTERED: {"fg": "green"},
+    FlagType.FADING: {"fg": "yellow"},
+    FlagType.LEFT: {"fg": "red"},
+}
+
+
+@click.command(
+    "watch",
+    cls=Command,
+    examples=(
+        "stream-app watch",
+        """stream-app watch --json | jq --unbuffered 'select(.type == "emerging") | .user_id'""",
+    ),
+)
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object a line")
+@click.option("--from-beginning", is_flag=True, help="begin with the oldest flag that Kafka has, not with the next one")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="end after so many flags")
+@settings_options("brokers", "flags_topic")
+def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int | None) -> None:
+    """Print the flags as they are raised, until Ctrl-C.
+
+    A flag can come twice, with the same flag_id, when partitions move to another worker.
+    """
+    try:
+        with _flags(settings, from_beginning=from_beginning) as flags:
+            if sys.stderr.isatty():
+                click.secho(f"Waiting for flags on {settings.flags_topic}; Ctrl-C ends it.", dim=True, err=True)
+            for value in islice(flags, limit):
+                _print(value, as_json=as_json)
+    except BrokenPipeError:
+        # The reader has gone, as after `| head`: that is no error, and Python shall not flush to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print(value: bytes, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(value.decode() + "\n")
+        sys.stdout.flush()
+        return
+    flag = msgspec.json.decode(value, type=Flag)
+    line = flag_line(flag).replace(flag.type, click.style(flag.type, **_STYLES[flag.type]), 1)
+    click.echo(line, color=False if console().no_color else None)
+
+
+@contextmanager
+def _flags(settings: Settings, *, from_beginning: bool) -> Iterator[Iterator[bytes]]:
+    """The values of the flags as they come, of all partitions."""
+    with ExitStack() as stack:
+        with quiet_kafka():
+            reader = stack.enter_context(consumer(settings))
+        partitions = partitions_of(reader, [settings.flags_topic])
+        if not partitions:
+            raise click.ClickException(
+                f"Kafka at {settings.brokers} has no topic {settings.flags_topic}: make it with "
+                f"`stream-app topics create`, or name another with --flags-topic{or_unseen(settings)}"
+            )
+        for partition, span in spans(reader, partitions).items():
+            reader.seek(partition, span.start if from_beginning else span.end)
+        yield _values(reader)
+
+
+def _values(consumer: Any) -> Iterator[bytes]:
+    while True:
+        for records in consumer.poll(timeout_ms=_POLL_MS).values():
+            yield from (record.value for record in records)

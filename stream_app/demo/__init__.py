@@ -1,0 +1,1 @@
+"""The demo: embedded servers, a generated stream, and what is seen of it."""

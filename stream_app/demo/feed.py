@@ -1,0 +1,120 @@
+"""What a demo produces, and the thread that produces it."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from stream_app.demo.generator.activity import HOUR_MS
+from stream_app.demo.generator.population import Truth, demo_population
+from stream_app.settings import Settings
+from stream_app.sources.files import is_event, read_events
+from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.sources.replay import Progress, replay
+
+LIVE_MS = round(9.5 * HOUR_MS)
+"""The end of the demo stream in which somebody takes off: sent at LIVE_SPEED, what comes before it at once."""
+LIVE_SPEED = 1200.0
+"""Event time per wall time: slow enough that the tracker sees people rise, fast enough to watch."""
+
+
+class Part(NamedTuple):
+    """Events that are sent at one speed."""
+
+    events: Iterable[RecordedEvent]
+    speed: float | None
+    """Event time per wall time; None: as fast as possible."""
+
+
+class Stream(NamedTuple):
+    """A stream of known length."""
+
+    parts: Sequence[Part]
+    size: int
+    """Events to be sent: those before the end that was asked for."""
+    truth: Truth | None = None
+    """The right answers, where they are known."""
+    unreadable: int = 0
+    """Of the events to be sent: those that are none, and will be dead letters."""
+
+
+def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | None) -> Stream:
+    """The events of files, read twice: to count them, and to send them. Raises EventFileError."""
+    kinds = Counter(is_event(event) for event in read_events(paths) if _is_sent(event, until_ms))
+    return Stream([Part(read_events(paths), speed)], kinds.total(), unreadable=kinds[False])
+
+
+def demo_stream(users: int, until_ms: int | None, speed: float | None) -> Stream:
+    """The demo stream; `speed` None: the end as if live, what comes before it as fast as possible.
+
+    Its truth is that of its end, so there is none where it is cut short. Raises ValueError.
+    """
+    demo = demo_population(users=users)
+    events = demo.events
+    parts = [Part(events, speed)]
+    if speed is None:
+        live = next(place for place, event in enumerate(events) if event.ts_ms >= demo.window_end_ms - LIVE_MS)
+        parts = [Part(events[:live], None), Part(events[live:], LIVE_SPEED)]
+    size = sum(_is_sent(event, until_ms) for event in events)
+    return Stream(parts, size, demo.truth if until_ms is None else None)
+
+
+def _is_sent(event: RecordedEvent, until_ms: int | None) -> bool:
+    return until_ms is None or event.ts_ms < until_ms
+
+
+class Feed:
+    """Makes a stream and sends it, in a thread of its own."""
+
+    def __init__(self, make: Callable[[], Stream], settings: Settings, until_ms: int | None) -> None:
+        self._make = make
+        self._settings = settings
+        self._until_ms = until_ms
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+        self.stream: Stream | None = None
+        self.begun_s: float | None = None
+        """When the first event was sent (time.monotonic)."""
+        self.sent = 0
+        self.is_done = False
+        """Whether everything is sent, and Kafka has it."""
+        self.error: Exception | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End, wherever it is."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self.stream = self._make()
+            self.begun_s = time.monotonic()
+            for part in self.stream.parts:
+                self._send(part)
+            self.is_done = True
+        except Exception as error:  # noqa: BLE001 - the main thread raises it
+            self.error = error
+
+    def _send(self, part: Part) -> None:
+        before = self.sent
+
+        def on_progress(progress: Progress) -> None:
+            self.sent = before + progress.sent
+
+        report = replay(
+            part.events,
+            self._settings.brokers,
+            self._settings,
+            speed=part.speed,
+            until_ms=self._until_ms,
+            on_progress=on_progress,
+            stop=self._stop,
+        )
+        self.sent = before + report.sent

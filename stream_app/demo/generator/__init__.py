@@ -1,0 +1,1 @@
+"""The demo stream: a population whose true answers are known."""

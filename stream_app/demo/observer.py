@@ -1,0 +1,172 @@
+"""What the workers of a demo write to Kafka, read by a thread of the demo's own: progress, cuts and flags."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any
+
+import msgspec
+import numpy as np
+from kafka import KafkaConsumer, TopicPartition
+
+from stream_app.core.changelog import status
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts import curve_message
+from stream_app.core.cuts.global_cuts import Whole
+from stream_app.core.messages import ROLES, Cut, Flag
+from stream_app.core.state.watermark import NO_TIME, Source
+from stream_app.kafka.clients import kafka_python_options, quiet_kafka
+from stream_app.settings import Settings
+
+_POLL_MS = 100
+_cut_of = msgspec.json.Decoder(Cut).decode
+_flag_of = msgspec.json.Decoder(Flag).decode
+Figures = tuple[int, ...]
+
+
+class Observer:
+    """Reads until stopped. Everything is as of what has been read; lists only grow."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._cuts: dict[bytes, Cut] = {}
+        self._statuses: dict[int, Status] = {}
+        self._whole = Whole(settings.share)
+        self._flag_ids: set[str] = set()
+        self._news_at_s = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+        self.flags: list[Flag] = []
+        """Each change once, in order of arrival."""
+        self.flag_counts: Counter[str] = Counter()
+        self.error: Exception | None = None
+
+    def start(self) -> None:
+        """Begin to read, from the beginning."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End reading."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    @property
+    def cuts(self) -> list[Cut]:
+        """The last cut of every topic and role."""
+        with self._lock:
+            return list(self._cuts.values())
+
+    @property
+    def counted(self) -> Source:
+        """The counters of all partitions together; `watermark` is how far event time has come."""
+        with self._lock:
+            statuses = list(self._statuses.values())
+        total = Source(watermark=max((known.horizon for known in statuses), default=NO_TIME))
+        for source in (source for known in statuses for source in known.sources.values()):
+            total.watermark = max(total.watermark, source.watermark)
+            total.applied += source.applied
+            total.duplicate += source.duplicate
+            total.late += source.late
+            total.rejected += source.rejected
+            total.unknown += source.unknown
+        return total
+
+    @property
+    def partitions_seen(self) -> int:
+        """Partitions that some worker has told of."""
+        return len(self._statuses)
+
+    def is_settled(self, end_ms: int | None, quiet_s: float) -> bool:
+        """Whether nothing more is to come.
+
+        Every partition has come to the end of event time (`end_ms`, where it is known), the cuts on Kafka are exactly
+        those that the curves of the partitions give, and nothing has been written for `quiet_s`.
+        """
+        with self._lock:
+            statuses = list(self._statuses.values())
+            horizons = {known.horizon for known in statuses}
+            has_counted = any(source.applied for known in statuses for source in known.sources.values())
+            return (
+                len(statuses) == self._settings.partitions
+                and not any(known.lagging for known in statuses)
+                and len(horizons) == 1
+                and (horizons != {NO_TIME} or not has_counted)
+                and (end_ms is None or min(horizons) >= end_ms)
+                and time.monotonic() - self._news_at_s >= quiet_s
+                and self._is_published()
+            )
+
+    def _is_published(self) -> bool:
+        """Whether the published cuts are exact, and what the curves say."""
+        self._whole.recompute()
+        names = self._whole.names
+        cuts = self._whole.cuts(np.arange(len(names)))
+        columns = (cuts.users, cuts.totals, cuts.k, cuts.thresholds, cuts.flagged, cuts.emerging)
+        own: dict[tuple[str, str, str], Figures] = {}
+        for role, role_name in enumerate(ROLES):
+            figures = zip(*(column[role].tolist() for column in columns), strict=True)
+            for name, values in zip(names, figures, strict=True):
+                if values[0]:
+                    own[name.topic, name.population, role_name] = values
+        told = {(cut.topic, cut.population, cut.role): _figures(cut) for cut in self._cuts.values()}
+        return own == told and all(cut.exact for cut in self._cuts.values())
+
+    def _run(self) -> None:
+        try:
+            self._read()
+        except Exception as error:  # noqa: BLE001 - the main thread raises it
+            self.error = error
+
+    def _read(self) -> None:
+        settings = self._settings
+        sources = [TopicPartition(settings.flags_topic, partition) for partition in range(settings.partitions)]
+        sources += [TopicPartition(topic, 0) for topic in (settings.cuts_topic, settings.curves_topic)]
+        with quiet_kafka():
+            consumer = KafkaConsumer(
+                **kafka_python_options(settings),
+                group_id=None,
+                auto_offset_reset="earliest",
+                enable_auto_commit=False,
+                metrics_enabled=False,
+            )
+        with closing(consumer):
+            consumer.assign(sources)
+            while not self._stop.is_set():
+                batches = consumer.poll(timeout_ms=_POLL_MS)
+                with self._lock:
+                    for source, records in batches.items():
+                        self._take(source.topic, records)
+
+    def _take(self, topic: str, records: Iterable[Any]) -> None:
+        self._news_at_s = time.monotonic()
+        for record in records:
+            if topic == self._settings.flags_topic:
+                self._take_flag(_flag_of(record.value))
+            elif topic == self._settings.curves_topic:
+                self._take_told(record.key, record.value)
+            elif record.value is None:
+                self._cuts.pop(record.key, None)
+            else:
+                self._cuts[record.key] = _cut_of(record.value)
+
+    def _take_flag(self, flag: Flag) -> None:
+        if flag.flag_id not in self._flag_ids:
+            self._flag_ids.add(flag.flag_id)
+            self.flags.append(flag)
+            self.flag_counts[flag.type] += 1
+
+    def _take_told(self, key: bytes, value: bytes) -> None:
+        if key.startswith(b"status/"):
+            known = status.decode(value)
+            if status.replaces(known, self._statuses.get(known.partition)):
+                self._statuses[known.partition] = known
+        elif key.startswith(b"curves/"):
+            self._whole.tell(curve_message.decode(value))
+
+
+def _figures(cut: Cut) -> Figures:
+    return cut.users, cut.total, cut.k, cut.threshold, cut.flagged, cut.emerging

@@ -1,0 +1,1 @@
+"""What operators do: doctor, dead letters, erasure, audit, reset."""

@@ -1,0 +1,1 @@
+"""The examination behind `stream-app doctor`: one file per thing examined."""

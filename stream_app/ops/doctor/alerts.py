@@ -1,0 +1,32 @@
+"""Examining the alerts file: whether it can be read, and whether every sink in it is of use. Nothing is sent."""
+
+from collections.abc import Iterator
+
+from stream_app.alerts.config import AlertsFile, AlertsFileError, load
+from stream_app.alerts.sinks.senders import senders_of
+from stream_app.ops.doctor.findings import Finding, ok, problem, warning
+from stream_app.settings import Settings
+
+
+def alerts(settings: Settings) -> Iterator[Finding]:
+    """The file that the settings name."""
+    path = settings.alerts_file
+    if not path:
+        yield ok("alerts", "STREAM_APP_ALERTS_FILE is empty: nobody is told of flags from here")
+        return
+    try:
+        file = load(path)
+        senders_of(file)
+    except AlertsFileError as error:
+        yield problem("alerts", str(error), f"mend {path}: until then no `stream-app alerts` command starts with it")
+        return
+    rules = ", ".join(rule.name for rule in file.rules)
+    yield ok("alerts", f"{path} can be read; sinks: {', '.join(file.sinks)}; rules: {rules}")
+    if idle := _idle(file):
+        yield warning("alerts", f"no rule of {path} names {', '.join(idle)}", "name them in a rule, or take them out")
+
+
+def _idle(file: AlertsFile) -> list[str]:
+    """Sinks that nothing is ever sent to."""
+    named = {sink for rule in file.rules for sink in rule.sinks}
+    return [name for name in file.sinks if name not in named]

@@ -1,0 +1,1 @@
+"""The last flags of all workers, and where they are read."""

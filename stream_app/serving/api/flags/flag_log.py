@@ -1,0 +1,180 @@
+"""The last flags of all workers, in the order they were read, and who waits for the next ones. No I/O.
+
+A position says up to where all partitions have been read: their offsets by partition number, joined by dots. It holds
+for every worker and across restarts, so a reader goes on anywhere.
+"""
+
+import asyncio
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from operator import attrgetter
+from typing import NamedTuple
+
+from stream_app.core.messages import Flag
+from stream_app.serving.api.params import FlagQuery
+
+KEPT = 10_000
+_MOST_WAITING = 2_000
+_MOST_DIGITS = 18
+
+
+class Entry(NamedTuple):
+    """A flag where it stands."""
+
+    partition: int
+    offset: int
+    flag: Flag
+    json: bytes
+    position: str
+    """After it."""
+
+    @property
+    def event(self) -> bytes:
+        """As a server-sent event."""
+        return b"event: flag\nid: %s\ndata: %s\n\n" % (self.position.encode(), self.json)
+
+
+class Gone(NamedTuple):
+    """So many flags between the position asked for and the first that is kept: Kafka has them."""
+
+    flags: int
+
+
+class Subscriber:
+    """Waits for flags; whoever is too slow is cut off, and comes again with the position it has reached."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Queue[Entry | None] = asyncio.Queue()
+        self.is_lagging = False
+
+    def put(self, entry: Entry) -> None:
+        """Hand it a flag."""
+        if self.is_lagging:
+            return
+        self.is_lagging = self._waiting.qsize() >= _MOST_WAITING
+        self._waiting.put_nowait(None if self.is_lagging else entry)
+
+    async def take(self, timeout_s: float) -> Entry | None:
+        """The next flag; None after some time without any, or when it is lagging."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._waiting.get()
+        except TimeoutError:
+            return None
+
+
+class FlagLog:
+    """Remembers the last KEPT flags, each once."""
+
+    def __init__(self, erased: Callable[[Iterable[str]], set[str]]) -> None:
+        """`erased`: those of some users whose flags must not be seen any more."""
+        self._erased = erased
+        self._entries: deque[Entry] = deque()
+        self._seen: set[str] = set()
+        self._detected_ms: list[int] = []
+        """When each was detected, in order."""
+        self.is_complete = asyncio.Event()
+        """Set once what was there at the start has been read."""
+        self.offsets: dict[int, int] = {}
+        """Up to where each partition has been read."""
+        self._subscribers: set[Subscriber] = set()
+        self.added = 0
+        """Flags that were ever added."""
+        self._began: dict[int, int] = {}
+        """By partition, the offset from which on everything is here."""
+        self.since_ms: int | None = None
+        """Flags detected earlier are not here; None where nothing is missing."""
+
+    def begin(self, offsets: Mapping[int, int], *, is_everything: bool) -> None:
+        """Reading begins at these offsets by partition; `is_everything`: Kafka has nothing before them."""
+        self.offsets, self._began = dict(offsets), dict(offsets)
+        self.since_ms = None if is_everything else 0
+
+    def add(self, partition: int, offset: int, flag: Flag, json: bytes) -> None:
+        """A flag was read; those of a partition come in the order of their offsets."""
+        self.offsets[partition] = max(offset + 1, self.offsets.get(partition, 0))
+        if flag.flag_id in self._seen:
+            return
+        entry = Entry(partition, offset, flag, json, self.position)
+        self._entries.append(entry)
+        self.added += 1
+        self._seen.add(flag.flag_id)
+        insort(self._detected_ms, flag.detected_at)  # nearly always at the end
+        if len(self._entries) > KEPT:
+            self._forget_oldest()
+        for subscriber in self._subscribers:
+            subscriber.put(entry)
+
+    @property
+    def position(self) -> str:
+        """After the last flag that was read."""
+        return ".".join(str(self.offsets.get(number, 0)) for number in range(max(self.offsets, default=-1) + 1))
+
+    def newest(self, query: FlagQuery, most: int, since_ms: int = -1) -> list[Flag]:
+        """At most `most` flags that fit, detected later than `since_ms`, the newest first."""
+        fitting = (entry.flag for entry in reversed(self._entries) if fits(entry.flag, query))
+        found = [flag for flag in fitting if flag.detected_at > since_ms]
+        found.sort(key=attrgetter("detected_at"), reverse=True)  # the partitions are read a little apart
+        return self._allowed(found, most)
+
+    def after(self, position: str) -> tuple[Gone, list[Entry]]:
+        """What follows a position: how many flags of it are not here, and those that are. Raises ValueError."""
+        reached = dict(enumerate(map(_offset, position.split("."))))
+        gone = sum(max(began - reached.get(number, 0), 0) for number, began in self._began.items())
+        return Gone(gone), [entry for entry in self._entries if entry.offset >= reached.get(entry.partition, 0)]
+
+    def last(self, count: int) -> list[Entry]:
+        """The last `count` flags, less those of people who were erased, the oldest first."""
+        newest = [*islice(reversed(self._entries), count)]
+        gone = self._erased({entry.flag.user_id for entry in newest})
+        return [entry for entry in reversed(newest) if entry.flag.user_id not in gone]
+
+    def hides(self, entry: Entry) -> bool:
+        """Whether it is of somebody who was erased."""
+        return bool(self._erased((entry.flag.user_id,)))
+
+    def detected_since(self, since_ms: int) -> int:
+        """How many flags were detected at that time or later."""
+        return len(self._detected_ms) - bisect_left(self._detected_ms, since_ms)
+
+    @contextmanager
+    def subscription(self) -> Iterator[Subscriber]:
+        """Hands on every flag that is read during the block."""
+        subscriber = Subscriber()
+        self._subscribers.add(subscriber)
+        try:
+            yield subscriber
+        finally:
+            self._subscribers.discard(subscriber)
+
+    def _allowed(self, flags: list[Flag], most: int) -> list[Flag]:
+        gone = self._erased({flag.user_id for flag in flags})
+        return [flag for flag in flags if flag.user_id not in gone][:most]
+
+    def _forget_oldest(self) -> None:
+        oldest = self._entries.popleft()
+        self._seen.discard(oldest.flag.flag_id)
+        del self._detected_ms[bisect_left(self._detected_ms, oldest.flag.detected_at)]
+        self._began[oldest.partition] = oldest.offset + 1
+        self.since_ms = oldest.flag.detected_at
+
+
+def _offset(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise ValueError(f"{text!r} is no offset")
+    return int(text)
+
+
+def fits(flag: Flag, query: FlagQuery) -> bool:
+    """Whether it is one of those asked for."""
+    asked = (
+        (query.type, flag.type),
+        (query.role, flag.role),
+        (query.topic, flag.topic),
+        (query.population, flag.population),
+        (query.user, flag.user_id),
+    )
+    return all(wanted is None or wanted == found for wanted, found in asked)

@@ -1,0 +1,98 @@
+"""What can be asked of the HTTP API: the parameters of every question, with their bounds and defaults."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, FlagType, Role
+from stream_app.serving.api.responses import Standing
+
+MOST = 500
+DEEPEST = 10_000
+
+Name = Annotated[str, Meta(max_length=256)]
+Limit = Annotated[int, Meta(ge=1, le=MOST, description="entries on a page")]
+Offset = Annotated[int, Meta(ge=0, le=DEEPEST, description="entries before this page")]
+Format = Annotated[Literal["json", "csv"], Meta(description="csv: a table with a line of names, as a file")]
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of every question."""
+
+
+class Nothing(Query, frozen=True, kw_only=True):
+    """A question without parameters."""
+
+
+class OfTopics(Query, frozen=True, kw_only=True):
+    """Which topics."""
+
+    population: Annotated[Name, Meta(description="empty: of all populations")] = ""
+    search: Annotated[Name, Meta(description="a part of the topic, in any case")] = ""
+    limit: Limit = 50
+    offset: Offset = 0
+    format: Format = "json"
+
+
+class OfCuts(Query, frozen=True, kw_only=True):
+    """Which cuts."""
+
+    topic: Annotated[Name, Meta(description="empty: of all topics")] = ""
+    population: Annotated[Name, Meta(description="empty: of all populations")] = ""
+    role: Annotated[Role, Meta(description="absent: both")] | None = None
+    limit: Limit = 50
+    offset: Offset = 0
+    format: Format = "json"
+
+
+class OfScope(Query, frozen=True, kw_only=True):
+    """One topic of one population in one role."""
+
+    topic: Annotated[Name, Meta(description="`*`: all topics together")] = ALL_TOPICS
+    population: Name = DEFAULT_POPULATION
+    role: Role = Role.CONNECTOR
+
+
+class OfHistory(OfScope, frozen=True, kw_only=True):
+    """Whose history."""
+
+    format: Format = "json"
+
+
+class OfInfluencers(OfScope, frozen=True, kw_only=True):
+    """Which users of a topic and role."""
+
+    standing: Annotated[tuple[Standing, ...], Meta(description="may be given several times; absent: all")] = ()
+    search: Annotated[Name, Meta(description="a part of the user id, in any case")] = ""
+    order: Annotated[
+        Literal["rank", "emerging"], Meta(description="emerging: before the others those who are, the soonest first")
+    ] = "rank"
+    limit: Limit = 50
+    offset: Offset = 0
+    format: Format = "json"
+
+
+class _FlagsThat(Query, frozen=True, kw_only=True):
+    """What flags have in common that are asked for; absent: everything."""
+
+    type: FlagType | None = None
+    role: Role | None = None
+    topic: Name | None = None
+    population: Name | None = None
+    user: Annotated[Name, Meta(description="the whole user id")] | None = None
+
+
+class OfFlags(_FlagsThat, frozen=True, kw_only=True):
+    """Which flags."""
+
+    since: Annotated[int, Meta(ge=0, le=2**53, description="detected later than this, epoch ms")] | None = None
+    limit: Limit = 100
+    format: Format = "json"
+
+
+class OfFlagStream(_FlagsThat, frozen=True, kw_only=True):
+    """Which flags to send as they are raised."""
+
+
+FlagQuery = OfFlags | OfFlagStream

@@ -1,0 +1,212 @@
+"""What the page shows, computed once for everybody who looks at the same, and sent when it has changed.
+
+However many browsers look, a selection is computed once and its bytes are sent to each. Computing may take 0.5 % of the
+worker's time: where it takes longer it is done less often.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import msgspec
+
+from stream_app.serving.api import params, responses
+from stream_app.serving.api.answers import Answers
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.time_budget import Stopwatch
+
+TOPICS = 24
+PEOPLE = 50
+FLAGS = 30
+"""Flags that a page begins with, and the most that it is sent at once."""
+FEED_S = 0.5
+REFRESH_S = 2.0
+BUSY_FRACTION = 0.005
+"""With sending, and with opening the pages, 50 browsers are to cost less than 2 % of a core."""
+LONGEST_PAUSE_S = 30.0
+MOST_SELECTIONS = 100
+AT_ONCE = 8
+"""Selections that are computed together. Many more would take the event loop for too long at a time, and their users
+might be more than a request to another worker may hold."""
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class TooManyError(RuntimeError):
+    """So many different selections are looked at that one more would slow all of them down."""
+
+
+class Watcher:
+    """Somebody who looks: takes what has changed since the last time, however slowly."""
+
+    def __init__(self, flags: Iterable[bytes], begun: int) -> None:
+        """`flags` to begin with, as events, up to the one that was added as number `begun`."""
+        self.begun = begun
+        self._news: dict[str, bytes] = {}
+        self._flags: deque[bytes] = deque(flags, FLAGS)
+        self._some = asyncio.Event()
+
+    def put(self, parts: dict[str, bytes]) -> None:
+        """Parts have changed; a part that has not been taken yet is replaced."""
+        self._news |= parts
+        self._some.set()
+
+    def put_flags(self, flags: Iterable[bytes]) -> None:
+        """Flags were raised; of many only the last are taken."""
+        self._flags.extend(flags)
+        if self._flags:
+            self._some.set()
+
+    async def take(self, timeout_s: float) -> bytes:
+        """What has changed, as server-sent events; nothing after some time without a change."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._some.wait()
+        self._some.clear()
+        news, self._news = self._news, {}
+        events = [*self._flags, *(b"event: %s\ndata: %s\n\n" % (name.encode(), json) for name, json in news.items())]
+        self._flags.clear()
+        return b"".join(events)
+
+
+class _Selection:
+    """A topic, population and role that somebody looks at."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, bytes] = {}
+        self.watchers: set[Watcher] = set()
+
+    def show(self, parts: dict[str, bytes]) -> None:
+        changed = {name: json for name, json in parts.items() if self.parts.get(name) != json}
+        self.parts = parts
+        for watcher in self.watchers if changed else ():
+            watcher.put(changed)
+
+
+class Live:
+    """Keeps every selection that is looked at up to date; `run` must run beside it."""
+
+    def __init__(self, answers: Answers, flags: FlagLog, watch: Stopwatch, erasures: Callable[[], int]) -> None:
+        """`erasures`: how many people are known to be erased."""
+        self._answers = answers
+        self._flags = flags
+        self._watch = watch
+        self._selections: dict[params.OfScope, _Selection] = {}
+        self._wanted = asyncio.Event()
+        self._erasures = erasures
+        self._erased = erasures()
+
+    @contextmanager
+    def watching(self, asked: params.OfScope) -> Iterator[Watcher]:
+        """Show a selection for the length of the block. Raises TooManyError."""
+        if asked not in self._selections and len(self._selections) >= MOST_SELECTIONS:
+            raise TooManyError(f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later")
+        self._heed_erasures()
+        selection = self._selections.setdefault(asked, _Selection())
+        watcher = Watcher((entry.event for entry in self._flags.last(FLAGS)), self._flags.added)
+        selection.watchers.add(watcher)
+        if selection.parts:
+            watcher.put(selection.parts)
+        else:
+            self._wanted.set()
+        try:
+            yield watcher
+        finally:
+            selection.watchers.discard(watcher)
+            if not selection.watchers:
+                self._selections.pop(asked, None)
+
+    async def run(self) -> None:
+        """Refresh until cancelled."""
+        async with asyncio.TaskGroup() as both:  # where one fails the other ends too, before both begin anew
+            both.create_task(self._views())
+            both.create_task(self._feed())
+
+    async def _feed(self) -> None:
+        """Hand on the flags, some at a time: in a storm of them nobody reads each."""
+        told = self._flags.added
+        while True:
+            await asyncio.sleep(FEED_S)
+            self._heed_erasures()
+            told, before = self._flags.added, told
+            if told == before:
+                continue
+            with self._watch.running():
+                self._hand_on(before, told)
+
+    def _hand_on(self, before: int, told: int) -> None:
+        """Hand on what was added in between; who has just come knows some of it."""
+        events: dict[int, list[bytes]] = {}
+        for watcher in [watcher for selection in self._selections.values() for watcher in selection.watchers]:
+            count = min(told - max(before, watcher.begun), FLAGS)
+            if count not in events:
+                events[count] = [entry.event for entry in self._flags.last(count)]
+            watcher.put_flags(events[count])
+
+    def _heed_erasures(self) -> None:
+        """What is shown may be of somebody who was erased meanwhile: it is computed anew at once."""
+        if (known := self._erasures()) == self._erased:
+            return
+        self._erased = known
+        for selection in self._selections.values():
+            selection.parts = {}
+        self._wanted.set()
+
+    async def _views(self) -> None:
+        while True:
+            before_s = self._watch.seconds
+            await self._refresh(list(self._selections.items()))
+            await self._pause(asyncio.get_running_loop().time(), before_s)
+
+    async def _pause(self, ended_s: float, before_s: float) -> None:
+        """Wait until the round that ended then is followed by the next; who has just come is served at once."""
+        while (left_s := ended_s + self._pause_s(before_s) - asyncio.get_running_loop().time()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._wanted.wait()
+            if not self._wanted.is_set():
+                return
+            self._wanted.clear()
+            await self._refresh([(asked, held) for asked, held in self._selections.items() if not held.parts])
+
+    def _pause_s(self, before_s: float) -> float:
+        """How long to wait after a round: by all that was answered since it began, other questions and who came too."""
+        return min(max(REFRESH_S, (self._watch.seconds - before_s) / BUSY_FRACTION), LONGEST_PAUSE_S)
+
+    async def _refresh(self, selections: Sequence[tuple[params.OfScope, _Selection]]) -> None:
+        topics: dict[str, bytes] = {}
+        for start in range(0, len(selections), AT_ONCE):
+            some = selections[start : start + AT_ONCE]
+            found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some])
+            common = self._common()
+            for (asked, selection), leaders in zip(some, found, strict=True):
+                if asked.population not in topics:
+                    topics[asked.population] = self._topics(asked.population)
+                own = self._own(asked, leaders)
+                selection.show({**common, "topics": topics[asked.population], **own})
+
+    def _common(self) -> dict[str, bytes]:
+        """What everybody is shown."""
+        with self._watch.running():
+            overview = self._answers.overview
+            return {"about": _ENCODER.encode(overview.about()), "health": _ENCODER.encode(overview.health())}
+
+    def _topics(self, population: str) -> bytes:
+        with self._watch.running():
+            return _ENCODER.encode(self._answers.scopes.topics(params.OfTopics(population=population, limit=TOPICS)))
+
+    def _own(self, asked: params.OfScope, leaders: responses.Influencers) -> dict[str, bytes]:
+        """What only this selection shows."""
+        with self._watch.running():
+            return {
+                "curve": _ENCODER.encode(self._answers.scopes.curve(asked)),
+                "history": _ENCODER.encode(self._answers.scopes.history(asked)),
+                "influencers": _ENCODER.encode(leaders),
+            }
+
+
+def _leaders_of(asked: params.OfScope) -> params.OfInfluencers:
+    return params.OfInfluencers(
+        topic=asked.topic, population=asked.population, role=asked.role, order="emerging", limit=PEOPLE
+    )

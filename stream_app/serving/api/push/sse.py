@@ -1,0 +1,127 @@
+"""Server-sent events: flags as they are raised, and what the page shows as it changes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from stream_app.serving.api import params
+from stream_app.serving.api.flags.flag_log import FlagLog, fits
+from stream_app.serving.api.push.page_updates import Live, TooManyError
+from stream_app.serving.api.routes import PREFIX, BadQuestionError, parsed, problem
+
+PING_S = 15.0
+STALLED_S = 20.0
+"""Whoever takes nothing for so long is cut off: it comes again with the position it has reached."""
+_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_PING = b"event: ping\ndata:\n\n"
+
+
+class _Stream:
+    """What is sent to one reader."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.response = web.StreamResponse(headers=_HEADERS)
+
+    async def begin(self) -> None:
+        """Send what a reader sees at once."""
+        await self.response.prepare(self._request)
+        await self.send(b": open\n\n")
+
+    async def send(self, events: bytes) -> None:
+        """Send some events. Raises ConnectionResetError where the reader is gone, or does not take them."""
+        if not events:
+            return
+        try:
+            async with asyncio.timeout(STALLED_S):
+                await self.response.write(events)
+        except TimeoutError:
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ConnectionResetError("the reader takes nothing") from None
+
+
+class Streams:
+    """Sends until somebody goes, or the server stops."""
+
+    def __init__(self, flags: FlagLog, live: Live) -> None:
+        self._flags = flags
+        self._live = live
+        self._open: set[asyncio.Task[object]] = set()
+
+    def add_routes(self, app: web.Application) -> None:
+        """Have `app` serve them."""
+        for path, handle in (("/flags/stream", self._flag_stream), ("/live", self._page)):
+            app.router.add_get(PREFIX + path, self._counted(handle), allow_head=False)
+        app.on_shutdown.append(self._end)
+
+    async def _flag_stream(self, request: web.Request) -> web.StreamResponse:
+        asked = parsed(params.OfFlagStream, request)
+        self._resumed(request, asked)  # a position that is none is refused before anything is sent
+        stream = await self._opened(request)
+        with self._flags.subscription() as subscriber:
+            await stream.send(self._resumed(request, asked))
+            while not subscriber.is_lagging:
+                entry = await subscriber.take(PING_S)
+                if entry is None:
+                    await stream.send(_PING)
+                elif fits(entry.flag, asked) and not self._flags.hides(entry):
+                    await stream.send(entry.event)
+        return stream.response
+
+    def _resumed(self, request: web.Request, asked: params.OfFlagStream) -> bytes:
+        """What came after the position that a reader has reached; nothing where it gives none."""
+        position = request.headers.get("Last-Event-ID", "")
+        if not position:
+            return b""
+        try:
+            gone, entries = self._flags.after(position)
+        except ValueError:
+            raise BadQuestionError(f"Last-Event-ID {position!r} is no position: give the id of an event") from None
+        told = b'event: gap\ndata: {"flags": %d}\n\n' % gone.flags if gone.flags else b""
+        fitting = (entry for entry in entries if fits(entry.flag, asked) and not self._flags.hides(entry))
+        return told + b"".join(entry.event for entry in fitting)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        asked = parsed(params.OfScope, request)
+        try:
+            with self._live.watching(asked) as watcher:
+                stream = _Stream(request)
+                await stream.begin()
+                while True:
+                    await stream.send(await watcher.take(PING_S) or _PING)
+        except TooManyError as error:
+            return problem(503, "Too many selections", str(error))
+
+    async def _opened(self, request: web.Request) -> _Stream:
+        """A stream that has begun: once it is known which flags are old ones."""
+        stream = _Stream(request)
+        await stream.begin()
+        while not self._flags.is_complete.is_set():
+            try:
+                async with asyncio.timeout(PING_S):
+                    await self._flags.is_complete.wait()
+            except TimeoutError:
+                await stream.send(_PING)
+        return stream
+
+    def _counted(
+        self, handle: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Streams never end by themselves: those that are open are known, to be ended with the server."""
+
+        async def counted(request: web.Request) -> web.StreamResponse:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a handler runs in a task
+            self._open.add(task)
+            try:
+                return await handle(request)
+            finally:
+                self._open.discard(task)
+
+        return counted
+
+    async def _end(self, _app: web.Application) -> None:
+        for task in list(self._open):
+            task.cancel()

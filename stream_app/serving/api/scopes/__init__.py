@@ -1,0 +1,1 @@
+"""Topics, their cuts and curves, and what is counted by which rules."""

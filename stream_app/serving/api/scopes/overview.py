@@ -1,0 +1,69 @@
+"""What is counted and by which rules, and how the pipeline is: answers about the tracker itself."""
+
+import time
+
+from stream_app import __version__
+from stream_app.core.flags.standing import RULES
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.responses import About, Health
+from stream_app.serving.api.scopes.throughput import Throughput
+from stream_app.serving.api.state import State
+from stream_app.settings import Settings
+
+_HOUR_MS = 3_600_000
+
+
+class Overview:
+    """Answers about all of it."""
+
+    def __init__(self, settings: Settings, state: State, flags: FlagLog, rates: Throughput) -> None:
+        self._settings = settings
+        self._state = state
+        self._flags = flags
+        self._rates = rates
+
+    def about(self) -> About:
+        """What is counted and by which rules."""
+        chosen = self._settings
+        return About(
+            version=__version__,
+            settings_version=chosen.version,
+            share=chosen.share,
+            window_s=chosen.window_s,
+            pane_s=chosen.pane_s,
+            short_s=chosen.short_s,
+            min_users=chosen.min_users,
+            min_posts=chosen.min_posts,
+            min_impressions=chosen.min_impressions,
+            leave_ratio=chosen.leave_ratio,
+            diffuse_fraction=chosen.diffuse_fraction,
+            emerging_z=chosen.emerging_z,
+            emerging_horizon_s=chosen.emerging_horizon_s,
+            population_sizes=chosen.population_sizes,
+            rules={str(rule.number): rule.says for rule in RULES},
+        )
+
+    def health(self) -> Health:
+        """The pipeline in one line."""
+        state, statuses = self._state, self._state.statuses.values()
+        sources = [source for status in statuses for source in status.sources.values()]
+        newest_ms = state.newest_ms if statuses else -1
+        now_ms = time.time() * 1000
+        return Health(
+            live=state.live(),
+            ready=state.ready(),
+            events_per_s=round(self._rates.per_s, 1),
+            lag_records=sum(status.unread for status in statuses),
+            delay_s=round((now_ms - newest_ms) / 1000, 1) if newest_ms >= 0 else None,
+            event_time=newest_ms if newest_ms >= 0 else None,
+            applied=sum(source.applied for source in sources),
+            duplicate=sum(source.duplicate for source in sources),
+            late=sum(source.late for source in sources),
+            rejected=sum(source.rejected for source in sources),
+            users=sum(status.users for status in statuses),
+            partitions=len(statuses),
+            partitions_expected=self._settings.partitions,
+            workers=len({status.http for status in statuses}),
+            flags_per_hour=self._flags.detected_since(int(now_ms) - _HOUR_MS),
+            redis_up=state.redis_up(),
+        )

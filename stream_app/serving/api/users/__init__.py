@@ -1,0 +1,1 @@
+"""Users: those of this worker, those of its peers, and the events behind a value."""

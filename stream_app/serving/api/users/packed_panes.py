@@ -1,0 +1,93 @@
+"""What users made in packed panes: read from the stored segments once, and remembered for those who are asked about."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from stream_app.core.changelog.segments import SegmentKey
+from stream_app.core.queries import pane_series
+from stream_app.core.queries.pane_series import Made, Packed
+from stream_app.core.state.scopes import ScopeName
+from stream_app.serving.api.time_budget import Stopwatch
+
+MOST_REMEMBERED = 2000
+"""Users; where there would be more, all are forgotten."""
+
+Counts = dict[ScopeName, dict[int, tuple[int, int]]]
+"""Posts and impressions of one user, by scope and pane."""
+
+
+class _Remembered:
+    """What is known of one user."""
+
+    def __init__(self) -> None:
+        self.read: dict[SegmentKey, int] = {}
+        """The panes that have been read: where each is stored, and its number."""
+        self.counts: Counts = {}
+        self.complete: frozenset[SegmentKey] | None = None
+        """The panes that had all been read when somebody last asked."""
+
+    def forget(self, panes: Iterable[SegmentKey]) -> None:
+        """Some of the panes are gone, or are stored anew."""
+        numbers = {self.read.pop(key) for key in panes}
+        for by_pane in self.counts.values() if numbers else ():
+            for number in numbers:
+                by_pane.pop(number, None)
+
+
+class PackedPanes:
+    """Reads packed panes; in between others have their turn."""
+
+    def __init__(self, watch: Stopwatch) -> None:
+        self._watch = watch
+        self._users: dict[str, _Remembered] = {}
+        self._keys: dict[frozenset[SegmentKey], frozenset[SegmentKey]] = {}
+        """The same panes are the same object, so that most of the time one look tells that nothing is missing."""
+        self._reading = asyncio.Lock()
+
+    def __len__(self) -> int:
+        """Users that are remembered."""
+        return len(self._users)
+
+    async def of(self, panes: Sequence[Packed], users: Iterable[str]) -> dict[str, Counts]:
+        """What `users`, who are all of one ledger, made in its packed panes; who made nothing may be left out."""
+        if not panes:
+            return {}
+        async with self._reading:
+            with self._watch.running():
+                there = frozenset(pane.key for pane in panes)
+                there = self._keys.setdefault(there, there)
+                missing = self._missing(there, users)
+            for keys, those in missing.items():
+                for pane in panes:
+                    if pane.key in keys:
+                        await self._read(pane, those)
+                for user in those:
+                    self._users[user].complete = there
+            return {user: self._users[user].counts for user in users}
+
+    def _missing(self, keys: frozenset[SegmentKey], users: Iterable[str]) -> dict[frozenset[SegmentKey], set[str]]:
+        """By what is still to be read, of whom; most of the time nothing of anybody."""
+        if len(self._users) > MOST_REMEMBERED or len(self._keys) > MOST_REMEMBERED:
+            self._users.clear()
+            self._keys = {keys: keys}
+        missing: dict[frozenset[SegmentKey], set[str]] = defaultdict(set)
+        for user in users:
+            known = self._users.setdefault(user, _Remembered())
+            if known.complete is keys:
+                continue
+            known.forget(known.read.keys() - keys)
+            missing[keys.difference(known.read)].add(user)
+        return missing
+
+    async def _read(self, pane: Packed, users: set[str]) -> None:
+        """Read one pane; whoever asks may go in the middle of it, so it is taken up at its end."""
+        found: list[Made] = []
+        for part in pane.parts:
+            with self._watch.running():
+                found += pane_series.read(part, users)
+            await asyncio.sleep(0)
+        for (user, scope), by_pane in pane_series.summed(found).items():
+            self._users[user].counts.setdefault(scope, {}).update(by_pane)
+        for user in users:
+            self._users[user].read[pane.key] = pane.key.pane

@@ -1,0 +1,1 @@
+"""The HTTP server of a worker, and who may ask it."""

@@ -1,0 +1,1 @@
+"""Recorded events to Kafka: files, their pace, and the replay."""

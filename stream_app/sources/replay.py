@@ -1,0 +1,259 @@
+"""Recorded events to Kafka, each with its user as the key: as fast as possible, or at a multiple of real time."""
+
+import gc
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.partitioner.default import murmur2
+
+from stream_app.kafka.clients import kafka_python_options, quiet_kafka
+from stream_app.kafka.error_hints import or_unseen
+from stream_app.kafka.reachability import UnreachableError, require_reachable
+from stream_app.settings import Settings
+from stream_app.sources.pace import Pace
+from stream_app.sources.recorded_event import RecordedEvent
+
+PROGRESS_S = 0.2
+"""How often `on_progress` is called."""
+
+_CONNECT_TIMEOUT_MS = 10_000
+_DELIVERY_TIMEOUT_S = 30
+_REQUEST_TIMEOUT_MS = 10_000
+_CLOSE_TIMEOUT_S = 2.0
+_BATCH_BYTES = 262_144
+_REQUEST_BYTES = 1_000_000
+_LINGER_MS = 50
+_MOST_IN_FLIGHT = 50_000
+_COLLECT_EVERY = 200_000
+
+
+class ReplayError(RuntimeError):
+    """The events cannot be produced; the message says which, why, and what to do."""
+
+
+class Progress(NamedTuple):
+    """How far a replay has come."""
+
+    sent: int
+    """Records handed to the producer."""
+    left_out: int
+    """Events at or after `until_ms`."""
+    event_time_ms: int
+    """Event time of the last event sent that has one; -1 before the first. A wrong clock shows for a moment."""
+    seconds: float
+    """Wall time since the start."""
+
+
+class ReplayReport(NamedTuple):
+    """What a replay did. Every record sent has been acknowledged."""
+
+    posts: int
+    shares: int
+    left_out: int
+    """Events at or after `until_ms`."""
+    seconds: float
+    stopped: bool
+    """Whether it was stopped before the last event."""
+
+    @property
+    def sent(self) -> int:
+        """Records produced."""
+        return self.posts + self.shares
+
+    @property
+    def records_per_second(self) -> float:
+        """Over the whole replay, acknowledgements included."""
+        return self.sent / self.seconds if self.seconds else 0.0
+
+
+def replay(
+    events: Iterable[RecordedEvent],
+    brokers: str,
+    settings: Settings,
+    *,
+    speed: float | None = None,
+    until_ms: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+) -> ReplayReport:
+    """Produce the events, in their order, to `settings.posts_topic` and `settings.shares_topic` of `brokers`.
+
+    `speed` is event time per wall time (None: as fast as possible). Events at or after `until_ms` are left out, those
+    without a time are sent. Records are stamped with the time they are sent at, not with that of the event.
+    `on_progress` is called several times a second; setting `stop` ends the replay after what was sent is acknowledged.
+    Raises ReplayError.
+    """
+    try:
+        with _producer(brokers, settings) as producer, _rare_collections():
+            run = _Replay(producer, brokers, settings, on_progress, stop or threading.Event())
+            run.send_all(events, Pace(speed) if speed else None, until_ms)
+            return run.report()
+    except KafkaError as error:
+        raise ReplayError(
+            f"Kafka at {brokers} cannot be used: {error}; see to the broker, then replay again"
+        ) from error
+
+
+class _Replay:
+    """One replay under way."""
+
+    def __init__(
+        self,
+        producer: Any,
+        brokers: str,
+        settings: Settings,
+        on_progress: Callable[[Progress], None] | None,
+        stop: threading.Event,
+    ) -> None:
+        self._producer, self._brokers, self._on_progress, self._stop = producer, brokers, on_progress, stop
+        self._topics = (settings.posts_topic, settings.shares_topic)
+        self._partitions = [sorted(producer.partitions_for(topic)) for topic in self._topics]
+        self._sent = [0, 0]
+        self._left_out = 0
+        self._event_time_ms = -1
+        self._in_flight: deque[Any] = deque()
+        self._start = self._told = time.monotonic()
+
+    def send_all(self, events: Iterable[RecordedEvent], pace: Pace | None, until_ms: int | None) -> None:
+        for event in events:
+            if until_ms is not None and event.ts_ms >= until_ms:
+                self._left_out += 1
+                continue
+            if pace is not None:
+                self._wait(pace.delay_s(event.ts_ms, time.monotonic()))
+            if self._stop.is_set():
+                break
+            self._send(event)
+            if len(self._in_flight) >= _MOST_IN_FLIGHT:
+                self._settle(_MOST_IN_FLIGHT // 2)
+            if time.monotonic() - self._told >= PROGRESS_S:
+                self._tell()
+        self._finish()
+        self._tell()
+
+    def report(self) -> ReplayReport:
+        seconds = time.monotonic() - self._start
+        return ReplayReport(self._sent[0], self._sent[1], self._left_out, seconds, self._stop.is_set())
+
+    def _send(self, event: RecordedEvent) -> None:
+        topic, partitions = self._topics[event.share], self._partitions[event.share]
+        partition = partitions[_positive_hash(event.key) % len(partitions)]
+        try:
+            self._in_flight.append(self._producer.send(topic, event.value, event.key, partition=partition))
+        except MessageSizeTooLargeError as error:
+            raise ReplayError(
+                f"event {sum(self._sent) + self._left_out + 1}, of user {event.key.decode(errors='replace')!r}, has "
+                f"{len(event.value)} bytes: more than a record of Kafka takes ({_REQUEST_BYTES}); leave it out"
+            ) from error
+        self._sent[event.share] += 1
+        if event.ts_ms >= 0:
+            self._event_time_ms = event.ts_ms
+
+    def _finish(self) -> None:
+        """Wait until every record is acknowledged."""
+        try:
+            self._producer.flush(_DELIVERY_TIMEOUT_S)
+        except KafkaError as error:
+            raise self._not_taken(len(self._in_flight), error) from error
+        self._settle(0)
+
+    def _settle(self, most: int) -> None:
+        """Wait until at most this many records are not acknowledged."""
+        while len(self._in_flight) > most:
+            sent = self._in_flight.popleft()
+            if sent.succeeded():
+                continue
+            try:
+                sent.get(_DELIVERY_TIMEOUT_S)
+            except KafkaError as error:
+                raise self._not_taken(len(self._in_flight) + 1, error) from error
+
+    def _not_taken(self, open_records: int, error: KafkaError) -> ReplayError:
+        return ReplayError(
+            f"Kafka at {self._brokers} did not take a record within {_DELIVERY_TIMEOUT_S} s ({error}); "
+            f"{sum(self._sent) - open_records} were taken: see to the broker, then replay again"
+        )
+
+    def _wait(self, delay_s: float) -> None:
+        end = time.monotonic() + delay_s
+        while (left_s := end - time.monotonic()) > 0 and not self._stop.wait(min(left_s, PROGRESS_S)):
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = time.monotonic()
+        while self._in_flight and self._in_flight[0].is_done:
+            self._settle(len(self._in_flight) - 1)
+        if self._on_progress is not None:
+            seconds = self._told - self._start
+            self._on_progress(Progress(sum(self._sent), self._left_out, self._event_time_ms, seconds))
+
+
+@contextmanager
+def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
+    """A producer for topics that exist, closed with the block."""
+    settings = msgspec.structs.replace(settings, brokers=brokers)
+    try:
+        require_reachable(settings)
+    except UnreachableError as error:
+        raise ReplayError(str(error)) from error
+    options = kafka_python_options(settings)
+    with quiet_kafka():
+        admin = KafkaAdminClient(**options, bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS)
+        with closing(admin):
+            missing = {settings.posts_topic, settings.shares_topic}.difference(admin.list_topics())
+        if missing:
+            raise ReplayError(
+                f"Kafka at {brokers} has no topic {' and no topic '.join(sorted(missing))}: "
+                f"make it with `stream-app topics create`{or_unseen(settings)}"
+            )
+        producer = KafkaProducer(
+            **options,
+            bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS,
+            max_block_ms=_CONNECT_TIMEOUT_MS,
+            delivery_timeout_ms=_DELIVERY_TIMEOUT_S * 1000,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            allow_auto_create_topics=False,
+            batch_size=_BATCH_BYTES,
+            linger_ms=_LINGER_MS,
+            max_request_size=_REQUEST_BYTES,
+            metrics_enabled=False,
+        )
+        try:
+            yield producer
+        finally:
+            _close(producer)
+
+
+def _close(producer: Any) -> None:
+    try:
+        producer.close(_CLOSE_TIMEOUT_S)
+    except KafkaError:
+        # With records that no broker takes, close() gives up before it ends the sending thread.
+        producer._sender.force_close()  # noqa: SLF001
+        with suppress(KafkaError):
+            producer.close(_CLOSE_TIMEOUT_S)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Collect cyclic garbage rarely: the producer keeps objects for every record in flight, and no cycles."""
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECT_EVERY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@lru_cache(maxsize=1_000_000)
+def _positive_hash(key: bytes) -> int:
+    """What Kafka's default partitioner takes modulo the number of partitions; in Python it costs 5 µs."""
+    return int(murmur2(key)) & 0x7FFF_FFFF

@@ -1,0 +1,127 @@
+"""The benchmark: the tracker and an idiomatic Faust app on the same events, in one run, on servers of its own."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from rich.console import Console
+
+from stream_app.demo.embedded.kafka import embedded_broker
+from stream_app.demo.embedded.redis import embedded_redis
+from stream_app.settings import Settings, environment_of_child
+from stream_app.settings.secret import SecretUrl
+from stream_app.settings.text import as_environment
+from tests.benchmarks.idiomatic import APP_FILE, PARTITIONS, TOPICS, Idiomatic, measure_idiomatic
+from tests.benchmarks.page import measure_page
+from tests.benchmarks.process import BenchError
+from tests.benchmarks.result import Result, print_page_cost, print_result, report_of
+from tests.benchmarks.stream import TOPICS_EACH, bench_events, state_events
+from tests.benchmarks.tracker import Tell, measure_counting, measure_state
+from tests.benchmarks.view import shown
+
+MOST_IDIOMATIC_EVENTS = 30_000
+"""The first of the same events: the idiomatic app is so much slower."""
+_SESSION_TIMEOUT_S = 3.0
+"""The one setting not as by default. Kafka lets a worker in as soon as the dead one has timed out. The embedded broker
+makes every worker wait 3 s, and where the dead one has not timed out by then, which from 4 s on is chance, 8 s more."""
+_STATE_USERS_PER_EVENT = 0.3
+_CREATE_TIMEOUT_S = 60
+_PLAIN_WIDTH = 110
+
+
+def run_bench(events: int, report: Path | None) -> None:
+    """Measure with `events` events, print the figures, and write them to `report`. Raises BenchError.
+
+    With a million events the large state has 1.2 million rows; with fewer, fewer.
+    """
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    with shown(out) as tell:
+        result = measure(events, tell)
+    print_result(out, result)
+    if report is not None:
+        report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
+
+
+def run_page_bench(events: int, browsers: int, report: Path | None) -> None:
+    """Measure what `browsers` open pages cost a worker, print it, and write it to `report`. Raises BenchError."""
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    with shown(out) as tell, tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name, _servers() as settings:
+        cost = measure_page(events, browsers, settings, Path(name), tell)
+    print_page_cost(out, cost)
+    if report is not None:
+        report.write_text(
+            json.dumps({**cost._asdict(), "percent": cost.percent, "machine": _machine()}, indent=2) + "\n"
+        )
+
+
+def measure(events: int, tell: Tell) -> Result:
+    """Measure, each part on a new embedded Kafka; every process that it starts has ended when it returns.
+
+    `tell` is told what goes on. Raises BenchError, EmbeddedServerError.
+    """
+    load_before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name:
+        folder = Path(name)
+        with _servers() as settings:
+            counting = measure_counting(bench_events(events), events, settings, folder, tell)
+        with _servers() as settings:
+            users = round(events * _STATE_USERS_PER_EVENT)
+            state = measure_state(state_events(users), users * TOPICS_EACH, settings, folder, tell)
+        return Result(settings, counting, state, _idiomatic(events, folder, tell), _machine(), load_before)
+
+
+def _idiomatic(events: int, folder: Path, tell: Tell) -> Idiomatic | None:
+    if not APP_FILE.exists():
+        return None
+    first = min(events, MOST_IDIOMATIC_EVENTS)
+    with embedded_broker() as brokers:
+        settings = Settings(brokers=brokers, posts_topic=TOPICS[0], shares_topic=TOPICS[1], partitions=PARTITIONS)
+        _create_topics(settings)
+        return measure_idiomatic(islice(bench_events(events), first), first, settings, folder, tell)
+
+
+@contextmanager
+def _servers() -> Iterator[Settings]:
+    """A new Kafka with the topics, and a new Redis, for the length of the block."""
+    with embedded_broker() as brokers, embedded_redis() as redis_url:
+        settings = Settings(brokers=brokers, redis_url=SecretUrl(redis_url), session_timeout_s=_SESSION_TIMEOUT_S)
+        _create_topics(settings)
+        yield settings
+
+
+def _create_topics(settings: Settings) -> None:
+    """As in production: `stream-app topics create`."""
+    command = [sys.executable, "-m", "stream_app", "topics", "create"]
+    created = subprocess.run(
+        command,
+        env=environment_of_child(as_environment(settings)),
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=_CREATE_TIMEOUT_S,
+    )
+    if created.returncode:
+        raise BenchError(f"the topics cannot be created: {created.stderr or created.stdout}")
+
+
+def _machine() -> str:
+    """Processor, cores, system and Python, in a line."""
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")),
+        platform.machine(),
+    )
+    return f"{os.cpu_count()} × {model}, {platform.system()}, Python {platform.python_version()}"
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,142 @@
+"""A worker under measurement: started as in production, and what it tells about itself over HTTP and on Kafka."""
+
+import http.client
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from stream_app.core.changelog import status
+from stream_app.core.changelog.status import Status
+from stream_app.demo.embedded.process import LOCALHOST, free_port
+from stream_app.kafka.clients import kafka_python_options, quiet_kafka
+from stream_app.settings import Settings
+from stream_app.settings.text import as_environment
+from tests.benchmarks.process import BenchError, Measured
+
+POLL_S = 0.1
+"""Ten looks a second: each one costs the worker about 2 ms, which counts as its own."""
+
+PATIENCE_S = 120.0
+"""After this long without what is waited for the measurement is given up."""
+
+_HTTP_TIMEOUT_S = 10.0
+_COUNTED = re.compile(r"^influence_events_total\{[^}]*\} (\S+)$", re.MULTILINE)
+_POLL_MS = 20
+
+
+class Worker:
+    """A running worker and its HTTP port."""
+
+    def __init__(self, process: Measured, port: int) -> None:
+        self.process = process
+        self.port = port
+
+    def counted(self) -> int:
+        """Records it has counted or set aside since it started; 0 before it answers."""
+        answer = self._get("/metrics")
+        return sum(int(float(value)) for value in _COUNTED.findall(answer[1])) if answer else 0
+
+    def is_ready(self) -> bool:
+        """Whether it holds its partitions and has rebuilt their ledgers."""
+        answer = self._get("/readyz")
+        return answer is not None and answer[0] == http.client.OK
+
+    def until(self, what: str, is_so: Callable[[], bool]) -> float:
+        """Wait until `is_so` and return when that was seen, as time.monotonic(). Raises BenchError."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not is_so():
+            self.process.check()
+            if time.monotonic() > deadline:
+                raise BenchError(
+                    f"the worker was not {what} within {PATIENCE_S:g} s; its last words:\n{self.process.last_words()}"
+                )
+            time.sleep(POLL_S)
+        return time.monotonic()
+
+    def _get(self, path: str) -> tuple[int, str] | None:
+        """Status and text, or None where nobody answers yet."""
+        with closing(http.client.HTTPConnection(LOCALHOST, self.port, timeout=_HTTP_TIMEOUT_S)) as connection:
+            try:
+                connection.request("GET", path)
+                response = connection.getresponse()
+                return response.status, response.read().decode()
+            except OSError:
+                return None
+
+
+def start_worker(settings: Settings, folder: Path) -> Worker:
+    """Start `python -m stream_app worker`; its process is to be entered as a block, which ends it."""
+    port = free_port()
+    own = msgspec.structs.replace(settings, http_host=LOCALHOST, http_port=port)
+    command = [sys.executable, "-m", "stream_app", "worker"]
+    return Worker(Measured("worker", command, as_environment(own), folder), port)
+
+
+class Totals(NamedTuple):
+    """What the partitions together have told."""
+
+    read: int
+    applied: int
+    rows: int
+    users: int
+    segments: int
+    partitions: int
+    lagging: bool
+
+
+class Statuses:
+    """What the partitions tell on the topic of curves: counters that are durable when they are told."""
+
+    def __init__(self, consumer: Any, source: TopicPartition) -> None:
+        self._consumer = consumer
+        self._source = source
+        self._told: dict[int, Status] = {}
+
+    def forget(self) -> None:
+        """Begin anew with what is told from now on."""
+        self._told.clear()
+        self._consumer.seek_to_end(self._source)
+        self._consumer.position(self._source)
+
+    def totals(self) -> Totals:
+        """As of now."""
+        for records in self._consumer.poll(timeout_ms=_POLL_MS).values():
+            for record in records:
+                if record.key.startswith(b"status/"):
+                    known = status.decode(record.value)
+                    self._told[known.partition] = known
+        told = self._told.values()
+        sources = [source for known in told for source in known.sources.values()]
+        return Totals(
+            read=sum(source.read for source in sources),
+            applied=sum(source.applied for source in sources),
+            rows=sum(known.rows for known in told),
+            users=sum(known.users for known in told),
+            segments=sum(known.segments for known in told),
+            partitions=len(self._told),
+            lagging=any(known.lagging for known in told),
+        )
+
+
+@contextmanager
+def told_by(settings: Settings) -> Iterator[Statuses]:
+    """Follow the topic of curves from its beginning, for the length of the block."""
+    source = TopicPartition(settings.curves_topic, 0)
+    with quiet_kafka():
+        consumer = KafkaConsumer(
+            **kafka_python_options(settings),
+            group_id=None,
+            enable_auto_commit=False,
+            metrics_enabled=False,
+        )
+    with closing(consumer):
+        consumer.assign([source])
+        consumer.seek_to_beginning(source)
+        yield Statuses(consumer, source)
