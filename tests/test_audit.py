@@ -9,7 +9,7 @@ from stream_app.cli import main
 from stream_app.kafka import topics as topics_module
 from stream_app.kafka.topics import create, topics_of
 from stream_app.ops.audit import startup
-from stream_app.ops.audit.findings import AuditError, Finding
+from stream_app.ops.audit.findings import AuditError, AuditFinding
 from stream_app.ops.audit.startup import audit, fetch, require_safe
 from stream_app.ops.audit.topics import TopicFacts
 from stream_app.settings import Settings, load
@@ -31,7 +31,7 @@ def facts(settings: Settings, **changed: TopicFacts) -> dict[str, TopicFacts]:
     return {**good, **{getattr(settings, name): fact for name, fact in changed.items()}}
 
 
-def found(settings: Settings, known: Mapping[str, TopicFacts] | None = None) -> list[Finding]:
+def found(settings: Settings, known: Mapping[str, TopicFacts] | None = None) -> list[AuditFinding]:
     return audit(settings, facts(settings) if known is None else known)
 
 

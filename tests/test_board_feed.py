@@ -8,7 +8,7 @@ import msgspec
 from stream_app.core.events.schema import Post
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.context import Held
+from stream_app.engine.context import OwnedPartition
 from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.engine.rounds.standing_records import kept
 from stream_app.serving.redis.layout import StandingRef
@@ -21,9 +21,9 @@ class Feed:
     """A feed over one partition with an empty ledger, and the table of standings that it reads."""
 
     def __init__(self) -> None:
-        self.book = Mock(ledger=Ledger(900_000, 4, 1), sequence=0)
+        self.store = Mock(ledger=Ledger(900_000, 4, 1), sequence=0)
         self.table: dict[bytes, bytes] = {}
-        self.feed = BoardFeed({3: Held(self.book, Mock())}, 10, self._standings, list)
+        self.feed = BoardFeed({3: OwnedPartition(self.store, Mock())}, 10, self._standings, list)
         self.writer = Mock(wants_full=False)
         self.feed.writer = self.writer
 
@@ -106,7 +106,7 @@ def test_without_a_board_flags_go_nowhere() -> None:
 def test_a_scope_whose_last_user_left_the_window_is_emptied_once() -> None:
     """Its partition may be quiet while event time goes on in the others."""
     feed, ledger = Feed(), Ledger(900_000, 4, 1)
-    feed.book.ledger = ledger
+    feed.store.ledger = ledger
     streams.apply(ledger, streams.Batch(streams.POSTS, [Post(event_id=1, ts=0, user_id="ann", topics=("tea",))], 1))
     assert tops(feed)[("tea", Role.MAVEN)] == [("ann", 1)]
     ledger.advance(10 * 900_000)
@@ -117,7 +117,7 @@ def test_a_scope_whose_last_user_left_the_window_is_emptied_once() -> None:
 
 def test_a_full_snapshot_names_only_what_there_is() -> None:
     feed, ledger = Feed(), Ledger(900_000, 4, 1)
-    feed.book.ledger = ledger
+    feed.store.ledger = ledger
     streams.apply(ledger, streams.Batch(streams.POSTS, [Post(event_id=1, ts=0, user_id="ann", topics=("tea",))], 1))
     tops(feed)
     ledger.advance(10 * 900_000)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stream_app.cli import main
-from stream_app.cli.options import WITHOUT_FLAG, Moment, Speed, flag_of, settings_options
+from stream_app.cli.options import WITHOUT_FLAG, Speed, TimeOption, flag_of, settings_options
 from stream_app.kafka import topics as topics_module
 from stream_app.ops.audit import startup
 from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, environment_name, load
@@ -219,12 +219,12 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_a_time_is_rfc_3339_or_a_date_or_epoch_ms(text: str, ms: int) -> None:
-    assert Moment().convert(text, None, None) == ms
+    assert TimeOption().convert(text, None, None) == ms
 
 
 def test_a_time_without_a_zone_is_told() -> None:
     with pytest.raises(click.BadParameter, match="has no zone: add Z for UTC"):
-        Moment().convert("2016-10-06T00:00", None, None)
+        TimeOption().convert("2016-10-06T00:00", None, None)
 
 
 @pytest.mark.parametrize(("text", "speed"), [("60", 60.0), ("60x", 60.0), ("max", math.inf), ("0.5", 0.5)])

@@ -24,7 +24,7 @@ from stream_app.demo.generator.population import Truth
 from stream_app.demo.generator.risers import Riser
 from stream_app.demo.picture import Picture, Rate
 from stream_app.demo.result import print_result
-from stream_app.demo.runner import Result
+from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import foresight, measured
 from stream_app.demo.view import LiveView, PlainView, drawn
 from stream_app.demo.workers import WorkerFailedError, Workers, WorkerState
@@ -122,13 +122,13 @@ def picture(**given: Any) -> Picture:
     return Picture(**(fields | given))
 
 
-def result(**given: Any) -> Result:
+def result(**given: Any) -> DemoResult:
     counted = Source(watermark=NOON_MS, applied=390, duplicate=10)
     fields: dict[str, Any] = {"settings": Settings(), "counted": counted, "cuts": [cut()], "flags": FLAGS}
-    return Result(**(fields | {"seconds": 2.0, "is_settled": True, "truth": truth()} | given))
+    return DemoResult(**(fields | {"seconds": 2.0, "is_settled": True, "truth": truth()} | given))
 
 
-def printed(shown: Result, width: int = 80) -> list[str]:
+def printed(shown: DemoResult, width: int = 80) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
     print_result(console, shown)
     assert isinstance(console.file, io.StringIO)

@@ -36,8 +36,8 @@ def port_of(address: str) -> int:
 
 
 def accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as broker_monitor:
+        return broker_monitor.connect_ex(("127.0.0.1", port)) == 0
 
 
 def never(_port: int) -> bool:

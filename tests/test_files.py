@@ -119,9 +119,9 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_told_with_the_place(tmp_path: Path) -> None:
-    whole = gzip.compress(b"\n".join([POST] * 3), compresslevel=0)
+    global_cuts = gzip.compress(b"\n".join([POST] * 3), compresslevel=0)
     with pytest.raises(EventFileError, match=r"cut.gz is damaged after line 1"):
-        list(read_events([written(tmp_path / "cut.gz", whole[:100])]))
+        list(read_events([written(tmp_path / "cut.gz", global_cuts[:100])]))
     with pytest.raises(EventFileError, match="not a readable Parquet file"):
         list(read_events([written(tmp_path / "cut.parquet", b"PAR1 and no more")]))
 

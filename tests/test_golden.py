@@ -13,7 +13,7 @@ import pytest
 
 from stream_app.core.changelog import segments, status
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.changelog.replay import Lineage
+from stream_app.core.changelog.replay import OwnershipEpochs
 from stream_app.core.cuts import curve_message
 from stream_app.core.messages import Cut, Flag
 from stream_app.core.state.watermark import Source
@@ -57,7 +57,7 @@ READERS: dict[str, tuple[Callable[[bytes], Any], Any]] = {
             [5, 7, 2**63 + 11],
         ),
     ),
-    "epoch.bin": (Lineage.decode, Lineage(((3, 0), (5, 41)))),
+    "epoch.bin": (OwnershipEpochs.decode, OwnershipEpochs(((3, 0), (5, 41)))),
     "status.bin": (
         told_status,
         {

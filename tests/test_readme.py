@@ -9,12 +9,12 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.metrics import MetricWrapperBase
 
-from stream_app.alerts.metrics import Metrics as AlertMetrics
+from stream_app.alerts.metrics import AlertMetrics
 from stream_app.cli import main
-from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE, RULES, Rule
+from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE, RULES, StandingRule
 from stream_app.core.messages import Cut, Flag
 from stream_app.engine.liveness.exit_codes import Exit
-from stream_app.kafka.topics import Topic, topics_of
+from stream_app.kafka.topics import TopicSpec, topics_of
 from stream_app.serving.metrics import Metrics
 from stream_app.serving.redis import layout
 from stream_app.settings import NAMES, Settings, environment_name
@@ -51,7 +51,7 @@ def test_an_example_in_the_readme_is_the_file_that_is_tested(example: str) -> No
 
 
 @pytest.mark.parametrize("topic", topics_of(Settings()), ids=lambda topic: topic.name)
-def test_every_topic_is_in_the_readme_with_its_compaction(topic: Topic) -> None:
+def test_every_topic_is_in_the_readme_with_its_compaction(topic: TopicSpec) -> None:
     _name, _key, what, compacted = _row(topic.name)
     assert compacted == ("yes" if topic.config.get("cleanup.policy") == "compact" else "no")
     assert what.split()[0].rstrip(":,") == topic.purpose.split()[0].rstrip(":")
@@ -80,7 +80,7 @@ def test_every_exit_status_is_in_the_reference() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule.number))
-def test_every_rule_is_in_the_readme_as_it_is(rule: Rule) -> None:
+def test_every_rule_is_in_the_readme_as_it_is(rule: StandingRule) -> None:
     before = ", ".join(STANDINGS[code] for code in rule.before)
     assert _row(str(rule.number))[:4] == [str(rule.number), before, STANDINGS[rule.after], rule.says]
 

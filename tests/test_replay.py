@@ -15,7 +15,7 @@ from stream_app.demo.embedded.kafka import embedded_broker
 from stream_app.kafka import reachability
 from stream_app.settings import Settings
 from stream_app.sources import replay as replay_module
-from stream_app.sources.pace import CONVINCING, LONGEST_STEP_MS, Pace
+from stream_app.sources.pace import CONVINCING, LONGEST_STEP_MS, ReplayClock
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.sources.replay import Progress, ReplayError, replay
 from tests.benchmarks.stream import bench_events
@@ -171,7 +171,7 @@ def test_a_broker_that_dies_is_told_and_no_thread_stays(monkeypatch: pytest.Monk
 
 
 def test_event_time_passes_at_the_speed_asked_for() -> None:
-    pace = Pace(60.0)
+    pace = ReplayClock(60.0)
     assert pace.delay_s(1_000_000, 5.0) == 0
     assert pace.delay_s(1_000_000 + HOUR_MS, 5.0) == 60
     assert pace.delay_s(1_000_000 + HOUR_MS, 50.0) == 15
@@ -180,7 +180,7 @@ def test_event_time_passes_at_the_speed_asked_for() -> None:
 
 
 def test_a_wrong_clock_is_not_waited_for_and_does_not_move_the_replay() -> None:
-    pace = Pace(1.0)
+    pace = ReplayClock(1.0)
     now = 20 * 365 * LONGEST_STEP_MS
     assert pace.delay_s(now, 0.0) == 0
     assert pace.delay_s(now * 2, 1.0) == 0
@@ -190,14 +190,14 @@ def test_a_wrong_clock_is_not_waited_for_and_does_not_move_the_replay() -> None:
 def test_a_hole_is_not_waited_for_nor_a_wrong_clock_at_the_start() -> None:
     now = 20 * 365 * LONGEST_STEP_MS
     for first in (now * 2, now - 3 * LONGEST_STEP_MS):
-        pace = Pace(1.0)
+        pace = ReplayClock(1.0)
         assert pace.delay_s(first, 0.0) == 0
         assert {pace.delay_s(now + n, 6.0) for n in range(CONVINCING)} == {0}
         assert pace.delay_s(now + CONVINCING + 1999, 6.0) == 2
 
 
 def test_a_late_event_is_due_at_once_however_many_there_are() -> None:
-    pace = Pace(1.0)
+    pace = ReplayClock(1.0)
     now = 20 * 365 * LONGEST_STEP_MS
     assert pace.delay_s(now, 0.0) == 0
     for late_ms in (2 * LONGEST_STEP_MS, 2 * LONGEST_STEP_MS - HOUR_MS, LONGEST_STEP_MS + 1):

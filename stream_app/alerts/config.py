@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from stream_app.alerts.rules import HOUR_MS, Rule
+from stream_app.alerts.rules import HOUR_MS, AlertRule
 from stream_app.alerts.sinks.urls import SinkUrl
 from stream_app.settings.kinds import parse_duration_s
 from stream_app.settings.references import MissingReferenceError, content, filled
@@ -82,7 +82,7 @@ class AlertsFile(Struct, frozen=True, kw_only=True):
     """All of it. The first rule that fits a flag and names a sink decides what that sink gets of it, and when."""
 
     sinks: dict[str, Sink]
-    rules: tuple[Rule, ...]
+    rules: tuple[AlertRule, ...]
     max_age_ms: int = 24 * HOUR_MS
     """Flags found longer ago are not sent."""
 
@@ -91,7 +91,7 @@ class AlertsFile(Struct, frozen=True, kw_only=True):
         """What must never be seen: for Redaction."""
         return [secret for sink in self.sinks.values() for secret in sink.secrets()]
 
-    def rule(self, name: str) -> Rule | None:
+    def rule(self, name: str) -> AlertRule | None:
         """The rule of that name."""
         return next((rule for rule in self.rules if rule.name == name), None)
 
@@ -184,10 +184,10 @@ def _check(sink: Sink) -> None:
     key_of(sink.secret)
 
 
-def _rule(number: int, given: Any, path: str, sinks: Mapping[str, Sink]) -> Rule:
+def _rule(number: int, given: Any, path: str, sinks: Mapping[str, Sink]) -> AlertRule:
     name = given.get("name") if isinstance(given, dict) else None
     where = f"{path}: rule {name}" if isinstance(name, str) else f"{path}: rule number {number}"
-    rule: Rule = _converted(given, Rule, where)
+    rule: AlertRule = _converted(given, AlertRule, where)
     for sink in rule.sinks:
         if sink not in sinks:
             like = get_close_matches(sink, sinks, 1)

@@ -9,13 +9,13 @@ from typing import Protocol
 import msgspec
 
 from stream_app.alerts.flag_consumer import Read
-from stream_app.alerts.metrics import DELIVERED, HELD, UNDELIVERED, Metrics
+from stream_app.alerts.metrics import DELIVERED, HELD, UNDELIVERED, AlertMetrics
 from stream_app.alerts.routing import Passed, decide, due_digests
-from stream_app.alerts.sinks.message import Message, Result, Sender, message_of
-from stream_app.alerts.sinks.retry import Schedule
-from stream_app.alerts.sinks.sink_workers import Done, Line
-from stream_app.alerts.state.notifications import State
-from stream_app.alerts.state.state_records import DIGEST, FLAG, POSITIONS, WAITS, Digest, Entry, Positions, Record
+from stream_app.alerts.sinks.message import AlertMessage, DeliveryResult, Sender, message_of
+from stream_app.alerts.sinks.retry import RetrySchedule
+from stream_app.alerts.sinks.sink_workers import Done, SinkWorker
+from stream_app.alerts.state.notifications import NotificationState
+from stream_app.alerts.state.state_records import DIGEST, FLAG, POSITIONS, WAITS, Digest, FlagEntry, Positions, Record
 from stream_app.core.messages import Undelivered
 
 logger = logging.getLogger(__name__)
@@ -36,13 +36,13 @@ class Writer(Protocol):
         ...
 
 
-class Outgoing:
+class OutgoingMessage:
     """The lines to the sinks: they outlive the connection to Kafka, so that what was sent meanwhile is known."""
 
     def __init__(self, senders: dict[str, Sender], may_send: Callable[[], bool]) -> None:
         self.done: SimpleQueue[Done] = SimpleQueue()
-        self.lines = {name: Line(name, sender, may_send, self.done) for name, sender in senders.items()}
-        self.schedules = {name: Schedule() for name in senders}
+        self.lines = {name: SinkWorker(name, sender, may_send, self.done) for name, sender in senders.items()}
+        self.schedules = {name: RetrySchedule() for name in senders}
         self.busy: dict[str, str] = {}
         """By sink: the key of the message that is being sent."""
 
@@ -61,10 +61,12 @@ class Outgoing:
             line.close()
 
 
-class Desk:
+class Dispatcher:
     """Decides, writes and hands out, for as long as this instance is active. Every method may raise KafkaError."""
 
-    def __init__(self, state: State, journal: Writer, outgoing: Outgoing, metrics: Metrics) -> None:
+    def __init__(
+        self, state: NotificationState, journal: Writer, outgoing: OutgoingMessage, metrics: AlertMetrics
+    ) -> None:
         self.state = state
         self._journal = journal
         self._outgoing = outgoing
@@ -80,7 +82,7 @@ class Desk:
                 continue
             made = decide(read.flag, self.state, now_ms)
             self._count(made)
-            if isinstance(made, Entry):
+            if isinstance(made, FlagEntry):
                 records[FLAG + read.flag.flag_id] = made
                 self.state.take(FLAG + read.flag.flag_id, made)
         if records or positions != self.state.positions:
@@ -115,15 +117,15 @@ class Desk:
             schedule.done(done.key)
             return
         decided_ms = _decided_ms(record)
-        if done.outcome.result is Result.DELIVERED:
+        if done.outcome.result is DeliveryResult.DELIVERED:
             schedule.done(done.key)
             self._mark(done.key, done.sink)
             self._metrics.deliveries.labels(done.sink, DELIVERED).inc()
-            if isinstance(record, Entry):
+            if isinstance(record, FlagEntry):
                 self._metrics.seconds.labels(done.sink).observe(max(0, now_ms - record.flag.detected_at) / 1000)
             return
         limit_ms = self.state.file.sinks[done.sink].give_up_ms
-        if done.outcome.result is Result.RETRY and now_ms - decided_ms < limit_ms:
+        if done.outcome.result is DeliveryResult.RETRY and now_ms - decided_ms < limit_ms:
             self._retry(done, schedule)
             return
         self._give_up(done.key, done.sink, done.outcome.reason, now_ms)
@@ -153,7 +155,7 @@ class Desk:
             self._metrics.waiting.labels(sink).set(len(keys))
             self._metrics.oldest.labels(sink).set(max(0, now_ms - min(decided, default=now_ms)) / 1000)
 
-    def _retry(self, done: Done, schedule: Schedule) -> None:
+    def _retry(self, done: Done, schedule: RetrySchedule) -> None:
         schedule.failed(done.key, monotonic(), done.outcome.wait_s)
         self._metrics.retries.labels(done.sink).inc()
         logger.warning(
@@ -180,7 +182,7 @@ class Desk:
     def _give_up(self, key: str, sink: str, reason: str, now_ms: int) -> None:
         """First the record of it, then the mark: a crash in between leaves two records, not none."""
         record, message = self.state.record(key), self._message(key, sink)
-        schedule = self._outgoing.schedules.get(sink) or Schedule()
+        schedule = self._outgoing.schedules.get(sink) or RetrySchedule()
         if record is not None and message is not None:
             undelivered = Undelivered(
                 sink=sink,
@@ -201,10 +203,10 @@ class Desk:
         schedule.done(key)
         self._mark(key, sink)
 
-    def _message(self, key: str, sink: str) -> Message | None:
+    def _message(self, key: str, sink: str) -> AlertMessage | None:
         """None where nothing is left to be told."""
         record = self.state.record(key)
-        if isinstance(record, Entry):
+        if isinstance(record, FlagEntry):
             rule = next(verdict.rule for verdict in record.verdicts if sink in verdict.sinks)
             return message_of(key, rule, [record.flag])
         flags = [entry.flag for entry in self.state.content(record, sink)] if isinstance(record, Digest) else []
@@ -213,7 +215,7 @@ class Desk:
         # Numbers begin anew with a new state topic: the time keeps apart the ids that receivers know.
         return message_of(f"digest-{record.made_ms}-{key.removeprefix(DIGEST)}", record.rule, flags)
 
-    def _count(self, made: Entry | Passed) -> None:
+    def _count(self, made: FlagEntry | Passed) -> None:
         if isinstance(made, Passed):
             if made.why in HELD:
                 self._metrics.held.labels(made.why).inc()
@@ -223,5 +225,5 @@ class Desk:
                 self._metrics.held.labels(verdict.what).inc()
 
 
-def _decided_ms(record: Entry | Digest) -> int:
-    return record.decided_ms if isinstance(record, Entry) else record.made_ms
+def _decided_ms(record: FlagEntry | Digest) -> int:
+    return record.decided_ms if isinstance(record, FlagEntry) else record.made_ms

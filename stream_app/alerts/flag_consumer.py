@@ -31,7 +31,7 @@ class Read(NamedTuple):
     """None where it is no flag of this release."""
 
 
-class Feed:
+class FlagConsumer:
     """Reads flags from given positions on."""
 
     def __init__(self, settings: Settings) -> None:

@@ -16,7 +16,7 @@ class AddressTakenError(OSError):
     """The server cannot listen where it should; the message names the setting to change."""
 
 
-class Probes:
+class ProbeServer:
     """Answers in threads of its own."""
 
     def __init__(

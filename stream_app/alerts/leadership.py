@@ -19,7 +19,7 @@ _FETCH_WAIT_MS = 100
 _LOOK_S = 0.05
 
 
-class Seat:
+class Leadership:
     """Membership in the group, and what comes on the state topic while the seat is ours.
 
     Cooperative and sticky: an instance that comes to stand by takes nothing from the active one.
@@ -112,7 +112,7 @@ class Seat:
 class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
     """Tells the seat what the group does with it."""
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, seat: Leadership) -> None:
         self._seat = seat
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:

@@ -8,7 +8,7 @@ HELD = ("cooldown", "limit", "quiet", "repeat", "too old")
 """Why a flag that fits a rule is not sent at once."""
 
 
-class Metrics:
+class AlertMetrics:
     """Of one process; all series exist from the start."""
 
     def __init__(self, registry: CollectorRegistry, sinks: list[str]) -> None:

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from stream_app.alerts.rules import HOUR_MS, Rule
-from stream_app.alerts.state.notifications import State
-from stream_app.alerts.state.state_records import DIGEST, Digest, Entry, Verdict, What
+from stream_app.alerts.rules import HOUR_MS, AlertRule
+from stream_app.alerts.state.notifications import NotificationState
+from stream_app.alerts.state.state_records import DIGEST, Digest, FlagEntry, Verdict, What
 from stream_app.core.messages import Flag
 
 
@@ -14,7 +14,7 @@ class Passed(NamedTuple):
     why: str
 
 
-def decide(flag: Flag, state: State, now_ms: int) -> Entry | Passed:
+def decide(flag: Flag, state: NotificationState, now_ms: int) -> FlagEntry | Passed:
     """What becomes of the flag at `now_ms`. The state is as before: it is to take the entry once that is written."""
     file = state.file
     fitting = [rule for rule in file.rules if rule.fits(flag)]
@@ -31,7 +31,7 @@ def decide(flag: Flag, state: State, now_ms: int) -> Entry | Passed:
             decided.update(sinks)
             what, due_ms = _judged(rule, flag, state, now_ms)
             verdicts.append(Verdict(rule=rule.name, what=what, sinks=sinks, due_ms=due_ms))
-    return Entry(
+    return FlagEntry(
         number=state.next_number(),
         decided_ms=now_ms,
         keep_until_ms=now_ms + max(file.max_age_ms, *(rule.cooldown_ms for rule in fitting)),
@@ -41,7 +41,7 @@ def decide(flag: Flag, state: State, now_ms: int) -> Entry | Passed:
     )
 
 
-def due_digests(state: State, now_ms: int) -> dict[str, Digest]:
+def due_digests(state: NotificationState, now_ms: int) -> dict[str, Digest]:
     """The digests to be sent at `now_ms`, by key. The state is to take them once they are written."""
     made: dict[str, Digest] = {}
     for name, due_ms in digests_due_ms(state).items():
@@ -63,13 +63,13 @@ def due_digests(state: State, now_ms: int) -> dict[str, Digest]:
     return made
 
 
-def digests_due_ms(state: State) -> dict[str, int]:
+def digests_due_ms(state: NotificationState) -> dict[str, int]:
     """When the digest of what waits goes, by rule: never in quiet hours."""
     rules = {name: state.file.rule(name) for name in state.due()}
     return {name: rule.loud_from_ms(ms) if (rule := rules[name]) else ms for name, ms in state.due().items()}
 
 
-def _judged(rule: Rule, flag: Flag, state: State, now_ms: int) -> tuple[What, int]:
+def _judged(rule: AlertRule, flag: Flag, state: NotificationState, now_ms: int) -> tuple[What, int]:
     if state.is_cooling(rule.name, flag.user_id, rule.cooldown_ms, now_ms):
         return "cooldown", 0
     if (loud_ms := rule.loud_from_ms(now_ms)) > now_ms:

@@ -51,7 +51,7 @@ class Quiet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
         return next(ms for time in times if (ms := round(time.timestamp() * 1000)) > now_ms)
 
 
-class Rule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AlertRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which flags are told to which sinks, and how often. A flag fits where all that the rule names fits."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]

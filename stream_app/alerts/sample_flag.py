@@ -2,14 +2,14 @@
 
 from uuid import uuid4
 
-from stream_app.alerts.sinks.message import Message, message_of
+from stream_app.alerts.sinks.message import AlertMessage, message_of
 from stream_app.core.messages import DEFAULT_POPULATION, Flag, FlagType, Role
 
 RULE = "test"
 _DAY_MS = 86_400_000
 
 
-def sample(now_ms: int) -> Message:
+def sample(now_ms: int) -> AlertMessage:
     """A message about somebody called `test-user`, with an id of its own."""
     flag = Flag(
         flag_id=f"test-{uuid4().hex}",

@@ -10,15 +10,15 @@ from uuid import uuid4
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from stream_app.alerts.config import AlertsFile
-from stream_app.alerts.dispatch import Desk, Outgoing
-from stream_app.alerts.flag_consumer import Feed
-from stream_app.alerts.leadership import Seat
-from stream_app.alerts.metrics import Metrics
+from stream_app.alerts.dispatch import Dispatcher, OutgoingMessage
+from stream_app.alerts.flag_consumer import FlagConsumer
+from stream_app.alerts.leadership import Leadership
+from stream_app.alerts.metrics import AlertMetrics
 from stream_app.alerts.sinks.message import Sender
 from stream_app.alerts.state import state_records
-from stream_app.alerts.state.notifications import State
+from stream_app.alerts.state.notifications import NotificationState
 from stream_app.alerts.state.state_records import OWNER, POSITIONS, Owner, Positions
-from stream_app.alerts.state.writer import Journal
+from stream_app.alerts.state.writer import StateWriter
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _TURN_S = 60.0
 """A turn that takes longer is stuck."""
 
 
-class Courier:
+class AlertService:
     """One instance."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Courier:
         settings: Settings,
         file: AlertsFile,
         senders: dict[str, Sender],
-        metrics: Metrics,
+        metrics: AlertMetrics,
         *,
         from_beginning: bool = False,
     ) -> None:
@@ -52,8 +52,8 @@ class Courier:
         self._file = file
         self._metrics = metrics
         self._from_beginning = from_beginning
-        self._seat: Seat | None = None
-        self._outgoing = Outgoing(senders, self._may_send)
+        self._seat: Leadership | None = None
+        self._outgoing = OutgoingMessage(senders, self._may_send)
         self._turned_s = monotonic()
         self._joined = False
 
@@ -83,7 +83,7 @@ class Courier:
 
     def _work(self, stop: Event) -> None:
         """Until `stop`. Raises KafkaError."""
-        with closing(Journal(self._settings)) as journal, closing(Seat(self._settings)) as seat:
+        with closing(StateWriter(self._settings)) as journal, closing(Leadership(self._settings)) as seat:
             self._seat = seat
             while not stop.is_set():
                 self._turned_s = monotonic()
@@ -92,13 +92,13 @@ class Courier:
                 if seat.is_offered():
                     self._deliver(seat, journal, stop)
 
-    def _deliver(self, seat: Seat, journal: Journal, stop: Event) -> None:
+    def _deliver(self, seat: Leadership, journal: StateWriter, stop: Event) -> None:
         """From taking over until the seat is lost, or `stop`. Raises KafkaError."""
         state = self._take_over(seat, journal)
         if state is None:
             return
-        desk = Desk(state, journal, self._outgoing, self._metrics)
-        with closing(Feed(self._settings)) as feed:
+        desk = Dispatcher(state, journal, self._outgoing, self._metrics)
+        with closing(FlagConsumer(self._settings)) as feed:
             if state.positions is None:
                 positions = feed.starts() if self._from_beginning else feed.ends()
                 journal.write({POSITIONS: Positions(offsets=positions)})
@@ -123,10 +123,10 @@ class Courier:
             self._metrics.active.set(0)
             self._settle_last(seat, desk)
 
-    def _take_over(self, seat: Seat, journal: Journal) -> State | None:
+    def _take_over(self, seat: Leadership, journal: StateWriter) -> NotificationState | None:
         """The state as it was left; None where the seat is lost meanwhile. Raises KafkaError and StateError."""
         seat.take()
-        state = State(self._file)
+        state = NotificationState(self._file)
         mine = Owner(name=uuid4().hex, since_ms=_now_ms())
         journal.begin(mine)
         deadline_s = monotonic() + _LOAD_S
@@ -142,12 +142,12 @@ class Courier:
                 raise KafkaTimeoutError(f"the state was not read within {_LOAD_S:g} s")
         return None
 
-    def _settle(self, desk: Desk, timeout_s: float) -> None:
+    def _settle(self, desk: Dispatcher, timeout_s: float) -> None:
         while done := self._outgoing.finished(timeout_s):
             desk.settle(done, _now_ms())
             timeout_s = 0.0
 
-    def _settle_last(self, seat: Seat, desk: Desk) -> None:
+    def _settle_last(self, seat: Leadership, desk: Dispatcher) -> None:
         """Write what comes of the messages that are being sent, for as long as nobody else can be active."""
         deadline_s = monotonic() + _LAST_S
         while self._outgoing.busy and monotonic() < deadline_s and seat.is_member():
@@ -159,7 +159,7 @@ class Courier:
         return self._seat is not None and self._seat.is_ours()
 
 
-def _follow(seat: Seat, journal: Journal, desk: Desk) -> bool:
+def _follow(seat: Leadership, journal: StateWriter, desk: Dispatcher) -> bool:
     """See what others write: deletions of erased people, and whether another is active now. Raises KafkaError."""
     for record in seat.poll(_FOLLOW_MS):
         if journal.wrote(record):

@@ -170,7 +170,7 @@ class ReportFile(click.Path):
         return path
 
 
-class Moment(click.ParamType):
+class TimeOption(click.ParamType):
     """A time, as epoch ms: RFC 3339 with a zone, a date (midnight UTC), or epoch ms."""
 
     name = "time"

@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_message
-from stream_app.core.cuts.global_cuts import Whole
+from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.messages import ROLES, Cut, Flag
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.kafka.clients import kafka_python_options, quiet_kafka
@@ -35,7 +35,7 @@ class Observer:
         self._stop = threading.Event()
         self._cuts: dict[bytes, Cut] = {}
         self._statuses: dict[int, Status] = {}
-        self._whole = Whole(settings.share)
+        self._whole = GlobalCuts(settings.share)
         self._flag_ids: set[str] = set()
         self._news_at_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from stream_app.core.messages import Cut, FlagType
-from stream_app.demo.runner import Result
+from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import Foresight, Measured, foresight, measured
 
 _OF_A_CUT = (
@@ -15,7 +15,7 @@ _OF_A_CUT = (
 )
 
 
-def report_of(result: Result) -> dict[str, Any]:
+def report_of(result: DemoResult) -> dict[str, Any]:
     """Counts, cuts in order of topic and role, flags by type; what is true beside it where that is known."""
     counted = result.counted
     counts = Counter(flag.type for flag in result.flags)

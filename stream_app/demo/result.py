@@ -11,7 +11,7 @@ from rich.text import Text
 
 from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, FlagType, Role
 from stream_app.demo.generator.population import Truth
-from stream_app.demo.runner import Result
+from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import TOLERANCE_POINTS, Foresight, Rise, foresight, measured
 from stream_app.demo.view import COLOURS
 from stream_app.settings.text import duration_text
@@ -22,7 +22,7 @@ _ROOMY = 92
 """Columns of a terminal from which tables are set wide."""
 
 
-def print_result(console: Console, result: Result) -> None:
+def print_result(console: Console, result: DemoResult) -> None:
     """Everything, for a person."""
     console.print(_summary(result))
     console.print()
@@ -46,7 +46,7 @@ def print_result(console: Console, result: Result) -> None:
         _print_foresight(console, foresight(result.truth, result.flags))
 
 
-def _summary(result: Result) -> Text:
+def _summary(result: DemoResult) -> Text:
     counted, settings = result.counted, result.settings
     rate = counted.read / result.seconds if result.seconds else 0.0
     line = Text(f"{counted.read:,} events", "bold")
@@ -137,7 +137,7 @@ def _percent(value: float | None) -> str:
     return f"{value:.1f}" if value < 99.95 else "100"
 
 
-def _print_truth(console: Console, result: Result, truth: Truth) -> None:
+def _print_truth(console: Console, result: DemoResult, truth: Truth) -> None:
     rows = measured(truth, result.cuts)
     table = _table(console, "Measured beside what is true", "of this stream, as it was made")
     table.add_column("topic")

@@ -42,7 +42,7 @@ class DemoError(RuntimeError):
     """The demo cannot go on; the message says why and where to look."""
 
 
-class Engine(NamedTuple):
+class DemoEngine(NamedTuple):
     """What the demo needs of the parts that it does not know."""
 
     create_topics: Callable[[Settings], object]
@@ -51,14 +51,14 @@ class Engine(NamedTuple):
     """Under this key the curves topic takes how far event time has come."""
 
 
-class View(Protocol):
+class DemoView(Protocol):
     """Shows how it goes."""
 
     def show(self, picture: Picture) -> None:
         """Show the present picture."""
 
 
-class Result(NamedTuple):
+class DemoResult(NamedTuple):
     """What came of it."""
 
     settings: Settings
@@ -80,10 +80,10 @@ def running_demo(
     *,
     workers: int,
     until_ms: int | None,
-    engine: Engine,
-    view: AbstractContextManager[View],
+    engine: DemoEngine,
+    view: AbstractContextManager[DemoView],
     on_start: Callable[[Settings], None],
-) -> Iterator[Result]:
+) -> Iterator[DemoResult]:
     """Run the demo to its end, and keep its servers and workers for the length of the block.
 
     `settings` name what to count and how; broker and Redis are those of the demo. Where `until_ms` is given the last
@@ -114,7 +114,7 @@ def running_demo(
                 _say_event_time(own, engine.watermark_key, until_ms - 1)
             settled = run.settle(until_ms - 1 if until_ms is not None else None)
         truth = feed.stream.truth if feed.stream else None
-        yield Result(own, observer.counted, observer.cuts, observer.flags, seconds, settled, truth)
+        yield DemoResult(own, observer.counted, observer.cuts, observer.flags, seconds, settled, truth)
 
 
 @contextmanager
@@ -132,7 +132,7 @@ class _Run:
     """A demo under way."""
 
     def __init__(
-        self, settings: Settings, feed: Feed, observer: Observer, workers: Workers, read_top: ReadTop, view: View
+        self, settings: Settings, feed: Feed, observer: Observer, workers: Workers, read_top: ReadTop, view: DemoView
     ) -> None:
         self._settings, self._feed, self._observer = settings, feed, observer
         self._workers, self._read_top, self._view = workers, read_top, view

@@ -35,7 +35,7 @@ class WorkerState(NamedTuple):
     deaths: int
 
 
-class _Worker:
+class _DemoWorker:
     """One worker, through all its processes."""
 
     def __init__(self, number: int, settings: Settings, log_file: Path) -> None:
@@ -66,7 +66,7 @@ class Workers:
         self._settings = settings
         self._count = count
         self.folder = folder
-        self._workers: list[_Worker] = []
+        self._workers: list[_DemoWorker] = []
 
     def __enter__(self) -> Self:
         """Start them."""
@@ -74,7 +74,7 @@ class Workers:
             for number in range(1, self._count + 1):
                 port = free_port(self._settings.http_host, self._settings.http_port if number == 1 else 0)
                 settings = msgspec.structs.replace(self._settings, http_port=port)
-                self._workers.append(_Worker(number, settings, self.folder / f"worker-{number}.log"))
+                self._workers.append(_DemoWorker(number, settings, self.folder / f"worker-{number}.log"))
         except BaseException:
             self._end()
             raise

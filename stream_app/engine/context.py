@@ -3,12 +3,12 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from stream_app.core.changelog.ledger_store import Book
-from stream_app.core.cuts.curve_updates import Teller
-from stream_app.core.cuts.global_cuts import View, Whole
-from stream_app.core.flags.standing import Rules
+from stream_app.core.changelog.ledger_store import LedgerStore
+from stream_app.core.cuts.curve_updates import CurveUpdates
+from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeMap
+from stream_app.core.flags.standing import StandingRules
 from stream_app.core.privacy.erasures import Erasures
-from stream_app.engine.output_topics import Outlet
+from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Clock, Meter
 from stream_app.settings import Settings
 
@@ -16,12 +16,12 @@ NOTHING_SEEN = (-1, -1, -1, -1)
 
 
 @dataclass
-class Held:
+class OwnedPartition:
     """One partition. Whoever changes its book holds the lock, also while waiting for Kafka in between."""
 
-    book: Book
-    teller: Teller
-    view: View = field(default_factory=View)
+    store: LedgerStore
+    curve_updates: CurveUpdates
+    view: ScopeMap = field(default_factory=ScopeMap)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
     """Kafka time of the oldest record counted since the last evaluation."""
@@ -35,18 +35,18 @@ class Held:
     """By topic, the last position that was sought because counting stood still there."""
 
 
-Books = dict[int, Held]
+Books = dict[int, OwnedPartition]
 
 
 @dataclass(frozen=True)
-class Shared:
+class EngineContext:
     """One engine's state and connections."""
 
     settings: Settings
-    rules: Rules
-    books: Books
-    whole: Whole
-    outlet: Outlet
+    rules: StandingRules
+    owned: Books
+    global_cuts: GlobalCuts
+    output: OutputTopics
     meter: Meter
     clock: Clock
     erasures: Erasures

@@ -6,52 +6,51 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
-from faust.types import TP
 
 from stream_app.core.events.credit import Credits, Ints, ViewRates, credit
-from stream_app.core.events.dead_letter import Letter, Origin, attempts_of
+from stream_app.core.events.dead_letter import DeadLetter, Origin, attempts_of
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Rejected, Share, decode
-from stream_app.core.privacy.pseudonyms import Persons, Pseudonyms
+from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
 from stream_app.core.state.watermark import Source
-from stream_app.engine.context import NOTHING_SEEN, Held, Shared
-from stream_app.engine.faust.app import Kafka
+from stream_app.engine.context import NOTHING_SEEN, EngineContext, OwnedPartition
+from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
-from stream_app.engine.ownership.lost_records import tell_gone
-from stream_app.kafka.record_batches import Fetched
-from stream_app.kafka.records import Batch
+from stream_app.engine.ownership.lost_records import log_lost_records
+from stream_app.kafka.record_batches import FetchedBatches
+from stream_app.kafka.records import Batch, Partition
 
 logger = logging.getLogger(__name__)
 
 
-class Intake:
+class BatchCounter:
     """Counts batches of records into the books of the partitions held."""
 
-    def __init__(self, shared: Shared, kafka: Kafka) -> None:
-        self._settings = shared.settings
-        self._books = shared.books
-        self._outlet = shared.outlet
-        self._meter = shared.meter
-        self._clock = shared.clock
-        self._lag = Lag(shared)
+    def __init__(self, context: EngineContext, kafka: SourceConsumer) -> None:
+        self._settings = context.settings
+        self._owned = context.owned
+        self._output = context.output
+        self._meter = context.meter
+        self._clock = context.clock
+        self._lag = Lag(context)
         self._kafka = kafka
-        settings = shared.settings
+        settings = context.settings
         self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
         self._partitions_of: PartitionsOf | None = None
         if settings.partitioner == "murmur2":
             self._partitions_of = partial(partitions_of, partitions=settings.partitions)
-        self._erasures = shared.erasures
-        self._pseudonyms = Pseudonyms(Persons(settings.person_key.reveal())) if settings.pseudonyms else None
+        self._erasures = context.erasures
+        self._pseudonyms = Pseudonyms(PersonHashes(settings.person_key.reveal())) if settings.pseudonyms else None
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
-    async def count(self, fetched: Fetched) -> None:
+    async def count(self, fetched: FetchedBatches) -> None:
         """Count the records fetched, in order. Nothing that a record holds makes this raise."""
-        held = self._books.get(fetched.partition)
+        held = self._owned.get(fetched.partition)
         if held is None:
             return  # the partition has moved on; its new owner reads these records again
         async with held.lock:
-            source = held.book.ledger.source(fetched.topic)
+            source = held.store.ledger.source(fetched.topic)
             if await self._is_beyond_gap(source, fetched):
                 return
             batch = fetched.unpacked()
@@ -65,19 +64,19 @@ class Intake:
                 source.position = batch.end
                 held.seen = NOTHING_SEEN
             self._follow(held, batch)
-        await self._outlet.relieve()
+        await self._output.relieve()
 
-    async def _count(self, held: Held, source: Source, batch: Batch) -> None:
+    async def _count(self, held: OwnedPartition, source: Source, batch: Batch) -> None:
         started = perf_counter()
         before = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
         credits_, indices, rejected = self._credit(held, batch)
         refused = len(batch.records) - len(indices)
         if erased := refused - len(rejected):
             self._meter.erased(erased)
-        late = np.flatnonzero(held.book.ledger.late(batch.topic, credits_.ts_ms)).tolist()
+        late = np.flatnonzero(held.store.ledger.late(batch.topic, credits_.ts_ms)).tolist()
         # A crash or the end of the worker, here, lets them be set aside twice; counted before, they could be lost.
         await self._set_aside(batch, rejected, [indices[place] for place in late])
-        held.book.count(batch.topic, batch.end, credits_, refused)
+        held.store.count(batch.topic, batch.end, credits_, refused)
         after = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
         *results, unknown = (now - then for now, then in zip(after, before, strict=True))
         counted = dict(zip(("applied", "duplicate", "late", "rejected"), results, strict=True))
@@ -85,7 +84,7 @@ class Intake:
         if unknown:
             self._meter.unknown_audience(unknown)
 
-    def _credit(self, held: Held, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
+    def _credit(self, held: OwnedPartition, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
         """The credits of the countable records, their places in the batch, and those to be set aside.
 
         The records of people who were erased are in none of them: set aside, they would be stored again.
@@ -94,7 +93,7 @@ class Intake:
         keys, values = [record.key for record in batch.records], [record.value for record in batch.records]
         events, indices, rejected = decode(values, kind, self._settings.max_event_bytes)
         credits_ = credit(events, kind, self._rates)
-        known = held.book.ledger.users if self._pseudonyms is None else {}
+        known = held.store.ledger.users if self._pseudonyms is None else {}
         bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partitions_of, known))
         if bad:
             self._meter.misrouted(len(bad))
@@ -113,7 +112,11 @@ class Intake:
         return credits_.only(kept), [indices[place] for place in kept], rejected
 
     def _erased(
-        self, held: Held, users: Sequence[str], indices: Sequence[int], rejected: Sequence[tuple[int, bytes | None]]
+        self,
+        held: OwnedPartition,
+        users: Sequence[str],
+        indices: Sequence[int],
+        rejected: Sequence[tuple[int, bytes | None]],
     ) -> set[int]:
         """Which records of a batch are of people who were erased: by their users, or by their keys where `rejected`.
 
@@ -123,7 +126,7 @@ class Intake:
             return set()
         texts = [(key or b"").decode(errors="replace") for _, key in rejected]
         names = self._pseudonyms.of(texts) if self._pseudonyms is not None else texts
-        gone = self._erasures.among(set(users).difference(held.book.ledger.users).union(names))
+        gone = self._erasures.among(set(users).difference(held.store.ledger.users).union(names))
         if not gone:
             return set()
         return {
@@ -154,19 +157,19 @@ class Intake:
                 *(self._settings.dead_letters_topic, batch.records[first.index].offset, first.message),
                 extra={"kind": (batch.topic, first.reason)},
             )
-            self._outlet.dead_letters(
+            self._output.dead_letters(
                 _letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected)
             )
         if late:
             message = f"older than the window of {self._settings.window_s:g} s"
-            self._outlet.late(_letter(batch, index, "late", message) for index in late)
+            self._output.late(_letter(batch, index, "late", message) for index in late)
         if rejected or late:
-            await self._outlet.flush()
+            await self._output.flush()
 
-    def _follow(self, held: Held, batch: Batch) -> None:
+    def _follow(self, held: OwnedPartition, batch: Batch) -> None:
         """Note how far the source has been read."""
-        topic, ledger = batch.topic, held.book.ledger
-        tp = TP(topic, batch.partition)
+        topic, ledger = batch.topic, held.store.ledger
+        tp = Partition(topic, batch.partition)
         behind = max(self._kafka.end(tp) - ledger.source(topic).position, 0)
         held.unread[topic] = behind
         (ledger.lagging.add if behind else ledger.lagging.discard)(topic)
@@ -178,16 +181,16 @@ class Intake:
             held.oldest_unseen_s = arrived_s
         self._lag.counted(held, tp, behind, arrived_s)
 
-    async def _is_beyond_gap(self, source: Source, fetched: Fetched) -> bool:
+    async def _is_beyond_gap(self, source: Source, fetched: FetchedBatches) -> bool:
         """Whether records before these were never seen: then they are read again from there, or where Kafka begins."""
         if fetched.first <= source.position:
             return False
-        tp = TP(fetched.topic, fetched.partition)
+        tp = Partition(fetched.topic, fetched.partition)
         start = await self._kafka.start(tp)
         if fetched.first > max(start, source.position):
             await self._kafka.seek(tp, max(start, source.position))
             return True
-        tell_gone(tp, source.position, fetched.first - 1)
+        log_lost_records(tp, source.position, fetched.first - 1)
         return False
 
 
@@ -198,7 +201,7 @@ def _from_position(batch: Batch, position: int) -> Batch:
     return batch._replace(records=[record for record in batch.records if record.offset >= position])
 
 
-def _letter(batch: Batch, index: int, reason: str, message: str) -> Letter:
+def _letter(batch: Batch, index: int, reason: str, message: str) -> DeadLetter:
     record = batch.records[index]
     origin = Origin(batch.topic, batch.partition, record.offset)
-    return Letter(origin, record.key, record.value, reason, message, attempts_of(record.headers))
+    return DeadLetter(origin, record.key, record.value, reason, message, attempts_of(record.headers))

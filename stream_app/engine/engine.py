@@ -6,40 +6,35 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
-import faust
 from aiokafka.errors import KafkaError
-from faust.types import TP
 
-from stream_app.core.cuts.global_cuts import Whole
+from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.messages import Flag
 from stream_app.core.privacy.erasures import Erasures, PersonKeyError
-from stream_app.engine.context import Books, Shared
-from stream_app.engine.counting import Intake
-from stream_app.engine.faust.app import Kafka, faust_app
-from stream_app.engine.faust.batches import AsTheyCome
-from stream_app.engine.faust.recovery import Tables
-from stream_app.engine.faust.tables import PartitionTable
-from stream_app.engine.liveness.broker_monitor import Probe
+from stream_app.engine.context import Books, EngineContext
+from stream_app.engine.counting import BatchCounter
+from stream_app.engine.faust.app import tracker_app
+from stream_app.engine.faust.consumer import SourceConsumer
+from stream_app.engine.liveness.broker_monitor import BrokerMonitor
 from stream_app.engine.liveness.exit_codes import Exit, end
-from stream_app.engine.liveness.health import Health
-from stream_app.engine.liveness.memory import collect_quietly
+from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.liveness.watchdog import Watchdog
-from stream_app.engine.output_topics import Outlet
+from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.fencing import Lease
-from stream_app.engine.ownership.rebalance import Ownership
-from stream_app.engine.ports import Listener, Meter, Nobody
-from stream_app.engine.producer import Outgoing
-from stream_app.engine.rounds.curve_exchange import Exchange
-from stream_app.engine.rounds.cut_publisher import Publisher
-from stream_app.engine.rounds.erasure import Eraser
-from stream_app.engine.rounds.evaluation_round import Evaluator, rules_of
-from stream_app.engine.rounds.flag_outbox import Outbox
+from stream_app.engine.ownership.rebalance import PartitionOwnership
+from stream_app.engine.ports import FlagListener, Meter, NoListener
+from stream_app.engine.producer import BatchingProducer
+from stream_app.engine.rounds.curve_exchange import CurveExchange
+from stream_app.engine.rounds.cut_publisher import CutPublisher
+from stream_app.engine.rounds.erasure import PartitionEraser
+from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
+from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.stale_cuts import delete_leftovers
-from stream_app.engine.rounds.standing_records import kept
-from stream_app.kafka.corrupt_batches import DamagedError
-from stream_app.kafka.topics import changelogs_of
+from stream_app.kafka.corrupt_batches import CorruptBatchError
+from stream_app.kafka.record_batches import FetchedBatches
+from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -54,86 +49,58 @@ class Engine:
 
     def __init__(self, settings: Settings, meter: Meter) -> None:
         self.settings = settings
-        self.books: Books = {}
-        self.health = Health(settings.stall_s)
-        self.listener: Listener = Nobody()
+        self.owned: Books = {}
+        self.health = WorkerHealth(settings.stall_s)
+        self.listener: FlagListener = NoListener()
         self._revocations = 0
         self._is_moving = False
         """Partitions were given up, and what is assigned instead is not known or not being recovered yet."""
         self._assigned_s = 0.0
         self._lease = Lease(settings.session_timeout_s)
-        self._probe = Probe(settings)
-        self.app = faust_app(settings, self._lease, self.health, self._positions)
+        self._broker_monitor = BrokerMonitor(settings)
         self._meter = meter
-        self._kafka = Kafka(self.app)
-        self._outgoing = Outgoing(settings, self._lease)
-        segments, standings = changelogs_of(settings)
-        self._segments = self._table("segments", segments)
-        self._standings = self._table("standings", standings)
-        self._standings.kept = kept
-        outlet = Outlet(self._outgoing, settings)
-        whole = Whole(settings.share)
+        self._producer = BatchingProducer(settings, self._lease)
+        self.app, self._segments, self._standings = tracker_app(
+            settings, self._lease, self.health, self._positions, self._producer, self
+        )
+        self._kafka = SourceConsumer(self.app)
+        output = OutputTopics(self._producer, settings)
+        global_cuts = GlobalCuts(settings.share)
         self._erasures = Erasures(settings.erasures_topic, settings.person_key.reveal())
-        self.shared = Shared(settings, rules_of(settings), self.books, whole, outlet, meter, time.time, self._erasures)
-        self.exchange = Exchange(settings, whole, self._erasures)
-        self.publisher = Publisher(self.shared, self.exchange.past)
-        outbox = Outbox(self._standings, outlet, meter, self._tell)
-        eraser = Eraser(self.shared, self._standings, self._forget)
-        self._ownership = Ownership(self.shared, self._segments, self._standings, outbox, eraser, self._kafka)
-        self._evaluator = Evaluator(self.shared, self.exchange, outbox, self.publisher, eraser)
-        self._intake = Intake(self.shared, self._kafka)
-        self._connect()
+        self.context = EngineContext(
+            settings, rules_of(settings), self.owned, global_cuts, output, meter, time.time, self._erasures
+        )
+        self.exchange = CurveExchange(settings, global_cuts, self._erasures)
+        self.publisher = CutPublisher(self.context, self.exchange.past)
+        outbox = FlagOutbox(self._standings, output, meter, self._tell)
+        eraser = PartitionEraser(self.context, self._standings, self._forget)
+        self._ownership = PartitionOwnership(self.context, self._segments, self._standings, outbox, eraser, self._kafka)
+        self._evaluation = EvaluationRound(self.context, self.exchange, outbox, self.publisher, eraser)
+        self._counter = BatchCounter(self.context, self._kafka)
 
     def watch(self) -> None:
         """Start the threads that watch over this process."""
-        self._probe.watch()
-        Watchdog(self.health, self._probe, self.settings.stall_s, lambda: self.app.should_stop).watch()
+        self._broker_monitor.watch()
+        Watchdog(self.health, self._broker_monitor, self.settings.stall_s, lambda: self.app.should_stop).watch()
 
     def listens(self, http: str) -> None:
         """This worker answers questions about its users at `http`, host:port: the others are told."""
-        self._evaluator.http = http
+        self._evaluation.http = http
 
     def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
         """The last flag of each standing in `partition`, as kept, by its key: of all, or of `keys` if still there."""
         return self._standings.of_partition(partition) if keys is None else self._standings.some(keys)
 
-    def _table(self, name: str, changelog: str) -> PartitionTable:
-        topic = self.app.topic(
-            changelog,
-            schema=AsTheyCome(),
-            partitions=self.settings.partitions,
-            compacting=True,
-            internal=True,
-            acks=False,
-        )
-        table = self.app.Table(
-            name, partitions=self.settings.partitions, changelog_topic=topic, key_type=bytes, value_type=bytes
-        )
-        partition_table = cast(PartitionTable, table)
-        partition_table.outgoing = self._outgoing
-        return partition_table
+    async def count(self, fetched: FetchedBatches) -> None:
+        """Count what was fetched. What goes wrong beyond its records ends the worker."""
+        with self._fatal("a batch could not be counted"):
+            try:
+                await self._counter.count(fetched)
+            except CorruptBatchError as error:
+                await self._producer.flush()  # what was counted before it is not to be counted again and again
+                end(Exit.REFUSED, str(error))
 
-    def _connect(self) -> None:
-        for name, topic in zip(("posts", "shares"), self.settings.input_topics, strict=True):
-            self.app.agent(self.app.topic(topic, schema=AsTheyCome()), name=name, concurrency=1)(self._count)
-        self.app.on_partitions_revoked.connect(self._on_revoked, weak=False)
-        self.app.on_partitions_assigned.connect(self._on_assigned, weak=False)
-        self.app.on_rebalance_complete.connect(self._on_rebalanced, weak=False)
-        self.app.task(self._rounds)
-        self.app.task(self._sweeps)
-        self.app.task(collect_quietly)
-
-    async def _count(self, batches: faust.StreamT[Any]) -> None:
-        """The agent of an input topic: every batch is counted. What goes wrong beyond its records ends the worker."""
-        async for batch in batches:
-            with self._fatal("a batch could not be counted"):
-                try:
-                    await self._intake.count(batch)
-                except DamagedError as error:
-                    await self._outgoing.flush()  # what was counted before it is not to be counted again and again
-                    end(Exit.REFUSED, str(error))
-
-    async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
+    async def on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
         """Before the partitions move all that was counted of them is in the log."""
         self._revocations += 1
         self._is_moving = True
@@ -143,21 +110,23 @@ class Engine:
         while not pausing.done():
             # The lease may lapse in here too. Once the group has given this worker up, nothing renews it before this
             # returns, and what is being written waits for that.
-            if self._lease.has_lapsed() and self._outgoing.is_owing:
+            if self._lease.has_lapsed() and self._producer.is_owing:
                 end(Exit.FENCED, "it was cut off for longer than its session, and holds writes others may have made")
             await asyncio.wait((pausing,), timeout=_LOOK_S)
         await pausing
 
-    async def _on_assigned(self, *_args: Any, **_kwargs: Any) -> None:
+    async def on_assigned(self, *_args: Any, **_kwargs: Any) -> None:
+        """The tables of the new partitions are being restored."""
         self._is_moving = False
         self._assigned_s = perf_counter()
 
-    async def _on_rebalanced(self, *_args: Any, **_kwargs: Any) -> None:
+    async def on_rebalanced(self, *_args: Any, **_kwargs: Any) -> None:
+        """The tables are restored: take over what is assigned."""
         # Faust cancels this when the next rebalance begins; partitions that are half taken over would be left.
         await asyncio.shield(asyncio.ensure_future(self._take_over()))
 
     async def _take_over(self) -> None:
-        if self._is_moving or cast(Tables, self.app.tables).recovery.is_due:
+        if self._is_moving or self.app.tables.recovery.is_due:
             return  # Faust ends this recovery although it has begun, or is about to begin, another
         revocations, generation = self._revocations, self.app.consumer_generation_id
         assigned = self.app.consumer.assignment()
@@ -166,7 +135,7 @@ class Engine:
             await self.exchange.caught_up.wait()
             self.health.caught_up = True
             self._introduce()
-            await asyncio.to_thread(self._probe.has_answered.wait)
+            await asyncio.to_thread(self._broker_monitor.has_answered.wait)
             if self._revocations != revocations:
                 return
             self._refuse_others()
@@ -184,25 +153,27 @@ class Engine:
     async def _exchange(self) -> None:
         try:
             await self.exchange.run()
-        except (DamagedError, PersonKeyError) as error:
+        except (CorruptBatchError, PersonKeyError) as error:
             end(Exit.REFUSED, str(error))
 
     async def _write(self) -> None:
         try:
-            await self._outgoing.run()
+            await self._producer.run()
         except KafkaError:
             logger.exception("Kafka does not take what the tracker writes")
             end(Exit.LOST_WRITE, "the next owner goes on from the last write that Kafka has")
 
-    async def _rounds(self) -> None:
+    async def rounds(self) -> None:
+        """Evaluate regularly, until the app stops."""
         while not self.app.should_stop:
             pause_s = self.settings.tick_s
             if self.health.recovered:
                 with self._fatal("a round of evaluation failed"), self.health.doing("round"):
-                    pause_s = await self._evaluator.round()
+                    pause_s = await self._evaluation.round()
             await asyncio.sleep(pause_s)
 
-    async def _sweeps(self) -> None:
+    async def sweeps(self) -> None:
+        """Delete garbage regularly, until the app stops."""
         while not self.app.should_stop:
             await asyncio.sleep(_SWEEP_S)
             if self.health.recovered:
@@ -212,7 +183,7 @@ class Engine:
     async def _observe(self) -> None:
         while not self.app.should_stop:
             self.health.beat()
-            remaining = cast(Tables, self.app.tables).recovery.remaining
+            remaining = self.app.tables.recovery.remaining
             self._meter.recovery_remaining(remaining)
             if self.health.recovered:  # in a rebalance some of the partitions are on their way out
                 await self._look()
@@ -222,7 +193,7 @@ class Engine:
             await asyncio.sleep(_OBSERVE_S if self.health.recovered else _LOOK_S)
 
     async def _look(self) -> None:
-        told, positions = self._probe.answer.ends, self._positions()
+        told, positions = self._broker_monitor.answer.ends, self._positions()
         ends = {tp: max(self._kafka.end(tp), told.get(tp, 0)) for tp in positions}
         # A source that nothing has been fetched of would else be overtaken by the window, and all it holds be late.
         self._ownership.note_ends(ends)
@@ -233,12 +204,12 @@ class Engine:
                 if not self.health.recovered:
                     return  # the partitions are moving
 
-    def _positions(self) -> dict[TP, int]:
-        return self._ownership.positions(self.books)
+    def _positions(self) -> dict[Partition, int]:
+        return self._ownership.positions(self.owned)
 
     def _refuse_others(self) -> None:
         """End this worker when a source topic is not the one that was counted: its records are others."""
-        if why := self._ownership.adopt(self._probe.answer.topics):
+        if why := self._ownership.adopt(self._broker_monitor.answer.topics):
             end(Exit.REFUSED, why)
 
     def _tell(self, partition: int, flags: list[Flag]) -> None:
@@ -250,7 +221,7 @@ class Engine:
     def _introduce(self) -> None:
         """Let the others see which person_key this worker has."""
         if record := self._erasures.introduction():
-            self._outgoing.put(self.settings.erasures_topic, 0, *record)
+            self._producer.put(self.settings.erasures_topic, 0, *record)
 
     @contextmanager
     def _fatal(self, what: str) -> Iterator[None]:

@@ -7,12 +7,12 @@ import msgspec
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_message, history
-from stream_app.core.cuts.curve_message import Curves
-from stream_app.core.cuts.history import Ended
-from stream_app.core.events.dead_letter import Letter
+from stream_app.core.cuts.curve_message import CurveMessage
+from stream_app.core.cuts.history import PastKey
+from stream_app.core.events.dead_letter import DeadLetter
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.messages import Cut
-from stream_app.engine.producer import Outgoing
+from stream_app.engine.producer import BatchingProducer
 from stream_app.settings import Settings
 
 _JSON = msgspec.json.Encoder()
@@ -23,20 +23,20 @@ def cut_key(cut: Cut) -> bytes:
     return _JSON.encode((cut.topic, cut.population, cut.role))
 
 
-class Outlet:
-    """Puts messages into `outgoing`; `flush` waits until Kafka has them."""
+class OutputTopics:
+    """Puts messages into `producer`; `flush` waits until Kafka has them."""
 
-    def __init__(self, outgoing: Outgoing, settings: Settings) -> None:
-        self._put = outgoing.put
+    def __init__(self, producer: BatchingProducer, settings: Settings) -> None:
+        self._put = producer.put
         self._settings = settings
-        self.flush = outgoing.flush
-        self.relieve = outgoing.relieve
+        self.flush = producer.flush
+        self.relieve = producer.relieve
 
-    def dead_letters(self, letters: Iterable[Letter]) -> None:
+    def dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         """Records that cannot be counted, in the partition they came in."""
         self._set_aside(self._settings.dead_letters_topic, letters)
 
-    def late(self, letters: Iterable[Letter]) -> None:
+    def late(self, letters: Iterable[DeadLetter]) -> None:
         """Events older than the window, in the partition they came in."""
         self._set_aside(self._settings.late_topic, letters)
 
@@ -60,7 +60,7 @@ class Outlet:
         for key in keys:
             self._put(self._settings.cuts_topic, 0, key, None)
 
-    def curves(self, messages: Iterable[Curves]) -> None:
+    def curves(self, messages: Iterable[CurveMessage]) -> None:
         """What a partition tells the others."""
         for message in messages:
             key = f"curves/{message.partition}/{message.bucket}".encode()
@@ -70,11 +70,11 @@ class Outlet:
         """How far a partition has come."""
         self._put(self._settings.curves_topic, 0, f"status/{message.partition}".encode(), status.encode(message))
 
-    def past(self, ended: Ended, cuts: Collection[Cut]) -> None:
+    def past(self, ended: PastKey, cuts: Collection[Cut]) -> None:
         """What the cuts of a bucket were when a pane ended; none: nobody asks any more."""
         self._put(self._settings.curves_topic, 0, ended.encode(), history.encode(cuts) if cuts else None)
 
-    def _set_aside(self, topic: str, letters: Iterable[Letter]) -> None:
+    def _set_aside(self, topic: str, letters: Iterable[DeadLetter]) -> None:
         if self._settings.pseudonyms:  # only where they came from and why: the rest names users
             letters = (letter._replace(key=None, value=None) for letter in letters)
         for letter in letters:

@@ -34,14 +34,14 @@ class Meter(Protocol):
     def cut_gone(self, cut: Cut) -> None: ...  # noqa: D102
 
 
-class Listener(Protocol):
+class FlagListener(Protocol):
     """Who wants to see flags as they are raised, and to forget who was erased: standings by their keys, and users."""
 
     def submit(self, partition: int, flags: Sequence[Flag]) -> None: ...  # noqa: D102
     def forget(self, partition: int, standings: Sequence[bytes], users: Collection[str]) -> None: ...  # noqa: D102
 
 
-class Nobody:
+class NoListener:
     """Stands in where nobody listens."""
 
     def submit(self, partition: int, flags: Sequence[Flag]) -> None:

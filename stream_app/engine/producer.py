@@ -32,20 +32,20 @@ Headers = Sequence[tuple[str, bytes]]
 Place = tuple[str, int]
 
 
-class _Record(NamedTuple):
+class _PendingRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
 
 
-class Outgoing:
+class BatchingProducer:
     """Collects records and sends them; `run()` must run beside it."""
 
     def __init__(self, settings: Settings, lease: Lease) -> None:
         self._settings = settings
         self._lease = lease
         self._producer: Any = None
-        self._waiting: dict[Place, list[_Record]] = defaultdict(list)
+        self._waiting: dict[Place, list[_PendingRecord]] = defaultdict(list)
         self._waiting_bytes = 0
         self._sending = asyncio.Lock()
         self._some = asyncio.Event()
@@ -55,7 +55,7 @@ class Outgoing:
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """Have a record sent soon: within about 10 ms."""
-        self._waiting[topic, partition].append(_Record(key, value, headers))
+        self._waiting[topic, partition].append(_PendingRecord(key, value, headers))
         self._waiting_bytes += len(key or b"") + len(value or b"") + _RECORD_OVERHEAD
         self._some.set()
 
@@ -153,7 +153,7 @@ def write_within(lease: Lease, client: Any) -> None:
     client.send = asking
 
 
-async def _send(producer: Any, place: Place, records: list[_Record]) -> int:
+async def _send(producer: Any, place: Place, records: list[_PendingRecord]) -> int:
     """Send the records; returns the offset after the last of them."""
     topic, partition = place
     sent = []

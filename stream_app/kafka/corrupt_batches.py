@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 _FETCHES = 3
 
 
-class DamagedError(Exception):
+class CorruptBatchError(Exception):
     """A record batch is not what Kafka once took in."""
 
     def __init__(self, tp: TopicPartition, offset: int) -> None:
@@ -24,7 +24,7 @@ class DamagedError(Exception):
         )
 
 
-class Damage:
+class CorruptionCounter:
     """Knows how often the same batch came damaged."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Damage:
         return False
 
 
-class Damaged:
+class CorruptBatch:
     """Stands in the place of a damaged record batch: whoever wants its records is told."""
 
     last_offset_delta = max_timestamp = 0
@@ -51,4 +51,4 @@ class Damaged:
         self.base_offset, self.next_offset = offset, offset + 1
 
     def __iter__(self) -> Iterator[Any]:
-        raise DamagedError(self._tp, self.base_offset)
+        raise CorruptBatchError(self._tp, self.base_offset)

@@ -13,7 +13,7 @@ _NO_MECHANISM = "NONE"
 _MOST_BYTES = 1_000_000
 
 
-class TurnedAwayError(RuntimeError):
+class HandshakeError(RuntimeError):
     """The broker hangs up or lacks what we need; `advice` says what to do."""
 
     def __init__(self, what: str, advice: str) -> None:
@@ -25,15 +25,15 @@ def greet(connection: Any, settings: Settings) -> None:
     """Return when the broker takes us, on a connected socket. Raises OSError and TurnedAwayError."""
     if not _answer(connection, _VERSIONS, 0, b""):
         tls = "want a certificate of ours" if isinstance(connection, ssl.SSLSocket) else "speak TLS"
-        raise TurnedAwayError("it hangs up", f"STREAM_APP_KAFKA_PROTOCOL is {settings.kafka_protocol}: does it {tls}?")
+        raise HandshakeError("it hangs up", f"STREAM_APP_KAFKA_PROTOCOL is {settings.kafka_protocol}: does it {tls}?")
     if "SASL" in settings.kafka_protocol:
         _shake_hands(connection, settings.kafka_sasl)
         try:
             _authenticate(connection, settings)
         except (ValueError, struct.error) as error:
-            raise TurnedAwayError(f"it does not know our password itself ({error})", "is it the right one?") from error
+            raise HandshakeError(f"it does not know our password itself ({error})", "is it the right one?") from error
     elif offered := _offered(connection):
-        raise TurnedAwayError(
+        raise HandshakeError(
             f"it wants to know who we are, by {', '.join(offered)}",
             f"STREAM_APP_KAFKA_PROTOCOL is {settings.kafka_protocol}: set it to SASL_SSL",
         )
@@ -44,7 +44,7 @@ def _shake_hands(connection: Any, mechanism: str) -> None:
     if error:
         names = ", ".join(name for name in offered if name != mechanism)
         advice = f"set STREAM_APP_KAFKA_SASL to one of {names}" if names else "has that listener SASL?"
-        raise TurnedAwayError(f"it does not offer {mechanism}", advice)
+        raise HandshakeError(f"it does not offer {mechanism}", advice)
 
 
 def _offered(connection: Any) -> list[str]:
@@ -63,7 +63,7 @@ def _authenticate(connection: Any, settings: Settings) -> None:
         error, length = struct.unpack_from(">hh", answer or b"\xff\xff\xff\xff")
         at = 4 + max(length, 0)
         if error:
-            raise TurnedAwayError(answer[4:at].decode() or "it hangs up", refused(settings))
+            raise HandshakeError(answer[4:at].decode() or "it hangs up", refused(settings))
         mechanism.receive(answer[at + 4 :])
 
 
@@ -83,7 +83,7 @@ def _received(connection: Any, size: int) -> bytes:
         except ConnectionResetError:
             return b""
         except TimeoutError:
-            raise TurnedAwayError("it does not answer", "does STREAM_APP_BROKERS name a Kafka?") from None
+            raise HandshakeError("it does not answer", "does STREAM_APP_BROKERS name a Kafka?") from None
         if not more:
             return b""
         data += more

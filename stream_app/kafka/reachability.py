@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from stream_app.kafka.clients import servers_of
 from stream_app.kafka.error_hints import kafka_advice
-from stream_app.kafka.handshake import TurnedAwayError, greet
+from stream_app.kafka.handshake import HandshakeError, greet
 from stream_app.settings import Settings, SettingsError
 from stream_app.settings.tls import kafka_tls
 
@@ -33,7 +33,7 @@ def require_reachable(settings: Settings) -> None:
             return
         except SettingsError:
             raise
-        except (OSError, ValueError, TurnedAwayError) as error:
+        except (OSError, ValueError, HandshakeError) as error:
             refusals[str(error)] = _advice(error, settings)
     reasons, advice = "; ".join(refusals), next(filter(None, refusals.values()), "")
     if advice:
@@ -52,7 +52,7 @@ def _try(server: str, settings: Settings, context: ssl.SSLContext | None) -> Non
 
 
 def _advice(error: Exception, settings: Settings) -> str:
-    if isinstance(error, TurnedAwayError):
+    if isinstance(error, HandshakeError):
         return error.advice
     if isinstance(error, TimeoutError) and "handshake" in str(error):
         return f"does it speak TLS there? STREAM_APP_KAFKA_PROTOCOL is {settings.kafka_protocol}"

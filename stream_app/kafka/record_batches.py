@@ -13,11 +13,11 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
-from stream_app.kafka.corrupt_batches import Damage, Damaged
+from stream_app.kafka.corrupt_batches import CorruptBatch, CorruptionCounter
 from stream_app.kafka.records import Batch, Record
 
 
-class Packed:
+class PackedBatch:
     """A record batch of Kafka. To aiokafka it is one record, at the offset of its last."""
 
     __slots__ = ("_batch", "_fetch", "count", "first", "offset", "timestamp")
@@ -35,7 +35,7 @@ class Packed:
         self.timestamp = timestamp
 
     @classmethod
-    def of(cls, batch: Any, fetch: bytes) -> "Packed":
+    def of(cls, batch: Any, fetch: bytes) -> "PackedBatch":
         """A batch of aiokafka's, of a fetch from its first offset on."""
         return cls(
             batch,
@@ -47,7 +47,7 @@ class Packed:
         )
 
     @classmethod
-    def nothing(cls, first: int, last: int) -> "Packed":
+    def nothing(cls, first: int, last: int) -> "PackedBatch":
         """Offsets at which there is no record to be read."""
         return cls((), b"", first=first, offset=last, count=0, timestamp=-1)
 
@@ -66,12 +66,12 @@ class Packed:
         return records
 
 
-class Fetched(NamedTuple):
+class FetchedBatches(NamedTuple):
     """What was fetched of one partition, in order; there is at least one record batch."""
 
     topic: str
     partition: int
-    packed: Sequence[Packed]
+    packed: Sequence[PackedBatch]
 
     @property
     def first(self) -> int:
@@ -94,8 +94,8 @@ class _AsOneRecord:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
-    def __iter__(self) -> Iterator[Packed]:
-        return iter((Packed.of(self._batch, self._fetch),))
+    def __iter__(self) -> Iterator[PackedBatch]:
+        return iter((PackedBatch.of(self._batch, self._fetch),))
 
     def __next__(self) -> Any:
         """The record of a control batch: it ends a transaction."""
@@ -141,14 +141,14 @@ def _readable(fetch: bytes, base_offset: int) -> list[Record]:
 
 
 class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here
-    _damage = Damage()
+    _damage = CorruptionCounter()
     _records_iterator: Any
 
     def __init__(self, tp: Any, batches: Any, *settings: Any) -> None:
         super().__init__(tp, batches, *settings)
         self._end = self.next_fetch_offset
 
-    def __next__(self) -> Packed:
+    def __next__(self) -> PackedBatch:
         """The next record batch; at the end what comes after the last one, if that is marks and the like.
 
         At a damaged one it ends, as if no more had been fetched; one that stays so is told. An exception would be one
@@ -156,24 +156,24 @@ class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka h
         """
         try:
             if self._records_iterator is not None:
-                found: Packed = super().__next__()
+                found: PackedBatch = super().__next__()
                 return found
         except CorruptRecordException:
             place = (self._tp, self.next_fetch_offset)
             if self._end == self.next_fetch_offset and self._damage.lasts(*place):  # else marks before it come first
-                return Packed.of(Damaged(*place), b"")
+                return PackedBatch.of(CorruptBatch(*place), b"")
         except StopIteration:
             pass
         first, self._end = self._end, self.next_fetch_offset
         if first == self._end:
             raise StopIteration
-        return Packed.nothing(first, self._end - 1)
+        return PackedBatch.nothing(first, self._end - 1)
 
-    def _consumer_record(self, _tp: Any, packed: Packed) -> Packed:
+    def _consumer_record(self, _tp: Any, packed: PackedBatch) -> PackedBatch:
         packed.first, self._end = self._end, packed.offset + 1
         return packed
 
 
 def leave_records_packed() -> None:
-    """Have every aiokafka consumer of this process hand over `Packed` in place of records."""
+    """Have every aiokafka consumer of this process hand over `PackedBatch` in place of records."""
     fetcher.MemoryRecords, fetcher.PartitionRecords = _BatchesAsRecords, _LeftPacked

@@ -22,3 +22,10 @@ class Batch(NamedTuple):
     end: int
     """Offset: all records before it are here, or were before these."""
     records: Sequence[Record]
+
+
+class Partition(NamedTuple):
+    """A partition of a topic. Equal to the types that Faust, aiokafka and kafka-python have for it."""
+
+    topic: str
+    partition: int

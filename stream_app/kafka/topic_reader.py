@@ -9,14 +9,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CorruptRecordException
 
 from stream_app.kafka.clients import aiokafka_options
-from stream_app.kafka.corrupt_batches import DamagedError
+from stream_app.kafka.corrupt_batches import CorruptBatchError
 from stream_app.kafka.records import Record
 from stream_app.settings import Settings
 
 _WAIT_MS = 200
 
 
-class Following:
+class TopicReader:
     """Topics that are being read."""
 
     def __init__(self, consumer: AIOKafkaConsumer, ends: dict[object, int]) -> None:
@@ -41,10 +41,10 @@ class Following:
 
 
 @asynccontextmanager
-async def following(settings: Settings, *topics: str) -> AsyncIterator[Following]:
+async def read_topics(settings: Settings, *topics: str) -> AsyncIterator[TopicReader]:
     """Read the topics for the length of the block. Raises KafkaError."""
     async with reader(aiokafka_options(settings), *topics) as consumer:
-        yield Following(consumer, await consumer.end_offsets(consumer.assignment()))
+        yield TopicReader(consumer, await consumer.end_offsets(consumer.assignment()))
 
 
 @asynccontextmanager
@@ -102,7 +102,7 @@ class Partitions:
             for packed in batches:
                 try:
                     records = packed.records()
-                except DamagedError as error:
+                except CorruptBatchError as error:
                     raise CorruptRecordException(str(error)) from error
                 yield place.partition, records
 

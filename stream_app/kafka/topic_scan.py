@@ -85,7 +85,7 @@ def read(consumer: Any, wanted: Spans, on_progress: OnProgress | None = None) ->
             on_progress(sum(positions[partition] - wanted[partition].start for partition in positions), total)
 
 
-class Tail:
+class TopicTail:
     """What has come to a topic since it was last asked for; at first, all that it holds."""
 
     def __init__(self, consumer: Any, topic: str) -> None:

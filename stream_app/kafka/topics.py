@@ -27,7 +27,7 @@ class TopicsError(RuntimeError):
     """The broker cannot be asked or does not do as told; the message says what to do."""
 
 
-class Topic(NamedTuple):
+class TopicSpec(NamedTuple):
     """A topic as it should be."""
 
     name: str
@@ -38,10 +38,10 @@ class Topic(NamedTuple):
     """Only `stream-app alerts` needs it."""
 
 
-class Finding(NamedTuple):
+class TopicFinding(NamedTuple):
     """A topic as it is."""
 
-    topic: Topic
+    topic: TopicSpec
     exists: bool
     partitions: int
     problem: str
@@ -53,39 +53,41 @@ def changelogs_of(settings: Settings) -> tuple[str, str]:
     return f"{settings.app_id}-segments-changelog", settings.standings_topic
 
 
-def topics_of(settings: Settings) -> list[Topic]:
+def topics_of(settings: Settings) -> list[TopicSpec]:
     """Every topic of the tracker."""
     one, many = 1, settings.partitions
     segments, standings = changelogs_of(settings)
     return [
-        Topic(settings.posts_topic, many, {}, "input: posts"),
-        Topic(settings.shares_topic, many, {}, "input: shares"),
-        Topic(settings.flags_topic, many, {}, "output: flags"),
-        Topic(settings.cuts_topic, one, _COMPACTED, "output: cuts"),
-        Topic(standings, many, _COMPACTED | _FORGETTING, "output and state: standings"),
-        Topic(settings.dead_letters_topic, many, _LARGE, "output: records that cannot be counted"),
-        Topic(settings.late_topic, many, _LARGE, "output: events older than the window"),
-        Topic(settings.curves_topic, one, _COMPACTED | _LARGE, "internal: curves exchanged by the workers"),
-        Topic(segments, many, _COMPACTED | _LARGE | _FORGETTING, "internal: the segments of the ledgers"),
-        Topic(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),
+        TopicSpec(settings.posts_topic, many, {}, "input: posts"),
+        TopicSpec(settings.shares_topic, many, {}, "input: shares"),
+        TopicSpec(settings.flags_topic, many, {}, "output: flags"),
+        TopicSpec(settings.cuts_topic, one, _COMPACTED, "output: cuts"),
+        TopicSpec(standings, many, _COMPACTED | _FORGETTING, "output and state: standings"),
+        TopicSpec(settings.dead_letters_topic, many, _LARGE, "output: records that cannot be counted"),
+        TopicSpec(settings.late_topic, many, _LARGE, "output: events older than the window"),
+        TopicSpec(settings.curves_topic, one, _COMPACTED | _LARGE, "internal: curves exchanged by the workers"),
+        TopicSpec(segments, many, _COMPACTED | _LARGE | _FORGETTING, "internal: the segments of the ledgers"),
+        TopicSpec(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),
         *alert_topics_of(settings),
     ]
 
 
-def needed_topics_of(settings: Settings) -> list[Topic]:
+def needed_topics_of(settings: Settings) -> list[TopicSpec]:
     """Those that a tracker without alerts needs."""
     return [topic for topic in topics_of(settings) if not topic.is_optional]
 
 
-def alert_topics_of(settings: Settings) -> list[Topic]:
+def alert_topics_of(settings: Settings) -> list[TopicSpec]:
     """Those that only `stream-app alerts` needs."""
     return [
-        Topic(settings.alerts_topic, 1, _COMPACTED | _FORGETTING, "state: what people were told of", is_optional=True),
-        Topic(settings.undelivered_topic, 1, _LARGE, "output: messages that no sink took", is_optional=True),
+        TopicSpec(
+            settings.alerts_topic, 1, _COMPACTED | _FORGETTING, "state: what people were told of", is_optional=True
+        ),
+        TopicSpec(settings.undelivered_topic, 1, _LARGE, "output: messages that no sink took", is_optional=True),
     ]
 
 
-def state_topics_of(settings: Settings) -> list[Topic]:
+def state_topics_of(settings: Settings) -> list[TopicSpec]:
     """Those that hold what the workers know: without them counting begins anew.
 
     They are compacted. So are the erasures, which must outlive any state: who was erased would be counted again; and
@@ -95,7 +97,7 @@ def state_topics_of(settings: Settings) -> list[Topic]:
     return [topic for topic in compacted if topic.name not in {settings.erasures_topic, settings.alerts_topic}]
 
 
-def check(settings: Settings) -> list[Finding]:
+def check(settings: Settings) -> list[TopicFinding]:
     """Compare the topics on the broker with what they should be. Raises TopicsError when it does not answer."""
     try:
         with closing(_admin(settings)) as admin:
@@ -121,23 +123,23 @@ def require_for_alerts(settings: Settings) -> None:
     _require([finding if finding.exists else finding._replace(problem=_missing(settings)) for finding in found])
 
 
-def _require(findings: list[Finding]) -> None:
+def _require(findings: list[TopicFinding]) -> None:
     wrong = [f"topic {finding.topic.name}: {finding.problem}" for finding in findings if finding.problem]
     if wrong:
         raise TopicsError("; ".join(wrong) if len(wrong) == 1 else "\n  ".join(["not as they should be:", *wrong]))
 
 
-def create(settings: Settings) -> list[Finding]:
+def create(settings: Settings) -> list[TopicFinding]:
     """Create what is missing, and check. Raises TopicsError when the broker does not answer or refuses."""
     return _created(settings, topics_of(settings))
 
 
-def create_needed(settings: Settings) -> list[Finding]:
+def create_needed(settings: Settings) -> list[TopicFinding]:
     """The same without the topics of alerts. Raises TopicsError."""
     return [found for found in _created(settings, needed_topics_of(settings)) if not found.topic.is_optional]
 
 
-def _created(settings: Settings, wanted: list[Topic]) -> list[Finding]:
+def _created(settings: Settings, wanted: list[TopicSpec]) -> list[TopicFinding]:
     try:
         with closing(_admin(settings)) as admin:
             held = set(admin.list_topics())
@@ -162,7 +164,7 @@ def _admin(settings: Settings) -> KafkaAdminClient:
         raise TopicsError(f"no Kafka answers at {settings.brokers} (STREAM_APP_BROKERS): {error}") from error
 
 
-def _create(admin: KafkaAdminClient, topic: Topic, replication: int) -> None:
+def _create(admin: KafkaAdminClient, topic: TopicSpec, replication: int) -> None:
     new = NewTopic(
         topic.name, num_partitions=topic.partitions, replication_factor=replication, topic_configs=topic.config
     )
@@ -172,7 +174,7 @@ def _create(admin: KafkaAdminClient, topic: Topic, replication: int) -> None:
         return
 
 
-def _once_known(admin: KafkaAdminClient, settings: Settings, wanted: set[str]) -> list[Finding]:
+def _once_known(admin: KafkaAdminClient, settings: Settings, wanted: set[str]) -> list[TopicFinding]:
     """The topics as soon as the broker that is asked knows of those wanted: that may take some time."""
     deadline_s = monotonic() + _KNOWN_WITHIN_S
     while True:
@@ -182,7 +184,7 @@ def _once_known(admin: KafkaAdminClient, settings: Settings, wanted: set[str]) -
         sleep(_LOOK_S)
 
 
-def compared(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
+def compared(admin: KafkaAdminClient, settings: Settings) -> Iterator[TopicFinding]:
     """Every topic as it is and as it should be. Raises KafkaError."""
     wanted = topics_of(settings)
     described = {
@@ -196,14 +198,14 @@ def compared(admin: KafkaAdminClient, settings: Settings) -> Iterator[Finding]:
         problem = _problem(topic, partitions, settings)
         if not partitions and error_code == TopicAuthorizationFailedError.errno:
             problem = _missing(settings)  # Kafka does not tell whether it is there
-        yield Finding(topic, bool(partitions), partitions, problem)
+        yield TopicFinding(topic, bool(partitions), partitions, problem)
 
 
 def _missing(settings: Settings) -> str:
     return f"missing: create it with `stream-app topics create`{or_unseen(settings)}"
 
 
-def _problem(topic: Topic, partitions: int, settings: Settings) -> str:
+def _problem(topic: TopicSpec, partitions: int, settings: Settings) -> str:
     if not partitions:
         return "" if topic.is_optional else _missing(settings)
     if partitions != topic.partitions:

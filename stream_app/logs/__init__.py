@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from stream_app.kafka.error_hints import kafka_advice
-from stream_app.logs.repeats import Repeats, Told
+from stream_app.logs.repeats import Noted, Repeats
 from stream_app.settings import Settings
 from stream_app.settings.secret import Redaction, Secret
 
@@ -57,7 +57,7 @@ class _Writer(logging.StreamHandler[Any]):
         while not self._ended.wait(_LOOK_S):
             self._tell(self._repeats.due)
 
-    def _tell(self, lines: Callable[[float], list[Told]]) -> None:
+    def _tell(self, lines: Callable[[float], list[Noted]]) -> None:
         self.acquire()
         try:
             for line in lines(monotonic()):

@@ -13,7 +13,7 @@ EVERY_S = 30.0
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 
 
-class Told(NamedTuple):
+class Noted(NamedTuple):
     """A line that was held back and is due."""
 
     record: logging.LogRecord
@@ -44,22 +44,22 @@ class Repeats:
         kind.last, kind.held = record, kind.held + 1
         return False
 
-    def due(self, now_s: float) -> list[Told]:
+    def due(self, now_s: float) -> list[Noted]:
         """The lines to tell now: the last of every kind that has been held back for long enough."""
         over = [place for place, kind in self._kinds.items() if now_s - kind.since_s >= EVERY_S]
         return [told for place in over for told in self._take(place, now_s)]
 
-    def everything(self, now_s: float) -> list[Told]:
+    def everything(self, now_s: float) -> list[Noted]:
         """All that is held back, because nothing follows."""
         return [told for place in list(self._kinds) for told in self._take(place, now_s)]
 
-    def _take(self, place: tuple[object, ...], now_s: float) -> Iterator[Told]:
+    def _take(self, place: tuple[object, ...], now_s: float) -> Iterator[Noted]:
         kind = self._kinds.pop(place)
         if kind.last is None:
             return
         self._kinds[place] = _Kind(now_s)
         more, within_s = kind.held - 1, now_s - kind.since_s
-        yield Told(kind.last, f" (and {more} more like it in {within_s:.0f} s)" if more else "")
+        yield Noted(kind.last, f" (and {more} more like it in {within_s:.0f} s)" if more else "")
 
 
 def _kind_of(record: logging.LogRecord) -> tuple[object, ...]:

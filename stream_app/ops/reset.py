@@ -10,12 +10,19 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 
-from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.consumer_group import committed, group
 from stream_app.kafka.operator_clients import OperatingError, administration, consumer, producer
 from stream_app.kafka.topic_scan import partitions_of, spans
-from stream_app.kafka.topics import Topic, changelogs_of, create_needed, needed_topics_of, state_topics_of, topics_of
+from stream_app.kafka.topics import (
+    TopicSpec,
+    changelogs_of,
+    create_needed,
+    needed_topics_of,
+    state_topics_of,
+    topics_of,
+)
 from stream_app.settings import Settings
 
 Positions = Literal["earliest", "latest"]
@@ -28,7 +35,7 @@ _SENT_WITHIN_S = 30.0
 class Doomed(NamedTuple):
     """A topic that is deleted and made again: as it should be, with the copies and further settings that it had."""
 
-    topic: Topic
+    topic: TopicSpec
     exists: bool
     records: int
     """About: compaction leaves gaps."""
@@ -36,7 +43,7 @@ class Doomed(NamedTuple):
     config: dict[str, str]
 
 
-class Plan(NamedTuple):
+class ResetPlan(NamedTuple):
     """What a reset does."""
 
     topics: list[Doomed]
@@ -46,7 +53,7 @@ class Plan(NamedTuple):
     """Where counting begins, of the partitions where that is not with the oldest record."""
 
 
-def plan(settings: Settings, positions: Positions, *, outputs: bool) -> Plan:
+def plan(settings: Settings, positions: Positions, *, outputs: bool) -> ResetPlan:
     """Look at what there is. Raises OperatingError, also where workers are running."""
     state = {topic.name for topic in state_topics_of(settings)}
     doomed = [
@@ -60,14 +67,14 @@ def plan(settings: Settings, positions: Positions, *, outputs: bool) -> Plan:
         inputs = partitions_of(reader, settings.input_topics)
         starts = spans(reader, inputs) if positions == "latest" else {}
         described = list(_described(settings, admin, reader, doomed))
-        return Plan(
+        return ResetPlan(
             topics=[found for found in described if found.exists or not found.topic.is_optional],
             offsets=len(committed(settings, admin)),
             starts={partition: span.end for partition, span in starts.items() if span.end},
         )
 
 
-def carry_out(settings: Settings, planned: Plan) -> Iterator[str]:
+def carry_out(settings: Settings, planned: ResetPlan) -> Iterator[str]:
     """Do it; yields what has been done, one thing after the other. Raises OperatingError; it can be repeated."""
     with administration(settings) as admin:
         _require_nobody(settings, admin)
@@ -109,7 +116,7 @@ def _require_partitions(settings: Settings, reader: Any, doomed: set[str]) -> No
             )
 
 
-def _described(settings: Settings, admin: Any, reader: Any, topics: list[Topic]) -> Iterator[Doomed]:
+def _described(settings: Settings, admin: Any, reader: Any, topics: list[TopicSpec]) -> Iterator[Doomed]:
     names = [topic.name for topic in topics]
     held = {topic["name"]: topic for topic in admin.describe_topics(names) if not topic["error_code"]}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in held]
@@ -162,12 +169,12 @@ def _begin(settings: Settings, starts: dict[TopicPartition, int]) -> None:
         for partition in sorted({place.partition for place in starts}):
             written: dict[bytes, bytes | None] = {}
             ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
-            book = Book(partition, ledger, {}, written.__setitem__)
-            book.begin(0)
+            store = LedgerStore(partition, ledger, {}, written.__setitem__)
+            store.begin(0)
             for place, start in starts.items():
                 if place.partition == partition:
                     ledger.source(place.topic).position = start
-            book.write_state()
+            store.write_state()
             sent = [sender.send(segments, value, key, partition=partition) for key, value in written.items()]
             sender.flush(_SENT_WITHIN_S)
             for record in sent:

@@ -8,7 +8,7 @@ CONVINCING = 20
 _NEVER_MS = -2 * LONGEST_STEP_MS
 
 
-class Pace:
+class ReplayClock:
     """The clock of one replay at `speed` (event time per wall time)."""
 
     def __init__(self, speed: float) -> None:

@@ -18,7 +18,7 @@ from stream_app.kafka.clients import kafka_python_options, quiet_kafka
 from stream_app.kafka.error_hints import or_unseen
 from stream_app.kafka.reachability import UnreachableError, require_reachable
 from stream_app.settings import Settings
-from stream_app.sources.pace import Pace
+from stream_app.sources.pace import ReplayClock
 from stream_app.sources.recorded_event import RecordedEvent
 
 PROGRESS_S = 0.2
@@ -94,7 +94,7 @@ def replay(
     try:
         with _producer(brokers, settings) as producer, _rare_collections():
             run = _Replay(producer, brokers, settings, on_progress, stop or threading.Event())
-            run.send_all(events, Pace(speed) if speed else None, until_ms)
+            run.send_all(events, ReplayClock(speed) if speed else None, until_ms)
             return run.report()
     except KafkaError as error:
         raise ReplayError(
@@ -122,7 +122,7 @@ class _Replay:
         self._in_flight: deque[Any] = deque()
         self._start = self._told = time.monotonic()
 
-    def send_all(self, events: Iterable[RecordedEvent], pace: Pace | None, until_ms: int | None) -> None:
+    def send_all(self, events: Iterable[RecordedEvent], pace: ReplayClock | None, until_ms: int | None) -> None:
         for event in events:
             if until_ms is not None and event.ts_ms >= until_ms:
                 self._left_out += 1

@@ -6,8 +6,8 @@ import msgspec
 
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts.global_cuts import Ints, Whole
-from stream_app.core.cuts.history import Chronicle
+from stream_app.core.cuts.global_cuts import GlobalCuts, Ints
+from stream_app.core.cuts.history import CutHistory
 from stream_app.core.cuts.publication import Frame, published
 from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.state.ledger import Ledger
@@ -28,12 +28,12 @@ class EngineState:
         self._framed: tuple[tuple[int, int], Frame] | None = None
 
     @property
-    def whole(self) -> Whole:
+    def global_cuts(self) -> GlobalCuts:
         """All scopes."""
-        return self._engine.shared.whole
+        return self._engine.context.global_cuts
 
     @property
-    def past(self) -> Chronicle:
+    def past(self) -> CutHistory:
         """What the cuts were."""
         return self._engine.exchange.past
 
@@ -45,7 +45,7 @@ class EngineState:
     @property
     def ledgers(self) -> Mapping[int, Ledger]:
         """By partition, those this worker has."""
-        return {partition: held.book.ledger for partition, held in self._engine.books.items()}
+        return {partition: held.store.ledger for partition, held in self._engine.owned.items()}
 
     @property
     def window_start_ms(self) -> int:
@@ -60,7 +60,7 @@ class EngineState:
     @property
     def _frame(self) -> Frame:
         """Of the cuts as they are: made once for as long as they stay the same."""
-        state = (self.whole.version, self.newest_ms)
+        state = (self.global_cuts.version, self.newest_ms)
         if self._framed is None or self._framed[0] != state:
             self._framed = (state, self._engine.publisher.frame(self.newest_ms))
         return self._framed[1]
@@ -69,8 +69,8 @@ class EngineState:
         """The cuts of some scopes; none as long as nobody knows where the window ends."""
         if self.newest_ms == NO_TIME:
             return iter(())
-        shared = self._engine.shared
-        return published(shared.whole, numbers, shared.rules, shared.settings.population_sizes, self._frame)
+        context = self._engine.context
+        return published(context.global_cuts, numbers, context.rules, context.settings.population_sizes, self._frame)
 
     def standing(self, partition: int, user: str, scope: ScopeName, role: Role) -> Flag | None:
         """The last flag of a standing that lasts; None where there is none, or it cannot be read."""
@@ -83,11 +83,11 @@ class EngineState:
 
     def erasures(self) -> int:
         """How many people are known to be erased."""
-        return len(self._engine.shared.erasures)
+        return len(self._engine.context.erasures)
 
     def erased(self, users: Iterable[str]) -> set[str]:
         """Those of some users who were erased."""
-        return self._engine.shared.erasures.among(users)
+        return self._engine.context.erasures.among(users)
 
     def live(self) -> bool:
         """Whether counting makes progress."""

@@ -8,7 +8,7 @@ import msgspec
 from stream_app.core.messages import Cut, Flag, FlagType, Role
 from stream_app.core.queries.top_k import tops_of
 from stream_app.core.state.scopes import ScopeName
-from stream_app.engine.context import Books, Held
+from stream_app.engine.context import Books, OwnedPartition
 from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.engine.rounds.standing_records import flag_of
 from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, StandingRef, TopUsers
@@ -33,15 +33,15 @@ class _Flags:
 class BoardFeed:
     """Collects what changed between two refreshes of the board; gives everything when asked for it."""
 
-    def __init__(self, books: Books, top: int, standings: Standings, cuts: Callable[[], list[Cut]]) -> None:
+    def __init__(self, owned: Books, top: int, standings: Standings, cuts: Callable[[], list[Cut]]) -> None:
         """`cuts`: those this worker publishes."""
-        self._books = books
+        self._owned = owned
         self._top = top
         self._standings = standings
         self._cuts = cuts
         self._changed: dict[int, set[bytes]] = defaultdict(set)
         """Keys of standings, by partition: of many changes of a standing only the last is shown."""
-        self._shown: dict[int, tuple[Held, int, int]] = {}
+        self._shown: dict[int, tuple[OwnedPartition, int, int]] = {}
         self._listed: dict[int, set[tuple[ScopeName, Role]]] = defaultdict(set)
         """The top lists a partition has on the board: those that become empty have to go."""
         self._shown_cuts: dict[tuple[str, str, str], Cut] = {}
@@ -74,11 +74,11 @@ class BoardFeed:
         changed, self._changed = self._changed, defaultdict(set)
         boards = [
             self._board(partition, held, None if full else changed.get(partition, set()))
-            for partition, held in self._books.items()
+            for partition, held in self._owned.items()
         ]
         return BoardSnapshot(full=full, partitions=boards, cuts=list(self._news()))
 
-    def _board(self, partition: int, held: Held, keys: set[bytes] | None) -> PartitionBoard:
+    def _board(self, partition: int, held: OwnedPartition, keys: set[bytes] | None) -> PartitionBoard:
         """`keys` of the standings to show, None for all."""
         standings = self._standings(partition, keys)
         return PartitionBoard(
@@ -88,13 +88,13 @@ class BoardFeed:
             removed=[StandingRef(*_KEY.decode(key)) for key in keys - standings.keys()] if keys else [],
         )
 
-    def _tops(self, partition: int, held: Held) -> Iterator[TopUsers]:
-        state = (held, held.book.sequence, held.book.ledger.horizon)
+    def _tops(self, partition: int, held: OwnedPartition) -> Iterator[TopUsers]:
+        state = (held, held.store.sequence, held.store.ledger.horizon)
         if self._shown.get(partition) == state:
             return
         self._shown[partition] = state
         gone, self._listed[partition] = self._listed[partition], set()
-        for top in tops_of(held.book.ledger, self._top):
+        for top in tops_of(held.store.ledger, self._top):
             self._listed[partition].add((top.scope, top.role))
             yield TopUsers(top.scope.topic, top.scope.population, top.role, top.users)
         for scope, role in gone - self._listed[partition]:

@@ -64,7 +64,7 @@ class _Worker:
         self._metrics = Metrics(registry, settings.input_topics, settings.metric_topics)
         self._engine = Engine(settings, self._metrics)
         self._feed = BoardFeed(
-            self._engine.books, settings.redis_top, self._engine.standings_of, self._engine.publisher.present
+            self._engine.owned, settings.redis_top, self._engine.standings_of, self._engine.publisher.present
         )
         self._engine.listener = self._feed
         self._is_redis_up: bool | None = None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stream_app.alerts.sinks.addresses import ForbiddenAddressError, is_public, resolved
 from stream_app.alerts.sinks.http import Receiver
-from stream_app.alerts.sinks.message import Outcome, Result
+from stream_app.alerts.sinks.message import DeliveryResult, Outcome
 from stream_app.alerts.sinks.urls import SinkUrl
 from stream_app.demo.embedded.process import LOCALHOST
 from stream_app.settings.secret import Redaction
@@ -58,7 +58,7 @@ def answering(*addresses_: str) -> Any:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "2130706433", "0x7f.1", "0"])
 def test_a_name_or_number_that_leads_to_this_machine_is_refused(host: str) -> None:
     outcome = post(f"https://{host}:1/hook", private=False)
-    assert outcome.result is not Result.DELIVERED
+    assert outcome.result is not DeliveryResult.DELIVERED
     assert "no public address" in outcome.reason or "gaierror" in outcome.reason
 
 
@@ -82,5 +82,5 @@ def test_the_address_that_was_checked_is_connected_to_whatever_the_name_leads_to
 
         monkeypatch.setattr(socket, "getaddrinfo", once)
         outcome = post(f"http://rebinding.example.org:{hook.port}/hook", private=True)
-    assert outcome.result is Result.DELIVERED
+    assert outcome.result is DeliveryResult.DELIVERED
     assert asked == ["rebinding.example.org"]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from stream_app.alerts.config import AlertsFile, Sink, WebhookSink
 from stream_app.alerts.dry_run import rehearse
 from stream_app.alerts.routing import Passed, decide, due_digests
-from stream_app.alerts.rules import Quiet, Rule
+from stream_app.alerts.rules import AlertRule, Quiet
 from stream_app.alerts.state import state_records
-from stream_app.alerts.state.notifications import State
-from stream_app.alerts.state.state_records import FLAG, Digest, Entry
+from stream_app.alerts.state.notifications import NotificationState
+from stream_app.alerts.state.state_records import FLAG, Digest, FlagEntry
 from stream_app.core.messages import Flag, FlagType
 from tests.alerting.parts import a_flag
 
@@ -23,7 +23,7 @@ SINKS: dict[str, Sink] = {name: WebhookSink() for name in ("chat", "mail", "crm"
 
 
 def a_file(*rules: dict[str, Any]) -> AlertsFile:
-    made = tuple(Rule(**{"name": f"r{n}", "sinks": ("chat",), **rule}) for n, rule in enumerate(rules, 1))
+    made = tuple(AlertRule(**{"name": f"r{n}", "sinks": ("chat",), **rule}) for n, rule in enumerate(rules, 1))
     return AlertsFile(sinks=SINKS, rules=made)
 
 
@@ -102,9 +102,9 @@ def test_the_first_rule_that_names_a_sink_decides_about_it_also_where_it_holds_t
 
 
 def test_a_repeat_however_late_and_a_flag_that_is_too_old_are_dropped() -> None:
-    state = State(a_file({"cooldown": "1m"}))
+    state = NotificationState(a_file({"cooldown": "1m"}))
     made = decide(flag(1), state, START_MS)
-    assert isinstance(made, Entry)
+    assert isinstance(made, FlagEntry)
     state.take(FLAG + "f1", msgspec.structs.replace(made, pending=()))
     assert decide(flag(1), state, START_MS + 23 * HOUR_MS) == Passed("repeat")
     late_ms = START_MS + 24 * HOUR_MS + 1
@@ -115,10 +115,10 @@ def test_a_repeat_however_late_and_a_flag_that_is_too_old_are_dropped() -> None:
 
 
 def test_an_entry_is_remembered_for_as_long_as_its_cooldown_and_what_waits_for_longer() -> None:
-    state = State(a_file({"cooldown": "3d", "per_hour": 1}))
+    state = NotificationState(a_file({"cooldown": "3d", "per_hour": 1}))
     for number in (1, 2):
         made = decide(flag(number), state, START_MS)
-        assert isinstance(made, Entry)
+        assert isinstance(made, FlagEntry)
         state.take(f"{FLAG}f{number}", made)
     assert state.expired(START_MS + 71 * HOUR_MS) == []
     sent = msgspec.structs.replace(state.entries["f1"], pending=())
@@ -127,10 +127,10 @@ def test_an_entry_is_remembered_for_as_long_as_its_cooldown_and_what_waits_for_l
 
 
 def test_somebody_who_was_erased_is_in_no_digest() -> None:
-    state = State(a_file({"per_hour": 1}))
+    state = NotificationState(a_file({"per_hour": 1}))
     for number in range(4):
         made = decide(flag(number), state, START_MS)
-        assert isinstance(made, Entry)
+        assert isinstance(made, FlagEntry)
         state.take(f"{FLAG}f{number}", made)
     ((key, digest),) = due_digests(state, START_MS + 2 * HOUR_MS).items()
     state.take(key, digest)
@@ -144,10 +144,10 @@ def test_the_state_is_the_same_in_whatever_order_its_records_are_read(data: st.D
     """A restart reads the last record of every key, in the order in which these were last written."""
     kinds: list[dict[str, Any]] = [{"per_hour": 1, "topics": ("tea",)}, {"per_hour": 3, "cooldown": "20m"}]
     file = a_file(*({**kind, "sinks": ("chat", "mail")} for kind in data.draw(st.permutations(kinds))))
-    live, topic = State(file), dict[str, bytes]()
+    live, topic = NotificationState(file), dict[str, bytes]()
     chance = random.Random(data.draw(st.integers(0, 10_000)))
 
-    def write(key: str, record: Entry | Digest) -> None:
+    def write(key: str, record: FlagEntry | Digest) -> None:
         topic.pop(key, None)
         topic[key] = state_records.encode(record)
         live.take(key, record)
@@ -160,7 +160,7 @@ def test_the_state_is_the_same_in_whatever_order_its_records_are_read(data: st.D
         about = {"user_id": f"u{chance.randrange(5)}", "topic": chance.choice(("tea", "phone"))}
         one = a_flag(f"f{number}", **about, detected_at=now_ms)
         made = decide(one, live, now_ms)
-        if isinstance(made, Entry):
+        if isinstance(made, FlagEntry):
             write(f"{FLAG}f{number}", made)
         for sink in ("chat", "mail"):
             if (keys := live.pending(sink)) and chance.random() < 0.7:
@@ -172,13 +172,13 @@ def test_the_state_is_the_same_in_whatever_order_its_records_are_read(data: st.D
             for key in live.expired(now_ms):
                 topic.pop(key, None)
                 live.forget(key)
-    again = State(file)
+    again = NotificationState(file)
     for key, value in topic.items():
         again.take(key, state_records.decode(key, value))
     assert seen(again, now_ms) == seen(live, now_ms)
 
 
-def seen(state: State, now_ms: int) -> object:
+def seen(state: NotificationState, now_ms: int) -> object:
     """Whatever makes a difference from now on."""
     later = [a_flag(f"later{n}", user_id=f"u{n}", detected_at=now_ms) for n in range(5)]
     return (

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from stream_app.alerts.config import AlertsFile
-from stream_app.alerts.dispatch import Desk, Outgoing
+from stream_app.alerts.dispatch import Dispatcher, OutgoingMessage
 from stream_app.alerts.flag_consumer import Read
-from stream_app.alerts.metrics import Metrics
-from stream_app.alerts.sinks.message import Message, Outcome, Result
-from stream_app.alerts.sinks.retry import Schedule
+from stream_app.alerts.metrics import AlertMetrics
+from stream_app.alerts.sinks.message import AlertMessage, DeliveryResult, Outcome
+from stream_app.alerts.sinks.retry import RetrySchedule
 from stream_app.alerts.sinks.sink_workers import Done
 from stream_app.alerts.state import state_records
-from stream_app.alerts.state.notifications import State
+from stream_app.alerts.state.notifications import NotificationState
 from stream_app.alerts.state.state_records import Record
 from stream_app.core.messages import Flag, Undelivered
 from tests.alerting.parts import SECRET, a_flag, parsed_file
@@ -57,12 +57,12 @@ class Topic:
             raise KilledError
 
 
-class Inline(Outgoing):
+class Inline(OutgoingMessage):
     """Lines without threads: a message is sent when it is given."""
 
     def __init__(self, got: list[tuple[str, str]], refusing: str) -> None:
         self.done: SimpleQueue[Done] = SimpleQueue()
-        self.schedules = {sink: Schedule() for sink in SINKS}
+        self.schedules = {sink: RetrySchedule() for sink in SINKS}
         self.busy: dict[str, str] = {}
         self.lines: dict[str, Any] = {sink: _Line(sink, self.done, got, sink == refusing) for sink in SINKS}
 
@@ -71,30 +71,32 @@ class _Line:
     def __init__(self, sink: str, done: "SimpleQueue[Done]", got: list[tuple[str, str]], refuses: bool) -> None:
         self._sink, self._done, self._got, self._refuses = sink, done, got, refuses
 
-    def give(self, key: str, message: Message) -> None:
+    def give(self, key: str, message: AlertMessage) -> None:
         if not self._refuses:
             self._got.extend((self._sink, flag.flag_id) for flag in message.flags)
-        result = Outcome(Result.REFUSED, "no") if self._refuses else Outcome(Result.DELIVERED)
+        result = Outcome(DeliveryResult.REFUSED, "no") if self._refuses else Outcome(DeliveryResult.DELIVERED)
         self._done.put(Done(self._sink, key, result))
 
 
-def started(file: AlertsFile, topic: Topic, got: list[tuple[str, str]], refusing: str) -> tuple[Desk, Outgoing]:
+def started(
+    file: AlertsFile, topic: Topic, got: list[tuple[str, str]], refusing: str
+) -> tuple[Dispatcher, OutgoingMessage]:
     """An instance that takes up what is there."""
-    state = State(file)
+    state = NotificationState(file)
     for key, value in topic.records.items():
         state.take(key, state_records.decode(key, value))
-    outgoing = Inline(got, refusing)
-    return Desk(state, topic, outgoing, Metrics(CollectorRegistry(), [*SINKS])), outgoing
+    producer = Inline(got, refusing)
+    return Dispatcher(state, topic, producer, AlertMetrics(CollectorRegistry(), [*SINKS])), producer
 
 
-def work(desk: Desk, outgoing: Outgoing, flags: list[Flag], now_ms: int) -> None:
+def work(desk: Dispatcher, producer: OutgoingMessage, flags: list[Flag], now_ms: int) -> None:
     """As the loop of the process does; flags before the position are read no more."""
     position = (desk.state.positions or {}).get(0, 0)
     desk.read([Read(0, n + 1, flag) for n, flag in enumerate(flags) if n >= position], now_ms)
     desk.make_digests(now_ms)
     for _ in range(2 * len(flags) + 2):
         desk.hand_out(now_ms)
-        while done := outgoing.finished(0):
+        while done := producer.finished(0):
             desk.settle(done, now_ms)
     desk.expire(now_ms)
 
@@ -116,10 +118,10 @@ def test_whatever_write_it_is_killed_at_every_sink_gets_every_flag_and_repeats_o
     flags += [flags[n] for n in repeats]
     for number, writes in enumerate([*kills, 10**9]):
         topic.writes_left = writes
-        desk, outgoing = started(file, topic, got, refusing)
+        desk, producer = started(file, topic, got, refusing)
         try:
-            work(desk, outgoing, flags, START_MS + number)
-            work(desk, outgoing, flags, START_MS + number + HOUR_MS)  # when the digest is due
+            work(desk, producer, flags, START_MS + number)
+            work(desk, producer, flags, START_MS + number + HOUR_MS)  # when the digest is due
         except KilledError:
             continue
     takers = [sink for sink in SINKS if sink != refusing]
@@ -138,9 +140,9 @@ def test_whatever_write_it_is_killed_at_every_sink_gets_every_flag_and_repeats_o
 def test_a_key_that_somebody_else_has_written_is_set_right_and_one_that_is_deleted_stays_so() -> None:
     file = parsed_file({"sinks": {"chat": HOOK, "crm": HOOK}, "rules": [{"name": "r", "sinks": ["crm"]}]})
     topic, got = Topic(), list[tuple[str, str]]()
-    desk, outgoing = started(file, topic, got, "")
+    desk, producer = started(file, topic, got, "")
     flags = [a_flag("f1", detected_at=START_MS)]
-    work(desk, outgoing, flags, START_MS)
+    work(desk, producer, flags, START_MS)
     right = dict(topic.records)
     stale = msgspec.structs.replace(desk.state.entries["f1"], pending=("crm",))
     topic.write({"flag/f1": stale, "positions": state_records.Positions(offsets={0: 0})})

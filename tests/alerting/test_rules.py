@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.alerts.rules import Quiet, Rule
+from stream_app.alerts.rules import AlertRule, Quiet
 from stream_app.core.messages import FlagType, Role
 from tests.alerting.parts import a_flag
 
@@ -21,8 +21,8 @@ def ms(*when: int, fold: int = 0) -> int:
     return round(dt.datetime(*when, tzinfo=BERLIN, fold=fold).timestamp() * 1000)  # type: ignore[misc,arg-type]
 
 
-def a_rule(**given: object) -> Rule:
-    return Rule(**{"name": "r", "sinks": ("s",), **given})  # type: ignore[arg-type]
+def a_rule(**given: object) -> AlertRule:
+    return AlertRule(**{"name": "r", "sinks": ("s",), **given})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

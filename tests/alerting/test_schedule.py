@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.alerts.sinks.retry import LONGEST_WAIT_S, Schedule, backoff_s
+from stream_app.alerts.sinks.retry import LONGEST_WAIT_S, RetrySchedule, backoff_s
 
 
 def test_the_wait_doubles_up_to_five_minutes() -> None:
@@ -11,7 +11,7 @@ def test_the_wait_doubles_up_to_five_minutes() -> None:
 
 
 def test_a_sink_that_fails_is_left_alone_and_then_tried_with_another_message() -> None:
-    schedule = Schedule()
+    schedule = RetrySchedule()
     keys = ["a", "b"]
     assert schedule.next(keys, 0) == "a"
     schedule.failed("a", 0, wait_s=0)
@@ -24,7 +24,7 @@ def test_a_sink_that_fails_is_left_alone_and_then_tried_with_another_message() -
 
 
 def test_a_message_that_always_fails_does_not_hold_up_the_others() -> None:
-    schedule = Schedule()
+    schedule = RetrySchedule()
     for _ in range(8):
         schedule.failed("bad", 0, wait_s=0)
     schedule.done("good")
@@ -33,7 +33,7 @@ def test_a_message_that_always_fails_does_not_hold_up_the_others() -> None:
 
 
 def test_a_sink_that_says_how_long_it_wants_to_be_left_alone_is_left_alone() -> None:
-    schedule = Schedule()
+    schedule = RetrySchedule()
     schedule.failed("a", 0, wait_s=60)
     assert schedule.next(["a", "b"], 59) is None
     assert schedule.next(["a", "b"], 60) == "a"
@@ -41,7 +41,7 @@ def test_a_sink_that_says_how_long_it_wants_to_be_left_alone_is_left_alone() -> 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(0, 1000)), max_size=30))
 def test_every_message_is_tried_again_within_its_longest_wait(steps: list[tuple[str, bool, float]]) -> None:
-    schedule, now_s = Schedule(), 0.0
+    schedule, now_s = RetrySchedule(), 0.0
     for key, is_done, wait_s in steps:
         if is_done:
             schedule.done(key)

@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from stream_app.alerts.config import AlertmanagerSink, AppriseSink, WebhookSink, key_of
-from stream_app.alerts.sinks.message import Message, Result, Sender, message_of
+from stream_app.alerts.sinks.message import AlertMessage, DeliveryResult, Sender, message_of
 from stream_app.alerts.sinks.senders import senders_of
 from stream_app.alerts.sinks.urls import SinkUrl
 from stream_app.alerts.sinks.webhook import payload, signature
@@ -39,7 +39,7 @@ def hooked(url: str, *, private: bool = True) -> Sender:
 
 def test_mail_has_the_title_as_its_subject_and_says_the_numbers() -> None:
     with mail_server() as server:
-        assert sender(kind="apprise", url=server.url).send(ANN).result is Result.DELIVERED
+        assert sender(kind="apprise", url=server.url).send(ANN).result is DeliveryResult.DELIVERED
     (mail,) = server.got
     assert mail["subject"] == "ann is taking off: connector of phone"
     assert mail["to"].addresses[0].addr_spec == "team@example.org"
@@ -52,11 +52,11 @@ def test_a_mail_server_that_refuses_or_is_away_is_tried_again_and_its_password_i
     with mail_server() as server:
         server.answer = "451 try later"
         outcome = sender(kind="apprise", url=server.url).send(ANN)
-    assert outcome.result is Result.RETRY
+    assert outcome.result is DeliveryResult.RETRY
     assert outcome.reason
     url = f"mailto://user:planted-password@{LOCALHOST}:{free_port()}?from=a@b.org&to=c@d.org"
     away = sender(kind="apprise", url=url).send(ANN)
-    assert away.result is Result.RETRY
+    assert away.result is DeliveryResult.RETRY
     assert away.reason
     assert "planted" not in away.reason
 
@@ -67,14 +67,19 @@ def test_a_service_that_answers_apprise_with_a_client_error_refuses() -> None:
         hook.answers = [(404, {}), (503, {}), (429, {})]
         by_json = sender(kind="apprise", url=f"json://{LOCALHOST}:{hook.port}/planted-token-1234567")
         results = [by_json.send(ANN) for _ in range(4)]
-    assert [outcome.result for outcome in results] == [Result.REFUSED, Result.RETRY, Result.RETRY, Result.DELIVERED]
+    assert [outcome.result for outcome in results] == [
+        DeliveryResult.REFUSED,
+        DeliveryResult.RETRY,
+        DeliveryResult.RETRY,
+        DeliveryResult.DELIVERED,
+    ]
     assert "404" in results[0].reason
     assert not [outcome for outcome in results if "planted" in outcome.reason]
 
 
 def test_a_digest_by_mail_lists_the_most_important_and_counts_the_rest() -> None:
     with mail_server() as server:
-        assert sender(kind="apprise", url=server.url).send(MANY).result is Result.DELIVERED
+        assert sender(kind="apprise", url=server.url).send(MANY).result is DeliveryResult.DELIVERED
     (mail,) = server.got
     assert mail["subject"] == "13 more from “phones”: 1 taking off, 12 entered"
     assert MANY.body.splitlines()[0].startswith("user-of-f99 is taking off")
@@ -85,7 +90,7 @@ def test_a_digest_by_mail_lists_the_most_important_and_counts_the_rest() -> None
 def test_alertmanager_knows_a_flag_that_comes_twice_as_one_alert(tmp_path: Path) -> None:
     with alertmanager(tmp_path) as server:
         told = sender(kind="alertmanager", url=server.url, lasts="2h")
-        assert [told.send(message).result for message in (ANN, ANN, MANY)] == [Result.DELIVERED] * 3
+        assert [told.send(message).result for message in (ANN, ANN, MANY)] == [DeliveryResult.DELIVERED] * 3
         alerts = {alert["labels"]["user_id"]: alert for alert in server.alerts()}
         assert len(server.alerts()) == len(alerts) == 14
         ann = alerts["ann"]
@@ -104,14 +109,14 @@ def test_alertmanager_knows_a_flag_that_comes_twice_as_one_alert(tmp_path: Path)
     assert ann["status"]["state"] in {"active", "unprocessed"}
     lasts = dt.datetime.fromisoformat(ann["endsAt"]) - dt.datetime.fromisoformat(ann["startsAt"])
     assert dt.timedelta(hours=1.9) < lasts < dt.timedelta(hours=2.1)
-    assert refused.result is Result.REFUSED
+    assert refused.result is DeliveryResult.REFUSED
     assert refused.reason.startswith("404")
 
 
 def test_a_webhook_is_signed_and_says_all_of_a_flag_and_of_a_digest() -> None:
     with a_hook() as hook:
         hooks = hooked(hook.url)
-        assert [hooks.send(message).result for message in (ANN, MANY)] == [Result.DELIVERED] * 2
+        assert [hooks.send(message).result for message in (ANN, MANY)] == [DeliveryResult.DELIVERED] * 2
     one, many = hook.got
     assert hook.ids == ["f1", "digest-1-17"]
     assert one["type"] == "influence.flag"
@@ -140,21 +145,21 @@ def to_hook_of(url: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("status", "headers", "result", "wait_s"),
     [
-        (200, {}, Result.DELIVERED, 0),
-        (204, {}, Result.DELIVERED, 0),
-        (301, {"Location": "/"}, Result.REFUSED, 0),
-        (400, {}, Result.REFUSED, 0),
-        (401, {}, Result.REFUSED, 0),
-        (408, {}, Result.RETRY, 0),
-        (410, {}, Result.REFUSED, 0),
-        (429, {"Retry-After": "7"}, Result.RETRY, 7),
-        (500, {}, Result.RETRY, 0),
-        (503, {"Retry-After": "99999"}, Result.RETRY, 3600),
-        (503, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, Result.RETRY, 0),
-        (503, {"Retry-After": "soon"}, Result.RETRY, 0),
+        (200, {}, DeliveryResult.DELIVERED, 0),
+        (204, {}, DeliveryResult.DELIVERED, 0),
+        (301, {"Location": "/"}, DeliveryResult.REFUSED, 0),
+        (400, {}, DeliveryResult.REFUSED, 0),
+        (401, {}, DeliveryResult.REFUSED, 0),
+        (408, {}, DeliveryResult.RETRY, 0),
+        (410, {}, DeliveryResult.REFUSED, 0),
+        (429, {"Retry-After": "7"}, DeliveryResult.RETRY, 7),
+        (500, {}, DeliveryResult.RETRY, 0),
+        (503, {"Retry-After": "99999"}, DeliveryResult.RETRY, 3600),
+        (503, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, DeliveryResult.RETRY, 0),
+        (503, {"Retry-After": "soon"}, DeliveryResult.RETRY, 0),
     ],
 )
-def test_what_an_answer_means(status: int, headers: dict[str, str], result: Result, wait_s: float) -> None:
+def test_what_an_answer_means(status: int, headers: dict[str, str], result: DeliveryResult, wait_s: float) -> None:
     with a_hook() as hook:
         hook.answers = [(status, headers)]
         outcome = hooked(hook.url).send(ANN)
@@ -174,17 +179,17 @@ def test_what_a_receiver_says_is_told_without_the_secrets_that_it_repeats() -> N
 def test_user_and_password_of_a_url_are_sent_as_http_has_them() -> None:
     with a_hook() as hook:
         place = hook.url.replace("http://", "http://duty:p%40ss@")
-        assert hooked(place).send(ANN).result is Result.DELIVERED
+        assert hooked(place).send(ANN).result is DeliveryResult.DELIVERED
     assert hook.headers["authorization"] == "Basic ZHV0eTpwQHNz"
 
 
 def test_a_receiver_that_is_away_or_hangs_up_is_tried_again() -> None:
     away = hooked(f"http://{LOCALHOST}:{free_port()}/planted-path-1234").send(ANN)
-    assert away.result is Result.RETRY
+    assert away.result is DeliveryResult.RETRY
     assert "ConnectionRefusedError" in away.reason
     assert "planted" not in away.reason
     unknown = hooked("https://does-not-exist.invalid/").send(ANN)
-    assert unknown.result is Result.RETRY
+    assert unknown.result is DeliveryResult.RETRY
 
 
 def test_secrets_of_sinks_are_shown_nowhere() -> None:
@@ -197,5 +202,5 @@ def test_secrets_of_sinks_are_shown_nowhere() -> None:
 
 
 def test_a_message_of_one_flag_is_the_same_whether_it_has_waited_or_not() -> None:
-    assert isinstance(ANN, Message)
+    assert isinstance(ANN, AlertMessage)
     assert message_of("digest-1-3", "phones", list(ANN.flags)) == ANN

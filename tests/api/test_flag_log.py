@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.messages import Flag
 from stream_app.serving.api.flags import flag_log
-from stream_app.serving.api.flags.flag_log import Entry, FlagLog, Subscriber
+from stream_app.serving.api.flags.flag_log import FlagLog, LoggedFlag, Subscriber
 from stream_app.serving.api.params import OfFlags
 from tests.api.flags_topic import FlagsTopic, followed, nobody
 from tests.board_samples import a_flag
@@ -52,7 +52,9 @@ def topic_of(records: list[Raised], batch: int = 3) -> FlagsTopic:
     return topic
 
 
-async def read(records: list[Raised], later: list[Raised] | None = None, batch: int = 3) -> tuple[FlagLog, list[Entry]]:
+async def read(
+    records: list[Raised], later: list[Raised] | None = None, batch: int = 3
+) -> tuple[FlagLog, list[LoggedFlag]]:
     """What a worker knows that finds `records` and sees the `later` ones come; and what it would send of these."""
     topic, log = topic_of(records, batch), FlagLog(nobody)
     sent = []
@@ -66,11 +68,11 @@ async def read(records: list[Raised], later: list[Raised] | None = None, batch: 
     return log, sent
 
 
-def ids(entries: list[Entry]) -> list[str]:
+def ids(entries: list[LoggedFlag]) -> list[str]:
     return [entry.flag.flag_id for entry in entries]
 
 
-def in_order(entries: list[Entry]) -> bool:
+def in_order(entries: list[LoggedFlag]) -> bool:
     """Whether the flags of each partition come as they stand on Kafka."""
     offsets = [[entry.offset for entry in entries if entry.partition == number] for number in range(PARTITIONS)]
     return all(of_one == sorted(of_one) for of_one in offsets)
@@ -166,7 +168,7 @@ def test_what_is_no_position_is_refused(position: str) -> None:
 
 async def test_who_does_not_keep_up_is_cut_off_with_a_bounded_queue() -> None:
     subscriber = Subscriber()
-    entry = Entry(0, 0, a_flag(), b"{}", "1")
+    entry = LoggedFlag(0, 0, a_flag(), b"{}", "1")
     for _ in range(10 * flag_log._MOST_WAITING):
         subscriber.put(entry)
     assert subscriber.is_lagging

@@ -14,8 +14,8 @@ from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import page_updates
-from stream_app.serving.api.push.page_updates import Live, TooManyError, Watcher
-from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.push.page_updates import PageUpdates, TooManyError, Watcher
+from stream_app.serving.api.time_budget import TimeBudget
 from tests.api.asking import Event, asked, streaming
 from tests.api.flags_topic import nobody
 from tests.api.stage import Stage
@@ -92,7 +92,7 @@ class Counting:
         self.fails = False
         self.takes_s = 0.0
         self.erasures = 0
-        self.watch = Stopwatch()
+        self.watch = TimeBudget()
         self.overview = self.scopes = self
 
     def about(self) -> _Said:
@@ -120,8 +120,8 @@ class Counting:
 
 
 @asynccontextmanager
-async def running(counting: Counting, log: FlagLog | None = None) -> AsyncIterator[Live]:
-    shown = Live(cast(Answers, counting), log or FlagLog(nobody), counting.watch, lambda: counting.erasures)
+async def running(counting: Counting, log: FlagLog | None = None) -> AsyncIterator[PageUpdates]:
+    shown = PageUpdates(cast(Answers, counting), log or FlagLog(nobody), counting.watch, lambda: counting.erasures)
     task = asyncio.create_task(shown.run())
     try:
         yield shown
@@ -231,7 +231,7 @@ async def test_whoever_is_slow_is_sent_only_the_newest_of_each(counting: Countin
 
 
 async def test_too_many_selections_are_refused_and_known_ones_are_not(counting: Counting) -> None:
-    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch(), lambda: 0)
+    shown = PageUpdates(cast(Answers, counting), FlagLog(nobody), TimeBudget(), lambda: 0)
     looking = [shown.watching(params.OfScope(topic=f"t{number}")) for number in range(page_updates.MOST_SELECTIONS)]
     for one in looking:
         one.__enter__()
@@ -279,7 +279,7 @@ async def test_in_a_storm_of_flags_only_the_last_are_handed_on(counting: Countin
 
 async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Counting) -> None:
     counting.fails = True
-    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch(), lambda: 0)
+    shown = PageUpdates(cast(Answers, counting), FlagLog(nobody), TimeBudget(), lambda: 0)
     with shown.watching(PHONE), pytest.raises(ExceptionGroup):
         await asyncio.wait_for(shown.run(), WAIT_S)
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -288,7 +288,7 @@ async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Cou
 @pytest.mark.parametrize("steps", range(5))
 async def test_it_ends_when_told_to_even_at_the_moment_at_which_somebody_comes(counting: Counting, steps: int) -> None:
     """asyncio.wait_for of Python 3.11 forgets that it was cancelled when what it waits for comes at the same time."""
-    shown = Live(cast(Answers, counting), FlagLog(nobody), Stopwatch(), lambda: 0)
+    shown = PageUpdates(cast(Answers, counting), FlagLog(nobody), TimeBudget(), lambda: 0)
     task = asyncio.create_task(shown._views())
     with shown.watching(PHONE) as first:
         await names(first)

@@ -13,8 +13,8 @@ from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers, UnknownUserError
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.scopes.throughput import Throughput
-from stream_app.serving.api.time_budget import Stopwatch
-from stream_app.serving.api.users.local_users import Own
+from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peers import Peers
 from stream_app.worker.api_state import EngineState
 from tests.engine.fakes import PARTITION, post, user_of
@@ -28,16 +28,16 @@ class Worker:
         self.parts = parts
         settings = parts.fake.settings
         engine = SimpleNamespace(
-            shared=parts.fake.shared,
+            context=parts.fake.context,
             exchange=parts.exchange,
-            books=parts.fake.shared.books,
+            owned=parts.fake.context.owned,
             publisher=parts.publisher,
             standings_of=lambda _partition, keys: parts.fake.standings.some(keys),
             health=Mock(live=lambda: (True, {}), ready=lambda: (True, {})),
         )
         self.state = EngineState(cast(Engine, engine), lambda: None)
-        watch = Stopwatch()
-        self.own = Own(self.state, settings.panes, watch)
+        watch = TimeBudget()
+        self.own = LocalUsers(self.state, settings.panes, watch)
         peers = Peers(self.own, self.state, "", watch)
         flags = FlagLog(self.state.erased)
         flags.is_complete.set()
@@ -66,9 +66,9 @@ class Worker:
 
     def sizes(self) -> list[int]:
         """Of everything that grows with what was counted."""
-        whole, ledger = self.state.whole, self.parts.ledger
+        global_cuts, ledger = self.state.global_cuts, self.parts.ledger
         return [
-            *(len(whole.names), len(whole._numbers), whole.generation, whole.version),
+            *(len(global_cuts.names), len(global_cuts._numbers), global_cuts.generation, global_cuts.version),
             *(len(ledger.users), len(ledger.scopes), len(ledger.rows), ledger.renumbered, len(ledger.panes)),
             *(len(self.state.past._records), len(self.own._packed)),
         ]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
-from stream_app.core.cuts.history import Ended
+from stream_app.core.cuts.history import PastKey
 from tests.api.asking import asked, of_user, reply, streaming, url
 from tests.api.moving import GIVEN, PANES, USERS, Moving
 from tests.engine.tracker import tracker, variables
@@ -109,7 +109,7 @@ def test_history_ends_with_the_window_and_is_deleted_from_kafka(moving: Moving) 
     def kept() -> list[int]:
         (records,) = moving.records(moving.run.settings.curves_topic)
         last = {record.key: record.value for record in records}
-        return [Ended.decode(key).pane for key, value in last.items() if key.startswith(b"past/") and value]
+        return [PastKey.decode(key).pane for key, value in last.items() if key.startswith(b"past/") and value]
 
     oldest = first // 300_000 - 1
     moving.until(lambda: min(kept()) >= oldest - 1, f"nothing before pane {oldest}")

@@ -13,7 +13,7 @@ import pytest
 
 from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.messages import Role
-from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users import peers
 from stream_app.serving.api.users.peer_protocol import Leaders, Places, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.users.peers import Peers
@@ -84,7 +84,7 @@ def a_worker(statuses: dict[int, str]) -> Peers:
         return [Places([], one.partitions or []) for one in asked]
 
     own.leaders, own.places = leaders, places
-    return Peers(own, state, "", Stopwatch())
+    return Peers(own, state, "", TimeBudget())
 
 
 @pytest.mark.parametrize("answer", [silent, rude, babbling, saying_nothing, failing])

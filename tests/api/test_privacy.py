@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from stream_app.cli import main
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.sources.replay import replay
 from tests.api.asking import asked, of_user, reply, streaming, url
@@ -112,7 +112,7 @@ def test_with_pseudonyms_nobody_is_named_anywhere(people: People) -> None:
     (where,) = people.pseudonymous.addresses
     said = everything(where)
     assert [path for path, body in said.items() if RAW.encode() in body] == []
-    pseudonym = Persons(KEY).pseudonym(VICTIM)
+    pseudonym = PersonHashes(KEY).pseudonym(VICTIM)
     assert sum(pseudonym.encode() in body for body in said.values()) > 5
     why = asked(where, of_user(pseudonym, "/why"), topic="tea")
     assert (why["evidence"]["found"], why["evidence"]["is_complete"]) == (4, True)

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 from stream_app.core.state.scopes import ScopeName
 from stream_app.serving.api.responses import Evidence
 from stream_app.serving.api.users import evidence
-from stream_app.serving.api.users.evidence import Evidences
+from stream_app.serving.api.users.evidence import EvidenceReader
 from stream_app.settings import Settings
 from tests.api.flags_topic import Bounds, Record, nobody
 
@@ -63,7 +63,7 @@ async def found(
         assert list(numbers) == [2]
         yield topics[name]
 
-    return await Evidences(Settings(**settings), opened, erased).of("ann", 2, TEA, WINDOW_MS)
+    return await EvidenceReader(Settings(**settings), opened, erased).of("ann", 2, TEA, WINDOW_MS)
 
 
 async def test_only_what_was_counted_is_shown() -> None:
@@ -131,7 +131,7 @@ async def test_without_kafka_there_is_an_answer(error: Exception) -> None:
             raise error
         yield Topic([])
 
-    some = await Evidences(Settings(), opened, nobody).of("ann", 2, TEA, WINDOW_MS)
+    some = await EvidenceReader(Settings(), opened, nobody).of("ann", 2, TEA, WINDOW_MS)
     assert (some.posts, some.found, some.is_complete) == ([], 0, False)
     assert some.note.startswith("Kafka does not tell")
 
@@ -156,7 +156,7 @@ async def test_an_answer_is_remembered_for_a_moment_and_what_is_asked_otherwise_
         opened_topics.append(name)
         yield Topic([a_post(1)])
 
-    evidences = Evidences(Settings(), opened, nobody)
+    evidences = EvidenceReader(Settings(), opened, nobody)
     first = await evidences.of("ann", 2, TEA, WINDOW_MS)
     assert await evidences.of("ann", 2, TEA, WINDOW_MS) == first
     assert len(opened_topics) == 2

@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import sse
-from stream_app.serving.api.push.page_updates import Live
-from stream_app.serving.api.push.sse import Streams
-from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.push.page_updates import PageUpdates
+from stream_app.serving.api.push.sse import EventStreams
+from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.http.auth import Access
 from stream_app.serving.http.server import HttpServer
 from stream_app.settings import Settings
@@ -30,7 +30,7 @@ class Served(NamedTuple):
     """Streams, and the log of flags behind them."""
 
     log: FlagLog
-    streams: Streams
+    streams: EventStreams
     port: int
 
     def raise_flags(self, count: int) -> None:
@@ -50,7 +50,7 @@ async def served(*, is_complete: bool = True) -> AsyncIterator[Served]:
     log.begin({0: 0}, is_everything=True)
     if is_complete:
         log.is_complete.set()
-    served = Streams(log, Live(Mock(), log, Stopwatch(), lambda: 0))
+    served = EventStreams(log, PageUpdates(Mock(), log, TimeBudget(), lambda: 0))
     server = HttpServer(CollectorRegistry(), Mock(), Access(Settings()))
     server.add(served.add_routes)
     port = await server.start("127.0.0.1", 0)

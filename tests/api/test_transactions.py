@@ -13,7 +13,7 @@ from kafka.admin import NewTopic
 from stream_app.core.state.scopes import ScopeName
 from stream_app.kafka.record_batches import leave_records_packed
 from stream_app.kafka.topic_reader import partitions
-from stream_app.serving.api.users.evidence import Evidences
+from stream_app.serving.api.users.evidence import EvidenceReader
 from stream_app.settings import Settings
 from tests.api.flags_topic import nobody
 
@@ -45,7 +45,7 @@ async def test_only_committed_events_are_shown(apache_brokers: str) -> None:
             await _post(producer, "committed too")
         await producer.begin_transaction()
         await _post(producer, "still open")
-        evidences = Evidences(settings, partial(partitions, settings), nobody)
+        evidences = EvidenceReader(settings, partial(partitions, settings), nobody)
         async with asyncio.timeout(60):
             found = await evidences.of("ann", 0, ScopeName("all", "*"), (AT_MS, AT_MS + 1))
         await producer.abort_transaction()

@@ -65,14 +65,14 @@ def bench_events(
             (numbers * rng.random(len(numbers))).astype(np.int64).tolist(),
             strict=True,
         )
-        for number, ts_ms, actor, topic, audience, share, author, shared in rows:
+        for number, ts_ms, actor, topic, audience, share, author, context in rows:
             user, channel = users[actor], _CHANNELS[actor % len(_CHANNELS)]
             if share:
                 value = _SHARE % (
                     first_id + number,
                     ts_ms,
                     user,
-                    shared,
+                    context,
                     topics[topic],
                     audience,
                     channel,

@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from stream_app.core.messages import Cut, Flag
 from stream_app.engine.output_topics import cut_key
 from stream_app.engine.rounds.flag_outbox import standing_key
-from stream_app.kafka.topics import Topic, topics_of
+from stream_app.kafka.topics import TopicSpec, topics_of
 from stream_app.settings import Settings
 from tests.contracts.document import CHANNELS, DOCUMENT, REGISTRY, problems
 from tests.contracts.specification import NpmMissing, asyncapi_schema
@@ -89,7 +89,7 @@ def test_the_document_has_the_topics_of_the_tracker_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_a_topic_is_in_the_document_as_it_is_created(topic: Topic) -> None:
+def test_a_topic_is_in_the_document_as_it_is_created(topic: TopicSpec) -> None:
     bindings = CHANNELS[topic.name]["bindings"]["kafka"]
     assert bindings["partitions"] == topic.partitions
     told = {
@@ -108,7 +108,7 @@ def test_workers_receive_what_comes_in_and_send_what_goes_out() -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_every_topic_says_who_sends_and_who_receives(topic: Topic) -> None:
+def test_every_topic_says_who_sends_and_who_receives(topic: TopicSpec) -> None:
     said = re.fullmatch(
         r".*\. Sent by (?P<sent>.*)\. Received by (?P<received>.*)\.", CHANNELS[topic.name]["description"]
     )

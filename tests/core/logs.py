@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.ledger_store import LedgerStore
 from tests.core import streams
 
 P = 3
@@ -34,14 +34,14 @@ class Log:
         left: dict[bytes, bytes | None] = {key: value for key, value, _ in self.writes}
         return {key: value for key, value in left.items() if value is not None}
 
-    def open(self, generation: int) -> Book:
+    def open(self, generation: int) -> LedgerStore:
         """A new owner."""
-        book = Book(P, streams.new_ledger(), self.table(), self.put)
-        book.begin(generation)
-        return book
+        store = LedgerStore(P, streams.new_ledger(), self.table(), self.put)
+        store.begin(generation)
+        return store
 
-    def sweep(self, book: Book) -> None:
+    def sweep(self, store: LedgerStore) -> None:
         """Delete what is garbage; the group confirms the owner."""
-        count = book.sweepable()
+        count = store.sweepable()
         self.confirmed_at = len(self.writes)
-        book.sweep(count)
+        store.sweep(count)

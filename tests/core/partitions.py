@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from stream_app.core.cuts import curve_message
-from stream_app.core.cuts.curve_updates import Teller
-from stream_app.core.cuts.global_cuts import ScopeCuts, View, Whole
+from stream_app.core.cuts.curve_updates import CurveUpdates
+from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeCuts, ScopeMap
 from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state.ledger import Ledger
@@ -22,9 +22,9 @@ class Partitions:
 
     def __init__(self, count: int, new_ledger: Callable[[], Ledger], share: float = 0.8) -> None:
         self.ledgers = [new_ledger() for _ in range(count)]
-        self.tellers = [Teller(partition, 1) for partition in range(count)]
-        self.views = [View() for _ in range(count)]
-        self.whole = Whole(share)
+        self.tellers = [CurveUpdates(partition, 1) for partition in range(count)]
+        self.views = [ScopeMap() for _ in range(count)]
+        self.global_cuts = GlobalCuts(share)
 
     def count(self, events: Sequence[Event]) -> None:
         """Count the events of each user in the user's partition; the window moves on."""
@@ -45,26 +45,26 @@ class Partitions:
 
     def cuts(self, partition: int) -> ScopeCuts:
         """The cuts of the scopes of one ledger."""
-        return self.views[partition].cuts(self.ledgers[partition], self.whole)
+        return self.views[partition].cuts(self.ledgers[partition], self.global_cuts)
 
     def exchange(self, rounds: int = 2) -> int:
         """Tell and put together; returns how many messages that took."""
         messages = 0
         for _ in range(rounds):
-            for partition, (ledger, teller) in enumerate(zip(self.ledgers, self.tellers, strict=True)):
-                for message in teller.tell(ledger, self.cuts(partition)):
-                    self.whole.tell(curve_message.decode(curve_message.encode(message)))
+            for partition, (ledger, curve_updates) in enumerate(zip(self.ledgers, self.tellers, strict=True)):
+                for message in curve_updates.tell(ledger, self.cuts(partition)):
+                    self.global_cuts.tell(curve_message.decode(curve_message.encode(message)))
                     messages += 1
-            self.whole.recompute()
+            self.global_cuts.recompute()
         return messages
 
     def all_cuts(self) -> dict[tuple[ScopeName, int], CutInts]:
         """Every cut there is, by scope and role."""
-        found = self.whole.cuts(self.whole.numbers(list(self.whole.names)))
+        found = self.global_cuts.cuts(self.global_cuts.numbers(list(self.global_cuts.names)))
         ints = (found.users, found.totals, found.k, found.thresholds, found.ties)
         return {
             (scope, role): (int(cut[0]), int(cut[1]), int(cut[2]), int(cut[3]), int(cut[4]))
             for role in BOTH_ROLES
-            for scope, *cut in zip(self.whole.names, *(column[role].tolist() for column in ints), strict=True)
+            for scope, *cut in zip(self.global_cuts.names, *(column[role].tolist() for column in ints), strict=True)
             if cut[0]
         }

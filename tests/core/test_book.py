@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.changelog import ledger_store as book_module
 from stream_app.core.changelog import segments
-from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state import ledger as ledger_module
 from tests.core import streams
@@ -29,35 +29,35 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 2)
 
 
-def _count(book: Book, log: Log, batches: Sequence[Batch], chores: Sequence[int]) -> None:
+def _count(store: LedgerStore, log: Log, batches: Sequence[Batch], chores: Sequence[int]) -> None:
     """Count what was not counted before; `chores` are what is done after each batch."""
     for number, batch in enumerate(batches):
-        if batch.position <= book.ledger.source(batch.topic).position:
+        if batch.position <= store.ledger.source(batch.topic).position:
             continue
-        book.count(batch.topic, batch.position, streams.credits_of(batch), 0)
-        _advance(book)
+        store.count(batch.topic, batch.position, streams.credits_of(batch), 0)
+        _advance(store)
         chore = chores[number % len(chores)]
         if chore & MAINTAIN:
-            book.maintain()
+            store.maintain()
         if chore & IDLE:  # the others go on, this partition has nothing to read: only the window moves
-            book.ledger.advance(_newest_so_far(batches[: number + 1]))
-            book.maintain()
+            store.ledger.advance(_newest_so_far(batches[: number + 1]))
+            store.maintain()
         if chore & SWEEP:
-            log.sweep(book)
+            log.sweep(store)
 
 
 def _newest_so_far(batches: Sequence[Batch]) -> int:
     return max(int(streams.credits_of(batch).ts_ms.max()) for batch in batches)
 
 
-def _advance(book: Book) -> None:
-    if any(source.read for source in book.ledger.sources.values()):
-        book.ledger.advance(streams.newest_of(book.ledger))
+def _advance(store: LedgerStore) -> None:
+    if any(source.read for source in store.ledger.sources.values()):
+        store.ledger.advance(streams.newest_of(store.ledger))
 
 
-def _state(book: Book) -> State:
-    _advance(book)
-    return streams.state_of(book.ledger)
+def _state(store: LedgerStore) -> State:
+    _advance(store)
+    return streams.state_of(store.ledger)
 
 
 @settings(deadline=None, max_examples=60)
@@ -72,9 +72,9 @@ def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
         _count(log.open(generation), log, batches, chores)
         written = len(log.writes) - before
         log = Log(log.writes[: before + cut % (written + 1)])
-    book = log.open(len(lives))
-    _count(book, log, batches, [MAINTAIN | SWEEP])
-    assert _state(book) == streams.expected_of(batches)
+    store = log.open(len(lives))
+    _count(store, log, batches, [MAINTAIN | SWEEP])
+    assert _state(store) == streams.expected_of(batches)
     assert _state(log.open(99)) == streams.expected_of(batches)
 
 
@@ -95,9 +95,9 @@ def test_what_a_frozen_owner_still_writes_changes_nothing(
     cut = cuts[-1] % (len(began) + 1)
     # The new owner is there once its epoch record is; before that the old one is still the owner.
     merged = Log([*new.writes[:taken_over], *began[: max(cut, 1)], *late])
-    book = merged.open(3)
-    _count(book, merged, batches, [MAINTAIN | SWEEP])
-    assert _state(book) == streams.expected_of(batches)
+    store = merged.open(3)
+    _count(store, merged, batches, [MAINTAIN | SWEEP])
+    assert _state(store) == streams.expected_of(batches)
 
 
 @settings(deadline=None, max_examples=40)
@@ -110,9 +110,9 @@ def test_a_batch_that_the_log_did_not_take_is_counted_again(stream: list[Event],
     deltas = [write.key for write in log.writes if b"/delta/" in write.key]
     lost = deltas[which % len(deltas)] if deltas else b""
     left = Log(write for write in log.writes if write.key != lost)
-    book = left.open(2)
-    _count(book, left, batches, [MAINTAIN | SWEEP])
-    assert _state(book) == streams.expected_of(batches)
+    store = left.open(2)
+    _count(store, left, batches, [MAINTAIN | SWEEP])
+    assert _state(store) == streams.expected_of(batches)
 
 
 def _busy_stream() -> list[Batch]:
@@ -134,29 +134,29 @@ def test_a_busy_stream_survives_a_crash_at_every_single_write(chores: list[int])
     _count(log.open(1), log, batches, chores)
     for cut in range(len(log.writes) + 1):
         after = Log(log.writes[:cut])
-        book = after.open(2)
-        _count(book, after, batches, chores)
-        assert _state(book) == expected, f"after {cut} writes"
+        store = after.open(2)
+        _count(store, after, batches, chores)
+        assert _state(store) == expected, f"after {cut} writes"
 
 
 def test_the_log_stays_as_small_as_the_window() -> None:
     log = Log()
-    book = log.open(1)
+    store = log.open(1)
     for number in range(300):
         found: list[Event] = [Post(event_id=number, ts=number * 5, user_id="a")]
-        _count(book, log, [Batch(streams.POSTS, found, number + 1)], [MAINTAIN | SWEEP])
+        _count(store, log, [Batch(streams.POSTS, found, number + 1)], [MAINTAIN | SWEEP])
     assert len(log.table()) <= 3 * streams.PANES + book_module.MOST_DELTAS
-    assert book.segment_count <= 2 * streams.PANES + book_module.MOST_DELTAS
-    assert log.open(2).sequence == book.sequence
+    assert store.segment_count <= 2 * streams.PANES + book_module.MOST_DELTAS
+    assert log.open(2).sequence == store.sequence
 
 
 def test_panes_are_sealed_before_the_deltas_become_many_even_while_they_are_open() -> None:
     log = Log()
-    book = log.open(1)
+    store = log.open(1)
     for number in range(50):
         found: list[Event] = [Post(event_id=number, ts=0, user_id="a")]
-        _count(book, log, [Batch(streams.POSTS, found, number + 1)], [MAINTAIN | SWEEP])
-    assert book.segment_count <= book_module.MOST_DELTAS + 2
+        _count(store, log, [Batch(streams.POSTS, found, number + 1)], [MAINTAIN | SWEEP])
+    assert store.segment_count <= book_module.MOST_DELTAS + 2
     assert streams.totals_of(log.open(2).ledger) == {("all", "*", "a"): (50, 0, 0)}
 
 
@@ -173,18 +173,18 @@ def test_two_owners_never_write_to_the_same_key() -> None:
 
 def test_an_empty_log_is_a_new_book_with_an_epoch_record() -> None:
     log = Log()
-    book = log.open(5)
+    store = log.open(5)
     assert [key for key, _, _ in log.writes] == [b"3/epoch/0/5/0/0"]
-    assert (book.sequence, book.segment_count, len(book.ledger.rows)) == (0, 0, 0)
-    assert book.sweepable() == 0
+    assert (store.sequence, store.segment_count, len(store.ledger.rows)) == (0, 0, 0)
+    assert store.sweepable() == 0
 
 
 def test_a_book_without_news_comes_to_rest() -> None:
     log = Log()
-    book = log.open(1)
-    _count(book, log, _busy_stream(), [0])
+    store = log.open(1)
+    _count(store, log, _busy_stream(), [0])
     for _ in range(20):
         written = len(log.writes)
-        book.maintain()
-        book.sweep(book.sweepable())
+        store.maintain()
+        store.sweep(store.sweepable())
     assert len(log.writes) == written

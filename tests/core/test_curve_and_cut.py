@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stream_app.core.cuts import histogram as curve_module
-from stream_app.core.cuts.cut import Cuts, cuts_of, merge, users_above
+from stream_app.core.cuts.cut import CurveCuts, cuts_of, merge, users_above
 from stream_app.core.cuts.histogram import NO_BIN, Cells, bin_floors, bins_of, cells_of
 from tests.naive import NaiveCut, naive_cut
 
@@ -32,13 +32,13 @@ def _partitions(users: Sequence[tuple[int, int, int]]) -> list[tuple[Ints, Ints]
     return [(curves, values) for curves, values in columns]
 
 
-def _theta_bins(cuts: Cuts, curves: int) -> Ints:
+def _theta_bins(cuts: CurveCuts, curves: int) -> Ints:
     bins = np.full(curves, NO_BIN)
     bins[cuts.curves] = bins_of(cuts.thresholds)
     return bins
 
 
-def _as_naive(cuts: Cuts, place: int) -> NaiveCut:
+def _as_naive(cuts: CurveCuts, place: int) -> NaiveCut:
     return NaiveCut(
         users=int(cuts.users[place]),
         total=int(cuts.totals[place]),
@@ -50,7 +50,7 @@ def _as_naive(cuts: Cuts, place: int) -> NaiveCut:
     )
 
 
-def _assert_equal(cuts: Cuts, expected: dict[int, NaiveCut]) -> None:
+def _assert_equal(cuts: CurveCuts, expected: dict[int, NaiveCut]) -> None:
     assert cuts.curves.tolist() == sorted(expected)
     for place, curve in enumerate(cuts.curves.tolist()):
         found, wanted = _as_naive(cuts, place), expected[curve]

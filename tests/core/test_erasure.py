@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from stream_app.core.changelog import ledger_store as book_module
 from stream_app.core.changelog import segments
-from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.schema import Event, Post, Share
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.core.state import ledger as ledger_module
 from tests.core import streams
 from tests.core.logs import Log
@@ -42,29 +42,29 @@ def _without_erased(batch: Batch) -> list[int]:
     return [place for place, event in enumerate(batch.events) if event.user_id not in ERASED]
 
 
-def _count(book: Book, log: Log, batch: Batch, chore: int, *, is_after: bool) -> None:
+def _count(store: LedgerStore, log: Log, batch: Batch, chore: int, *, is_after: bool) -> None:
     """Count a batch; once they are erased those people's events are rejected."""
     credits_, rejected = streams.credits_of(batch), 0
     if is_after:
         kept = _without_erased(batch)
         credits_, rejected = credits_.only(kept), len(batch.events) - len(kept)
-    book.count(batch.topic, batch.position, credits_, rejected)
-    book.ledger.advance(streams.newest_of(book.ledger))
+    store.count(batch.topic, batch.position, credits_, rejected)
+    store.ledger.advance(streams.newest_of(store.ledger))
     if chore & MAINTAIN:
-        book.maintain()
+        store.maintain()
     if chore & SWEEP:
-        log.sweep(book)
+        log.sweep(store)
 
 
-def _counted(book: Book, batches: Sequence[Batch]) -> int:
+def _counted(store: LedgerStore, batches: Sequence[Batch]) -> int:
     """How many of the batches are in the book."""
-    return sum(batch.position <= book.ledger.source(batch.topic).position for batch in batches)
+    return sum(batch.position <= store.ledger.source(batch.topic).position for batch in batches)
 
 
-def _finish(book: Book, log: Log, batches: Sequence[Batch], chores: Sequence[int]) -> None:
+def _finish(store: LedgerStore, log: Log, batches: Sequence[Batch], chores: Sequence[int]) -> None:
     for number, batch in enumerate(batches):
-        if batch.position > book.ledger.source(batch.topic).position:
-            _count(book, log, batch, chores[number % len(chores)], is_after=True)
+        if batch.position > store.ledger.source(batch.topic).position:
+            _count(store, log, batch, chores[number % len(chores)], is_after=True)
 
 
 def _expected(batches: Sequence[Batch], erased_after: int) -> State:
@@ -80,11 +80,11 @@ def _expected(batches: Sequence[Batch], erased_after: int) -> State:
     return streams.naive_state(naive)
 
 
-def _state(book: Book) -> State:
-    if any(source.read for source in book.ledger.sources.values()):
-        book.ledger.advance(streams.newest_of(book.ledger))
-    assert all(source.read == source.position for source in book.ledger.sources.values())
-    state = streams.state_of(book.ledger)
+def _state(store: LedgerStore) -> State:
+    if any(source.read for source in store.ledger.sources.values()):
+        store.ledger.advance(streams.newest_of(store.ledger))
+    assert all(source.read == source.position for source in store.ledger.sources.values())
+    state = streams.state_of(store.ledger)
     return state._replace(counters={topic: counts for topic, counts in state.counters.items() if counts})
 
 
@@ -101,16 +101,16 @@ def test_the_erased_are_gone_and_all_others_are_counted_exactly(
 ) -> None:
     batches = _batches(stream, ends)
     log, erased_after = Log(), place % (len(batches) + 1)
-    book = log.open(1)
+    store = log.open(1)
     for number, batch in enumerate(batches[:erased_after]):
-        _count(book, log, batch, chores[number % len(chores)], is_after=False)
-    book.erase(ERASED)
-    assert not ERASED & book.ledger.users.keys()
+        _count(store, log, batch, chores[number % len(chores)], is_after=False)
+    store.erase(ERASED)
+    assert not ERASED & store.ledger.users.keys()
     assert not ERASED & Log(log.writes).open(2).ledger.users.keys()
-    log.sweep(book)
+    log.sweep(store)
     assert not ERASED & _names(log)
-    _finish(book, log, batches, chores)
-    assert _state(book) == _expected(batches, erased_after)
+    _finish(store, log, batches, chores)
+    assert _state(store) == _expected(batches, erased_after)
     assert _state(log.open(2)) == _expected(batches, erased_after)
     assert not ERASED & _names(log)
 
@@ -145,36 +145,36 @@ def test_a_crash_at_every_single_write_leaves_nothing_of_the_erased(chores: list
 
 
 def _live_through(log: Log, batches: Sequence[Batch], chores: Sequence[int], erased_after: int) -> None:
-    book = log.open(1)
+    store = log.open(1)
     for number, batch in enumerate(batches):
         if number == erased_after:
-            book.erase(ERASED)
-        _count(book, log, batch, chores[number % len(chores)], is_after=number >= erased_after)
+            store.erase(ERASED)
+        _count(store, log, batch, chores[number % len(chores)], is_after=number >= erased_after)
     if erased_after == len(batches):
-        book.erase(ERASED)
-    log.sweep(book)
+        store.erase(ERASED)
+    log.sweep(store)
 
 
 def _check_after_crash(log: Log, batches: Sequence[Batch], chores: Sequence[int], erased_after: int, cut: int) -> None:
     left = Log(log.writes[:cut])
-    book = left.open(2)
-    done = _counted(book, batches)
-    book.erase(ERASED)
-    _finish(book, left, batches, chores)
-    left.sweep(book)
+    store = left.open(2)
+    done = _counted(store, batches)
+    store.erase(ERASED)
+    _finish(store, left, batches, chores)
+    left.sweep(store)
     expected = _expected(batches, min(done, erased_after))
-    assert _state(book) == expected, f"after {cut} writes"
+    assert _state(store) == expected, f"after {cut} writes"
     assert _state(left.open(3)) == expected, f"after {cut} writes"
     assert not ERASED & _names(left), f"after {cut} writes"
 
 
 def test_erasing_twice_in_a_row_writes_no_key_twice() -> None:
     log = Log()
-    book = log.open(1)
+    store = log.open(1)
     for number in range(3):
-        _count(book, log, Batch(streams.POSTS, BUSY[number * 2 : number * 2 + 1], number + 1), 1, is_after=False)
-    book.erase(ERASED)
-    book.erase({"b"})
+        _count(store, log, Batch(streams.POSTS, BUSY[number * 2 : number * 2 + 1], number + 1), 1, is_after=False)
+    store.erase(ERASED)
+    store.erase({"b"})
     written = [write.key for write in log.writes if write.value is not None]
     assert len(written) == len(set(written))
     assert streams.totals_of(log.open(2).ledger).keys() == {("all", "*", "c"), ("all", "x", "c")}
@@ -182,10 +182,10 @@ def test_erasing_twice_in_a_row_writes_no_key_twice() -> None:
 
 def test_how_far_erasures_were_carried_out_is_in_the_log() -> None:
     log = Log()
-    book = log.open(1)
-    _count(book, log, Batch(streams.POSTS, BUSY[:1], 1), 0, is_after=False)
-    book.ledger.erased = 7
-    _count(book, log, Batch(streams.POSTS, BUSY[2:3], 2), 0, is_after=False)
+    store = log.open(1)
+    _count(store, log, Batch(streams.POSTS, BUSY[:1], 1), 0, is_after=False)
+    store.ledger.erased = 7
+    _count(store, log, Batch(streams.POSTS, BUSY[2:3], 2), 0, is_after=False)
     assert log.open(2).ledger.erased == 7
 
 
@@ -193,7 +193,7 @@ def test_a_segment_of_the_release_before_erasures_can_be_read() -> None:
     log = Log()
     _count(log.open(1), log, Batch(streams.POSTS, BUSY[:1], 1), 0, is_after=False)
     older = {key: _without_the_last_field_of_its_header(key, value) for key, value in log.table().items()}
-    assert streams.totals_of(Book(3, streams.new_ledger(), older, _nowhere).ledger).keys() == {
+    assert streams.totals_of(LedgerStore(3, streams.new_ledger(), older, _nowhere).ledger).keys() == {
         ("all", "*", "a"),
         ("all", "x", "a"),
     }
@@ -211,8 +211,12 @@ def _nowhere(_key: bytes, _value: bytes | None) -> None:
 
 
 def test_a_hash_is_that_of_the_key_and_the_purpose_only() -> None:
-    persons, same, other = Persons("0123456789abcdef"), Persons("0123456789abcdef"), Persons("0123456789abcdeF")
-    hashes: list[Callable[[Persons], str]] = [
+    persons, same, other = (
+        PersonHashes("0123456789abcdef"),
+        PersonHashes("0123456789abcdef"),
+        PersonHashes("0123456789abcdeF"),
+    )
+    hashes: list[Callable[[PersonHashes], str]] = [
         lambda who: who.pseudonym("ann"),
         lambda who: who.mark("ann"),
         lambda who: who.check,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stream_app.core.cuts.global_cuts import ScopeCuts
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.flags.evaluation import Change, Spans, _rounded, evaluate, pace, spans_of
-from stream_app.core.flags.standing import NONE, Rules
+from stream_app.core.flags.standing import NONE, StandingRules
 from stream_app.core.messages import FlagType, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
@@ -66,7 +66,7 @@ class Seen(NamedTuple):
     change: Change
 
 
-def _watched(events: Iterable[Event], partitions: int, rules: Rules) -> list[Seen]:
+def _watched(events: Iterable[Event], partitions: int, rules: StandingRules) -> list[Seen]:
     """Every change as the hours go by, evaluated every six minutes of event time."""
     found = list(events)
     steps = (np.array([ms_of(event) for event in found]) - START_MS) // STEP_MS
@@ -88,7 +88,7 @@ def _types(seen: list[Seen]) -> set[FlagType]:
 
 @pytest.fixture(scope="module", params=[1, 3])
 def seen(request: pytest.FixtureRequest) -> list[Seen]:
-    return _watched([*_steady(), *_riser(), *_viral()], request.param, Rules())
+    return _watched([*_steady(), *_riser(), *_viral()], request.param, StandingRules())
 
 
 def _told(seen: list[Seen], user: str, role: Role, since_ms: int = 0) -> list[FlagType]:
@@ -118,10 +118,10 @@ def test_the_numbers_that_decided_are_told(seen: list[Seen]) -> None:
     assert (emerging.scope, emerging.rule, entered.rule) == (ALL, 3, 1)
     assert emerging.value < emerging.threshold
     assert entered.value >= entered.threshold
-    assert emerging.z >= Rules().emerging_z
-    assert emerging.events >= Rules().emerging_events
+    assert emerging.z >= StandingRules().emerging_z
+    assert emerging.events >= StandingRules().emerging_events
     assert emerging.eta_s is not None
-    assert 0 < emerging.eta_s <= Rules().emerging_horizon_s
+    assert 0 < emerging.eta_s <= StandingRules().emerging_horizon_s
     assert emerging.short_rate > emerging.long_rate > 0
     assert emerging.rate_error > 0
     assert 0 < emerging.share < entered.share < 1
@@ -133,8 +133,8 @@ def test_a_diffuse_scope_flags_nobody() -> None:
         for user in range(40)
         for number in range(10 + user // 20)
     ]
-    assert _watched(events, 2, Rules()) == []
-    assert FlagType.ENTERED in _types(_watched(events, 2, Rules(diffuse_fraction=0.99)))
+    assert _watched(events, 2, StandingRules()) == []
+    assert FlagType.ENTERED in _types(_watched(events, 2, StandingRules(diffuse_fraction=0.99)))
 
 
 def test_a_scope_of_few_users_flags_nobody() -> None:
@@ -143,12 +143,12 @@ def test_a_scope_of_few_users_flags_nobody() -> None:
         for user in range(19)
         for number in range(300 if user == 0 else 1)
     ]
-    assert _watched(events, 1, Rules()) == []
-    assert _watched(events, 1, Rules(min_users=19)) != []
+    assert _watched(events, 1, StandingRules()) == []
+    assert _watched(events, 1, StandingRules(min_users=19)) != []
 
 
 def test_an_empty_ledger_changes_nothing() -> None:
-    assert evaluate(_day_ledger(), ScopeCuts.empty(0), Rules()) == []
+    assert evaluate(_day_ledger(), ScopeCuts.empty(0), StandingRules()) == []
 
 
 def test_a_user_whose_scope_is_gone_fades_and_leaves_after_the_dwell_time() -> None:
@@ -159,7 +159,7 @@ def test_a_user_whose_scope_is_gone_fades_and_leaves_after_the_dwell_time() -> N
     changes: list[Change] = []
     for hours in (30, 30.1, 30.5, 31):
         parts.advance(START_MS + round(hours * HOUR_MS))
-        changes += evaluate(ledger, ScopeCuts.empty(len(ledger.scopes)), Rules())
+        changes += evaluate(ledger, ScopeCuts.empty(len(ledger.scopes)), StandingRules())
     assert [(change.type, change.share, change.rule) for change in changes] == [
         (FlagType.FADING, 0.0, 4),
         (FlagType.LEFT, 0.0, 5),
@@ -173,7 +173,7 @@ def test_what_was_changed_is_told_to_the_others() -> None:
         [Post(event_id=f"{n}/{m}", ts=START_MS, user_id=f"u{n}") for n in range(30) for m in range(1 + n**4 // 2000)]
     )
     parts.exchange()
-    flagged = len(evaluate(parts.ledgers[0], parts.cuts(0), Rules()))
+    flagged = len(evaluate(parts.ledgers[0], parts.cuts(0), StandingRules()))
     parts.exchange()
     assert int(parts.cuts(0).flagged[0, 0]) == flagged > 0
 

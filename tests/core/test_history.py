@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.changelog.replay import History, Lineage, fold
+from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Entries, Header, Kind, SegmentKey
 from stream_app.core.state.watermark import Source
 
@@ -21,7 +21,7 @@ P = 3
 
 def _epoch(*epochs: tuple[int, int]) -> Stored:
     key = SegmentKey(P, "epoch", 0, epochs[-1][0], epochs[-1][1], 0)
-    return {key.encode(): Lineage(epochs).encode()}
+    return {key.encode(): OwnershipEpochs(epochs).encode()}
 
 
 def _segment(
@@ -45,7 +45,7 @@ def _seal(epoch: int, sequence: int, *, pane: int = 0, oldest: int = 1, entries:
     return _segment("pane", epoch, sequence, pane=pane, oldest=oldest, entries=entries, horizon=horizon)
 
 
-def _sequences(history: History) -> list[tuple[int, int]]:
+def _sequences(history: ReplayedLog) -> list[tuple[int, int]]:
     """(epoch, sequence) of the deltas."""
     return [(key.epoch, key.sequence) for key in history.deltas]
 
@@ -56,12 +56,12 @@ def two_entries_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_stored_is_an_empty_history() -> None:
-    assert fold({}, P) == (Lineage(), 0, None, {}, {}, [])
+    assert replay({}, P) == (OwnershipEpochs(), 0, None, {}, {}, [])
 
 
 def test_deltas_are_told_oldest_first_and_the_newest_says_how_far() -> None:
     stored = {**_holding(9, 11), **_holding(2, 9), **_epoch((1, 0))}
-    history = fold(stored, P)
+    history = replay(stored, P)
     assert [sequence for _, sequence in _sequences(history)] == list(range(2, 11))
     assert history.sequence == 10
     assert history.header is not None
@@ -75,7 +75,7 @@ def _holding(start: int, end: int, epoch: int = 1) -> Stored:
 
 def test_other_partitions_are_not_looked_at() -> None:
     other = {b"4/delta/0/1/1/0": b"unreadable", b"4/epoch/0/9/0/0": b"too"}
-    history = fold({**other, **_epoch((1, 0)), **_delta(1, 1)}, P)
+    history = replay({**other, **_epoch((1, 0)), **_delta(1, 1)}, P)
     assert (_sequences(history), history.garbage) == ([(1, 1)], [])
 
 
@@ -85,7 +85,7 @@ def test_a_half_written_delta_never_happened(missing: int) -> None:
     half = _delta(1, 2, entries=5)
     assert len(half) == 3
     lost = SegmentKey(P, "delta", 0, 1, 2, missing).encode()
-    history = fold({**_epoch((1, 0)), **_delta(1, 1), **{key: v for key, v in half.items() if key != lost}}, P)
+    history = replay({**_epoch((1, 0)), **_delta(1, 1), **{key: v for key, v in half.items() if key != lost}}, P)
     assert (_sequences(history), history.sequence) == ([(1, 1)], 1)
     assert set(history.garbage) == half.keys() - {lost}
 
@@ -95,7 +95,7 @@ def test_a_whole_delta_of_many_parts_has_them_in_order() -> None:
     stored = {**_epoch((1, 0)), **_delta(1, 1, entries=25)}
     keys = list(stored)
     random.Random(0).shuffle(keys)
-    ((parts,), garbage) = (fold({key: stored[key] for key in keys}, P).deltas.values(), fold(stored, P).garbage)
+    ((parts,), garbage) = (replay({key: stored[key] for key in keys}, P).deltas.values(), replay(stored, P).garbage)
     assert [user for part in parts for user in part.users()] == [f"u{number}" for number in range(25)]
     assert garbage == []
 
@@ -104,48 +104,48 @@ def test_a_whole_delta_of_many_parts_has_them_in_order() -> None:
 def test_a_half_written_seal_leaves_the_one_before() -> None:
     old, new = _seal(1, 1, pane=7), _seal(1, 2, pane=7, entries=3)
     written = dict(list(new.items())[:1])
-    history = fold({**_epoch((1, 0)), **_delta(1, 1), **_delta(1, 2), **old, **written}, P)
+    history = replay({**_epoch((1, 0)), **_delta(1, 1), **_delta(1, 2), **old, **written}, P)
     assert history.sealed[7][0].sequence == 1
     assert history.garbage == list(written)
 
 
 def test_only_the_newest_seal_of_a_pane_counts() -> None:
     old, new, other = _seal(1, 1, pane=7), _seal(1, 2, pane=7), _seal(1, 1, pane=8)
-    history = fold({**new, **old, **other, **_epoch((1, 0)), **_delta(1, 1), **_delta(1, 2)}, P)
+    history = replay({**new, **old, **other, **_epoch((1, 0)), **_delta(1, 1), **_delta(1, 2)}, P)
     assert {pane: key.sequence for pane, (key, _) in history.sealed.items()} == {7: 2, 8: 1}
     assert history.garbage == list(old)
 
 
 def test_only_the_newest_epoch_record_counts() -> None:
     old, new = _epoch((1, 0)), _epoch((1, 0), (5, 1))
-    history = fold({**new, **old, **_delta(1, 1)}, P)
-    assert history.lineage == Lineage(((1, 0), (5, 1)))
+    history = replay({**new, **old, **_delta(1, 1)}, P)
+    assert history.ownership == OwnershipEpochs(((1, 0), (5, 1)))
     assert history.garbage == list(old)
 
 
 def test_what_a_worker_wrote_after_another_had_taken_over_is_garbage() -> None:
     zombie = {**_delta(1, 3), **_delta(1, 4), **_seal(1, 4, pane=2)}
     kept = {**_delta(1, 1), **_delta(1, 2), **_seal(1, 2, pane=2), **_delta(2, 3), **_epoch((1, 0), (2, 2))}
-    history = fold({**zombie, **kept}, P)
+    history = replay({**zombie, **kept}, P)
     assert _sequences(history) == [(1, 1), (1, 2), (2, 3)]
     assert history.sealed[2][0].sequence == 2
     assert set(history.garbage) == zombie.keys()
 
 
 def test_a_seal_that_an_earlier_owner_finished_late_is_kept_because_it_holds_no_more_than_was_read() -> None:
-    history = fold({**_epoch((1, 0), (2, 2)), **_delta(1, 1), **_delta(1, 2), **_seal(1, 2, pane=2)}, P)
+    history = replay({**_epoch((1, 0), (2, 2)), **_delta(1, 1), **_delta(1, 2), **_seal(1, 2, pane=2)}, P)
     assert history.sealed[2][0].epoch == 1
 
 
 def test_what_an_unknown_worker_wrote_is_garbage() -> None:
     foreign = _delta(2, 1)
-    history = fold({**foreign, **_epoch((1, 0), (3, 0)), **_delta(3, 1)}, P)
+    history = replay({**foreign, **_epoch((1, 0), (3, 0)), **_delta(3, 1)}, P)
     assert (_sequences(history), history.garbage) == ([(3, 1)], list(foreign))
 
 
 def test_the_history_ends_before_a_write_that_was_lost() -> None:
     stored = {**_epoch((1, 0)), **_delta(1, 1), **_delta(1, 2), **_seal(1, 2), **_delta(1, 4), **_seal(1, 4)}
-    history = fold(stored, P)
+    history = replay(stored, P)
     assert (_sequences(history), history.sequence) == ([(1, 1), (1, 2)], 2)
     assert history.sealed[0][0].sequence == 2
     assert set(history.garbage) == {*_delta(1, 4), *_seal(1, 4)}
@@ -153,21 +153,21 @@ def test_the_history_ends_before_a_write_that_was_lost() -> None:
 
 def test_deltas_that_were_deleted_because_a_seal_holds_them_are_not_missed() -> None:
     stored = {**_epoch((1, 0)), **_seal(1, 3, oldest=1), **_delta(1, 3), **_delta(1, 4, oldest=3)}
-    history = fold(stored, P)
+    history = replay(stored, P)
     assert (_sequences(history), history.sequence) == ([(1, 3), (1, 4)], 4)
 
 
 def test_a_later_seal_of_the_same_sequence_tells_which_deltas_may_be_gone() -> None:
     """Two panes settle one after the other while no batch comes; the second seal is written after the first garbage."""
     stored = {**_epoch((1, 0)), **_delta(1, 3, oldest=1), **_seal(1, 3, oldest=1), **_seal(1, 3, pane=1, oldest=3)}
-    history = fold(stored, P)
+    history = replay(stored, P)
     assert (_sequences(history), history.sequence) == ([(1, 3)], 3)
     assert set(history.sealed) == {0, 1}
 
 
 def test_the_furthest_horizon_of_the_newest_sequence_is_restored() -> None:
     stored = {**_epoch((1, 0)), **_seal(1, 1, horizon=9), **_delta(1, 1), **_seal(1, 1, pane=1, horizon=5)}
-    header = fold(stored, P).header
+    header = replay(stored, P).header
     assert header is not None
     assert header.horizon == 9
 
@@ -180,7 +180,7 @@ def test_the_order_of_what_is_stored_does_not_matter(chance: random.Random) -> N
     stored |= _seal(2, 4, pane=4, oldest=3) | _seal(2, 4, pane=5, oldest=2)
     keys = list(stored)
     chance.shuffle(keys)
-    expected, found = fold(stored, P), fold({key: stored[key] for key in keys}, P)
+    expected, found = replay(stored, P), replay({key: stored[key] for key in keys}, P)
     assert found[:4] == expected[:4]
     assert found.sealed == expected.sealed
     assert set(found.garbage) == set(expected.garbage)
@@ -189,7 +189,7 @@ def test_the_order_of_what_is_stored_does_not_matter(chance: random.Random) -> N
 def test_a_segment_of_another_release_is_refused_and_not_passed_over() -> None:
     key = SegmentKey(P, "delta", 0, 1, 1, 0).encode()
     with pytest.raises(FormatError, match="version 7"):
-        fold({**_epoch((1, 0)), key: msgspec.msgpack.encode([7, "other"])}, P)
+        replay({**_epoch((1, 0)), key: msgspec.msgpack.encode([7, "other"])}, P)
 
 
 @pytest.mark.parametrize(
@@ -202,16 +202,16 @@ def test_a_segment_of_another_release_is_refused_and_not_passed_over() -> None:
 )
 def test_an_epoch_record_of_another_release_is_refused(value: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
-        fold({SegmentKey(P, "epoch", 0, 1, 0, 0).encode(): value}, P)
+        replay({SegmentKey(P, "epoch", 0, 1, 0, 0).encode(): value}, P)
 
 
 def test_a_new_ownership_has_the_number_of_its_generation_which_is_above_all_before() -> None:
-    lineage = Lineage().begin(generation=4, sequence=0, live_epochs=())
-    assert lineage == Lineage(((4, 0),))
-    lineage = lineage.begin(generation=9, sequence=7, live_epochs=[4])
-    assert lineage == Lineage(((4, 0), (9, 7)))
-    assert lineage.epoch == 9
-    assert Lineage.decode(lineage.encode()) == lineage
+    ownership = OwnershipEpochs().begin(generation=4, sequence=0, live_epochs=())
+    assert ownership == OwnershipEpochs(((4, 0),))
+    ownership = ownership.begin(generation=9, sequence=7, live_epochs=[4])
+    assert ownership == OwnershipEpochs(((4, 0), (9, 7)))
+    assert ownership.epoch == 9
+    assert OwnershipEpochs.decode(ownership.encode()) == ownership
 
 
 @given(
@@ -221,16 +221,16 @@ def test_a_new_ownership_has_the_number_of_its_generation_which_is_above_all_bef
 def test_owners_that_begin_at_once_never_share_a_number_even_where_kafka_has_forgotten_their_group(
     before: list[int], generations: list[int]
 ) -> None:
-    lineage = Lineage()
+    ownership = OwnershipEpochs()
     for generation in before:
-        lineage = lineage.begin(generation, 0, ())
-    epochs = {lineage.begin(generation, 0, ()).epoch for generation in generations}
+        ownership = ownership.begin(generation, 0, ())
+    epochs = {ownership.begin(generation, 0, ()).epoch for generation in generations}
     assert len(epochs) == len(generations)
-    assert not before or min(epochs) > lineage.epoch
+    assert not before or min(epochs) > ownership.epoch
 
 
 def test_owners_of_whom_nothing_is_left_are_dropped_from_the_lineage() -> None:
-    lineage = Lineage(((1, 0), (3, 10), (4, 20)))
-    assert lineage.begin(9, 30, [3, 4]).epochs == ((3, 10), (4, 20), (9, 30))
-    assert lineage.begin(9, 30, [1]).epochs == ((1, 0), (3, 10), (4, 20), (9, 30))
-    assert lineage.begin(9, 30, []).epochs == ((9, 30),)
+    ownership = OwnershipEpochs(((1, 0), (3, 10), (4, 20)))
+    assert ownership.begin(9, 30, [3, 4]).epochs == ((3, 10), (4, 20), (9, 30))
+    assert ownership.begin(9, 30, [1]).epochs == ((1, 0), (3, 10), (4, 20), (9, 30))
+    assert ownership.begin(9, 30, []).epochs == ((9, 30),)

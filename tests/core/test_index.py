@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stream_app.core.state.hash_index import Index
+from stream_app.core.state.hash_index import HashIndex
 
 # Few small keys make repeats likely, a stride of a power of two makes home slots collide, the rest is the full range.
 KEYS = st.one_of(st.integers(-3, 3), st.integers(0, 50).map(lambda n: n << 40), st.integers(-(2**63), 2**63 - 1))
@@ -19,7 +19,7 @@ def _keys(keys: list[int]) -> NDArray[np.int64]:
 @settings(deadline=None, max_examples=50)
 @given(BATCHES)
 def test_a_key_gets_one_row_and_keeps_it(batches: list[list[int]]) -> None:
-    index, model = Index(), dict[int, int]()
+    index, model = HashIndex(), dict[int, int]()
     for batch in batches:
         before = len(model)
         rows = index.add(_keys(batch)).tolist()
@@ -34,7 +34,7 @@ def test_a_key_gets_one_row_and_keeps_it(batches: list[list[int]]) -> None:
 @settings(deadline=None, max_examples=50)
 @given(BATCHES, st.lists(KEYS, max_size=30))
 def test_find_knows_what_was_added_and_nothing_else(batches: list[list[int]], others: list[int]) -> None:
-    index, model = Index(), dict[int, int]()
+    index, model = HashIndex(), dict[int, int]()
     for batch in batches:
         model.update(zip(batch, index.add(_keys(batch)).tolist(), strict=True))
     asked = [*others, *model]
@@ -47,7 +47,7 @@ def test_an_index_of_given_keys_numbers_them_in_their_order_and_grows_on(
     given_keys: list[int], more: list[int]
 ) -> None:
     kept = _keys(given_keys)
-    index = Index(kept)
+    index = HashIndex(kept)
     assert index.find(_keys(given_keys)).tolist() == list(range(len(given_keys)))
     new = set(more) - set(given_keys)
     index.add(_keys(more))
@@ -58,7 +58,7 @@ def test_an_index_of_given_keys_numbers_them_in_their_order_and_grows_on(
 
 def test_it_holds_many_keys_that_all_want_the_same_slots() -> None:
     keys = np.arange(50_000, dtype=np.int64) << 32
-    index = Index()
+    index = HashIndex()
     rows = np.concatenate([index.add(part) for part in np.array_split(keys, 7)])
     assert sorted(rows.tolist()) == list(range(len(keys)))
     assert (index.find(keys) == rows).all()

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.events.dead_letter import (
-    Identity,
-    Letter,
+    DeadLetter,
+    DeadLetterId,
     Origin,
     attempt_headers,
     attempts_of,
@@ -14,7 +14,7 @@ from stream_app.core.events.dead_letter import (
 )
 
 ORIGIN = Origin("influence.posts", 3, 2**40)
-LETTER = Letter(ORIGIN, b"ann", b"\xff{", "not-json", "not a JSON object in UTF-8: é", 2)
+LETTER = DeadLetter(ORIGIN, b"ann", b"\xff{", "not-json", "not a JSON object in UTF-8: é", 2)
 
 
 def test_a_letter_is_read_as_it_was_written() -> None:
@@ -57,5 +57,5 @@ def test_attempts_are_read_from_the_header_of_a_record() -> None:
     )
 )
 def test_whatever_headers_hold_can_be_read(headers: list[tuple[str, bytes | None]]) -> None:
-    assert isinstance(read(b"k", b"v", headers), Letter | Identity | None)
+    assert isinstance(read(b"k", b"v", headers), DeadLetter | DeadLetterId | None)
     assert attempts_of(headers) >= 0

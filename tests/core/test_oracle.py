@@ -64,7 +64,7 @@ def _counted(events: list[Event], partitions: int, new_ledger: Callable[[], Ledg
 
 
 @cache
-def _whole(name: str, partitions: int) -> Cuts:
+def _global_cuts(name: str, partitions: int) -> Cuts:
     return _counted(_events(name), partitions, lambda: Ledger(pane_ms=30 * DAY_MS, panes=300, short_panes=1))
 
 
@@ -108,11 +108,11 @@ def _naive(events: list[Event]) -> Cuts:
 @pytest.mark.parametrize("partitions", [1, 4])
 @pytest.mark.parametrize("name", ["conferences", "enron-mail"])
 def test_every_cut_of_a_whole_file_is_the_oracles(name: str, partitions: int) -> None:
-    assert _whole(name, partitions) == _exact(name, topics=1_000_000)
+    assert _global_cuts(name, partitions) == _exact(name, topics=1_000_000)
 
 
 def test_every_cut_of_a_whole_large_file_is_exact() -> None:
-    counted, exact = _whole(TROLLS, 4), _exact(TROLLS, topics=100)
+    counted, exact = _global_cuts(TROLLS, 4), _exact(TROLLS, topics=100)
     assert {curve: counted[curve] for curve in exact} == exact
     assert counted == _naive(_events(TROLLS))
 
@@ -135,5 +135,5 @@ def test_every_cut_of_the_24_hours_before_a_midnight_is_the_oracles(day: int, pa
 )
 def test_the_reference_figures_are_met(name: str, mavens: CutInts, connectors: CutInts) -> None:
     """The figures in ../shared/data/README.md, so that not everything hangs on one piece of SQL."""
-    cuts = _whole(name, 4)
+    cuts = _global_cuts(name, 4)
     assert (cuts["*", 0], cuts["*", 1]) == (mavens, connectors)

@@ -8,7 +8,7 @@ import pytest
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts import history
 from stream_app.core.cuts.curve_message import bucket_of
-from stream_app.core.cuts.history import Chronicle, Ended
+from stream_app.core.cuts.history import CutHistory, PastKey
 from stream_app.core.messages import Cut, Role
 from stream_app.core.state.scopes import ScopeName
 
@@ -23,55 +23,55 @@ def cut(scope: ScopeName = PHONE, role: Role = Role.MAVEN, **given: Any) -> Cut:
     return msgspec.convert({**values, **numbers, **fractions, **moment, **given}, Cut)
 
 
-def told(chronicle: Chronicle, pane: int, *cuts: Cut, scope: ScopeName = PHONE) -> None:
-    chronicle.tell(Ended(bucket_of(scope), pane).encode(), history.encode(cuts))
+def told(cut_history: CutHistory, pane: int, *cuts: Cut, scope: ScopeName = PHONE) -> None:
+    cut_history.tell(PastKey(bucket_of(scope), pane).encode(), history.encode(cuts))
 
 
 def test_a_cut_is_found_by_scope_and_role_from_the_oldest_pane_on() -> None:
-    chronicle = Chronicle()
+    cut_history = CutHistory()
     for pane in (12, 10, 11):
-        told(chronicle, pane, cut(k=pane), cut(role=Role.CONNECTOR, k=99))
-    assert [(pane, was.k) for pane, was in chronicle.of(PHONE, Role.MAVEN, 11)] == [(11, 11), (12, 12)]
-    assert [was.k for _, was in chronicle.of(PHONE, Role.CONNECTOR, 0)] == [99, 99, 99]
-    assert list(chronicle.of(ScopeName("staff", "phone"), Role.MAVEN, 0)) == []
+        told(cut_history, pane, cut(k=pane), cut(role=Role.CONNECTOR, k=99))
+    assert [(pane, was.k) for pane, was in cut_history.of(PHONE, Role.MAVEN, 11)] == [(11, 11), (12, 12)]
+    assert [was.k for _, was in cut_history.of(PHONE, Role.CONNECTOR, 0)] == [99, 99, 99]
+    assert list(cut_history.of(ScopeName("staff", "phone"), Role.MAVEN, 0)) == []
 
 
 def test_the_last_word_on_a_pane_counts() -> None:
-    chronicle = Chronicle()
-    told(chronicle, 10, cut(k=1))
-    told(chronicle, 10, cut(k=2))
-    assert [was.k for _, was in chronicle.of(PHONE, Role.MAVEN, 0)] == [2]
+    cut_history = CutHistory()
+    told(cut_history, 10, cut(k=1))
+    told(cut_history, 10, cut(k=2))
+    assert [was.k for _, was in cut_history.of(PHONE, Role.MAVEN, 0)] == [2]
 
 
 def test_what_is_deleted_is_gone() -> None:
-    chronicle = Chronicle()
-    told(chronicle, 10, cut())
-    told(chronicle, 11, cut())
-    assert chronicle.before(11) == [Ended(bucket_of(PHONE), 10)]
-    chronicle.tell(Ended(bucket_of(PHONE), 10).encode(), b"")
-    chronicle.tell(Ended(bucket_of(PHONE), 10).encode(), b"")
-    assert chronicle.before(11) == []
-    assert [pane for pane, _ in chronicle.of(PHONE, Role.MAVEN, 0)] == [11]
+    cut_history = CutHistory()
+    told(cut_history, 10, cut())
+    told(cut_history, 11, cut())
+    assert cut_history.before(11) == [PastKey(bucket_of(PHONE), 10)]
+    cut_history.tell(PastKey(bucket_of(PHONE), 10).encode(), b"")
+    cut_history.tell(PastKey(bucket_of(PHONE), 10).encode(), b"")
+    assert cut_history.before(11) == []
+    assert [pane for pane, _ in cut_history.of(PHONE, Role.MAVEN, 0)] == [11]
 
 
 def test_of_many_cuts_those_of_the_most_users_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "MOST_PER_BUCKET", 2)
-    chronicle = Chronicle()
-    told(chronicle, 1, cut(role=Role.MAVEN, users=5), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
-    assert list(chronicle.of(PHONE, Role.MAVEN, 0)) == []
-    told(chronicle, 2, cut(users=8), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
-    assert [was.users for _, was in chronicle.of(PHONE, Role.MAVEN, 0)] == [8]
+    cut_history = CutHistory()
+    told(cut_history, 1, cut(role=Role.MAVEN, users=5), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
+    assert list(cut_history.of(PHONE, Role.MAVEN, 0)) == []
+    told(cut_history, 2, cut(users=8), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
+    assert [was.users for _, was in cut_history.of(PHONE, Role.MAVEN, 0)] == [8]
 
 
 @pytest.mark.parametrize("key", [b"past/1", b"past/x/1", b"past/1/2/3"])
 def test_a_key_that_is_none_is_refused(key: bytes) -> None:
     with pytest.raises(FormatError, match="not the key of past cuts"):
-        Chronicle().tell(key, history.encode([cut()]))
+        CutHistory().tell(key, history.encode([cut()]))
 
 
 @pytest.mark.parametrize("value", [b"\xc1", b"\x92\x02\x90", b"\x91\x01"])
 def test_what_another_release_has_told_is_passed_over(value: bytes) -> None:
-    chronicle = Chronicle()
-    chronicle.tell(Ended(bucket_of(PHONE), 1).encode(), value)
-    told(chronicle, 2, cut())
-    assert [pane for pane, _ in chronicle.of(PHONE, Role.MAVEN, 0)] == [2]
+    cut_history = CutHistory()
+    cut_history.tell(PastKey(bucket_of(PHONE), 1).encode(), value)
+    told(cut_history, 2, cut())
+    assert [pane for pane, _ in cut_history.of(PHONE, Role.MAVEN, 0)] == [2]

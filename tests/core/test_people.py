@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.flags.evaluation import evaluate
-from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, Rules
-from stream_app.core.queries.users import Ints, People, Question
+from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, StandingRules
+from stream_app.core.queries.users import Ints, UserQueries, UserQuery
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.core import streams
@@ -34,8 +34,8 @@ def users_of(ledger: Ledger, rows: Ints) -> list[str]:
     return [ledger.users.names[user] for user in ledger.rows.users[rows].tolist()]
 
 
-def found(ledger: Ledger, question: Question, most: int = 100) -> list[str]:
-    return users_of(ledger, People(ledger).find(question, 0, most).rows)
+def found(ledger: Ledger, question: UserQuery, most: int = 100) -> list[str]:
+    return users_of(ledger, UserQueries(ledger).find(question, 0, most).rows)
 
 
 @settings(deadline=None, max_examples=60)
@@ -49,7 +49,7 @@ def test_the_highest_values_come_first(stream: list[Event], ends: list[int], rol
         for (population, topic, user), made in streams.totals_of(ledger).items()
         if (population, topic) == ALL and made[role]
     }
-    answer = People(ledger).find(Question(ALL, role), 0, most)
+    answer = UserQueries(ledger).find(UserQuery(ALL, role), 0, most)
     assert answer.total == len(values)
     got = [values[user] for user in users_of(ledger, answer.rows)]
     assert got == sorted(values.values(), reverse=True)[:most]
@@ -59,26 +59,26 @@ def test_a_scope_that_is_not_there_has_nobody_and_is_not_made() -> None:
     ledger = streams.new_ledger()
     posts(ledger, {"a": 1})
     scopes = len(ledger.scopes)
-    assert found(ledger, Question(ScopeName("all", "unheard-of"), 0)) == []
-    assert People(ledger).rows_of(["a"], ScopeName("staff", "x")).tolist() == []
+    assert found(ledger, UserQuery(ScopeName("all", "unheard-of"), 0)) == []
+    assert UserQueries(ledger).rows_of(["a"], ScopeName("staff", "x")).tolist() == []
     assert len(ledger.scopes) == scopes
 
 
 def test_a_part_of_the_name_is_enough_in_any_case() -> None:
     ledger = streams.new_ledger()
     posts(ledger, {"Anna": 3, "Joanna": 2, "Bob": 1})
-    assert found(ledger, Question(X, 0, search="ANN")) == ["Anna", "Joanna"]
-    assert found(ledger, Question(X, 0, search="nobody")) == []
+    assert found(ledger, UserQuery(X, 0, search="ANN")) == ["Anna", "Joanna"]
+    assert found(ledger, UserQuery(X, 0, search="nobody")) == []
 
 
 def test_only_those_with_the_standings_asked_for_are_found_even_without_a_value() -> None:
     ledger = streams.new_ledger()
     posts(ledger, {"a": 3, "b": 2, "c": 1})
-    ledger.rows.standings[0, People(ledger).rows_of(["b"], X)] = ENTERED
-    assert found(ledger, Question(X, 0, (ENTERED,))) == ["b"]
-    assert found(ledger, Question(X, 0, (NONE,))) == ["a", "c"]
+    ledger.rows.standings[0, UserQueries(ledger).rows_of(["b"], X)] = ENTERED
+    assert found(ledger, UserQuery(X, 0, (ENTERED,))) == ["b"]
+    assert found(ledger, UserQuery(X, 0, (NONE,))) == ["a", "c"]
     ledger.advance(10_000)
-    assert found(ledger, Question(X, 0)) == ["b"]
+    assert found(ledger, UserQuery(X, 0)) == ["b"]
 
 
 def test_those_who_are_emerging_come_first_the_soonest_before_the_others() -> None:
@@ -92,13 +92,13 @@ def test_those_who_are_emerging_come_first_the_soonest_before_the_others() -> No
         events: list[Event] = [Post(event_id=f"{user}{ts}", ts=ts, user_id=user, topics=("x",)) for ts in times]
         streams.apply(ledger, Batch(POSTS, events, len(events)))
     for user in ("slow", "fast"):
-        ledger.rows.standings[0, People(ledger).rows_of([user], X)] = EMERGING
-    answer = People(ledger).find(Question(X, 0, emerging_first=True), 100, 10)
+        ledger.rows.standings[0, UserQueries(ledger).rows_of([user], X)] = EMERGING
+    answer = UserQueries(ledger).find(UserQuery(X, 0, emerging_first=True), 100, 10)
     assert users_of(ledger, answer.rows) == ["fast", "slow", "old"]
     assert answer.emerging.tolist() == [True, True, False]
     assert answer.eta_s[0] < answer.eta_s[1] < np.inf
     assert answer.eta_s[2] == np.inf
-    assert found(ledger, Question(X, 0)) == ["old", "fast", "slow"]
+    assert found(ledger, UserQuery(X, 0)) == ["old", "fast", "slow"]
 
 
 @settings(deadline=None, max_examples=60)
@@ -109,16 +109,16 @@ def test_all_rows_of_some_users_are_found(stream: list[Event], ends: list[int], 
         streams.apply(ledger, batch)
     wanted = names[:2]
     scopes = ledger.scopes.names()
-    rows = People(ledger).rows_of(wanted)
+    rows = UserQueries(ledger).rows_of(wanted)
     got = {(*scopes[ledger.rows.scopes[row]], *users_of(ledger, np.array([row]))) for row in rows.tolist()}
     assert got == {key for key, made in streams.totals_of(ledger).items() if key[2] in wanted and any(made[:2])}
-    in_one = People(ledger).rows_of(wanted, ALL)
+    in_one = UserQueries(ledger).rows_of(wanted, ALL)
     assert set(users_of(ledger, in_one)) >= {key[2] for key in got if key[:2] == ALL}
 
 
 @pytest.mark.parametrize("role", [0, 1])
 def test_paces_are_those_that_the_rules_decide_by(role: int) -> None:
-    rules = Rules(min_users=1, floors=(1, 1), diffuse_fraction=1.0)
+    rules = StandingRules(min_users=1, floors=(1, 1), diffuse_fraction=1.0)
     parts = Partitions(1, lambda: Ledger(pane_ms=1000, panes=100, short_panes=10))
     quick = range(90_000, 99_900, 700)
     parts.count([Post(event_id=f"q{ts}", ts=ts, user_id="quick", audience=ts % 977) for ts in quick])
@@ -130,8 +130,8 @@ def test_paces_are_those_that_the_rules_decide_by(role: int) -> None:
     for change in evaluate(ledger, cuts, rules):
         if change.role != ("maven", "connector")[role]:
             continue
-        rows = People(ledger).rows_of([change.user], change.scope)
-        going = People(ledger).paces(role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
+        rows = UserQueries(ledger).rows_of([change.user], change.scope)
+        going = UserQueries(ledger).paces(role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
         told = [change.short_rate, change.long_rate, change.rate_error, change.z, change.events]
         now = [going.short * 3600, going.past * 3600, going.error * 3600, going.z, going.events]
         assert np.concatenate(now) == pytest.approx(told, rel=1e-5)

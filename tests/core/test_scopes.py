@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.state import scopes as scopes_module
-from stream_app.core.state.scopes import ScopeName, Scopes, folded
+from stream_app.core.state.scopes import ScopeName, ScopeTable, folded
 
 SPELLINGS = st.sampled_from(["a", "A ", " a", "b", "B", "*", " * ", "", "  ", "é", "É", "c d"])
 EVENTS = st.lists(
@@ -22,7 +22,7 @@ def _expected(events: Events) -> set[tuple[int, ScopeName]]:
     return counted
 
 
-def _of_events(scopes: Scopes, events: Events) -> list[tuple[int, ScopeName]]:
+def _of_events(scopes: ScopeTable, events: Events) -> list[tuple[int, ScopeName]]:
     places, numbers = scopes.of_events([population for population, _ in events], [topics for _, topics in events])
     names = scopes.names()
     return [(place, names[number]) for place, number in zip(places.tolist(), numbers.tolist(), strict=True)]
@@ -31,7 +31,7 @@ def _of_events(scopes: Scopes, events: Events) -> list[tuple[int, ScopeName]]:
 @settings(deadline=None, max_examples=50)
 @given(st.lists(EVENTS, max_size=4))
 def test_every_event_counts_once_in_all_and_in_each_of_its_topics(batches: list[Events]) -> None:
-    scopes = Scopes()
+    scopes = ScopeTable()
     for events in batches:
         found = _of_events(scopes, events)
         assert len(found) == len(set(found))
@@ -43,7 +43,7 @@ def test_every_event_counts_once_in_all_and_in_each_of_its_topics(batches: list[
 @settings(deadline=None, max_examples=60)
 @given(EVENTS, EVENTS, st.data())
 def test_renumbered_scopes_keep_their_names_and_go_on(events: Events, more: Events, data: st.DataObject) -> None:
-    scopes = Scopes()
+    scopes = ScopeTable()
     _of_events(scopes, events)
     chosen = data.draw(st.sets(st.sampled_from(range(len(scopes)))) if len(scopes) else st.just(set()))
     kept = np.array(sorted(chosen), np.int64)
@@ -53,7 +53,7 @@ def test_renumbered_scopes_keep_their_names_and_go_on(events: Events, more: Even
 
 
 def test_names_that_were_stored_get_the_same_number_as_events() -> None:
-    scopes = Scopes()
+    scopes = ScopeTable()
     added = scopes.add([("all", "*"), ("all", "a"), ("staff", "a"), ("all", "a")])
     assert added[1] == added[3]
     assert len(set(added.tolist())) == 3
@@ -63,7 +63,7 @@ def test_names_that_were_stored_get_the_same_number_as_events() -> None:
 
 def test_a_flood_of_spellings_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scopes_module, "_MOST_SPELLINGS", 3)
-    scopes = Scopes()
+    scopes = ScopeTable()
     events: Events = [("all", (f"{' ' * blanks}topic",)) for blanks in range(20)]
     assert set(_of_events(scopes, events)) == _expected(events)
     assert len(scopes) == 2

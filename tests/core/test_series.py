@@ -10,7 +10,7 @@ from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.queries import pane_series
 from stream_app.core.queries.pane_series import Series
-from stream_app.core.queries.users import People
+from stream_app.core.queries.users import UserQueries
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.core import streams
@@ -29,7 +29,7 @@ def series_of(ledger: Ledger, users: Iterable[str]) -> Series:
         for made in pane_series.read(part, wanted)
     )
     found = pane_series.summed(packed)
-    for key, by_pane in pane_series.open_panes(ledger, People(ledger).rows_of(wanted)).items():
+    for key, by_pane in pane_series.open_panes(ledger, UserQueries(ledger).rows_of(wanted)).items():
         for pane, made in by_pane.items():
             before = found[key].get(pane, (0, 0))
             found[key][pane] = (before[0] + made[0], before[1] + made[1])

@@ -16,11 +16,11 @@ from stream_app.core.flags.standing import (
     RULES,
     TYPE_OF,
     Facts,
-    Rules,
+    StandingRules,
     decide,
 )
 
-R = Rules()
+R = StandingRules()
 FLOOR = 5
 NOW_S = 1_475_280_000
 LONG_AGO_S = NOW_S - round(R.dwell_s)

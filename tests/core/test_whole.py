@@ -12,8 +12,8 @@ from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts import curve_message
 from stream_app.core.cuts import global_cuts as whole_module
 from stream_app.core.cuts import histogram as curve_module
-from stream_app.core.cuts.curve_updates import Teller
-from stream_app.core.cuts.global_cuts import View, Whole
+from stream_app.core.cuts.curve_updates import CurveUpdates
+from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeMap
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.flags.standing import EMERGING, ENTERED, FADING
 from stream_app.core.state import ledger as ledger_module
@@ -70,9 +70,9 @@ def test_nothing_is_told_when_nothing_changed() -> None:
     parts = Partitions(2, streams.new_ledger)
     parts.count(_posts(30))
     assert parts.exchange(2) >= 2
-    version = parts.whole.version
+    version = parts.global_cuts.version
     assert parts.exchange(2) == 0
-    assert parts.whole.version == version
+    assert parts.global_cuts.version == version
 
 
 def test_only_the_changed_part_is_told() -> None:
@@ -114,7 +114,7 @@ def test_a_new_owner_replaces_all_that_the_one_before_has_told() -> None:
     parts.exchange()
     users = parts.all_cuts()[ALL, 0][0]
     lost = len(parts.ledgers[1].users)
-    parts.ledgers[1], parts.tellers[1], parts.views[1] = streams.new_ledger(), Teller(1, 1), View()
+    parts.ledgers[1], parts.tellers[1], parts.views[1] = streams.new_ledger(), CurveUpdates(1, 1), ScopeMap()
     parts.exchange()
     assert 0 < lost < users
     assert parts.all_cuts()[ALL, 0][0] == users - lost
@@ -127,8 +127,8 @@ def test_the_users_with_a_standing_are_counted_over_all_partitions() -> None:
         chosen = np.flatnonzero(ledger.rows.scopes == 0)[:3]
         ledger.rows.standings[0, chosen] = [EMERGING, ENTERED, FADING]
     parts.exchange()
-    (number,) = parts.whole.numbers([ALL])
-    cuts = parts.whole.cuts(np.array([number]))
+    (number,) = parts.global_cuts.numbers([ALL])
+    cuts = parts.global_cuts.cuts(np.array([number]))
     names = {ledger.scopes.names()[0] for ledger in parts.ledgers}
     assert names == {ALL}
     assert (cuts.flagged[:, 0].tolist(), cuts.emerging[:, 0].tolist()) == ([6, 0], [3, 0])
@@ -139,14 +139,14 @@ def test_a_rank_is_the_number_of_users_above_plus_one() -> None:
     parts.count(_posts(30))
     values = np.array([n * n + 1 for n in (29, 28, 0)] + [1])
     asked = ([ALL] * 4, [1, 1, 1, 0], values)
-    assert parts.whole.ranks(*asked).tolist() == [1, 1, 1, 1]
+    assert parts.global_cuts.ranks(*asked).tolist() == [1, 1, 1, 1]
     parts.exchange()
-    assert parts.whole.ranks(*asked).tolist() == [1, 2, 30, 1]
+    assert parts.global_cuts.ranks(*asked).tolist() == [1, 2, 30, 1]
 
 
 def test_a_scope_that_nobody_tells_of_has_no_cut() -> None:
-    whole = Whole(0.8)
-    cuts = whole.cuts(whole.numbers([ScopeName("all", "nobody")]))
+    global_cuts = GlobalCuts(0.8)
+    cuts = global_cuts.cuts(global_cuts.numbers([ScopeName("all", "nobody")]))
     assert not np.concatenate([cuts.users, cuts.totals, cuts.k, cuts.thresholds]).any()
     assert cuts.exact.all()
 
@@ -154,7 +154,7 @@ def test_a_scope_that_nobody_tells_of_has_no_cut() -> None:
 def test_a_told_bucket_is_read_as_it_was_written() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count(_posts(5))
-    told = Teller(0, 1).tell(parts.ledgers[0], parts.cuts(0))
+    told = CurveUpdates(0, 1).tell(parts.ledgers[0], parts.cuts(0))
     assert len(told) == curve_message.BUCKETS
     for message in told:
         read = curve_message.decode(curve_message.encode(message))
@@ -165,7 +165,7 @@ def test_a_told_bucket_is_read_as_it_was_written() -> None:
 def test_curves_of_another_release_are_refused() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count(_posts(1))
-    fields = msgspec.msgpack.decode(curve_message.encode(Teller(0, 1).tell(parts.ledgers[0], parts.cuts(0))[0]))
+    fields = msgspec.msgpack.decode(curve_message.encode(CurveUpdates(0, 1).tell(parts.ledgers[0], parts.cuts(0))[0]))
     with pytest.raises(FormatError, match=r"version 2.* reads 1"):
         curve_message.decode(msgspec.msgpack.encode([2, *fields[1:]]))
     with pytest.raises(FormatError, match="not curves of version 1"):

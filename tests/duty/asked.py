@@ -10,7 +10,7 @@ import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.metrics_core import Metric
 
-from stream_app.alerts.metrics import Metrics as AlertMetrics
+from stream_app.alerts.metrics import AlertMetrics
 from stream_app.serving.metrics import Metrics
 from stream_app.settings import Settings
 

@@ -7,20 +7,21 @@ from unittest.mock import Mock
 import msgspec
 import numpy as np
 from aiokafka.structs import ConsumerRecord
-from faust.types import TP
 
-from stream_app.core.cuts.global_cuts import Whole
+from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.privacy.erasures import Erasures
-from stream_app.engine.context import Shared
-from stream_app.engine.faust.app import Kafka, faust_app
+from stream_app.engine.context import EngineContext
+from stream_app.engine.faust.config import configured_app
+from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.faust.tables import PartitionTable
-from stream_app.engine.liveness.health import Health
-from stream_app.engine.output_topics import Outlet
+from stream_app.engine.liveness.health import WorkerHealth
+from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.fencing import Lease
-from stream_app.engine.producer import Headers, Outgoing
+from stream_app.engine.producer import BatchingProducer, Headers
 from stream_app.engine.rounds.evaluation_round import rules_of
 from stream_app.engine.rounds.standing_records import kept
+from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 
 NOW_S = 1_704_067_200.0
@@ -44,7 +45,7 @@ class Written(NamedTuple):
     headers: Headers
 
 
-class FakeOutgoing(Outgoing):
+class FakeOutgoing(BatchingProducer):
     """Keeps what is put; `steps` says in which order things were put and became durable."""
 
     def __init__(self, settings: Settings) -> None:
@@ -78,36 +79,36 @@ class FakeOutgoing(Outgoing):
         self.steps.append(what)
 
 
-class FakeKafka(Kafka):
+class FakeKafka(SourceConsumer):
     """A group that takes commits as told; nothing lags unless `ended` says so."""
 
     def __init__(self) -> None:
-        self.commits: list[Mapping[TP, int]] = []
+        self.commits: list[Mapping[Partition, int]] = []
         self.generations: list[int] = []
         """Those that the commits were to be made in."""
         self.on_commit: Callable[[], object] = list
         """Called when the group is asked."""
         self.takes_commits = True
-        self.sought: list[tuple[TP, int]] = []
-        self.began: dict[TP, int] = {}
-        self.ended: dict[TP, int] = {}
+        self.sought: list[tuple[Partition, int]] = []
+        self.began: dict[Partition, int] = {}
+        self.ended: dict[Partition, int] = {}
 
-    async def commit(self, positions: Mapping[TP, int], generation: int) -> bool:
+    async def commit(self, positions: Mapping[Partition, int], generation: int) -> bool:
         self.generations.append(generation)
         self.commits.append(dict(positions))
         self.on_commit()
         return self.takes_commits
 
-    async def ends(self, tps: Iterable[TP]) -> Mapping[TP, int]:
+    async def ends(self, tps: Iterable[Partition]) -> Mapping[Partition, int]:
         return {tp: self.ended.get(tp, 0) for tp in tps}
 
-    async def start(self, tp: TP) -> int:
+    async def start(self, tp: Partition) -> int:
         return self.began.get(tp, 0)
 
-    async def seek(self, tp: TP, offset: int) -> None:
+    async def seek(self, tp: Partition, offset: int) -> None:
         self.sought.append((tp, offset))
 
-    def end(self, tp: TP) -> int:
+    def end(self, tp: Partition) -> int:
         return self.ended.get(tp, 0)
 
 
@@ -116,17 +117,19 @@ class Surroundings:
 
     def __init__(self, **settings: Any) -> None:
         self.settings = Settings(**settings)
-        self.outgoing = FakeOutgoing(self.settings)
+        self.producer = FakeOutgoing(self.settings)
         self.kafka = FakeKafka()
         self.meter = Mock()
         self.now_s = NOW_S
-        outlet = Outlet(self.outgoing, self.settings)
+        output = OutputTopics(self.producer, self.settings)
         rules = rules_of(self.settings)
-        whole = Whole(self.settings.share)
+        global_cuts = GlobalCuts(self.settings.share)
         self.erasures = Erasures(self.settings.erasures_topic, self.settings.person_key.reveal())
-        self.shared = Shared(self.settings, rules, {}, whole, outlet, self.meter, lambda: self.now_s, self.erasures)
-        self._app = faust_app(
-            self.settings, Lease(self.settings.session_timeout_s), Health(self.settings.stall_s), dict
+        self.context = EngineContext(
+            self.settings, rules, {}, global_cuts, output, self.meter, lambda: self.now_s, self.erasures
+        )
+        self._app = configured_app(
+            self.settings, Lease(self.settings.session_timeout_s), WorkerHealth(self.settings.stall_s), dict
         )
         self.segments = self.table("segments")
         self.standings = self.table("standings")
@@ -135,7 +138,7 @@ class Surroundings:
     def table(self, name: str) -> PartitionTable:
         """A table whose writes go to the fake."""
         table = cast(PartitionTable, self._app.Table(name, key_type=bytes, value_type=bytes, partitions=8))
-        table.outgoing = self.outgoing
+        table.producer = self.producer
         return table
 
 

@@ -8,9 +8,9 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import ConsumerRecord
-from faust.types import TP
 
-from stream_app.kafka.record_batches import Fetched, Packed, leave_records_packed
+from stream_app.kafka.record_batches import FetchedBatches, PackedBatch, leave_records_packed
+from stream_app.kafka.records import Partition
 
 READ_UNCOMMITTED, READ_COMMITTED = range(2)
 COMMIT_MARK = b"\x00\x00\x00\x01"
@@ -40,7 +40,7 @@ def read(data: bytes, start: int, aborted: Sequence[tuple[int, int]] = (), isola
     """What a consumer that asked for offset `start` makes of a fetch."""
     leave_records_packed()
     return fetcher.PartitionRecords(
-        TP("posts", 0), fetcher.MemoryRecords(data), list(aborted), start, None, None, True, isolation
+        Partition("posts", 0), fetcher.MemoryRecords(data), list(aborted), start, None, None, True, isolation
     )
 
 
@@ -58,11 +58,11 @@ def with_bytes(batch: bytes, text: bytes, other: bytes) -> bytes:
     return _sealed(bytearray(batch.replace(text, other)))
 
 
-def fetched(records: Sequence[Any]) -> Fetched:
+def fetched(records: Sequence[Any]) -> FetchedBatches:
     """Records of one partition as an agent gets them."""
     data = record_batch(records)
-    packed: list[Packed] = list(read(data, records[0].offset))
-    return Fetched(records[0].topic, records[0].partition, packed)
+    packed: list[PackedBatch] = list(read(data, records[0].offset))
+    return FetchedBatches(records[0].topic, records[0].partition, packed)
 
 
 def numbered(offsets: Sequence[int], partition: int = 0) -> list[Any]:

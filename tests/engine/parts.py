@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 from unittest.mock import Mock
 
-from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.counting import Intake
-from stream_app.engine.ownership.rebalance import Ownership
-from stream_app.engine.rounds.curve_exchange import Exchange
-from stream_app.engine.rounds.cut_publisher import Publisher
-from stream_app.engine.rounds.erasure import Eraser
-from stream_app.engine.rounds.evaluation_round import Evaluator
-from stream_app.engine.rounds.flag_outbox import Outbox
+from stream_app.engine.counting import BatchCounter
+from stream_app.engine.ownership.rebalance import PartitionOwnership
+from stream_app.engine.rounds.curve_exchange import CurveExchange
+from stream_app.engine.rounds.cut_publisher import CutPublisher
+from stream_app.engine.rounds.erasure import PartitionEraser
+from stream_app.engine.rounds.evaluation_round import EvaluationRound
+from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from tests.engine.fakes import PARTITION, Surroundings
 from tests.engine.packing import fetched
 
@@ -24,41 +24,41 @@ class Parts:
 
     def __init__(self, *, hold: bool = True, **settings: Any) -> None:
         self.fake = Surroundings(**settings)
-        shared = self.fake.shared
+        context = self.fake.context
         self.told = Mock()
-        self.exchange = Exchange(shared.settings, shared.whole, shared.erasures)
-        self.outbox = Outbox(self.fake.standings, shared.outlet, shared.meter, self.told)
-        self.publisher = Publisher(shared, self.exchange.past)
+        self.exchange = CurveExchange(context.settings, context.global_cuts, context.erasures)
+        self.outbox = FlagOutbox(self.fake.standings, context.output, context.meter, self.told)
+        self.publisher = CutPublisher(context, self.exchange.past)
         self.forgotten = Mock()
-        eraser = Eraser(shared, self.fake.standings, self.forgotten)
-        self.evaluator = Evaluator(shared, self.exchange, self.outbox, self.publisher, eraser)
-        self.ownership = Ownership(
-            shared, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka
+        eraser = PartitionEraser(context, self.fake.standings, self.forgotten)
+        self.evaluation = EvaluationRound(context, self.exchange, self.outbox, self.publisher, eraser)
+        self.ownership = PartitionOwnership(
+            context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka
         )
-        self.intake = Intake(shared, self.fake.kafka)
+        self.counter = BatchCounter(context, self.fake.kafka)
         self._read = 0
         if hold:
             self._hold()
 
     @property
-    def book(self) -> Book:
+    def store(self) -> LedgerStore:
         """The book of the partition."""
-        return self.fake.shared.books[PARTITION].book
+        return self.fake.context.owned[PARTITION].store
 
     @property
     def ledger(self) -> Ledger:
         """The ledger of the partition."""
-        return self.book.ledger
+        return self.store.ledger
 
     async def count(self, records: Sequence[Any]) -> None:
         """Count records of one topic."""
-        await self.intake.count(fetched(records))
+        await self.counter.count(fetched(records))
 
     async def round(self) -> None:
         """Evaluate, and let everybody read what was told."""
-        await self.evaluator.round()
-        await self.fake.outgoing.flush()
-        told = self.fake.outgoing.of(self.fake.settings.curves_topic)
+        await self.evaluation.round()
+        await self.fake.producer.flush()
+        told = self.fake.producer.of(self.fake.settings.curves_topic)
         for record in told[self._read :]:
             self.exchange.tell(record.key or b"", record.value or b"")
         self._read = len(told)

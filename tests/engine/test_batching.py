@@ -6,19 +6,19 @@ from typing import Any
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
-from stream_app.engine.faust.batches import AsTheyCome, BatchQueue, scheduler_of
-from stream_app.kafka.record_batches import Packed
+from stream_app.engine.faust.batches import BatchQueue, RawSchema, scheduler_of
+from stream_app.kafka.record_batches import PackedBatch
 from tests.engine.packing import numbered, read, record_batch
 
 POSTS = "posts"
 
 
-def packed(*batches: range) -> list[Packed]:
+def packed(*batches: range) -> list[PackedBatch]:
     data = b"".join(record_batch(numbered(offsets)) for offsets in batches)
     return list(read(data, batches[0].start))
 
 
-def scheduled(records: dict[TP, list[Packed]], enough: int = 100) -> list[tuple[TP, Any]]:
+def scheduled(records: dict[TP, list[PackedBatch]], enough: int = 100) -> list[tuple[TP, Any]]:
     return list(scheduler_of(enough, [POSTS])().iterate(records))
 
 
@@ -60,7 +60,7 @@ def test_two_schedulers_do_not_share_their_size() -> None:
 
 def test_what_was_fetched_reaches_the_agent_as_it_came() -> None:
     ((_, message),) = scheduled({TP(POSTS, 0): packed(range(3))})
-    schema = AsTheyCome()
+    schema = RawSchema()
     assert schema.loads_value(None, message) is message.value
     assert schema.loads_key(None, message) is None
 

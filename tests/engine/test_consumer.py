@@ -9,10 +9,12 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from faust.types import TP
 
-from stream_app.engine.faust import app
-from stream_app.engine.faust.app import BatchConsumer, note_membership
-from stream_app.engine.liveness.health import Health
+from stream_app.engine.faust import membership
+from stream_app.engine.faust.consumer import BatchConsumer
+from stream_app.engine.faust.membership import note_membership
+from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
+from stream_app.kafka.records import Partition
 
 GENERATION = 7
 MINE, UNREAD, ANOTHERS = TP("posts", 1), TP("posts", 2), TP("posts", 3)
@@ -41,11 +43,11 @@ async def test_records_that_were_thrown_away_are_read_again_from_where_the_books
 async def test_a_commit_counts_only_in_the_generation_it_is_meant_for(taken: bool, now: int, counts: bool) -> None:
     """Faust leaves out what is not assigned any more and says yes; a group without members takes it from anybody."""
     made = consumer({})
-    made.app.health = Health(30.0)  # type: ignore[attr-defined]
+    made.app.health = WorkerHealth(30.0)  # type: ignore[attr-defined]
     thread: Any = made._thread
     thread.commit = AsyncMock(return_value=taken)
     thread._ensure_consumer.return_value._coordinator.generation = now
-    assert await made.commit_positions({MINE: 40}, GENERATION) is counts
+    assert await made.commit_positions({Partition(*MINE): 40}, GENERATION) is counts
 
 
 class Answered(NamedTuple):
@@ -85,7 +87,7 @@ async def test_the_lease_counts_from_when_the_group_was_asked(
         return Answered(code)
 
     coordinator = Mock(_send_req=answer)
-    with patch.object(app, "monotonic", clock):
+    with patch.object(membership, "monotonic", clock):
         note_membership(lease, coordinator)
         assert await coordinator._send_req(request_) == Answered(code)
     assert lease.has_lapsed() is lapses

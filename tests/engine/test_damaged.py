@@ -12,8 +12,8 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.engine.liveness.exit_codes import Exit
-from stream_app.kafka.corrupt_batches import DamagedError
-from stream_app.kafka.record_batches import Fetched
+from stream_app.kafka.corrupt_batches import CorruptBatchError
+from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.topics import changelogs_of
 from tests.engine.fakes import NOW_MS
 from tests.engine.packing import COMMIT_MARK, in_transaction, numbered, read, record_batch
@@ -51,8 +51,8 @@ def test_a_batch_that_stays_damaged_is_told_in_its_turn() -> None:
     (packed,) = data
     assert data.next_fetch_offset == 202
     assert (packed.first, packed.offset, packed.count) == (202, 202, 1)
-    with pytest.raises(DamagedError, match="posts-0 cannot be read at offset 202"):
-        Fetched("posts", 0, [packed]).unpacked()
+    with pytest.raises(CorruptBatchError, match="posts-0 cannot be read at offset 202"):
+        FetchedBatches("posts", 0, [packed]).unpacked()
 
 
 def test_marks_before_a_damaged_batch_come_first() -> None:

@@ -3,11 +3,10 @@
 import asyncio
 from unittest.mock import AsyncMock, Mock, patch
 
-from faust.types import TP
-
 from stream_app.engine.engine import Engine
-from stream_app.engine.faust.app import Kafka
-from stream_app.engine.liveness.health import Health
+from stream_app.engine.faust.consumer import SourceConsumer
+from stream_app.engine.liveness.health import WorkerHealth
+from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 from tests.engine.fakes import PARTITION, FakeKafka, posts
 from tests.engine.parts import Parts
@@ -21,7 +20,7 @@ async def test_the_end_of_a_partition_that_has_moved_away_is_no_error() -> None:
     app = Mock()
     app.consumer.assignment.return_value = set()
     app.consumer.highwater.side_effect = AssertionError("Partition is not assigned")
-    assert Kafka(app).end(TP(POSTS, PARTITION)) == 0
+    assert SourceConsumer(app).end(Partition(POSTS, PARTITION)) == 0
 
 
 async def test_a_partition_that_was_looked_at_during_a_rebalance_and_lost_is_not_stalled() -> None:
@@ -29,16 +28,16 @@ async def test_a_partition_that_was_looked_at_during_a_rebalance_and_lost_is_not
     await parts.count(posts(range(3)))
     now_s = [100.0]
     engine = Engine(Settings(), Mock())
-    engine.health = Health(STALL_S, lambda: now_s[0])
+    engine.health = WorkerHealth(STALL_S, lambda: now_s[0])
     kafka = FakeKafka()
-    kafka.ended[TP(POSTS, PARTITION)] = 9
+    kafka.ended[Partition(POSTS, PARTITION)] = 9
     engine._kafka = kafka
     engine.health.recovered = True
-    engine.books.update(parts.fake.shared.books)
-    await engine._on_revoked()
+    engine.owned.update(parts.fake.context.owned)
+    await engine.on_revoked()
     observing = asyncio.create_task(engine._observe())
     await asyncio.sleep(0)
-    engine.books.clear()
+    engine.owned.clear()
     engine.health.recovered = True
     observing.cancel()
     now_s[0] += STALL_S + 1
@@ -51,13 +50,13 @@ async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitio
     engine = Engine(Settings(), meter := Mock())
     engine.app = Mock(consumer_generation_id=1)
     engine.app.tables.recovery.is_due = False
-    engine.app.consumer.assignment.return_value = {TP(POSTS, PARTITION)}
+    engine.app.consumer.assignment.return_value = {Partition(POSTS, PARTITION)}
     engine.exchange.caught_up.set()
-    engine._probe.has_answered.set()
+    engine._broker_monitor.has_answered.set()
     with (
         patch("stream_app.engine.engine.perf_counter", side_effect=[100.0, 107.5]),
         patch.object(engine._ownership, "take_over", AsyncMock(return_value=True)),
     ):
-        await engine._on_assigned()
+        await engine.on_assigned()
         await engine._take_over()
     meter.recovery.assert_called_once_with(7.5)

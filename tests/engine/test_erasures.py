@@ -7,13 +7,13 @@ import pytest
 
 from stream_app.core.privacy import erasures
 from stream_app.core.privacy.erasures import Erasures, PersonKeyError
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.settings.secret import Secret
 from tests.engine.fakes import NOW_MS, PARTITION, post, posts, record, stored_after, user_of
 from tests.engine.parts import CHANGELOG, Parts
 
 KEY = "a secret of sixteen or more"
-PERSONS = Persons(KEY)
+PERSONS = PersonHashes(KEY)
 ANN, BOB, CID = (user_of(PARTITION, number) for number in range(3))
 POSTS, DEAD, LATE = "influence.posts", "influence.dead-letters", "influence.late"
 STANDINGS = "influence-standings-changelog"
@@ -50,7 +50,7 @@ async def test_records_of_the_erased_are_rejected_and_nowhere_copied() -> None:
     await parts.count([post(0, user=ANN), post(1, user=BOB), post(2, user=ANN, ts_ms=NOW_MS - 2 * DAY_MS)])
     assert counters(parts) == (1, 0, 0, 2)
     assert parts.ledger.users.names == [BOB]
-    assert parts.fake.outgoing.of(DEAD) == parts.fake.outgoing.of(LATE) == []
+    assert parts.fake.producer.of(DEAD) == parts.fake.producer.of(LATE) == []
     parts.fake.meter.erased.assert_called_once_with(2)
     assert parts.ledger.source(POSTS).position == 3
 
@@ -71,7 +71,7 @@ async def test_a_bad_record_of_the_erased_is_no_dead_letter(bad: Any) -> None:
     tell(parts, ANN)
     await parts.count([bad, post(1, user=BOB), record(2, b"{", BOB.encode())])
     assert counters(parts) == (1, 0, 0, 2)
-    assert [letter.key for letter in parts.fake.outgoing.of(DEAD)] == [BOB.encode()]
+    assert [letter.key for letter in parts.fake.producer.of(DEAD)] == [BOB.encode()]
     parts.fake.meter.erased.assert_called_once_with(1)
 
 
@@ -103,9 +103,9 @@ async def test_nothing_of_the_erased_is_in_the_log_once_it_is_swept() -> None:
     tell(parts, ANN)
     await parts.round()
     await parts.ownership.sweep()
-    await parts.fake.outgoing.flush()
+    await parts.fake.producer.flush()
     for topic in (CHANGELOG, STANDINGS):
-        stored = stored_after(parts.fake.outgoing.of(topic))
+        stored = stored_after(parts.fake.producer.of(topic))
         assert stored
         assert not [key for key, value in stored.items() if ANN.encode() in key + value]
 
@@ -113,18 +113,18 @@ async def test_nothing_of_the_erased_is_in_the_log_once_it_is_swept() -> None:
 async def test_no_flag_tells_of_an_erasure() -> None:
     parts = new_parts()
     await flagged(parts)
-    flags = len(parts.fake.outgoing.of("influence.flags"))
+    flags = len(parts.fake.producer.of("influence.flags"))
     tell(parts, ANN)
     for _ in range(3):
         await parts.round()
-    assert ANN.encode() not in [flag.key for flag in parts.fake.outgoing.of("influence.flags")[flags:]]
+    assert ANN.encode() not in [flag.key for flag in parts.fake.producer.of("influence.flags")[flags:]]
 
 
 async def test_a_worker_that_takes_over_carries_out_what_was_remembered_before_it_sends_anything() -> None:
     before = new_parts()
     await flagged(before)
     parts = new_parts(hold=False)
-    parts.restore_table(stored_after(before.fake.outgoing.of(CHANGELOG)))
+    parts.restore_table(stored_after(before.fake.producer.of(CHANGELOG)))
     standings = parts.fake.standings
     for key, value in before.fake.standings.of_partition(PARTITION).items():
         standings.data.data[key] = value
@@ -132,7 +132,7 @@ async def test_a_worker_that_takes_over_carries_out_what_was_remembered_before_i
     tell(parts, ANN)
     await parts.ownership.take_over({PARTITION}, 2)
     assert parts.ledger.users.names == [BOB, CID]
-    assert ANN.encode() not in [flag.key for flag in parts.fake.outgoing.of("influence.flags")]
+    assert ANN.encode() not in [flag.key for flag in parts.fake.producer.of("influence.flags")]
     assert parts.ledger.erased == 2
     await parts.round()
     assert parts.exchange.statuses[PARTITION].erased == 2
@@ -154,7 +154,7 @@ async def test_with_pseudonyms_what_is_set_aside_says_only_where_it_came_from_an
     late = post(2, user=BOB, ts_ms=NOW_MS - 2 * DAY_MS)
     await parts.count([post(0, user=ANN), record(1, b'{"user_id":', ANN.encode()), late])
     for topic, offset, reason in ((DEAD, "1", "not-json"), (LATE, "2", "late")):
-        (letter,) = parts.fake.outgoing.of(topic)
+        (letter,) = parts.fake.producer.of(topic)
         headers = {name.removeprefix("__streams.errors."): value.decode() for name, value in letter.headers}
         assert (letter.key, letter.value) == (None, None)
         assert (headers["topic"], headers["partition"], headers["offset"]) == (POSTS, str(PARTITION), offset)
@@ -178,14 +178,14 @@ async def test_no_line_of_the_log_names_a_user(caplog: pytest.LogCaptureFixture)
     assert not [user for user in (ANN, BOB, stranger) if f"{user} " in caplog.text or f"'{user}'" in caplog.text]
 
 
-def new_erasures(key: str, *told: erasures.Record) -> Erasures:
+def new_erasures(key: str, *told: erasures.ErasureRecord) -> Erasures:
     made = Erasures("influence.erasures", key)
     for offset, (name, value) in enumerate(told):
         made.tell(name, value, offset)
     return made
 
 
-OWN_CHECK, OTHER_CHECK = erasures.check(PERSONS), erasures.check(Persons("another secret of sixteen"))
+OWN_CHECK, OTHER_CHECK = erasures.check(PERSONS), erasures.check(PersonHashes("another secret of sixteen"))
 ERASURE = erasures.erasure(PERSONS, ANN, NOW_MS)
 
 
@@ -193,7 +193,7 @@ ERASURE = erasures.erasure(PERSONS, ANN, NOW_MS)
     ("key", "told"),
     [("", []), (KEY, []), (KEY, [OWN_CHECK]), (KEY, [OWN_CHECK, *ERASURE]), (KEY, [OTHER_CHECK, OWN_CHECK])],
 )
-def test_with_the_right_key_or_without_erasures_a_worker_runs(key: str, told: list[erasures.Record]) -> None:
+def test_with_the_right_key_or_without_erasures_a_worker_runs(key: str, told: list[erasures.ErasureRecord]) -> None:
     new_erasures(key, *told).verify()
 
 
@@ -207,7 +207,7 @@ def test_with_the_right_key_or_without_erasures_a_worker_runs(key: str, told: li
         (KEY, [OWN_CHECK, *ERASURE, OTHER_CHECK], "STREAM_APP_PERSON_KEY is not the key"),
     ],
 )
-def test_without_the_right_key_it_does_not(key: str, told: list[erasures.Record], says: str) -> None:
+def test_without_the_right_key_it_does_not(key: str, told: list[erasures.ErasureRecord], says: str) -> None:
     with pytest.raises(PersonKeyError, match=says):
         new_erasures(key, *told).verify()
 

@@ -16,7 +16,7 @@ CURVES, CUTS, FLAGS = "influence.curves", "influence.cuts", "influence.flags"
 
 
 def statuses(parts: Parts) -> list[Status]:
-    records = parts.fake.outgoing.of(CURVES)
+    records = parts.fake.producer.of(CURVES)
     return [status.decode(record.value or b"") for record in records if (record.key or b"").startswith(b"status/")]
 
 
@@ -33,8 +33,8 @@ async def test_a_round_tells_how_far_the_partition_has_come() -> None:
 async def test_counters_are_durable_before_they_are_told() -> None:
     parts = Parts()
     await parts.count(posts(range(3)))
-    await parts.evaluator.round()
-    steps = parts.fake.outgoing.steps
+    await parts.evaluation.round()
+    steps = parts.fake.producer.steps
     delta = len(steps) - 1 - steps[::-1].index(CHANGELOG)
     told = len(steps) - 1 - steps[::-1].index(CURVES)
     assert "flush" in steps[delta:told], "the status goes out beside the delta: a crash may keep the status only"
@@ -45,9 +45,9 @@ async def test_a_round_without_news_writes_nothing() -> None:
     await parts.count(posts(range(3)))
     for _ in range(3):
         await parts.round()
-    steps = len(parts.fake.outgoing.steps)
-    await parts.evaluator.round()
-    assert parts.fake.outgoing.steps[steps:] == []
+    steps = len(parts.fake.producer.steps)
+    await parts.evaluation.round()
+    assert parts.fake.producer.steps[steps:] == []
 
 
 async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
@@ -57,7 +57,7 @@ async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
     await parts.count([*few, *many])
     for _ in range(3):
         await parts.round()
-    flags = [msgspec.json.decode(record.value or b"", type=Flag) for record in parts.fake.outgoing.of(FLAGS)]
+    flags = [msgspec.json.decode(record.value or b"", type=Flag) for record in parts.fake.producer.of(FLAGS)]
     assert [(flag.user_id, flag.role, flag.type) for flag in flags] == [
         (user_of(PARTITION), role, FlagType.ENTERED) for role in ROLES
     ]
@@ -68,13 +68,13 @@ async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
 async def test_a_partition_that_moves_away_during_a_round_is_not_evaluated() -> None:
     parts = Parts()
     await parts.count(posts(range(3)))
-    held = parts.fake.shared.books[PARTITION]
+    held = parts.fake.context.owned[PARTITION]
     async with held.lock:
-        under_way = asyncio.create_task(parts.evaluator.round())
+        under_way = asyncio.create_task(parts.evaluation.round())
         await asyncio.sleep(0)
-        parts.fake.shared.books.clear()
+        parts.fake.context.owned.clear()
     await under_way
-    assert CURVES not in parts.fake.outgoing.steps
+    assert CURVES not in parts.fake.producer.steps
 
 
 async def test_cuts_are_published_by_the_worker_that_holds_their_partition() -> None:
@@ -82,7 +82,7 @@ async def test_cuts_are_published_by_the_worker_that_holds_their_partition() -> 
     await parts.count(posts(range(3), topics=[f"topic{number}" for number in range(50)]))
     for _ in range(2):
         await parts.round()
-    topics = {msgspec.json.decode(record.key or b"")[0] for record in parts.fake.outgoing.of(CUTS)}
+    topics = {msgspec.json.decode(record.key or b"")[0] for record in parts.fake.producer.of(CUTS)}
     mine = {f"topic{number}" for number in range(50) if bucket_of(ScopeName("all", f"topic{number}")) % 8 == PARTITION}
     assert mine
     assert topics - {"*"} == mine
@@ -119,8 +119,8 @@ async def test_the_cut_of_a_scope_that_has_no_users_any_more_leaves_the_metrics(
 
 async def test_a_round_tells_where_its_users_are_asked_for_and_what_is_unread() -> None:
     parts = Parts()
-    parts.evaluator.http = "10.0.0.7:6066"
+    parts.evaluation.http = "10.0.0.7:6066"
     await parts.count(posts(range(3)))
-    parts.fake.shared.books[PARTITION].unread = {"influence.posts": 4, "influence.shares": 3}
+    parts.fake.context.owned[PARTITION].unread = {"influence.posts": 4, "influence.shares": 3}
     await parts.round()
     assert (statuses(parts)[-1].http, statuses(parts)[-1].unread) == ("10.0.0.7:6066", 7)

@@ -8,21 +8,21 @@ import pytest
 from stream_app.core.changelog import status
 from stream_app.core.cuts import curve_message
 from stream_app.core.state.watermark import NO_TIME, Source
-from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY, Exchange
+from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY, CurveExchange
 from tests.engine.fakes import NOW_MS, PARTITION, Surroundings, posts
 from tests.engine.parts import CHANGELOG, Parts
 
 
-def new_exchange() -> tuple[Exchange, Surroundings]:
+def new_exchange() -> tuple[CurveExchange, Surroundings]:
     fake = Surroundings()
-    return Exchange(fake.settings, fake.shared.whole, fake.erasures), fake
+    return CurveExchange(fake.settings, fake.context.global_cuts, fake.erasures), fake
 
 
 def status_of(partition: int, horizon: int) -> status.Status:
     return status.Status(status.VERSION, partition, {"posts": Source(position=7, applied=7)}, horizon, True, 1, 2, 3, 4)
 
 
-def tell_status(exchange: Exchange, partition: int, horizon: int) -> None:
+def tell_status(exchange: CurveExchange, partition: int, horizon: int) -> None:
     exchange.tell(b"status/%d" % partition, status.encode(status_of(partition, horizon)))
 
 
@@ -54,13 +54,13 @@ def test_a_watermark_moves_event_time_on_but_never_back() -> None:
 
 
 async def test_curves_reach_the_whole() -> None:
-    teller = Parts()
-    await teller.count(posts(range(3)))
-    await teller.round()
+    curve_updates = Parts()
+    await curve_updates.count(posts(range(3)))
+    await curve_updates.round()
     exchange, fake = new_exchange()
-    for told in teller.fake.outgoing.of("influence.curves"):
+    for told in curve_updates.fake.producer.of("influence.curves"):
         exchange.tell(told.key or b"", told.value or b"")
-    assert fake.shared.whole.recompute()
+    assert fake.context.global_cuts.recompute()
     assert exchange.statuses[PARTITION].sources["influence.posts"].applied == 3
     assert exchange.newest_ms == NOW_MS
 
@@ -108,26 +108,26 @@ async def test_what_a_former_owner_tells_late_is_not_taken_and_the_owner_repeats
     frozen = Parts()
     await frozen.count(posts(range(3)))
     await frozen.round()
-    late = frozen.fake.outgoing.of("influence.curves")
+    late = frozen.fake.producer.of("influence.curves")
     owner = Parts(hold=False)
-    owner.restore_table({r.key: r.value for r in frozen.fake.outgoing.of(CHANGELOG) if r.key and r.value})
+    owner.restore_table({r.key: r.value for r in frozen.fake.producer.of(CHANGELOG) if r.key and r.value})
     await owner.ownership.take_over({PARTITION}, 2)
     await owner.count(posts(range(3, 8)))
     for _ in range(3):
         await owner.round()
-    told, known = owner.fake.outgoing.of("influence.curves"), owner.exchange.statuses[PARTITION]
+    told, known = owner.fake.producer.of("influence.curves"), owner.exchange.statuses[PARTITION]
     await owner.round()
-    assert owner.fake.outgoing.of("influence.curves") == told, "it was at rest"
+    assert owner.fake.producer.of("influence.curves") == told, "it was at rest"
     for record in late:
         owner.exchange.tell(record.key or b"", record.value or b"")
-    assert not owner.fake.shared.whole.recompute()
+    assert not owner.fake.context.global_cuts.recompute()
     assert owner.exchange.statuses[PARTITION] == known
     for _ in range(2):
         await owner.round()
-    all_told = owner.fake.outgoing.of("influence.curves")
+    all_told = owner.fake.producer.of("influence.curves")
     assert {r.key: r.value for r in all_told[len(told) :]} == {r.key: r.value for r in told}
     await owner.round()
-    assert owner.fake.outgoing.of("influence.curves") == all_told, "it repeats once"
+    assert owner.fake.producer.of("influence.curves") == all_told, "it repeats once"
 
 
 @pytest.mark.parametrize("key", [b"", b"something", b"other/1"])

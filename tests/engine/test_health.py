@@ -1,6 +1,6 @@
 """Health: a source with lag that makes no progress is told, and whatever else does not come to an end."""
 
-from stream_app.engine.liveness.health import Health
+from stream_app.engine.liveness.health import WorkerHealth
 
 STALL_S = 30.0
 
@@ -13,15 +13,15 @@ class Clock:
         return self.now_s
 
 
-def new_health() -> tuple[Health, Clock]:
+def new_health() -> tuple[WorkerHealth, Clock]:
     """Of a worker that has its partitions."""
     clock = Clock()
-    health = Health(STALL_S, clock)
+    health = WorkerHealth(STALL_S, clock)
     health.recovered = True
     return health, clock
 
 
-def later(health: Health, clock: Clock, seconds: float) -> None:
+def later(health: WorkerHealth, clock: Clock, seconds: float) -> None:
     """Time passes, Kafka answers, and the event loop stays alive."""
     clock.now_s += seconds
     health.tick(seconds)

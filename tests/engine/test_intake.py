@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from faust.types import TP
 
+from stream_app.kafka.records import Partition
 from stream_app.logs.repeats import Repeats
 from tests.engine.fakes import NOW_MS, PARTITION, Written, post, posts, record, user_of
 from tests.engine.parts import CHANGELOG, Parts
@@ -50,7 +50,7 @@ def counters(parts: Parts, topic: str = POSTS) -> tuple[int, int, int, int]:
 async def test_a_bad_record_goes_to_the_dead_letters_as_it_came(value: bytes | None, reason: str) -> None:
     parts = Parts()
     await parts.count([post(0), record(1, value, USER.encode()), post(2)])
-    (letter,) = parts.fake.outgoing.of(DEAD)
+    (letter,) = parts.fake.producer.of(DEAD)
     assert (letter.key, letter.value, letter.partition) == (USER.encode(), value, PARTITION)
     told = headers(letter)
     assert (told["topic"], told["partition"], told["offset"]) == (POSTS, str(PARTITION), "1")
@@ -65,7 +65,7 @@ async def test_every_kind_of_bad_record_at_once_is_counted_once_each() -> None:
     parts = Parts()
     records = [record(place, value, USER.encode()) for place, (value, _) in enumerate(BAD.values())]
     await parts.count([*records, post(len(records))])
-    letters = parts.fake.outgoing.of(DEAD)
+    letters = parts.fake.producer.of(DEAD)
     assert [int(headers(letter)["offset"]) for letter in letters] == list(range(len(BAD)))
     assert [headers(letter)["exception"] for letter in letters] == [reason for _, reason in BAD.values()]
     assert counters(parts) == (1, 0, 0, len(BAD))
@@ -74,7 +74,7 @@ async def test_every_kind_of_bad_record_at_once_is_counted_once_each() -> None:
 async def test_a_record_without_a_key_is_not_counted() -> None:
     parts = Parts()
     await parts.count([record(0, event(), None)])
-    (letter,) = parts.fake.outgoing.of(DEAD)
+    (letter,) = parts.fake.producer.of(DEAD)
     assert letter.key is None
     assert headers(letter)["exception"] == "key-not-user"
     parts.fake.meter.misrouted.assert_called_once_with(1)
@@ -83,7 +83,7 @@ async def test_a_record_without_a_key_is_not_counted() -> None:
 async def test_a_record_in_the_partition_of_others_is_not_counted() -> None:
     parts = Parts()
     await parts.count([post(0, user=user_of(PARTITION + 1))])
-    (letter,) = parts.fake.outgoing.of(DEAD)
+    (letter,) = parts.fake.producer.of(DEAD)
     assert headers(letter)["exception"] == "wrong-partition"
     assert "partitioner" in headers(letter)["message"]
     assert counters(parts) == (0, 0, 0, 1)
@@ -110,17 +110,17 @@ async def test_an_event_ahead_of_the_clock_does_not_move_the_window() -> None:
 
 async def test_dead_letters_are_in_kafka_before_the_delta_is_written() -> None:
     parts = Parts()
-    written = len(parts.fake.outgoing.steps)
+    written = len(parts.fake.producer.steps)
     await parts.count([post(0), record(1, b"{", USER.encode())])
-    assert parts.fake.outgoing.steps[written:] == [DEAD, "flush", CHANGELOG]
+    assert parts.fake.producer.steps[written:] == [DEAD, "flush", CHANGELOG]
 
 
 async def test_late_events_are_in_kafka_before_the_delta_is_written() -> None:
     parts = Parts()
-    written = len(parts.fake.outgoing.steps)
+    written = len(parts.fake.producer.steps)
     await parts.count([post(0), post(1, ts_ms=NOW_MS - 2 * DAY_MS)])
-    assert parts.fake.outgoing.steps[written:] == [LATE, "flush", CHANGELOG]
-    (letter,) = parts.fake.outgoing.of(LATE)
+    assert parts.fake.producer.steps[written:] == [LATE, "flush", CHANGELOG]
+    (letter,) = parts.fake.producer.of(LATE)
     assert headers(letter)["offset"] == "1"
     assert headers(letter)["exception"] == "late"
     assert letter.value == post(1, ts_ms=NOW_MS - 2 * DAY_MS).value
@@ -131,7 +131,7 @@ async def test_the_late_one_is_found_among_bad_records() -> None:
     parts = Parts()
     bad = record(0, b"{", USER.encode())
     await parts.count([bad, post(1), record(2, None, USER.encode()), post(3, ts_ms=NOW_MS - 2 * DAY_MS)])
-    assert [headers(letter)["offset"] for letter in parts.fake.outgoing.of(LATE)] == ["3"]
+    assert [headers(letter)["offset"] for letter in parts.fake.producer.of(LATE)] == ["3"]
     assert counters(parts) == (1, 0, 1, 2)
 
 
@@ -185,7 +185,7 @@ async def test_much_rubbish_is_told_once_for_every_topic_and_reason(caplog: pyte
 async def test_no_loss_is_held_back(caplog: pytest.LogCaptureFixture) -> None:
     parts = Parts()
     for first in (5, 9):
-        parts.fake.kafka.began[TP(POSTS, PARTITION)] = first
+        parts.fake.kafka.began[Partition(POSTS, PARTITION)] = first
         await parts.count(posts([first]))
     assert [line.partition(": ")[2][:14] for line in news(caplog)] == ["offsets 0 to 4", "offsets 6 to 8"]
 
@@ -199,6 +199,6 @@ async def test_a_dead_letter_carries_on_how_often_its_record_was_replayed(
     parts = Parts()
     replayed = [("other", b"\xff"), ("__streams.errors.attempts", value)]
     await parts.count([post(0), record(1, b"{", USER.encode(), headers=replayed), post(2)])
-    (letter,) = parts.fake.outgoing.of(DEAD)
+    (letter,) = parts.fake.producer.of(DEAD)
     assert headers(letter).get("attempts") == attempts
     assert "other" not in headers(letter)

@@ -1,12 +1,11 @@
 """The lag that is told: true also while nothing is counted."""
 
-from faust.types import TP
-
+from stream_app.kafka.records import Partition
 from tests.engine.fakes import NOW_S, PARTITION, posts
 from tests.engine.parts import Parts
 
 POSTS = "influence.posts"
-PLACE = TP(POSTS, PARTITION)
+PLACE = Partition(POSTS, PARTITION)
 
 
 def last_told(parts: Parts) -> tuple[int, float]:

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from stream_app.engine.ownership.fencing import Lease
-from stream_app.engine.producer import Outgoing
+from stream_app.engine.producer import BatchingProducer
 from stream_app.kafka import topics
 from stream_app.settings import Settings, load
 from tests.engine.tracker import variables
@@ -60,10 +60,10 @@ class Producer:
         pass
 
 
-def sending(lease: Lease) -> tuple[Outgoing, Producer]:
-    outgoing, producer = Outgoing(Settings(), lease), Producer()
-    outgoing._producer = producer
-    return outgoing, producer
+def sending(lease: Lease) -> tuple[BatchingProducer, Producer]:
+    batching, producer = BatchingProducer(Settings(), lease), Producer()
+    batching._producer = producer
+    return batching, producer
 
 
 async def passes(condition: Callable[[], bool]) -> None:
@@ -103,29 +103,29 @@ def test_a_member_that_was_given_up_has_no_lease_until_the_group_takes_it_again(
 async def test_nothing_is_sent_while_the_lease_has_lapsed() -> None:
     clock = Clock()
     lease = Lease(SESSION_S, clock)
-    outgoing, producer = sending(lease)
+    batching, producer = sending(lease)
     producer.acknowledged.set_result(Acknowledged(7))
-    outgoing.put("flags", 0, b"a", b"1")
+    batching.put("flags", 0, b"a", b"1")
     clock.now_s += SESSION_S + 1
-    flushing = asyncio.ensure_future(outgoing.flush())
+    flushing = asyncio.ensure_future(batching.flush())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert (producer.sent, outgoing.is_owing) == ([], True)
+    assert (producer.sent, batching.is_owing) == ([], True)
     lease.renew(clock.now_s)
     await asyncio.wait_for(flushing, 5)
-    assert (producer.sent, outgoing.is_owing) == ([b"a"], False)
-    assert outgoing.ends == {("flags", 0): 8}
+    assert (producer.sent, batching.is_owing) == ([b"a"], False)
+    assert batching.ends == {("flags", 0): 8}
 
 
 async def test_a_flush_that_is_cancelled_sends_all_the_same() -> None:
     """A rebalance cancels whatever waits: what was taken up to be sent would be missing in the middle of the log."""
-    outgoing, producer = sending(Lease(SESSION_S))
-    outgoing.put("flags", 0, b"a", b"1")
-    flushing = asyncio.ensure_future(outgoing.flush())
+    batching, producer = sending(Lease(SESSION_S))
+    batching.put("flags", 0, b"a", b"1")
+    flushing = asyncio.ensure_future(batching.flush())
     await passes(lambda: producer.sent == [b"a"])
     flushing.cancel()
-    outgoing.put("flags", 0, b"b", b"2")
-    again = asyncio.ensure_future(outgoing.flush())
+    batching.put("flags", 0, b"b", b"2")
+    again = asyncio.ensure_future(batching.flush())
     producer.acknowledged.set_result(Acknowledged(7))
     await asyncio.wait_for(again, 5)
     assert flushing.cancelled()
@@ -133,12 +133,12 @@ async def test_a_flush_that_is_cancelled_sends_all_the_same() -> None:
 
 
 async def test_a_write_that_kafka_does_not_take_ends_the_sending_even_when_nobody_waits_for_it() -> None:
-    outgoing, producer = sending(Lease(SESSION_S))
-    outgoing.put("flags", 0, b"a", b"1")
-    flushing = asyncio.ensure_future(outgoing.flush())
+    batching, producer = sending(Lease(SESSION_S))
+    batching.put("flags", 0, b"a", b"1")
+    flushing = asyncio.ensure_future(batching.flush())
     await passes(lambda: producer.sent == [b"a"])
     flushing.cancel()
-    running = asyncio.ensure_future(outgoing.run())
+    running = asyncio.ensure_future(batching.run())
     producer.acknowledged.set_exception(KafkaError("refused"))
     with pytest.raises(KafkaError, match="refused"):
         await asyncio.wait_for(running, 5)
@@ -146,14 +146,14 @@ async def test_a_write_that_kafka_does_not_take_ends_the_sending_even_when_nobod
 
 async def test_after_a_write_that_kafka_did_not_take_nothing_counts_as_written() -> None:
     """Whoever waited for the flush before it, or flushes later, would delete what the lost write was to replace."""
-    outgoing, producer = sending(Lease(SESSION_S))
-    outgoing.put("flags", 0, b"a", b"1")
-    first = asyncio.ensure_future(outgoing.flush())
+    batching, producer = sending(Lease(SESSION_S))
+    batching.put("flags", 0, b"a", b"1")
+    first = asyncio.ensure_future(batching.flush())
     await passes(lambda: producer.sent == [b"a"])
-    second = asyncio.ensure_future(outgoing.flush())
+    second = asyncio.ensure_future(batching.flush())
     await asyncio.sleep(0)
     producer.acknowledged.set_exception(KafkaError("refused"))
-    for flushing in (first, second, outgoing.flush(), outgoing.run()):
+    for flushing in (first, second, batching.flush(), batching.run()):
         with pytest.raises(KafkaError, match="refused"):
             await asyncio.wait_for(flushing, 5)
 
@@ -165,10 +165,10 @@ async def test_a_producer_that_tries_again_by_itself_asks_the_lease_before_every
     lease = Lease(SESSION_S, clock)
     settings = load(variables(brokers, "retried"))
     topics.create(settings)
-    outgoing = Outgoing(settings, lease)
-    outgoing.put(settings.flags_topic, 0, b"a", b"1")
-    await outgoing.flush()
-    producer = outgoing._producer
+    batching = BatchingProducer(settings, lease)
+    batching.put(settings.flags_topic, 0, b"a", b"1")
+    await batching.flush()
+    producer = batching._producer
     batch = producer.create_batch()
     batch.append(timestamp=None, key=b"b", value=b"2")
     clock.now_s += SESSION_S + 1
@@ -178,5 +178,5 @@ async def test_a_producer_that_tries_again_by_itself_asks_the_lease_before_every
     assert not taken.done()
     lease.renew(clock.now_s)
     written = await asyncio.wait_for(taken, 5)
-    assert (written.offset, outgoing.ends) == (1, {(settings.flags_topic, 0): 1})
+    assert (written.offset, batching.ends) == (1, {(settings.flags_topic, 0): 1})
     await producer.stop()

@@ -41,10 +41,10 @@ async def test_cuts_that_are_still_some_or_another_workers_are_not_deleted() -> 
     parts = Parts()
     await rounds(parts)
     kept = key(named(PARTITION))
-    assert kept in [cut.key for cut in parts.fake.outgoing.of(CUTS)]
+    assert kept in [cut.key for cut in parts.fake.producer.of(CUTS)]
     parts.publisher.forget_others([kept, key(named(PARTITION + 1)), b"no key of a cut"])
-    await parts.fake.outgoing.flush()
-    assert not [cut.key for cut in parts.fake.outgoing.of(CUTS) if cut.value is None]
+    await parts.fake.producer.flush()
+    assert not [cut.key for cut in parts.fake.producer.of(CUTS) if cut.value is None]
 
 
 async def test_the_leftover_of_an_owner_before_is_deleted() -> None:
@@ -53,19 +53,19 @@ async def test_the_leftover_of_an_owner_before_is_deleted() -> None:
     names = [f"left{number}" for number in range(100)]
     mine = {name for name in names if bucket_of(ScopeName("all", name)) % 8 == PARTITION}
     parts.publisher.forget_others(map(key, names))
-    await parts.fake.outgoing.flush()
-    assert {cut.key for cut in parts.fake.outgoing.of(CUTS) if cut.value is None} == set(map(key, mine))
+    await parts.fake.producer.flush()
+    assert {cut.key for cut in parts.fake.producer.of(CUTS) if cut.value is None} == set(map(key, mine))
     assert mine
 
 
 async def test_buckets_that_come_later_are_published_although_they_did_not_change() -> None:
     parts = Parts()
     await rounds(parts)
-    held = parts.fake.shared.books.pop(PARTITION)
+    held = parts.fake.context.owned.pop(PARTITION)
     await parts.round()
     assert parts.publisher.present() == []
     parts.publisher.took_over.clear()
-    parts.fake.shared.books[PARTITION] = held
+    parts.fake.context.owned[PARTITION] = held
     await parts.round()
     assert {cut.topic for cut in parts.publisher.present()} >= {named(PARTITION)}
     assert parts.publisher.took_over.is_set()

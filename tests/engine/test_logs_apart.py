@@ -7,7 +7,7 @@ import pytest
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
-from stream_app.engine.faust.app import _ConsumerThread
+from stream_app.engine.faust.consumer import _ConsumerThread
 
 LOG, SOURCE = TP("segments-changelog", 3), TP("posts", 3)
 

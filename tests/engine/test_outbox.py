@@ -9,7 +9,7 @@ import pytest
 from stream_app.core.flags.standing import CODE_OF, NONE
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.rounds.flag_outbox import Outbox, standing_key
+from stream_app.engine.rounds.flag_outbox import FlagOutbox, standing_key
 from stream_app.engine.rounds.standing_records import kept
 from tests.board_samples import a_flag
 from tests.engine.fakes import NOW_MS, PARTITION, Crash, Surroundings, stored_after
@@ -32,18 +32,18 @@ FIRST = [flag(user, FlagType.ENTERED, 1000) for user in "abc"]
 SECOND = [flag("a", FlagType.LEFT, 2000), flag("b", FlagType.FADING, 2000), flag("d", FlagType.EMERGING, 2000)]
 
 
-def outbox_of(fake: Surroundings) -> Outbox:
-    return Outbox(fake.standings, fake.shared.outlet, fake.meter, lambda _partition, _flags: None)
+def outbox_of(fake: Surroundings) -> FlagOutbox:
+    return FlagOutbox(fake.standings, fake.context.output, fake.meter, lambda _partition, _flags: None)
 
 
 def standings_after(*runs: Surroundings) -> dict[bytes, bytes]:
     """What the standings topic holds after these workers, one after the other."""
-    return stored_after(written for run in runs for written in run.outgoing.of(CHANGELOG))
+    return stored_after(written for run in runs for written in run.producer.of(CHANGELOG))
 
 
 def sent(*runs: Surroundings) -> Counter[str]:
     """How often each flag reached Kafka."""
-    records = [record for run in runs for record in run.outgoing.of(FLAGS)]
+    records = [record for run in runs for record in run.producer.of(FLAGS)]
     return Counter(msgspec.json.decode(record.value or b"", type=Flag).flag_id for record in records)
 
 
@@ -56,13 +56,13 @@ async def crashed(first: list[Flag], second: list[Flag], step: int, reached: int
     fake = Surroundings()
     outbox = outbox_of(fake)
     await outbox.raise_flags(PARTITION, first)
-    await fake.outgoing.flush()
-    fake.outgoing.crash_before = len(fake.outgoing.steps) + step
+    await fake.producer.flush()
+    fake.producer.crash_before = len(fake.producer.steps) + step
     try:
         await outbox.raise_flags(PARTITION, second)
-        await fake.outgoing.flush()
+        await fake.producer.flush()
     except Crash:
-        fake.outgoing.durable += fake.outgoing._open[:reached]
+        fake.producer.durable += fake.producer._open[:reached]
         return fake
     return None
 
@@ -76,10 +76,10 @@ async def after_crash(dead: Surroundings, decided: list[Flag]) -> Surroundings:
         fake.standings._partitions[key] = PARTITION
     outbox = outbox_of(fake)
     await outbox.take_over(PARTITION, fake.standings.of_partition(PARTITION), new_ledger())
-    known = {written.value for written in dead.outgoing.of(CHANGELOG)}
+    known = {written.value for written in dead.producer.of(CHANGELOG)}
     missing = [flag for flag in decided if msgspec.json.encode(flag) not in known]
     await outbox.raise_flags(PARTITION, missing)
-    await fake.outgoing.flush()
+    await fake.producer.flush()
     return fake
 
 
@@ -118,16 +118,16 @@ async def test_a_flag_is_sent_although_the_clock_of_the_last_owner_was_behind() 
 async def test_standings_are_in_kafka_before_their_flags_are_sent() -> None:
     fake = Surroundings()
     await outbox_of(fake).raise_flags(PARTITION, FIRST)
-    assert fake.outgoing.steps == [*[CHANGELOG] * 3, "flush", *[FLAGS] * 3, "flush"]
+    assert fake.producer.steps == [*[CHANGELOG] * 3, "flush", *[FLAGS] * 3, "flush"]
 
 
 async def test_a_standing_that_ended_is_deleted_after_its_flag() -> None:
     fake = Surroundings()
     outbox = outbox_of(fake)
     await outbox.raise_flags(PARTITION, FIRST[:1])
-    steps = len(fake.outgoing.steps)
+    steps = len(fake.producer.steps)
     await outbox.raise_flags(PARTITION, SECOND[:1])
-    assert fake.outgoing.steps[steps:] == [CHANGELOG, "flush", FLAGS, "flush", CHANGELOG]
+    assert fake.producer.steps[steps:] == [CHANGELOG, "flush", FLAGS, "flush", CHANGELOG]
     assert fake.standings.of_partition(PARTITION) == {}
 
 
@@ -144,7 +144,7 @@ async def test_standings_are_taken_up_with_their_codes() -> None:
 async def test_no_standing_is_no_work() -> None:
     fake = Surroundings()
     await outbox_of(fake).take_over(PARTITION, {}, new_ledger())
-    assert fake.outgoing.of(FLAGS) == []
+    assert fake.producer.of(FLAGS) == []
 
 
 async def test_who_listens_is_told_the_flags_of_the_partition() -> None:

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from faust.types import TP
 
 from stream_app.core.changelog.segments import SegmentKey
+from stream_app.kafka.records import Partition
 from tests.engine.fakes import NOW_MS, PARTITION, Written, posts, stored_after
 from tests.engine.parts import CHANGELOG, Parts
 
@@ -14,15 +14,15 @@ HOUR_MS = 3_600_000
 
 
 def tombstones(parts: Parts) -> list[bytes]:
-    return [record.key or b"" for record in parts.fake.outgoing.of(CHANGELOG) if record.value is None]
+    return [record.key or b"" for record in parts.fake.producer.of(CHANGELOG) if record.value is None]
 
 
 async def restarted(*before: Parts) -> Parts:
     """A new worker that takes over from what these have left in the log, in that order."""
     for parts in before:
-        await parts.fake.outgoing.flush()
+        await parts.fake.producer.flush()
     new = Parts(hold=False)
-    new.restore_table(stored_after([record for parts in before for record in parts.fake.outgoing.of(CHANGELOG)]))
+    new.restore_table(stored_after([record for parts in before for record in parts.fake.producer.of(CHANGELOG)]))
     await new.ownership.take_over({PARTITION}, 2)
     return new
 
@@ -40,15 +40,15 @@ async def counted(batches: int = 4, size: int = 3) -> Parts:
 
 async def test_a_partition_that_stays_keeps_its_book() -> None:
     parts = await counted()
-    held = parts.fake.shared.books[PARTITION]
+    held = parts.fake.context.owned[PARTITION]
     await parts.ownership.take_over({PARTITION}, 2)
-    assert parts.fake.shared.books[PARTITION] is held
+    assert parts.fake.context.owned[PARTITION] is held
 
 
 async def test_a_partition_that_moved_away_is_no_longer_held() -> None:
     parts = await counted()
     await parts.ownership.take_over({PARTITION + 1}, 2)
-    assert list(parts.fake.shared.books) == [PARTITION + 1]
+    assert list(parts.fake.context.owned) == [PARTITION + 1]
     parts.fake.meter.partition_revoked.assert_called_once_with(PARTITION)
 
 
@@ -56,18 +56,18 @@ async def test_a_book_is_rebuilt_when_somebody_else_has_owned_the_partition() ->
     first = await counted()
     other = await restarted(first)
     await other.count(posts(range(12, 15)))
-    await other.fake.outgoing.flush()
-    held = first.fake.shared.books[PARTITION]
-    first.restore_table(stored_after(other.fake.outgoing.of(CHANGELOG)))
+    await other.fake.producer.flush()
+    held = first.fake.context.owned[PARTITION]
+    first.restore_table(stored_after(other.fake.producer.of(CHANGELOG)))
     await first.ownership.take_over({PARTITION}, 3)
-    assert first.fake.shared.books[PARTITION] is not held
+    assert first.fake.context.owned[PARTITION] is not held
     assert first.ledger.source(POSTS).applied == 15
-    assert first.book.lineage.epoch > other.book.lineage.epoch
+    assert first.store.ownership.epoch > other.store.ownership.epoch
 
 
 async def test_what_a_frozen_worker_writes_after_the_take_over_does_not_count() -> None:
     frozen = await counted()
-    await frozen.fake.outgoing.flush()
+    await frozen.fake.producer.flush()
     new = await restarted(frozen)
     await frozen.count(posts(range(12, 15)))
     await new.count(posts(range(12, 14)))
@@ -81,31 +81,31 @@ async def test_a_new_owner_goes_on_from_what_is_in_the_log() -> None:
     new = await restarted(first)
     assert new.ledger.sources == first.ledger.sources
     assert new.ledger.rows.totals[:, 0].tolist() == first.ledger.rows.totals[:, 0].tolist()
-    assert new.fake.kafka.commits == [{TP(POSTS, PARTITION): 12, TP(SHARES, PARTITION): 0}]
+    assert new.fake.kafka.commits == [{Partition(POSTS, PARTITION): 12, Partition(SHARES, PARTITION): 0}]
 
 
 async def test_a_new_owner_writes_nothing_but_its_epoch() -> None:
     new = await restarted(await counted())
-    keys = [SegmentKey.decode(record.key or b"") for record in new.fake.outgoing.of(CHANGELOG)]
+    keys = [SegmentKey.decode(record.key or b"") for record in new.fake.producer.of(CHANGELOG)]
     assert [key.kind for key in keys] == ["epoch"]
 
 
 async def test_a_worker_that_the_group_has_given_up_writes_nothing_and_holds_nothing() -> None:
     """Its epoch would take the partition from the new owner, whose log it has read."""
     first = await counted()
-    await first.fake.outgoing.flush()
+    await first.fake.producer.flush()
     stale = Parts(hold=False)
-    stale.restore_table(stored_after(first.fake.outgoing.of(CHANGELOG)))
+    stale.restore_table(stored_after(first.fake.producer.of(CHANGELOG)))
     stale.fake.kafka.takes_commits = False
     assert not await stale.ownership.take_over({PARTITION}, 1)
-    await stale.fake.outgoing.flush()
-    assert stale.fake.outgoing.durable == []
-    assert stale.fake.shared.books == {}
+    await stale.fake.producer.flush()
+    assert stale.fake.producer.durable == []
+    assert stale.fake.context.owned == {}
 
 
 async def test_sources_with_records_to_read_are_noted_as_lagging() -> None:
     parts = Parts(hold=False)
-    parts.fake.kafka.ended = {TP(POSTS, PARTITION): 5, TP(SHARES, PARTITION): 0}
+    parts.fake.kafka.ended = {Partition(POSTS, PARTITION): 5, Partition(SHARES, PARTITION): 0}
     await parts.ownership.take_over({PARTITION}, 1)
     assert parts.ledger.lagging == {POSTS}
 
@@ -113,7 +113,7 @@ async def test_sources_with_records_to_read_are_noted_as_lagging() -> None:
 async def test_the_window_waits_for_a_source_of_which_nothing_has_been_fetched_yet() -> None:
     """Others are read meanwhile; moved on with them, the window would make all of it late."""
     parts = Parts()
-    parts.ownership.note_ends({TP(POSTS, PARTITION): 0, TP(SHARES, PARTITION): 2})
+    parts.ownership.note_ends({Partition(POSTS, PARTITION): 0, Partition(SHARES, PARTITION): 2})
     assert parts.ledger.lagging == {SHARES}
     parts.ledger.advance(NOW_MS + 48 * HOUR_MS)
     await parts.count(posts(range(2), topic=SHARES))
@@ -125,7 +125,7 @@ async def test_nothing_is_deleted_while_the_group_does_not_confirm() -> None:
     parts = await counted()
     parts.fake.kafka.takes_commits = False
     await parts.ownership.sweep()
-    await parts.fake.outgoing.flush()
+    await parts.fake.producer.flush()
     assert parts.fake.kafka.commits
     assert tombstones(parts) == []
 
@@ -136,14 +136,14 @@ async def test_garbage_is_deleted_once_the_group_confirms() -> None:
     await parts.ownership.sweep()
     parts.fake.kafka.takes_commits = True
     await parts.ownership.sweep()
-    await parts.fake.outgoing.flush()
+    await parts.fake.producer.flush()
     assert {SegmentKey.decode(key).kind for key in tombstones(parts)} == {"delta"}
 
 
 async def test_everything_written_is_in_kafka_when_the_group_is_asked() -> None:
     parts = await counted()
     open_when_asked: list[Written] = []
-    parts.fake.kafka.on_commit = lambda: open_when_asked.extend(parts.fake.outgoing._open)
+    parts.fake.kafka.on_commit = lambda: open_when_asked.extend(parts.fake.producer._open)
     await parts.count(posts(range(12, 15)))
     await parts.ownership.sweep()
     assert parts.fake.kafka.commits
@@ -152,9 +152,9 @@ async def test_everything_written_is_in_kafka_when_the_group_is_asked() -> None:
 
 async def test_nothing_is_deleted_of_a_partition_that_was_lost_while_the_group_was_asked() -> None:
     parts = await counted()
-    parts.fake.kafka.on_commit = parts.fake.shared.books.clear
+    parts.fake.kafka.on_commit = parts.fake.context.owned.clear
     await parts.ownership.sweep()
-    await parts.fake.outgoing.flush()
+    await parts.fake.producer.flush()
     assert tombstones(parts) == []
 
 
@@ -163,7 +163,7 @@ async def test_nothing_is_deleted_while_the_partitions_may_move() -> None:
     parts = await counted()
     await parts.ownership.pause()
     await parts.ownership.sweep()
-    await parts.fake.outgoing.flush()
+    await parts.fake.producer.flush()
     assert tombstones(parts) == []
 
 
@@ -183,15 +183,15 @@ async def test_partitions_do_not_move_while_garbage_is_being_deleted() -> None:
         asked.set()
         await answer.wait()
 
-    parts.fake.shared.outlet.flush = flush
+    parts.fake.context.output.flush = flush
     sweeping = asyncio.create_task(parts.ownership.sweep())
     await asked.wait()
     moving = asyncio.create_task(parts.ownership.take_over(set(), 2))
     await asyncio.sleep(0)
-    assert list(parts.fake.shared.books) == [PARTITION]
+    assert list(parts.fake.context.owned) == [PARTITION]
     answer.set()
     await asyncio.gather(sweeping, moving)
-    assert list(parts.fake.shared.books) == []
+    assert list(parts.fake.context.owned) == []
 
 
 async def test_without_garbage_the_group_is_not_asked() -> None:
@@ -217,14 +217,14 @@ async def test_before_partitions_move_the_log_has_all_that_was_counted() -> None
     parts = await counted()
     await parts.count(posts(range(12, 15)))
     await parts.ownership.pause()
-    assert parts.fake.outgoing.steps[-1] == "flush"
-    assert stored_after(parts.fake.outgoing.of(CHANGELOG)).keys() == parts.fake.segments.of_partition(PARTITION).keys()
+    assert parts.fake.producer.steps[-1] == "flush"
+    assert stored_after(parts.fake.producer.of(CHANGELOG)).keys() == parts.fake.segments.of_partition(PARTITION).keys()
 
 
 async def test_partitions_do_not_move_while_somebody_is_at_a_book() -> None:
     parts = await counted()
     pausing = asyncio.ensure_future(parts.ownership.pause())
-    async with parts.fake.shared.books[PARTITION].lock:
+    async with parts.fake.context.owned[PARTITION].lock:
         await asyncio.sleep(0)
         assert not pausing.done()
     await pausing
@@ -232,7 +232,7 @@ async def test_partitions_do_not_move_while_somebody_is_at_a_book() -> None:
 
 async def test_a_source_that_stands_still_is_read_again_once_at_each_place() -> None:
     parts = await counted()
-    place = TP(POSTS, PARTITION)
+    place = Partition(POSTS, PARTITION)
     await parts.ownership.read_again(place)
     await parts.ownership.read_again(place)
     await parts.count(posts(range(12, 15)))
@@ -244,7 +244,7 @@ async def test_a_source_whose_records_are_gone_is_counted_on_from_where_kafka_be
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     parts = await counted()
-    place = TP(POSTS, PARTITION)
+    place = Partition(POSTS, PARTITION)
     parts.fake.kafka.began[place] = 20
     parts.ownership.note_ends({place: 20})
     await parts.ownership.read_again(place)

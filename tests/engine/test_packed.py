@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from aiokafka.structs import ConsumerRecord
 
-from stream_app.kafka.record_batches import Fetched
+from stream_app.kafka.record_batches import FetchedBatches
 from tests.engine.packing import (
     ABORT_MARK,
     COMMIT_MARK,
@@ -49,7 +49,7 @@ def test_records_before_the_offset_asked_for_are_left_out() -> None:
 
 def test_all_that_was_fetched_of_a_partition_comes_out_in_order() -> None:
     data = record_batch(numbered(range(2))) + record_batch(numbered(range(2, 5)))
-    batch = Fetched("posts", 0, list(read(data, 1))).unpacked()
+    batch = FetchedBatches("posts", 0, list(read(data, 1))).unpacked()
     assert [record.offset for record in batch.records] == [1, 2, 3, 4]
     assert batch.end == 5
 
@@ -59,7 +59,7 @@ def test_offsets_without_a_record_are_no_gap() -> None:
     first, second = read(data, 0)
     assert (first.first, first.offset) == (0, 7)
     assert (second.first, second.offset) == (8, 9)
-    assert Fetched("posts", 0, [first, second]).unpacked().end == 10
+    assert FetchedBatches("posts", 0, [first, second]).unpacked().end == 10
 
 
 def test_a_gap_before_what_was_asked_for_shows() -> None:
@@ -100,7 +100,7 @@ def test_marks_at_the_end_of_a_fetch_are_handed_over_as_nothing_but_offsets() ->
     assert (kept.first, kept.offset, [record.offset for record in kept.records()]) == (0, 1, [0, 1])
     assert (nothing.first, nothing.offset, nothing.count, nothing.records()) == (2, 4, 0, [])
     assert (records.next_fetch_offset, next(records, None)) == (5, None)
-    assert Fetched("posts", 0, [nothing]).unpacked().end == 5
+    assert FetchedBatches("posts", 0, [nothing]).unpacked().end == 5
 
 
 @pytest.mark.parametrize("start", [0, 4])

@@ -1,7 +1,7 @@
 """What cuts were at the end of each pane: told by the owner of the bucket, and deleted once the window has passed."""
 
 from stream_app.core.cuts.curve_message import bucket_of
-from stream_app.core.cuts.history import Chronicle, Ended
+from stream_app.core.cuts.history import CutHistory, PastKey
 from stream_app.core.messages import Role
 from stream_app.core.state.scopes import ScopeName
 from tests.engine.fakes import NOW_MS, PARTITION, post, posts
@@ -14,10 +14,10 @@ TOPIC = [SCOPE.topic]
 PANE_S = 900
 
 
-def past_records(parts: Parts) -> list[tuple[Ended, bytes | None]]:
-    records = parts.fake.outgoing.of(CURVES)
+def past_records(parts: Parts) -> list[tuple[PastKey, bytes | None]]:
+    records = parts.fake.producer.of(CURVES)
     keyed = [(record.key or b"", record.value) for record in records]
-    return [(Ended.decode(key), value) for key, value in keyed if key.startswith(b"past/")]
+    return [(PastKey.decode(key), value) for key, value in keyed if key.startswith(b"past/")]
 
 
 def counted(parts: Parts) -> list[tuple[int, int]]:
@@ -62,7 +62,7 @@ async def test_a_worker_that_starts_anew_knows_what_was_told_before() -> None:
     await parts.count([post(3, ts_ms=NOW_MS + PANE_S * 1000, topics=TOPIC)])
     for _ in range(2):
         await parts.round()
-    told = Chronicle()
+    told = CutHistory()
     for ended, value in past_records(parts):
         told.tell(ended.encode(), value or b"")
     assert [was.total for _, was in told.of(SCOPE, Role.MAVEN, 0)] == [3]
@@ -76,15 +76,15 @@ async def test_a_worker_without_partitions_tells_nothing() -> None:
 
 
 async def test_a_cut_waits_until_it_is_known_where_the_window_ends() -> None:
-    teller, parts = Parts(), Parts()
-    await teller.count(posts(range(3), topics=TOPIC))
+    curve_updates, parts = Parts(), Parts()
+    await curve_updates.count(posts(range(3), topics=TOPIC))
     for _ in range(2):
-        await teller.round()
-    told = teller.fake.outgoing.of(CURVES)
+        await curve_updates.round()
+    told = curve_updates.fake.producer.of(CURVES)
     for record in told:
         if (record.key or b"").startswith(b"curves/"):
             parts.exchange.tell(record.key or b"", record.value or b"")
-    changed = parts.fake.shared.whole.recompute()
+    changed = parts.fake.context.global_cuts.recompute()
     parts.publisher.publish(changed, parts.exchange.newest_ms)
     assert parts.publisher.present() == []
     for record in told:

@@ -11,8 +11,8 @@ import pytest
 from faust.serializers.codecs import get_codec
 from kafka import KafkaProducer
 
-from stream_app.engine.faust.app import faust_app
-from stream_app.engine.liveness.health import Health
+from stream_app.engine.faust.config import configured_app
+from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.settings import Settings
 from tests.engine.tracker import following, tracker, variables
@@ -39,7 +39,7 @@ def test_the_trap_works(trap: Path) -> None:
 
 
 def test_the_app_knows_no_codec_that_unpickles() -> None:
-    app = faust_app(Settings(), Lease(3.0), Health(30.0), dict)
+    app = configured_app(Settings(), Lease(3.0), WorkerHealth(30.0), dict)
     assert app.conf.key_serializer == app.conf.value_serializer == "raw"
     for name in ("pickle", "pickle_restricted", "pickle_fickling"):
         with pytest.raises(KeyError):

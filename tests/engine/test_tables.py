@@ -8,8 +8,8 @@ CHANGELOG = "influence-segments-changelog"
 async def test_a_write_goes_to_the_changelog_in_the_partition_named() -> None:
     fake = Surroundings()
     fake.segments.write(5, b"key", b"value")
-    await fake.outgoing.flush()
-    assert fake.outgoing.durable == [Written(CHANGELOG, 5, b"key", b"value", ())]
+    await fake.producer.flush()
+    assert fake.producer.durable == [Written(CHANGELOG, 5, b"key", b"value", ())]
     assert fake.segments.of_partition(5) == {b"key": b"value"}
 
 
@@ -17,16 +17,16 @@ async def test_a_deletion_is_a_tombstone_in_the_same_partition() -> None:
     fake = Surroundings()
     fake.segments.write(5, b"key", b"value")
     fake.segments.write(5, b"key", None)
-    await fake.outgoing.flush()
-    assert fake.outgoing.durable[1] == Written(CHANGELOG, 5, b"key", None, ())
+    await fake.producer.flush()
+    assert fake.producer.durable[1] == Written(CHANGELOG, 5, b"key", None, ())
     assert fake.segments.of_partition(5) == {}
 
 
 async def test_deleting_what_is_not_there_writes_nothing() -> None:
     fake = Surroundings()
     fake.segments.write(5, b"key", None)
-    await fake.outgoing.flush()
-    assert fake.outgoing.durable == []
+    await fake.producer.flush()
+    assert fake.producer.durable == []
 
 
 def test_each_partition_has_its_own_keys() -> None:
@@ -60,7 +60,7 @@ def test_a_log_is_read_again_only_when_somebody_else_has_written_to_it() -> None
     fake.segments.restored(4, 10)
     assert fake.segments.is_restored(4, 10)
     assert not fake.segments.is_restored(4, 11)
-    fake.outgoing.ends[CHANGELOG, 4] = 12
+    fake.producer.ends[CHANGELOG, 4] = 12
     assert fake.segments.is_restored(4, 12)
     assert not fake.segments.is_restored(4, 13)
     fake.segments.drop(4)

@@ -41,10 +41,10 @@ class Load(NamedTuple):
     events: list[Event]
 
 
-def made(name: str, *, shared: bool = True) -> Load:
+def made(name: str, *, context: bool = True) -> Load:
     """The load; the ids of its events begin with `name`, all else is always the same.
 
-    In the first quarter others share what the victim wrote, where that is `shared`.
+    In the first quarter others share what the victim wrote, where that is `context`.
     """
     rng = random.Random(_SEED)
     records, events = [], []
@@ -53,7 +53,7 @@ def made(name: str, *, shared: bool = True) -> Load:
         event = Event(rng.random() < 0.5, user, rng.choice(TOPICS), int(rng.lognormvariate(4, 2)))
         at_ms = START_MS + SPAN_MS * number // EVENTS
         fields = {"event_id": f"{name}{number}", "ts": at_ms, "user_id": user, "topics": [event.topic]}
-        author = {"author_id": VICTIM} if shared and event.share and number < EVENTS // 4 else {}
+        author = {"author_id": VICTIM} if context and event.share and number < EVENTS // 4 else {}
         kind = "share" if event.share else "post"
         value = {**fields, "kind": kind, "audience": event.audience, **author}
         records.append(RecordedEvent(event.share, user.encode(), msgspec.json.encode(value), at_ms))

@@ -8,7 +8,7 @@ from kafka import KafkaProducer
 
 from stream_app.cli import main
 from stream_app.core.privacy import erasures
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.kafka import topics
 from stream_app.settings import NAMES, Settings, SettingsError, environment_name, load
@@ -71,7 +71,7 @@ def test_without_a_key_or_with_another_than_the_workers_nothing_is_written(broke
     environment = variables(brokers, "erase-keys", person_key=KEY)
     settings = load(environment)
     topics.create(settings)
-    tell(settings, erasures.check(Persons(OTHER_KEY)))
+    tell(settings, erasures.check(PersonHashes(OTHER_KEY)))
     for key, says in (("", "STREAM_APP_PERSON_KEY is empty"), (KEY, "STREAM_APP_PERSON_KEY is not the key")):
         result = erase({**environment, "STREAM_APP_PERSON_KEY": key}, "ann", "--yes")
         assert result.exit_code == 1
@@ -111,7 +111,7 @@ def test_a_worker_without_the_key_of_the_others_ends_with_a_line_that_says_so(
 ) -> None:
     environment = variables(brokers, f"erase-refused-{len(key)}", partitions="2", person_key=key)
     with tracker(environment, tmp_path, workers=0) as run:
-        tell(run.settings, erasures.check(Persons(KEY)))
+        tell(run.settings, erasures.check(PersonHashes(KEY)))
         refused = run.start()
         assert eventually(lambda: refused.process.poll() is not None, WAIT_S)
         assert refused.process.returncode == Exit.REFUSED
@@ -132,10 +132,10 @@ def test_a_worker_with_a_key_lets_the_others_see_which(brokers: str, tmp_path: P
 def check_told(run: Tracker, follower: Follower) -> None:
     topic = run.settings.erasures_topic
     seen = follower.until(lambda seen: bool(seen.records.get(topic)), "the check of the key", WAIT_S)
-    assert [(record.key, record.value) for record in seen.records[topic]] == [erasures.check(Persons(KEY))]
+    assert [(record.key, record.value) for record in seen.records[topic]] == [erasures.check(PersonHashes(KEY))]
 
 
-def tell(settings: Settings, *records: erasures.Record) -> None:
+def tell(settings: Settings, *records: erasures.ErasureRecord) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.brokers)
     for key, value in records:
         producer.send(settings.erasures_topic, value, key, partition=0).get(WAIT_S)

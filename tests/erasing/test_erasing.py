@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from stream_app.cli import main
 from stream_app.core.messages import Cut
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.sources.replay import ReplayReport, replay
 from tests.engine.tracker import Follower, Seen, Tracker, following, tracker, variables
 from tests.erasing import load, traces
@@ -24,7 +24,7 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
 
 KEY = "a secret of sixteen or more"
-PSEUDONYM = Persons(KEY).pseudonym(VICTIM)
+PSEUDONYM = PersonHashes(KEY).pseudonym(VICTIM)
 HALF = load.EVENTS // 2
 SPEED = load.SPAN_MS / 1000 / 10
 """Half of the load takes five seconds."""
@@ -70,7 +70,7 @@ def check_others(run: Tracker, follower: Follower, events: Iterable[load.Event],
     wanted = load.counts(events)
     expected = answers(load.cuts(wanted, run.settings.share))
     follower.until(lambda seen: answers(seen.cuts) == expected, "the cuts of all others", 20)
-    persons = Persons(KEY)
+    persons = PersonHashes(KEY)
     if renamed:
         wanted = {(topic, persons.pseudonym(user)): made for (topic, user), made in wanted.items()}
     assert traces.counted(run.settings) == wanted
@@ -122,7 +122,7 @@ def test_who_is_erased_under_load_is_gone_and_a_replay_does_not_bring_them_back(
         check_gone(run, result, [VICTIM])
         letters = run.settings.dead_letters_topic
         assert places(result)[letters][0] >= found[letters][0]
-        again = load.made("again", shared=False)
+        again = load.made("again", context=False)
         erased = sum(record.key == VICTIM.encode() for record in again.records)
         before_s = sum(map(erased_records, traces.metrics(run)))
         produce(run, again.records)
@@ -212,5 +212,5 @@ def test_erasing_somebody_unknown_changes_nothing_and_is_remembered(
         assert result.exit_code == COMPLETE
         assert set(places(result).values()) == {(0, 0)}
         keys = {key for _, key in traces.live(run.settings, run.settings.erasures_topic)}
-        assert {mark.encode() for mark in Persons(KEY).marks("nobody-knows-them")} < keys
+        assert {mark.encode() for mark in PersonHashes(KEY).marks("nobody-knows-them")} < keys
         assert is_flagged(follower.drain(), VICTIM)

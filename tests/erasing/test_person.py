@@ -6,16 +6,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.events.schema import Post
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.ops.erasure.matcher import Person
 from tests.board_samples import a_flag
 from tests.core import streams
 from tests.core.streams import Batch
 
-PERSONS = Persons("a secret of sixteen or more")
+PERSONS = PersonHashes("a secret of sixteen or more")
 OTHERS = ("ann", "annabel", "Ann", "an", "ann ", "x")
 
 
@@ -76,10 +76,10 @@ def test_a_letter_of_others_is_not(user: str, key: bytes | None, value: bytes | 
 @pytest.mark.parametrize("user", OTHERS)
 def test_standings_flags_and_segments_are_those_of_the_exact_id(user: str) -> None:
     written: dict[bytes, bytes | None] = {}
-    book = Book(0, streams.new_ledger(), {}, written.__setitem__)
-    book.begin(1)
+    store = LedgerStore(0, streams.new_ledger(), {}, written.__setitem__)
+    store.begin(1)
     events: list[Any] = [msgspec.convert({"event_id": 1, "ts": 2, "user_id": user, "audience": 3}, Post)]
-    book.count(streams.POSTS, 1, streams.credits_of(Batch(streams.POSTS, events, 1)), 0)
+    store.count(streams.POSTS, 1, streams.credits_of(Batch(streams.POSTS, events, 1)), 0)
     found = [
         person().is_in_standing(record(standing_key(a_flag(user)))),
         person().is_in_flag(record(user.encode())),

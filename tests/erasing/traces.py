@@ -8,7 +8,7 @@ from typing import Any
 import redis
 from kafka import KafkaConsumer, TopicPartition
 
-from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.topics import changelogs_of, topics_of
 from stream_app.settings import Settings
@@ -98,7 +98,7 @@ def counted(settings: Settings) -> Counts:
     found: Counts = {}
     for partition, held in stored.items():
         ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
-        Book(partition, ledger, held, lambda _key, _value: None)
+        LedgerStore(partition, ledger, held, lambda _key, _value: None)
         for (_, topic, user), (posts, impressions, _squares) in totals_of(ledger).items():
             assert (topic, user) not in found
             found[topic, user] = (posts, impressions)

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from stream_app.cli import main
-from stream_app.core.events.dead_letter import Letter, Origin
+from stream_app.core.events.dead_letter import DeadLetter, Origin
 from stream_app.kafka import topics
 from stream_app.settings import NAMES, Settings
 from stream_app.settings.secret import SecretUrl
@@ -37,14 +37,14 @@ def run(settings: Settings, *arguments: object, **keywords: Any) -> Result:
     return CliRunner().invoke(main, [str(word) for word in arguments], env=as_environment(settings), **keywords)
 
 
-def letter(topic: str, offset: int, **given: Any) -> Letter:
+def letter(topic: str, offset: int, **given: Any) -> DeadLetter:
     """A letter of a record that stood there; `partition` is one of PARTITIONS."""
     origin = Origin(topic, given.pop("partition", 0), offset)
     values = {"key": b"ann", "value": b"{", "reason": "not-json", "message": "not a JSON object in UTF-8"}
-    return Letter(origin, **{**values, **given})
+    return DeadLetter(origin, **{**values, **given})
 
 
-def put(settings: Settings, letters: Iterable[Letter], topic: str = "") -> None:
+def put(settings: Settings, letters: Iterable[DeadLetter], topic: str = "") -> None:
     """Set letters aside as a worker does."""
     sent = [(each.origin.partition, each.key, each.value, each.headers()) for each in letters]
     produce(settings, topic or settings.dead_letters_topic, sent)

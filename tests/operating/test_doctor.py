@@ -22,7 +22,7 @@ from stream_app.kafka.operator_clients import administration
 from stream_app.kafka.topics import needed_topics_of
 from stream_app.ops.doctor import machine, redis
 from stream_app.ops.doctor.examination import examine
-from stream_app.ops.doctor.findings import Finding, State
+from stream_app.ops.doctor.findings import Finding, Severity
 from stream_app.settings import Settings
 from stream_app.settings.secret import SecretUrl
 from tests.engine.tracker import following, tracker, variables
@@ -44,9 +44,9 @@ def findings(settings: Settings, area: str) -> list[Finding]:
     return [finding for finding in examine(settings) if finding.area == area]
 
 
-def worst(found: list[Finding]) -> State:
+def worst(found: list[Finding]) -> Severity:
     states = [finding.state for finding in found]
-    return max(states, key=list(State).index)
+    return max(states, key=list(Severity).index)
 
 
 def the_one(found: list[Finding], text: str) -> Finding:
@@ -92,7 +92,7 @@ def test_missing_topics_are_a_problem_and_the_rest_is_examined(brokers: str) -> 
     settings = settings_of(brokers, "doctor-of-nothing")
     found = list(examine(settings))
     missing = the_one(found, "missing")
-    assert missing.state is State.PROBLEM
+    assert missing.state is Severity.PROBLEM
     assert missing.found.count("doctor-of-nothing") == len(needed_topics_of(settings))
     assert missing.advice == "create it with `stream-app topics create`"
     assert the_one(found, "no lag")
@@ -102,7 +102,7 @@ def test_missing_topics_are_a_problem_and_the_rest_is_examined(brokers: str) -> 
 def test_topics_of_other_partitions_are_a_problem(own: Settings) -> None:
     found = findings(msgspec.structs.replace(own, partitions=3), "topics")
     assert "2 partitions instead of 3" in the_one(found, own.posts_topic).found
-    assert worst(found) is State.PROBLEM
+    assert worst(found) is Severity.PROBLEM
 
 
 @pytest.mark.parametrize("brokers", [APACHE], indirect=True)
@@ -122,9 +122,9 @@ def test_configs_that_lose_records_are_told(own: Settings) -> None:
             admin.create_topics(made_so, wait_for_metadata=True)
     found = findings(own, "topics")
     assert the_one(found, f"{own.posts_topic}: cleanup.policy compact").advice.endswith("cleanup.policy=delete")
-    assert the_one(found, f"{own.cuts_topic}: cleanup.policy compact,delete").state is State.PROBLEM
+    assert the_one(found, f"{own.cuts_topic}: cleanup.policy compact,delete").state is Severity.PROBLEM
     assert the_one(found, "segments-changelog: takes records of 1000000").advice.endswith("max.message.bytes=4000000")
-    assert the_one(found, f"{own.flags_topic}: unclean").state is State.WARNING
+    assert the_one(found, f"{own.flags_topic}: unclean").state is Severity.WARNING
 
 
 def test_records_of_a_wrong_producer_are_found_with_an_example(own: Settings) -> None:
@@ -133,10 +133,10 @@ def test_records_of_a_wrong_producer_are_found_with_an_example(own: Settings) ->
     produce(own, own.posts_topic, [*right, strange, (0, b"bob", event("carla"), []), (1, b"dora", b"{", [])])
     produce(own, own.shares_topic, [(0, None, event("eve", kind="share"), [])] * 3)
     posts, shares = (the_one(findings(own, "records"), topic) for topic in own.input_topics)
-    assert posts.state is State.WARNING
+    assert posts.state is Severity.WARNING
     assert "of the newest 23 13.0 % cannot be counted" in posts.found
     assert all(reason in posts.found for reason in ("1 not-json", "1 key-not-user", "1 wrong-partition"))
-    assert shares.state is State.PROBLEM
+    assert shares.state is Severity.PROBLEM
     assert "the key is not the user_id" in shares.advice
 
 
@@ -149,14 +149,14 @@ def test_a_partitioner_of_ones_own_is_not_checked(own: Settings) -> None:
 def test_what_was_set_aside_lately_is_counted(own: Settings) -> None:
     put(own, [letter(own.posts_topic, 1), letter(own.posts_topic, 1), letter(own.posts_topic, 2, reason="empty")])
     found = the_one(findings(own, "dead letters"), own.dead_letters_topic)
-    assert found.state is State.WARNING
+    assert found.state is Severity.WARNING
     assert "1 not-json, 1 empty in the last 24 hours" in found.found
 
 
 def test_records_that_nobody_counts_are_a_problem(own: Settings) -> None:
     produce(own, own.posts_topic, [(1, b"ann", event("ann"), [])] * 3)
     found = the_one(findings(own, "counting"), "not counted yet")
-    assert found.state is State.PROBLEM
+    assert found.state is Severity.PROBLEM
     assert f"3 records not counted yet: {own.posts_topic}-1 3" in found.found
 
 
@@ -170,7 +170,7 @@ def test_a_running_tracker_is_well_and_one_whose_topic_was_made_again_is_not(bro
         with following(tracked, settings.curves_topic) as follower:
             follower.until_read(3, WAIT_S)
         found = findings(settings, "counting")
-        assert worst(found) is State.OK, found
+        assert worst(found) is Severity.OK, found
         assert the_one(found, ": 1 worker, stable")
         assert the_one(found, "no lag")
         assert the_one(found, "the ledgers decide")
@@ -178,7 +178,7 @@ def test_a_running_tracker_is_well_and_one_whose_topic_was_made_again_is_not(bro
         admin.delete_topics([settings.posts_topic])
     made(settings)
     beyond = the_one(findings(settings, "counting"), "other records were counted than there are now")
-    assert beyond.state is State.PROBLEM
+    assert beyond.state is Severity.PROBLEM
     assert f"{settings.posts_topic}-{place_of('ann')} to 3 of 0" in beyond.found
     assert "stream-app reset" in beyond.advice
     produce(settings, settings.posts_topic, [(place_of("ann"), b"ann", event("ann"), [])] * 4)
@@ -203,9 +203,9 @@ def test_servers_that_never_answer_are_told_in_bounded_time(monkeypatch: pytest.
         started = time.monotonic()
         found = list(examine(settings))
         assert time.monotonic() - started < 10
-    assert the_one(found, f"Kafka at 127.0.0.1:{port} does not take us").state is State.PROBLEM
+    assert the_one(found, f"Kafka at 127.0.0.1:{port} does not take us").state is Severity.PROBLEM
     assert the_one(found, f"127.0.0.1:{port}/0: Timeout").area == "Redis"
-    assert the_one(found, "does not answer as a worker does").state is State.WARNING
+    assert the_one(found, "does not answer as a worker does").state is Severity.WARNING
 
 
 def test_a_broker_that_ends_in_the_middle_does_not_hold_up_the_rest() -> None:
@@ -218,7 +218,7 @@ def test_a_broker_that_ends_in_the_middle_does_not_hold_up_the_rest() -> None:
             if finding.area == "Kafka":
                 stack.close()
     assert [finding.area for finding in found[-3:]] == ["Redis", "alerts", "HTTP"]
-    assert worst(found) is State.PROBLEM
+    assert worst(found) is Severity.PROBLEM
 
 
 @pytest.fixture
@@ -236,18 +236,18 @@ def redis_findings(url: str) -> list[Finding]:
 
 def test_a_redis_that_may_drop_the_board_is_told(own_redis: tuple[str, Redis]) -> None:
     url, client = own_redis
-    assert worst(redis_findings(url)) is State.OK
+    assert worst(redis_findings(url)) is Severity.OK
     client.config_set("maxmemory", "100mb")
-    assert worst(redis_findings(url)) is State.OK
+    assert worst(redis_findings(url)) is Severity.OK
     client.config_set("maxmemory-policy", "allkeys-lru")
-    assert the_one(redis_findings(url), "allkeys-lru: when it is full").state is State.WARNING
+    assert the_one(redis_findings(url), "allkeys-lru: when it is full").state is Severity.WARNING
 
 
 def test_a_redis_user_without_scripts_is_told(own_redis: tuple[str, Redis]) -> None:
     url, client = own_redis
     client.acl_setuser("few", enabled=True, passwords=["+secret"], keys=["*"], commands=["+ping", "+get"])
     found = redis_findings(url.replace("//", "//few:secret@"))
-    assert the_one(found, "INFO is not allowed").state is State.OK
+    assert the_one(found, "INFO is not allowed").state is Severity.OK
     assert the_one(found, "scripts are not allowed").advice == "allow EVALSHA and SCRIPT LOAD to this user"
     assert "secret" not in str(found)
 
@@ -255,12 +255,12 @@ def test_a_redis_user_without_scripts_is_told(own_redis: tuple[str, Redis]) -> N
 def test_a_clock_that_is_apart_is_told(own_redis: tuple[str, Redis], monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time
     monkeypatch.setattr(redis, "time", lambda: now() + 5)
-    assert the_one(redis_findings(own_redis[0]), "5.0 s ahead of that of Redis").state is State.WARNING
+    assert the_one(redis_findings(own_redis[0]), "5.0 s ahead of that of Redis").state is Severity.WARNING
 
 
 def test_no_redis_and_a_wrong_url_are_told() -> None:
-    assert redis_findings("") == [Finding("Redis", State.OK, "no board: STREAM_APP_REDIS_URL is empty")]
-    assert worst(redis_findings("redis://127.0.0.1:1/0")) is State.PROBLEM
+    assert redis_findings("") == [Finding("Redis", Severity.OK, "no board: STREAM_APP_REDIS_URL is empty")]
+    assert worst(redis_findings("redis://127.0.0.1:1/0")) is Severity.PROBLEM
     assert "write it like redis://" in redis_findings("nonsense")[0].advice
 
 
@@ -288,9 +288,13 @@ def answering(status: int) -> Iterator[int]:
 
 @pytest.mark.parametrize(
     ("status", "state", "text"),
-    [(200, State.OK, "is ready"), (503, State.PROBLEM, '{"recovered": false}'), (404, State.WARNING, "answers 404")],
+    [
+        (200, Severity.OK, "is ready"),
+        (503, Severity.PROBLEM, '{"recovered": false}'),
+        (404, Severity.WARNING, "answers 404"),
+    ],
 )
-def test_the_worker_of_this_machine_is_asked(status: int, state: State, text: str) -> None:
+def test_the_worker_of_this_machine_is_asked(status: int, state: Severity, text: str) -> None:
     with answering(status) as port:
         settings = Settings(http_host="0.0.0.0", http_port=port)  # noqa: S104 - where a worker might listen
         (found,) = machine.worker(settings)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stream_app.ops.doctor.alerts import alerts
-from stream_app.ops.doctor.findings import State
+from stream_app.ops.doctor.findings import Severity
 from stream_app.settings import Settings
 from tests.alerting.parts import SECRET
 
@@ -27,7 +27,7 @@ def named(tmp_path: Path) -> tuple[Path, Settings]:
 
 def test_no_file_is_well() -> None:
     (found,) = alerts(Settings())
-    assert found.state is State.OK
+    assert found.state is Severity.OK
     assert "STREAM_APP_ALERTS_FILE is empty" in found.found
 
 
@@ -35,7 +35,7 @@ def test_a_file_that_can_be_read_is_told_with_its_sinks_and_rules(named: tuple[P
     path, settings = named
     path.write_text(GOOD)
     (found,) = alerts(settings)
-    assert found.state is State.OK
+    assert found.state is Severity.OK
     assert found.found.endswith("sinks: crm, duty; rules: phones, the rest")
     assert SECRET not in found.found
 
@@ -53,14 +53,14 @@ def test_a_file_that_keeps_alerts_from_starting_is_a_problem_with_its_place(
     path, settings = named
     path.write_text(GOOD.replace(before, after))
     (found,) = alerts(settings)
-    assert found.state is State.PROBLEM
+    assert found.state is Severity.PROBLEM
     assert told in found.found
     assert str(path) in found.advice
 
 
 def test_a_file_that_is_not_there_is_a_problem(named: tuple[Path, Settings]) -> None:
     (found,) = alerts(named[1])
-    assert found.state is State.PROBLEM
+    assert found.state is Severity.PROBLEM
     assert "cannot be read" in found.found
 
 
@@ -68,5 +68,5 @@ def test_a_sink_that_no_rule_names_is_told(named: tuple[Path, Settings]) -> None
     path, settings = named
     path.write_text(GOOD.replace("sinks: [duty]", "sinks: [crm]"))
     _, found = alerts(settings)
-    assert found.state is State.WARNING
+    assert found.state is Severity.WARNING
     assert found.found.endswith("names duty")

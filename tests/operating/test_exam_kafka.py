@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream_app.kafka.topics import Topic, needed_topics_of, topics_of
+from stream_app.kafka.topics import TopicSpec, needed_topics_of, topics_of
 from stream_app.ops.audit.startup import facts_of
 from stream_app.ops.audit.topics import topics as audit_of
 from stream_app.ops.doctor import kafka
-from stream_app.ops.doctor.findings import Finding, State
+from stream_app.ops.doctor.findings import Finding, Severity
 from stream_app.settings import Settings
 
 SETTINGS = Settings()
@@ -33,7 +33,7 @@ class Cluster:
         self,
         partition: Mapping[str, Any] = THREE,
         configs: Mapping[str, Mapping[str, str] | None] | None = None,
-        tells: Callable[[Topic, str], bool] = lambda _topic, _setting: True,
+        tells: Callable[[TopicSpec, str], bool] = lambda _topic, _setting: True,
         missing: Sequence[str] = (),
     ) -> None:
         """`partition`: the first of the posts; `configs`: of topics by name; `tells`: which of these it tells."""
@@ -67,7 +67,7 @@ class Cluster:
         return {setting: {"value": value} for setting, value in config.items() if self._tells(topic, setting)}
 
 
-def wanted(name: str) -> Topic:
+def wanted(name: str) -> TopicSpec:
     (topic,) = [topic for topic in topics_of(SETTINGS) if topic.name == name]
     return topic
 
@@ -75,7 +75,7 @@ def wanted(name: str) -> Topic:
 def said(cluster: Cluster, settings: Settings = SETTINGS) -> list[Finding]:
     """What is said besides that all are there."""
     first, *others = kafka.topics(settings, cluster, None)
-    assert first == Finding("topics", State.OK, "all 12 there, the inputs with 8 partitions each")
+    assert first == Finding("topics", Severity.OK, "all 12 there, the inputs with 8 partitions each")
     return others
 
 
@@ -86,20 +86,30 @@ def test_where_all_is_well_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("partition", "configs", "state", "found"),
     [
-        ({"leader_id": -1}, {}, State.PROBLEM, "partitions without a leader"),
-        ({"isr_nodes": [1, 3]}, {}, State.WARNING, "copies that are not in step"),
-        ({"replica_nodes": [1], "isr_nodes": [1]}, {}, State.WARNING, "one copy only"),
-        ({}, {"cleanup.policy": "compact"}, State.PROBLEM, "cleanup.policy compact: records with the same key"),
-        ({}, {"min.insync.replicas": "1"}, State.WARNING, "min.insync.replicas 1: what one broker has"),
-        ({}, {"min.insync.replicas": "3"}, State.WARNING, "min.insync.replicas 3 of 3 copies: nothing can be written"),
-        ({}, {"min.insync.replicas": "4"}, State.WARNING, "min.insync.replicas 4 of 3 copies: nothing can be written"),
-        ({}, {"unclean.leader.election.enable": "true"}, State.WARNING, "unclean leader election"),
-        ({}, {"retention.ms": "3600000"}, State.WARNING, "kept for 1 h, less than the window"),
-        ({}, None, State.WARNING, "its configuration may not be seen, nor judged"),
+        ({"leader_id": -1}, {}, Severity.PROBLEM, "partitions without a leader"),
+        ({"isr_nodes": [1, 3]}, {}, Severity.WARNING, "copies that are not in step"),
+        ({"replica_nodes": [1], "isr_nodes": [1]}, {}, Severity.WARNING, "one copy only"),
+        ({}, {"cleanup.policy": "compact"}, Severity.PROBLEM, "cleanup.policy compact: records with the same key"),
+        ({}, {"min.insync.replicas": "1"}, Severity.WARNING, "min.insync.replicas 1: what one broker has"),
+        (
+            {},
+            {"min.insync.replicas": "3"},
+            Severity.WARNING,
+            "min.insync.replicas 3 of 3 copies: nothing can be written",
+        ),
+        (
+            {},
+            {"min.insync.replicas": "4"},
+            Severity.WARNING,
+            "min.insync.replicas 4 of 3 copies: nothing can be written",
+        ),
+        ({}, {"unclean.leader.election.enable": "true"}, Severity.WARNING, "unclean leader election"),
+        ({}, {"retention.ms": "3600000"}, Severity.WARNING, "kept for 1 h, less than the window"),
+        ({}, None, Severity.WARNING, "its configuration may not be seen, nor judged"),
     ],
 )
 def test_what_is_wrong_with_a_topic_is_said_once(
-    partition: dict[str, Any], configs: dict[str, str] | None, state: State, found: str
+    partition: dict[str, Any], configs: dict[str, str] | None, state: Severity, found: str
 ) -> None:
     (finding,) = said(Cluster({**THREE, **partition}, {POSTS: configs}))
     assert finding.state is state
@@ -111,7 +121,7 @@ def test_what_is_wrong_with_a_topic_is_said_once(
 def test_missing_topics_are_named_also_where_they_are_as_many_as_the_others() -> None:
     half = [topic.name for topic in needed_topics_of(SETTINGS)][::2]
     (finding,) = kafka.topics(SETTINGS, Cluster(missing=half), None)
-    assert finding.state is State.PROBLEM
+    assert finding.state is Severity.PROBLEM
     assert finding.found == f"{', '.join(half)}: missing"
 
 
@@ -125,27 +135,27 @@ def test_what_the_audit_finds_is_said_in_its_words_the_problems_first() -> None:
     assert {(f"{finding.where}: {finding.what}", finding.advice) for finding in audited} == {
         (finding.found, finding.advice) for finding in told
     }
-    assert [finding.state for finding in told] == [State.PROBLEM, State.WARNING, State.WARNING]
+    assert [finding.state for finding in told] == [Severity.PROBLEM, Severity.WARNING, Severity.WARNING]
 
 
 def test_what_keeps_workers_from_starting_in_production_is_a_problem_there() -> None:
     production = msgspec.structs.replace(SETTINGS, production=True)
     danger = Cluster(configs={POSTS: {"min.insync.replicas": "1"}})
-    assert [finding.state for finding in said(danger, production)] == [State.PROBLEM]
+    assert [finding.state for finding in said(danger, production)] == [Severity.PROBLEM]
     warnings = Cluster({**THREE, "isr_nodes": [1]}, {POSTS: {"retention.ms": "1"}})
-    assert [finding.state for finding in said(warnings, production)] == [State.WARNING, State.WARNING]
+    assert [finding.state for finding in said(warnings, production)] == [Severity.WARNING, Severity.WARNING]
 
 
 def test_records_that_are_too_large_for_a_topic_are_a_problem() -> None:
     (finding,) = said(Cluster(configs={SETTINGS.late_topic: {"max.message.bytes": "1048588"}}))
-    assert finding.state is State.PROBLEM
+    assert finding.state is Severity.PROBLEM
     assert finding.found == f"{SETTINGS.late_topic}: takes records of 1048588 bytes only"
     assert finding.advice.endswith(f"--topic {SETTINGS.late_topic} --add-config max.message.bytes=4000000")
 
 
 def test_what_a_broker_does_not_tell_is_said_and_not_taken_for_well() -> None:
     (finding,) = said(Cluster(tells=lambda _, setting: setting not in {"min.insync.replicas", "cleanup.policy"}))
-    assert finding.state is State.OK
+    assert finding.state is Severity.OK
     assert finding.found == "not told by this broker, so not judged: cleanup.policy, min.insync.replicas"
     (finding,) = said(Cluster(tells=lambda topic, setting: topic.name != POSTS or setting != "retention.ms"))
     assert finding.found == "not told by this broker, so not judged: retention.ms (of some topics)"

@@ -8,27 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.events.dead_letter import Identity, Letter, Origin, attempts_of, read
+from stream_app.core.events.dead_letter import DeadLetter, DeadLetterId, Origin, attempts_of, read
 from stream_app.kafka.operator_clients import OperatingError
-from stream_app.ops.dead_letters.replay import Message, Report, Rules, Skipped, send, sort_out
+from stream_app.ops.dead_letters.replay import DeadLetterReport, ReplayMessage, ReplayRules, Skipped, send, sort_out
 from stream_app.ops.dead_letters.scan import Choice, Filed, newest, piles
 from tests.operating.parts import letter
 
 POSTS, DEAD = "posts", "dead"
 ALL = Choice()
-RULES = Rules({POSTS, "shares"}, max_attempts=3, rekey=False)
+RULES = ReplayRules({POSTS, "shares"}, max_attempts=3, rekey=False)
 USER = b'{"event_id":"e","user_id":"bob"}'
 
 
-def filed(letters: Sequence[Letter], first_ms: int = 1000) -> list[Filed]:
+def filed(letters: Sequence[DeadLetter], first_ms: int = 1000) -> list[Filed]:
     return [Filed(first_ms + place, Origin(DEAD, 0, place), each) for place, each in enumerate(letters)]
 
 
 def sorted_out(
-    found: Sequence[Filed | Identity], choice: Choice = ALL, rules: Rules = RULES
-) -> tuple[list[Message], dict[Skipped, int]]:
-    report = Report()
-    replayed = {each for each in found if isinstance(each, Identity)}
+    found: Sequence[Filed | DeadLetterId], choice: Choice = ALL, rules: ReplayRules = RULES
+) -> tuple[list[ReplayMessage], dict[Skipped, int]]:
+    report = DeadLetterReport()
+    replayed = {each for each in found if isinstance(each, DeadLetterId)}
     messages = list(sort_out(found, choice, rules, replayed, report))
     assert report.sent.total() == len(messages)
     return messages, dict(report.skipped)
@@ -51,11 +51,11 @@ class Broker:
 
     def get(self, timeout_s: float) -> None: ...
 
-    def set_aside(self) -> list[Filed | Identity]:
+    def set_aside(self) -> list[Filed | DeadLetterId]:
         """What those who read the topic of dead letters find of what was taken."""
         found = [read(key, value, headers) for topic, _, key, value, headers in self.taken if topic == DEAD]
-        assert all(isinstance(each, Identity) for each in found)
-        return [each for each in found if isinstance(each, Identity)]
+        assert all(isinstance(each, DeadLetterId) for each in found)
+        return [each for each in found if isinstance(each, DeadLetterId)]
 
 
 def test_a_letter_goes_to_where_it_came_from_with_one_attempt_more() -> None:
@@ -118,7 +118,7 @@ def test_a_record_that_came_without_a_value_is_never_sent(key: bytes | None, val
 
 
 def test_what_is_not_replayable_is_counted() -> None:
-    report = Report()
+    report = DeadLetterReport()
     bare = [letter(POSTS, offset, key=None, value=None) for offset in (7, 8, 8)]
     assert list(sort_out(filed([*bare, letter(POSTS, 9, value=b"", reason="empty")]), ALL, RULES, set(), report)) == []
     assert (report.not_replayable, report.refused) == (4, 4)

@@ -12,7 +12,7 @@ from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
-from stream_app.engine.counting import Intake
+from stream_app.engine.counting import BatchCounter
 from stream_app.engine.faust.batches import BatchScheduler
 from stream_app.settings import load
 from stream_app.worker.run import run_worker
@@ -32,14 +32,14 @@ def freeze_partition(began: Callable[[], bool]) -> None:
 
 def freeze_agent(began: Callable[[], bool]) -> None:
     """The agents wait for something that never comes."""
-    count = Intake.count
+    count = BatchCounter.count
 
-    async def stuck(self: Intake, fetched: Any) -> None:
+    async def stuck(self: BatchCounter, fetched: Any) -> None:
         if began():
             await asyncio.Event().wait()
         await count(self, fetched)
 
-    Intake.count = stuck  # type: ignore[method-assign]
+    BatchCounter.count = stuck  # type: ignore[method-assign]
 
 
 def freeze_commit(began: Callable[[], bool]) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from stream_app.core.messages import Flag, FlagType
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.output_topics import Outlet
+from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.fencing import Lease
-from stream_app.engine.producer import Headers, Outgoing
-from stream_app.engine.rounds.flag_outbox import Outbox
+from stream_app.engine.producer import BatchingProducer, Headers
+from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.kafka import topics
 from stream_app.settings import Settings, load
 from tests.board_samples import a_flag
@@ -28,7 +28,7 @@ STEPS = 2 * (FLAGS_EACH + 1)
 PARTITION = 0
 
 
-class Mortal(Outgoing):
+class Mortal(BatchingProducer):
     """Writes to Kafka, and dies before a step; of what it held then some may have got through."""
 
     def __init__(self, settings: Settings, dies_before: int) -> None:
@@ -80,23 +80,25 @@ async def test_every_flag_arrives_once_when_repeats_are_dropped(brokers: str, ka
     crashes = 0
     for life in range(EVALUATIONS + 1):
         fake = Surroundings(app_id=name)
-        outgoing = Mortal(settings, 10**9)
-        fake.standings.outgoing, fake.standings.data.data = outgoing, {}
+        producer = Mortal(settings, 10**9)
+        fake.standings.producer, fake.standings.data.data = producer, {}
         fake.standings.restore(PARTITION, everything(settings, settings.standings_topic))
-        outbox = Outbox(fake.standings, Outlet(outgoing, settings), fake.meter, lambda _partition, _flags: None)
+        outbox = FlagOutbox(
+            fake.standings, OutputTopics(producer, settings), fake.meter, lambda _partition, _flags: None
+        )
         stored = fake.standings.of_partition(PARTITION)
         await outbox.take_over(PARTITION, stored, Ledger(1000, 4, 2))
         known = {msgspec.json.decode(key)[0] for key in stored}
         for evaluation in (life - 1, life):
             flags = [flag for flag in decided(evaluation, life) if flag.user_id not in known]
-            outgoing._left = life % STEPS if evaluation == life < EVALUATIONS else 10**9
+            producer._left = life % STEPS if evaluation == life < EVALUATIONS else 10**9
             try:
                 if flags and 0 <= evaluation < EVALUATIONS:
                     await outbox.raise_flags(PARTITION, flags)
             except Crash:
                 crashes += 1
-        outgoing._left = 10**9
-        await outgoing.end(rng.randrange(FLAGS_EACH + 1))
+        producer._left = 10**9
+        await producer.end(rng.randrange(FLAGS_EACH + 1))
     sent = [msgspec.json.decode(record.value, type=Flag) for record in everything(settings, settings.flags_topic)]
     distinct = {flag.flag_id: flag for flag in sent}
     repeats = len(sent) - len(distinct)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.messages import Cut, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.operator_clients import consumer
@@ -74,13 +74,15 @@ def ledger_totals(settings: Settings, log: Iterable[Any]) -> Totals:
             stored[record.partition].pop(record.key, None)
         else:
             stored[record.partition][record.key] = record.value
-    books = [
-        Book(number, Ledger(settings.pane_ms, settings.panes, settings.short_panes), held, lambda _key, _value: None)
+    owned = [
+        LedgerStore(
+            number, Ledger(settings.pane_ms, settings.panes, settings.short_panes), held, lambda _key, _value: None
+        )
         for number, held in stored.items()
     ]
-    newest_ms = max(source.watermark for book in books for source in book.ledger.sources.values())
-    for book in books:
-        ledger = book.ledger
+    newest_ms = max(source.watermark for store in owned for source in store.ledger.sources.values())
+    for store in owned:
+        ledger = store.ledger
         ledger.advance(newest_ms)
         scopes, users = ledger.scopes.names(), ledger.users.names
         rows = zip(ledger.rows.scopes.tolist(), ledger.rows.users.tolist(), *ledger.rows.totals.tolist(), strict=True)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from stream_app import __version__
 from stream_app.engine.liveness import watchdog
-from stream_app.engine.liveness.health import Health
+from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.ops.audit.addresses import addresses
 from stream_app.serving.http.auth import Access
 from stream_app.serving.http.server import HttpServer
@@ -222,14 +222,14 @@ def test_the_network_policy_lets_workers_reach_kafka_and_redis(tmp_path: Path) -
 
 
 def test_the_probes_ask_what_a_worker_serves() -> None:
-    routes = HttpServer(CollectorRegistry(), Health(stall_s=1.0), Access(Settings()))._runner.app.router.routes()
+    routes = HttpServer(CollectorRegistry(), WorkerHealth(stall_s=1.0), Access(Settings()))._runner.app.router.routes()
     served = {route.resource.canonical for route in routes if route.resource}
     probes = {name: of_worker()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
-    paths = {name: probe["path"] for name, probe in probes.items()}
+    paths = {name: broker_monitor["path"] for name, broker_monitor in probes.items()}
     assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
     assert {*paths.values(), *(each["path"] for each in one("PodMonitor")["spec"]["podMetricsEndpoints"])} <= served
     assert of_worker()["ports"] == [{"name": "http", "containerPort": Settings().http_port}]
-    assert {probe["port"] for probe in probes.values()} == {"http"}
+    assert {broker_monitor["port"] for broker_monitor in probes.values()} == {"http"}
 
 
 @pytest.mark.parametrize(("name", "job"), [("worker", "stream-app"), ("alerts", "stream-app-alerts")])
@@ -241,8 +241,8 @@ def test_prometheus_knows_the_pods_by_the_name_that_the_rules_ask_for(name: str,
 
 
 def test_a_worker_that_stalls_ends_itself_before_kubernetes_ends_it(tmp_path: Path) -> None:
-    probe = of_worker()["livenessProbe"]
-    until_killed_s = probe["periodSeconds"] * (probe["failureThreshold"] - 1)
+    broker_monitor = of_worker()["livenessProbe"]
+    until_killed_s = broker_monitor["periodSeconds"] * (broker_monitor["failureThreshold"] - 1)
     assert until_killed_s > loaded(tmp_path).stall_s
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from stream_app.kafka.record_batches import Packed
+from stream_app.kafka.record_batches import PackedBatch
 from tests.engine.packing import read, record_batch
 from tests.simulation.loop import Agenda
 
@@ -77,7 +77,7 @@ class Log:
         last = {record.key or b"": record.value for record in self.records()}
         return {key: value for key, value in last.items() if value is not None}
 
-    def fetch(self, offset: int, batches: int) -> list[Packed]:
+    def fetch(self, offset: int, batches: int) -> list[PackedBatch]:
         """Up to so many batches from `offset` on; below the start it is as if the consumer had asked for the start."""
         offset = max(offset, self.start)
         found = [batch for batch in self.batches if batch.last >= offset][:batches]

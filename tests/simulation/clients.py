@@ -14,9 +14,9 @@ from typing import Any, TypeVar, cast
 
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import TopicPartition
-from faust.types import TP
 
-from stream_app.kafka.record_batches import Packed
+from stream_app.kafka.record_batches import PackedBatch
+from stream_app.kafka.records import Partition
 from tests.simulation.broker import Broker, Headers, Log, Place
 from tests.simulation.loop import Loop, Process
 
@@ -188,9 +188,9 @@ class Reader:
         """Read these from their beginnings."""
         self._positions = {(tp.topic, tp.partition): self._log((tp.topic, tp.partition)).start for tp in tps}
 
-    def assignment(self) -> set[TP]:
+    def assignment(self) -> set[Partition]:
         """What is read."""
-        return {TP(*place) for place in self._positions}
+        return {Partition(*place) for place in self._positions}
 
     def pause(self, tp: Any) -> None:
         """Read no more of this."""
@@ -204,7 +204,7 @@ class Reader:
         """What is read next."""
         return self._positions[tp.topic, tp.partition]
 
-    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[Packed]]:
+    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[PackedBatch]]:
         """What is there; where nothing was the last time, wait for more."""
         assert timeout_ms
         wanted = [place for place in self._positions if place not in self._paused]

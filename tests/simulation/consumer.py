@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
-from stream_app.engine.faust.app import BatchConsumer
 from stream_app.engine.faust.batches import scheduler_of
+from stream_app.engine.faust.consumer import BatchConsumer
+from stream_app.kafka.records import Partition
 from tests.simulation.broker import Log
 from tests.simulation.clients import Line
 from tests.simulation.group import Answer, Group
@@ -79,7 +80,9 @@ class Consumer:
         if not known:
             return True
         number, generation = self._number, self._generation
-        answer = await self._line.ask_group(lambda: self._group.commit(number, generation, known))
+        answer = await self._line.ask_group(
+            lambda: self._group.commit(number, generation, {Partition(*tp): offset for tp, offset in known.items()})
+        )
         self._take(answer)
         return answer is Answer.OK
 

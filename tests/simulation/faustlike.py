@@ -18,18 +18,19 @@ from typing import Any, cast
 
 from faust.types import TP
 
-from stream_app.engine.faust.app import Positions, faust_app
+from stream_app.engine.faust.config import configured_app
+from stream_app.engine.faust.consumer import Positions
 from stream_app.engine.faust.recovery import Recovery
 from stream_app.engine.faust.tables import PartitionTable
-from stream_app.engine.liveness.health import Health
+from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
-from stream_app.kafka.record_batches import Fetched
+from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.settings import Settings
 from tests.simulation.clients import Line
 from tests.simulation.consumer import Consumer
 from tests.simulation.group import Group
 
-_FAUST = faust_app(Settings(), Lease(1.0), Health(1.0), dict)
+_FAUST = configured_app(Settings(), Lease(1.0), WorkerHealth(1.0), dict)
 """Only what topics and tables are made of."""
 _BATCHES_AHEAD = 2
 
@@ -92,7 +93,7 @@ class App:
         self,
         settings: Settings,
         lease: Lease,
-        health: Health,
+        health: WorkerHealth,
         positions: Callable[[], Positions],
         line: Line,
         group: Group,
@@ -198,7 +199,7 @@ class App:
             while not queue.empty():
                 queue.get_nowait()
 
-    async def _stream(self, topic: str) -> AsyncIterator[Fetched]:
+    async def _stream(self, topic: str) -> AsyncIterator[FetchedBatches]:
         while True:
             message = await self.queues[topic].get()
             yield message.value

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from enum import Enum
 from itertools import count
 
-from faust.types import TP
-
+from stream_app.kafka.records import Partition
 from tests.simulation.loop import Agenda
 
 _REBALANCE_S = 10.0
@@ -51,7 +50,7 @@ class Group:
     def __init__(self, agenda: Agenda, partitions: int, session_s: float) -> None:
         self.generation = 0
         self.state = State.EMPTY
-        self.committed: dict[TP, int] = {}
+        self.committed: dict[Partition, int] = {}
         self.assignment: dict[int, list[int]] = {}
         """Partitions by member, as last decided."""
         self._agenda = agenda
@@ -88,7 +87,7 @@ class Group:
             return answer
         return Answer.REBALANCING if self.state is State.PREPARING else Answer.OK
 
-    def commit(self, number: int, generation: int, offsets: dict[TP, int]) -> Answer:
+    def commit(self, number: int, generation: int, offsets: dict[Partition, int]) -> Answer:
         """Commit offsets. Without a member id (0) it is taken only while the group has no members."""
         if number == 0 and generation < 0 and self.state is State.EMPTY:
             self.committed |= offsets

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from aiokafka.errors import KafkaError
 
-from stream_app.core.changelog.replay import fold
+from stream_app.core.changelog.replay import replay
 from stream_app.core.state.watermark import Source
 from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
 from stream_app.kafka.topics import changelogs_of
@@ -105,7 +105,7 @@ class Run:
         log = self.broker.logs[self._changelog, partition]
         known = self._sources.get(partition)
         if known is None or known[0] != log.end:
-            header = fold(log.table(), partition).header
+            header = replay(log.table(), partition).header
             known = self._sources[partition] = (log.end, header.sources if header else {})
         return known[1]
 

@@ -10,23 +10,23 @@ import msgspec
 import numpy as np
 import pytest
 
-from stream_app.core.changelog.ledger_store import Book
-from stream_app.core.changelog.replay import Lineage
+from stream_app.core.changelog.ledger_store import LedgerStore
+from stream_app.core.changelog.replay import OwnershipEpochs
 from stream_app.core.changelog.segments import Header, SegmentKey
 from stream_app.core.messages import Flag
-from stream_app.core.state.dedup import Seen
+from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.context import Held
-from stream_app.engine.counting import Intake
+from stream_app.engine.context import OwnedPartition
+from stream_app.engine.counting import BatchCounter
 from stream_app.engine.engine import Engine
-from stream_app.engine.faust.app import BatchConsumer
+from stream_app.engine.faust.consumer import BatchConsumer
 from stream_app.engine.ownership.fencing import Lease
-from stream_app.engine.rounds.flag_outbox import Outbox
+from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.kafka.records import Batch
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.run import failure_of
 
-_RESTORE, _RAISE_FLAGS, _ON_REVOKED = Ledger.restore, Outbox.raise_flags, Engine._on_revoked
+_RESTORE, _RAISE_FLAGS, _ON_REVOKED = Ledger.restore, FlagOutbox.raise_flags, Engine.on_revoked
 
 
 def _without_positions(ledger: Ledger, header: Header) -> None:
@@ -35,17 +35,17 @@ def _without_positions(ledger: Ledger, header: Header) -> None:
         source.position = 0
 
 
-def _accepts_all(_lineage: Lineage, _key: SegmentKey) -> bool:
+def _accepts_all(_ownership: OwnershipEpochs, _key: SegmentKey) -> bool:
     return True
 
 
-def _nothing_seen(_seen: Seen, _hashes: object, _pane: int) -> None:
+def _nothing_seen(_seen: Deduplicator, _hashes: object, _pane: int) -> None:
     """What was seen before the restart is not known any more."""
 
 
-def _deletes_at_once(book: Book) -> int:
+def _deletes_at_once(store: LedgerStore) -> int:
     """Garbage goes when it is found, without a word about it before."""
-    book.sweep(len(book._garbage))
+    store.sweep(len(store._garbage))
     return 0
 
 
@@ -53,16 +53,18 @@ async def _not_asked(_consumer: BatchConsumer, _positions: object, _generation: 
     return True
 
 
-async def _counts_before_it_sets_aside(intake: Intake, held: Held, _source: object, batch: Batch) -> None:
+async def _counts_before_it_sets_aside(
+    counter: BatchCounter, held: OwnedPartition, _source: object, batch: Batch
+) -> None:
     """And writes what it has counted after it has waited for Kafka."""
-    credits_, indices, rejected = intake._credit(held, batch)
-    applied = held.book.ledger.apply(batch.topic, batch.end, credits_, len(batch.records) - len(indices))
-    await intake._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(applied.late).tolist()])
-    held.book._write_delta(applied.content)
-    intake._follow(held, batch)
+    credits_, indices, rejected = counter._credit(held, batch)
+    applied = held.store.ledger.apply(batch.topic, batch.end, credits_, len(batch.records) - len(indices))
+    await counter._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(applied.late).tolist()])
+    held.store._write_delta(applied.content)
+    counter._follow(held, batch)
 
 
-async def _raise_flags_first(outbox: Outbox, partition: int, flags: Sequence[Flag]) -> None:
+async def _raise_flags_first(outbox: FlagOutbox, partition: int, flags: Sequence[Flag]) -> None:
     """Flags, and then the standings."""
     log, written = outbox._log, []
 
@@ -106,19 +108,19 @@ _FROZEN = ("freeze", "freeze in few steps", "cut off")
 _UNLEASED = (Lease, "has_lapsed", _held_forever)
 MUTATIONS = {
     "positions are not part of the segments": Mutation(((Ledger, "restore", _without_positions),)),
-    "event ids are not restored": Mutation(((Seen, "restore", _nothing_seen),)),
-    "garbage is deleted before the log says so": Mutation(((Book, "sweepable", _deletes_at_once),)),
+    "event ids are not restored": Mutation(((Deduplicator, "restore", _nothing_seen),)),
+    "garbage is deleted before the log says so": Mutation(((LedgerStore, "sweepable", _deletes_at_once),)),
     "flags are sent before their standings are in the log": Mutation(
-        ((Outbox, "raise_flags", _raise_flags_first),), first=70
+        ((FlagOutbox, "raise_flags", _raise_flags_first),), first=70
     ),
     "the epoch fence lets everything through": Mutation(
-        ((Lineage, "accepts", _accepts_all), _UNLEASED), _FROZEN, strict=False
+        ((OwnershipEpochs, "accepts", _accepts_all), _UNLEASED), _FROZEN, strict=False
     ),
     "a batch is written some time after it was counted": Mutation(
-        ((Intake, "_count", _counts_before_it_sets_aside),), ("leave",)
+        ((BatchCounter, "_count", _counts_before_it_sets_aside),), ("leave",)
     ),
     "a take-over does not mind another rebalance": Mutation(
-        ((Engine, "_on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3
+        ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3
     ),
     "a worker writes although the group has given it up": Mutation((_UNLEASED,), _FROZEN),
     "garbage is deleted without asking the group": Mutation(

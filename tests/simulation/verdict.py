@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from stream_app.core.changelog import status
-from stream_app.core.changelog.ledger_store import Book
+from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.status import Status
 from stream_app.core.events.schema import Post
 from stream_app.core.messages import ROLES, Cut, Flag, FlagType
@@ -35,7 +35,7 @@ _COUNTERS = ("applied", "duplicate", "late", "rejected")
 
 def is_at_rest(run: "Run") -> bool:
     """Whether every input is counted to its end in its log, and every partition has its owner."""
-    held = {partition for worker in run.live() if worker.engine.health.recovered for partition in worker.engine.books}
+    held = {partition for worker in run.live() if worker.engine.health.recovered for partition in worker.engine.owned}
     return not what_is_unread(run) and len(held) == run.plan.settings.partitions
 
 
@@ -81,14 +81,14 @@ def _counts(run: "Run") -> Iterator[str]:
     for partition in range(run.plan.settings.partitions):
         table = run.broker.logs[changelogs_of(run.plan.settings)[0], partition].table()
         ledger = Ledger(run.plan.settings.pane_ms, PANES, run.plan.settings.short_panes)
-        Book(partition, ledger, table, lambda _key, _value: None)
+        LedgerStore(partition, ledger, table, lambda _key, _value: None)
         ledger.advance(run.feed.newest_ms)
         restored |= totals_of(ledger)
     yield from _difference("restored from the log", wanted, restored)
     live: Totals = {}
     for worker in run.live():
-        for held in worker.engine.books.values():
-            live |= totals_of(held.book.ledger)
+        for held in worker.engine.owned.values():
+            live |= totals_of(held.store.ledger)
     yield from _difference("in memory", wanted, live)
 
 

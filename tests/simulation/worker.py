@@ -12,22 +12,21 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 from unittest.mock import patch
 
-from faust.types import TP
-
 from stream_app.core.changelog import ledger_store, segments
 from stream_app.core.cuts import curve_message, curve_updates, global_cuts
 from stream_app.core.state import ledger
 from stream_app.engine import engine, producer
 from stream_app.engine.engine import Engine
-from stream_app.engine.faust import recovery
-from stream_app.engine.faust.app import Positions
-from stream_app.engine.liveness.broker_monitor import Answer, TopicIdentity
+from stream_app.engine.faust import app, recovery
+from stream_app.engine.faust.consumer import Positions
+from stream_app.engine.liveness.broker_monitor import BrokerState, TopicIdentity
 from stream_app.engine.liveness.exit_codes import Exit
-from stream_app.engine.liveness.health import Health
+from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ports import Meter
 from stream_app.engine.rounds import cut_publisher, evaluation_round
 from stream_app.kafka import topic_reader
+from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 from tests.simulation.broker import Broker
 from tests.simulation.clients import Line, Producer, Reader, this_process
@@ -96,7 +95,9 @@ class Worker:
             return Reader(self.line, [(topic, 0) for topic in topics])
         return Reader(self.line, [], self.app.slowness)
 
-    def faust_app(self, settings: Settings, lease: Lease, health: Health, positions: Callable[[], Positions]) -> App:
+    def configured_app(
+        self, settings: Settings, lease: Lease, health: WorkerHealth, positions: Callable[[], Positions]
+    ) -> App:
         """Its Faust app."""
         self.app = App(settings, lease, health, positions, self.line, self._group)
         return self.app
@@ -110,12 +111,14 @@ class Probe:
         self.has_answered = SimpleNamespace(wait=lambda: True)
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> BrokerState:
         """The present truth."""
         settings, logs = self._worker.plan.settings, self._worker.line.broker.logs
-        tps = [TP(topic, partition) for topic in settings.input_topics for partition in range(settings.partitions)]
+        tps = [
+            Partition(topic, partition) for topic in settings.input_topics for partition in range(settings.partitions)
+        ]
         topics = {topic: TopicIdentity(f"id of {topic}", settings.partitions) for topic in settings.input_topics}
-        return Answer({tp: logs[tp].end for tp in tps}, topics)
+        return BrokerState({tp: logs[tp].end for tp in tps}, topics)
 
 
 def _monotonic() -> float:
@@ -154,13 +157,13 @@ async def _nothing() -> None:
 def engines(plan: Plan) -> Iterator[None]:
     """While this lasts engines can be made and run in simulated processes only."""
     replaced: list[tuple[Any, str, Any]] = [
-        (engine, "faust_app", lambda *given: _worker().faust_app(*given)),
+        (app, "configured_app", lambda *given: _worker().configured_app(*given)),
         (engine, "end", _end),
         (engine, "time", SimpleNamespace(time=lambda: _worker().now_s(), monotonic=_monotonic)),
         (engine, "Lease", lambda timeout_s: Lease(timeout_s, _monotonic)),
-        (engine, "Health", lambda stall_s: Health(stall_s, _monotonic)),
-        (engine, "Probe", lambda _settings: Probe(_worker())),
-        (engine, "collect_quietly", _nothing),
+        (engine, "WorkerHealth", lambda stall_s: WorkerHealth(stall_s, _monotonic)),
+        (engine, "BrokerMonitor", lambda _settings: Probe(_worker())),
+        (app, "collect_quietly", _nothing),
         (engine, "_SWEEP_S", _SWEEP_S),
         (engine, "_OBSERVE_S", 5.0),
         (producer, "AIOKafkaProducer", lambda **_: _worker().new_producer()),

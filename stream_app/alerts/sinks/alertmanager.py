@@ -9,7 +9,7 @@ import msgspec
 from stream_app.alerts import templates
 from stream_app.alerts.config import AlertmanagerSink
 from stream_app.alerts.sinks.http import Receiver
-from stream_app.alerts.sinks.message import Message, Outcome
+from stream_app.alerts.sinks.message import AlertMessage, Outcome
 from stream_app.alerts.sinks.urls import SinkUrl
 from stream_app.core.messages import Flag
 from stream_app.settings.secret import Redaction
@@ -29,7 +29,7 @@ class Alertmanager:
         self._receiver = Receiver(url, redacted, private=True)
         self._lasts_s = sink.lasts_ms / 1000
 
-    def send(self, message: Message) -> Outcome:
+    def send(self, message: AlertMessage) -> Outcome:
         """Send it; of a digest flag by flag, because Alertmanager makes digests of its own."""
         end_s = time() + self._lasts_s
         body = msgspec.json.encode([_alert(flag, message.rule, end_s) for flag in message.flags[:_MOST]])

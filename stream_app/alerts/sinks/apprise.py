@@ -6,7 +6,7 @@ import re
 from apprise import Apprise, AppriseAsset, NotifyFormat
 
 from stream_app.alerts.config import AlertsFileError, AppriseSink
-from stream_app.alerts.sinks.message import Message, Outcome, Result
+from stream_app.alerts.sinks.message import AlertMessage, DeliveryResult, Outcome
 from stream_app.settings.secret import Redaction
 
 _STATUS = re.compile(r"\berror=(\d{3})\b")
@@ -31,16 +31,16 @@ class ByApprise:
                 f"sink {name}: url is none that Apprise knows: see https://github.com/caronc/apprise/wiki"
             )
 
-    def send(self, message: Message) -> Outcome:
+    def send(self, message: AlertMessage) -> Outcome:
         """Send it. Apprise tells only in words what went wrong: a status in them decides whether to try again."""
         try:
             result = self._apprise.notify(body=message.body, title=message.title, body_format=NotifyFormat.TEXT)
         except Exception as error:  # noqa: BLE001 - a plugin of another's making must not end the process
-            return Outcome(Result.RETRY, self._redacted(f"{type(error).__name__}: {error}"))
+            return Outcome(DeliveryResult.RETRY, self._redacted(f"{type(error).__name__}: {error}"))
         if result:
-            return Outcome(Result.DELIVERED)
+            return Outcome(DeliveryResult.DELIVERED)
         words = [entry.message for entry in result.logs() if entry.level in _LOUD]
         reason = self._redacted("; ".join(words)) or "Apprise says nothing of why it failed"
         statuses = _STATUS.findall(reason)
         is_final = bool(statuses) and all(status.startswith("4") and status not in _LATER for status in statuses)
-        return Outcome(Result.REFUSED if is_final else Result.RETRY, reason)
+        return Outcome(DeliveryResult.REFUSED if is_final else DeliveryResult.RETRY, reason)

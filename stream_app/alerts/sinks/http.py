@@ -11,7 +11,7 @@ from time import time
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from stream_app.alerts.sinks.addresses import Endpoint, ForbiddenAddressError, resolved
-from stream_app.alerts.sinks.message import Outcome, Result
+from stream_app.alerts.sinks.message import DeliveryResult, Outcome
 from stream_app.alerts.sinks.urls import SinkUrl
 from stream_app.settings.secret import Redaction
 
@@ -69,11 +69,11 @@ class Receiver:
                 response = connection.getresponse()
                 return _outcome(response, response.read(_MOST_TOLD))
         except ForbiddenAddressError as error:
-            return Outcome(Result.REFUSED, str(error))
+            return Outcome(DeliveryResult.REFUSED, str(error))
         except (OSError, http.client.HTTPException) as error:
-            return Outcome(Result.RETRY, f"{type(error).__name__}: {error}")
+            return Outcome(DeliveryResult.RETRY, f"{type(error).__name__}: {error}")
         except ValueError as error:  # a port or a header that is none
-            return Outcome(Result.REFUSED, str(error))
+            return Outcome(DeliveryResult.REFUSED, str(error))
 
 
 def _login(place: SplitResult) -> dict[str, str]:
@@ -87,14 +87,14 @@ def _login(place: SplitResult) -> dict[str, str]:
 def _outcome(response: http.client.HTTPResponse, words: bytes) -> Outcome:
     status = response.status
     if 200 <= status < 300:
-        return Outcome(Result.DELIVERED, str(status))
+        return Outcome(DeliveryResult.DELIVERED, str(status))
     said = " ".join(words.decode(errors="replace").split())
     reason = f"{status} {response.reason}{': ' if said else ''}{said}"
     if status >= 500 or status in _LATER:
-        return Outcome(Result.RETRY, reason, _wait_s(response.headers.get("Retry-After", "")))
+        return Outcome(DeliveryResult.RETRY, reason, _wait_s(response.headers.get("Retry-After", "")))
     if 300 <= status < 400:
         reason = f"{status} {response.reason}: redirects are not followed; give the address that it leads to"
-    return Outcome(Result.REFUSED, reason)
+    return Outcome(DeliveryResult.REFUSED, reason)
 
 
 def _wait_s(text: str) -> float:

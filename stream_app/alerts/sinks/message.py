@@ -8,7 +8,7 @@ from stream_app.alerts import templates
 from stream_app.core.messages import Flag
 
 
-class Message(NamedTuple):
+class AlertMessage(NamedTuple):
     """One flag, or a digest of several."""
 
     id: str
@@ -25,7 +25,7 @@ class Message(NamedTuple):
         return len(self.flags) > 1
 
 
-class Result(StrEnum):
+class DeliveryResult(StrEnum):
     """What came of sending a message."""
 
     DELIVERED = "delivered"
@@ -38,7 +38,7 @@ class Result(StrEnum):
 class Outcome(NamedTuple):
     """The result, and why; without secrets."""
 
-    result: Result
+    result: DeliveryResult
     reason: str = ""
     wait_s: float = 0.0
     """How long the sink wants to be left alone."""
@@ -47,15 +47,15 @@ class Outcome(NamedTuple):
 class Sender(Protocol):
     """A sink."""
 
-    def send(self, message: Message) -> Outcome:
+    def send(self, message: AlertMessage) -> Outcome:
         """Send it; takes some seconds at most, and raises nothing."""
         ...
 
 
-def message_of(key: str, rule: str, flags: Sequence[Flag]) -> Message:
+def message_of(key: str, rule: str, flags: Sequence[Flag]) -> AlertMessage:
     """The message about `flags`; of one alone it is the same whether it has waited or not."""
     if len(flags) == 1:
         (flag,) = flags
-        return Message(flag.flag_id, rule, templates.title_of(flag), templates.body_of(flag), (flag,))
+        return AlertMessage(flag.flag_id, rule, templates.title_of(flag), templates.body_of(flag), (flag,))
     ordered = tuple(sorted(flags, key=templates.importance))
-    return Message(key, rule, templates.digest_title(ordered, rule), templates.digest_body(ordered), ordered)
+    return AlertMessage(key, rule, templates.digest_title(ordered, rule), templates.digest_body(ordered), ordered)

@@ -6,7 +6,7 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
 
 
-class Schedule:
+class RetrySchedule:
     """Of one sink. A message that always fails waits by itself, and does not hold up the others for long."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from stream_app.alerts.sinks.message import Message, Outcome, Result, Sender
+from stream_app.alerts.sinks.message import AlertMessage, DeliveryResult, Outcome, Sender
 
 
 class Done(NamedTuple):
@@ -16,7 +16,7 @@ class Done(NamedTuple):
     outcome: Outcome
 
 
-class Line:
+class SinkWorker:
     """The way to one sink."""
 
     def __init__(self, name: str, sender: Sender, may_send: Callable[[], bool], done: "SimpleQueue[Done]") -> None:
@@ -25,11 +25,11 @@ class Line:
         self._sender = sender
         self._may_send = may_send
         self._done = done
-        self._given: SimpleQueue[tuple[str, Message] | None] = SimpleQueue()
+        self._given: SimpleQueue[tuple[str, AlertMessage] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
         self._thread.start()
 
-    def give(self, key: str, message: Message) -> None:
+    def give(self, key: str, message: AlertMessage) -> None:
         """Have it sent; what comes of it is put into the queue."""
         self._given.put((key, message))
 
@@ -42,10 +42,10 @@ class Line:
             key, message = given
             self._done.put(Done(self.name, key, self._sent(message)))
 
-    def _sent(self, message: Message) -> Outcome:
+    def _sent(self, message: AlertMessage) -> Outcome:
         if not self._may_send():
-            return Outcome(Result.RETRY, "this process may have been replaced by another")
+            return Outcome(DeliveryResult.RETRY, "this process may have been replaced by another")
         try:
             return self._sender.send(message)
         except Exception as error:  # noqa: BLE001 - the thread must go on
-            return Outcome(Result.RETRY, type(error).__name__)
+            return Outcome(DeliveryResult.RETRY, type(error).__name__)

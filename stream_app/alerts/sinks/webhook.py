@@ -11,7 +11,7 @@ import msgspec
 from stream_app import __version__
 from stream_app.alerts.config import WebhookSink, key_of
 from stream_app.alerts.sinks.http import Receiver
-from stream_app.alerts.sinks.message import Message, Outcome
+from stream_app.alerts.sinks.message import AlertMessage, Outcome
 from stream_app.settings.secret import Redaction
 
 _MOST_FLAGS = 100
@@ -25,7 +25,7 @@ class Webhook:
         self._receiver = Receiver(sink.url, redacted, private=sink.private)
         self._key = key_of(sink.secret)
 
-    def send(self, message: Message) -> Outcome:
+    def send(self, message: AlertMessage) -> Outcome:
         """Send it."""
         now_s = int(time())
         body = payload(message, now_s)
@@ -39,7 +39,7 @@ class Webhook:
         return self._receiver.post(body, headers)
 
 
-def payload(message: Message, now_s: int) -> bytes:
+def payload(message: AlertMessage, now_s: int) -> bytes:
     """The body: what happened, when, the words for people, and the flags in full."""
     when = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat().replace("+00:00", "Z")
     data = {"rule": message.rule, "title": message.title, "text": message.body}

@@ -11,19 +11,19 @@ from stream_app.alerts.state.state_records import (
     POSITIONS,
     WAITS,
     Digest,
-    Entry,
+    FlagEntry,
     Positions,
     Record,
 )
 from stream_app.core.messages import Flag
 
 
-class State:
+class NotificationState:
     """Follows every record of the state topic, its own and those of whoever was active before."""
 
     def __init__(self, file: AlertsFile) -> None:
         self.file = file
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, FlagEntry] = {}
         """By flag_id."""
         self.digests: dict[str, Digest] = {}
         self.positions: dict[int, int] | None = None
@@ -33,7 +33,7 @@ class State:
         """By rule and user: when the last message was decided."""
         self._sent: dict[str, list[int]] = defaultdict(list)
         """By rule: when messages were decided, those of the last hour at least."""
-        self._waiting: dict[str, dict[str, Entry]] = defaultdict(dict)
+        self._waiting: dict[str, dict[str, FlagEntry]] = defaultdict(dict)
         """By rule and flag_id: what no digest has yet, or one that is under way, or that was until lately."""
         self._pending: dict[str, dict[str, None]] = defaultdict(dict)
         """By sink: the keys of entries and digests."""
@@ -49,7 +49,7 @@ class State:
                 self.positions = dict(record.offsets)
         elif record is None:
             self.forget(key)
-        elif isinstance(record, Entry):
+        elif isinstance(record, FlagEntry):
             self._take_entry(key.removeprefix(FLAG), record)
         elif isinstance(record, Digest):
             self._take_digest(key, record)
@@ -72,7 +72,7 @@ class State:
         recent = self._sent[rule] = [at for at in self._sent[rule] if now_ms - at < HOUR_MS]
         return len(recent)
 
-    def waiting(self, rule: str) -> list[tuple[str, Entry]]:
+    def waiting(self, rule: str) -> list[tuple[str, FlagEntry]]:
         """What waits for the next digest of the rule, with its flag_id."""
         closed = self._closed[rule]
         return [(flag_id, entry) for flag_id, entry in self._waiting[rule].items() if entry.number > closed]
@@ -81,7 +81,7 @@ class State:
         """When something that waits is due, at the earliest, by rule; among them rules that have gone from the file."""
         return dict(self._due)
 
-    def content(self, digest: Digest, sink: str) -> list[Entry]:
+    def content(self, digest: Digest, sink: str) -> list[FlagEntry]:
         """What a sink gets with a digest: fewer than there were where people have been erased."""
         return [
             entry
@@ -98,7 +98,7 @@ class State:
         """The sinks that have still to get something, among them such as are no longer in the file."""
         return [sink for sink, keys in self._pending.items() if keys]
 
-    def record(self, key: str) -> Entry | Digest | None:
+    def record(self, key: str) -> FlagEntry | Digest | None:
         """The entry or digest with that key; None where it was deleted."""
         return self.digests.get(key) if key.startswith(DIGEST) else self.entries.get(key.removeprefix(FLAG))
 
@@ -131,7 +131,7 @@ class State:
             if entry and self._told.get(place) == entry.decided_ms:
                 del self._told[place]
 
-    def _take_entry(self, flag_id: str, entry: Entry) -> None:
+    def _take_entry(self, flag_id: str, entry: FlagEntry) -> None:
         is_new = flag_id not in self.entries
         self.entries[flag_id] = entry
         self._note_pending(FLAG + flag_id, entry.pending)

@@ -24,7 +24,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """Of what waits: when the digest goes, at the latest."""
 
 
-class Entry(Struct, kw_only=True, omit_defaults=True):
+class FlagEntry(Struct, kw_only=True, omit_defaults=True):
     """A flag that fits a rule. It is forgotten when it would be too old to be sent, were it to come again."""
 
     number: int
@@ -61,8 +61,8 @@ class Owner(Struct, kw_only=True):
     since_ms: int
 
 
-Record = Entry | Digest | Positions | Owner
-_KINDS: dict[str, type[Record]] = {FLAG: Entry, DIGEST: Digest, POSITIONS: Positions, OWNER: Owner}
+Record = FlagEntry | Digest | Positions | Owner
+_KINDS: dict[str, type[Record]] = {FLAG: FlagEntry, DIGEST: Digest, POSITIONS: Positions, OWNER: Owner}
 _ENCODER = msgspec.json.Encoder()
 
 

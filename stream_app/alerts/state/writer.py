@@ -20,7 +20,7 @@ _ACK_S = 30.0
 _LARGEST_BYTES = 4_000_000
 
 
-class Journal:
+class StateWriter:
     """Writes records, in order, and returns when Kafka has them."""
 
     def __init__(self, settings: Settings) -> None:

@@ -7,7 +7,7 @@ from threading import Event
 
 import click
 
-from stream_app.cli.options import Command, Moment, settings_options
+from stream_app.cli.options import Command, TimeOption, settings_options
 from stream_app.cli.views.alerts import show_acts, show_outcomes
 from stream_app.settings import Settings
 from stream_app.terminal.output import reading_bar
@@ -41,9 +41,9 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
     from prometheus_client import CollectorRegistry, ProcessCollector
 
     from stream_app.alerts.config import load
-    from stream_app.alerts.http_server import Probes
-    from stream_app.alerts.metrics import Metrics
-    from stream_app.alerts.service import Courier
+    from stream_app.alerts.http_server import ProbeServer
+    from stream_app.alerts.metrics import AlertMetrics
+    from stream_app.alerts.service import AlertService
     from stream_app.alerts.sinks.senders import senders_of
     from stream_app.kafka.clients import quiet_kafka
     from stream_app.kafka.topics import require_for_alerts
@@ -56,9 +56,9 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
         require_for_alerts(settings)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    courier = Courier(settings, file, senders, Metrics(registry, [*senders]), from_beginning=from_beginning)
+    courier = AlertService(settings, file, senders, AlertMetrics(registry, [*senders]), from_beginning=from_beginning)
     host = settings.alerts_http_host
-    probes = Probes(host, settings.alerts_http_port, registry, is_live=courier.is_live, is_ready=courier.is_ready)
+    probes = ProbeServer(host, settings.alerts_http_port, registry, is_live=courier.is_live, is_ready=courier.is_ready)
     logging.getLogger(__name__).info("serving /metrics, /livez and /readyz on http://%s:%d", host, probes.port)
     try:
         courier.run(stop)
@@ -77,7 +77,7 @@ def test_command(settings: Settings, only: str | None, as_json: bool) -> None:
     """
     from stream_app.alerts.config import load
     from stream_app.alerts.sample_flag import sample
-    from stream_app.alerts.sinks.message import Result
+    from stream_app.alerts.sinks.message import DeliveryResult
     from stream_app.alerts.sinks.senders import senders_of
 
     file = load(settings.alerts_file)
@@ -87,12 +87,12 @@ def test_command(settings: Settings, only: str | None, as_json: bool) -> None:
     message = sample(time.time_ns() // 1_000_000)
     outcomes = {name: sender.send(message) for name, sender in senders.items() if only in {None, name}}
     show_outcomes(file, outcomes, as_json=as_json)
-    if any(outcome.result is not Result.DELIVERED for outcome in outcomes.values()):
+    if any(outcome.result is not DeliveryResult.DELIVERED for outcome in outcomes.values()):
         raise SystemExit(1)
 
 
 @command.command("dry-run", cls=Command, examples=("stream-app alerts dry-run --since 2026-02-27T00:00Z",))
-@click.option("--since", "since_ms", type=Moment(), metavar="TIME", help="flags raised from then on  [a day ago]")
+@click.option("--since", "since_ms", type=TimeOption(), metavar="TIME", help="flags raised from then on  [a day ago]")
 @_json_option
 @settings_options("brokers", "flags_topic", "alerts_file")
 def dry_run_command(settings: Settings, since_ms: int | None, as_json: bool) -> None:

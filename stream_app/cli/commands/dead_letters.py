@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from stream_app.cli.options import Command, Moment, settings_options
+from stream_app.cli.options import Command, TimeOption, settings_options
 from stream_app.cli.views.dead_letters import (
     letter_as_json,
     pile_as_json,
@@ -17,7 +17,7 @@ from stream_app.cli.views.dead_letters import (
     print_report,
     report_as_json,
 )
-from stream_app.core.events.dead_letter import Identity, Origin
+from stream_app.core.events.dead_letter import DeadLetterId, Origin
 from stream_app.kafka import operator_clients, topic_scan
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.ops.dead_letters import replay, scan
@@ -48,7 +48,9 @@ def _options(*settings: str) -> Callable[[Callable[..., Any]], Callable[..., Any
             settings_options(*_TOPICS, *settings),
             click.option("--json", "as_json", is_flag=True, help="print JSON"),
             click.option("--late", is_flag=True, help="the events older than the window too, from the late topic"),
-            click.option("--since", "since_ms", type=Moment(), metavar="TIME", help="set aside at that time or later"),
+            click.option(
+                "--since", "since_ms", type=TimeOption(), metavar="TIME", help="set aside at that time or later"
+            ),
             click.option("--reason", metavar="NAME", help="of that reason, such as not-json"),
         ):
             function = option(function)
@@ -161,11 +163,11 @@ def replay_command(
     if not everything and reason is None:
         raise click.UsageError("say which: --reason NAME, or --all; `stream-app dead-letters list` shows the reasons")
     choice = Choice(reason, since_ms)
-    rules = replay.Rules(settings.input_topics, max_attempts, rekey)
+    rules = replay.ReplayRules(settings.input_topics, max_attempts, rekey)
     topics = scan.topics_of(settings, late=late or reason == _LATE)
     with _opened(settings, topics) as filed:
-        replayed = {found for found in filed() if isinstance(found, Identity)}
-        report = replay.Report()
+        replayed = {found for found in filed() if isinstance(found, DeadLetterId)}
+        report = replay.DeadLetterReport()
         for _ in replay.sort_out(filed(), choice, rules, replayed, report):
             pass  # only counted
         count = report.sent.total()
@@ -176,7 +178,7 @@ def replay_command(
         if asking:
             click.confirm(f"Send {plural(count, 'record')}?", abort=True, err=True)
         if sending:
-            report = replay.Report()
+            report = replay.DeadLetterReport()
             with operator_clients.producer(settings) as producer:
                 replay.send(producer, replay.sort_out(filed(), choice, rules, replayed, report))
     if as_json:
@@ -197,7 +199,7 @@ def _origin(given: Sequence[str]) -> Origin | None:
 
 
 @contextmanager
-def _opened(settings: Settings, topics: Sequence[str]) -> Iterator[Callable[[], Iterator[Filed | Identity]]]:
+def _opened(settings: Settings, topics: Sequence[str]) -> Iterator[Callable[[], Iterator[Filed | DeadLetterId]]]:
     """What reads all that is set aside now: the same records each time it is called."""
     with quiet_kafka(), operator_clients.consumer(settings) as consumer:
         partitions = topic_scan.partitions_of(consumer, topics)
@@ -208,7 +210,7 @@ def _opened(settings: Settings, topics: Sequence[str]) -> Iterator[Callable[[], 
             )
         spans = topic_scan.spans(consumer, partitions)
 
-        def filed() -> Iterator[Filed | Identity]:
+        def filed() -> Iterator[Filed | DeadLetterId]:
             with reading_bar() as progress:
                 yield from scan.filed_in(consumer, spans, progress)
 

@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from stream_app.cli.options import ALL, Command, Moment, ReportFile, Speed, settings_options
+from stream_app.cli.options import ALL, Command, ReportFile, Speed, TimeOption, settings_options
 from stream_app.cli.signals import end_like_ctrl_c
 from stream_app.core.messages import DEFAULT_POPULATION, Role
 from stream_app.settings import SECURITY, Settings
@@ -25,7 +25,7 @@ from stream_app.terminal.format import plural
 from stream_app.terminal.output import console
 
 if TYPE_CHECKING:
-    from stream_app.demo.runner import Engine, ReadTop
+    from stream_app.demo.runner import DemoEngine, ReadTop
     from stream_app.demo.view import LiveView, PlainView
 
 USERS = 20_000
@@ -44,7 +44,7 @@ _NAMES = [name for name in ALL if name not in {*_ITS_OWN, *SECURITY} and not nam
 )
 @click.argument("files", nargs=-1, metavar="[FILE]…", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--until", "until_ms", type=Moment(), metavar="TIME", help="leave out later events; the window ends there"
+    "--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out later events; the window ends there"
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, metavar="N", help="worker processes  [1]")
 @click.option("--report", type=ReportFile(), metavar="FILE", help="write everything found as JSON")
@@ -112,14 +112,14 @@ def command(
             _stay(result.settings, None if files else users)
 
 
-def _engine() -> "Engine":
+def _engine() -> "DemoEngine":
     """The parts that stream_app.demo does not know."""
     import stream_app.serving.redis.board  # noqa: F401 - read now: what is imported later can be cut short by Ctrl-C
-    from stream_app.demo.runner import Engine
+    from stream_app.demo.runner import DemoEngine
     from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
     from stream_app.kafka.topics import create
 
-    return Engine(create, _top_reader, WATERMARK_KEY)
+    return DemoEngine(create, _top_reader, WATERMARK_KEY)
 
 
 @contextmanager

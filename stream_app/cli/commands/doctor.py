@@ -9,12 +9,12 @@ from rich.markup import escape
 from stream_app.cli.options import ALL, Command, settings_options
 from stream_app.cli.views.dead_letters import readable
 from stream_app.kafka.clients import quiet_kafka
-from stream_app.ops.doctor.findings import Finding, State
+from stream_app.ops.doctor.findings import Finding, Severity
 from stream_app.settings import Settings
 from stream_app.terminal.format import plural
 from stream_app.terminal.output import console, print_json, table
 
-_STYLES = {State.OK: "green", State.WARNING: "yellow", State.PROBLEM: "bold red"}
+_STYLES = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "bold red"}
 
 
 @click.command(
@@ -39,7 +39,7 @@ def command(settings: Settings, as_json: bool) -> None:
         print_json(_as_json(findings))
     else:
         _print(findings)
-    if _count(findings, State.PROBLEM):
+    if _count(findings, Severity.PROBLEM):
         raise SystemExit(1)
 
 
@@ -53,19 +53,19 @@ def _print(findings: Sequence[Finding]) -> None:
     out = console()
     out.print(shown)
     problems, warnings = (
-        plural(_count(findings, State.PROBLEM), "problem"),
-        plural(_count(findings, State.WARNING), "warning"),
+        plural(_count(findings, Severity.PROBLEM), "problem"),
+        plural(_count(findings, Severity.WARNING), "warning"),
     )
     out.print(f"{problems}, {warnings}.")
 
 
 def _as_json(findings: Sequence[Finding]) -> dict[str, Any]:
     return {
-        "problems": _count(findings, State.PROBLEM),
-        "warnings": _count(findings, State.WARNING),
+        "problems": _count(findings, Severity.PROBLEM),
+        "warnings": _count(findings, Severity.WARNING),
         "findings": [finding._asdict() for finding in findings],
     }
 
 
-def _count(findings: Sequence[Finding], state: State) -> int:
+def _count(findings: Sequence[Finding], state: Severity) -> int:
     return sum(finding.state is state for finding in findings)

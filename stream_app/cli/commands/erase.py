@@ -11,7 +11,7 @@ import click
 from stream_app.cli.options import KAFKA_NAMES, Command, Duration, settings_options
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.kafka.topics import require_all
-from stream_app.ops.erasure.erasure import Report, erase, look
+from stream_app.ops.erasure.erasure import ErasureReport, erase, look
 from stream_app.ops.erasure.matcher import LONGEST_ID
 from stream_app.serving.redis.erasure import BoardEraser
 from stream_app.settings import Settings, SettingsError
@@ -96,7 +96,7 @@ def _tell(doing: str) -> None:
         click.secho(f"{doing} …", dim=True, err=True)
 
 
-def _show(report: Report) -> None:
+def _show(report: ErasureReport) -> None:
     rows = table("where", "what", "found", "left", "", numbers={"found", "left"})
     for place in report.places:
         left = f"[red]{place.left:,}[/]" if place.left and report.remembered else f"{place.left:,}"
@@ -109,7 +109,7 @@ def _show(report: Report) -> None:
     out.print(f"{_outcome(report)}\n\nWhat this command does not remove:\n{ELSEWHERE}")
 
 
-def _outcome(report: Report) -> str:
+def _outcome(report: ErasureReport) -> str:
     if report.complete:
         return "Erased: nothing of this person is left in what the tracker holds."
     if report.waiting:
@@ -121,7 +121,7 @@ def _outcome(report: Report) -> str:
     return "[red]Not everything is gone[/]: run this command again; the notes say what stays."
 
 
-def _as_json(report: Report) -> dict[str, Any]:
+def _as_json(report: ErasureReport) -> dict[str, Any]:
     return {
         "remembered": report.remembered,
         "complete": report.complete,

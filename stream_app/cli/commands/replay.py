@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream_app.cli.options import Command, Moment, Speed, settings_options
+from stream_app.cli.options import Command, Speed, TimeOption, settings_options
 from stream_app.demo.feed import recorded_stream
 from stream_app.settings import Settings
 from stream_app.sources.files import require_events
@@ -30,7 +30,7 @@ from stream_app.terminal.output import console, print_json
     "files", nargs=-1, required=True, metavar="FILE…", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--speed", type=Speed(), default="max", metavar="X|max", help="times real time; max: as fast as possible")
-@click.option("--until", "until_ms", type=Moment(), metavar="TIME", help="leave out events at or after it")
+@click.option("--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out events at or after it")
 @click.option("--json", "as_json", is_flag=True, help="print what was produced as JSON")
 @settings_options("brokers", "posts_topic", "shares_topic")
 def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: int | None, as_json: bool) -> None:

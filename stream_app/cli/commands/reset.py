@@ -9,7 +9,7 @@ import click
 
 from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
 from stream_app.kafka.clients import quiet_kafka
-from stream_app.ops.reset import Plan, Positions, carry_out, plan
+from stream_app.ops.reset import Positions, ResetPlan, carry_out, plan
 from stream_app.serving.redis.board import open_board
 from stream_app.settings import Settings
 from stream_app.terminal.format import plural
@@ -62,7 +62,7 @@ def _confirm() -> None:
     click.confirm("Delete all this?", abort=True, err=True)
 
 
-def _steps(settings: Settings, planned: Plan) -> Iterator[str]:
+def _steps(settings: Settings, planned: ResetPlan) -> Iterator[str]:
     yield from carry_out(settings, planned)
     if settings.redis_url:
         yield f"deleted {plural(asyncio.run(_forget_board(settings)), 'key')} of the Redis board"
@@ -78,7 +78,7 @@ async def _forget_board(settings: Settings, *, dry_run: bool = False) -> int:
         await board.close()
 
 
-def _print(settings: Settings, planned: Plan, keys: int, positions: Positions, *, outputs: bool) -> None:
+def _print(settings: Settings, planned: ResetPlan, keys: int, positions: Positions, *, outputs: bool) -> None:
     shown = table("to be deleted", "holds", "then", numbers={"holds"})
     for doomed in planned.topics:
         holds = plural(doomed.records, "record") if doomed.exists else "–"
@@ -94,7 +94,7 @@ def _print(settings: Settings, planned: Plan, keys: int, positions: Positions, *
         out.print("Flags, dead letters and late events stay (--outputs deletes them too).")
 
 
-def _as_json(planned: Plan, keys: int, positions: Positions, done: list[str], *, dry_run: bool) -> dict[str, Any]:
+def _as_json(planned: ResetPlan, keys: int, positions: Positions, done: list[str], *, dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
         "topics": [

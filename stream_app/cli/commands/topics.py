@@ -4,7 +4,7 @@ import click
 
 from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
 from stream_app.kafka.clients import quiet_kafka
-from stream_app.kafka.topics import Finding, check, create
+from stream_app.kafka.topics import TopicFinding, check, create
 from stream_app.settings import Settings
 from stream_app.terminal.output import console, print_json, table
 
@@ -38,7 +38,7 @@ def check_command(settings: Settings, as_json: bool) -> None:
     _show(findings, as_json=as_json)
 
 
-def _show(findings: list[Finding], *, as_json: bool) -> None:
+def _show(findings: list[TopicFinding], *, as_json: bool) -> None:
     if as_json:
         print_json(
             [

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from stream_app.alerts.config import AlertmanagerSink, AlertsFile, AppriseSink, Sink
 from stream_app.alerts.dry_run import Act
-from stream_app.alerts.sinks.message import Outcome, Result
+from stream_app.alerts.sinks.message import DeliveryResult, Outcome
 from stream_app.terminal.format import moment, plural
 from stream_app.terminal.output import console, print_json, table
 
@@ -23,8 +23,12 @@ _WHY = {
     "repeat": "held back: repeat",
     "too old": "held back: too old",
 }
-_STYLES = {Result.DELIVERED: "green", Result.RETRY: "yellow", Result.REFUSED: "bold red"}
-_MEANS = {Result.DELIVERED: "took it", Result.RETRY: "did not take it now", Result.REFUSED: "refuses it"}
+_STYLES = {DeliveryResult.DELIVERED: "green", DeliveryResult.RETRY: "yellow", DeliveryResult.REFUSED: "bold red"}
+_MEANS = {
+    DeliveryResult.DELIVERED: "took it",
+    DeliveryResult.RETRY: "did not take it now",
+    DeliveryResult.REFUSED: "refuses it",
+}
 
 
 def show_outcomes(file: AlertsFile, outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from stream_app.ops.dead_letters.replay import Report, Skipped
+from stream_app.ops.dead_letters.replay import DeadLetterReport, Skipped
 from stream_app.ops.dead_letters.scan import Filed, Pile
 from stream_app.terminal.format import moment, plural
 from stream_app.terminal.output import console, table
@@ -104,7 +104,7 @@ def letter_as_json(filed: Filed, *, replayed: bool) -> dict[str, Any]:
     }
 
 
-def print_report(report: Report, *, planned: bool) -> None:
+def print_report(report: DeadLetterReport, *, planned: bool) -> None:
     """What was sent, or what would be."""
     rows = [(f"{count:,}", readable(reason), topic) for (reason, topic), count in sorted(report.sent.items())]
     heading = "to be sent" if planned else "sent"
@@ -122,7 +122,7 @@ def print_report(report: Report, *, planned: bool) -> None:
         click.echo(_WITHHELD)
 
 
-def report_as_json(report: Report, *, dry_run: bool) -> dict[str, Any]:
+def report_as_json(report: DeadLetterReport, *, dry_run: bool) -> dict[str, Any]:
     """The same; `sent` is what would be in a dry run."""
     sent = [
         {"reason": reason, "topic": topic, "records": count} for (reason, topic), count in sorted(report.sent.items())

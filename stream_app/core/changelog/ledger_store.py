@@ -10,13 +10,13 @@ cut short without losing a count or counting it twice:
    the partition when the seal was in the log (`sweep`).
 
 A new owner first writes an epoch record that says how far it has read. What an earlier owner writes beyond that, as
-it was frozen and does not know, is never part of the history (see `Lineage`).
+it was frozen and does not know, is never part of the history (see `OwnershipEpochs`).
 """
 
 from collections.abc import Callable, Collection, Mapping
 
 from stream_app.core.changelog import segments
-from stream_app.core.changelog.replay import History, Lineage, fold
+from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.events.credit import Credits
 from stream_app.core.state.ledger import Ledger
@@ -29,7 +29,7 @@ MOST_DELTAS = 256
 """Deltas kept before the panes they belong to are sealed although they are still open."""
 
 
-class Book:
+class LedgerStore:
     """Counts what it is given and writes what must last."""
 
     def __init__(self, partition: int, ledger: Ledger, stored: Mapping[bytes, bytes], put: Put) -> None:
@@ -40,7 +40,7 @@ class Book:
         self.partition = partition
         self.ledger = ledger
         self._put = put
-        held = fold(stored, partition)
+        held = replay(stored, partition)
         self._sequence = held.sequence
         self._deltas: dict[int, tuple[list[bytes], set[int], int]] = {}
         self._garbage = list(held.garbage)
@@ -48,12 +48,12 @@ class Book:
         """What the newest header in the log says, see `_state`."""
         self._restore(held)
         self._live_epochs = {key.epoch for key in held.deltas} | {key.epoch for key, _ in held.sealed.values()}
-        self.lineage: Lineage = held.lineage
+        self.ownership: OwnershipEpochs = held.ownership
 
     def begin(self, generation: int) -> None:
         """Begin a new ownership: in this `generation` of the consumer group the partition is ours, says the group."""
-        self.lineage = self.lineage.begin(generation, self._sequence, self._live_epochs)
-        self._put(self._key("epoch", 0, 0).encode(), self.lineage.encode())
+        self.ownership = self.ownership.begin(generation, self._sequence, self._live_epochs)
+        self._put(self._key("epoch", 0, 0).encode(), self.ownership.encode())
 
     @property
     def sequence(self) -> int:
@@ -121,7 +121,7 @@ class Book:
         self._find_garbage()
         self.write_state()  # says which deltas are left: even a single piece of garbage can be swept now
 
-    def _restore(self, held: History) -> None:
+    def _restore(self, held: ReplayedLog) -> None:
         if held.header is None:
             return
         self.ledger.restore(held.header)
@@ -181,7 +181,7 @@ class Book:
         return written
 
     def _key(self, kind: Kind, pane: int, part: int) -> SegmentKey:
-        return SegmentKey(self.partition, kind, pane, self.lineage.epoch, self._sequence, part)
+        return SegmentKey(self.partition, kind, pane, self.ownership.epoch, self._sequence, part)
 
 
 def _part_keys(first: SegmentKey, parts: int) -> list[bytes]:

@@ -13,7 +13,7 @@ _GENERATION_BITS = 32
 how often Kafka has forgotten the group, which then begins to count generations anew."""
 
 
-class Lineage(NamedTuple):
+class OwnershipEpochs(NamedTuple):
     """Who owned a partition, in order: (epoch, sequence the ledger had reached when that ownership began)."""
 
     epochs: tuple[tuple[int, int], ...] = ()
@@ -29,7 +29,7 @@ class Lineage(NamedTuple):
             return False
         return place + 1 == len(self.epochs) or key.sequence <= self.epochs[place + 1][1]
 
-    def begin(self, generation: int, sequence: int, live_epochs: Iterable[int]) -> "Lineage":
+    def begin(self, generation: int, sequence: int, live_epochs: Iterable[int]) -> "OwnershipEpochs":
         """A new ownership that continues after `sequence`; older ones are kept while segments of theirs live.
 
         Its epoch is above all before. Another that begins at the same time, unknown to this one, has another epoch,
@@ -39,7 +39,7 @@ class Lineage(NamedTuple):
         forgotten, before = newest >> _GENERATION_BITS, newest & ((1 << _GENERATION_BITS) - 1)
         epoch = (forgotten + (generation <= before)) << _GENERATION_BITS | generation
         oldest = min(live_epochs, default=epoch)
-        return Lineage((*(entry for entry in self.epochs if entry[0] >= oldest), (epoch, sequence)))
+        return OwnershipEpochs((*(entry for entry in self.epochs if entry[0] >= oldest), (epoch, sequence)))
 
     @property
     def epoch(self) -> int:
@@ -51,7 +51,7 @@ class Lineage(NamedTuple):
         return msgspec.msgpack.encode((VERSION, self.epochs))
 
     @classmethod
-    def decode(cls, value: bytes) -> "Lineage":
+    def decode(cls, value: bytes) -> "OwnershipEpochs":
         """From the value of an epoch record; FormatError when it is of another version."""
         try:
             version, epochs = msgspec.msgpack.decode(value, type=tuple[int, tuple[tuple[int, int], ...]])
@@ -62,10 +62,10 @@ class Lineage(NamedTuple):
         return cls(epochs)
 
 
-class History(NamedTuple):
+class ReplayedLog(NamedTuple):
     """The valid segments of a partition."""
 
-    lineage: Lineage
+    ownership: OwnershipEpochs
     sequence: int
     """Batches counted."""
     header: Header | None
@@ -78,19 +78,19 @@ class History(NamedTuple):
     """Keys of what is superseded, half written, or written by a worker that had lost the partition."""
 
 
-def fold(stored: Mapping[bytes, bytes], partition: int) -> History:
+def replay(stored: Mapping[bytes, bytes], partition: int) -> ReplayedLog:
     """Sort out what is stored for `partition`; the order of `stored` does not matter."""
     keys = {key: parsed for key in stored if (parsed := SegmentKey.decode(key)).partition == partition}
     epochs = {parsed: key for key, parsed in keys.items() if parsed.kind == "epoch"}
     newest = max(epochs, key=lambda parsed: parsed.epoch, default=None)
-    lineage = Lineage.decode(stored[epochs[newest]]) if newest else Lineage()
-    whole = _without_holes(_whole(stored, keys, lineage))
+    ownership = OwnershipEpochs.decode(stored[epochs[newest]]) if newest else OwnershipEpochs()
+    whole = _without_holes(_whole(stored, keys, ownership))
     sealed = {p.pane: p for p in sorted(whole, key=lambda p: (p.sequence, p.epoch)) if p.kind == "pane"}
     deltas = sorted((p for p in whole if p.kind == "delta"), key=lambda p: p.sequence)
     kept = {*deltas, *sealed.values()}
     last = max(kept, key=lambda p: (p.sequence, whole[p][0].header.horizon), default=None)
-    return History(
-        lineage=lineage,
+    return ReplayedLog(
+        ownership=ownership,
         sequence=last.sequence if last else 0,
         header=whole[last][0].header if last else None,
         deltas={p: whole[p] for p in deltas},
@@ -100,12 +100,12 @@ def fold(stored: Mapping[bytes, bytes], partition: int) -> History:
 
 
 def _whole(
-    stored: Mapping[bytes, bytes], keys: Mapping[bytes, SegmentKey], lineage: Lineage
+    stored: Mapping[bytes, bytes], keys: Mapping[bytes, SegmentKey], ownership: OwnershipEpochs
 ) -> dict[SegmentKey, list[Segment]]:
     """The segments that belong to the history and have all their parts, by the key of the first part."""
     together: dict[SegmentKey, list[Segment]] = {}
     for key, parsed in sorted(keys.items(), key=lambda item: item[1].part):
-        if parsed.kind != "epoch" and lineage.accepts(parsed):
+        if parsed.kind != "epoch" and ownership.accepts(parsed):
             together.setdefault(parsed._replace(part=0), []).append(decode(stored[key]))
     return {first: parts for first, parts in together.items() if len(parts) == parts[0].parts}
 

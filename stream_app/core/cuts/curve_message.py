@@ -18,7 +18,7 @@ def bucket_of(scope: ScopeName) -> int:
     return xxh3_64_intdigest("\0".join(scope).encode()) % BUCKETS
 
 
-class Curves(msgspec.Struct, array_like=True):
+class CurveMessage(msgspec.Struct, array_like=True):
     """What one partition says about the scopes of one bucket: all of them, complete."""
 
     version: int
@@ -42,15 +42,15 @@ class Curves(msgspec.Struct, array_like=True):
 
 
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Curves)
+_DECODER = msgspec.msgpack.Decoder(CurveMessage)
 
 
-def encode(curves: Curves) -> bytes:
+def encode(curves: CurveMessage) -> bytes:
     """As the value of a record."""
     return _ENCODER.encode(curves)
 
 
-def decode(value: bytes) -> Curves:
+def decode(value: bytes) -> CurveMessage:
     """From the value of a record; FormatError when it is of another version."""
     try:
         curves = _DECODER.decode(value)

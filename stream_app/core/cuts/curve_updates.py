@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.changelog.columns import Column, pack
-from stream_app.core.cuts.curve_message import BUCKETS, VERSION, Curves, bucket_of, packed
+from stream_app.core.cuts.curve_message import BUCKETS, VERSION, CurveMessage, bucket_of, packed
 from stream_app.core.cuts.global_cuts import ScopeCuts, exact_bins
 from stream_app.core.cuts.histogram import Cells, cells_of
 from stream_app.core.flags.standing import EMERGING, ENTERED
@@ -30,7 +30,7 @@ class _Order(NamedTuple):
         return self.scopes[self.ends[bucket - 1] if bucket else 0 : self.ends[bucket]]
 
 
-class Teller:
+class CurveUpdates:
     """Remembers what one ledger has told."""
 
     def __init__(self, partition: int, epoch: int) -> None:
@@ -40,7 +40,7 @@ class Teller:
         self._renumbered = -1
         self._buckets = np.empty(0, np.int64)
 
-    def tell(self, ledger: Ledger, cuts: ScopeCuts) -> list[Curves]:
+    def tell(self, ledger: Ledger, cuts: ScopeCuts) -> list[CurveMessage]:
         """One message per bucket with a changed scope, or with a θ not yet known exactly; `cuts` by scope number."""
         dirty = self._vanished(ledger)
         self._place_scopes(ledger)
@@ -62,7 +62,7 @@ class Teller:
         """Have everything told once more."""
         self._renumbered = -1
 
-    def _messages(self, ledger: Ledger, buckets: list[int], cells: Cells) -> list[Curves]:
+    def _messages(self, ledger: Ledger, buckets: list[int], cells: Cells) -> list[CurveMessage]:
         order = self._order()
         flagged, emerging = _standing_counts(ledger, len(self._buckets))
         bucket_of_cell = self._buckets[cells.curves >> 1]
@@ -77,7 +77,7 @@ class Teller:
             local = Cells(order.places[curves >> 1] << 1 | curves & 1, values, users, totals)
             curve, value, user, total = packed(local)
             messages.append(
-                Curves(
+                CurveMessage(
                     version=VERSION,
                     partition=self._partition,
                     bucket=bucket,

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 _BIN_BITS = 16
 
 
-class Cuts(NamedTuple):
+class CurveCuts(NamedTuple):
     """One entry per curve that has a user with a value: columns of equal length."""
 
     curves: Ints
@@ -36,7 +36,7 @@ def merge(cells: Cells) -> Cells:
     return Cells(curves[starts], values[starts], np.add.reduceat(users, starts), np.add.reduceat(totals, starts))
 
 
-def cuts_of(merged: Cells, share: float) -> Cuts:
+def cuts_of(merged: Cells, share: float) -> CurveCuts:
     """The cut of every curve in `merged` cells.
 
     k is the smallest number of users whose values, from the highest down, sum to at least share · total, in integers,
@@ -59,7 +59,7 @@ def cuts_of(merged: Cells, share: float) -> Cuts:
     needed = np.minimum(-(-missing // mean), held_users)
     reached = before_totals[crossing] + np.where(needed == held_users, held_totals, needed * mean)
     exact = uniform[crossing] & ~_shares_a_bin(curves, values, crossing, ~uniform)
-    return Cuts(
+    return CurveCuts(
         curves=curves[first],
         users=all_users,
         totals=all_totals,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.changelog.columns import unpack
-from stream_app.core.cuts.curve_message import BUCKETS, Curves, bucket_of
+from stream_app.core.cuts.curve_message import BUCKETS, CurveMessage, bucket_of
 from stream_app.core.cuts.cut import cuts_of, merge, users_above
 from stream_app.core.cuts.histogram import NO_BIN, Cells, bins_of
 from stream_app.core.state.ledger import Ledger
@@ -49,19 +49,19 @@ class ScopeCuts(NamedTuple):
         return ScopeCuts(*columns)
 
 
-class Told(NamedTuple):
+class PartitionCurves(NamedTuple):
     """A message, and the numbers of its scopes."""
 
-    message: Curves
+    message: CurveMessage
     numbers: Ints
 
 
-class Whole:
+class GlobalCuts:
     """All scopes, as far as the partitions have told. Scopes are numbered; the numbers hold for one `generation`."""
 
     def __init__(self, share: float) -> None:
         self._share = share
-        self._told: list[dict[int, Told]] = [{} for _ in range(BUCKETS)]
+        self._told: list[dict[int, PartitionCurves]] = [{} for _ in range(BUCKETS)]
         self._cells: list[Cells | None] = [None] * BUCKETS
         self._scopes = [np.empty(0, np.int64)] * BUCKETS
         self._dirty: set[int] = set()
@@ -72,9 +72,9 @@ class Whole:
         self.version = 0
         """Grows with every change."""
 
-    def tell(self, curves: Curves) -> None:
+    def tell(self, curves: CurveMessage) -> None:
         """A partition's word on one bucket; it replaces the one before."""
-        self._told[curves.bucket][curves.partition] = Told(curves, self.numbers(curves.scopes))
+        self._told[curves.bucket][curves.partition] = PartitionCurves(curves, self.numbers(curves.scopes))
         self._dirty.add(curves.bucket)
 
     def numbers(self, scopes: list[ScopeName]) -> Ints:
@@ -163,27 +163,27 @@ class Whole:
         self._numbers, self.names, self._cuts = {}, [], ScopeCuts.empty(64)
         for bucket, told in enumerate(self._told):
             for partition, known in told.items():
-                told[partition] = Told(known.message, self.numbers(known.message.scopes))
+                told[partition] = PartitionCurves(known.message, self.numbers(known.message.scopes))
             if told:
                 self._recompute(bucket)
 
 
-class View:
+class ScopeMap:
     """Where the scopes of one ledger are among all."""
 
     def __init__(self) -> None:
         self._state = (-1, -1)
         self._numbers = np.empty(0, np.int64)
 
-    def cuts(self, ledger: Ledger, whole: Whole) -> ScopeCuts:
+    def cuts(self, ledger: Ledger, global_cuts: GlobalCuts) -> ScopeCuts:
         """The cuts of the ledger's scopes, by its own scope numbers."""
-        state = (ledger.renumbered, whole.generation)
+        state = (ledger.renumbered, global_cuts.generation)
         if state != self._state:
             self._state, self._numbers = state, np.empty(0, np.int64)
         if len(self._numbers) < len(ledger.scopes):
-            new = whole.numbers(ledger.scopes.names()[len(self._numbers) :])
+            new = global_cuts.numbers(ledger.scopes.names()[len(self._numbers) :])
             self._numbers = np.concatenate([self._numbers, new])
-        return whole.cuts(self._numbers)
+        return global_cuts.cuts(self._numbers)
 
 
 def exact_bins(cuts: ScopeCuts) -> Ints:

@@ -21,7 +21,7 @@ MOST_PER_BUCKET = 128
 """Cuts of a bucket that are remembered, those of the most users: memory is bounded however many topics there are."""
 
 
-class Past(msgspec.Struct, array_like=True):
+class PastCut(msgspec.Struct, array_like=True):
     """A cut when a pane ended."""
 
     topic: str
@@ -37,12 +37,12 @@ class Past(msgspec.Struct, array_like=True):
     emerging: int
 
 
-class _Record(msgspec.Struct, array_like=True):
+class _PastRecord(msgspec.Struct, array_like=True):
     version: int
-    cuts: list[Past]
+    cuts: list[PastCut]
 
 
-class Ended(NamedTuple):
+class PastKey(NamedTuple):
     """Names a record: a bucket, and the pane at whose end its cuts were these."""
 
     bucket: int
@@ -53,7 +53,7 @@ class Ended(NamedTuple):
         return f"past/{self.bucket}/{self.pane}".encode()
 
     @classmethod
-    def decode(cls, key: bytes) -> "Ended":
+    def decode(cls, key: bytes) -> "PastKey":
         """From the key of a record; FormatError where it is not one."""
         try:
             _, bucket, pane = key.split(b"/")
@@ -63,29 +63,29 @@ class Ended(NamedTuple):
 
 
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(_Record)
+_DECODER = msgspec.msgpack.Decoder(_PastRecord)
 
 
 def encode(cuts: Iterable[Cut]) -> bytes:
     """The cuts of a bucket as the value of a record."""
     kept = nlargest(MOST_PER_BUCKET, cuts, key=attrgetter("users"))
-    return _ENCODER.encode(_Record(VERSION, [_past(cut) for cut in kept]))
+    return _ENCODER.encode(_PastRecord(VERSION, [_past(cut) for cut in kept]))
 
 
-class Chronicle:
+class CutHistory:
     """The past of all cuts, as far as it has been told."""
 
     def __init__(self) -> None:
-        self._records: dict[Ended, bytes] = {}
+        self._records: dict[PastKey, bytes] = {}
 
     def tell(self, key: bytes, value: bytes) -> None:
         """Take in one record; an empty value takes it away. Raises FormatError."""
         if value:
-            self._records[Ended.decode(key)] = value
+            self._records[PastKey.decode(key)] = value
         else:
-            self._records.pop(Ended.decode(key), None)
+            self._records.pop(PastKey.decode(key), None)
 
-    def of(self, scope: ScopeName, role: Role, first_pane: int) -> Iterator[tuple[int, Past]]:
+    def of(self, scope: ScopeName, role: Role, first_pane: int) -> Iterator[tuple[int, PastCut]]:
         """(pane, what the cut was at its end) from `first_pane` on, the oldest first."""
         bucket = bucket_of(scope)
         for ended in sorted(ended for ended in self._records if ended.bucket == bucket and ended.pane >= first_pane):
@@ -93,11 +93,11 @@ class Chronicle:
                 if cut.role == role and (cut.population, cut.topic) == scope:
                     yield ended.pane, cut
 
-    def before(self, first_pane: int) -> list[Ended]:
+    def before(self, first_pane: int) -> list[PastKey]:
         """What nobody asks for any more."""
         return [ended for ended in self._records if ended.pane < first_pane]
 
-    def _cuts(self, ended: Ended) -> list[Past]:
+    def _cuts(self, ended: PastKey) -> list[PastCut]:
         """What a record holds; nothing where it is of another release: it is not worth ending a worker for."""
         try:
             record = _DECODER.decode(self._records[ended])
@@ -106,8 +106,8 @@ class Chronicle:
         return record.cuts if record.version == VERSION else []
 
 
-def _past(cut: Cut) -> Past:
-    return Past(
+def _past(cut: Cut) -> PastCut:
+    return PastCut(
         cut.topic,
         cut.population,
         cut.role,

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.cuts.global_cuts import Whole
+from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.flags.evaluation import is_diffuse
-from stream_app.core.flags.standing import Rules
+from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES, Cut
 
 
@@ -23,11 +23,15 @@ class Frame(NamedTuple):
 
 
 def published(
-    whole: Whole, numbers: NDArray[np.int64], rules: Rules, population_sizes: Mapping[str, int], frame: Frame
+    global_cuts: GlobalCuts,
+    numbers: NDArray[np.int64],
+    rules: StandingRules,
+    population_sizes: Mapping[str, int],
+    frame: Frame,
 ) -> Iterator[Cut]:
     """The cuts of some scopes, by number."""
-    cuts = whole.cuts(numbers)
-    names = [whole.names[number] for number in numbers.tolist()]
+    cuts = global_cuts.cuts(numbers)
+    names = [global_cuts.names[number] for number in numbers.tolist()]
     diffuse = is_diffuse(cuts, rules).tolist()
     by_role = [[column[role].tolist() for column in cuts] for role in (0, 1)]
     for role, name in enumerate(ROLES):

@@ -24,7 +24,7 @@ class Origin(NamedTuple):
     offset: int
 
 
-class Identity(NamedTuple):
+class DeadLetterId(NamedTuple):
     """What makes a letter the same letter: after a crash it can be set aside twice.
 
     The digest tells records apart that stood at the same place of a topic that was deleted and made again.
@@ -34,7 +34,7 @@ class Identity(NamedTuple):
     digest: str
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """A record that is not counted, to be set aside as it came."""
 
     origin: Origin
@@ -46,10 +46,10 @@ class Letter(NamedTuple):
     """How often it has been replayed."""
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> DeadLetterId:
         """The same for every copy, and for no other letter."""
         parts = (b"-" if part is None else b"%d:%b" % (len(part), part) for part in (self.key, self.value))
-        return Identity(self.origin, xxhash.xxh3_64_hexdigest(b"".join(parts)))
+        return DeadLetterId(self.origin, xxhash.xxh3_64_hexdigest(b"".join(parts)))
 
     @property
     def is_withheld(self) -> bool:
@@ -73,12 +73,12 @@ def attempts_of(headers: Headers) -> int:
     return _number(dict(headers).get(_ATTEMPTS)) or 0
 
 
-def replayed_headers(identity: Identity) -> list[tuple[str, bytes]]:
+def replayed_headers(identity: DeadLetterId) -> list[tuple[str, bytes]]:
     """The headers of the record that says of a letter: it has been replayed."""
     return [*_origin_headers(identity.origin), (_REPLAYED, identity.digest.encode())]
 
 
-def read(key: bytes | None, value: bytes | None, headers: Headers) -> Letter | Identity | None:
+def read(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter | DeadLetterId | None:
     """The letter in a record; of a record that says so, the identity of the replayed one; None where it is neither."""
     found = {name.removeprefix(HEADER): told for name, told in headers if name.startswith(HEADER)}
     topic, reason, digest = found.get("topic"), found.get("exception"), found.get("replayed")
@@ -87,11 +87,11 @@ def read(key: bytes | None, value: bytes | None, headers: Headers) -> Letter | I
         return None
     origin = Origin(topic.decode(errors="replace"), partition, offset)
     if digest is not None:
-        return Identity(origin, digest.decode(errors="replace"))
+        return DeadLetterId(origin, digest.decode(errors="replace"))
     if reason is None:
         return None
     message = (found.get("message") or b"").decode(errors="replace")
-    return Letter(origin, key, value, reason.decode(errors="replace"), message, _number(found.get("attempts")) or 0)
+    return DeadLetter(origin, key, value, reason.decode(errors="replace"), message, _number(found.get("attempts")) or 0)
 
 
 def _origin_headers(origin: Origin) -> list[tuple[str, bytes]]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.cuts.global_cuts import ScopeCuts
-from stream_app.core.flags.standing import NONE, TYPE_OF, Facts, Rules, decide
+from stream_app.core.flags.standing import NONE, TYPE_OF, Facts, StandingRules, decide
 from stream_app.core.messages import ROLES, FlagType, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
@@ -60,7 +60,7 @@ class Pace(NamedTuple):
     eta_s: Floats
 
 
-def is_diffuse(cuts: ScopeCuts, rules: Rules) -> NDArray[np.bool_]:
+def is_diffuse(cuts: ScopeCuts, rules: StandingRules) -> NDArray[np.bool_]:
     """Scopes whose cut needs too large a part of the users: shape (2, scopes)."""
     return cuts.k > rules.diffuse_fraction * cuts.users
 
@@ -92,7 +92,7 @@ def _square_root_test(value: Ints, squares: Floats, short: Floats, ratio: float)
     return z
 
 
-def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: Rules) -> list[Change]:
+def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> list[Change]:
     """Apply the rules to every user of the ledger at its horizon; the standings in its rows are updated.
 
     `cuts`: of the ledger's scopes, by scope number.
@@ -141,7 +141,7 @@ def spans_of(ledger: Ledger) -> Spans:
 
 
 def _candidates(
-    ledger: Ledger, role: int, cuts: ScopeCuts, eligible: NDArray[np.bool_], rules: Rules
+    ledger: Ledger, role: int, cuts: ScopeCuts, eligible: NDArray[np.bool_], rules: StandingRules
 ) -> NDArray[np.int64]:
     """The rows that a rule could move: who has a standing, or could get one."""
     least = np.maximum(rules.floors[role], rules.emerging_floor * cuts.thresholds[role])

@@ -24,7 +24,7 @@ TYPE_OF = {NONE: FlagType.LEFT, EMERGING: FlagType.EMERGING, ENTERED: FlagType.E
 CODE_OF = {flag_type: code for code, flag_type in TYPE_OF.items()}
 
 
-class Rules(NamedTuple):
+class StandingRules(NamedTuple):
     """The numbers that the rules go by."""
 
     diffuse_fraction: float = 1 / 3
@@ -67,12 +67,12 @@ def above(facts: Facts, floor: int) -> Mask:
     return facts.eligible & (facts.threshold > 0) & (facts.value >= floor) & over
 
 
-def near(facts: Facts, rules: Rules, floor: int) -> Mask:
+def near(facts: Facts, rules: StandingRules, floor: int) -> Mask:
     """Above the line below which a standing is lost, ρ·θ, with enough evidence."""
     return facts.eligible & (facts.value >= floor) & (facts.value >= rules.leave_ratio * facts.threshold)
 
 
-def rising(facts: Facts, rules: Rules, floor: int) -> Mask:
+def rising(facts: Facts, rules: StandingRules, floor: int) -> Mask:
     """Accelerating against the own past, on course to θ within the horizon, carried by more than a few events."""
     return (
         facts.eligible
@@ -84,34 +84,36 @@ def rising(facts: Facts, rules: Rules, floor: int) -> Mask:
     )
 
 
-def still_rising(facts: Facts, rules: Rules, floor: int) -> Mask:
+def still_rising(facts: Facts, rules: StandingRules, floor: int) -> Mask:
     """Half as clear as it takes to become emerging, or close to θ already."""
     return near(facts, rules, floor) | (facts.eligible & (facts.z >= rules.emerging_z / 2))
 
 
-def met(facts: Facts, rules: Rules, floor: int) -> Mask:
+def met(facts: Facts, rules: StandingRules, floor: int) -> Mask:
     """Whether the present standing is still deserved."""
     holds = near(facts, rules, floor)
     return np.where(facts.standing == EMERGING, still_rising(facts, rules, floor), holds)
 
 
-class Rule(NamedTuple):
+class StandingRule(NamedTuple):
     """One rule: from one of these standings, if the condition holds, to this one."""
 
     number: int
     before: tuple[int, ...]
-    holds: Callable[[Facts, Rules, int, Mask], Mask]
+    holds: Callable[[Facts, StandingRules, int, Mask], Mask]
     after: int
     says: str
 
 
 RULES = (
-    Rule(1, (NONE, EMERGING), lambda f, _r, floor, _: above(f, floor), ENTERED, "over θ"),
-    Rule(2, (FADING,), lambda f, _r, floor, _: above(f, floor), ENTERED, "over θ again"),
-    Rule(3, (NONE,), lambda f, r, floor, _: rising(f, r, floor), EMERGING, "accelerating, on course to θ"),
-    Rule(4, (ENTERED,), lambda f, r, floor, _: ~near(f, r, floor), FADING, "under ρ·θ"),
-    Rule(5, (FADING,), lambda _f, _r, _floor, dwelt: dwelt, NONE, "under ρ·θ for the dwell time"),
-    Rule(6, (EMERGING,), lambda _f, _r, _floor, dwelt: dwelt, NONE, "no longer accelerating, for the dwell time"),
+    StandingRule(1, (NONE, EMERGING), lambda f, _r, floor, _: above(f, floor), ENTERED, "over θ"),
+    StandingRule(2, (FADING,), lambda f, _r, floor, _: above(f, floor), ENTERED, "over θ again"),
+    StandingRule(3, (NONE,), lambda f, r, floor, _: rising(f, r, floor), EMERGING, "accelerating, on course to θ"),
+    StandingRule(4, (ENTERED,), lambda f, r, floor, _: ~near(f, r, floor), FADING, "under ρ·θ"),
+    StandingRule(5, (FADING,), lambda _f, _r, _floor, dwelt: dwelt, NONE, "under ρ·θ for the dwell time"),
+    StandingRule(
+        6, (EMERGING,), lambda _f, _r, _floor, dwelt: dwelt, NONE, "no longer accelerating, for the dwell time"
+    ),
 )
 
 
@@ -124,7 +126,7 @@ class Decisions(NamedTuple):
     below_since_s: Ints
 
 
-def decide(facts: Facts, rules: Rules, floor: int, now_s: int) -> Decisions:
+def decide(facts: Facts, rules: StandingRules, floor: int, now_s: int) -> Decisions:
     """Apply the rules at event time `now_s` (epoch s); `floor` is the least evidence of the role."""
     since = np.where(met(facts, rules, floor), 0, np.where(facts.below_since_s > 0, facts.below_since_s, now_s))
     dwelt = (since > 0) & (now_s - since >= rules.dwell_s)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 
 CHECK_KEY = b"check"
 """Under this key the topic says with which person_key its hashes are made."""
@@ -15,22 +15,22 @@ class PersonKeyError(RuntimeError):
     """The person_key is not the one that the erasures of this tracker are made with; the message says what to do."""
 
 
-class Record(NamedTuple):
+class ErasureRecord(NamedTuple):
     """A record of the topic."""
 
     key: bytes
     value: bytes
 
 
-def erasure(persons: Persons, user: str, now_ms: int) -> list[Record]:
+def erasure(persons: PersonHashes, user: str, now_ms: int) -> list[ErasureRecord]:
     """What remembers that `user` was erased."""
     value = msgspec.json.encode({"erased_at": now_ms})
-    return [Record(mark.encode(), value) for mark in persons.marks(user)]
+    return [ErasureRecord(mark.encode(), value) for mark in persons.marks(user)]
 
 
-def check(persons: Persons) -> Record:
+def check(persons: PersonHashes) -> ErasureRecord:
     """What shows others whether they have the same person_key."""
-    return Record(CHECK_KEY, msgspec.json.encode({"check": persons.check}))
+    return ErasureRecord(CHECK_KEY, msgspec.json.encode({"check": persons.check}))
 
 
 class Erasures:
@@ -39,7 +39,7 @@ class Erasures:
     def __init__(self, topic: str, person_key: str) -> None:
         """`topic`: where they are read, for messages; `person_key`: empty for none."""
         self._topic = topic
-        self._persons = Persons(person_key) if person_key else None
+        self._persons = PersonHashes(person_key) if person_key else None
         self._marks: set[str] = set()
         self._check: bytes | None = None
         self.position = 0
@@ -69,7 +69,7 @@ class Erasures:
         mark, marks = self._persons.mark, self._marks
         return {name for name in names if mark(name) in marks}
 
-    def introduction(self) -> Record | None:
+    def introduction(self) -> ErasureRecord | None:
         """What has to be written so that others see which person_key this is; None where they can, or there is none."""
         return check(self._persons) if self._persons and self._check is None else None
 

@@ -7,7 +7,7 @@ _BYTES = 16
 _MOST_REMEMBERED = 100_000
 
 
-class Persons:
+class PersonHashes:
     """The hashes under one secret key. Without the key nobody can tell whether a hash is that of a given person."""
 
     def __init__(self, key: str) -> None:
@@ -27,7 +27,7 @@ class Persons:
 class Pseudonyms(dict[str, str]):
     """The pseudonyms of users, each computed when it is asked for and remembered for a while."""
 
-    def __init__(self, persons: Persons) -> None:
+    def __init__(self, persons: PersonHashes) -> None:
         super().__init__()
         self._pseudonym = persons.pseudonym
 

@@ -16,7 +16,7 @@ from stream_app.core.state.scopes import ScopeName
 Ints = NDArray[np.int64]
 
 
-class Made(NamedTuple):
+class PaneCounts(NamedTuple):
     """What a user made in a scope and pane."""
 
     user: str
@@ -26,7 +26,7 @@ class Made(NamedTuple):
     """Posts and impressions."""
 
 
-class Packed(NamedTuple):
+class PackedPane(NamedTuple):
     """A pane of which only the stored segment knows the content: it never changes."""
 
     key: SegmentKey
@@ -37,11 +37,11 @@ Series = dict[tuple[str, ScopeName], dict[int, tuple[int, int]]]
 """By user and scope: posts and impressions by pane; a pane without any is left out."""
 
 
-def packed_panes(ledger: Ledger) -> Iterator[Packed]:
+def packed_panes(ledger: Ledger) -> Iterator[PackedPane]:
     """The panes to read with `read`."""
     for pane in ledger.panes.values():
         if pane.sealed and pane.packed:
-            yield Packed(*pane.sealed)
+            yield PackedPane(*pane.sealed)
 
 
 def open_panes(ledger: Ledger, rows: Ints) -> Series:
@@ -65,7 +65,7 @@ def open_panes(ledger: Ledger, rows: Ints) -> Series:
     return series
 
 
-def read(part: Segment, users: Collection[str]) -> Iterator[Made]:
+def read(part: Segment, users: Collection[str]) -> Iterator[PaneCounts]:
     """What the users made in a stored part."""
     names = part.users()
     numbers = [number for number, name in enumerate(names) if name in users]
@@ -76,10 +76,10 @@ def read(part: Segment, users: Collection[str]) -> Iterator[Made]:
     for pane, run, _ in part.by_pane():
         places = run.start + np.flatnonzero(np.isin(columns[0][run], numbers))
         for user, scope, posts, impressions in zip(*(column[places].tolist() for column in columns), strict=True):
-            yield Made(names[user], scopes[scope], pane, (posts, impressions))
+            yield PaneCounts(names[user], scopes[scope], pane, (posts, impressions))
 
 
-def summed(parts: Iterable[Made]) -> Series:
+def summed(parts: Iterable[PaneCounts]) -> Series:
     """What belongs together, added up."""
     series: Series = defaultdict(dict)
     for made in parts:

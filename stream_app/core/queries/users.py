@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Question(NamedTuple):
+class UserQuery(NamedTuple):
     """Whom to look for in a scope."""
 
     scope: ScopeName
@@ -28,7 +28,7 @@ class Question(NamedTuple):
     emerging_first: bool = False
 
 
-class Listed(NamedTuple):
+class UserList(NamedTuple):
     """Some users of a scope and role, in the order asked for."""
 
     total: int
@@ -40,13 +40,13 @@ class Listed(NamedTuple):
     """Of those who are emerging; infinite for the others."""
 
 
-class People:
+class UserQueries:
     """The users of a ledger. For many questions what is dear to read is read once: good as long as nothing changes."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def find(self, question: Question, threshold: int, most: int) -> Listed:
+    def find(self, question: UserQuery, threshold: int, most: int) -> UserList:
         """At most `most` users: the highest values first, or before them those who are emerging, the soonest first."""
         rows, role = self._rows(question), question.role
         totals = self._ledger.rows.totals[role]
@@ -54,7 +54,7 @@ class People:
         soon, others = rows[emerging], _highest(totals, rows[~emerging], most)
         eta_s = self.paces(role, soon, np.full(len(soon), threshold)).eta_s if len(soon) else np.empty(0)
         order = np.lexsort((-totals[soon], eta_s))
-        return Listed(
+        return UserList(
             len(rows),
             np.concatenate([soon[order], others])[:most],
             np.repeat([True, False], [len(soon), len(others)])[:most],
@@ -91,7 +91,7 @@ class People:
     def _scopes(self) -> Ints:
         return self._ledger.rows.scopes
 
-    def _rows(self, question: Question) -> Ints:
+    def _rows(self, question: UserQuery) -> Ints:
         """The rows that fit the question, in order."""
         if (number := self._ledger.scopes.find(question.scope)) is None:
             return np.empty(0, np.int64)

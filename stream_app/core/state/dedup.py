@@ -5,17 +5,17 @@ from collections.abc import Container, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.state.hash_index import Index
+from stream_app.core.state.hash_index import HashIndex
 from stream_app.core.state.panes import Hashes, Pane
 
 Ints = NDArray[np.int64]
 
 
-class Seen:
+class Deduplicator:
     """The events of a ledger: an index of those in open panes; those of packed panes are in their sealed segments."""
 
     def __init__(self) -> None:
-        self._index = Index()
+        self._index = HashIndex()
         self._panes = np.empty(64, np.int64)
 
     @property
@@ -51,7 +51,7 @@ class Seen:
         kept = ~np.isin(held, [pane for pane in np.unique(held).tolist() if pane in panes])
         if kept.all():
             return
-        self._index, self._panes = Index(self._index.keys[kept]), held[kept]
+        self._index, self._panes = HashIndex(self._index.keys[kept]), held[kept]
 
     def _remember(self, before: int, panes: Ints) -> None:
         size = len(self._index)

@@ -23,7 +23,7 @@ _GROWTH = 8
 """Full columns grow by an eighth."""
 
 
-class Index:
+class HashIndex:
     """Rows by 64-bit key. Grows by itself; rows are never removed one by one (build a new one from the keys kept)."""
 
     def __init__(self, keys: Keys | None = None) -> None:

@@ -18,7 +18,7 @@ def _shared(number: int) -> int:
     return _NUMBERS[number]
 
 
-class Names(dict[str, int]):
+class Interner(dict[str, int]):
     """Distinct strings, numbered 0, 1, 2 … in order of arrival; a new one that is asked for gets the next number."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
 from stream_app.core.events.credit import Credits
-from stream_app.core.state.dedup import Seen
-from stream_app.core.state.interning import Names
+from stream_app.core.state.dedup import Deduplicator
+from stream_app.core.state.interning import Interner
 from stream_app.core.state.panes import Hashes, Pane, PaneContent, RowEntries, joined, summed
 from stream_app.core.state.renumbering import distinct, renumbered
 from stream_app.core.state.rows import RowTable
-from stream_app.core.state.scopes import Scopes
+from stream_app.core.state.scopes import ScopeTable
 from stream_app.core.state.watermark import NO_TIME, Source, horizon, running_watermark
 
 Ints = NDArray[np.int64]
@@ -46,11 +46,11 @@ class Ledger:
         self.pane_ms = pane_ms
         self._panes_kept = panes
         self._short_panes = short_panes
-        self.users = Names()
-        self.scopes = Scopes()
+        self.users = Interner()
+        self.scopes = ScopeTable()
         self.rows = RowTable()
         self.panes: dict[int, Pane] = {}
-        self._seen = Seen()
+        self._seen = Deduplicator()
         self._expired_seals: list[tuple[SegmentKey, int]] = []
         self.sources: dict[str, Source] = {}
         self.lagging: set[str] = set()
@@ -286,7 +286,7 @@ class Ledger:
         users, new_users = renumbered(self.rows.users[kept], len(self.users))
         new_rows = self.rows.renumber(kept, new_scopes, new_users)
         self.scopes = self.scopes.renumber(scopes)
-        self.users = Names(self.users.names[user] for user in users.tolist())
+        self.users = Interner(self.users.names[user] for user in users.tolist())
         self.renumbered += 1
         for pane in self.panes.values():
             pane.chunks = [chunk._replace(rows=new_rows[chunk.rows]).slim() for chunk in pane.chunks]

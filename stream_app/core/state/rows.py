@@ -5,28 +5,28 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.state.hash_index import Index, Rows
+from stream_app.core.state.hash_index import HashIndex, Rows
 
 T = TypeVar("T", bound=np.generic)
 _USER_BITS = 32
 _USER_MASK = (1 << _USER_BITS) - 1
 
 
-class Below(NamedTuple):
+class BelowSince(NamedTuple):
     """Rows that miss their standing, in order, and since when: few at any time, so they have no column."""
 
     rows: Rows
     since_s: NDArray[np.int64]
 
 
-_NOBODY = Below(np.empty(0, np.int64), np.empty(0, np.int64))
+_NOBODY = BelowSince(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 class RowTable:
     """Rows of a ledger. Row 0 of `totals` is posts (mavens), row 1 impressions (connectors)."""
 
     def __init__(self) -> None:
-        self._index = Index()
+        self._index = HashIndex()
         self._totals = np.zeros((2, 64), np.int64)
         self._squares = np.zeros(64)
         self._standings = np.zeros((2, 64), np.uint8)
@@ -103,7 +103,7 @@ class RowTable:
     def set_below_since_s(self, role: int, rows: Rows, since_s: NDArray[np.int64]) -> None:
         """The same for all rows, of which those not among `rows` (in order) do not miss a standing of `role`."""
         missed = np.flatnonzero(since_s)
-        self._below[role] = Below(rows[missed], since_s[missed])
+        self._below[role] = BelowSince(rows[missed], since_s[missed])
 
     def clear(self, rows: NDArray[np.bool_]) -> None:
         """Take everything from the rows that are marked: they are dead then."""
@@ -126,9 +126,9 @@ class RowTable:
         self._squares = self.squares[kept]
         self._standings = self.standings[:, kept]
         new_rows = np.cumsum(kept) - 1
-        self._below = [Below(new_rows[rows[kept[rows]]], since_s[kept[rows]]) for rows, since_s in self._below]
+        self._below = [BelowSince(new_rows[rows[kept[rows]]], since_s[kept[rows]]) for rows, since_s in self._below]
         self._touched = self.touched[kept]
-        self._index = Index(keys)
+        self._index = HashIndex(keys)
         return new_rows
 
     def _grow(self, capacity: int) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.messages import ALL_TOPICS
-from stream_app.core.state.hash_index import Index
-from stream_app.core.state.interning import Names
+from stream_app.core.state.hash_index import HashIndex
+from stream_app.core.state.interning import Interner
 
 Ints = NDArray[np.int64]
 
@@ -30,13 +30,13 @@ def folded(topic: str) -> str:
     return topic.strip().lower()
 
 
-class Scopes:
+class ScopeTable:
     """The scopes of a ledger, numbered 0, 1, 2 … in order of arrival."""
 
     def __init__(self) -> None:
-        self._topics = Names([ALL_TOPICS])
-        self._populations = Names()
-        self._index = Index()
+        self._topics = Interner([ALL_TOPICS])
+        self._populations = Interner()
+        self._index = HashIndex()
         self._names: list[ScopeName] = []
         self._spellings: dict[str, int] = {}
 
@@ -86,10 +86,10 @@ class Scopes:
         mask: NDArray[np.bool_] = self._index.keys & _TOPIC_MASK == 0
         return mask
 
-    def renumber(self, kept: Ints) -> "Scopes":
+    def renumber(self, kept: Ints) -> "ScopeTable":
         """New scopes of only those `kept` (numbers), numbered in that order."""
         names = self.names()
-        fewer = Scopes()
+        fewer = ScopeTable()
         fewer.add([names[number] for number in kept.tolist()])
         return fewer
 

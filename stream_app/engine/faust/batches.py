@@ -13,7 +13,7 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 from mode.utils.queues import ThrowableQueue
 
-from stream_app.kafka.record_batches import Fetched, Packed
+from stream_app.kafka.record_batches import FetchedBatches, PackedBatch
 
 
 class BatchMessage:
@@ -22,7 +22,7 @@ class BatchMessage:
     __slots__ = ("checksum", "headers", "key", "offset", "partition", "timestamp", "timestamp_type", "topic", "value")
     serialized_key_size = serialized_value_size = 0
 
-    def __init__(self, tp: TP, packed: Sequence[Packed]) -> None:
+    def __init__(self, tp: TP, packed: Sequence[PackedBatch]) -> None:
         last = packed[-1]
         self.topic = tp.topic
         self.partition = tp.partition
@@ -32,7 +32,7 @@ class BatchMessage:
         self.headers: tuple[tuple[str, bytes], ...] = ()
         self.key: bytes | None = None
         self.checksum: int | None = None
-        self.value = Fetched(tp.topic, tp.partition, packed)
+        self.value = FetchedBatches(tp.topic, tp.partition, packed)
 
 
 class BatchScheduler(DefaultSchedulingStrategy):
@@ -41,14 +41,14 @@ class BatchScheduler(DefaultSchedulingStrategy):
     enough: ClassVar[int]
     topics: ClassVar[frozenset[str]]
 
-    def iterate(self, records: Mapping[TP, list[Packed]]) -> Iterator[tuple[TP, Any]]:
+    def iterate(self, records: Mapping[TP, list[PackedBatch]]) -> Iterator[tuple[TP, Any]]:
         """Every partition's records, whole batches at a time; those of other topics are for nobody here."""
         for tp, fetched in records.items():
             for packed in self._together(fetched if tp.topic in self.topics else ()):
                 yield tp, BatchMessage(tp, packed)
 
-    def _together(self, fetched: Sequence[Packed]) -> Iterator[list[Packed]]:
-        together: list[Packed] = []
+    def _together(self, fetched: Sequence[PackedBatch]) -> Iterator[list[PackedBatch]]:
+        together: list[PackedBatch] = []
         count = 0
         for packed in fetched:
             together.append(packed)
@@ -75,7 +75,7 @@ class BatchQueue(ThrowableQueue[Any]):
     pressure_high_size = 1_000_000
 
 
-class AsTheyCome(faust.Schema[Any, Any]):
+class RawSchema(faust.Schema[Any, Any]):
     """No decoding by Faust: a record it cannot decode would be acknowledged and crash the agent."""
 
     def loads_key(self, app: Any, message: Any, **_kwargs: Any) -> Any:  # noqa: ARG002 - Faust's signature

@@ -22,7 +22,7 @@ from mode.utils.locks import Event
 
 from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.exit_codes import Exit, end
-from stream_app.kafka.corrupt_batches import DamagedError
+from stream_app.kafka.corrupt_batches import CorruptBatchError
 from stream_app.kafka.topic_reader import reader
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Recovery(Service):
 
     abstract = False
 
-    def __init__(self, app: faust.App, tables: "Tables", client: Mapping[str, Any], **options: Any) -> None:
+    def __init__(self, app: faust.App, tables: "TrackerTables", client: Mapping[str, Any], **options: Any) -> None:
         """`client`: how Kafka is reached, for aiokafka."""
         self.completed = Event()
         self.remaining = 0
@@ -99,7 +99,7 @@ class Recovery(Service):
         while logs:
             try:
                 await self._read(logs)
-            except DamagedError as error:
+            except CorruptBatchError as error:
                 end(Exit.REFUSED, str(error))
             except (KafkaError, OSError) as error:
                 logger.warning("the changelogs cannot be read, trying again: %s", error)
@@ -136,7 +136,7 @@ class Recovery(Service):
             positions = {tp: await consumer.position(tp) for tp in logs}
 
 
-class Tables(TableManager):
+class TrackerTables(TableManager):
     """Faust's tables, with this recovery."""
 
     _recovery: Any = None

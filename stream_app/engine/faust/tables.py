@@ -5,17 +5,17 @@ from typing import Any
 
 import faust
 
-from stream_app.engine.producer import Outgoing
+from stream_app.engine.producer import BatchingProducer
 
 
 class PartitionTable(faust.Table[bytes, bytes]):
     """Bytes by bytes key, each key in a partition of the writer's choice; restored from its changelog.
 
     Faust's own table takes the partition of the event that an agent is at, raises where there is none, and sends every
-    write on its own. This one puts its writes into `outgoing`.
+    write on its own. This one puts its writes into `producer`.
     """
 
-    outgoing: Outgoing
+    producer: BatchingProducer
     data: Any
     kept: Callable[[bytes], bytes] | None = None
     """How a value is kept in memory, where that is not as it is on Kafka."""
@@ -35,7 +35,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
             del self._partitions[key]
         else:
             return
-        self.outgoing.put(self.changelog_topic_name, partition, key, value)
+        self.producer.put(self.changelog_topic_name, partition, key, value)
 
     def of_partition(self, partition: int) -> dict[bytes, bytes]:
         """All that the table holds in `partition`."""
@@ -50,7 +50,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
     def is_restored(self, partition: int, end: int) -> bool:
         """Whether the table holds all of `partition`, whose log ends at `end`: nobody else has written since."""
         return self._restored.get(partition) is not None and end == max(
-            self._restored[partition], self.outgoing.ends.get((self.changelog_topic_name, partition), 0)
+            self._restored[partition], self.producer.ends.get((self.changelog_topic_name, partition), 0)
         )
 
     def restore(self, partition: int, records: Iterable[Any]) -> None:

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from faust.types import TP
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
 from kafka.protocol.consumer.offsets import IsolationLevel
 
 from stream_app.kafka.clients import kafka_python_options
 from stream_app.kafka.reachability import UnreachableError, require_reachable
+from stream_app.kafka.records import Partition
 from stream_app.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -32,21 +32,21 @@ class TopicIdentity(NamedTuple):
     partitions: int
 
 
-class Answer(NamedTuple):
+class BrokerState(NamedTuple):
     """What Kafka said."""
 
-    ends: Mapping[TP, int]
+    ends: Mapping[Partition, int]
     topics: Mapping[str, TopicIdentity]
     """Those that exist."""
 
 
-class Probe:
+class BrokerMonitor:
     """Asks every two seconds."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._admin: KafkaAdminClient | None = None
-        self.answer = Answer({}, {})
+        self.answer = BrokerState({}, {})
         """The last one."""
         self.has_answered = threading.Event()
         """Set when the first answer is there."""
@@ -60,7 +60,7 @@ class Probe:
         thread.start()
         return thread
 
-    def ask(self) -> Answer:
+    def ask(self) -> BrokerState:
         """Ask now. Raises KafkaError, OSError, and UnreachableError, which says why Kafka does not take us."""
         if self._admin is None:
             require_reachable(self._settings)
@@ -78,7 +78,7 @@ class Probe:
         wanted = [TopicPartition(name, n) for name, known in topics.items() for n in range(known.partitions)]
         # What is in open transactions cannot be read yet.
         ends = self._admin.list_partition_offsets(dict.fromkeys(wanted, _LATEST), IsolationLevel.READ_COMMITTED)
-        return Answer({TP(place.topic, place.partition): end.offset for place, end in ends.items()}, topics)
+        return BrokerState({Partition(place.topic, place.partition): end.offset for place, end in ends.items()}, topics)
 
     def _watch(self) -> None:
         pause = threading.Event()

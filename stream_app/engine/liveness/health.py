@@ -8,7 +8,7 @@ from typing import Any
 Place = tuple[str, int]
 
 
-class Health:
+class WorkerHealth:
     """Knows for every source partition when it last made progress, and since when what is under way has been.
 
     Its clock is wound by `tick`: it stands still while Kafka does not answer, as no restart would help then, and while

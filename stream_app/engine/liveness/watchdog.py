@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from stream_app.engine.liveness.broker_monitor import Probe
+from stream_app.engine.liveness.broker_monitor import BrokerMonitor
 from stream_app.engine.liveness.exit_codes import Exit, end
-from stream_app.engine.liveness.health import Health
+from stream_app.engine.liveness.health import WorkerHealth
 
 _CHECK_S = 1.0
 _END_WITHIN_S = 8.0
@@ -17,11 +17,13 @@ _END_WITHIN_S = 8.0
 class Watchdog:
     """A thread, because what is stuck may be the event loop."""
 
-    def __init__(self, health: Health, probe: Probe, stall_s: float, is_ending: Callable[[], bool]) -> None:
+    def __init__(
+        self, health: WorkerHealth, broker_monitor: BrokerMonitor, stall_s: float, is_ending: Callable[[], bool]
+    ) -> None:
         """`stall_s`: how long the process may go on when it is ill; `is_ending`: whether it was told to end."""
         self._is_ending = is_ending
         self._health = health
-        self._probe = probe
+        self._broker_monitor = broker_monitor
         self._stall_s = stall_s
 
     def watch(self) -> threading.Thread:
@@ -39,7 +41,7 @@ class Watchdog:
             ending_s += passed_s if self._is_ending() else 0.0
             if ending_s > _END_WITHIN_S:
                 end(Exit.CUT_SHORT, "it was told to end, and does not: the next owner goes on from what Kafka has")
-            if self._probe.answers:
+            if self._broker_monitor.answers:
                 self._health.tick(passed_s)
             live, details = self._health.live()
             ill_s = 0.0 if live else ill_s + passed_s

@@ -2,12 +2,12 @@
 
 import logging
 
-from faust.types import TP
+from stream_app.kafka.records import Partition
 
 logger = logging.getLogger(__name__)
 
 
-def tell_gone(tp: TP, first: int, last: int) -> None:
+def log_lost_records(tp: Partition, first: int, last: int) -> None:
     """Say which offsets are gone; always, for each of these lines is news."""
     logger.error(
         "%s-%d: offsets %d to %d are gone from Kafka (retention) and were not counted",

@@ -12,12 +12,12 @@ from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_message
-from stream_app.core.cuts.curve_message import Curves
-from stream_app.core.cuts.global_cuts import Whole
-from stream_app.core.cuts.history import Chronicle
+from stream_app.core.cuts.curve_message import CurveMessage
+from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.history import CutHistory
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.state.watermark import NO_TIME
-from stream_app.kafka.topic_reader import following
+from stream_app.kafka.topic_reader import read_topics
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -27,15 +27,15 @@ WATERMARK_KEY = b"watermark"
 _RETRY_S = 1.0
 
 
-class Exchange:
+class CurveExchange:
     """Reads the topics of curves and of erasures without a group, from the beginning, forever."""
 
-    def __init__(self, settings: Settings, together: Whole, erasures: Erasures) -> None:
+    def __init__(self, settings: Settings, together: GlobalCuts, erasures: Erasures) -> None:
         self._settings = settings
         self._erasures = erasures
-        self._whole = together
+        self._global_cuts = together
         self.statuses: dict[int, Status] = {}
-        self.past = Chronicle()
+        self.past = CutHistory()
         self.caught_up = asyncio.Event()
         """Set once everything that was there at the start has been read."""
         self._said_ms = NO_TIME
@@ -61,7 +61,7 @@ class Exchange:
     async def _read(self) -> None:
         settings = self._settings
         self._epochs.clear()  # read anew, the older ones come first
-        async with following(settings, settings.curves_topic, settings.erasures_topic) as topics:
+        async with read_topics(settings, settings.curves_topic, settings.erasures_topic) as topics:
             while True:
                 for topic, records in await topics.fetch():
                     self._tell(topic, records)
@@ -84,7 +84,7 @@ class Exchange:
                 case b"curves":
                     told = curve_message.decode(value)
                     if self._is_of_owner(told):
-                        self._whole.tell(told)
+                        self._global_cuts.tell(told)
                 case b"status":
                     known = status.decode(value)
                     if self._is_of_owner(known):
@@ -98,7 +98,7 @@ class Exchange:
                 "%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error
             )
 
-    def _is_of_owner(self, told: Curves | Status) -> bool:
+    def _is_of_owner(self, told: CurveMessage | Status) -> bool:
         """Whether it was told by the present owner of a partition, and not by one that was cut off and writes late."""
         if told.epoch < self._epochs.get(told.partition, 0):
             self.overwritten.add(told.partition)

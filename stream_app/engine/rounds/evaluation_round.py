@@ -6,14 +6,14 @@ import numpy as np
 
 from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.flags.evaluation import Change, evaluate
-from stream_app.core.flags.standing import Rules
+from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES
 from stream_app.core.state.watermark import NO_TIME
-from stream_app.engine.context import NOTHING_SEEN, Held, Shared
-from stream_app.engine.rounds.curve_exchange import Exchange
-from stream_app.engine.rounds.cut_publisher import Publisher
-from stream_app.engine.rounds.erasure import Eraser
-from stream_app.engine.rounds.flag_outbox import Moment, Outbox, raised_by
+from stream_app.engine.context import NOTHING_SEEN, EngineContext, OwnedPartition
+from stream_app.engine.rounds.curve_exchange import CurveExchange
+from stream_app.engine.rounds.cut_publisher import CutPublisher
+from stream_app.engine.rounds.erasure import PartitionEraser
+from stream_app.engine.rounds.flag_outbox import EvaluationMoment, FlagOutbox, raised_by
 from stream_app.settings import Settings
 
 MOST_OF_THE_TIME = 0.2
@@ -24,9 +24,9 @@ FAR_BEHIND_BATCHES = 5
 """With more than this left to read, counting comes first: rounds are as rare as they may be."""
 
 
-def rules_of(settings: Settings) -> Rules:
+def rules_of(settings: Settings) -> StandingRules:
     """The numbers of the rules."""
-    return Rules(
+    return StandingRules(
         diffuse_fraction=settings.diffuse_fraction,
         min_users=settings.min_users,
         floors=(settings.min_posts, settings.min_impressions),
@@ -39,78 +39,83 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
-class Evaluator:
+class EvaluationRound:
     """Makes the rounds over the partitions held."""
 
     def __init__(
-        self, shared: Shared, exchange: Exchange, outbox: Outbox, publisher: Publisher, eraser: Eraser
+        self,
+        context: EngineContext,
+        exchange: CurveExchange,
+        outbox: FlagOutbox,
+        publisher: CutPublisher,
+        eraser: PartitionEraser,
     ) -> None:
-        self._shared = shared
+        self._context = context
         self._exchange = exchange
         self._outbox = outbox
         self._publisher = publisher
         self._eraser = eraser
-        self._version = shared.settings.version
+        self._version = context.settings.version
         self.http = ""
         """Where this worker answers questions about its users, once it is known."""
 
     async def round(self) -> float:
         """Make one round; returns the seconds to wait before the next."""
         started = perf_counter()
-        changed = self._shared.whole.recompute()
+        changed = self._context.global_cuts.recompute()
         busy_s = perf_counter() - started
         self._publisher.publish(changed, self._exchange.newest_ms)
-        for partition, held in list(self._shared.books.items()):
+        for partition, held in list(self._context.owned.items()):
             async with held.lock:
-                if self._shared.books.get(partition) is held:
+                if self._context.owned.get(partition) is held:
                     busy_s += await self._visit(partition, held)
         self._report()
         if self._is_far_behind():
             return LONGEST_PAUSE_S
-        pause_s = max(self._shared.settings.tick_s - (perf_counter() - started), busy_s * (1 / MOST_OF_THE_TIME - 1))
+        pause_s = max(self._context.settings.tick_s - (perf_counter() - started), busy_s * (1 / MOST_OF_THE_TIME - 1))
         return min(max(pause_s, 0.01), LONGEST_PAUSE_S)
 
     def _is_far_behind(self) -> bool:
-        unread = sum(sum(held.unread.values()) for held in self._shared.books.values())
-        return unread > FAR_BEHIND_BATCHES * self._shared.settings.batch_events
+        unread = sum(sum(held.unread.values()) for held in self._context.owned.values())
+        return unread > FAR_BEHIND_BATCHES * self._context.settings.batch_events
 
-    async def _visit(self, partition: int, held: Held) -> float:
+    async def _visit(self, partition: int, held: OwnedPartition) -> float:
         """Evaluate one partition; returns the seconds it kept the worker busy."""
         started = perf_counter()
-        ledger = held.book.ledger
+        ledger = held.store.ledger
         await self._eraser.visit(partition, held)
         ledger.advance(self._exchange.newest_ms)
         if partition in self._exchange.overwritten:
             self._exchange.overwritten.discard(partition)
-            held.teller.repeat()
+            held.curve_updates.repeat()
             held.seen = NOTHING_SEEN
-        state = (held.book.sequence, self._shared.whole.version, ledger.horizon, ledger.erased)
+        state = (held.store.sequence, self._context.global_cuts.version, ledger.horizon, ledger.erased)
         if state == held.seen:
             return perf_counter() - started
         held.seen = state
-        cuts = held.view.cuts(ledger, self._shared.whole)
-        changes = evaluate(ledger, cuts, self._shared.rules)
-        told = held.teller.tell(ledger, cuts)
-        held.book.maintain()
+        cuts = held.view.cuts(ledger, self._context.global_cuts)
+        changes = evaluate(ledger, cuts, self._context.rules)
+        told = held.curve_updates.tell(ledger, cuts)
+        held.store.maintain()
         busy_s = perf_counter() - started
         await self._raise(partition, held, changes)
         # What is told must not be lost again by a crash: the log has it first.
-        await self._shared.outlet.flush()
-        if self._shared.books.get(partition) is not held:
+        await self._context.output.flush()
+        if self._context.owned.get(partition) is not held:
             return busy_s  # it has moved meanwhile, and its new owner tells
-        self._shared.outlet.curves(told)
-        self._shared.outlet.status(self._status(partition, held))
+        self._context.output.curves(told)
+        self._context.output.status(self._status(partition, held))
         return busy_s
 
-    async def _raise(self, partition: int, held: Held, changes: list[Change]) -> None:
+    async def _raise(self, partition: int, held: OwnedPartition, changes: list[Change]) -> None:
         oldest_s, held.oldest_unseen_s = held.oldest_unseen_s, None
         if not changes:
             return
-        ledger = held.book.ledger
+        ledger = held.store.ledger
         first_ms = ledger.first_pane(ledger.horizon) * ledger.pane_ms
-        end_ms = first_ms + self._shared.settings.panes * ledger.pane_ms
-        moment = Moment(first_ms, end_ms, ledger.horizon, round(self._shared.clock() * 1000), self._version)
-        ranks = self._shared.whole.ranks(
+        end_ms = first_ms + self._context.settings.panes * ledger.pane_ms
+        moment = EvaluationMoment(first_ms, end_ms, ledger.horizon, round(self._context.clock() * 1000), self._version)
+        ranks = self._context.global_cuts.ranks(
             [change.scope for change in changes],
             [ROLES.index(change.role) for change in changes],
             np.array([change.value for change in changes], np.int64),
@@ -118,10 +123,10 @@ class Evaluator:
         flags = [raised_by(change, rank, moment) for change, rank in zip(changes, ranks.tolist(), strict=True)]
         await self._outbox.raise_flags(partition, flags)
         if oldest_s is not None:
-            self._shared.meter.flag_latency(max(self._shared.clock() - oldest_s, 0.0))
+            self._context.meter.flag_latency(max(self._context.clock() - oldest_s, 0.0))
 
-    def _status(self, partition: int, held: Held) -> Status:
-        ledger = held.book.ledger
+    def _status(self, partition: int, held: OwnedPartition) -> Status:
+        ledger = held.store.ledger
         return Status(
             version=VERSION,
             partition=partition,
@@ -130,20 +135,20 @@ class Evaluator:
             lagging=bool(ledger.lagging),
             users=ledger.active_users(),
             rows=len(ledger.rows),
-            segments=held.book.segment_count,
-            state_bytes=ledger.nbytes + held.book.stored_bytes,
+            segments=held.store.segment_count,
+            state_bytes=ledger.nbytes + held.store.stored_bytes,
             erased=ledger.erased,
-            epoch=held.book.lineage.epoch,
+            epoch=held.store.ownership.epoch,
             unread=sum(held.unread.values()),
             http=self.http,
         )
 
     def _report(self) -> None:
-        held = [self._exchange.statuses[p] for p in self._shared.books if p in self._exchange.statuses]
-        self._shared.meter.active_users(sum(known.users for known in held))
-        self._shared.meter.rows(sum(known.rows for known in held))
-        self._shared.meter.segments(sum(known.segments for known in held))
-        self._shared.meter.state_bytes(sum(known.state_bytes for known in held))
+        held = [self._exchange.statuses[p] for p in self._context.owned if p in self._exchange.statuses]
+        self._context.meter.active_users(sum(known.users for known in held))
+        self._context.meter.rows(sum(known.rows for known in held))
+        self._context.meter.segments(sum(known.segments for known in held))
+        self._context.meter.state_bytes(sum(known.state_bytes for known in held))
         newest_ms = max((known.horizon for known in held), default=NO_TIME)
         if newest_ms > NO_TIME:
-            self._shared.meter.watermark_delay(self._shared.clock() - newest_ms / 1000)
+            self._context.meter.watermark_delay(self._context.clock() - newest_ms / 1000)

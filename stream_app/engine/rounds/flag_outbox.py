@@ -20,7 +20,7 @@ from stream_app.core.flags.evaluation import Change
 from stream_app.core.flags.standing import CODE_OF
 from stream_app.core.messages import ROLES, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.output_topics import Outlet
+from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Meter
 from stream_app.engine.rounds.standing_records import flag_of, look_at, packed
 
@@ -34,7 +34,7 @@ class StandingLog(Protocol):
         """Set a key, or delete it (None); `kept`: the value as it is kept in memory."""
 
 
-class Moment(NamedTuple):
+class EvaluationMoment(NamedTuple):
     """When and under which settings an evaluation took place."""
 
     window_start: int
@@ -49,7 +49,7 @@ def standing_key(flag: Flag) -> bytes:
     return _ENCODER.encode((flag.user_id, flag.topic, flag.population, flag.role))
 
 
-def raised_by(change: Change, rank: int, moment: Moment) -> Flag:
+def raised_by(change: Change, rank: int, moment: EvaluationMoment) -> Flag:
     """The flag that a change raises."""
     what = (change.user, *change.scope, change.role, change.type, moment.event_time, moment.detected_at)
     return Flag(
@@ -78,12 +78,14 @@ def raised_by(change: Change, rank: int, moment: Moment) -> Flag:
     )
 
 
-class Outbox:
+class FlagOutbox:
     """Sends what evaluations find."""
 
-    def __init__(self, log: StandingLog, outlet: Outlet, meter: Meter, tell: Callable[[int, list[Flag]], None]) -> None:
+    def __init__(
+        self, log: StandingLog, output: OutputTopics, meter: Meter, tell: Callable[[int, list[Flag]], None]
+    ) -> None:
         self._log = log
-        self._outlet = outlet
+        self._output = output
         self._meter = meter
         self._tell = tell
         self._latest: dict[int, int] = {}
@@ -94,7 +96,7 @@ class Outbox:
         encoded = [_ENCODER.encode(flag) for flag in flags]
         for flag, value in zip(flags, encoded, strict=True):
             self._log.write(partition, standing_key(flag), value, packed(flag))
-        await self._outlet.flush()
+        await self._output.flush()
         await self._send(partition, flags, encoded)
         for (flag_type, role), n in Counter((flag.type, flag.role) for flag in flags).items():
             self._meter.flags(flag_type, role, n)
@@ -127,8 +129,8 @@ class Outbox:
     async def _send(self, partition: int, flags: Sequence[Flag], encoded: Sequence[bytes]) -> None:
         if not flags:
             return
-        self._outlet.flags(partition, [flag.user_id for flag in flags], encoded)
-        await self._outlet.flush()
+        self._output.flags(partition, [flag.user_id for flag in flags], encoded)
+        await self._output.flush()
         for flag in flags:
             if flag.type is FlagType.LEFT:
                 self._log.write(partition, standing_key(flag), None)

@@ -5,9 +5,9 @@ import logging
 
 from aiokafka.errors import KafkaError
 
-from stream_app.engine.rounds.cut_publisher import Publisher
-from stream_app.kafka.corrupt_batches import DamagedError
-from stream_app.kafka.topic_reader import following
+from stream_app.engine.rounds.cut_publisher import CutPublisher
+from stream_app.kafka.corrupt_batches import CorruptBatchError
+from stream_app.kafka.topic_reader import read_topics
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -15,14 +15,14 @@ logger = logging.getLogger(__name__)
 _RETRY_S = 5.0
 
 
-async def delete_leftovers(settings: Settings, publisher: Publisher) -> None:
+async def delete_leftovers(settings: Settings, publisher: CutPublisher) -> None:
     """Look through the topic of cuts once after every take-over, in the background, until cancelled."""
     while True:
         await publisher.took_over.wait()
         publisher.took_over.clear()
         try:
             publisher.forget_others(await _live_keys(settings))
-        except (DamagedError, KafkaError, OSError) as error:
+        except (CorruptBatchError, KafkaError, OSError) as error:
             logger.warning("reading %s failed, trying again: %s", settings.cuts_topic, error)
             await asyncio.sleep(_RETRY_S)
             publisher.took_over.set()
@@ -31,7 +31,7 @@ async def delete_leftovers(settings: Settings, publisher: Publisher) -> None:
 async def _live_keys(settings: Settings) -> set[bytes]:
     """The keys that have a value; only they are kept, because the topic may be large until it is compacted."""
     keys: set[bytes] = set()
-    async with following(settings, settings.cuts_topic) as topic:
+    async with read_topics(settings, settings.cuts_topic) as topic:
         while not await topic.has_caught_up():
             for _, records in await topic.fetch():
                 for record in records:

@@ -15,7 +15,7 @@ class Grade(StrEnum):
     """It does harm already."""
 
 
-class Finding(NamedTuple):
+class AuditFinding(NamedTuple):
     """Where something is wrong, what, and what to do."""
 
     where: str

@@ -11,20 +11,20 @@ from stream_app.kafka.admin import Administration
 from stream_app.kafka.clients import kafka_python_options
 from stream_app.kafka.topics import TopicsError, topics_of
 from stream_app.ops.audit.addresses import addresses
-from stream_app.ops.audit.findings import AuditError, Finding
+from stream_app.ops.audit.findings import AuditError, AuditFinding
 from stream_app.ops.audit.topics import TopicFacts, topics
 from stream_app.settings import Settings
 
 _TIMEOUT_MS = 10_000
 
 
-def audit(settings: Settings, facts: Mapping[str, TopicFacts]) -> list[Finding]:
+def audit(settings: Settings, facts: Mapping[str, TopicFacts]) -> list[AuditFinding]:
     """Every finding, the dangers first."""
     found = [*addresses(settings), *topics(settings, facts)]
     return sorted(found, key=lambda finding: not finding.is_danger)
 
 
-def require_safe(settings: Settings) -> list[Finding]:
+def require_safe(settings: Settings) -> list[AuditFinding]:
     """What is found; raises AuditError where there is a danger in it and the settings say production.
 
     Raises TopicsError when Kafka does not answer.

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from stream_app.kafka.topics import Topic, topics_of
-from stream_app.ops.audit.findings import Finding, Grade
+from stream_app.kafka.topics import TopicSpec, topics_of
+from stream_app.ops.audit.findings import AuditFinding, Grade
 from stream_app.settings import Settings
 
 _FOREVER_MS = -1
@@ -29,7 +29,7 @@ class TopicFacts(NamedTuple):
     """As far as the broker tells; None where we may not ask."""
 
 
-def topics(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[Finding]:
+def topics(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[AuditFinding]:
     """Every topic of the tracker that there is; what a broker does not tell is not judged."""
     remarks = [
         (topic.name, remark)
@@ -41,14 +41,14 @@ def topics(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[Find
     yield from _unequal(settings, facts)
 
 
-def gathered(remarks: Iterable[tuple[str, Remark]], every: int = 0) -> Iterator[Finding]:
+def gathered(remarks: Iterable[tuple[str, Remark]], every: int = 0) -> Iterator[AuditFinding]:
     """Each remark once, with the names of the topics that it is about; where these are `every` topic, it says so."""
     about = defaultdict(list)
     for name, remark in remarks:
         about[remark].append(name)
     for (what, advice, grade), names in about.items():
         where = "every topic" if len(names) == every > 1 else ", ".join(names)
-        yield Finding(where, what, advice.replace("TOPIC", names[0]) if len(names) == 1 else advice, grade)
+        yield AuditFinding(where, what, advice.replace("TOPIC", names[0]) if len(names) == 1 else advice, grade)
 
 
 def altering(name: str, value: object) -> str:
@@ -56,7 +56,7 @@ def altering(name: str, value: object) -> str:
     return f"kafka-configs.sh --bootstrap-server … --alter --topic TOPIC --add-config {name}={value}"
 
 
-def _remarks(topic: Topic, fact: TopicFacts, settings: Settings) -> Iterator[Remark]:
+def _remarks(topic: TopicSpec, fact: TopicFacts, settings: Settings) -> Iterator[Remark]:
     config = fact.config
     if config is None:
         yield Remark("its configuration may not be seen, nor judged", "allow DescribeConfigs, see deploy/security.md")
@@ -97,7 +97,7 @@ def _copies(copies: int, config: Mapping[str, str]) -> Iterator[Remark]:
         )
 
 
-def _cleanup(topic: Topic, config: Mapping[str, str]) -> Iterator[Remark]:
+def _cleanup(topic: TopicSpec, config: Mapping[str, str]) -> Iterator[Remark]:
     found, wanted = config.get("cleanup.policy"), topic.config.get("cleanup.policy", "delete")
     if found is None or found == wanted:
         return
@@ -115,11 +115,11 @@ def _retention(config: Mapping[str, str], window_s: float) -> Iterator[Remark]:
         )
 
 
-def _unequal(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[Finding]:
+def _unequal(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[AuditFinding]:
     partitions = {name: facts[name].partitions for name in settings.input_topics if name in facts}
     if len(set(partitions.values())) > 1:
         told = ", ".join(f"{name} has {count}" for name, count in partitions.items())
-        yield Finding(
+        yield AuditFinding(
             "the input topics",
             f"unequal partitions ({told}): the posts and the shares of a user go to different ledgers",
             "start with new topics and a new STREAM_APP_APP_ID; partitions cannot be taken away",

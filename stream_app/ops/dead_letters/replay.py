@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from kafka.errors import KafkaError
 
-from stream_app.core.events.dead_letter import Identity, attempt_headers, replayed_headers
+from stream_app.core.events.dead_letter import DeadLetterId, attempt_headers, replayed_headers
 from stream_app.kafka.operator_clients import OperatingError
 from stream_app.ops.dead_letters.scan import Choice, Filed
 
@@ -39,7 +39,7 @@ class Skipped(StrEnum):
     EMPTY = "no value"
 
 
-class Rules(NamedTuple):
+class ReplayRules(NamedTuple):
     """What may be sent."""
 
     topics: Collection[str]
@@ -48,7 +48,7 @@ class Rules(NamedTuple):
     rekey: bool
 
 
-class Message(NamedTuple):
+class ReplayMessage(NamedTuple):
     """A record to send; partition None is for the default partitioner."""
 
     filed: Filed
@@ -57,7 +57,7 @@ class Message(NamedTuple):
 
 
 @dataclass
-class Report:
+class DeadLetterReport:
     """What was sent, or would be, by (reason, topic), and what was not, by why."""
 
     sent: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -74,23 +74,27 @@ class Report:
         return self.skipped.total() - self.skipped[Skipped.REPLAYED] - self.skipped[Skipped.TWICE]
 
 
-class _Head(msgspec.Struct):
+class _EventHead(msgspec.Struct):
     user_id: str | int
 
 
-_head_of = msgspec.json.Decoder(_Head).decode
+_head_of = msgspec.json.Decoder(_EventHead).decode
 
 
 def sort_out(
-    filed: Iterable[Filed | Identity], choice: Choice, rules: Rules, replayed: set[Identity], report: Report
-) -> Iterator[Message]:
+    filed: Iterable[Filed | DeadLetterId],
+    choice: Choice,
+    rules: ReplayRules,
+    replayed: set[DeadLetterId],
+    report: DeadLetterReport,
+) -> Iterator[ReplayMessage]:
     """The messages to send, each letter once; they and the others are counted in `report` as they come.
 
     `replayed` names the letters to leave out.
     """
-    done: set[Identity] = set()
+    done: set[DeadLetterId] = set()
     for found in filed:
-        if isinstance(found, Identity) or not choice.takes(found):
+        if isinstance(found, DeadLetterId) or not choice.takes(found):
             continue
         verdict = _message(found, rules, replayed, done)
         if isinstance(verdict, Skipped):
@@ -101,7 +105,7 @@ def sort_out(
         yield verdict
 
 
-def send(producer: Any, messages: Iterable[Message]) -> None:
+def send(producer: Any, messages: Iterable[ReplayMessage]) -> None:
     """Send and remember them, a batch at a time. Raises OperatingError."""
     left, sent = iter(messages), 0
     while batch := list(islice(left, _BATCH)):
@@ -116,7 +120,9 @@ def send(producer: Any, messages: Iterable[Message]) -> None:
         sent += len(batch)
 
 
-def _message(found: Filed, rules: Rules, replayed: set[Identity], done: set[Identity]) -> Message | Skipped:
+def _message(
+    found: Filed, rules: ReplayRules, replayed: set[DeadLetterId], done: set[DeadLetterId]
+) -> ReplayMessage | Skipped:
     letter = found.letter
     if letter.origin.topic not in rules.topics:
         return Skipped.FOREIGN
@@ -129,14 +135,14 @@ def _message(found: Filed, rules: Rules, replayed: set[Identity], done: set[Iden
     if letter.attempts >= rules.max_attempts:
         return Skipped.ATTEMPTS
     if not rules.rekey or letter.reason not in REKEYED:
-        return Message(found, letter.origin.partition, letter.key)
+        return ReplayMessage(found, letter.origin.partition, letter.key)
     try:
-        return Message(found, None, str(_head_of(letter.value).user_id).encode())
+        return ReplayMessage(found, None, str(_head_of(letter.value).user_id).encode())
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return Skipped.NO_USER
 
 
-def _sent(producer: Any, message: Message) -> Any:
+def _sent(producer: Any, message: ReplayMessage) -> Any:
     letter = message.filed.letter
     return producer.send(
         letter.origin.topic,
@@ -147,7 +153,7 @@ def _sent(producer: Any, message: Message) -> Any:
     )
 
 
-def _remembered(producer: Any, message: Message) -> Any:
+def _remembered(producer: Any, message: ReplayMessage) -> Any:
     filed = message.filed
     headers = replayed_headers(filed.letter.identity)
     return producer.send(filed.place.topic, b"", None, headers=headers, partition=filed.place.partition)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from typing import Any, NamedTuple
 
-from stream_app.core.events.dead_letter import Identity, Letter, Origin
+from stream_app.core.events.dead_letter import DeadLetter, DeadLetterId, Origin
 from stream_app.core.events.dead_letter import read as read_letter
 from stream_app.kafka.topic_scan import OnProgress, Spans, read
 from stream_app.settings import Settings
@@ -17,7 +17,7 @@ class Filed(NamedTuple):
     timestamp_ms: int
     """When it was set aside: Kafka's time, epoch ms."""
     place: Origin
-    letter: Letter
+    letter: DeadLetter
 
 
 class Choice(NamedTuple):
@@ -49,10 +49,10 @@ class Pile:
     last_ms: int = 0
     example: str = ""
     """The message of the last one."""
-    identities: set[Identity] = field(default_factory=set)
-    withheld: set[Identity] = field(default_factory=set)
+    identities: set[DeadLetterId] = field(default_factory=set)
+    withheld: set[DeadLetterId] = field(default_factory=set)
     """Of these, those whose key and value were not copied."""
-    empty: set[Identity] = field(default_factory=set)
+    empty: set[DeadLetterId] = field(default_factory=set)
     """Of these, those of records that came without a value."""
 
     @property
@@ -77,25 +77,25 @@ def topics_of(settings: Settings, *, late: bool) -> list[str]:
     return [settings.dead_letters_topic, *([settings.late_topic] if late else [])]
 
 
-def filed_in(consumer: Any, spans: Spans, on_progress: OnProgress | None = None) -> Iterator[Filed | Identity]:
+def filed_in(consumer: Any, spans: Spans, on_progress: OnProgress | None = None) -> Iterator[Filed | DeadLetterId]:
     """The letters in the spans, and the identities of those said to have been replayed; other records are passed over.
 
     Raises OperatingError.
     """
     for record in read(consumer, spans, on_progress):
         found = read_letter(record.key, record.value, record.headers)
-        if isinstance(found, Letter):
+        if isinstance(found, DeadLetter):
             yield Filed(record.timestamp, Origin(record.topic, record.partition, record.offset), found)
         elif found is not None:
             yield found
 
 
-def piles(filed: Iterable[Filed | Identity], choice: Choice) -> list[Pile]:
+def piles(filed: Iterable[Filed | DeadLetterId], choice: Choice) -> list[Pile]:
     """The chosen letters by reason and topic, the largest pile first."""
     made: dict[tuple[str, str], Pile] = {}
     replayed = set()
     for found in filed:
-        if isinstance(found, Identity):
+        if isinstance(found, DeadLetterId):
             replayed.add(found)
         elif choice.takes(found):
             key = (found.letter.reason, found.letter.origin.topic)
@@ -105,12 +105,12 @@ def piles(filed: Iterable[Filed | Identity], choice: Choice) -> list[Pile]:
     return sorted(made.values(), key=lambda pile: (-pile.records, pile.reason, pile.topic))
 
 
-def newest(filed: Iterable[Filed | Identity], choice: Choice, limit: int) -> list[tuple[Filed, bool]]:
+def newest(filed: Iterable[Filed | DeadLetterId], choice: Choice, limit: int) -> list[tuple[Filed, bool]]:
     """The last of the chosen letters, the newest first, each with whether it was replayed."""
     kept: list[tuple[int, Origin, Filed]] = []
     replayed = set()
     for found in filed:
-        if isinstance(found, Identity):
+        if isinstance(found, DeadLetterId):
             replayed.add(found)
         elif choice.takes(found):
             entry = (found.timestamp_ms, found.place, found)

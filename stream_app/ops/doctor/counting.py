@@ -21,7 +21,7 @@ _MOST_TOLD = 100_000
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
-class Place(NamedTuple):
+class SourcePartition(NamedTuple):
     """How far a partition of an input topic has been counted."""
 
     partition: TopicPartition
@@ -55,7 +55,7 @@ def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]
     inputs = spans(consumer, partitions_of(consumer, settings.input_topics))
     offsets = committed(settings, admin)
     places = [
-        Place(partition, span, offsets.get(partition), told.get((partition.topic, partition.partition)))
+        SourcePartition(partition, span, offsets.get(partition), told.get((partition.topic, partition.partition)))
         for partition, span in inputs.items()
     ]
     yield from _lag(settings, places, members)
@@ -82,7 +82,7 @@ def _told(settings: Settings, consumer: Any) -> tuple[Mapping[tuple[str, int], S
     return sources, strange
 
 
-def _lag(settings: Settings, places: list[Place], members: int) -> Iterator[Finding]:
+def _lag(settings: Settings, places: list[SourcePartition], members: int) -> Iterator[Finding]:
     total = sum(place.lag for place in places)
     behind = sorted((place for place in places if place.lag), key=lambda place: -place.lag)
     named = ", ".join(f"{_name(place)} {place.lag:,}" for place in behind[:_SHOWN])
@@ -96,7 +96,7 @@ def _lag(settings: Settings, places: list[Place], members: int) -> Iterator[Find
         yield ok("counting", what)
 
 
-def _positions(places: list[Place], ids: Mapping[str, str]) -> Iterator[Finding]:
+def _positions(places: list[SourcePartition], ids: Mapping[str, str]) -> Iterator[Finding]:
     """Whether what was counted is what the topics hold; `ids` of the topics by name."""
     known = [place for place in places if place.source]
     other = [place for place in known if _is_other(place, ids) or place.position > place.span.end]
@@ -114,11 +114,11 @@ def _positions(places: list[Place], ids: Mapping[str, str]) -> Iterator[Finding]
         yield ok("counting", f"committed offsets and ledgers are at most {most:,} records apart; the ledgers decide")
 
 
-def _is_other(place: Place, ids: Mapping[str, str]) -> bool:
+def _is_other(place: SourcePartition, ids: Mapping[str, str]) -> bool:
     """Whether the topic is not the one that was counted, as far as both are known by an id."""
     both = {place.source.topic_id if place.source else "", ids.get(place.partition.topic, "")}
     return len(both) == 2 and not both & {"", _NO_ID}
 
 
-def _name(place: Place) -> str:
+def _name(place: SourcePartition) -> str:
     return f"{place.partition.topic}-{place.partition.partition}"

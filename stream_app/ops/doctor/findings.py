@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class State(StrEnum):
+class Severity(StrEnum):
     """How a finding is to be taken."""
 
     OK = "ok"
@@ -16,21 +16,21 @@ class Finding(NamedTuple):
     """One of them; `advice` is empty where nothing is to be done."""
 
     area: str
-    state: State
+    state: Severity
     found: str
     advice: str = ""
 
 
 def ok(area: str, found: str) -> Finding:
     """All is well."""
-    return Finding(area, State.OK, found)
+    return Finding(area, Severity.OK, found)
 
 
 def warning(area: str, found: str, advice: str) -> Finding:
     """It works, but not for ever, or not for everybody."""
-    return Finding(area, State.WARNING, found, advice)
+    return Finding(area, Severity.WARNING, found, advice)
 
 
 def problem(area: str, found: str, advice: str) -> Finding:
     """It does not work."""
-    return Finding(area, State.PROBLEM, found, advice)
+    return Finding(area, Severity.PROBLEM, found, advice)

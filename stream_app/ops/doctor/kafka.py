@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stream_app.kafka.topics import Topic, compared, topics_of
+from stream_app.kafka.topics import TopicSpec, compared, topics_of
 from stream_app.ops.audit import findings as audited
 from stream_app.ops.audit.findings import Grade
 from stream_app.ops.audit.startup import facts_of
 from stream_app.ops.audit.topics import Remark, TopicFacts, altering, gathered
 from stream_app.ops.audit.topics import topics as audit_of
-from stream_app.ops.doctor.findings import Finding, State, ok, problem, warning
+from stream_app.ops.doctor.findings import Finding, Severity, ok, problem, warning
 from stream_app.settings import Settings
 
 _OLDEST = (3, 9)
@@ -53,7 +53,9 @@ def topics(settings: Settings, admin: Any, _consumer: Any) -> Iterator[Finding]:
         for remark in (*_at_present(described[topic.name]), *_size(topic, facts[topic.name]))
     ]
     judged = (*gathered(wrong), *audit_of(settings, facts), *gathered(remarks, len(facts)))
-    yield from sorted((_shown(each, settings) for each in judged), key=lambda shown: shown.state is not State.PROBLEM)
+    yield from sorted(
+        (_shown(each, settings) for each in judged), key=lambda shown: shown.state is not Severity.PROBLEM
+    )
     if untold := ", ".join(_untold(settings, facts)):
         yield ok("topics", f"not told by this broker, so not judged: {untold}")
 
@@ -63,10 +65,10 @@ def _wrong(told: str) -> Remark:
     return Remark(what, advice, Grade.HARM)
 
 
-def _shown(judged: audited.Finding, settings: Settings) -> Finding:
+def _shown(judged: audited.AuditFinding, settings: Settings) -> Finding:
     """What is wrong, as the doctor says it: a danger keeps workers from starting in production."""
     is_problem = judged.grade is Grade.HARM or (judged.is_danger and settings.production)
-    state = State.PROBLEM if is_problem else State.WARNING
+    state = Severity.PROBLEM if is_problem else Severity.WARNING
     return Finding("topics", state, f"{judged.where}: {judged.what}", judged.advice)
 
 
@@ -78,7 +80,7 @@ def _at_present(partitions: Sequence[Mapping[str, Any]]) -> Iterator[Remark]:
         yield Remark("copies that are not in step", advice, Grade.WARNING)
 
 
-def _size(topic: Topic, fact: TopicFacts) -> Iterator[Remark]:
+def _size(topic: TopicSpec, fact: TopicFacts) -> Iterator[Remark]:
     wanted, limit = topic.config.get("max.message.bytes"), (fact.config or {}).get("max.message.bytes")
     if wanted and limit and int(limit) < int(wanted):
         yield Remark(f"takes records of {limit} bytes only", altering("max.message.bytes", wanted), Grade.HARM)

@@ -10,9 +10,9 @@ from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.privacy import erasures
 from stream_app.core.privacy.erasures import CHECK_KEY, PersonKeyError
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.kafka.operator_clients import consumer, producer
-from stream_app.kafka.topic_scan import Tail
+from stream_app.kafka.topic_scan import TopicTail
 from stream_app.kafka.topics import changelogs_of
 from stream_app.ops.erasure.matcher import Person
 from stream_app.ops.erasure.purge import deletes_records, remove
@@ -24,7 +24,7 @@ _ACK_S = 60
 _ALERTS = "flags told or to be told"
 
 
-class Place(NamedTuple):
+class ErasurePlace(NamedTuple):
     """Somewhere that a person was looked for."""
 
     where: str
@@ -35,14 +35,14 @@ class Place(NamedTuple):
     note: str = ""
 
 
-class Report(NamedTuple):
+class ErasureReport(NamedTuple):
     """What became of an erasure."""
 
     remembered: bool
     """False in a dry run."""
     waiting: list[int]
     """Partitions whose owner has not carried it out."""
-    places: list[Place]
+    places: list[ErasurePlace]
 
     @property
     def complete(self) -> bool:
@@ -50,7 +50,7 @@ class Report(NamedTuple):
         return self.remembered and not self.waiting and not any(place.left for place in self.places)
 
 
-class Board(Protocol):
+class ErasableBoard(Protocol):
     """The Redis board, to be searched for a person by their names."""
 
     def count(self, names: Collection[str]) -> int:
@@ -64,31 +64,33 @@ Tell = Callable[[str], None]
 """Called with what is being done."""
 
 
-def persons_of(settings: Settings) -> Persons:
+def persons_of(settings: Settings) -> PersonHashes:
     """The hashes of this tracker. Raises PersonKeyError where the settings have no key."""
     if not settings.person_key:
         raise PersonKeyError(
             "STREAM_APP_PERSON_KEY is empty: erased people are remembered by a hash under this secret; set the same "
             "one (16 characters or more) for all workers and this command, and restart the workers first"
         )
-    return Persons(settings.person_key.reveal())
+    return PersonHashes(settings.person_key.reveal())
 
 
-def look(settings: Settings, user: str, board: Board | None) -> Report:
+def look(settings: Settings, user: str, board: ErasableBoard | None) -> ErasureReport:
     """Where the person is; nothing is changed. Raises PersonKeyError, OperatingError, and what `board` raises."""
     person = Person(user, persons_of(settings))
     with consumer(settings) as reader:
         places = []
         for what, live in _live(settings, reader, person).items():
-            places.append(Place(live.topic, what, found := live.count(), found))
+            places.append(ErasurePlace(live.topic, what, found := live.count(), found))
         for topic, what, holds in _topics(settings, person):
-            places.append(Place(topic, what, found := Records(reader, topic, holds).counts.total(), found))
+            places.append(ErasurePlace(topic, what, found := Records(reader, topic, holds).counts.total(), found))
         alerts = LiveValues(reader, settings.alerts_topic, person.is_in_alert)
-        places.append(Place(alerts.topic, _ALERTS, found := alerts.count(), found))
-    return Report(remembered=False, waiting=[], places=[*places, *_on_board(board, person)])
+        places.append(ErasurePlace(alerts.topic, _ALERTS, found := alerts.count(), found))
+    return ErasureReport(remembered=False, waiting=[], places=[*places, *_on_board(board, person)])
 
 
-def erase(settings: Settings, user: str, board: Board | None, *, wait_s: float, now_ms: int, tell: Tell) -> Report:
+def erase(
+    settings: Settings, user: str, board: ErasableBoard | None, *, wait_s: float, now_ms: int, tell: Tell
+) -> ErasureReport:
     """Erase the person; may be repeated after any failure, and then completes what was left.
 
     `wait_s`: how long to wait for the workers, and again until the segments that held the person are deleted.
@@ -114,11 +116,11 @@ def erase(settings: Settings, user: str, board: Board | None, *, wait_s: float, 
         tell("removing from Redis")
         board.remove(person.names)  # after the workers have refreshed it without them
     compacted = [
-        Place(values.topic, what, before, after)
+        ErasurePlace(values.topic, what, before, after)
         for (what, values), before, after in zip(live.items(), found, left, strict=True)
     ]
     on_board = [place._replace(found=shown) for place in _on_board(board, person)]
-    return Report(remembered=True, waiting=waiting, places=[*compacted, *removed, told, *on_board])
+    return ErasureReport(remembered=True, waiting=waiting, places=[*compacted, *removed, told, *on_board])
 
 
 def _live(settings: Settings, reader: Any, person: Person) -> dict[str, LiveValues]:
@@ -140,23 +142,23 @@ def _topics(settings: Settings, person: Person) -> list[tuple[str, str, Holds]]:
     ]
 
 
-def _on_board(board: Board | None, person: Person) -> list[Place]:
+def _on_board(board: ErasableBoard | None, person: Person) -> list[ErasurePlace]:
     if board is None:
         return []
     count = board.count(person.names)
-    return [Place("Redis", "keys, members and entries", count, count)]
+    return [ErasurePlace("Redis", "keys, members and entries", count, count)]
 
 
-def _remember(settings: Settings, reader: Any, persons: Persons, user: str, now_ms: int) -> int:
+def _remember(settings: Settings, reader: Any, persons: PersonHashes, user: str, now_ms: int) -> int:
     """Write the erasure; returns the offset up to which a worker must have read the topic to know of it."""
     own = erasures.check(persons)
-    checks = [record.value for record in Tail(reader, settings.erasures_topic).news() if record.key == CHECK_KEY]
+    checks = [record.value for record in TopicTail(reader, settings.erasures_topic).news() if record.key == CHECK_KEY]
     if checks and checks[-1] != own.value:
         raise PersonKeyError(
             f"STREAM_APP_PERSON_KEY is not the key that the hashes in {settings.erasures_topic} are made with: set it "
             "to the key that the workers have"
         )
-    if not checks and _heard(Tail(reader, settings.curves_topic), {}):
+    if not checks and _heard(TopicTail(reader, settings.curves_topic), {}):
         raise PersonKeyError(
             "the workers have not run with STREAM_APP_PERSON_KEY yet, and would end when they see the erasure: restart "
             "them with this key first"
@@ -167,7 +169,7 @@ def _remember(settings: Settings, reader: Any, persons: Persons, user: str, now_
         return int(sent[-1].get(_ACK_S).offset) + 1
 
 
-def _heard(curves: Tail, told: dict[int, Status]) -> dict[int, Status]:
+def _heard(curves: TopicTail, told: dict[int, Status]) -> dict[int, Status]:
     """`told` with the news: by partition that ever had an owner, the last word of its last owner."""
     for record in curves.news():
         if (record.key or b"").startswith(b"status/") and record.value:
@@ -181,7 +183,7 @@ def _wait(settings: Settings, reader: Any, position: int, wait_s: float) -> list
     """Wait until the owners of all partitions have carried out the erasures; returns those that have not in time."""
     deadline_s = monotonic() + wait_s
     told: dict[int, Status] = {}
-    curves = Tail(reader, settings.curves_topic)
+    curves = TopicTail(reader, settings.curves_topic)
     while True:
         _heard(curves, told)
         done = {known.partition for known in told.values() if known.erased >= position}
@@ -191,24 +193,26 @@ def _wait(settings: Settings, reader: Any, position: int, wait_s: float) -> list
         sleep(_LOOK_S)
 
 
-def _purged(settings: Settings, reader: Any, topic: str, what: str, holds: Holds, tell: Tell) -> Place:
+def _purged(settings: Settings, reader: Any, topic: str, what: str, holds: Holds, tell: Tell) -> ErasurePlace:
     tell(f"looking through {topic}")
     before = Records(reader, topic, holds)
     found = before.counts.total()
     if not found:
-        return Place(topic, what, 0, 0)
+        return ErasurePlace(topic, what, 0, 0)
     if not deletes_records(settings, topic):
         note = "this broker does not delete records: they stay until the retention of the topic removes them"
-        return Place(topic, what, found, found, note)
+        return ErasurePlace(topic, what, found, found, note)
     copies = 0
     for partition, last in before.last.items():
         tell(f"removing from {topic}-{partition}")
         copies += remove(settings, TopicPartition(topic, partition), last, holds)
     left = Records(reader, topic, holds).counts.total()
-    return Place(topic, what, found, left, f"{copies:,} records of others were copied to the end" if copies else "")
+    return ErasurePlace(
+        topic, what, found, left, f"{copies:,} records of others were copied to the end" if copies else ""
+    )
 
 
-def _untold(settings: Settings, alerts: LiveValues, wait_s: float) -> Place:
+def _untold(settings: Settings, alerts: LiveValues, wait_s: float) -> ErasurePlace:
     """Delete what is remembered of flags; whoever delivers forgets it then. What is written meanwhile goes too."""
     before = alerts.count()
     deadline_s = monotonic() + wait_s
@@ -220,7 +224,7 @@ def _untold(settings: Settings, alerts: LiveValues, wait_s: float) -> Place:
             if not alerts.count() or monotonic() > deadline_s:
                 break
             sleep(_LOOK_S)
-    return Place(alerts.topic, _ALERTS, before, alerts.count())
+    return ErasurePlace(alerts.topic, _ALERTS, before, alerts.count())
 
 
 def _left(live: list[LiveValues], wait_s: float) -> list[int]:

@@ -9,7 +9,7 @@ import msgspec
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.segments import SegmentKey
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 
 LONGEST_ID = 256
 
@@ -35,7 +35,7 @@ _OF_FLAG = b"flag/"
 class Person:
     """Somebody by the id that they have in events (an integer as text), and by its pseudonym."""
 
-    def __init__(self, user: str, persons: Persons) -> None:
+    def __init__(self, user: str, persons: PersonHashes) -> None:
         self.user = user
         self.names = frozenset((user, persons.pseudonym(user)))
         self._keys = {name.encode() for name in self.names}

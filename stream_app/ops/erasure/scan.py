@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from stream_app.kafka.topic_scan import Tail
+from stream_app.kafka.topic_scan import TopicTail
 
 Holds = Callable[[Any], bool]
 """Whether a record, with a value, holds the person."""
@@ -15,7 +15,7 @@ class LiveValues:
 
     def __init__(self, consumer: Any, topic: str, holds: Holds) -> None:
         self.topic = topic
-        self._tail = Tail(consumer, topic)
+        self._tail = TopicTail(consumer, topic)
         self._holds = holds
         self._found: set[tuple[int, bytes]] = set()
 
@@ -42,7 +42,7 @@ class Records:
         """By partition."""
         self.last: dict[int, int] = {}
         """By partition, the offset of the last of them."""
-        for record in Tail(consumer, topic).news():
+        for record in TopicTail(consumer, topic).news():
             if holds(record):
                 self.counts[record.partition] += 1
                 self.last[record.partition] = record.offset

@@ -11,10 +11,10 @@ from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.responses import Flags, Influencers, User, Why
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.throughput import Throughput
-from stream_app.serving.api.scopes.topics import Scopes, next_after, scope_of
-from stream_app.serving.api.state import State
-from stream_app.serving.api.time_budget import Stopwatch
-from stream_app.serving.api.users.evidence import Evidences
+from stream_app.serving.api.scopes.topics import TopicQueries, next_after, scope_of
+from stream_app.serving.api.state import ApiState
+from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.users.evidence import EvidenceReader
 from stream_app.serving.api.users.peer_protocol import FoundAt, Ranked, Ranking, Whereabouts
 from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, Peers
 from stream_app.settings import Settings
@@ -34,12 +34,12 @@ class Answers:
     def __init__(
         self,
         settings: Settings,
-        state: State,
+        state: ApiState,
         peers: Peers,
         flags: FlagLog,
-        evidences: Evidences,
+        evidences: EvidenceReader,
         rates: Throughput,
-        watch: Stopwatch,
+        watch: TimeBudget,
     ) -> None:
         """`watch` takes the time that answers need that are not of one moment."""
         self._watch = watch
@@ -49,7 +49,7 @@ class Answers:
         self._flags = flags
         self._evidences = evidences
         self.overview = Overview(settings, state, flags, rates)
-        self.scopes = Scopes(state, settings.pane_ms)
+        self.scopes = TopicQueries(state, settings.pane_ms)
 
     async def influencers(self, asked: params.OfInfluencers) -> Influencers:
         """Users of a topic and role."""

@@ -14,7 +14,7 @@ from stream_app.core.state.scopes import folded
 from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import Answers, NotNowError, UnknownUserError
 from stream_app.serving.api.csv import as_csv
-from stream_app.serving.api.users.local_users import Own
+from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peer_protocol import Ranking, Whereabouts
 from stream_app.serving.api.users.peers import LEADERS, PLACES
 
@@ -101,7 +101,7 @@ ROUTES = (
 """Every question that is answered at once."""
 
 
-def add_routes(app: web.Application, answers: Answers, own: Own) -> None:
+def add_routes(app: web.Application, answers: Answers, own: LocalUsers) -> None:
     """Have `app` answer them, and the other workers about the users of this one."""
     for route in ROUTES:
         # What is between braces takes no braces by itself, and a user id may have them.

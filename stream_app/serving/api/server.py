@@ -10,15 +10,15 @@ from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.flags.flag_reader import FlagReader
 from stream_app.serving.api.openapi import document
-from stream_app.serving.api.push.page_updates import Live
-from stream_app.serving.api.push.sse import Streams
+from stream_app.serving.api.push.page_updates import PageUpdates
+from stream_app.serving.api.push.sse import EventStreams
 from stream_app.serving.api.records import Open
 from stream_app.serving.api.routes import PREFIX, add_routes, as_json
 from stream_app.serving.api.scopes.throughput import Throughput
-from stream_app.serving.api.state import State
-from stream_app.serving.api.time_budget import Stopwatch
-from stream_app.serving.api.users.evidence import Evidences
-from stream_app.serving.api.users.local_users import Own
+from stream_app.serving.api.state import ApiState
+from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.users.evidence import EvidenceReader
+from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peers import Peers
 from stream_app.settings import Settings
 
@@ -30,18 +30,18 @@ _PAUSE_S = 5.0
 class Api:
     """Answers over HTTP; `run` must run beside it."""
 
-    def __init__(self, settings: Settings, state: State, open_: Open) -> None:
-        watch = Stopwatch()
-        self._own = Own(state, settings.panes, watch)
+    def __init__(self, settings: Settings, state: ApiState, open_: Open) -> None:
+        watch = TimeBudget()
+        self._own = LocalUsers(state, settings.panes, watch)
         self._peers = Peers(self._own, state, settings.http_token.reveal(), watch)
         flags = FlagLog(state.erased)
         self._reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_)
         self._throughput = Throughput(state)
         self._answers = Answers(
-            settings, state, self._peers, flags, Evidences(settings, open_, state.erased), self._throughput, watch
+            settings, state, self._peers, flags, EvidenceReader(settings, open_, state.erased), self._throughput, watch
         )
-        self._live = Live(self._answers, flags, watch, state.erasures)
-        self._streams = Streams(flags, self._live)
+        self._live = PageUpdates(self._answers, flags, watch, state.erasures)
+        self._streams = EventStreams(flags, self._live)
 
     def add_routes(self, app: web.Application) -> None:
         """Have `app` answer under /api/v1."""

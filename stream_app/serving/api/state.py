@@ -4,23 +4,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts.global_cuts import Ints, Whole
-from stream_app.core.cuts.history import Chronicle
+from stream_app.core.cuts.global_cuts import GlobalCuts, Ints
+from stream_app.core.cuts.history import CutHistory
 from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
 
-class State(Protocol):
+class ApiState(Protocol):
     """The state of a worker. Nothing in it may be kept across an await: it changes."""
 
     @property
-    def whole(self) -> Whole:
+    def global_cuts(self) -> GlobalCuts:
         """All scopes."""
         ...
 
     @property
-    def past(self) -> Chronicle:
+    def past(self) -> CutHistory:
         """What the cuts were."""
         ...
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from time import perf_counter
 
 
-class Stopwatch:
+class TimeBudget:
     """Adds up the time of blocks that hold the event loop; there must be no await in them."""
 
     def __init__(self) -> None:

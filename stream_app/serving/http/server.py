@@ -21,7 +21,7 @@ STOP_TIMEOUT_S = 1.0
 _TITLES = {400: "Bad request", 401: "No token", 403: "Not allowed", 404: "Not found", 405: "Not for this method"}
 
 
-class Health(Protocol):
+class HealthCheck(Protocol):
     """What the engine knows of itself. The details are JSON values; when not well, they give the reason."""
 
     def live(self) -> tuple[bool, dict[str, Any]]:
@@ -48,7 +48,7 @@ def require_free(host: str, port: int) -> None:
 class HttpServer:
     """Serves one worker's registry and health, and what else is added before it starts."""
 
-    def __init__(self, registry: CollectorRegistry, health: Health, access: Access) -> None:
+    def __init__(self, registry: CollectorRegistry, health: HealthCheck, access: Access) -> None:
         self._registry = registry
         self._health = health
         self._access = access

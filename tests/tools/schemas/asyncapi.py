@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stream_app import __version__
-from stream_app.kafka.topics import Topic, topics_of
+from stream_app.kafka.topics import TopicSpec, topics_of
 from stream_app.ops.audit.acls import kafka_acls
 from stream_app.settings import Settings
 from tests.tools.schemas.records import BINDING, records_of_topics
@@ -66,7 +66,7 @@ def text() -> str:
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _said_of(topic: Topic) -> Iterator[str]:
+def _said_of(topic: TopicSpec) -> Iterator[str]:
     yield f"{topic.purpose}."
     yours = {"Write": topic.purpose.startswith("input"), "Read": topic.purpose.startswith("output")}
     for permission, what in (("Write", "Sent"), ("Read", "Received")):
@@ -74,7 +74,7 @@ def _said_of(topic: Topic) -> Iterator[str]:
         yield f"{what} by {', '.join(['programs of yours'] * yours[permission] + commands)}."
 
 
-def _commands(topic: Topic, permission: str) -> list[str]:
+def _commands(topic: TopicSpec, permission: str) -> list[str]:
     """Those of our commands that need the permission, which are those that make use of it."""
     return [
         command
@@ -83,7 +83,7 @@ def _commands(topic: Topic, permission: str) -> list[str]:
     ]
 
 
-def _as_created(topic: Topic) -> dict[str, Any]:
+def _as_created(topic: TopicSpec) -> dict[str, Any]:
     """How `stream-app topics create` makes it: what it does not set is the broker's default."""
     config: dict[str, Any] = {"cleanup.policy": "delete"} | topic.config
     config |= {name: int(value) for name, value in topic.config.items() if value.isdigit()}
@@ -91,7 +91,7 @@ def _as_created(topic: Topic) -> dict[str, Any]:
     return {"partitions": topic.partitions, "topicConfiguration": config, "bindingVersion": BINDING}
 
 
-def _operation(action: str, channel: str, topic: Topic) -> dict[str, Any]:
+def _operation(action: str, channel: str, topic: TopicSpec) -> dict[str, Any]:
     operation: dict[str, Any] = {"action": action, "channel": {"$ref": f"#/channels/{channel}"}}
     if topic.name not in _SETTINGS.input_topics:
         return operation

@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from stream_app.core.events.dead_letter import Letter, Origin, replayed_headers
+from stream_app.core.events.dead_letter import DeadLetter, Origin, replayed_headers
 from stream_app.core.events.schema import Post, decode
 from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
@@ -86,7 +86,7 @@ def _tombstone(key: dict[str, Any], what: str) -> Message:
 def _dead_letter() -> Message:
     value = b"ann posted"
     (rejected,) = decode([value], Post, _SETTINGS.max_event_bytes).rejected
-    letter = Letter(Origin(_SETTINGS.posts_topic, 3, 1042), b"ann", value, rejected.reason, rejected.message)
+    letter = DeadLetter(Origin(_SETTINGS.posts_topic, 3, 1042), b"ann", value, rejected.reason, rejected.message)
     return _message(
         _AS_IT_CAME,
         {"description": "Any bytes, as they came; no value where it came without one or pseudonyms are on."},
@@ -120,9 +120,9 @@ def _replayed() -> Message:
     )
 
 
-def _late_letter() -> Letter:
+def _late_letter() -> DeadLetter:
     message = f"older than the window of {_SETTINGS.window_s:g} s"
-    return Letter(Origin(_SETTINGS.shares_topic, 0, 17), b"bob", _sample("share"), "late", message)
+    return DeadLetter(Origin(_SETTINGS.shares_topic, 0, 17), b"bob", _sample("share"), "late", message)
 
 
 def _packed(key: str) -> Message:

@@ -21,7 +21,7 @@ _MOST_WAITING = 2_000
 _MOST_DIGITS = 18
 
 
-class Entry(NamedTuple):
+class LoggedFlag(NamedTuple):
     """A flag where it stands."""
 
     partition: int
@@ -47,17 +47,17 @@ class Subscriber:
     """Waits for flags; whoever is too slow is cut off, and comes again with the position it has reached."""
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Queue[Entry | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[LoggedFlag | None] = asyncio.Queue()
         self.is_lagging = False
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: LoggedFlag) -> None:
         """Hand it a flag."""
         if self.is_lagging:
             return
         self.is_lagging = self._waiting.qsize() >= _MOST_WAITING
         self._waiting.put_nowait(None if self.is_lagging else entry)
 
-    async def take(self, timeout_s: float) -> Entry | None:
+    async def take(self, timeout_s: float) -> LoggedFlag | None:
         """The next flag; None after some time without any, or when it is lagging."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -72,7 +72,7 @@ class FlagLog:
     def __init__(self, erased: Callable[[Iterable[str]], set[str]]) -> None:
         """`erased`: those of some users whose flags must not be seen any more."""
         self._erased = erased
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[LoggedFlag] = deque()
         self._seen: set[str] = set()
         self._detected_ms: list[int] = []
         """When each was detected, in order."""
@@ -98,7 +98,7 @@ class FlagLog:
         self.offsets[partition] = max(offset + 1, self.offsets.get(partition, 0))
         if flag.flag_id in self._seen:
             return
-        entry = Entry(partition, offset, flag, json, self.position)
+        entry = LoggedFlag(partition, offset, flag, json, self.position)
         self._entries.append(entry)
         self.added += 1
         self._seen.add(flag.flag_id)
@@ -120,19 +120,19 @@ class FlagLog:
         found.sort(key=attrgetter("detected_at"), reverse=True)  # the partitions are read a little apart
         return self._allowed(found, most)
 
-    def after(self, position: str) -> tuple[Gone, list[Entry]]:
+    def after(self, position: str) -> tuple[Gone, list[LoggedFlag]]:
         """What follows a position: how many flags of it are not here, and those that are. Raises ValueError."""
         reached = dict(enumerate(map(_offset, position.split("."))))
         gone = sum(max(began - reached.get(number, 0), 0) for number, began in self._began.items())
         return Gone(gone), [entry for entry in self._entries if entry.offset >= reached.get(entry.partition, 0)]
 
-    def last(self, count: int) -> list[Entry]:
+    def last(self, count: int) -> list[LoggedFlag]:
         """The last `count` flags, less those of people who were erased, the oldest first."""
         newest = [*islice(reversed(self._entries), count)]
         gone = self._erased({entry.flag.user_id for entry in newest})
         return [entry for entry in reversed(newest) if entry.flag.user_id not in gone]
 
-    def hides(self, entry: Entry) -> bool:
+    def hides(self, entry: LoggedFlag) -> bool:
         """Whether it is of somebody who was erased."""
         return bool(self._erased((entry.flag.user_id,)))
 

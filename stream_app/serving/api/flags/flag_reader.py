@@ -50,8 +50,8 @@ class FlagReader:
         for number, start in starts.items():
             topic.seek(number, start)
         if not reached:
-            whole = all(start == bounds[number].first for number, start in starts.items())
-            self._log.begin(starts, is_everything=whole)
+            global_cuts = all(start == bounds[number].first for number, start in starts.items())
+            self._log.begin(starts, is_everything=global_cuts)
         return {number: there.end for number, there in bounds.items() if there.end > starts[number]}
 
     async def _take_up(self, topic: Partitions, ends: dict[int, int]) -> None:

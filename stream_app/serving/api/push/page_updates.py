@@ -14,7 +14,7 @@ import msgspec
 from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
-from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.time_budget import TimeBudget
 
 TOPICS = 24
 PEOPLE = 50
@@ -84,10 +84,10 @@ class _Selection:
             watcher.put(changed)
 
 
-class Live:
+class PageUpdates:
     """Keeps every selection that is looked at up to date; `run` must run beside it."""
 
-    def __init__(self, answers: Answers, flags: FlagLog, watch: Stopwatch, erasures: Callable[[], int]) -> None:
+    def __init__(self, answers: Answers, flags: FlagLog, watch: TimeBudget, erasures: Callable[[], int]) -> None:
         """`erasures`: how many people are known to be erased."""
         self._answers = answers
         self._flags = flags

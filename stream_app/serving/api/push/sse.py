@@ -7,7 +7,7 @@ from aiohttp import web
 
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog, fits
-from stream_app.serving.api.push.page_updates import Live, TooManyError
+from stream_app.serving.api.push.page_updates import PageUpdates, TooManyError
 from stream_app.serving.api.routes import PREFIX, BadQuestionError, parsed, problem
 
 PING_S = 15.0
@@ -42,10 +42,10 @@ class _Stream:
             raise ConnectionResetError("the reader takes nothing") from None
 
 
-class Streams:
+class EventStreams:
     """Sends until somebody goes, or the server stops."""
 
-    def __init__(self, flags: FlagLog, live: Live) -> None:
+    def __init__(self, flags: FlagLog, live: PageUpdates) -> None:
         self._flags = flags
         self._live = live
         self._open: set[asyncio.Task[object]] = set()

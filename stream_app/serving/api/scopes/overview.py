@@ -7,7 +7,7 @@ from stream_app.core.flags.standing import RULES
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.responses import About, Health
 from stream_app.serving.api.scopes.throughput import Throughput
-from stream_app.serving.api.state import State
+from stream_app.serving.api.state import ApiState
 from stream_app.settings import Settings
 
 _HOUR_MS = 3_600_000
@@ -16,7 +16,7 @@ _HOUR_MS = 3_600_000
 class Overview:
     """Answers about all of it."""
 
-    def __init__(self, settings: Settings, state: State, flags: FlagLog, rates: Throughput) -> None:
+    def __init__(self, settings: Settings, state: ApiState, flags: FlagLog, rates: Throughput) -> None:
         self._settings = settings
         self._state = state
         self._flags = flags

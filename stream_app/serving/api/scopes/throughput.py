@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from time import monotonic
 
-from stream_app.serving.api.state import State
+from stream_app.serving.api.state import ApiState
 
 _SAMPLE_S = 1.0
 _SPAN_S = 8.0
@@ -13,7 +13,7 @@ _SPAN_S = 8.0
 class Throughput:
     """Looks at the counters every second."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: ApiState) -> None:
         self._state = state
         self._samples: deque[tuple[float, dict[int, int]]] = deque(maxlen=round(_SPAN_S / _SAMPLE_S) + 1)
 

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.cuts.global_cuts import Ints
-from stream_app.core.cuts.history import Past
+from stream_app.core.cuts.history import PastCut
 from stream_app.core.cuts.lorenz import lorenz
 from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, Role
 from stream_app.core.state.scopes import ScopeName
 from stream_app.serving.api import params
 from stream_app.serving.api.responses import Curve, Cuts, History, Moment, Topic, Topics
-from stream_app.serving.api.state import State
+from stream_app.serving.api.state import ApiState
 
 
 class _Scopes(NamedTuple):
@@ -21,10 +21,10 @@ class _Scopes(NamedTuple):
     names: list[ScopeName]
 
 
-class Scopes:
+class TopicQueries:
     """Answers about scopes; `pane_ms`: length of a pane."""
 
-    def __init__(self, state: State, pane_ms: int) -> None:
+    def __init__(self, state: ApiState, pane_ms: int) -> None:
         self._state = state
         self._pane_ms = pane_ms
 
@@ -45,7 +45,7 @@ class Scopes:
         """The present cuts."""
         scopes = self._scopes(asked.population, topic=asked.topic)
         roles = ROLES if asked.role is None else (asked.role,)
-        users = self._state.whole.cuts(scopes.numbers).users[[ROLES.index(role) for role in roles]]
+        users = self._state.global_cuts.cuts(scopes.numbers).users[[ROLES.index(role) for role in roles]]
         there = np.argwhere(users.T > 0)
         page = there[asked.offset : asked.offset + asked.limit]
         known = self._state.cuts(scopes.numbers[np.unique(page[:, 0])])
@@ -73,7 +73,7 @@ class Scopes:
 
     def curve(self, asked: params.OfScope) -> Curve:
         """The Lorenz curve, and the cut in it."""
-        cells = self._state.whole.cells(scope_of(asked), ROLES.index(asked.role))
+        cells = self._state.global_cuts.cells(scope_of(asked), ROLES.index(asked.role))
         return Curve(
             topic=asked.topic,
             population=asked.population,
@@ -84,13 +84,13 @@ class Scopes:
 
     def cut(self, asked: params.OfScope) -> Cut | None:
         """The present cut; None where nobody has a value."""
-        number = self._state.whole.find(scope_of(asked))
+        number = self._state.global_cuts.find(scope_of(asked))
         if number is None:
             return None
         return next((cut for cut in self._state.cuts(np.array([number])) if cut.role == asked.role), None)
 
     def _scopes(self, population: str, *, topic: str = "", search: str = "") -> _Scopes:
-        names, wanted = self._state.whole.names, search.lower()
+        names, wanted = self._state.global_cuts.names, search.lower()
         numbers = [
             number
             for number, name in enumerate(names)
@@ -104,7 +104,7 @@ class Scopes:
         return _Scopes(chosen, [names[number] for number in chosen.tolist()])
 
     def _users(self, numbers: Ints) -> Ints:
-        users: Ints = self._state.whole.cuts(numbers).users.max(axis=0)
+        users: Ints = self._state.global_cuts.cuts(numbers).users.max(axis=0)
         return users
 
     def _populations(self) -> list[str]:
@@ -128,7 +128,7 @@ def _topic(scope: ScopeName, cuts: dict[tuple[str, str, Role], Cut]) -> Topic:
     )
 
 
-def _moment(window_end: int, cut: Cut | Past) -> Moment:
+def _moment(window_end: int, cut: Cut | PastCut) -> Moment:
     return Moment(
         window_end=window_end,
         users=cut.users,

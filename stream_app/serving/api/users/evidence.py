@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share, decode
 from stream_app.core.messages import ALL_TOPICS
-from stream_app.core.privacy.pseudonyms import Persons
+from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.core.state.scopes import ScopeName, folded
 from stream_app.serving.api.records import Open, Record
 from stream_app.serving.api.responses import Contribution, Evidence
@@ -45,7 +45,7 @@ class _Read(NamedTuple):
     why_not: str
 
 
-class Evidences:
+class EvidenceReader:
     """Reads for one question at a time, and remembers the answer for a moment."""
 
     def __init__(self, settings: Settings, open_: Open, erased: Callable[[Iterable[str]], set[str]]) -> None:
@@ -55,7 +55,7 @@ class Evidences:
         self._open = open_
         self._reading = asyncio.Lock()
         self._known: OrderedDict[_Asked, tuple[float, Evidence]] = OrderedDict()
-        self._persons = Persons(settings.person_key.reveal()) if settings.pseudonyms else None
+        self._persons = PersonHashes(settings.person_key.reveal()) if settings.pseudonyms else None
 
     async def of(self, user: str, partition: int, scope: ScopeName, window_ms: tuple[int, int]) -> Evidence:
         """The user's events with the most impressions, in a scope and within a window (start, end) of event time."""

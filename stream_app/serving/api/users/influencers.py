@@ -7,11 +7,11 @@ import numpy as np
 
 from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE
 from stream_app.core.queries.pane_series import Series
-from stream_app.core.queries.users import Ints, People
+from stream_app.core.queries.users import Ints, UserQueries
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from stream_app.serving.api.responses import Influencer, Standing, Trend
-from stream_app.serving.api.state import State
+from stream_app.serving.api.state import ApiState
 from stream_app.serving.api.users.packed_panes import Counts
 
 STANDINGS: dict[Standing, int] = {"none": NONE, "emerging": EMERGING, "entered": ENTERED, "fading": FADING}
@@ -32,11 +32,11 @@ class ByPane(NamedTuple):
 class Sight:
     """A ledger among all, and what its users made."""
 
-    def __init__(self, state: State, ledger: Ledger, panes: int, made: ByPane) -> None:
+    def __init__(self, state: ApiState, ledger: Ledger, panes: int, made: ByPane) -> None:
         """`panes` in the window."""
-        self.whole = state.whole
+        self.global_cuts = state.global_cuts
         self.ledger = ledger
-        self.people = People(ledger)
+        self.people = UserQueries(ledger)
         first_pane = state.window_start_ms // ledger.pane_ms
         self._window = range(first_pane, first_pane + panes)
         self._made = made
@@ -56,16 +56,16 @@ def influencers(sight: Sight, role: int, rows: Ints) -> Iterator[tuple[Influence
     """Who is in each of `rows`, with the scope and its θ."""
     if not len(rows):
         return
-    ledger, whole = sight.ledger, sight.whole
+    ledger, global_cuts = sight.ledger, sight.global_cuts
     names = ledger.scopes.names()
     scopes = [names[number] for number in ledger.rows.scopes[rows].tolist()]
     users = [ledger.users.names[number] for number in ledger.rows.users[rows].tolist()]
-    cuts = whole.cuts(whole.numbers(scopes))
+    cuts = global_cuts.cuts(global_cuts.numbers(scopes))
     values, thresholds = ledger.rows.totals[role][rows], cuts.thresholds[role]
     going = sight.people.paces(role, rows, thresholds)
     columns = (
         values,
-        whole.ranks(scopes, [role] * len(scopes), values),
+        global_cuts.ranks(scopes, [role] * len(scopes), values),
         ledger.rows.standings[role][rows],
         thresholds,
         values / np.maximum(cuts.totals[role], 1),

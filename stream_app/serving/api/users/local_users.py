@@ -9,20 +9,20 @@ import numpy as np
 from stream_app.core.flags.standing import NONE
 from stream_app.core.messages import ROLES
 from stream_app.core.queries import pane_series
-from stream_app.core.queries.users import Listed, People, Question
+from stream_app.core.queries.users import UserList, UserQueries, UserQuery
 from stream_app.core.state.ledger import Ledger
 from stream_app.serving.api.responses import Place
-from stream_app.serving.api.state import State
-from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.state import ApiState
+from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.influencers import STANDINGS, ByPane, Sight, influencers
 from stream_app.serving.api.users.packed_panes import PackedPanes
 from stream_app.serving.api.users.peer_protocol import Asked, FoundAt, Leaders, Places, Ranked, Ranking, Whereabouts
 
 
-class Own:
+class LocalUsers:
     """Answers from the ledgers that this worker has. Several questions at once cost little more than one."""
 
-    def __init__(self, state: State, panes: int, watch: Stopwatch) -> None:
+    def __init__(self, state: ApiState, panes: int, watch: TimeBudget) -> None:
         """`panes` in the window; `watch` takes the time that answers need."""
         self._state = state
         self._panes = panes
@@ -35,7 +35,7 @@ class Own:
         totals, partitions = [0] * len(asked), [list[int]() for _ in asked]
         async for number, ledger in self._ledgers(asked):
             with self._watch.running():
-                there = People(ledger)
+                there = UserQueries(ledger)
                 for place, ranking in _about(asked, number):
                     question = _question(ranking)
                     listed = there.find(question, self._threshold(question), ranking.most)
@@ -94,11 +94,11 @@ class Own:
                 )
                 yield place, FoundAt(partition, user, there_now)
 
-    def _threshold(self, question: Question) -> int:
-        number = self._state.whole.find(question.scope)
+    def _threshold(self, question: UserQuery) -> int:
+        number = self._state.global_cuts.find(question.scope)
         if number is None:
             return 0
-        return int(self._state.whole.cuts(np.array([number])).thresholds[question.role, 0])
+        return int(self._state.global_cuts.cuts(np.array([number])).thresholds[question.role, 0])
 
     async def _made(self, asked: Sequence[Whereabouts]) -> ByPane:
         """What the users made by pane."""
@@ -109,7 +109,7 @@ class Own:
                 theirs = {user for one in those for user in one.users if user in ledger.users}
                 if not theirs:
                     continue
-                there = People(ledger)
+                there = UserQueries(ledger)
                 rows = np.concatenate([there.rows_of(one.users, one.only) for one in those])
                 made.opened.update(pane_series.open_panes(ledger, rows))
                 packed = list(pane_series.packed_panes(ledger))
@@ -122,12 +122,12 @@ def _about(asked: Sequence[Asked], partition: int) -> list[tuple[int, Asked]]:
     return [(place, one) for place, one in enumerate(asked) if one.is_about(partition)]
 
 
-def _question(asked: Ranking) -> Question:
+def _question(asked: Ranking) -> UserQuery:
     codes = [STANDINGS[name] for name in asked.standings]
-    return Question(asked.scope, ROLES.index(asked.role), codes, asked.search, emerging_first=asked.emerging_first)
+    return UserQuery(asked.scope, ROLES.index(asked.role), codes, asked.search, emerging_first=asked.emerging_first)
 
 
-def _ranked(partition: int, ledger: Ledger, role: int, some: Listed) -> Iterator[Ranked]:
+def _ranked(partition: int, ledger: Ledger, role: int, some: UserList) -> Iterator[Ranked]:
     users, values = ledger.rows.users[some.rows].tolist(), ledger.rows.totals[role][some.rows].tolist()
     for user, value, emerging, eta_s in zip(users, values, some.emerging.tolist(), some.eta_s.tolist(), strict=True):
         yield Ranked(ledger.users.names[user], value, emerging, eta_s if eta_s < np.inf else None, partition)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.queries import pane_series
-from stream_app.core.queries.pane_series import Made, Packed
+from stream_app.core.queries.pane_series import PackedPane, PaneCounts
 from stream_app.core.state.scopes import ScopeName
-from stream_app.serving.api.time_budget import Stopwatch
+from stream_app.serving.api.time_budget import TimeBudget
 
 MOST_REMEMBERED = 2000
 """Users; where there would be more, all are forgotten."""
@@ -38,7 +38,7 @@ class _Remembered:
 class PackedPanes:
     """Reads packed panes; in between others have their turn."""
 
-    def __init__(self, watch: Stopwatch) -> None:
+    def __init__(self, watch: TimeBudget) -> None:
         self._watch = watch
         self._users: dict[str, _Remembered] = {}
         self._keys: dict[frozenset[SegmentKey], frozenset[SegmentKey]] = {}
@@ -49,7 +49,7 @@ class PackedPanes:
         """Users that are remembered."""
         return len(self._users)
 
-    async def of(self, panes: Sequence[Packed], users: Iterable[str]) -> dict[str, Counts]:
+    async def of(self, panes: Sequence[PackedPane], users: Iterable[str]) -> dict[str, Counts]:
         """What `users`, who are all of one ledger, made in its packed panes; who made nothing may be left out."""
         if not panes:
             return {}
@@ -80,9 +80,9 @@ class PackedPanes:
             missing[keys.difference(known.read)].add(user)
         return missing
 
-    async def _read(self, pane: Packed, users: set[str]) -> None:
+    async def _read(self, pane: PackedPane, users: set[str]) -> None:
         """Read one pane; whoever asks may go in the middle of it, so it is taken up at its end."""
-        found: list[Made] = []
+        found: list[PaneCounts] = []
         for part in pane.parts:
             with self._watch.running():
                 found += pane_series.read(part, users)

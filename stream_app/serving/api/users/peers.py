@@ -10,9 +10,9 @@ from typing import NamedTuple, TypeVar
 import aiohttp
 import msgspec
 
-from stream_app.serving.api.state import State
-from stream_app.serving.api.time_budget import Stopwatch
-from stream_app.serving.api.users.local_users import Own
+from stream_app.serving.api.state import ApiState
+from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peer_protocol import Asked, FoundAt, Leaders, Places, Ranking, Whereabouts
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class AllPlaces(NamedTuple):
 class Peers:
     """All workers together. A partition is asked of one worker, so nobody is there twice while partitions move."""
 
-    def __init__(self, own: Own, state: State, token: str, watch: Stopwatch) -> None:
+    def __init__(self, own: LocalUsers, state: ApiState, token: str, watch: TimeBudget) -> None:
         """`token`: what the others want to see, which is what this one wants; `watch` takes the time that it needs."""
         self._watch = watch
         self._own = own
