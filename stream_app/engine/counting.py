@@ -7,7 +7,8 @@ from time import perf_counter
 
 import numpy as np
 
-from stream_app.core.events.credit import Credits, Ints, ViewRates, credit
+from stream_app.core.arrays import Ints
+from stream_app.core.events.credit import Credits, ViewRates, credit
 from stream_app.core.events.dead_letter import DeadLetter, Origin, attempts_of
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.partition_check import PartitionsOf, misplaced

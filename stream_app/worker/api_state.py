@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
+from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts.global_cuts import GlobalCuts, Ints
+from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory
 from stream_app.core.cuts.publication import Frame, published
 from stream_app.core.messages import Cut, Flag, Role

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_app.core.arrays import Ints
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.flags.evaluation import evaluate
 from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, StandingRules
-from stream_app.core.queries.users import Ints, UserQueries, UserQuery
+from stream_app.core.queries.users import UserQueries, UserQuery
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.core import streams

@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
 from stream_app.core.state.watermark import Source
 
@@ -50,14 +50,14 @@ class SegmentKey(NamedTuple):
 class Entries(NamedTuple):
     """What some users of some scopes made: columns of equal length."""
 
-    scopes: NDArray[np.int64]
-    users: NDArray[np.int64]
-    posts: NDArray[np.int64]
-    impressions: NDArray[np.int64]
-    squares: NDArray[np.float64]
+    scopes: Ints
+    users: Ints
+    posts: Ints
+    impressions: Ints
+    squares: Floats
     """Σ impressions² of the single events: what the variance of a compound Poisson count needs."""
 
-    def part(self, run: slice | NDArray[np.bool_]) -> "Entries":
+    def part(self, run: slice | Mask) -> "Entries":
         """Some of the entries."""
         return Entries(self.scopes[run], self.users[run], self.posts[run], self.impressions[run], self.squares[run])
 
@@ -120,7 +120,7 @@ class Segment(msgspec.Struct, array_like=True):
         squares[several[first:last].astype(np.int64) - run.start] = unpack(self.squares)[first:last]
         return Entries(scopes, users, posts, impressions, squares)
 
-    def by_pane(self) -> Iterable[tuple[int, slice, NDArray[np.uint64]]]:
+    def by_pane(self) -> Iterable[tuple[int, slice, Hashes]]:
         """Each pane, the run of its entries, and its hashes."""
         hashes = unpack(self.hashes)
         for pane, run, hashed in zip(self.panes, runs(self.entry_counts), runs(self.hash_counts), strict=True):
@@ -136,7 +136,7 @@ def encode(
     header: Header,
     scopes: Sequence[tuple[str, str]],
     users: Sequence[str],
-    panes: Sequence[tuple[int, Entries, NDArray[np.uint64]]],
+    panes: Sequence[tuple[int, Entries, Hashes]],
 ) -> list[bytes]:
     """The parts of a segment. `scopes` and `users` name every number in the entries (global numbers)."""
     cuts = list(_split(panes))
@@ -144,9 +144,9 @@ def encode(
 
 
 def _split(
-    panes: Sequence[tuple[int, Entries, NDArray[np.uint64]]],
-) -> Iterable[list[tuple[int, Entries, NDArray[np.uint64]]]]:
-    part: list[tuple[int, Entries, NDArray[np.uint64]]] = []
+    panes: Sequence[tuple[int, Entries, Hashes]],
+) -> Iterable[list[tuple[int, Entries, Hashes]]]:
+    part: list[tuple[int, Entries, Hashes]] = []
     room = MOST_ENTRIES
     for pane, entries, hashes in panes:
         size = max(len(entries.users), len(hashes))
@@ -165,7 +165,7 @@ def _encode_part(
     parts: int,
     scopes: Sequence[tuple[str, str]],
     users: Sequence[str],
-    panes: list[tuple[int, Entries, NDArray[np.uint64]]],
+    panes: list[tuple[int, Entries, Hashes]],
 ) -> bytes:
     columns = [np.concatenate(column) for column in zip(*(entries for _, entries, _ in panes), strict=True)]
     if not columns:

@@ -3,16 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Ints, Mask
 from stream_app.core.changelog.columns import Column, pack
 from stream_app.core.cuts.curve_message import BUCKETS, VERSION, CurveMessage, bucket_of, packed
 from stream_app.core.cuts.global_cuts import ScopeCuts, exact_bins
 from stream_app.core.cuts.histogram import Cells, cells_of
 from stream_app.core.flags.standing import EMERGING, ENTERED
 from stream_app.core.state.ledger import Ledger
-
-Ints = NDArray[np.int64]
 
 
 class _Order(NamedTuple):
@@ -45,7 +43,7 @@ class CurveUpdates:
         dirty = self._vanished(ledger)
         self._place_scopes(ledger)
         rows, scopes = ledger.rows, ledger.rows.scopes
-        changed: NDArray[np.bool_] = ~np.logical_and(*cuts.exact)
+        changed: Mask = ~np.logical_and(*cuts.exact)
         changed[scopes[rows.touched]] = True
         rows.touched[:] = False
         dirty |= set(np.unique(self._buckets[changed]).tolist())

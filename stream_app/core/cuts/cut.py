@@ -4,12 +4,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Floats, Ints, Mask
 from stream_app.core.cuts.histogram import Cells, bins_of
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 _BIN_BITS = 16
 
@@ -25,7 +22,7 @@ class CurveCuts(NamedTuple):
     ties: Ints
     coverage: Floats
     gini: Floats
-    exact: NDArray[np.bool_]
+    exact: Mask
 
 
 def merge(cells: Cells) -> Cells:
@@ -91,7 +88,7 @@ def _at_least(totals: Ints, share: float) -> Ints:
     return least
 
 
-def _shares_a_bin(curves: Ints, values: Ints, crossing: Ints, inexact: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _shares_a_bin(curves: Ints, values: Ints, crossing: Ints, inexact: Mask) -> Mask:
     """Whether users of the crossing cells' bin are also in a cell that does not tell on which side of θ they are."""
     bins = curves << _BIN_BITS | bins_of(values)
     return np.isin(bins[crossing], bins[inexact])

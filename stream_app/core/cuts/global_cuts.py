@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Floats, Ints, Mask
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.cuts.curve_message import BUCKETS, CurveMessage, bucket_of
 from stream_app.core.cuts.cut import cuts_of, merge, users_above
 from stream_app.core.cuts.histogram import NO_BIN, Cells, bins_of
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 _SCOPES_FORGOTTEN = 10_000
 """So many scopes that nobody tells of any more may stay numbered."""
@@ -32,7 +29,7 @@ class ScopeCuts(NamedTuple):
     emerging: Ints
     coverage: Floats
     gini: Floats
-    exact: NDArray[np.bool_]
+    exact: Mask
 
     @classmethod
     def empty(cls, size: int) -> "ScopeCuts":

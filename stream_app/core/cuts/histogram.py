@@ -8,9 +8,8 @@ of an octave wide (at most 3.1 %), cut from the bits of the float: exponent and 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from stream_app.core.arrays import Ints
 
 EXACT_USERS = 2048
 """A scope with up to this many users in a partition is kept exact throughout."""

@@ -1,8 +1,8 @@
 """The Lorenz curve of a topic and role as points to draw, from the cells that its cut is computed from."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.cuts.histogram import Cells
 
 _STEPS = 80
@@ -22,6 +22,6 @@ def lorenz(cells: Cells) -> Points:
     return list(zip(np.round(x[kept], 6).tolist(), np.round(y[kept], 6).tolist(), strict=True))
 
 
-def _spread(rising: NDArray[np.float64]) -> NDArray[np.int64]:
+def _spread(rising: Floats) -> Ints:
     """The places of about _STEPS values that are evenly spread, the first and the last among them."""
     return np.minimum(np.searchsorted(rising, np.linspace(0.0, 1.0, _STEPS + 1)), len(rising) - 1)

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from stream_app.core.arrays import Ints
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.flags.evaluation import is_diffuse
 from stream_app.core.flags.standing import StandingRules
@@ -24,7 +22,7 @@ class Frame(NamedTuple):
 
 def published(
     global_cuts: GlobalCuts,
-    numbers: NDArray[np.int64],
+    numbers: Ints,
     rules: StandingRules,
     population_sizes: Mapping[str, int],
     frame: Frame,

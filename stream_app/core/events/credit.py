@@ -5,13 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from xxhash import xxh3_64_digest
 
+from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.events.schema import Event, Post
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS = dt.timedelta(milliseconds=1)
 
@@ -27,14 +25,14 @@ class Credits(NamedTuple):
     """One batch of events as columns of equal length n."""
 
     users: Sequence[str]
-    hashes: NDArray[np.uint64]
+    hashes: Hashes
     """64-bit xxHash of each event id."""
     ts_ms: Ints
     """Event times, epoch ms."""
     posts: Ints
     """1 for a post, 0 for a share."""
     impressions: Ints
-    unknown: NDArray[np.bool_]
+    unknown: Mask
     """Neither audience nor impressions is known: such an event adds 0, and is counted as unknown."""
     topics: Sequence[tuple[str, ...]]
     populations: Sequence[str]
@@ -64,7 +62,7 @@ def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates) -> Cred
     )
 
 
-def _hashes(ids: list[str]) -> NDArray[np.uint64]:
+def _hashes(ids: list[str]) -> Hashes:
     digests = b"".join(map(xxh3_64_digest, map(str.encode, ids)))
     return np.frombuffer(digests, ">u8").astype(np.uint64)
 

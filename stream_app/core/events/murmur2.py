@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_app.core.arrays import Codes, Ints
+
 _SEED, _M, _R = np.uint32(0x9747B28C), np.uint32(0x5BD1E995), np.uint32(24)
 _POSITIVE = np.uint32(0x7FFFFFFF)
 
 
-def partitions_of(keys: Sequence[bytes], partitions: int) -> NDArray[np.int64]:
+def partitions_of(keys: Sequence[bytes], partitions: int) -> Ints:
     """The partition of each key, of so many."""
     lengths = np.fromiter(map(len, keys), np.int64, len(keys))
     hashes = np.empty(len(keys), np.uint32)
@@ -23,7 +25,7 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> NDArray[np.int64]:
     return ((hashes & _POSITIVE) % np.uint32(partitions)).astype(np.int64)
 
 
-def _murmur2(keys: NDArray[np.uint8]) -> NDArray[np.uint32]:
+def _murmur2(keys: Codes) -> NDArray[np.uint32]:
     """As in org.apache.kafka.common.utils.Utils, of keys of equal length: shape (keys, length)."""
     count, length = keys.shape
     whole = length // 4 * 4

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Ints
 from stream_app.core.events.schema import Rejected
 
-PartitionsOf = Callable[[Sequence[bytes]], NDArray[np.int64]]
+PartitionsOf = Callable[[Sequence[bytes]], Ints]
 """The producers' partitioner: keys to partitions."""
 
 

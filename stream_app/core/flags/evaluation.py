@@ -3,16 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Codes, Floats, Ints, Mask
 from stream_app.core.cuts.global_cuts import ScopeCuts
 from stream_app.core.flags.standing import NONE, TYPE_OF, Facts, StandingRules, decide
 from stream_app.core.messages import ROLES, FlagType, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 _HOUR_S = 3600.0
 _DIGITS = 6
 """What a flag says of rates: nobody reads more digits, and standings are kept by the hundred thousand."""
@@ -60,7 +58,7 @@ class Pace(NamedTuple):
     eta_s: Floats
 
 
-def is_diffuse(cuts: ScopeCuts, rules: StandingRules) -> NDArray[np.bool_]:
+def is_diffuse(cuts: ScopeCuts, rules: StandingRules) -> Mask:
     """Scopes whose cut needs too large a part of the users: shape (2, scopes)."""
     return cuts.k > rules.diffuse_fraction * cuts.users
 
@@ -140,9 +138,7 @@ def spans_of(ledger: Ledger) -> Spans:
     )
 
 
-def _candidates(
-    ledger: Ledger, role: int, cuts: ScopeCuts, eligible: NDArray[np.bool_], rules: StandingRules
-) -> NDArray[np.int64]:
+def _candidates(ledger: Ledger, role: int, cuts: ScopeCuts, eligible: Mask, rules: StandingRules) -> Ints:
     """The rows that a rule could move: who has a standing, or could get one."""
     least = np.maximum(rules.floors[role], rules.emerging_floor * cuts.thresholds[role])
     least = np.where(eligible, least, np.inf)
@@ -152,7 +148,7 @@ def _candidates(
 
 
 def _changes(
-    ledger: Ledger, role: int, rows: Ints, facts: Facts, going: Pace, rule: NDArray[np.uint8], cuts: ScopeCuts
+    ledger: Ledger, role: int, rows: Ints, facts: Facts, going: Pace, rule: Codes, cuts: ScopeCuts
 ) -> list[Change]:
     moved = np.flatnonzero(rule)
     if not len(moved):

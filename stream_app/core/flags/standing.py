@@ -8,14 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Codes, Floats, Ints, Mask
 from stream_app.core.messages import FlagType
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Codes = NDArray[np.uint8]
 
 NONE, EMERGING, ENTERED, FADING = range(4)
 

@@ -3,12 +3,10 @@
 from collections.abc import Container, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Hashes, Ints, Mask
 from stream_app.core.state.hash_index import HashIndex
-from stream_app.core.state.panes import Hashes, Pane
-
-Ints = NDArray[np.int64]
+from stream_app.core.state.panes import Pane
 
 
 class Deduplicator:
@@ -23,7 +21,7 @@ class Deduplicator:
         """Bytes held."""
         return self._index.nbytes + self._panes.nbytes
 
-    def first(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> NDArray[np.bool_]:
+    def first(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
         """Which of the events are new, in order; they are known from now on."""
         candidates = np.flatnonzero(~_packed(hashes, panes, held))
         before = len(self._index)
@@ -61,7 +59,7 @@ class Deduplicator:
         self._panes[before:size] = panes
 
 
-def _packed(hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> NDArray[np.bool_]:
+def _packed(hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
     """Which of the events are in packed panes."""
     known = np.zeros(len(hashes), np.bool_)
     for number in np.unique(panes).tolist():  # few, and of those held there may be a hundred
@@ -74,10 +72,10 @@ def _packed(hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> NDArray[np
     return known
 
 
-def _contained(hashes: Hashes, known: Hashes) -> NDArray[np.bool_]:
+def _contained(hashes: Hashes, known: Hashes) -> Mask:
     """Which of `hashes` are in the sorted `known`."""
     if not len(known):
         return np.zeros(len(hashes), np.bool_)
     places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-    contained: NDArray[np.bool_] = known[places] == hashes
+    contained: Mask = known[places] == hashes
     return contained

@@ -11,8 +11,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-Keys = NDArray[np.int64]
-Rows = NDArray[np.int64]
+from stream_app.core.arrays import Ints
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads consecutive keys over the table
 _EMPTY = np.int32(-1)
@@ -26,7 +25,7 @@ _GROWTH = 8
 class HashIndex:
     """Rows by 64-bit key. Grows by itself; rows are never removed one by one (build a new one from the keys kept)."""
 
-    def __init__(self, keys: Keys | None = None) -> None:
+    def __init__(self, keys: Ints | None = None) -> None:
         """Start with `keys` (distinct) as rows 0 … len(keys) − 1."""
         self._keys = np.empty(_SMALLEST, np.int64) if keys is None else keys
         self._size = 0 if keys is None else len(keys)
@@ -36,7 +35,7 @@ class HashIndex:
         return self._size
 
     @property
-    def keys(self) -> Keys:
+    def keys(self) -> Ints:
         """The keys by row: a view, shape (len(self),)."""
         return self._keys[: self._size]
 
@@ -45,7 +44,7 @@ class HashIndex:
         """Bytes held."""
         return self._keys.nbytes + self._slots.nbytes
 
-    def find(self, keys: Keys) -> Rows:
+    def find(self, keys: Ints) -> Ints:
         """Row of each key, −1 where it is not in the index."""
         rows = np.full(len(keys), -1, np.int64)
         pending = np.arange(len(keys))
@@ -61,8 +60,8 @@ class HashIndex:
                 break
         return rows
 
-    def add(self, keys: Keys) -> Rows:
-        """Row of each key; new ones get the next rows in order of appearance. Keys may repeat."""
+    def add(self, keys: Ints) -> Ints:
+        """Row of each key; new ones get the next rows in order of appearance. Ints may repeat."""
         self._make_room(len(keys))
         # Every key not yet held claims a slot with the row it would have if all of `keys` were new.
         start, self._keys[self._size : self._size + len(keys)] = self._size, keys
@@ -81,7 +80,7 @@ class HashIndex:
         self._settle(rows, claimed, start)
         return rows
 
-    def _settle(self, rows: Rows, slots: Rows, start: int) -> None:
+    def _settle(self, rows: Ints, slots: Ints, start: int) -> None:
         """Give the rows claimed from `start` on consecutive numbers."""
         new = np.flatnonzero(rows == np.arange(start, start + len(rows)))
         numbers = np.arange(start, start + len(new))
@@ -104,9 +103,9 @@ class HashIndex:
     def _mask(self) -> int:
         return len(self._slots) - 1
 
-    def _home(self, keys: Keys) -> Rows:
+    def _home(self, keys: Ints) -> Ints:
         shift = np.uint64(65 - len(self._slots).bit_length())
-        return cast(Rows, ((keys.view(np.uint64) * _MIX) >> shift).astype(np.int64))
+        return cast(Ints, ((keys.view(np.uint64) * _MIX) >> shift).astype(np.int64))
 
     def _make_slots(self, size: int) -> None:
         self._slots = np.full(max(_SMALLEST, 1 << int(size / _FULL).bit_length()), _EMPTY)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from stream_app.core.arrays import Ints
 
 _BYTES_EACH = 180
 
@@ -36,6 +37,6 @@ class Interner(dict[str, int]):
         """About the bytes held: a string, a number, and their places in the list and the dict."""
         return _BYTES_EACH * len(self)
 
-    def add(self, names: Sequence[str]) -> NDArray[np.int64]:
+    def add(self, names: Sequence[str]) -> Ints:
         """The number of each name; new ones get the next."""
         return np.fromiter(map(self.__getitem__, names), np.int64, len(names))

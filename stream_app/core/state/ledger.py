@@ -8,20 +8,17 @@ from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
 from stream_app.core.events.credit import Credits
 from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.interning import Interner
-from stream_app.core.state.panes import Hashes, Pane, PaneContent, RowEntries, joined, summed
+from stream_app.core.state.panes import Pane, PaneContent, RowEntries, joined, summed
 from stream_app.core.state.renumbering import distinct, renumbered
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scopes import ScopeTable
 from stream_app.core.state.watermark import NO_TIME, Source, horizon, running_watermark
-
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 _DEAD_ROWS_KEPT = 1000
 _ROW_BITS = 32
@@ -170,7 +167,7 @@ class Ledger:
             pane.take_out(users, gone)
         self.rows.clear(gone)
 
-    def short_sums(self) -> tuple[Ints, NDArray[np.float64], NDArray[np.float64]]:
+    def short_sums(self) -> tuple[Ints, Floats, Floats]:
         """By row, over the short window: posts, impressions, Σ impressions²."""
         first = self.short_start_ms // self.pane_ms
         recent = joined([chunk for number, pane in self.panes.items() if number >= first for chunk in pane.chunks])

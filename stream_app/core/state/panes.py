@@ -4,12 +4,9 @@ from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.segments import Entries, Segment, SegmentKey
-from stream_app.core.state.hash_index import Rows
-
-Hashes = NDArray[np.uint64]
 
 _LARGE = 4096
 """Chunks of so many entries are left as they are: joining them would cost more than reading them."""
@@ -18,10 +15,10 @@ _LARGE = 4096
 class RowEntries(NamedTuple):
     """What rows made: columns of equal length."""
 
-    rows: Rows
-    posts: NDArray[np.int64]
-    impressions: NDArray[np.int64]
-    squares: NDArray[np.float64]
+    rows: Ints
+    posts: Ints
+    impressions: Ints
+    squares: Floats
 
     def slim(self) -> "RowEntries":
         """The same in narrower types, for keeping."""
@@ -32,7 +29,7 @@ class RowEntries(NamedTuple):
             self.squares,
         )
 
-    def part(self, run: slice | NDArray[np.bool_]) -> "RowEntries":
+    def part(self, run: slice | Mask) -> "RowEntries":
         """Some of the entries."""
         return RowEntries(self.rows[run], self.posts[run], self.impressions[run], self.squares[run])
 
@@ -62,9 +59,7 @@ def joined(chunks: list[RowEntries]) -> RowEntries:
     return RowEntries(*(np.concatenate(columns) for columns in zip(*chunks, strict=True)))
 
 
-def summed(
-    rows: Rows, posts: NDArray[np.int64], impressions: NDArray[np.int64], squares: NDArray[np.float64]
-) -> RowEntries:
+def summed(rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> RowEntries:
     """One entry per row, in order: the sums of what it made."""
     distinct, inverse = np.unique(rows, return_inverse=True)
     size = len(distinct)
@@ -105,7 +100,7 @@ class Pane:
         if pack:
             self.chunks = []
 
-    def take_out(self, users: Container[str], rows: NDArray[np.bool_]) -> None:
+    def take_out(self, users: Container[str], rows: Mask) -> None:
         """Take `users`, whose rows are marked, out of what is held by row; stale if something of them was here."""
         fewer = [chunk.part(~rows[chunk.rows]) for chunk in self.chunks]
         self.stale |= sum(len(chunk.rows) for chunk in fewer) < sum(len(chunk.rows) for chunk in self.chunks)

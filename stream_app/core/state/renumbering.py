@@ -1,9 +1,8 @@
 """Sparse numbers to dense ones: 0, 1, 2 … in their order."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from stream_app.core.arrays import Ints
 
 _CLOSE = 10_000
 """Numbers within such a range are counted instead of sorted."""

@@ -5,7 +5,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.state.hash_index import HashIndex, Rows
+from stream_app.core.arrays import Codes, Floats, Ints, Mask
+from stream_app.core.state.hash_index import HashIndex
 
 T = TypeVar("T", bound=np.generic)
 _USER_BITS = 32
@@ -15,8 +16,8 @@ _USER_MASK = (1 << _USER_BITS) - 1
 class BelowSince(NamedTuple):
     """Rows that miss their standing, in order, and since when: few at any time, so they have no column."""
 
-    rows: Rows
-    since_s: NDArray[np.int64]
+    rows: Ints
+    since_s: Ints
 
 
 _NOBODY = BelowSince(np.empty(0, np.int64), np.empty(0, np.int64))
@@ -37,32 +38,32 @@ class RowTable:
         return len(self._index)
 
     @property
-    def totals(self) -> NDArray[np.int64]:
+    def totals(self) -> Ints:
         """Posts and impressions in the window: a view, shape (2, rows)."""
         return self._totals[:, : len(self)]
 
     @property
-    def squares(self) -> NDArray[np.float64]:
+    def squares(self) -> Floats:
         """Σ impressions² of the single events in the window: a view, shape (rows,)."""
         return self._squares[: len(self)]
 
     @property
-    def standings(self) -> NDArray[np.uint8]:
+    def standings(self) -> Codes:
         """Standing codes by role: a view, shape (2, rows)."""
         return self._standings[:, : len(self)]
 
     @property
-    def touched(self) -> NDArray[np.bool_]:
+    def touched(self) -> Mask:
         """Rows whose totals changed since they were last looked at: a view, shape (rows,)."""
         return self._touched[: len(self)]
 
     @property
-    def scopes(self) -> NDArray[np.int64]:
+    def scopes(self) -> Ints:
         """Scope number of each row."""
         return self._index.keys >> _USER_BITS
 
     @property
-    def users(self) -> NDArray[np.int64]:
+    def users(self) -> Ints:
         """User number of each row."""
         return self._index.keys & _USER_MASK
 
@@ -72,27 +73,25 @@ class RowTable:
         columns = (self._totals, self._squares, self._standings, self._touched)
         return self._index.nbytes + sum(column.nbytes for column in columns)
 
-    def rows(self, scopes: NDArray[np.int64], users: NDArray[np.int64]) -> Rows:
+    def rows(self, scopes: Ints, users: Ints) -> Ints:
         """The row of each (scope, user); new ones are made."""
         rows = self._index.add(scopes << _USER_BITS | users)
         if len(self) > len(self._squares):
             self._grow(max(len(self), len(self._squares) * 9 // 8))
         return rows
 
-    def find(self, scopes: NDArray[np.int64], users: NDArray[np.int64]) -> Rows:
+    def find(self, scopes: Ints, users: Ints) -> Ints:
         """The row of each (scope, user), −1 where there is none."""
         return self._index.find(scopes << _USER_BITS | users)
 
-    def add(
-        self, rows: Rows, posts: NDArray[np.int64], impressions: NDArray[np.int64], squares: NDArray[np.float64]
-    ) -> None:
+    def add(self, rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> None:
         """Add to the totals of `rows` (which may repeat)."""
         np.add.at(self._totals[0], rows, posts)
         np.add.at(self._totals[1], rows, impressions)
         np.add.at(self._squares, rows, squares)
         self._touched[rows] = True
 
-    def below_since_s(self, role: int, rows: Rows) -> NDArray[np.int64]:
+    def below_since_s(self, role: int, rows: Ints) -> Ints:
         """Since when (event time, epoch s) each of `rows` misses its standing of `role`; 0 when it does not."""
         below = self._below[role]
         if not len(below.rows):
@@ -100,23 +99,23 @@ class RowTable:
         places = np.minimum(np.searchsorted(below.rows, rows), len(below.rows) - 1)
         return np.where(below.rows[places] == rows, below.since_s[places], 0)
 
-    def set_below_since_s(self, role: int, rows: Rows, since_s: NDArray[np.int64]) -> None:
+    def set_below_since_s(self, role: int, rows: Ints, since_s: Ints) -> None:
         """The same for all rows, of which those not among `rows` (in order) do not miss a standing of `role`."""
         missed = np.flatnonzero(since_s)
         self._below[role] = BelowSince(rows[missed], since_s[missed])
 
-    def clear(self, rows: NDArray[np.bool_]) -> None:
+    def clear(self, rows: Mask) -> None:
         """Take everything from the rows that are marked: they are dead then."""
         self.totals[:, rows] = 0
         self.squares[rows] = 0
         self.standings[:, rows] = 0
 
-    def dead(self) -> NDArray[np.bool_]:
+    def dead(self) -> Mask:
         """Rows that nothing in the window and no standing needs."""
-        live: NDArray[np.bool_] = np.any(self.totals, axis=0) | np.any(self.standings, axis=0)
+        live: Mask = np.any(self.totals, axis=0) | np.any(self.standings, axis=0)
         return ~live
 
-    def renumber(self, kept: NDArray[np.bool_], scopes: NDArray[np.int64], users: NDArray[np.int64]) -> Rows:
+    def renumber(self, kept: Mask, scopes: Ints, users: Ints) -> Ints:
         """Keep the rows marked in `kept`, in order; old scope and user numbers become `scopes[old]`, `users[old]`.
 
         Returns the new number of each row that is kept, by its old one.

@@ -5,13 +5,11 @@ from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Ints, Mask
 from stream_app.core.messages import ALL_TOPICS
 from stream_app.core.state.hash_index import HashIndex
 from stream_app.core.state.interning import Interner
-
-Ints = NDArray[np.int64]
 
 _TOPIC_BITS = 32
 _TOPIC_MASK = (1 << _TOPIC_BITS) - 1
@@ -81,9 +79,9 @@ class ScopeTable:
         codes = np.concatenate([everybody, everybody[events] | numbers])
         return np.concatenate([np.arange(len(topics)), events]), self._index.add(codes)
 
-    def is_everybody(self) -> NDArray[np.bool_]:
+    def is_everybody(self) -> Mask:
         """Which scopes are the `*` of their population: by number."""
-        mask: NDArray[np.bool_] = self._index.keys & _TOPIC_MASK == 0
+        mask: Mask = self._index.keys & _TOPIC_MASK == 0
         return mask
 
     def renumber(self, kept: Ints) -> "ScopeTable":

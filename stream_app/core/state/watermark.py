@@ -2,7 +2,8 @@
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+
+from stream_app.core.arrays import Ints
 
 NO_TIME = -(2**62)
 """Before any event."""
@@ -32,7 +33,7 @@ class Source(msgspec.Struct):
         return self.applied + self.duplicate + self.late + self.rejected
 
 
-def running_watermark(ts_ms: NDArray[np.int64], before: int) -> NDArray[np.int64]:
+def running_watermark(ts_ms: Ints, before: int) -> Ints:
     """The watermark of a source at each event of a batch, in order; `before` it: the watermark, or more.
 
     What is older than the window that ends there is late. That depends neither on how far the other sources have been

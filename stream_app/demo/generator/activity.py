@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_app.core.arrays import Ints, Mask
 from stream_app.core.messages import ALL_TOPICS, Role
-
-Ints = NDArray[np.int64]
 
 UNKNOWN = -1
 """The audience of an event that tells none."""
@@ -26,7 +25,7 @@ class Activity(NamedTuple):
     topics: Ints
     """Places in the list of products."""
     ts_ms: Ints
-    shares: NDArray[np.bool_]
+    shares: Mask
     audiences: Ints
     """People reached, or UNKNOWN."""
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.demo.generator.activity import HOUR_MS, UNKNOWN, Activity, Ints
+from stream_app.core.arrays import Ints
+from stream_app.demo.generator.activity import HOUR_MS, UNKNOWN, Activity
 from stream_app.sources.files import recorded
 from stream_app.sources.recorded_event import RecordedEvent
 

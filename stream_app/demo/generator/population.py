@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stream_app.core.arrays import Ints
 from stream_app.demo.generator.activity import (
     HOUR_MS,
     UNKNOWN,

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stream_app.core.arrays import Ints
 from stream_app.core.messages import Role
-from stream_app.demo.generator.activity import HOUR_MS, Activity, Ints, joined, smallest_set, values_at
+from stream_app.demo.generator.activity import HOUR_MS, Activity, joined, smallest_set, values_at
 
 _CROSSES_AT = 0.8
 """Part of its growth after which a riser is made to reach the threshold."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
+from stream_app.core.arrays import Ints
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts.global_cuts import GlobalCuts, Ints
+from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory
 from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.state.ledger import Ledger

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.cuts.global_cuts import Ints
+from stream_app.core.arrays import Ints
 from stream_app.core.cuts.history import PastCut
 from stream_app.core.cuts.lorenz import lorenz
 from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, Role
