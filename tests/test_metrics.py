@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.core.messages import FlagType, Role
+from stream_app.core.state.watermark import BatchCounts
 from stream_app.serving.cut_metrics import MAX_CUTS
 from stream_app.serving.metrics import Metrics, render
 from tests.board_samples import a_cut
@@ -29,8 +30,8 @@ def _series(registry: CollectorRegistry, name: str) -> list[dict[str, str]]:
 
 
 def test_a_batch_is_counted_by_result_with_every_result_present(registry: CollectorRegistry, metrics: Metrics) -> None:
-    metrics.batch("influence.posts", {"applied": 7, "late": 2}, 0.03)
-    metrics.batch("influence.posts", {"applied": 1}, 0.01)
+    metrics.batch("influence.posts", BatchCounts(7, 0, 2, 0, 3), 0.03)
+    metrics.batch("influence.posts", BatchCounts(1, 0, 0, 0, 0), 0.01)
 
     def events(result: str) -> float | None:
         return registry.get_sample_value("influence_events_total", {"topic": "influence.posts", "result": result})
@@ -54,7 +55,7 @@ def test_records_read_are_those_skipped_and_those_that_something_became_of(
 ) -> None:
     metrics.read("influence.posts", 9)
     metrics.skipped("influence.posts", 2)
-    metrics.batch("influence.posts", {"applied": 4, "duplicate": 1, "late": 1, "rejected": 1}, 0.01)
+    metrics.batch("influence.posts", BatchCounts(4, 1, 1, 1, 0), 0.01)
     names = ("influence_read_records_total", "influence_skipped_records_total", "influence_events_total")
     read, skipped, counted = (
         sum(sample.value for family in registry.collect() for sample in family.samples if sample.name == name)
@@ -130,9 +131,8 @@ def test_more_topics_than_prometheus_should_hold_are_refused(registry: Collector
 
 def _let_everything_happen(metrics: Metrics) -> None:
     metrics.read("influence.posts", 3)
-    metrics.batch("influence.posts", {"applied": 1}, 0.1)
+    metrics.batch("influence.posts", BatchCounts(1, 0, 0, 0, 3), 0.1)
     metrics.skipped("influence.posts", 2)
-    metrics.unknown_audience(3)
     metrics.misrouted(4)
     metrics.lag("influence.posts", 0, 5, 0.5)
     metrics.watermark_delay(6.0)

@@ -57,7 +57,7 @@ class BatchCounter:
             batch = fetched.unpacked()
             fresh = _from_position(batch, source.position)
             if fresh.records:
-                await self._count(held, source, fresh)
+                await self._count(held, fresh)
             # Without a wait after what became of them was reported: whoever looks at the metrics sees them add up.
             self._meter.read(batch.topic, len(batch.records))
             self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
@@ -67,23 +67,17 @@ class BatchCounter:
             self._follow(held, batch)
         await self._output.relieve()
 
-    async def _count(self, held: OwnedPartition, source: Source, batch: Batch) -> None:
+    async def _count(self, held: OwnedPartition, batch: Batch) -> None:
         started = perf_counter()
-        before = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
         credits_, indices, rejected = self._credit(held, batch)
         refused = len(batch.records) - len(indices)
         if erased := refused - len(rejected):
             self._meter.erased(erased)
-        late = np.flatnonzero(held.store.ledger.late(batch.topic, credits_.ts_ms)).tolist()
+        late = held.store.ledger.late(batch.topic, credits_.ts_ms)
         # A crash or the end of the worker, here, lets them be set aside twice; counted before, they could be lost.
-        await self._set_aside(batch, rejected, [indices[place] for place in late])
-        held.store.count(batch.topic, batch.end, credits_, refused)
-        after = (source.applied, source.duplicate, source.late, source.rejected, source.unknown)
-        *results, unknown = (now - then for now, then in zip(after, before, strict=True))
-        counted = dict(zip(("applied", "duplicate", "late", "rejected"), results, strict=True))
-        self._meter.batch(batch.topic, counted, perf_counter() - started)
-        if unknown:
-            self._meter.unknown_audience(unknown)
+        await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
+        counts = held.store.count(batch.topic, batch.end, credits_, late, refused)
+        self._meter.batch(batch.topic, counts, perf_counter() - started)
 
     def _credit(self, held: OwnedPartition, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
         """The credits of the countable records, their places in the batch, and those to be set aside.

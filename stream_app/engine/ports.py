@@ -1,9 +1,10 @@
 """What the engine expects of its surroundings."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
+from stream_app.core.state.watermark import BatchCounts
 
 Clock = Callable[[], float]
 """Wall clock, epoch seconds."""
@@ -13,9 +14,8 @@ class Meter(Protocol):
     """Where the engine reports what happens; the metrics of a worker."""
 
     def read(self, topic: str, n: int) -> None: ...  # noqa: D102
-    def batch(self, topic: str, results: Mapping[str, int], seconds: float) -> None: ...  # noqa: D102
+    def batch(self, topic: str, counts: BatchCounts, seconds: float) -> None: ...  # noqa: D102
     def skipped(self, topic: str, n: int) -> None: ...  # noqa: D102
-    def unknown_audience(self, n: int) -> None: ...  # noqa: D102
     def misrouted(self, n: int) -> None: ...  # noqa: D102
     def erased(self, n: int) -> None: ...  # noqa: D102
     def lag(self, topic: str, partition: int, records: int, seconds: float) -> None: ...  # noqa: D102

@@ -1,12 +1,12 @@
 """The Prometheus metrics: what each one means, and one method per thing that happens. Never a user id as a label."""
 
 import math
-from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from stream_app.core.messages import ROLES, FlagType, Role
+from stream_app.core.state.watermark import BatchCounts
 from stream_app.serving.cut_metrics import CutMetrics
 
 RESULTS = ("applied", "duplicate", "late", "rejected")
@@ -35,20 +35,17 @@ class Metrics(CutMetrics):
         """Records of the Kafka topic were handed to counting."""
         self._read.labels(topic).inc(n)
 
-    def batch(self, topic: str, results: Mapping[str, int], seconds: float) -> None:
-        """A batch of the Kafka topic was counted; `results` has the number of records by result (see RESULTS)."""
+    def batch(self, topic: str, counts: BatchCounts, seconds: float) -> None:
+        """A batch of the Kafka topic was counted."""
         for result in RESULTS:
-            self._events.labels(topic, result).inc(results.get(result, 0))
+            self._events.labels(topic, result).inc(getattr(counts, result))
+        self._unknown_audience.inc(counts.unknown)
         self._batches.labels(topic).inc()
         self._batch_seconds.labels(topic).observe(seconds)
 
     def skipped(self, topic: str, n: int) -> None:
         """Records of the Kafka topic came again although the ledger had counted them already."""
         self._skipped.labels(topic).inc(n)
-
-    def unknown_audience(self, n: int) -> None:
-        """Events did not say how many people they reached."""
-        self._unknown_audience.inc(n)
 
     def misrouted(self, n: int) -> None:
         """Records had a key or partition that does not belong to their user."""

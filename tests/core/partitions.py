@@ -36,7 +36,8 @@ class Partitions:
             topic = "posts" if posts else "shares"
             credits_ = credit(found, Post if posts else Share, ViewRates())
             ledger = self.ledgers[partition]
-            ledger.apply(topic, ledger.source(topic).position + len(found), credits_, 0)
+            late = ledger.late(topic, credits_.ts_ms)
+            ledger.apply(topic, ledger.source(topic).position + len(found), credits_, late, 0)
 
     def advance(self, newest_ms: int) -> None:
         """Move the window of all on."""

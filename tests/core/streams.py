@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+from stream_app.core.arrays import Mask
 from stream_app.core.events.credit import Credits, ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state.ledger import Applied, Ledger
@@ -91,17 +92,26 @@ def newest_of(ledger: Ledger) -> int:
     return max(source.watermark for source in ledger.sources.values())
 
 
-def apply(ledger: Ledger, batch: Batch) -> Applied:
+class Outcome(NamedTuple):
+    """What became of a batch, and which of its events were late."""
+
+    late: Mask
+    applied: Applied
+
+
+def apply(ledger: Ledger, batch: Batch) -> Outcome:
     """Count a batch; the window moves on."""
-    applied = ledger.apply(batch.topic, batch.position, credits_of(batch), 0)
+    credits_ = credits_of(batch)
+    late = ledger.late(batch.topic, credits_.ts_ms)
+    applied = ledger.apply(batch.topic, batch.position, credits_, late, 0)
     ledger.advance(newest_of(ledger))
-    return applied
+    return Outcome(late, applied)
 
 
-def outcomes(applied: Applied) -> list[str]:
+def outcomes(outcome: Outcome) -> list[str]:
     """What became of each event."""
     names = np.array(["applied", "duplicate", "late"])
-    return [str(name) for name in names[applied.duplicate + 2 * applied.late]]
+    return [str(name) for name in names[outcome.applied.duplicate + 2 * outcome.late]]
 
 
 def totals_of(ledger: Ledger) -> Totals:

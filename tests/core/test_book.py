@@ -34,7 +34,8 @@ def _count(store: LedgerStore, log: Log, batches: Sequence[Batch], chores: Seque
     for number, batch in enumerate(batches):
         if batch.position <= store.ledger.source(batch.topic).position:
             continue
-        store.count(batch.topic, batch.position, streams.credits_of(batch), 0)
+        credits_ = streams.credits_of(batch)
+        store.count(batch.topic, batch.position, credits_, store.ledger.late(batch.topic, credits_.ts_ms), 0)
         _advance(store)
         chore = chores[number % len(chores)]
         if chore & MAINTAIN:

@@ -48,7 +48,7 @@ def _count(store: LedgerStore, log: Log, batch: Batch, chore: int, *, is_after: 
     if is_after:
         kept = _without_erased(batch)
         credits_, rejected = credits_.only(kept), len(batch.events) - len(kept)
-    store.count(batch.topic, batch.position, credits_, rejected)
+    store.count(batch.topic, batch.position, credits_, store.ledger.late(batch.topic, credits_.ts_ms), rejected)
     store.ledger.advance(streams.newest_of(store.ledger))
     if chore & MAINTAIN:
         store.maintain()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from stream_app.core.cuts.global_cuts import ScopeCuts
 from stream_app.core.events.schema import Event, Post, Share
-from stream_app.core.flags.evaluation import Change, Spans, _rounded, evaluate, pace, spans_of
+from stream_app.core.flags.evaluation import Moment, Spans, _rounded, evaluate, flags_of, pace, spans_of
 from stream_app.core.flags.standing import NONE, StandingRules
-from stream_app.core.messages import FlagType, Role
+from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.core.partitions import Partitions
@@ -60,14 +60,21 @@ def _viral() -> Iterator[Event]:
 
 
 class Seen(NamedTuple):
-    """A change, and when it was seen: ms since the start."""
+    """A flag, and when it was raised: ms since the start."""
 
     at_ms: int
-    change: Change
+    flag: Flag
+
+
+def raised(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> list[Flag]:
+    """The flags that an evaluation raises."""
+    changes = evaluate(ledger, cuts, rules)
+    moment = Moment(0, 1, ledger.horizon, 2, "test")
+    return flags_of(changes, np.ones(len(changes.rows), np.int64), moment, ledger)
 
 
 def _watched(events: Iterable[Event], partitions: int, rules: StandingRules) -> list[Seen]:
-    """Every change as the hours go by, evaluated every six minutes of event time."""
+    """Every flag as the hours go by, evaluated every six minutes of event time."""
     found = list(events)
     steps = (np.array([ms_of(event) for event in found]) - START_MS) // STEP_MS
     parts = Partitions(partitions, _day_ledger)
@@ -78,12 +85,12 @@ def _watched(events: Iterable[Event], partitions: int, rules: StandingRules) -> 
         parts.advance(START_MS + at_ms - 1)
         parts.exchange(1)
         for partition, ledger in enumerate(parts.ledgers):
-            seen += (Seen(at_ms, change) for change in evaluate(ledger, parts.cuts(partition), rules))
+            seen += (Seen(at_ms, flag) for flag in raised(ledger, parts.cuts(partition), rules))
     return seen
 
 
 def _types(seen: list[Seen]) -> set[FlagType]:
-    return {change.type for _, change in seen}
+    return {flag.type for _, flag in seen}
 
 
 @pytest.fixture(scope="module", params=[1, 3])
@@ -92,7 +99,7 @@ def seen(request: pytest.FixtureRequest) -> list[Seen]:
 
 
 def _told(seen: list[Seen], user: str, role: Role, since_ms: int = 0) -> list[FlagType]:
-    return [c.type for at_ms, c in seen if (c.user, c.role) == (user, role) and at_ms >= since_ms]
+    return [c.type for at_ms, c in seen if (c.user_id, c.role) == (user, role) and at_ms >= since_ms]
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -114,8 +121,10 @@ def test_a_single_viral_event_is_not_emerging(seen: list[Seen]) -> None:
 
 
 def test_the_numbers_that_decided_are_told(seen: list[Seen]) -> None:
-    emerging, entered = (c for at_ms, c in seen if (c.user, c.role) == ("riser", Role.MAVEN) and at_ms > LOUD_FROM_MS)
-    assert (emerging.scope, emerging.rule, entered.rule) == (ALL, 3, 1)
+    emerging, entered = (
+        c for at_ms, c in seen if (c.user_id, c.role) == ("riser", Role.MAVEN) and at_ms > LOUD_FROM_MS
+    )
+    assert (emerging.population, emerging.topic, emerging.rule, entered.rule) == (*ALL, 3, 1)
     assert emerging.value < emerging.threshold
     assert entered.value >= entered.threshold
     assert emerging.z >= StandingRules().emerging_z
@@ -148,7 +157,7 @@ def test_a_scope_of_few_users_flags_nobody() -> None:
 
 
 def test_an_empty_ledger_changes_nothing() -> None:
-    assert evaluate(_day_ledger(), ScopeCuts.empty(0), StandingRules()) == []
+    assert raised(_day_ledger(), ScopeCuts.empty(0), StandingRules()) == []
 
 
 def test_a_user_whose_scope_is_gone_fades_and_leaves_after_the_dwell_time() -> None:
@@ -156,11 +165,11 @@ def test_a_user_whose_scope_is_gone_fades_and_leaves_after_the_dwell_time() -> N
     parts.count([Post(event_id=1, ts=START_MS, user_id="a")])
     (ledger,) = parts.ledgers
     ledger.rows.standings[0, 0] = 2
-    changes: list[Change] = []
+    flags: list[Flag] = []
     for hours in (30, 30.1, 30.5, 31):
         parts.advance(START_MS + round(hours * HOUR_MS))
-        changes += evaluate(ledger, ScopeCuts.empty(len(ledger.scopes)), StandingRules())
-    assert [(change.type, change.share, change.rule) for change in changes] == [
+        flags += raised(ledger, ScopeCuts.empty(len(ledger.scopes)), StandingRules())
+    assert [(flag.type, flag.share, flag.rule) for flag in flags] == [
         (FlagType.FADING, 0.0, 4),
         (FlagType.LEFT, 0.0, 5),
     ]
@@ -173,7 +182,7 @@ def test_what_was_changed_is_told_to_the_others() -> None:
         [Post(event_id=f"{n}/{m}", ts=START_MS, user_id=f"u{n}") for n in range(30) for m in range(1 + n**4 // 2000)]
     )
     parts.exchange()
-    flagged = len(evaluate(parts.ledgers[0], parts.cuts(0), StandingRules()))
+    flagged = len(raised(parts.ledgers[0], parts.cuts(0), StandingRules()))
     parts.exchange()
     assert int(parts.cuts(0).flagged[0, 0]) == flagged > 0
 

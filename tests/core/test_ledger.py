@@ -10,7 +10,7 @@ from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state import ledger as ledger_module
 from stream_app.core.state.ledger import Ledger
-from stream_app.core.state.watermark import NO_TIME
+from stream_app.core.state.watermark import NO_TIME, BatchCounts
 from tests.core import streams
 from tests.core.streams import POSTS, SHARES, Batch
 
@@ -183,8 +183,8 @@ def test_the_window_never_goes_back() -> None:
 def test_rejected_records_are_counted_and_move_the_position() -> None:
     ledger = streams.new_ledger()
     none = credit([], Post, ViewRates())
-    applied = ledger.apply(POSTS, 7, none, 7)
-    assert (applied.content, len(applied.late)) == ([], 0)
+    applied = ledger.apply(POSTS, 7, none, ledger.late(POSTS, none.ts_ms), 7)
+    assert (applied.content, applied.counts) == ([], BatchCounts(0, 0, 0, 7, 0))
     source = ledger.source(POSTS)
     assert (source.position, source.rejected, source.read) == (7, 7, 7)
     assert ledger.horizon == NO_TIME

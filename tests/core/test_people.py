@@ -128,11 +128,11 @@ def test_paces_are_those_that_the_rules_decide_by(role: int) -> None:
     parts.advance(99_900)
     parts.exchange()
     cuts = parts.cuts(0)
-    for change in evaluate(ledger, cuts, rules):
-        if change.role != ("maven", "connector")[role]:
-            continue
-        rows = UserQueries(ledger).rows_of([change.user], change.scope)
-        going = UserQueries(ledger).paces(role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
-        told = [change.short_rate, change.long_rate, change.rate_error, change.z, change.events]
-        now = [going.short * 3600, going.past * 3600, going.error * 3600, going.z, going.events]
-        assert np.concatenate(now) == pytest.approx(told, rel=1e-5)
+    changes = evaluate(ledger, cuts, rules)
+    of_role = changes.roles == role
+    rows = changes.rows[of_role]
+    going = UserQueries(ledger).paces(role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
+    decided = (changes.short_rates, changes.past_rates, changes.rate_errors, changes.z, changes.events)
+    assert len(rows)
+    for now, then in zip((going.short, going.past, going.error, going.z, going.events), decided, strict=True):
+        assert now == pytest.approx(then[of_role], rel=1e-5)

@@ -47,6 +47,13 @@ def sent(*runs: Surroundings) -> Counter[str]:
     return Counter(msgspec.json.decode(record.value or b"", type=Flag).flag_id for record in records)
 
 
+def timed(outbox: FlagOutbox, flags: list[Flag]) -> list[Flag]:
+    """The flags as an evaluation makes them, when the clock says what stands in them."""
+    now_ms = max((flag.detected_at for flag in flags), default=0)
+    detected_at = outbox.detection_ms(PARTITION, now_ms)
+    return [msgspec.structs.replace(flag, detected_at=detected_at) for flag in flags]
+
+
 def new_ledger() -> Ledger:
     return Ledger(1000, 4, 2)
 
@@ -59,7 +66,7 @@ async def crashed(first: list[Flag], second: list[Flag], step: int, reached: int
     await fake.producer.flush()
     fake.producer.crash_before = len(fake.producer.steps) + step
     try:
-        await outbox.raise_flags(PARTITION, second)
+        await outbox.raise_flags(PARTITION, timed(outbox, second))
         await fake.producer.flush()
     except Crash:
         fake.producer.durable += fake.producer._open[:reached]
@@ -78,7 +85,7 @@ async def after_crash(dead: Surroundings, decided: list[Flag]) -> Surroundings:
     await outbox.take_over(PARTITION, fake.standings.of_partition(PARTITION), new_ledger())
     known = {written.value for written in dead.producer.of(CHANGELOG)}
     missing = [flag for flag in decided if msgspec.json.encode(flag) not in known]
-    await outbox.raise_flags(PARTITION, missing)
+    await outbox.raise_flags(PARTITION, timed(outbox, missing))
     await fake.producer.flush()
     return fake
 

@@ -79,7 +79,8 @@ def test_standings_flags_and_segments_are_those_of_the_exact_id(user: str) -> No
     store = LedgerStore(0, streams.new_ledger(), {}, written.__setitem__)
     store.begin(1)
     events: list[Any] = [msgspec.convert({"event_id": 1, "ts": 2, "user_id": user, "audience": 3}, Post)]
-    store.count(streams.POSTS, 1, streams.credits_of(Batch(streams.POSTS, events, 1)), 0)
+    batch = streams.credits_of(Batch(streams.POSTS, events, 1))
+    store.count(streams.POSTS, 1, batch, store.ledger.late(streams.POSTS, batch.ts_ms), 0)
     found = [
         person().is_in_standing(record(standing_key(a_flag(user)))),
         person().is_in_flag(record(user.encode())),

@@ -53,13 +53,12 @@ async def _not_asked(_consumer: BatchConsumer, _positions: object, _generation: 
     return True
 
 
-async def _counts_before_it_sets_aside(
-    counter: BatchCounter, held: OwnedPartition, _source: object, batch: Batch
-) -> None:
+async def _counts_before_it_sets_aside(counter: BatchCounter, held: OwnedPartition, batch: Batch) -> None:
     """And writes what it has counted after it has waited for Kafka."""
     credits_, indices, rejected = counter._credit(held, batch)
-    applied = held.store.ledger.apply(batch.topic, batch.end, credits_, len(batch.records) - len(indices))
-    await counter._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(applied.late).tolist()])
+    late = held.store.ledger.late(batch.topic, credits_.ts_ms)
+    applied = held.store.ledger.apply(batch.topic, batch.end, credits_, late, len(batch.records) - len(indices))
+    await counter._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
     held.store._write_delta(applied.content)
     counter._follow(held, batch)
 

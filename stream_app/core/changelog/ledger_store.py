@@ -15,12 +15,14 @@ it was frozen and does not know, is never part of the history (see `OwnershipEpo
 
 from collections.abc import Callable, Collection, Mapping
 
+from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.events.credit import Credits
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.panes import PaneContent
+from stream_app.core.state.watermark import BatchCounts
 
 Put = Callable[[bytes, bytes | None], None]
 """Write a value under a key, or delete it (None)."""
@@ -71,9 +73,11 @@ class LedgerStore:
         sealed = sum(part.nbytes for pane in self.ledger.panes.values() if pane.sealed for part in pane.sealed[1])
         return sealed + sum(size for _, _, size in self._deltas.values())
 
-    def count(self, topic: str, position: int, credits_: Credits, rejected: int) -> None:
+    def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> BatchCounts:
         """Count a batch and write it, in one go: whatever is written next says that it was counted."""
-        self._write_delta(self.ledger.apply(topic, position, credits_, rejected).content)
+        applied = self.ledger.apply(topic, position, batch, late, rejected)
+        self._write_delta(applied.content)
+        return applied.counts
 
     def write_state(self) -> None:
         """Write how far the ledger has come, as a batch that adds nothing."""

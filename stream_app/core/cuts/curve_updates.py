@@ -44,8 +44,7 @@ class CurveUpdates:
         self._place_scopes(ledger)
         rows, scopes = ledger.rows, ledger.rows.scopes
         changed: Mask = ~np.logical_and(*cuts.exact)
-        changed[scopes[rows.touched]] = True
-        rows.touched[:] = False
+        changed[scopes[rows.take_touched()]] = True
         dirty |= set(np.unique(self._buckets[changed]).tolist())
         if not dirty:
             return []

@@ -116,9 +116,9 @@ class GlobalCuts:
         """Numbers of the scopes that any partition tells of in a bucket, as last recomputed."""
         return self._scopes[bucket]
 
-    def ranks(self, scopes: Sequence[ScopeName], roles: Sequence[int], values: Ints) -> Ints:
+    def ranks(self, scopes: Sequence[ScopeName], roles: Sequence[int] | Ints, values: Ints) -> Ints:
         """Users of the scope and role with a higher value, plus one, by value; exact but for the width of a bin."""
-        curves = self.numbers(list(scopes)) << 1 | np.array(roles, np.int64)
+        curves = self.numbers(list(scopes)) << 1 | np.asarray(roles, np.int64)
         buckets = np.array([bucket_of(scope) for scope in scopes], np.int64)
         ranks = np.ones(len(values), np.int64)
         for bucket in np.unique(buckets).tolist():

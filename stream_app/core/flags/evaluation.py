@@ -2,15 +2,17 @@
 
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
+from xxhash import xxh3_128_hexdigest
 
 from stream_app.core.arrays import Codes, Floats, Ints, Mask
 from stream_app.core.cuts.global_cuts import ScopeCuts
 from stream_app.core.flags.standing import NONE, TYPE_OF, Facts, StandingRules, decide
-from stream_app.core.messages import ROLES, FlagType, Role
+from stream_app.core.messages import ROLES, Flag
 from stream_app.core.state.ledger import Ledger
-from stream_app.core.state.scopes import ScopeName
 
+_ENCODER = msgspec.json.Encoder()
 _HOUR_S = 3600.0
 _DIGITS = 6
 """What a flag says of rates: nobody reads more digits, and standings are kept by the hundred thousand."""
@@ -18,26 +20,31 @@ _POWERS = 10.0 ** np.arange(23)
 """The powers of ten that a float holds exactly."""
 
 
-class Change(NamedTuple):
-    """A standing that changed, with the numbers that decided."""
+class Changes(NamedTuple):
+    """Standings that changed, with the numbers that decided: columns of equal length, rates per second."""
 
-    role: Role
-    scope: ScopeName
-    user: str
-    type: FlagType
-    rule: int
-    value: int
-    threshold: int
-    share: float
-    short_rate: float
-    """Per hour."""
-    long_rate: float
-    """Per hour."""
-    rate_error: float
-    """Per hour."""
-    z: float
-    events: float
-    eta_s: float | None
+    roles: Ints
+    rows: Ints
+    rules: Codes
+    values: Ints
+    thresholds: Ints
+    shares: Floats
+    short_rates: Floats
+    past_rates: Floats
+    rate_errors: Floats
+    z: Floats
+    events: Floats
+    eta_s: Floats
+
+
+class Moment(NamedTuple):
+    """When, over which window and under which settings an evaluation takes place. Times are epoch ms."""
+
+    window_start: int
+    window_end: int
+    event_time: int
+    detected_at: int
+    settings_version: str
 
 
 class Spans(NamedTuple):
@@ -90,17 +97,15 @@ def _square_root_test(value: Ints, squares: Floats, short: Floats, ratio: float)
     return z
 
 
-def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> list[Change]:
+def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> Changes:
     """Apply the rules to every user of the ledger at its horizon; the standings in its rows are updated.
 
     `cuts`: of the ledger's scopes, by scope number.
     """
-    if not len(ledger.rows):
-        return []
     posts, impressions, short_squares = ledger.short_sums()
     spans = spans_of(ledger)
     diffuse = is_diffuse(cuts, rules)
-    changes: list[Change] = []
+    changes = []
     for role, short, squares, short_sq in (
         (0, posts.astype(np.float64), ledger.rows.totals[0].astype(np.float64), posts.astype(np.float64)),
         (1, impressions, ledger.rows.squares, short_squares),
@@ -122,10 +127,73 @@ def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> list[Chan
             below_since_s=ledger.rows.below_since_s(role, rows),
         )
         decided = decide(facts, rules, rules.floors[role], ledger.horizon // 1000)
-        ledger.rows.standings[role, rows] = decided.standing
         ledger.rows.set_below_since_s(role, rows, decided.below_since_s)
-        changes += _changes(ledger, role, rows, facts, going, decided.rule, cuts)
-    return changes
+        moved = np.flatnonzero(decided.rule)
+        ledger.rows.set_standings(role, rows[moved], decided.standing[moved])
+        changes.append(
+            Changes(
+                roles=np.full(len(moved), role),
+                rows=rows[moved],
+                rules=decided.rule[moved],
+                values=value[moved],
+                thresholds=threshold[moved],
+                shares=value[moved] / np.maximum(cuts.totals[role, scope[moved]], 1),
+                short_rates=going.short[moved],
+                past_rates=going.past[moved],
+                rate_errors=going.error[moved],
+                z=going.z[moved],
+                events=going.events[moved],
+                eta_s=going.eta_s[moved],
+            )
+        )
+    return Changes(*(np.concatenate(columns) for columns in zip(*changes, strict=True)))
+
+
+def flags_of(changes: Changes, ranks: Ints, moment: Moment, ledger: Ledger) -> list[Flag]:
+    """The flags that changes in `ledger` raise; `ranks`: those of the users in their scopes, one each."""
+    names, users, held = ledger.scopes.names(), ledger.users.names, ledger.rows
+    counts = (
+        *(changes.roles, held.scopes[changes.rows], held.users[changes.rows]),
+        *(held.standings[changes.roles, changes.rows], changes.rules, changes.values, changes.thresholds, ranks),
+    )
+    measures = (
+        *(changes.shares, changes.short_rates * _HOUR_S, changes.past_rates * _HOUR_S, changes.rate_errors * _HOUR_S),
+        *(changes.z, changes.events, changes.eta_s),
+    )
+    columns = (*(column.tolist() for column in counts), *(_rounded(column).tolist() for column in measures))
+    flags = []
+    for role, scope, user, standing, rule, value, threshold, rank, share, short, past, error, z, events, eta_s in zip(
+        *columns, strict=True
+    ):
+        population, topic = names[scope]
+        what = (users[user], population, topic, ROLES[role], TYPE_OF[standing], moment.event_time, moment.detected_at)
+        flags.append(
+            Flag(
+                flag_id=xxh3_128_hexdigest(_ENCODER.encode(what)),
+                type=TYPE_OF[standing],
+                role=ROLES[role],
+                topic=topic,
+                population=population,
+                user_id=users[user],
+                value=value,
+                threshold=threshold,
+                share=share,
+                rank=rank,
+                short_rate=short,
+                long_rate=past,
+                rate_error=error,
+                z=z,
+                events=events,
+                eta_s=eta_s if eta_s < np.inf else None,
+                rule=rule,
+                window_start=moment.window_start,
+                window_end=moment.window_end,
+                event_time=moment.event_time,
+                detected_at=moment.detected_at,
+                settings_version=moment.settings_version,
+            )
+        )
+    return flags
 
 
 def spans_of(ledger: Ledger) -> Spans:
@@ -145,48 +213,6 @@ def _candidates(ledger: Ledger, role: int, cuts: ScopeCuts, eligible: Mask, rule
     return np.flatnonzero(
         (ledger.rows.standings[role] != NONE) | (ledger.rows.totals[role] >= least[ledger.rows.scopes])
     )
-
-
-def _changes(
-    ledger: Ledger, role: int, rows: Ints, facts: Facts, going: Pace, rule: Codes, cuts: ScopeCuts
-) -> list[Change]:
-    moved = np.flatnonzero(rule)
-    if not len(moved):
-        return []
-    rows = rows[moved]
-    ledger.rows.touched[rows] = True
-    scopes, values = ledger.rows.scopes[rows], facts.value[moved]
-    names, users = ledger.scopes.names(), ledger.users.names
-    counts = (
-        *(scopes, ledger.rows.users[rows], ledger.rows.standings[role, rows], rule[moved]),
-        *(values, facts.threshold[moved]),
-    )
-    measures = (
-        values / np.maximum(cuts.totals[role, scopes], 1),
-        going.short[moved] * _HOUR_S,
-        going.past[moved] * _HOUR_S,
-        going.error[moved] * _HOUR_S,
-        going.z[moved],
-        going.events[moved],
-        going.eta_s[moved],
-    )
-    columns = (
-        *(column.tolist() for column in counts),
-        *(_rounded(column).tolist() for column in measures),
-    )
-    return [
-        Change(
-            ROLES[role],
-            names[scope],
-            users[user],
-            TYPE_OF[standing],
-            *(decided, value, threshold, share, short, past, error, z, events),
-            eta_s=eta_s if eta_s < np.inf else None,
-        )
-        for scope, user, standing, decided, value, threshold, share, short, past, error, z, events, eta_s in zip(
-            *columns, strict=True
-        )
-    ]
 
 
 def _rounded(values: Floats) -> Floats:

@@ -61,7 +61,7 @@ class HashIndex:
         return rows
 
     def add(self, keys: Ints) -> Ints:
-        """Row of each key; new ones get the next rows in order of appearance. Ints may repeat."""
+        """Row of each key; new ones get the next rows in order of appearance. Keys may repeat."""
         self._make_room(len(keys))
         # Every key not yet held claims a slot with the row it would have if all of `keys` were new.
         start, self._keys[self._size : self._size + len(keys)] = self._size, keys

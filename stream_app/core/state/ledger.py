@@ -18,7 +18,7 @@ from stream_app.core.state.panes import Pane, PaneContent, RowEntries, joined, s
 from stream_app.core.state.renumbering import distinct, renumbered
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scopes import ScopeTable
-from stream_app.core.state.watermark import NO_TIME, Source, horizon, running_watermark
+from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon, running_watermark
 
 _DEAD_ROWS_KEPT = 1000
 _ROW_BITS = 32
@@ -30,8 +30,9 @@ T = TypeVar("T")
 class Applied(NamedTuple):
     """What became of a batch."""
 
-    late: Mask
+    counts: BatchCounts
     duplicate: Mask
+    """Which of its events were counted before."""
     content: list[PaneContent]
     """What was added."""
 
@@ -79,14 +80,14 @@ class Ledger:
         ends = running_watermark(ts_ms, max(self.source(topic).watermark, self.horizon))
         return pane < ends // self.pane_ms - self._panes_kept + 1
 
-    def apply(self, topic: str, position: int, batch: Credits, rejected: int) -> Applied:
+    def apply(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
         """Count a batch from `topic`: `batch` in the order read, and `rejected` records; `position` is what follows.
 
-        The window moves on only with `advance`, so that the numbers in the result stay good until then.
+        `late`: which of its events are, see `late`. The window moves on only with `advance`, so that the numbers in the
+        result stay good until then.
         """
         source = self.source(topic)
         ts_ms, pane = batch.ts_ms, batch.ts_ms // self.pane_ms
-        late = self.late(topic, ts_ms)
         if len(ts_ms):
             if self.since == NO_TIME:
                 self.since = int(ts_ms[0])
@@ -94,14 +95,17 @@ class Ledger:
             others = [self.source(name).watermark for name in self.lagging if name != topic]
             self.horizon = horizon([*others, source.watermark], source.watermark, self.horizon)
         fresh = self._first_seen(pane, batch.hashes, ~late)
+        duplicate = ~late & ~fresh
+        counts = BatchCounts(
+            applied=int(np.count_nonzero(fresh)),
+            duplicate=int(np.count_nonzero(duplicate)),
+            late=int(np.count_nonzero(late)),
+            rejected=rejected,
+            unknown=int(np.count_nonzero(batch.unknown & fresh)),
+        )
         source.position = position
-        source.applied += int(np.count_nonzero(fresh))
-        source.late += int(np.count_nonzero(late))
-        source.duplicate += int(np.count_nonzero(~late & ~fresh))
-        source.rejected += rejected
-        source.unknown += int(np.count_nonzero(batch.unknown & fresh))
-        content = self._add(batch, pane, fresh)
-        return Applied(late, ~late & ~fresh, content)
+        source.add(counts)
+        return Applied(counts, duplicate, self._add(batch, pane, fresh))
 
     def advance(self, newest_ms: int) -> None:
         """Move the window on to the newest event time anywhere (or to the slowest lagging source) and expire panes."""

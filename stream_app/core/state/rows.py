@@ -53,11 +53,6 @@ class RowTable:
         return self._standings[:, : len(self)]
 
     @property
-    def touched(self) -> Mask:
-        """Rows whose totals changed since they were last looked at: a view, shape (rows,)."""
-        return self._touched[: len(self)]
-
-    @property
     def scopes(self) -> Ints:
         """Scope number of each row."""
         return self._index.keys >> _USER_BITS
@@ -90,6 +85,16 @@ class RowTable:
         np.add.at(self._totals[1], rows, impressions)
         np.add.at(self._squares, rows, squares)
         self._touched[rows] = True
+
+    def set_standings(self, role: int | Ints, rows: Ints, standings: Codes | list[int]) -> None:
+        """Change the standings of `rows`; `role`: one for all, or one each."""
+        self._standings[role, rows] = standings
+        self._touched[rows] = True
+
+    def take_touched(self) -> Mask:
+        """Rows whose totals or standings changed since this was last called: shape (rows,)."""
+        touched, self._touched = self._touched[: len(self)], np.zeros_like(self._touched)
+        return touched
 
     def below_since_s(self, role: int, rows: Ints) -> Ints:
         """Since when (event time, epoch s) each of `rows` misses its standing of `role`; 0 when it does not."""
@@ -126,7 +131,7 @@ class RowTable:
         self._standings = self.standings[:, kept]
         new_rows = np.cumsum(kept) - 1
         self._below = [BelowSince(new_rows[rows[kept[rows]]], since_s[kept[rows]]) for rows, since_s in self._below]
-        self._touched = self.touched[kept]
+        self._touched = self._touched[: len(kept)][kept]
         self._index = HashIndex(keys)
         return new_rows
 

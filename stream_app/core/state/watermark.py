@@ -1,5 +1,7 @@
 """Event time: how far each source has come, and where the window ends."""
 
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 
@@ -7,6 +9,17 @@ from stream_app.core.arrays import Ints
 
 NO_TIME = -(2**62)
 """Before any event."""
+
+
+class BatchCounts(NamedTuple):
+    """What became of the records of one batch."""
+
+    applied: int
+    duplicate: int
+    late: int
+    rejected: int
+    unknown: int
+    """Applied events whose audience is unknown."""
 
 
 class Source(msgspec.Struct):
@@ -31,6 +44,14 @@ class Source(msgspec.Struct):
     def read(self) -> int:
         """Records read: always applied + duplicate + late + rejected."""
         return self.applied + self.duplicate + self.late + self.rejected
+
+    def add(self, counts: BatchCounts) -> None:
+        """Add the counts of one batch."""
+        self.applied += counts.applied
+        self.duplicate += counts.duplicate
+        self.late += counts.late
+        self.rejected += counts.rejected
+        self.unknown += counts.unknown
 
 
 def running_watermark(ts_ms: Ints, before: int) -> Ints:

@@ -20,7 +20,6 @@ from stream_app.demo.generator.activity import (
     UNKNOWN,
     WINDOW_MS,
     Activity,
-    Ints,
     TrueCut,
     joined,
     true_cuts,

@@ -2,18 +2,15 @@
 
 from time import perf_counter
 
-import numpy as np
-
 from stream_app.core.changelog.status import VERSION, Status
-from stream_app.core.flags.evaluation import Change, evaluate
+from stream_app.core.flags.evaluation import Changes, Moment, evaluate, flags_of
 from stream_app.core.flags.standing import StandingRules
-from stream_app.core.messages import ROLES
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NOTHING_SEEN, EngineContext, OwnedPartition
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
-from stream_app.engine.rounds.flag_outbox import EvaluationMoment, FlagOutbox, raised_by
+from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.settings import Settings
 
 MOST_OF_THE_TIME = 0.2
@@ -107,21 +104,19 @@ class EvaluationRound:
         self._context.output.status(self._status(partition, held))
         return busy_s
 
-    async def _raise(self, partition: int, held: OwnedPartition, changes: list[Change]) -> None:
+    async def _raise(self, partition: int, held: OwnedPartition, changes: Changes) -> None:
         oldest_s, held.oldest_unseen_s = held.oldest_unseen_s, None
-        if not changes:
+        if not len(changes.rows):
             return
-        ledger = held.store.ledger
+        ledger, now_ms = held.store.ledger, round(self._context.clock() * 1000)
         first_ms = ledger.first_pane(ledger.horizon) * ledger.pane_ms
         end_ms = first_ms + self._context.settings.panes * ledger.pane_ms
-        moment = EvaluationMoment(first_ms, end_ms, ledger.horizon, round(self._context.clock() * 1000), self._version)
-        ranks = self._context.global_cuts.ranks(
-            [change.scope for change in changes],
-            [ROLES.index(change.role) for change in changes],
-            np.array([change.value for change in changes], np.int64),
-        )
-        flags = [raised_by(change, rank, moment) for change, rank in zip(changes, ranks.tolist(), strict=True)]
-        await self._outbox.raise_flags(partition, flags)
+        detected_ms = self._outbox.detection_ms(partition, now_ms)
+        moment = Moment(first_ms, end_ms, ledger.horizon, detected_ms, self._version)
+        names = ledger.scopes.names()
+        scopes = [names[scope] for scope in ledger.rows.scopes[changes.rows].tolist()]
+        ranks = self._context.global_cuts.ranks(scopes, changes.roles, changes.values)
+        await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger))
         if oldest_s is not None:
             self._context.meter.flag_latency(max(self._context.clock() - oldest_s, 0.0))
 

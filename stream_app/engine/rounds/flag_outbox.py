@@ -10,13 +10,11 @@ unsent: those are sent again, under the same ids.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 import numpy as np
-from xxhash import xxh3_128_hexdigest
 
-from stream_app.core.flags.evaluation import Change
 from stream_app.core.flags.standing import CODE_OF
 from stream_app.core.messages import ROLES, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
@@ -34,48 +32,9 @@ class StandingLog(Protocol):
         """Set a key, or delete it (None); `kept`: the value as it is kept in memory."""
 
 
-class EvaluationMoment(NamedTuple):
-    """When and under which settings an evaluation took place."""
-
-    window_start: int
-    window_end: int
-    event_time: int
-    detected_at: int
-    settings_version: str
-
-
 def standing_key(flag: Flag) -> bytes:
     """The key of a standing: user, topic, population and role as a JSON array."""
     return _ENCODER.encode((flag.user_id, flag.topic, flag.population, flag.role))
-
-
-def raised_by(change: Change, rank: int, moment: EvaluationMoment) -> Flag:
-    """The flag that a change raises."""
-    what = (change.user, *change.scope, change.role, change.type, moment.event_time, moment.detected_at)
-    return Flag(
-        flag_id=xxh3_128_hexdigest(_ENCODER.encode(what)),
-        topic=change.scope.topic,
-        population=change.scope.population,
-        user_id=change.user,
-        rank=rank,
-        type=change.type,
-        role=change.role,
-        rule=change.rule,
-        value=change.value,
-        threshold=change.threshold,
-        share=change.share,
-        short_rate=change.short_rate,
-        long_rate=change.long_rate,
-        rate_error=change.rate_error,
-        z=change.z,
-        events=change.events,
-        eta_s=change.eta_s,
-        window_start=moment.window_start,
-        window_end=moment.window_end,
-        event_time=moment.event_time,
-        detected_at=moment.detected_at,
-        settings_version=moment.settings_version,
-    )
 
 
 class FlagOutbox:
@@ -90,9 +49,15 @@ class FlagOutbox:
         self._tell = tell
         self._latest: dict[int, int] = {}
 
+    def detection_ms(self, partition: int, now_ms: int) -> int:
+        """The time of detection of the next flags: after all before, whatever the clock says, as it orders them."""
+        return max(now_ms, self._latest.get(partition, 0) + 1)
+
     async def raise_flags(self, partition: int, flags: Sequence[Flag]) -> None:
-        """Make the standings durable, then send the flags."""
-        flags = self._in_order(partition, flags)
+        """Make the standings durable, then send the flags: those of one moment, see `detection_ms`."""
+        if not flags:
+            return
+        self._latest[partition] = max(flag.detected_at for flag in flags)
         encoded = [_ENCODER.encode(flag) for flag in flags]
         for flag, value in zip(flags, encoded, strict=True):
             self._log.write(partition, standing_key(flag), value, packed(flag))
@@ -108,23 +73,12 @@ class FlagOutbox:
         users = ledger.users.add([flag.user_id for flag in flags])
         roles = np.array([ROLES.index(flag.role) for flag in flags], np.int64)
         rows = ledger.rows.rows(scopes, users)
-        ledger.rows.standings[roles, rows] = [CODE_OF[flag.type] for flag in flags]
-        ledger.rows.touched[rows] = True
+        ledger.rows.set_standings(roles, rows, [CODE_OF[flag.type] for flag in flags])
         latest = self._latest[partition] = max((flag.detected_at for flag in flags), default=0)
         unsure = [
             flag_of(kept) for kept, flag in zip(stored.values(), flags, strict=True) if flag.detected_at == latest
         ]
         await self._send(partition, unsure, [_ENCODER.encode(flag) for flag in unsure])
-
-    def _in_order(self, partition: int, flags: Sequence[Flag]) -> list[Flag]:
-        """The flags with a time of detection after all before, whatever the clock says: it tells what came last."""
-        earliest = self._latest.get(partition, 0) + 1
-        timed = [
-            flag if flag.detected_at >= earliest else msgspec.structs.replace(flag, detected_at=earliest)
-            for flag in flags
-        ]
-        self._latest[partition] = max((flag.detected_at for flag in timed), default=earliest)
-        return timed
 
     async def _send(self, partition: int, flags: Sequence[Flag], encoded: Sequence[bytes]) -> None:
         if not flags:
