@@ -1,4 +1,4 @@
-"""What the parts of an engine share: the partitions held, and who may touch them when."""
+"""What the parts of an engine share: the partitions it owns, and who may change what of them when."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -12,30 +12,38 @@ from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Clock, Meter
 from stream_app.settings import Settings
 
-NOTHING_SEEN = (-1, -1, -1, -1)
+NOT_EVALUATED = (-1, -1, -1, -1)
 
 
 @dataclass
 class OwnedPartition:
-    """One partition. Whoever changes its book holds the lock, also while waiting for Kafka in between."""
+    """One partition that this worker owns.
+
+    Only the holder of `lock` changes these, and may await in between: `store` (and so the ledger), `curve_updates`,
+    `scope_map`, `oldest_unseen_s`.
+
+    These are loop-atomic, read and changed by anyone on the event loop without awaiting in between: `evaluated`,
+    `unread`, `waiting_since`, `read_again`; and of the ledger `lagging`, the topic id of a source, and the position of
+    a source that stands still while nobody holds the lock (see `PartitionOwnership.read_again`).
+    """
 
     store: LedgerStore
     curve_updates: CurveUpdates
-    view: ScopeMap = field(default_factory=ScopeMap)
+    scope_map: ScopeMap = field(default_factory=ScopeMap)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
     """Kafka time of the oldest record counted since the last evaluation."""
-    seen: tuple[int, int, int, int] = NOTHING_SEEN
+    evaluated: tuple[int, int, int, int] = NOT_EVALUATED
     """State at the last evaluation: batches counted, version of the cuts, horizon, erasures."""
     unread: dict[str, int] = field(default_factory=dict)
-    """Records that Kafka still has for us, by topic."""
+    """Records that Kafka still has for this worker, by topic."""
     waiting_since: dict[str, float] = field(default_factory=dict)
     """By topic with records that are not counted yet: about when the oldest of them arrived on Kafka."""
     read_again: dict[str, int] = field(default_factory=dict)
     """By topic, the last position that was sought because counting stood still there."""
 
 
-Books = dict[int, OwnedPartition]
+OwnedPartitions = dict[int, OwnedPartition]
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class EngineContext:
 
     settings: Settings
     rules: StandingRules
-    owned: Books
+    owned: OwnedPartitions
     global_cuts: GlobalCuts
     output: OutputTopics
     meter: Meter

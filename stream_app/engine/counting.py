@@ -15,7 +15,7 @@ from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Rejected, Share, decode
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
 from stream_app.core.state.watermark import Source
-from stream_app.engine.context import NOTHING_SEEN, EngineContext, OwnedPartition
+from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership.lost_records import log_lost_records
@@ -63,7 +63,7 @@ class BatchCounter:
             self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
             if source.position < batch.end:  # marks of transactions follow the last record
                 source.position = batch.end
-                held.seen = NOTHING_SEEN
+                held.evaluated = NOT_EVALUATED
             self._follow(held, batch)
         await self._output.relieve()
 

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.messages import Flag
 from stream_app.core.privacy.erasures import Erasures, PersonKeyError
-from stream_app.engine.context import Books, EngineContext
+from stream_app.engine.context import EngineContext, OwnedPartitions
 from stream_app.engine.counting import BatchCounter
 from stream_app.engine.faust.app import tracker_app
 from stream_app.engine.faust.consumer import SourceConsumer
@@ -49,7 +49,7 @@ class Engine:
 
     def __init__(self, settings: Settings, meter: Meter) -> None:
         self.settings = settings
-        self.owned: Books = {}
+        self.owned: OwnedPartitions = {}
         self.health = WorkerHealth(settings.stall_s)
         self.listener: FlagListener = NoListener()
         self._revocations = 0

@@ -8,7 +8,7 @@ import msgspec
 from stream_app.core.messages import Cut, Flag, FlagType, Role
 from stream_app.core.queries.top_k import tops_of
 from stream_app.core.state.scopes import ScopeName
-from stream_app.engine.context import Books, OwnedPartition
+from stream_app.engine.context import OwnedPartition, OwnedPartitions
 from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.engine.rounds.standing_records import flag_of
 from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, StandingRef, TopUsers
@@ -33,7 +33,7 @@ class _Flags:
 class BoardFeed:
     """Collects what changed between two refreshes of the board; gives everything when asked for it."""
 
-    def __init__(self, owned: Books, top: int, standings: Standings, cuts: Callable[[], list[Cut]]) -> None:
+    def __init__(self, owned: OwnedPartitions, top: int, standings: Standings, cuts: Callable[[], list[Cut]]) -> None:
         """`cuts`: those this worker publishes."""
         self._owned = owned
         self._top = top

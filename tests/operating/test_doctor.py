@@ -224,10 +224,8 @@ def test_a_broker_that_ends_in_the_middle_does_not_hold_up_the_rest() -> None:
 @pytest.fixture
 def own_redis() -> Iterator[tuple[str, Redis]]:
     """A Redis whose settings the test may change."""
-    with embedded_redis() as url:
-        client = Redis.from_url(url)
+    with embedded_redis() as url, Redis.from_url(url) as client:
         yield url, client
-        client.close()
 
 
 def redis_findings(url: str) -> list[Finding]:

@@ -13,7 +13,7 @@ from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
 from stream_app.core.events.credit import Credits
 from stream_app.core.state.dedup import Deduplicator
-from stream_app.core.state.interning import Interner
+from stream_app.core.state.interning import Interner, Numbers
 from stream_app.core.state.panes import Pane, PaneContent, RowEntries, joined, summed
 from stream_app.core.state.renumbering import distinct, renumbered
 from stream_app.core.state.rows import RowTable
@@ -40,11 +40,12 @@ class Applied(NamedTuple):
 class Ledger:
     """Rolling counts of one partition over the last `panes` panes of `pane_ms`."""
 
-    def __init__(self, pane_ms: int, panes: int, short_panes: int) -> None:
+    def __init__(self, pane_ms: int, panes: int, short_panes: int, numbers: Numbers | None = None) -> None:
+        """`numbers`: those of the other ledgers of the process, to share them in memory."""
         self.pane_ms = pane_ms
         self._panes_kept = panes
         self._short_panes = short_panes
-        self.users = Interner()
+        self.users = Interner(numbers=numbers)
         self.scopes = ScopeTable()
         self.rows = RowTable()
         self.panes: dict[int, Pane] = {}
@@ -287,7 +288,7 @@ class Ledger:
         users, new_users = renumbered(self.rows.users[kept], len(self.users))
         new_rows = self.rows.renumber(kept, new_scopes, new_users)
         self.scopes = self.scopes.renumber(scopes)
-        self.users = Interner(self.users.names[user] for user in users.tolist())
+        self.users = Interner((self.users.names[user] for user in users.tolist()), self.users.numbers)
         self.renumbered += 1
         for pane in self.panes.values():
             pane.chunks = [chunk._replace(rows=new_rows[chunk.rows]).slim() for chunk in pane.chunks]

@@ -12,8 +12,10 @@ from faust.types.auth import CredentialsT
 
 from stream_app.engine.faust.batches import scheduler_of
 from stream_app.engine.faust.consumer import BatchConsumer, Positions, TrackerApp
+from stream_app.engine.faust.contract import refusal
 from stream_app.engine.faust.recovery import TrackerTables
 from stream_app.engine.faust.tables import PartitionTable
+from stream_app.engine.liveness.exit_codes import Exit, end
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.kafka.clients import aiokafka_options, servers_of
@@ -28,6 +30,8 @@ def configured_app(
     settings: Settings, lease: Lease, health: WorkerHealth, positions: Callable[[], Positions]
 ) -> TrackerApp:
     """A Faust app without topics, tables and agents; `positions`: how far the ledgers have counted."""
+    if why := refusal():
+        end(Exit.REFUSED, why)
     leave_records_packed()
     forbid_pickle()
     options = aiokafka_options(settings)

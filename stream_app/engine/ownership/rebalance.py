@@ -8,9 +8,10 @@ from time import perf_counter
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.cuts.curve_updates import CurveUpdates
+from stream_app.core.state.interning import Numbers
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.watermark import Source
-from stream_app.engine.context import NOTHING_SEEN, EngineContext, OwnedPartition
+from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.broker_monitor import TopicIdentity
@@ -46,6 +47,7 @@ class PartitionOwnership:
         self._outbox = outbox
         self._eraser = eraser
         self._kafka = kafka
+        self._numbers = Numbers()
         self._moving = asyncio.Lock()
         self._generation: int | None = None
         """Of the group, in which the books were taken over; None while the partitions may move."""
@@ -98,7 +100,7 @@ class PartitionOwnership:
             log_lost_records(tp, source.position, start - 1)
             source.position = start
             ledger.lagging.discard(tp.topic)
-            held.seen = NOTHING_SEEN
+            held.evaluated = NOT_EVALUATED
         elif held.read_again.get(tp.topic) != source.position:
             held.read_again[tp.topic] = source.position
             logger.warning(
@@ -181,7 +183,7 @@ class PartitionOwnership:
 
     def _read(self, partition: int) -> LedgerStore:
         settings = self._settings
-        ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
+        ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes, self._numbers)
         stored = self._segments.of_partition(partition)
 
         def put(key: bytes, value: bytes | None) -> None:

@@ -6,7 +6,7 @@ from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.flags.evaluation import Changes, Moment, evaluate, flags_of
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.state.watermark import NO_TIME
-from stream_app.engine.context import NOTHING_SEEN, EngineContext, OwnedPartition
+from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
@@ -85,12 +85,12 @@ class EvaluationRound:
         if partition in self._exchange.overwritten:
             self._exchange.overwritten.discard(partition)
             held.curve_updates.repeat()
-            held.seen = NOTHING_SEEN
+            held.evaluated = NOT_EVALUATED
         state = (held.store.sequence, self._context.global_cuts.version, ledger.horizon, ledger.erased)
-        if state == held.seen:
+        if state == held.evaluated:
             return perf_counter() - started
-        held.seen = state
-        cuts = held.view.cuts(ledger, self._context.global_cuts)
+        held.evaluated = state
+        cuts = held.scope_map.cuts(ledger, self._context.global_cuts)
         changes = evaluate(ledger, cuts, self._context.rules)
         told = held.curve_updates.tell(ledger, cuts)
         held.store.maintain()
