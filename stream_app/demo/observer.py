@@ -165,7 +165,7 @@ class Observer:
             if status.replaces(known, self._statuses.get(known.partition)):
                 self._statuses[known.partition] = known
         elif key.startswith(b"curves/"):
-            self._whole.tell(curve_message.decode(value))
+            self._whole.update(curve_message.decode(value))
 
 
 def _figures(cut: Cut) -> Figures:

@@ -58,7 +58,7 @@ class BatchCounter:
             fresh = _from_position(batch, source.position)
             if fresh.records:
                 await self._count(held, fresh)
-            # Without a wait after what became of them was reported: whoever looks at the metrics sees them add up.
+            # No await since the results were counted: the metrics add up whenever they are scraped.
             self._meter.read(batch.topic, len(batch.records))
             self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
             if source.position < batch.end:  # marks of transactions follow the last record

@@ -84,7 +84,7 @@ class Engine:
         Watchdog(self.health, self._broker_monitor, self.settings.stall_s, lambda: self.app.should_stop).watch()
 
     def listens(self, http: str) -> None:
-        """This worker answers questions about its users at `http`, host:port: the others are told."""
+        """This worker answers questions about its users at `http`, host:port: its statuses say so."""
         self._evaluation.http = http
 
     def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
@@ -193,8 +193,8 @@ class Engine:
             await asyncio.sleep(_OBSERVE_S if self.health.recovered else _LOOK_S)
 
     async def _look(self) -> None:
-        told, positions = self._broker_monitor.answer.ends, self._positions()
-        ends = {tp: max(self._kafka.end(tp), told.get(tp, 0)) for tp in positions}
+        known, positions = self._broker_monitor.answer.ends, self._positions()
+        ends = {tp: max(self._kafka.end(tp), known.get(tp, 0)) for tp in positions}
         # A source that nothing has been fetched of would else be overtaken by the window, and all it holds be late.
         self._ownership.note_ends(ends)
         for tp, position in positions.items():

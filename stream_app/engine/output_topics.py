@@ -61,7 +61,7 @@ class OutputTopics:
             self._put(self._settings.cuts_topic, 0, key, None)
 
     def curves(self, messages: Iterable[CurveMessage]) -> None:
-        """What a partition tells the others."""
+        """The curves of a partition."""
         for message in messages:
             key = f"curves/{message.partition}/{message.bucket}".encode()
             self._put(self._settings.curves_topic, 0, key, curve_message.encode(message))

@@ -45,7 +45,7 @@ class NoListener:
     """Stands in where nobody listens."""
 
     def submit(self, partition: int, flags: Sequence[Flag]) -> None:
-        """Nobody to tell."""
+        """Nobody listens."""
 
     def forget(self, partition: int, standings: Sequence[bytes], users: Collection[str]) -> None:
         """Nobody to forget."""

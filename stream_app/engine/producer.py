@@ -93,7 +93,7 @@ class BatchingProducer:
                 raise
 
     async def relieve(self) -> None:
-        """Wait while more is waiting than memory should hold: for whoever puts much."""
+        """Wait while more is waiting than memory should hold; called after many puts."""
         if self._waiting_bytes > _MUCH_WAITING:
             await self.flush()
 

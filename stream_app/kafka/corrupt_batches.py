@@ -1,4 +1,4 @@
-"""Record batches whose check sum is wrong: fetched again, because it may have happened on the way; else told."""
+"""Corrupt record batches: fetched again, as the checksum may have broken on the way; reported where they stay so."""
 
 import logging
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class CorruptBatchError(Exception):
             f"{place} cannot be read at offset {offset}: however often it is fetched, the check sum of the record "
             "batch there is wrong, so Kafka's copy on the broker that leads the partition is damaged. Have another "
             "replica lead it, or restore it, and start again. Posts and shares can be given up: kafka-dump-log.sh "
-            "tells where the next batch begins, kafka-delete-records.sh deletes what is before it, uncounted"
+            "shows where the next batch begins, kafka-delete-records.sh deletes what is before it, uncounted"
         )
 
 
@@ -42,7 +42,7 @@ class CorruptionCounter:
 
 
 class CorruptBatch:
-    """Stands in the place of a damaged record batch: whoever wants its records is told."""
+    """Stands in the place of a corrupt record batch: reading its records raises CorruptBatchError."""
 
     last_offset_delta = max_timestamp = 0
 

@@ -53,8 +53,8 @@ class Partitions:
         messages = 0
         for _ in range(rounds):
             for partition, (ledger, curve_updates) in enumerate(zip(self.ledgers, self.tellers, strict=True)):
-                for message in curve_updates.tell(ledger, self.cuts(partition)):
-                    self.global_cuts.tell(curve_message.decode(curve_message.encode(message)))
+                for message in curve_updates.collect(ledger, self.cuts(partition)):
+                    self.global_cuts.update(curve_message.decode(curve_message.encode(message)))
                     messages += 1
             self.global_cuts.recompute()
         return messages

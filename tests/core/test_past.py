@@ -24,7 +24,7 @@ def cut(scope: ScopeName = PHONE, role: Role = Role.MAVEN, **given: Any) -> Cut:
 
 
 def told(cut_history: CutHistory, pane: int, *cuts: Cut, scope: ScopeName = PHONE) -> None:
-    cut_history.tell(PastKey(bucket_of(scope), pane).encode(), history.encode(cuts))
+    cut_history.update(PastKey(bucket_of(scope), pane).encode(), history.encode(cuts))
 
 
 def test_a_cut_is_found_by_scope_and_role_from_the_oldest_pane_on() -> None:
@@ -48,8 +48,8 @@ def test_what_is_deleted_is_gone() -> None:
     told(cut_history, 10, cut())
     told(cut_history, 11, cut())
     assert cut_history.before(11) == [PastKey(bucket_of(PHONE), 10)]
-    cut_history.tell(PastKey(bucket_of(PHONE), 10).encode(), b"")
-    cut_history.tell(PastKey(bucket_of(PHONE), 10).encode(), b"")
+    cut_history.update(PastKey(bucket_of(PHONE), 10).encode(), b"")
+    cut_history.update(PastKey(bucket_of(PHONE), 10).encode(), b"")
     assert cut_history.before(11) == []
     assert [pane for pane, _ in cut_history.of(PHONE, Role.MAVEN, 0)] == [11]
 
@@ -66,12 +66,12 @@ def test_of_many_cuts_those_of_the_most_users_are_remembered(monkeypatch: pytest
 @pytest.mark.parametrize("key", [b"past/1", b"past/x/1", b"past/1/2/3"])
 def test_a_key_that_is_none_is_refused(key: bytes) -> None:
     with pytest.raises(FormatError, match="not the key of past cuts"):
-        CutHistory().tell(key, history.encode([cut()]))
+        CutHistory().update(key, history.encode([cut()]))
 
 
 @pytest.mark.parametrize("value", [b"\xc1", b"\x92\x02\x90", b"\x91\x01"])
 def test_what_another_release_has_told_is_passed_over(value: bytes) -> None:
     cut_history = CutHistory()
-    cut_history.tell(PastKey(bucket_of(PHONE), 1).encode(), value)
+    cut_history.update(PastKey(bucket_of(PHONE), 1).encode(), value)
     told(cut_history, 2, cut())
     assert [pane for pane, _ in cut_history.of(PHONE, Role.MAVEN, 0)] == [2]

@@ -154,7 +154,7 @@ def test_a_scope_that_nobody_tells_of_has_no_cut() -> None:
 def test_a_told_bucket_is_read_as_it_was_written() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count(_posts(5))
-    told = CurveUpdates(0, 1).tell(parts.ledgers[0], parts.cuts(0))
+    told = CurveUpdates(0, 1).collect(parts.ledgers[0], parts.cuts(0))
     assert len(told) == curve_message.BUCKETS
     for message in told:
         read = curve_message.decode(curve_message.encode(message))
@@ -165,7 +165,9 @@ def test_a_told_bucket_is_read_as_it_was_written() -> None:
 def test_curves_of_another_release_are_refused() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count(_posts(1))
-    fields = msgspec.msgpack.decode(curve_message.encode(CurveUpdates(0, 1).tell(parts.ledgers[0], parts.cuts(0))[0]))
+    fields = msgspec.msgpack.decode(
+        curve_message.encode(CurveUpdates(0, 1).collect(parts.ledgers[0], parts.cuts(0))[0])
+    )
     with pytest.raises(FormatError, match=r"version 2.* reads 1"):
         curve_message.decode(msgspec.msgpack.encode([2, *fields[1:]]))
     with pytest.raises(FormatError, match="not curves of version 1"):

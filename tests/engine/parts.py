@@ -60,7 +60,7 @@ class Parts:
         await self.fake.producer.flush()
         told = self.fake.producer.of(self.fake.settings.curves_topic)
         for record in told[self._read :]:
-            self.exchange.tell(record.key or b"", record.value or b"")
+            self.exchange.update(record.key or b"", record.value or b"")
         self._read = len(told)
 
     def restore_table(self, stored: dict[bytes, bytes]) -> None:

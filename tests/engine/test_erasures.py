@@ -29,7 +29,7 @@ def tell(parts: Parts, *users: str) -> None:
     told = parts.fake.erasures
     for user in users:
         for key, value in erasures.erasure(PERSONS, user, NOW_MS):
-            told.tell(key, value, told.position)
+            told.update(key, value, told.position)
 
 
 def counters(parts: Parts) -> tuple[int, int, int, int]:
@@ -181,7 +181,7 @@ async def test_no_line_of_the_log_names_a_user(caplog: pytest.LogCaptureFixture)
 def new_erasures(key: str, *told: erasures.ErasureRecord) -> Erasures:
     made = Erasures("influence.erasures", key)
     for offset, (name, value) in enumerate(told):
-        made.tell(name, value, offset)
+        made.update(name, value, offset)
     return made
 
 
@@ -222,7 +222,7 @@ def test_an_erasure_that_was_taken_back_is_forgotten() -> None:
     made = new_erasures(KEY, *ERASURE)
     assert made.among([ANN, BOB]) == {ANN}
     for offset, (mark, _) in enumerate(ERASURE):
-        made.tell(mark, None, offset + 2)
+        made.update(mark, None, offset + 2)
     assert made.among([ANN, BOB]) == set()
     assert not made
 

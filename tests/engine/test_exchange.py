@@ -23,7 +23,7 @@ def status_of(partition: int, horizon: int) -> status.Status:
 
 
 def tell_status(exchange: CurveExchange, partition: int, horizon: int) -> None:
-    exchange.tell(b"status/%d" % partition, status.encode(status_of(partition, horizon)))
+    exchange.update(b"status/%d" % partition, status.encode(status_of(partition, horizon)))
 
 
 def test_before_anything_is_told_there_is_no_event_time() -> None:
@@ -49,7 +49,7 @@ def test_a_watermark_moves_event_time_on_but_never_back() -> None:
     exchange, _ = new_exchange()
     tell_status(exchange, 0, 10)
     for said in (b"30", b"20"):
-        exchange.tell(WATERMARK_KEY, said)
+        exchange.update(WATERMARK_KEY, said)
     assert exchange.newest_ms == 30
 
 
@@ -59,7 +59,7 @@ async def test_curves_reach_the_whole() -> None:
     await curve_updates.round()
     exchange, fake = new_exchange()
     for told in curve_updates.fake.producer.of("influence.curves"):
-        exchange.tell(told.key or b"", told.value or b"")
+        exchange.update(told.key or b"", told.value or b"")
     assert fake.context.global_cuts.recompute()
     assert exchange.statuses[PARTITION].sources["influence.posts"].applied == 3
     assert exchange.newest_ms == NOW_MS
@@ -81,7 +81,7 @@ def test_what_cannot_be_read_is_logged_and_changes_nothing(
     key: bytes, value: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     exchange, _ = new_exchange()
-    exchange.tell(key, value)
+    exchange.update(key, value)
     assert exchange.statuses == {}
     assert exchange.newest_ms == NO_TIME
     ((_, level, text),) = caplog.record_tuples
@@ -91,7 +91,7 @@ def test_what_cannot_be_read_is_logged_and_changes_nothing(
 
 def test_a_status_of_another_release_is_told_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
     exchange, _ = new_exchange()
-    exchange.tell(b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), version=99)))
+    exchange.update(b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), version=99)))
     assert "version 99" in caplog.text
     assert f"reads {status.VERSION}" in caplog.text
 
@@ -100,7 +100,7 @@ def test_a_status_of_another_release_is_told_with_what_to_do(caplog: pytest.LogC
 def test_a_status_of_an_earlier_release_can_be_read(fields_added_since: int) -> None:
     exchange, _ = new_exchange()
     older = msgspec.msgpack.decode(status.encode(status_of(0, 10)))[:-fields_added_since]
-    exchange.tell(b"status/0", msgspec.msgpack.encode(older))
+    exchange.update(b"status/0", msgspec.msgpack.encode(older))
     assert exchange.statuses == {0: status_of(0, 10)}
 
 
@@ -119,7 +119,7 @@ async def test_what_a_former_owner_tells_late_is_not_taken_and_the_owner_repeats
     await owner.round()
     assert owner.fake.producer.of("influence.curves") == told, "it was at rest"
     for record in late:
-        owner.exchange.tell(record.key or b"", record.value or b"")
+        owner.exchange.update(record.key or b"", record.value or b"")
     assert not owner.fake.context.global_cuts.recompute()
     assert owner.exchange.statuses[PARTITION] == known
     for _ in range(2):
@@ -133,5 +133,5 @@ async def test_what_a_former_owner_tells_late_is_not_taken_and_the_owner_repeats
 @pytest.mark.parametrize("key", [b"", b"something", b"other/1"])
 def test_keys_of_others_are_ignored(key: bytes, caplog: pytest.LogCaptureFixture) -> None:
     exchange, _ = new_exchange()
-    exchange.tell(key, b"value")
+    exchange.update(key, b"value")
     assert caplog.record_tuples == []

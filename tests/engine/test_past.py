@@ -64,7 +64,7 @@ async def test_a_worker_that_starts_anew_knows_what_was_told_before() -> None:
         await parts.round()
     told = CutHistory()
     for ended, value in past_records(parts):
-        told.tell(ended.encode(), value or b"")
+        told.update(ended.encode(), value or b"")
     assert [was.total for _, was in told.of(SCOPE, Role.MAVEN, 0)] == [3]
 
 
@@ -83,12 +83,12 @@ async def test_a_cut_waits_until_it_is_known_where_the_window_ends() -> None:
     told = curve_updates.fake.producer.of(CURVES)
     for record in told:
         if (record.key or b"").startswith(b"curves/"):
-            parts.exchange.tell(record.key or b"", record.value or b"")
+            parts.exchange.update(record.key or b"", record.value or b"")
     changed = parts.fake.context.global_cuts.recompute()
     parts.publisher.publish(changed, parts.exchange.newest_ms)
     assert parts.publisher.present() == []
     for record in told:
-        parts.exchange.tell(record.key or b"", record.value or b"")
+        parts.exchange.update(record.key or b"", record.value or b"")
     parts.publisher.publish([], parts.exchange.newest_ms)
     assert {cut.topic for cut in parts.publisher.present()} == set(TOPIC)
     assert all(cut.window_start > 0 for cut in parts.publisher.present())

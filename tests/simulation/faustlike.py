@@ -20,7 +20,7 @@ from faust.types import TP
 
 from stream_app.engine.faust.config import configured_app
 from stream_app.engine.faust.consumer import Positions
-from stream_app.engine.faust.recovery import Recovery
+from stream_app.engine.faust.restore import Recovery
 from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease

@@ -17,7 +17,7 @@ from stream_app.core.cuts import curve_message, curve_updates, global_cuts
 from stream_app.core.state import ledger
 from stream_app.engine import engine, producer
 from stream_app.engine.engine import Engine
-from stream_app.engine.faust import app, recovery
+from stream_app.engine.faust import app, restore
 from stream_app.engine.faust.consumer import Positions
 from stream_app.engine.liveness.broker_monitor import BrokerState, TopicIdentity
 from stream_app.engine.liveness.exit_codes import Exit
@@ -168,7 +168,7 @@ def engines(plan: Plan) -> Iterator[None]:
         (engine, "_OBSERVE_S", 5.0),
         (producer, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
         (topic_reader, "AIOKafkaConsumer", lambda *topics, **_: _worker().new_reader(*topics)),
-        (recovery, "monotonic", _monotonic),
+        (restore, "monotonic", _monotonic),
         (evaluation_round, "perf_counter", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),
         (ledger_store, "MOST_DELTAS", plan.most_deltas),

@@ -1,16 +1,26 @@
-"""The book of one partition: its ledger, and the segments that make it durable.
+"""The ledger store of one partition: its ledger, and the segments that make it durable.
 
-Everything is written through `put` to a log that compacts by key, in an order that a crash between any two writes can
-cut short without losing a count or counting it twice:
+The problem: counts must survive a crash between any two writes, and no batch may be lost or counted twice, without
+transactions. The changelog compacts by key, so what is stored is the last value of every key.
 
-1. A batch becomes one delta segment: counts and positions together. Its sequence number is one above the last.
-2. A pane is sealed: all it holds, as one segment, which says up to which sequence it does so. From then on whoever
-   restores takes the pane from there, and of the deltas up to that sequence only the other panes.
-3. What is superseded becomes garbage, and is deleted only after the group has confirmed that this worker still owned
-   the partition when the seal was in the log (`sweep`).
+The invariant: counts and positions travel in one record. A batch becomes one *delta* segment that holds what it added
+and how far every source has been counted. After a crash the ledger is replayed from the segments, and each source goes
+on at the position they hold: a batch is in the changelog with its position, or it is neither counted nor passed.
 
-A new owner first writes an epoch record that says how far it has read. What an earlier owner writes beyond that, as
-it was frozen and does not know, is never part of the history (see `OwnershipEpochs`).
+    count      delta 7 │ delta 8 │ delta 9 │            one per batch, numbered by `sequence`
+    maintain           │         │         │ pane 41@9  all of pane 41 up to sequence 9: it supersedes its deltas
+    sweep      ✕ 7     │ ✕ 8     │         │            garbage goes, 9 stays: it holds the position
+
+1. A batch becomes one delta. Its sequence is one above the last.
+2. A pane is sealed: all it holds, as one segment that says up to which sequence. From then on a replay takes the pane
+   from there, and of the deltas up to that sequence only the other panes.
+3. What is superseded is garbage. It is deleted only after the group has confirmed that this worker still owned the
+   partition when the seal was in the changelog (`sweep`), and after the changelog says which deltas are still needed:
+   else a replay could not distinguish a deleted delta from a lost one.
+
+A new owner first writes an epoch record that says how far it has read. What a former owner, frozen meanwhile, writes
+beyond that is never part of the history (see `replay`). Change together: `segments` (the format), `replay` (which
+segments count), and the simulation, which crashes between any two of these steps.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -35,7 +45,7 @@ class LedgerStore:
     """Counts what it is given and writes what must last."""
 
     def __init__(self, partition: int, ledger: Ledger, stored: Mapping[bytes, bytes], put: Put) -> None:
-        """Read the book of `partition` into an empty `ledger` from what the log holds. Whoever writes in it begins it.
+        """Replay what the changelog holds of `partition` into an empty `ledger`; `begin` comes before counting.
 
         Raises FormatError for segments of another release.
         """
@@ -158,7 +168,7 @@ class LedgerStore:
         self.ledger.seal(number, self._key("pane", number, 0), list(map(segments.decode, values.values())), pack=pack)
 
     def _find_garbage(self) -> None:
-        first = self.ledger.first_pane(self.ledger.horizon)
+        first = self.ledger.window.first_pane(self.ledger.horizon)
         panes = self.ledger.panes
         for sequence, (keys, touched, _) in list(self._deltas.items()):
             is_newest = sequence == self._sequence  # it says how far this ledger has counted

@@ -1,4 +1,19 @@
-"""What is stored of a ledger, sorted out: which segments are its history, and which are not or no longer."""
+"""Replay: which of the stored segments of a partition are its history, and which are garbage.
+
+The problem: the changelog holds what every owner of the partition has written, in any order of keys. A worker that was
+frozen while another took over may still write; a worker whose write was lost may have written more after it.
+
+    owner A, epoch 5     ── 1 ── 2 ── 3 ──────(frozen)────── 4' ── 5'      never part of the history
+    owner B, epoch 6               begins after 3 ── 4 ── 5 ── 6
+
+Three rules decide. An epoch record lists the owners in order with the sequence at which each began: a segment counts if
+its owner wrote it before the next owner began (`OwnershipEpochs.accepts`), so 4' and 5' do not. A segment counts only
+with all its parts. And the history ends at the first delta that should be there and is not: a worker deletes nothing
+after a write of its own failed, so what precedes the hole is complete.
+
+An epoch is above all before it, and two workers never have the same: it contains the generation of the consumer group,
+in which a partition has one owner. Change together: `ledger_store`, which writes in this order.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How far a partition has come: what its owner tells everybody about it."""
+"""The status of a partition: how far it has come, as its owner publishes it."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ VERSION = 1
 
 
 class Status(msgspec.Struct, array_like=True):
-    """The state of one partition; counters are cumulative, and durable when told."""
+    """The state of one partition; counters are cumulative, and durable when published."""
 
     version: int
     partition: int
@@ -25,7 +25,7 @@ class Status(msgspec.Struct, array_like=True):
     erased: int = 0
     """How far the erasures have been read that are carried out, in the log too: an offset."""
     epoch: int = 0
-    """Of the ownership in which it was told."""
+    """The ownership that published it."""
     unread: int = 0
     """Records on Kafka that are not counted yet."""
     http: str = ""
@@ -41,9 +41,9 @@ def encode(status: Status) -> bytes:
     return _ENCODER.encode(status)
 
 
-def replaces(told: Status, before: Status | None) -> bool:
-    """Whether it is the newer word on its partition: what a former owner tells late is taken by nobody."""
-    return before is None or told.epoch >= before.epoch
+def replaces(new: Status, before: Status | None) -> bool:
+    """Whether `new` takes the place of `before`: a status that a former owner publishes late does not."""
+    return before is None or new.epoch >= before.epoch
 
 
 def decode(value: bytes) -> Status:

@@ -1,4 +1,4 @@
-"""The message in which one partition tells the curves of its scopes."""
+"""The message in which one partition publishes the curves of its scopes."""
 
 import msgspec
 import numpy as np
@@ -10,11 +10,11 @@ from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
 BUCKETS = 64
-"""Scopes are told in this many groups: few messages where topics are many, small ones where they are few."""
+"""Scopes are published in this many groups: few messages where topics are many, small ones where they are few."""
 
 
 def bucket_of(scope: ScopeName) -> int:
-    """The group that a scope is told in."""
+    """The group that a scope is published in."""
     return xxh3_64_intdigest("\0".join(scope).encode()) % BUCKETS
 
 
@@ -34,7 +34,7 @@ class CurveMessage(msgspec.Struct, array_like=True):
     users: Column
     total: Column
     epoch: int = 0
-    """Of the ownership in which it was told: an owner that was frozen may tell after the next one has begun to."""
+    """The ownership that published it: a frozen former owner may publish after the next one has begun to."""
 
     def cells(self) -> Cells:
         """The cells, with local curve numbers."""

@@ -1,4 +1,4 @@
-"""What a ledger tells the others: the curves of its scopes that changed since it last told."""
+"""Curve updates: the curves of a ledger's scopes that changed since they were last published."""
 
 from typing import NamedTuple
 
@@ -29,16 +29,16 @@ class _Order(NamedTuple):
 
 
 class CurveUpdates:
-    """Remembers what one ledger has told."""
+    """Remembers which curves of one ledger have been published."""
 
     def __init__(self, partition: int, epoch: int) -> None:
         self._partition = partition
         self._epoch = epoch
-        self._told = set(range(BUCKETS))  # an owner before may have told of any
+        self._published = set(range(BUCKETS))  # a former owner may have published any
         self._renumbered = -1
         self._buckets = np.empty(0, np.int64)
 
-    def tell(self, ledger: Ledger, cuts: ScopeCuts) -> list[CurveMessage]:
+    def collect(self, ledger: Ledger, cuts: ScopeCuts) -> list[CurveMessage]:
         """One message per bucket with a changed scope, or with a θ not yet known exactly; `cuts` by scope number."""
         dirty = self._vanished(ledger)
         self._place_scopes(ledger)
@@ -48,7 +48,7 @@ class CurveUpdates:
         dirty |= set(np.unique(self._buckets[changed]).tolist())
         if not dirty:
             return []
-        self._told |= dirty
+        self._published |= dirty
         wanted = np.isin(self._buckets, list(dirty))
         held = np.flatnonzero(wanted[scopes])
         curves = np.concatenate([scopes[held] << 1, scopes[held] << 1 | 1])
@@ -56,7 +56,7 @@ class CurveUpdates:
         return self._messages(ledger, sorted(dirty), cells)
 
     def repeat(self) -> None:
-        """Have everything told once more."""
+        """Publish everything once more."""
         self._renumbered = -1
 
     def _messages(self, ledger: Ledger, buckets: list[int], cells: Cells) -> list[CurveMessage]:
@@ -97,11 +97,11 @@ class CurveUpdates:
             self._buckets = np.concatenate([self._buckets, np.array(new, np.int64)])
 
     def _vanished(self, ledger: Ledger) -> set[int]:
-        """After a renumbering: everything told before, because scopes may have vanished from it."""
+        """After a renumbering: everything published before, because scopes may have vanished from it."""
         if self._renumbered == ledger.renumbered:
             return set()
         self._renumbered, self._buckets = ledger.renumbered, np.empty(0, np.int64)
-        return set(self._told)
+        return set(self._published)
 
     def _order(self) -> _Order:
         scopes = np.argsort(self._buckets, kind="stable")

@@ -89,7 +89,7 @@ def _at_least(totals: Ints, share: float) -> Ints:
 
 
 def _shares_a_bin(curves: Ints, values: Ints, crossing: Ints, inexact: Mask) -> Mask:
-    """Whether users of the crossing cells' bin are also in a cell that does not tell on which side of θ they are."""
+    """Whether users of the crossing cells' bin are also in a cell that does not show on which side of θ they are."""
     bins = curves << _BIN_BITS | bins_of(values)
     return np.isin(bins[crossing], bins[inexact])
 

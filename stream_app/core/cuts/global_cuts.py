@@ -1,4 +1,20 @@
-"""The curves of all partitions put together: the cut of every scope and role."""
+"""Global cuts: the curves of all partitions added up, and the cut of every scope and role.
+
+The problem: a scope's users are spread over all partitions, and the cut needs all of them sorted by value. No worker
+can hold them all, and no worker may be special.
+
+The answer: a histogram of values adds up across partitions. Every partition publishes the curves (histograms) of its
+scopes, in messages of one bucket of scopes each; every worker reads all messages and adds them up, so all workers
+compute the same cuts, and none is a single point of failure.
+
+    partition 0 ── bucket 7 ──┐
+    partition 1 ── bucket 7 ──┼─▶ merged cells of bucket 7 ─▶ cuts of its scopes
+    partition 2 ── bucket 7 ──┘     (recomputed when one of the messages changed)
+
+Invariants: a message holds all scopes of its partition in its bucket, so it replaces the one before in whole. Scopes
+have numbers here that differ from those of a ledger (`ScopeMap` translates); the numbers hold for one `generation`.
+Change together: `curve_message` (what is sent), `curve_updates` (what a ledger sends), `histogram` (what is exact).
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,7 +30,7 @@ from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
 _SCOPES_FORGOTTEN = 10_000
-"""So many scopes that nobody tells of any more may stay numbered."""
+"""This many scopes without curves may stay numbered."""
 
 
 class ScopeCuts(NamedTuple):
@@ -47,18 +63,18 @@ class ScopeCuts(NamedTuple):
 
 
 class PartitionCurves(NamedTuple):
-    """A message, and the numbers of its scopes."""
+    """The last message of a partition in a bucket, and the numbers of its scopes."""
 
     message: CurveMessage
     numbers: Ints
 
 
 class GlobalCuts:
-    """All scopes, as far as the partitions have told. Scopes are numbered; the numbers hold for one `generation`."""
+    """The cuts of all scopes, as far as curves have come in."""
 
     def __init__(self, share: float) -> None:
         self._share = share
-        self._told: list[dict[int, PartitionCurves]] = [{} for _ in range(BUCKETS)]
+        self._curves: list[dict[int, PartitionCurves]] = [{} for _ in range(BUCKETS)]
         self._cells: list[Cells | None] = [None] * BUCKETS
         self._scopes = [np.empty(0, np.int64)] * BUCKETS
         self._dirty: set[int] = set()
@@ -67,15 +83,15 @@ class GlobalCuts:
         self.names: list[ScopeName] = []
         self.generation = 0
         self.version = 0
-        """Grows with every change."""
+        """Increases with every change."""
 
-    def tell(self, curves: CurveMessage) -> None:
-        """A partition's word on one bucket; it replaces the one before."""
-        self._told[curves.bucket][curves.partition] = PartitionCurves(curves, self.numbers(curves.scopes))
+    def update(self, curves: CurveMessage) -> None:
+        """Take in the curves of one partition and bucket; they replace those before."""
+        self._curves[curves.bucket][curves.partition] = PartitionCurves(curves, self.numbers(curves.scopes))
         self._dirty.add(curves.bucket)
 
     def numbers(self, scopes: list[ScopeName]) -> Ints:
-        """The number of each scope; scopes that nobody has told of get one too, and no cut."""
+        """The number of each scope; a scope without curves gets one too, and no cut."""
         numbers = [self._numbers.setdefault(scope, len(self._numbers)) for scope in scopes]
         self.names += [scope for scope, number in zip(scopes, numbers, strict=True) if number >= len(self.names)]
         if len(self.names) > self._cuts.users.shape[1]:
@@ -86,7 +102,7 @@ class GlobalCuts:
         return np.array(numbers, np.int64)
 
     def find(self, scope: ScopeName) -> int | None:
-        """The number of a scope; None where nobody has told of it."""
+        """The number of a scope; None where no partition has curves of it."""
         return self._numbers.get(scope)
 
     def cuts(self, scopes: Ints) -> ScopeCuts:
@@ -94,7 +110,7 @@ class GlobalCuts:
         return self._cuts.of(scopes)
 
     def cells(self, scope: ScopeName, role: int) -> Cells:
-        """The merged cells of one curve; none where nobody has told of it."""
+        """The merged cells of one curve; empty where no partition has it."""
         held = self._cells[bucket_of(scope)]
         if held is None or (number := self.find(scope)) is None:
             return Cells(*np.empty((4, 0), np.int64))
@@ -113,7 +129,7 @@ class GlobalCuts:
         return changed
 
     def scopes_of(self, bucket: int) -> Ints:
-        """Numbers of the scopes that any partition tells of in a bucket, as last recomputed."""
+        """Numbers of the scopes that any partition has curves of in a bucket, as last recomputed."""
         return self._scopes[bucket]
 
     def ranks(self, scopes: Sequence[ScopeName], roles: Sequence[int] | Ints, values: Ints) -> Ints:
@@ -128,19 +144,19 @@ class GlobalCuts:
         return ranks
 
     def _recompute(self, bucket: int) -> None:
-        cuts, told = self._cuts, self._told[bucket].values()
-        before, self._scopes[bucket] = self._scopes[bucket], np.unique(np.concatenate([n for _, n in told]))
+        cuts, curves = self._cuts, self._curves[bucket].values()
+        before, self._scopes[bucket] = self._scopes[bucket], np.unique(np.concatenate([n for _, n in curves]))
         for scopes in (before, self._scopes[bucket]):
             for column, blank in zip(cuts, ScopeCuts.empty(len(scopes)), strict=True):
                 column[:, scopes] = blank
-        told_cells = []
-        for message, numbers in told:
+        all_cells = []
+        for message, numbers in curves:
             for role in (0, 1):
                 np.add.at(cuts.flagged[role], numbers, unpack(message.flagged[role]).astype(np.int64))
                 np.add.at(cuts.emerging[role], numbers, unpack(message.emerging[role]).astype(np.int64))
             cells = message.cells()
-            told_cells.append(cells._replace(curves=numbers[cells.curves >> 1] << 1 | cells.curves & 1))
-        together = Cells(*(np.concatenate(columns) for columns in zip(*told_cells, strict=True)))
+            all_cells.append(cells._replace(curves=numbers[cells.curves >> 1] << 1 | cells.curves & 1))
+        together = Cells(*(np.concatenate(columns) for columns in zip(*all_cells, strict=True)))
         self._cells[bucket] = merged = merge(together)
         if not len(merged.curves):
             return
@@ -151,22 +167,22 @@ class GlobalCuts:
         cuts.coverage[place], cuts.gini[place], cuts.exact[place] = found.coverage, found.gini, found.exact
 
     def _forget(self) -> None:
-        """Number the scopes anew once many of them are not told of any more."""
+        """Renumber the scopes once many of them have no curves any more."""
         live = sum(map(len, self._scopes))
         if len(self.names) - live <= max(_SCOPES_FORGOTTEN, live):
             return
         self.generation += 1
         self._scopes = [np.empty(0, np.int64)] * BUCKETS
         self._numbers, self.names, self._cuts = {}, [], ScopeCuts.empty(64)
-        for bucket, told in enumerate(self._told):
-            for partition, known in told.items():
-                told[partition] = PartitionCurves(known.message, self.numbers(known.message.scopes))
-            if told:
+        for bucket, by_partition in enumerate(self._curves):
+            for partition, known in by_partition.items():
+                by_partition[partition] = PartitionCurves(known.message, self.numbers(known.message.scopes))
+            if by_partition:
                 self._recompute(bucket)
 
 
 class ScopeMap:
-    """Where the scopes of one ledger are among all."""
+    """Translates the scope numbers of one ledger to global ones."""
 
     def __init__(self) -> None:
         self._state = (-1, -1)

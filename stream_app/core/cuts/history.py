@@ -1,7 +1,7 @@
 """How the cuts moved: what each was when a pane ended, for as long as the window, kept as it is stored.
 
 A record holds the cuts of one bucket at the end of one pane. A new one under the same key replaces it: two workers
-that both took the bucket for theirs have told the same.
+that both took the bucket for theirs have written the same.
 """
 
 from collections.abc import Iterable, Iterator
@@ -73,12 +73,12 @@ def encode(cuts: Iterable[Cut]) -> bytes:
 
 
 class CutHistory:
-    """The past of all cuts, as far as it has been told."""
+    """How all cuts moved, as far as records have come in."""
 
     def __init__(self) -> None:
         self._records: dict[PastKey, bytes] = {}
 
-    def tell(self, key: bytes, value: bytes) -> None:
+    def update(self, key: bytes, value: bytes) -> None:
         """Take in one record; an empty value takes it away. Raises FormatError."""
         if value:
             self._records[PastKey.decode(key)] = value

@@ -27,7 +27,7 @@ class Origin(NamedTuple):
 class DeadLetterId(NamedTuple):
     """What makes a letter the same letter: after a crash it can be set aside twice.
 
-    The digest tells records apart that stood at the same place of a topic that was deleted and made again.
+    The digest distinguishes records at the same offset of a topic that was deleted and created again.
     """
 
     origin: Origin
@@ -58,8 +58,8 @@ class DeadLetter(NamedTuple):
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Where the record came from, why it is here, and how often it was replayed, if it was."""
-        told = {"exception": self.reason, "message": self.message}
-        headers = [*_origin_headers(self.origin), *((HEADER + name, _text(text)) for name, text in told.items())]
+        why = {"exception": self.reason, "message": self.message}
+        headers = [*_origin_headers(self.origin), *((HEADER + name, _text(text)) for name, text in why.items())]
         return headers + attempt_headers(self.attempts) if self.attempts else headers
 
 
@@ -80,7 +80,7 @@ def replayed_headers(identity: DeadLetterId) -> list[tuple[str, bytes]]:
 
 def read(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter | DeadLetterId | None:
     """The letter in a record; of a record that says so, the identity of the replayed one; None where it is neither."""
-    found = {name.removeprefix(HEADER): told for name, told in headers if name.startswith(HEADER)}
+    found = {name.removeprefix(HEADER): text for name, text in headers if name.startswith(HEADER)}
     topic, reason, digest = found.get("topic"), found.get("exception"), found.get("replayed")
     partition, offset = _number(found.get("partition")), _number(found.get("offset"), digits=19)
     if topic is None or partition is None or offset is None:

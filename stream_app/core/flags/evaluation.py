@@ -1,4 +1,13 @@
-"""Evaluation: the facts about the users of a ledger, the rules applied to them, and what changed."""
+"""Evaluation: facts about the users of a ledger, the standing rules applied to them, and the flags that follow.
+
+Once a round, by column: rows that a rule could move (`_candidates`) → value, θ, pace → `Facts` → `decide` → the
+standings that changed (`Changes`) → one `Flag` each.
+
+Pace compares the short window S with the rest of the window L, the user's own past. Both are compound Poisson counts:
+sums of impressions of very different size. A worked example for a connector with three shares of 100 impressions in the
+last hour, and thirty of 100 in the 23 hours before: the size of an event is Σi²/Σi = 100, so recent = 3 and before = 30
+events; ρ = 1/23; z = 2 (√3.375 − √(30.375/23)) / √(1 + 1/23) = 1.35: not remarkable.
+"""
 
 from typing import NamedTuple
 
@@ -198,8 +207,8 @@ def flags_of(changes: Changes, ranks: Ints, moment: Moment, ledger: Ledger) -> l
 
 def spans_of(ledger: Ledger) -> Spans:
     """The spans that the ledger has observed up to its horizon."""
-    start_ms = ledger.short_start_ms
-    window_start_ms = max(ledger.first_pane(ledger.horizon) * ledger.pane_ms, ledger.since)
+    start_ms = ledger.window.short_start_ms(ledger.horizon)
+    window_start_ms = max(ledger.window.start_ms(ledger.horizon), ledger.since)
     return Spans(
         short_s=max(ledger.horizon + 1 - max(start_ms, ledger.since), 1000) / 1000,
         past_s=max(start_ms - window_start_ms, 0) / 1000,

@@ -48,7 +48,7 @@ class Erasures:
     def __bool__(self) -> bool:
         return bool(self._marks)
 
-    def tell(self, key: bytes, value: bytes | None, offset: int) -> None:
+    def update(self, key: bytes, value: bytes | None, offset: int) -> None:
         """Take in one record of the topic."""
         self.position = offset + 1
         if key == CHECK_KEY:

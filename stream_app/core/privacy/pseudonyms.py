@@ -8,7 +8,7 @@ _MOST_REMEMBERED = 100_000
 
 
 class PersonHashes:
-    """The hashes under one secret key. Without the key nobody can tell whether a hash is that of a given person."""
+    """The hashes under one secret key. Without the key nobody can find out whether a hash is that of a given person."""
 
     def __init__(self, key: str) -> None:
         secret = blake2b(key.encode()).digest()  # as long as a key may be, whatever the length of the text

@@ -14,11 +14,13 @@ from stream_app.core.changelog.segments import Entries, Header, Segment, Segment
 from stream_app.core.events.credit import Credits
 from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.interning import Interner, Numbers
+from stream_app.core.state.late import late_events
 from stream_app.core.state.panes import Pane, PaneContent, RowEntries, joined, summed
 from stream_app.core.state.renumbering import distinct, renumbered
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scopes import ScopeTable
-from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon, running_watermark
+from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon
+from stream_app.core.state.window import Window
 
 _DEAD_ROWS_KEPT = 1000
 _ROW_BITS = 32
@@ -42,9 +44,7 @@ class Ledger:
 
     def __init__(self, pane_ms: int, panes: int, short_panes: int, numbers: Numbers | None = None) -> None:
         """`numbers`: those of the other ledgers of the process, to share them in memory."""
-        self.pane_ms = pane_ms
-        self._panes_kept = panes
-        self._short_panes = short_panes
+        self.window = Window(pane_ms, panes, short_panes)
         self.users = Interner(numbers=numbers)
         self.scopes = ScopeTable()
         self.rows = RowTable()
@@ -71,15 +71,9 @@ class Ledger:
         """The state to store with a segment; `oldest`: sequence number of the oldest delta still stored."""
         return Header(self.sources, self.horizon, self.since, oldest, self.erased)
 
-    def first_pane(self, end_ms: int) -> int:
-        """The oldest pane of the window that ends with the pane of `end_ms`."""
-        return end_ms // self.pane_ms - self._panes_kept + 1
-
     def late(self, topic: str, ts_ms: Ints) -> Mask:
         """Which events of a batch from `topic`, in the order read, are older than the window; changes nothing."""
-        pane = ts_ms // self.pane_ms
-        ends = running_watermark(ts_ms, max(self.source(topic).watermark, self.horizon))
-        return pane < ends // self.pane_ms - self._panes_kept + 1
+        return late_events(ts_ms, max(self.source(topic).watermark, self.horizon), self.window)
 
     def apply(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
         """Count a batch from `topic`: `batch` in the order read, and `rejected` records; `position` is what follows.
@@ -88,7 +82,7 @@ class Ledger:
         result stay good until then.
         """
         source = self.source(topic)
-        ts_ms, pane = batch.ts_ms, batch.ts_ms // self.pane_ms
+        ts_ms, pane = batch.ts_ms, batch.ts_ms // self.window.pane_ms
         if len(ts_ms):
             if self.since == NO_TIME:
                 self.since = int(ts_ms[0])
@@ -122,7 +116,7 @@ class Ledger:
 
     def restore_sealed(self, number: int, key: SegmentKey, parts: list[Segment]) -> None:
         """Take up a sealed pane, unless it has left the window."""
-        if number < self.first_pane(self.horizon):
+        if number < self.window.first_pane(self.horizon):
             return
         pane = self.panes.setdefault(number, Pane())
         settled = self.is_settled(number)
@@ -135,7 +129,7 @@ class Ledger:
 
     def restore_delta(self, parts: list[Segment], sealed: Container[int]) -> None:
         """Take up what a batch added, less the panes that have it `sealed` or have left the window."""
-        first = self.first_pane(self.horizon)
+        first = self.window.first_pane(self.horizon)
         needed = {pane for part in parts for pane in part.panes if pane >= first and pane not in sealed}
         # Of parts that are superseded not even the names are taken up: they may be of people who were erased.
         for number, entries, hashes in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
@@ -174,7 +168,7 @@ class Ledger:
 
     def short_sums(self) -> tuple[Ints, Floats, Floats]:
         """By row, over the short window: posts, impressions, Σ impressions²."""
-        first = self.short_start_ms // self.pane_ms
+        first = self.window.short_start_ms(self.horizon) // self.window.pane_ms
         recent = joined([chunk for number, pane in self.panes.items() if number >= first for chunk in pane.chunks])
         size = len(self.rows)
         return (
@@ -183,14 +177,9 @@ class Ledger:
             np.bincount(recent.rows, recent.squares, size).astype(np.float64, copy=False),
         )
 
-    @property
-    def short_start_ms(self) -> int:
-        """Where the short window begins, event time."""
-        return (self.horizon // self.pane_ms - self._short_panes + 1) * self.pane_ms
-
     def is_settled(self, pane: int) -> bool:
         """Whether a pane is read by nobody until it leaves the window."""
-        return pane * self.pane_ms < self.short_start_ms
+        return pane * self.window.pane_ms < self.window.short_start_ms(self.horizon)
 
     @property
     def nbytes(self) -> int:
@@ -267,7 +256,7 @@ class Ledger:
                 yield number, RowEntries(rows, entries.posts, entries.impressions, entries.squares), hashes
 
     def _expire(self) -> None:
-        first = self.first_pane(self.horizon)
+        first = self.window.first_pane(self.horizon)
         expired = [number for number in self.panes if number < first]
         for number in expired:
             pane = self.panes.pop(number)

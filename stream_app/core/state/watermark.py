@@ -3,9 +3,6 @@
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
-
-from stream_app.core.arrays import Ints
 
 NO_TIME = -(2**62)
 """Before any event."""
@@ -52,15 +49,6 @@ class Source(msgspec.Struct):
         self.late += counts.late
         self.rejected += counts.rejected
         self.unknown += counts.unknown
-
-
-def running_watermark(ts_ms: Ints, before: int) -> Ints:
-    """The watermark of a source at each event of a batch, in order; `before` it: the watermark, or more.
-
-    What is older than the window that ends there is late. That depends neither on how far the other sources have been
-    read, nor, with one watermark per event, on how the events are cut into batches.
-    """
-    return np.maximum.accumulate(np.maximum(ts_ms, before))
 
 
 def horizon(lagging: list[int], newest: int, before: int) -> int:

@@ -13,7 +13,7 @@ from faust.types.auth import CredentialsT
 from stream_app.engine.faust.batches import scheduler_of
 from stream_app.engine.faust.consumer import BatchConsumer, Positions, TrackerApp
 from stream_app.engine.faust.contract import refusal
-from stream_app.engine.faust.recovery import TrackerTables
+from stream_app.engine.faust.restore import TrackerTables
 from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.exit_codes import Exit, end
 from stream_app.engine.liveness.health import WorkerHealth

@@ -48,7 +48,7 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         await super().on_partitions_assigned(assigned, generation_id)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust would tell of every log that it is not fetched."""
+        """Faust would log of every changelog that nothing is fetched."""
         if not _is_log(self.app, tp):
             super().verify_event_path(now, tp)
 
@@ -59,7 +59,7 @@ class _ConsumerThread(AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         await super().on_start()
-        coordinator: Any = cast(Any, self._consumer)._coordinator  # noqa: SLF001 - aiokafka tells nobody of its heartbeats
+        coordinator: Any = cast(Any, self._consumer)._coordinator  # noqa: SLF001 - aiokafka has no hook for heartbeats
         note_membership(cast(TrackerApp, self.app).lease, coordinator)
 
 

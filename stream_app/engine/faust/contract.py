@@ -3,7 +3,7 @@
 Faust has no seam for batches, for positions of our own or for a recovery that is read to its end, so the engine lives
 on names that an upgrade may remove or rename. Without this list it would find out in the middle of a rebalance, as a
 hang. A worker checks the list before it starts and refuses to run with the names that are gone; one test checks it
-too. Whoever uses another such name adds it here, with the reason. docs/reliability.md has the faults of Faust behind
+too. Code that uses another such name adds it here, with the reason. docs/reliability.md has the faults of Faust behind
 most of them.
 """
 

@@ -1,4 +1,4 @@
-"""Fencing: the lease follows what the group answers to this worker's heartbeats, which aiokafka tells nobody."""
+"""Group membership: the lease follows what the group answers to this worker's heartbeats."""
 
 from time import monotonic
 from typing import Any

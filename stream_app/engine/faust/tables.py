@@ -1,4 +1,4 @@
-"""A Faust table that is told which partition it writes to, so that timers can write as well as agents."""
+"""A Faust table whose writes name their partition, so that timers can write as well as agents."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,7 +29,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
         """Set `key` in `partition`, or delete it (None); `kept`: the value as it is kept, where that is at hand."""
         if value is not None:
             self.data.data[key] = kept or self._as_kept(value)
-            # Faust's store learns the partition of a key only in recovery; told here, it drops the key with it.
+            # Faust's store learns the partition of a key only in recovery; noted here, it drops the key with it.
             self._partitions[key] = partition
         elif self.data.data.pop(key, None) is not None:
             del self._partitions[key]
@@ -84,5 +84,5 @@ class PartitionTable(faust.Table[bytes, bytes]):
 
     @property
     def _partitions(self) -> dict[bytes, int]:
-        held: dict[bytes, int] = self.data._key_partition  # noqa: SLF001 - the memory store has no other way to be told
+        held: dict[bytes, int] = self.data._key_partition  # noqa: SLF001 - the memory store has no other way to learn it
         return held

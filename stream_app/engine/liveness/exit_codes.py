@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 
 
 class Exit(IntEnum):
-    """Statuses; whoever starts the worker starts it again, except after REFUSED."""
+    """Exit statuses: a supervisor restarts the worker after each of them but REFUSED."""
 
     STALLED = 70
     LOST_WRITE = 71

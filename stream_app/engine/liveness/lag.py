@@ -1,11 +1,11 @@
-"""How far counting is behind in a source partition: told after every batch, and every second where none comes."""
+"""Lag: how far counting is behind in a source partition, after every batch, and every second where none comes."""
 
 from stream_app.engine.context import EngineContext, OwnedPartition
 from stream_app.kafka.records import Partition
 
 
 class Lag:
-    """Tells the meter, and remembers in each partition since when its oldest record waits."""
+    """Reports to the meter, and remembers in each partition since when its oldest record waits."""
 
     def __init__(self, context: EngineContext) -> None:
         self._meter = context.meter

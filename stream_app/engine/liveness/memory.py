@@ -15,7 +15,7 @@ def keep_little() -> None:
     """Have the C library keep little of what is freed; before there are threads: each would have an arena of its own.
 
     Left to itself glibc raises its limit for large blocks with every one that is freed, and columns that grow leave
-    holes that nothing else fits in: a quarter more memory for the same rows. Other libraries need not be told.
+    holes that nothing else fits in: a quarter more memory for the same rows. Other C libraries need no such advice.
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "malloc_trim"):

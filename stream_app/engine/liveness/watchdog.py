@@ -11,7 +11,7 @@ from stream_app.engine.liveness.health import WorkerHealth
 
 _CHECK_S = 1.0
 _END_WITHIN_S = 8.0
-"""Whoever told a worker to end kills it after ten seconds, or thirty."""
+"""Supervisors kill a worker that does not end within ten seconds, or thirty."""
 
 
 class Watchdog:
@@ -20,7 +20,7 @@ class Watchdog:
     def __init__(
         self, health: WorkerHealth, broker_monitor: BrokerMonitor, stall_s: float, is_ending: Callable[[], bool]
     ) -> None:
-        """`stall_s`: how long the process may go on when it is ill; `is_ending`: whether it was told to end."""
+        """`stall_s`: how long the process may go on when it is ill; `is_ending`: whether it was asked to end."""
         self._is_ending = is_ending
         self._health = health
         self._broker_monitor = broker_monitor
@@ -40,7 +40,7 @@ class Watchdog:
             passed_s, before_s = min(now_s - before_s, 2 * _CHECK_S), now_s  # more: the process was frozen
             ending_s += passed_s if self._is_ending() else 0.0
             if ending_s > _END_WITHIN_S:
-                end(Exit.CUT_SHORT, "it was told to end, and does not: the next owner goes on from what Kafka has")
+                end(Exit.CUT_SHORT, "it was asked to end, and does not: the next owner goes on from what Kafka has")
             if self._broker_monitor.answers:
                 self._health.tick(passed_s)
             live, details = self._health.live()

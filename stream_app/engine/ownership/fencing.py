@@ -1,4 +1,16 @@
-"""The lease: whether this worker is certainly a member of its group still, and so may write."""
+"""Fencing: whether this worker is certainly still a member of its group, and so may write.
+
+The problem: a worker that is frozen, or cut off from Kafka, does not learn that the group has given its partitions to
+another. When it wakes up it would go on writing: flags, dead letters, curves.
+
+    group       …heartbeat──────────────── session timeout ───▶ partitions go to B
+    worker A    …renewed ──(frozen)──────────────────────────────────▶ awake: the lease has lapsed, nothing is written
+    worker B                                                     takes over, writes its epoch
+
+The invariant: a write leaves this process only while the group has answered within the last session timeout, by the
+clock of this machine, counted from when it was asked. What the lease cannot stop (a write already on its way) the
+epochs do: see core/changelog/replay. Change together: `engine/faust/membership` renews it, `engine/producer` asks it.
+"""
 
 import asyncio
 import math
@@ -9,10 +21,9 @@ _LOOK_S = 0.05
 
 
 class Lease:
-    """Runs out when the group has not been heard of for as long as it takes to give a member up.
+    """Lapses when the group has not answered for as long as it takes to give a member up.
 
-    A worker that was frozen, or cut off, finds it run out before it has asked anybody: whatever it still wants to write
-    must wait until the group has answered. Renewed from the consumer's thread, asked from the event loop.
+    Renewed from the consumer's thread, asked from the event loop.
     """
 
     def __init__(self, session_timeout_s: float, now: Callable[[], float] = monotonic) -> None:

@@ -42,7 +42,7 @@ class CurveExchange:
         self._epochs: dict[int, int] = {}
         """By partition, of its newest owner."""
         self.overwritten: set[int] = set()
-        """Partitions of which a former owner has told something after the present one, who must repeat it."""
+        """Partitions whose former owner published something after the present one, who must repeat its own."""
 
     @property
     def newest_ms(self) -> int:
@@ -72,25 +72,25 @@ class CurveExchange:
     def _tell(self, topic: str, records: Iterable[Any]) -> None:
         if topic == self._settings.erasures_topic:
             for record in records:
-                self._erasures.tell(record.key or b"", record.value, record.offset)
+                self._erasures.update(record.key or b"", record.value, record.offset)
             return
         for record in records:
-            self.tell(record.key or b"", record.value or b"")
+            self.update(record.key or b"", record.value or b"")
 
-    def tell(self, key: bytes, value: bytes) -> None:
+    def update(self, key: bytes, value: bytes) -> None:
         """Take in one record of the curves topic."""
         try:
             match key.partition(b"/")[0]:
                 case b"curves":
-                    told = curve_message.decode(value)
-                    if self._is_of_owner(told):
-                        self._global_cuts.tell(told)
+                    message = curve_message.decode(value)
+                    if self._is_of_owner(message):
+                        self._global_cuts.update(message)
                 case b"status":
                     known = status.decode(value)
                     if self._is_of_owner(known):
                         self.statuses[known.partition] = known
                 case b"past":
-                    self.past.tell(key, value)
+                    self.past.update(key, value)
                 case key_word if key_word == WATERMARK_KEY:
                     self._said_ms = max(self._said_ms, int(value))
         except (FormatError, msgspec.DecodeError, ValueError) as error:
@@ -98,10 +98,10 @@ class CurveExchange:
                 "%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error
             )
 
-    def _is_of_owner(self, told: CurveMessage | Status) -> bool:
-        """Whether it was told by the present owner of a partition, and not by one that was cut off and writes late."""
-        if told.epoch < self._epochs.get(told.partition, 0):
-            self.overwritten.add(told.partition)
+    def _is_of_owner(self, message: CurveMessage | Status) -> bool:
+        """Whether the present owner of a partition published it, and not one that was cut off and writes late."""
+        if message.epoch < self._epochs.get(message.partition, 0):
+            self.overwritten.add(message.partition)
             return False
-        self._epochs[told.partition] = told.epoch
+        self._epochs[message.partition] = message.epoch
         return True

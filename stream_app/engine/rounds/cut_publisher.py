@@ -70,7 +70,7 @@ class CutPublisher:
         return Frame(self._context.settings.share, start_ms, end_ms, round(self._context.clock() * 1000), self._version)
 
     def _remember(self, pane: int) -> None:
-        """When a pane is over, tell what the cuts were at its end; what has left the window is forgotten."""
+        """When a pane is over, publish what the cuts were at its end; delete those that have left the window."""
         ended, self._pane = self._pane, pane
         if ended is None or ended == pane:
             return

@@ -23,7 +23,7 @@ class PartitionEraser:
         self._forget = forget
 
     async def visit(self, partition: int, held: OwnedPartition) -> None:
-        """Carry out what was not yet: Kafka has all of it when this returns. Whoever calls holds the lock.
+        """Carry out what was not yet: Kafka has all of it when this returns. The caller holds the lock.
 
         The ledger says that it is done only after that, so after a crash it is done again.
         """

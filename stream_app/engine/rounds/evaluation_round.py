@@ -1,4 +1,4 @@
-"""The regular round: window on, cuts, standings, flags, curves told, panes sealed. Its pace follows its cost."""
+"""The evaluation round: window advanced, cuts, standings, flags, curves published, panes sealed."""
 
 from time import perf_counter
 
@@ -92,15 +92,15 @@ class EvaluationRound:
         held.evaluated = state
         cuts = held.scope_map.cuts(ledger, self._context.global_cuts)
         changes = evaluate(ledger, cuts, self._context.rules)
-        told = held.curve_updates.tell(ledger, cuts)
+        curves = held.curve_updates.collect(ledger, cuts)
         held.store.maintain()
         busy_s = perf_counter() - started
         await self._raise(partition, held, changes)
-        # What is told must not be lost again by a crash: the log has it first.
+        # What is published must survive a crash: the changelog has it first.
         await self._context.output.flush()
         if self._context.owned.get(partition) is not held:
-            return busy_s  # it has moved meanwhile, and its new owner tells
-        self._context.output.curves(told)
+            return busy_s  # it has moved meanwhile, and its new owner publishes
+        self._context.output.curves(curves)
         self._context.output.status(self._status(partition, held))
         return busy_s
 
@@ -109,10 +109,9 @@ class EvaluationRound:
         if not len(changes.rows):
             return
         ledger, now_ms = held.store.ledger, round(self._context.clock() * 1000)
-        first_ms = ledger.first_pane(ledger.horizon) * ledger.pane_ms
-        end_ms = first_ms + self._context.settings.panes * ledger.pane_ms
+        start_ms, end_ms = ledger.window.start_ms(ledger.horizon), ledger.window.end_ms(ledger.horizon)
         detected_ms = self._outbox.detection_ms(partition, now_ms)
-        moment = Moment(first_ms, end_ms, ledger.horizon, detected_ms, self._version)
+        moment = Moment(start_ms, end_ms, ledger.horizon, detected_ms, self._version)
         names = ledger.scopes.names()
         scopes = [names[scope] for scope in ledger.rows.scopes[changes.rows].tolist()]
         ranks = self._context.global_cuts.ranks(scopes, changes.roles, changes.values)

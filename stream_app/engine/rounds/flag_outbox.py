@@ -41,12 +41,12 @@ class FlagOutbox:
     """Sends what evaluations find."""
 
     def __init__(
-        self, log: StandingLog, output: OutputTopics, meter: Meter, tell: Callable[[int, list[Flag]], None]
+        self, log: StandingLog, output: OutputTopics, meter: Meter, on_sent: Callable[[int, list[Flag]], None]
     ) -> None:
         self._log = log
         self._output = output
         self._meter = meter
-        self._tell = tell
+        self._on_sent = on_sent
         self._latest: dict[int, int] = {}
 
     def detection_ms(self, partition: int, now_ms: int) -> int:
@@ -88,4 +88,4 @@ class FlagOutbox:
         for flag in flags:
             if flag.type is FlagType.LEFT:
                 self._log.write(partition, standing_key(flag), None)
-        self._tell(partition, list(flags))
+        self._on_sent(partition, list(flags))

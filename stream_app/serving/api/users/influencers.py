@@ -37,7 +37,7 @@ class Sight:
         self.global_cuts = state.global_cuts
         self.ledger = ledger
         self.people = UserQueries(ledger)
-        first_pane = state.window_start_ms // ledger.pane_ms
+        first_pane = state.window_start_ms // ledger.window.pane_ms
         self._window = range(first_pane, first_pane + panes)
         self._made = made
 

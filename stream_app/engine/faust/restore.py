@@ -1,7 +1,7 @@
 """Recovery: the tables of the partitions assigned are read from their logs before anything is counted.
 
-In place of Faust's, which lets the logs through the consumer of the agents and tells by pausing and seeking what is
-whose: where one rebalance followed another within a second it took an empty table for a recovered one. This one reads
+In place of Faust's, which lets the logs through the consumer of the agents and separates them by pausing and
+seeking: where one rebalance followed another within a second it took an empty table for a recovered one. This one reads
 with a consumer of its own, from the beginning of a log to its end, and is done when it has seen the end.
 """
 
