@@ -28,14 +28,14 @@ logger = logging.getLogger(__name__)
 class BatchCounter:
     """Counts batches of records into the books of the partitions held."""
 
-    def __init__(self, context: EngineContext, kafka: SourceConsumer) -> None:
+    def __init__(self, context: EngineContext, consumer: SourceConsumer) -> None:
         self._settings = context.settings
         self._owned = context.owned
         self._output = context.output
         self._meter = context.meter
         self._clock = context.clock
         self._lag = Lag(context)
-        self._kafka = kafka
+        self._consumer = consumer
         settings = context.settings
         self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
         self._partitions_of: PartitionsOf | None = None
@@ -165,7 +165,7 @@ class BatchCounter:
         """Note how far the source has been read."""
         topic, ledger = batch.topic, held.store.ledger
         tp = Partition(topic, batch.partition)
-        behind = max(self._kafka.end(tp) - ledger.source(topic).position, 0)
+        behind = max(self._consumer.end(tp) - ledger.source(topic).position, 0)
         held.unread[topic] = behind
         (ledger.lagging.add if behind else ledger.lagging.discard)(topic)
         if not batch.records:
@@ -181,9 +181,9 @@ class BatchCounter:
         if fetched.first <= source.position:
             return False
         tp = Partition(fetched.topic, fetched.partition)
-        start = await self._kafka.start(tp)
+        start = await self._consumer.start(tp)
         if fetched.first > max(start, source.position):
-            await self._kafka.seek(tp, max(start, source.position))
+            await self._consumer.seek(tp, max(start, source.position))
             return True
         log_lost_records(tp, source.position, fetched.first - 1)
         return False

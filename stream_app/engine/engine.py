@@ -1,41 +1,34 @@
-"""The engine of a worker: its Faust app with tables and agents, and the rounds beside them."""
+"""The engine of a worker: what it does when Faust calls it, and what runs beside the Faust app."""
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
 
-from stream_app.core.cuts.global_cuts import GlobalCuts
-from stream_app.core.messages import Flag
-from stream_app.core.privacy.erasures import Erasures, PersonKeyError
-from stream_app.engine.context import EngineContext, OwnedPartitions
+from stream_app.core.privacy.erasures import PersonKeyError
+from stream_app.engine.context import EngineContext
 from stream_app.engine.counting import BatchCounter
-from stream_app.engine.faust.app import tracker_app
+from stream_app.engine.faust.app import Tracker
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.broker_monitor import BrokerMonitor
 from stream_app.engine.liveness.exit_codes import Exit, end
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.liveness.watchdog import Watchdog
-from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ownership.rebalance import PartitionOwnership
-from stream_app.engine.ports import FlagListener, Meter, NoListener
+from stream_app.engine.ports import FlagListeners
 from stream_app.engine.producer import BatchingProducer
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
-from stream_app.engine.rounds.erasure import PartitionEraser
-from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
-from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.stale_cuts import delete_leftovers
 from stream_app.kafka.corrupt_batches import CorruptBatchError
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Partition
-from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -44,39 +37,49 @@ _OBSERVE_S = 1.0
 _LOOK_S = 0.1
 
 
+class EngineParts(NamedTuple):
+    """What an engine is made of; `build` makes them from the settings."""
+
+    context: EngineContext
+    tracker: Tracker
+    consumer: SourceConsumer
+    producer: BatchingProducer
+    lease: Lease
+    health: WorkerHealth
+    broker_monitor: BrokerMonitor
+    exchange: CurveExchange
+    publisher: CutPublisher
+    counter: BatchCounter
+    evaluation: EvaluationRound
+    ownership: PartitionOwnership
+    listeners: FlagListeners
+
+
 class Engine:
     """One worker's engine. `app` is what Faust runs; `run()` must run beside it."""
 
-    def __init__(self, settings: Settings, meter: Meter) -> None:
-        self.settings = settings
-        self.owned: OwnedPartitions = {}
-        self.health = WorkerHealth(settings.stall_s)
-        self.listener: FlagListener = NoListener()
+    def __init__(self, parts: EngineParts) -> None:
+        self.context = parts.context
+        self.settings = parts.context.settings
+        self.owned = parts.context.owned
+        self.app = parts.tracker.app
+        self.health = parts.health
+        self.exchange = parts.exchange
+        self.publisher = parts.publisher
+        self.listeners = parts.listeners
+        self._standings = parts.tracker.standings
+        self._meter = parts.context.meter
+        self._consumer = parts.consumer
+        self._producer = parts.producer
+        self._lease = parts.lease
+        self._broker_monitor = parts.broker_monitor
+        self._counter = parts.counter
+        self._evaluation = parts.evaluation
+        self._ownership = parts.ownership
         self._revocations = 0
         self._is_moving = False
-        """Partitions were given up, and what is assigned instead is not known or not being recovered yet."""
+        """Partitions were given up, and what is assigned instead is not known or not being restored yet."""
         self._assigned_s = 0.0
-        self._lease = Lease(settings.session_timeout_s)
-        self._broker_monitor = BrokerMonitor(settings)
-        self._meter = meter
-        self._producer = BatchingProducer(settings, self._lease)
-        self.app, self._segments, self._standings = tracker_app(
-            settings, self._lease, self.health, self._positions, self._producer, self
-        )
-        self._kafka = SourceConsumer(self.app)
-        output = OutputTopics(self._producer, settings)
-        global_cuts = GlobalCuts(settings.share)
-        self._erasures = Erasures(settings.erasures_topic, settings.person_key.reveal())
-        self.context = EngineContext(
-            settings, rules_of(settings), self.owned, global_cuts, output, meter, time.time, self._erasures
-        )
-        self.exchange = CurveExchange(settings, global_cuts, self._erasures)
-        self.publisher = CutPublisher(self.context, self.exchange.past)
-        outbox = FlagOutbox(self._standings, output, meter, self._tell)
-        eraser = PartitionEraser(self.context, self._standings, self._forget)
-        self._ownership = PartitionOwnership(self.context, self._segments, self._standings, outbox, eraser, self._kafka)
-        self._evaluation = EvaluationRound(self.context, self.exchange, outbox, self.publisher, eraser)
-        self._counter = BatchCounter(self.context, self._kafka)
 
     def watch(self) -> None:
         """Start the threads that watch over this process."""
@@ -194,7 +197,7 @@ class Engine:
 
     async def _look(self) -> None:
         known, positions = self._broker_monitor.answer.ends, self._positions()
-        ends = {tp: max(self._kafka.end(tp), known.get(tp, 0)) for tp in positions}
+        ends = {tp: max(self._consumer.end(tp), known.get(tp, 0)) for tp in positions}
         # A source that nothing has been fetched of would else be overtaken by the window, and all it holds be late.
         self._ownership.note_ends(ends)
         for tp, position in positions.items():
@@ -212,15 +215,9 @@ class Engine:
         if why := self._ownership.adopt(self._broker_monitor.answer.topics):
             end(Exit.REFUSED, why)
 
-    def _tell(self, partition: int, flags: list[Flag]) -> None:
-        self.listener.submit(partition, flags)
-
-    def _forget(self, partition: int, standings: list[bytes], users: set[str]) -> None:
-        self.listener.forget(partition, standings, users)
-
     def _introduce(self) -> None:
         """Let the others see which person_key this worker has."""
-        if record := self._erasures.introduction():
+        if record := self.context.erasures.introduction():
             self._producer.put(self.settings.erasures_topic, 0, *record)
 
     @contextmanager

@@ -41,11 +41,15 @@ class FlagListener(Protocol):
     def forget(self, partition: int, standings: Sequence[bytes], users: Collection[str]) -> None: ...  # noqa: D102
 
 
-class NoListener:
-    """Stands in where nobody listens."""
+class FlagListeners(list[FlagListener]):
+    """Hands flags on to all who listen."""
 
     def submit(self, partition: int, flags: Sequence[Flag]) -> None:
-        """Nobody listens."""
+        """Flags that were raised."""
+        for listener in self:
+            listener.submit(partition, flags)
 
     def forget(self, partition: int, standings: Sequence[bytes], users: Collection[str]) -> None:
-        """Nobody to forget."""
+        """Standings, by their keys, and users that were erased."""
+        for listener in self:
+            listener.forget(partition, standings, users)

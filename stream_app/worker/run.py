@@ -11,7 +11,7 @@ import faust
 from mode import Service
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from stream_app.engine.engine import Engine
+from stream_app.engine.build import build_engine
 from stream_app.kafka.topic_reader import partitions
 from stream_app.logs import logging_config
 from stream_app.serving.api.server import Api
@@ -62,11 +62,11 @@ class _Worker:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._metrics = Metrics(registry, settings.input_topics, settings.metric_topics)
-        self._engine = Engine(settings, self._metrics)
+        self._engine = build_engine(settings, self._metrics)
         self._feed = BoardFeed(
             self._engine.owned, settings.redis_top, self._engine.standings_of, self._engine.publisher.present
         )
-        self._engine.listener = self._feed
+        self._engine.listeners.append(self._feed)
         self._is_redis_up: bool | None = None
         state = EngineState(self._engine, lambda: self._is_redis_up)
         self._api = Api(settings, state, partial(partitions, settings))

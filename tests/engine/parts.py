@@ -55,13 +55,13 @@ class Parts:
         await self.counter.count(fetched(records))
 
     async def round(self) -> None:
-        """Evaluate, and let everybody read what was told."""
+        """Evaluate, and let everybody read the curves."""
         await self.evaluation.round()
         await self.fake.producer.flush()
-        told = self.fake.producer.of(self.fake.settings.curves_topic)
-        for record in told[self._read :]:
+        written = self.fake.producer.of(self.fake.settings.curves_topic)
+        for record in written[self._read :]:
             self.exchange.update(record.key or b"", record.value or b"")
-        self._read = len(told)
+        self._read = len(written)
 
     def restore_table(self, stored: dict[bytes, bytes]) -> None:
         """What a recovery of the segments table does."""

@@ -3,6 +3,7 @@
 import asyncio
 from unittest.mock import AsyncMock, Mock, patch
 
+from stream_app.engine.build import engine_parts
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.health import WorkerHealth
@@ -27,11 +28,10 @@ async def test_a_partition_that_was_looked_at_during_a_rebalance_and_lost_is_not
     parts = Parts()
     await parts.count(posts(range(3)))
     now_s = [100.0]
-    engine = Engine(Settings(), Mock())
-    engine.health = WorkerHealth(STALL_S, lambda: now_s[0])
     kafka = FakeKafka()
     kafka.ended[Partition(POSTS, PARTITION)] = 9
-    engine._kafka = kafka
+    health = WorkerHealth(STALL_S, lambda: now_s[0])
+    engine = Engine(engine_parts(Settings(), Mock())._replace(health=health, consumer=kafka))
     engine.health.recovered = True
     engine.owned.update(parts.fake.context.owned)
     await engine.on_revoked()
@@ -47,16 +47,15 @@ async def test_a_partition_that_was_looked_at_during_a_rebalance_and_lost_is_not
 
 async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitions() -> None:
     """Most of it goes into reading the changelogs, before anything can be taken over."""
-    engine = Engine(Settings(), meter := Mock())
-    engine.app = Mock(consumer_generation_id=1)
-    engine.app.tables.recovery.is_due = False
-    engine.app.consumer.assignment.return_value = {Partition(POSTS, PARTITION)}
+    app = Mock(consumer_generation_id=1)
+    app.tables.recovery.is_due = False
+    app.consumer.assignment.return_value = {Partition(POSTS, PARTITION)}
+    parts = engine_parts(Settings(), meter := Mock())
+    ownership = Mock(take_over=AsyncMock(return_value=True), adopt=Mock(return_value=""))
+    engine = Engine(parts._replace(tracker=parts.tracker._replace(app=app), ownership=ownership))
     engine.exchange.caught_up.set()
-    engine._broker_monitor.has_answered.set()
-    with (
-        patch("stream_app.engine.engine.perf_counter", side_effect=[100.0, 107.5]),
-        patch.object(engine._ownership, "take_over", AsyncMock(return_value=True)),
-    ):
+    parts.broker_monitor.has_answered.set()
+    with patch("stream_app.engine.engine.perf_counter", side_effect=[100.0, 107.5]):
         await engine.on_assigned()
-        await engine._take_over()
+        await engine.on_rebalanced()
     meter.recovery.assert_called_once_with(7.5)

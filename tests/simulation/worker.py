@@ -15,7 +15,8 @@ from unittest.mock import patch
 from stream_app.core.changelog import ledger_store, segments
 from stream_app.core.cuts import curve_message, curve_updates, global_cuts
 from stream_app.core.state import ledger
-from stream_app.engine import engine, producer
+from stream_app.engine import build, engine, producer
+from stream_app.engine.build import build_engine
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust import app, restore
 from stream_app.engine.faust.consumer import Positions
@@ -61,7 +62,7 @@ class Worker:
         self.process.start(self._run())
 
     async def _run(self) -> None:
-        self.engine = Engine(self.plan.settings, cast(Meter, _Unmeasured()))
+        self.engine = build_engine(self.plan.settings, cast(Meter, _Unmeasured()))
         await asyncio.gather(self.engine.run(), self.app.run(), self._tick())
 
     async def _tick(self) -> None:
@@ -159,10 +160,10 @@ def engines(plan: Plan) -> Iterator[None]:
     replaced: list[tuple[Any, str, Any]] = [
         (app, "configured_app", lambda *given: _worker().configured_app(*given)),
         (engine, "end", _end),
-        (engine, "time", SimpleNamespace(time=lambda: _worker().now_s(), monotonic=_monotonic)),
-        (engine, "Lease", lambda timeout_s: Lease(timeout_s, _monotonic)),
-        (engine, "WorkerHealth", lambda stall_s: WorkerHealth(stall_s, _monotonic)),
-        (engine, "BrokerMonitor", lambda _settings: Probe(_worker())),
+        (build, "time", SimpleNamespace(time=lambda: _worker().now_s(), monotonic=_monotonic)),
+        (build, "Lease", lambda timeout_s: Lease(timeout_s, _monotonic)),
+        (build, "WorkerHealth", lambda stall_s: WorkerHealth(stall_s, _monotonic)),
+        (build, "BrokerMonitor", lambda _settings: Probe(_worker())),
         (app, "collect_quietly", _nothing),
         (engine, "_SWEEP_S", _SWEEP_S),
         (engine, "_OBSERVE_S", 5.0),

@@ -1,13 +1,14 @@
 """The tracker as a Faust app: two topics in, two tables, two agents, and what happens when partitions move.
 
-Records come in batches (`batches`), tables keep segments and standings (`tables`, restored by `recovery`), the consumer
-goes by the ledgers' positions (`consumer`). What is done with all this is the engine's.
+Records come in batches (`batches`), tables keep segments and standings (`tables`, restored by `restore`), the consumer
+goes by the ledgers' positions (`consumer`). The engine does the rest.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, cast
 
 import faust
+from faust.types import TopicT
 
 from stream_app.engine.faust.batches import RawSchema
 from stream_app.engine.faust.config import configured_app
@@ -35,9 +36,11 @@ class Callbacks(Protocol):
 
 
 class Tracker(NamedTuple):
-    """The app, and its tables."""
+    """The app with its topics and tables."""
 
     app: TrackerApp
+    posts: TopicT
+    shares: TopicT
     segments: PartitionTable
     standings: PartitionTable
 
@@ -48,12 +51,9 @@ def tracker_app(
     health: WorkerHealth,
     positions: Callable[[], Positions],
     producer: BatchingProducer,
-    engine: Callbacks,
 ) -> Tracker:
-    """The app of a worker, connected to its `engine`."""
+    """The app of a worker. It does nothing until it is connected to an engine."""
     app = configured_app(settings, lease, health, positions)
-    posts = app.topic(settings.posts_topic, schema=RawSchema())
-    shares = app.topic(settings.shares_topic, schema=RawSchema())
     segments_log, standings_log = changelogs_of(settings)
 
     def table(name: str, changelog: str) -> PartitionTable:
@@ -65,20 +65,32 @@ def tracker_app(
         partition_table.producer = producer
         return partition_table
 
-    segments, standings = table("segments", segments_log), table("standings", standings_log)
-    standings.kept = kept
+    tracker = Tracker(
+        app,
+        posts=app.topic(settings.posts_topic, schema=RawSchema()),
+        shares=app.topic(settings.shares_topic, schema=RawSchema()),
+        segments=table("segments", segments_log),
+        standings=table("standings", standings_log),
+    )
+    tracker.standings.kept = kept
+    return tracker
+
+
+def connect(tracker: Tracker, engine: Callbacks) -> None:
+    """Have the app run `engine`."""
+    app = tracker.app
 
     async def count(batches: faust.StreamT[FetchedBatches]) -> None:
         async for batch in batches:
             await engine.count(batch)
 
-    app.agent(posts, name="posts", concurrency=1)(count)
-    app.agent(shares, name="shares", concurrency=1)(count)
+    app.agent(tracker.posts, name="posts", concurrency=1)(count)
+    app.agent(tracker.shares, name="shares", concurrency=1)(count)
 
     app.on_partitions_revoked.connect(engine.on_revoked, weak=False)
     app.on_partitions_assigned.connect(engine.on_assigned, weak=False)
     app.on_rebalance_complete.connect(engine.on_rebalanced, weak=False)
+
     app.task(engine.rounds)
     app.task(engine.sweeps)
     app.task(collect_quietly)
-    return Tracker(app, segments, standings)

@@ -35,7 +35,7 @@ class PartitionOwnership:
         standings: PartitionTable,
         outbox: FlagOutbox,
         eraser: PartitionEraser,
-        kafka: SourceConsumer,
+        consumer: SourceConsumer,
     ) -> None:
         self._settings = context.settings
         self._owned = context.owned
@@ -46,7 +46,7 @@ class PartitionOwnership:
         self._standings = standings
         self._outbox = outbox
         self._eraser = eraser
-        self._kafka = kafka
+        self._consumer = consumer
         self._numbers = Numbers()
         self._moving = asyncio.Lock()
         self._generation: int | None = None
@@ -92,7 +92,7 @@ class PartitionOwnership:
         held = self._owned.get(tp.partition)
         if held is None:
             return  # it moved away meanwhile
-        start = await self._kafka.start(tp)
+        start = await self._consumer.start(tp)
         if self._owned.get(tp.partition) is not held or held.lock.locked():
             return
         source, ledger = held.store.ledger.source(tp.topic), held.store.ledger
@@ -108,12 +108,12 @@ class PartitionOwnership:
                 *(*tp, source.position),
                 extra={"kind": (tp, source.position)},
             )
-            await self._kafka.seek(tp, source.position)
+            await self._consumer.seek(tp, source.position)
 
     def positions(self, partitions: Iterable[int]) -> dict[Partition, int]:
         """The next offsets to count of some of the partitions held."""
-        owned = {partition: self._owned[partition].store for partition in partitions}
-        return positions_of(owned, self._settings.input_topics)
+        stores = [self._owned[partition].store for partition in partitions]
+        return positions_of(stores, self._settings.input_topics)
 
     def note_ends(self, ends: Mapping[Partition, int]) -> None:
         """Have the windows wait for sources of which there is more to read, by where they end."""
@@ -140,7 +140,7 @@ class PartitionOwnership:
         if not sweepable:
             return
         await self._output.flush()
-        if not await self._kafka.commit(self.positions(sweepable), generation):
+        if not await self._consumer.commit(self.positions(sweepable), generation):
             return
         for partition, (held, count) in sweepable.items():
             async with held.lock:
@@ -153,14 +153,14 @@ class PartitionOwnership:
             del self._owned[lost]
             self._meter.partition_revoked(lost)
         fresh = {partition: self._read(partition) for partition in sorted(partitions) if self._let_go(partition)}
-        positions = self.positions(self._owned) | positions_of(fresh, self._settings.input_topics)
+        positions = self.positions(self._owned) | positions_of(fresh.values(), self._settings.input_topics)
         # Asked before anything is written: a worker that was cut off would take the partition from its new owner.
-        if positions and not await self._kafka.commit(positions, generation):
+        if positions and not await self._consumer.commit(positions, generation):
             return False
         for store in fresh.values():
             await self._begin(store, generation)
         await self._output.flush()
-        self.note_ends(await self._kafka.ends(positions))
+        self.note_ends(await self._consumer.ends(positions))
         if fresh:
             rows = sum(len(store.ledger.rows) for store in fresh.values())
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)
@@ -201,6 +201,8 @@ class PartitionOwnership:
             await self._outbox.take_over(partition, self._standings.of_partition(partition), store.ledger)
 
 
-def positions_of(owned: Mapping[int, LedgerStore], topics: Iterable[str]) -> dict[Partition, int]:
+def positions_of(stores: Iterable[LedgerStore], topics: Iterable[str]) -> dict[Partition, int]:
     """The next offsets to count, by source partition."""
-    return {Partition(topic, p): store.ledger.source(topic).position for topic in topics for p, store in owned.items()}
+    return {
+        Partition(topic, store.partition): store.ledger.source(topic).position for store in stores for topic in topics
+    }

@@ -1,0 +1,76 @@
+"""The engine put together: its parts made from the settings and connected to each other."""
+
+import time
+
+from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.privacy.erasures import Erasures
+from stream_app.engine.context import EngineContext, OwnedPartitions
+from stream_app.engine.counting import BatchCounter
+from stream_app.engine.engine import Engine, EngineParts
+from stream_app.engine.faust.app import connect, tracker_app
+from stream_app.engine.faust.consumer import Positions, SourceConsumer
+from stream_app.engine.liveness.broker_monitor import BrokerMonitor
+from stream_app.engine.liveness.health import WorkerHealth
+from stream_app.engine.output_topics import OutputTopics
+from stream_app.engine.ownership.fencing import Lease
+from stream_app.engine.ownership.rebalance import PartitionOwnership, positions_of
+from stream_app.engine.ports import FlagListeners, Meter
+from stream_app.engine.producer import BatchingProducer
+from stream_app.engine.rounds.curve_exchange import CurveExchange
+from stream_app.engine.rounds.cut_publisher import CutPublisher
+from stream_app.engine.rounds.erasure import PartitionEraser
+from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
+from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.settings import Settings
+
+
+def build_engine(settings: Settings, meter: Meter) -> Engine:
+    """The engine of a worker, connected to a Faust app of its own."""
+    parts = engine_parts(settings, meter)
+    engine = Engine(parts)
+    connect(parts.tracker, engine)
+    return engine
+
+
+def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
+    """The parts of an engine."""
+    owned: OwnedPartitions = {}
+    lease, health = Lease(settings.session_timeout_s), WorkerHealth(settings.stall_s)
+    producer = BatchingProducer(settings, lease)
+
+    def positions() -> Positions:
+        return positions_of((held.store for held in owned.values()), settings.input_topics)
+
+    tracker = tracker_app(settings, lease, health, positions, producer)
+    consumer = SourceConsumer(tracker.app)
+    erasures = Erasures(settings.erasures_topic, settings.person_key.reveal())
+    context = EngineContext(
+        settings=settings,
+        rules=rules_of(settings),
+        owned=owned,
+        global_cuts=GlobalCuts(settings.share),
+        output=OutputTopics(producer, settings),
+        meter=meter,
+        clock=time.time,
+        erasures=erasures,
+    )
+    listeners = FlagListeners()
+    exchange = CurveExchange(settings, context.global_cuts, erasures)
+    publisher = CutPublisher(context, exchange.past)
+    outbox = FlagOutbox(tracker.standings, context.output, meter, listeners.submit)
+    eraser = PartitionEraser(context, tracker.standings, listeners.forget)
+    return EngineParts(
+        context=context,
+        tracker=tracker,
+        consumer=consumer,
+        producer=producer,
+        lease=lease,
+        health=health,
+        broker_monitor=BrokerMonitor(settings),
+        exchange=exchange,
+        publisher=publisher,
+        counter=BatchCounter(context, consumer),
+        evaluation=EvaluationRound(context, exchange, outbox, publisher, eraser),
+        ownership=PartitionOwnership(context, tracker.segments, tracker.standings, outbox, eraser, consumer),
+        listeners=listeners,
+    )
