@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer
 
-from stream_app.core.events.schema import Post, Share, decode
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Post, Share
 from stream_app.demo.embedded.kafka import embedded_broker
 from stream_app.demo.embedded.redis import embedded_redis
 from stream_app.kafka.topics import create

@@ -7,7 +7,8 @@ from itertools import islice, pairwise
 
 import pytest
 
-from stream_app.core.events.schema import Post, Share, decode
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Post, Share
 from stream_app.core.messages import ALL_TOPICS, Role
 from stream_app.demo.generator.activity import TrueCut
 from stream_app.demo.generator.days import further_days

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from stream_app.core.events.schema import Event, Post, Share, decode
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.messages import Cut, Flag
 from tests.tools.schemas import FOLDER, TIME_PATTERN, TopicSchema, files, schema_of, topic_schemas
 

@@ -1,4 +1,4 @@
-"""From raw records to the book: decoded, checked, credited, counted; and set aside where they cannot be counted."""
+"""Batches of records are decoded, checked, credited and counted into ledger stores; the rest goes to dead letters."""
 
 import logging
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ import numpy as np
 from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits, ViewRates, credit
 from stream_app.core.events.dead_letter import DeadLetter, Origin, attempts_of
+from stream_app.core.events.decode import Rejected, decode
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.partition_check import PartitionsOf, misplaced
-from stream_app.core.events.schema import Event, Post, Rejected, Share, decode
+from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
 from stream_app.core.state.watermark import Source
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class BatchCounter:
-    """Counts batches of records into the books of the partitions held."""
+    """Counts batches of records into the ledger stores of the owned partitions."""
 
     def __init__(self, context: EngineContext, consumer: SourceConsumer) -> None:
         self._settings = context.settings

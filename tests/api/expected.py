@@ -5,7 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from stream_app.core.events.schema import Event, Post, Share, decode
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.messages import ROLES, Role
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.cuts.global_cuts import ScopeCuts
 from stream_app.core.events.schema import Event, Post, Share
-from stream_app.core.flags.evaluation import Moment, Spans, _rounded, evaluate, flags_of, pace, spans_of
+from stream_app.core.flags.evaluation import EvaluationTime, Spans, _rounded, evaluate, flags_of, pace, spans_of
 from stream_app.core.flags.standing import NONE, StandingRules
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.state.ledger import Ledger
@@ -69,7 +69,7 @@ class Seen(NamedTuple):
 def raised(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> list[Flag]:
     """The flags that an evaluation raises."""
     changes = evaluate(ledger, cuts, rules)
-    moment = Moment(0, 1, ledger.horizon, 2, "test")
+    moment = EvaluationTime(0, 1, ledger.horizon, 2, "test")
     return flags_of(changes, np.ones(len(changes.rows), np.int64), moment, ledger)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.events.credit import ViewRates, credit
-from stream_app.core.events.schema import Event, Post, Share, decode
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Event, Post, Share
 
 GOOD = b'{"event_id":"e","ts":1475280000000,"user_id":"u"}'
 MAX_BYTES = 1000

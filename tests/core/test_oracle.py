@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from stream_app.core.events.schema import Event, Post, Share, decode
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state.ledger import Ledger
 from tests.core.partitions import CutInts, Partitions
 from tests.naive import naive_cut, naive_people, naive_topics

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stream_app.core.events.decode import Rejected
 from stream_app.core.events.partition_check import PartitionsOf, misplaced
-from stream_app.core.events.schema import Rejected
 
 
 def _by_length(keys: Sequence[bytes]) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.events.schema import Rejected
+from stream_app.core.events.decode import Rejected
 
 PartitionsOf = Callable[[Sequence[bytes]], Ints]
 """The producers' partitioner: keys to partitions."""

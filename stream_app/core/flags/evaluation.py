@@ -46,7 +46,7 @@ class Changes(NamedTuple):
     eta_s: Floats
 
 
-class Moment(NamedTuple):
+class EvaluationTime(NamedTuple):
     """When, over which window and under which settings an evaluation takes place. Times are epoch ms."""
 
     window_start: int
@@ -158,7 +158,7 @@ def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> Changes:
     return Changes(*(np.concatenate(columns) for columns in zip(*changes, strict=True)))
 
 
-def flags_of(changes: Changes, ranks: Ints, moment: Moment, ledger: Ledger) -> list[Flag]:
+def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledger) -> list[Flag]:
     """The flags that changes in `ledger` raise; `ranks`: those of the users in their scopes, one each."""
     names, users, held = ledger.scopes.names(), ledger.users.names, ledger.rows
     counts = (

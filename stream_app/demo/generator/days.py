@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from stream_app.core.events.schema import Post, Share, decode
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Post, Share
 from stream_app.demo.generator.activity import WINDOW_MS
 from stream_app.demo.generator.population import END_MS, demo_population
 from stream_app.sources.recorded_event import RecordedEvent

@@ -68,13 +68,13 @@ def _is_log(app: faust.types.AppT, tp: TP) -> bool:
 
 
 class BatchConsumer(Consumer):
-    """Faust's consumer for topics whose records are handed over in batches, and whose positions the books keep."""
+    """Faust's consumer for topics whose records are handed over in batches, and whose positions the ledgers keep."""
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
-        """Go on where the books are. Faust asks for this whenever it has thrown away records that were fetched.
+        """Seek to the positions of the ledgers. Faust asks for this when it has thrown fetched records away.
 
         It would go to what the group has committed, and stay where it is, behind those records, if that is nothing.
         """

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class PartitionOwnership:
-    """The books of the partitions assigned to this worker."""
+    """The ledger stores of the partitions assigned to this worker."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class PartitionOwnership:
         self._numbers = Numbers()
         self._moving = asyncio.Lock()
         self._generation: int | None = None
-        """Of the group, in which the books were taken over; None while the partitions may move."""
+        """The group's generation in which the partitions were taken over; None while they may move."""
 
     async def take_over(self, partitions: set[int], generation: int) -> bool:
-        """Hold exactly `partitions`, as the tables now have them; committed offsets become the books' positions.
+        """Own exactly `partitions`, as the tables now have them, and commit the positions of their ledgers.
 
         False when the group has moved on since `generation`: nothing new is held then, nor written.
         """
@@ -65,7 +65,7 @@ class PartitionOwnership:
             return True
 
     async def pause(self) -> None:
-        """Return when nobody is at a book and the log has all that was written: the partitions may move."""
+        """Return when no ledger is in use and the changelog has every write: the partitions may move."""
         async with self._moving:
             self._generation = None
             for held in self._owned.values():
@@ -74,7 +74,7 @@ class PartitionOwnership:
             await self._output.flush()
 
     def adopt(self, topics: Mapping[str, TopicIdentity]) -> str:
-        """Have the books note which topics they are read from; what is wrong where those are others than before."""
+        """Note in the ledgers which topics they are read from. Returns what is wrong if a topic was replaced."""
         for name in self._settings.input_topics:
             if found := topics.get(name):  # a topic that is gone has nothing to read
                 sources = [held.store.ledger.source(name) for held in self._owned.values()]
@@ -167,14 +167,14 @@ class PartitionOwnership:
         return True
 
     def _let_go(self, partition: int) -> bool:
-        """Let go of a book that is not the last word any more; whether there is none now."""
+        """Drop a ledger store that is outdated. Returns whether none is left."""
         if self._is_current(partition):
             return False
         self._owned.pop(partition, None)
         return True
 
     def _is_current(self, partition: int) -> bool:
-        """Whether the book in memory is still the last word: nobody else has owned the partition since."""
+        """Whether the ledger store in memory is up to date: no other worker has owned the partition since."""
         held = self._owned.get(partition)
         if held is None:
             return False

@@ -3,7 +3,7 @@
 from time import perf_counter
 
 from stream_app.core.changelog.status import VERSION, Status
-from stream_app.core.flags.evaluation import Changes, Moment, evaluate, flags_of
+from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
@@ -111,7 +111,7 @@ class EvaluationRound:
         ledger, now_ms = held.store.ledger, round(self._context.clock() * 1000)
         start_ms, end_ms = ledger.window.start_ms(ledger.horizon), ledger.window.end_ms(ledger.horizon)
         detected_ms = self._outbox.detection_ms(partition, now_ms)
-        moment = Moment(start_ms, end_ms, ledger.horizon, detected_ms, self._version)
+        moment = EvaluationTime(start_ms, end_ms, ledger.horizon, detected_ms, self._version)
         names = ledger.scopes.names()
         scopes = [names[scope] for scope in ledger.rows.scopes[changes.rows].tolist()]
         ranks = self._context.global_cuts.ranks(scopes, changes.roles, changes.values)

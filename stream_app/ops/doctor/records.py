@@ -8,9 +8,10 @@ from time import time
 from typing import Any
 
 from stream_app.core.events.credit import ViewRates, credit
+from stream_app.core.events.decode import Rejected, decode
 from stream_app.core.events.murmur2 import partitions_of as murmur2_partitions_of
 from stream_app.core.events.partition_check import misplaced
-from stream_app.core.events.schema import Event, Post, Rejected, Share, decode
+from stream_app.core.events.schema import Event, Post, Share
 from stream_app.kafka.topic_scan import newest, partitions_of, read, spans
 from stream_app.ops.dead_letters.scan import Filed, filed_in, topics_of
 from stream_app.ops.doctor.findings import Finding, ok, problem, warning

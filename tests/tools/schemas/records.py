@@ -4,7 +4,8 @@ import json
 from typing import Any, NamedTuple
 
 from stream_app.core.events.dead_letter import DeadLetter, Origin, replayed_headers
-from stream_app.core.events.schema import Post, decode
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Post
 from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
 from tests.tools.schemas import FOLDER, headers

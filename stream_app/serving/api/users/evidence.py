@@ -11,7 +11,8 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from stream_app.core.events.credit import ViewRates, credit
-from stream_app.core.events.schema import Event, Post, Share, decode
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.messages import ALL_TOPICS
 from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.core.state.scopes import ScopeName, folded
