@@ -1,1 +1,1 @@
-"""Pure: no I/O, no clock, no logging, no await, no randomness. Time is an argument."""
+"""Pure logic: no I/O, no clock, no logging, no await, no randomness. Time is passed in as an argument."""

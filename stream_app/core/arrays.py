@@ -1,4 +1,4 @@
-"""The types of columns: numpy arrays of one dimension, unless a shape is stated."""
+"""Array types for columns: one-dimensional numpy arrays unless a shape is stated."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,28 +1,28 @@
-"""The public messages the tracker writes; their JSON Schemas in schemas/ are generated from here."""
+"""The public messages that the tracker writes. Their JSON Schemas in schemas/ are generated from here."""
 
 from enum import StrEnum
 
 import msgspec
 
 ALL_TOPICS = "*"
-"""The topic that every event also counts in."""
+"""The pseudo-topic that every event counts in, besides its own topics."""
 
 DEFAULT_POPULATION = "all"
 
 
 class Role(StrEnum):
-    """What a user is ranked by: a maven by influence posts, a connector by influence impressions."""
+    """The metric that users are ranked by: influence posts for mavens, influence impressions for connectors."""
 
     MAVEN = "maven"
     CONNECTOR = "connector"
 
 
 ROLES = (Role.MAVEN, Role.CONNECTOR)
-"""In column order: row 0 of every totals array is posts, row 1 impressions."""
+"""In the order of every totals array: row 0 is posts, row 1 is impressions."""
 
 
 class FlagType(StrEnum):
-    """How a standing changed."""
+    """The change of a standing that a flag reports."""
 
     EMERGING = "emerging"
     ENTERED = "entered"
@@ -31,7 +31,7 @@ class FlagType(StrEnum):
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
-    """The smallest set of users who make `share` of a scope; one record on `influence.cuts`."""
+    """The smallest set of users who make up `share` of a scope's total; one record on `influence.cuts`."""
 
     topic: str
     population: str
@@ -41,22 +41,22 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     """Sum of their values: posts (maven) or impressions (connector)."""
     k: int
-    """Size of the cut."""
+    """Number of users in the cut."""
     threshold: int
     """θ: the value of the k-th user."""
     ties: int
     """Users whose value equals θ."""
     coverage: float
-    """What the k users make, as a fraction of the total."""
+    """Fraction of the total that the k users make up."""
     percent_of_users: float
     """100 · k / users."""
     percent_of_population: float | None = None
-    """100 · k / the stated size of the population, where one is configured."""
+    """100 · k / the size of the population, if its size is configured."""
     gini: float
     diffuse: bool
-    """The cut needs too large a part of the users to mean anything: nobody is flagged."""
+    """The cut needs so large a part of the users that it means nothing: nobody is flagged."""
     exact: bool
-    """False while θ is known only to the width of its bin (under 4 %)."""
+    """False while θ is known only to within its histogram bin (under 4 % wide)."""
     flagged: int
     """Users whose standing is entered or fading."""
     emerging: int
@@ -71,10 +71,10 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
-    """A standing that changed: one record on `influence.flags`, and the last one per user on `influence.standings`."""
+    """A change of a user's standing: one record on `influence.flags`; `influence.standings` keeps the latest."""
 
     flag_id: str
-    """The same for every repeat of the same change: drop what you have seen."""
+    """Identical in every redelivery of the same flag: consumers drop ids they have already seen."""
     type: FlagType
     role: Role
     topic: str
@@ -87,27 +87,27 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     share: float
     """The user's fraction of the scope's total."""
     rank: int
-    """Estimate: users of the scope with a higher value, plus one."""
+    """Estimated rank: the number of users of the scope with a higher value, plus one."""
     short_rate: float
     """Per hour, in the short window."""
     long_rate: float
-    """Per hour, in the rest of the window: the user's own past."""
+    """Per hour, in the rest of the window, which is the user's own past."""
     rate_error: float
     """One standard deviation of short_rate."""
     z: float
-    """How far the short window is above the own past, in standard deviations."""
+    """How far the short window is above the user's own past, in standard deviations."""
     events: float
     """Effective number of events behind the short window, (Σi)² / Σi²."""
     eta_s: float | None
-    """Seconds of event time until the value reaches θ at the present pace; null when it is not on course."""
+    """Seconds of event time until the value reaches θ at the current pace; null if it never does."""
     rule: int
     """Number of the rule that decided (see stream_app/core/flags/standing.py)."""
     window_start: int
     window_end: int
     event_time: int
-    """Event time the decision was made at, epoch ms."""
+    """Event time of the decision, epoch ms."""
     detected_at: int
-    """Wall clock, epoch ms."""
+    """Wall clock time of the decision, epoch ms."""
     settings_version: str
 
 
@@ -115,7 +115,7 @@ _FLAG = msgspec.json.Decoder(Flag)
 
 
 def flag_in(value: bytes | None) -> Flag | None:
-    """The flag in a record of the flags topic; None where it holds none of this release."""
+    """Decode a record of the flags topic; None if it is not a flag of this release."""
     try:
         return _FLAG.decode(value or b"")
     except msgspec.DecodeError:
@@ -123,23 +123,23 @@ def flag_in(value: bytes | None) -> Flag | None:
 
 
 class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
-    """A message about flags that a sink did not take; one record on `influence.undelivered`."""
+    """A message about flags that could not be delivered to a sink; one record on `influence.undelivered`."""
 
     sink: str
-    """Its name in the alerts file."""
+    """Name of the sink in the alerts file."""
     rule: str
-    """The name of the rule that named the sink."""
+    """Name of the rule that routed the message to the sink."""
     message_id: str
-    """The flag_id, or that of a digest."""
+    """The flag_id, or the id of a digest."""
     reason: str
-    """What the sink said last, or why it was not asked any more."""
+    """The sink's last error, or why delivery was not attempted again."""
     attempts: int
-    """How often it was tried, as far as the process that gave up knows."""
+    """Delivery attempts, as counted by the process that gave up."""
     decided_at: int
-    """When it was to be sent, epoch ms."""
+    """When the message was due, epoch ms."""
     given_up_at: int
-    """Epoch ms."""
+    """When delivery was given up, epoch ms."""
     flags: list[Flag]
-    """What it was about, the most important first."""
+    """The flags of the message, the most important first."""
     title: str
     text: str

@@ -40,7 +40,7 @@ def test_a_record_with_another_key_is_not(key: bytes | None) -> None:
 def test_a_record_in_the_partition_of_another_partitioner_is_not() -> None:
     (rejected,) = _misplaced(["a", "bb"], [b"a", b"bb"])
     assert (rejected.index, rejected.reason) == (1, "wrong-partition")
-    assert "belongs to partition 2 and came in 1" in rejected.message
+    assert "belongs to partition 2 and was found in 1" in rejected.message
     assert "STREAM_APP_PARTITIONER=any" in rejected.message
 
 

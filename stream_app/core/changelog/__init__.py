@@ -1,1 +1,1 @@
-"""How state is stored and replayed: segments, ownership epochs, the ledger store."""
+"""The changelog: how state is stored and replayed. Segments, ownership epochs, the ledger store."""

@@ -1,4 +1,4 @@
-"""Integer and float columns as bytes: each in the smallest type that holds it, read back without a copy."""
+"""Packed columns: integers and floats as bytes of the smallest type that fits, read back without a copy."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,7 +24,7 @@ class FormatError(ValueError):
 
 
 def pack(values: NDArray[Any]) -> Column:
-    """`values` (none negative) in the smallest type that holds them without loss."""
+    """Pack `values` (none negative) into the smallest type that holds them without loss."""
     largest = values.max() if len(values) else 0
     if values.dtype.kind == "f" and (largest >= _EXACT_FLOATS or (values % 1).any()):
         return Column("f8", np.ascontiguousarray(values, "<f8").view(np.uint8).data)
@@ -33,13 +33,13 @@ def pack(values: NDArray[Any]) -> Column:
 
 
 def unpack(column: Column) -> NDArray[Any]:
-    """The numbers of a packed column: a read-only view of its bytes."""
+    """Return the numbers of a packed column as a read-only view of its bytes."""
     if column.dtype not in {"u1", "u2", "u4", "u8", "f8"}:
         raise FormatError(f"unknown column type {column.dtype!r}: written by a newer release?")
     return np.frombuffer(column.data, f"<{column.dtype}")
 
 
 def runs(counts: Sequence[int]) -> list[slice]:
-    """Consecutive slices of the given lengths."""
+    """Return consecutive slices of the given lengths."""
     ends = np.cumsum([0, *counts]).tolist()
     return [slice(start, end) for start, end in pairwise(ends)]

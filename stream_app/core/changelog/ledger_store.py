@@ -1,26 +1,26 @@
 """The ledger store of one partition: its ledger, and the segments that make it durable.
 
 The problem: counts must survive a crash between any two writes, and no batch may be lost or counted twice, without
-transactions. The changelog compacts by key, so what is stored is the last value of every key.
+transactions. The changelog is compacted: it keeps the last value of every key.
 
-The invariant: counts and positions travel in one record. A batch becomes one *delta* segment that holds what it added
-and how far every source has been counted. After a crash the ledger is replayed from the segments, and each source goes
-on at the position they hold: a batch is in the changelog with its position, or it is neither counted nor passed.
+The invariant: counts and positions are written in one record. A batch becomes one *delta* segment, which holds what the
+batch added and the position of every source after it. After a crash the ledger is replayed from the segments and each
+source resumes at the position stored there. So a batch and its position are in the changelog together, or neither is.
 
     count      delta 7 │ delta 8 │ delta 9 │            one per batch, numbered by `sequence`
     maintain           │         │         │ pane 41@9  all of pane 41 up to sequence 9: it supersedes its deltas
-    sweep      ✕ 7     │ ✕ 8     │         │            garbage goes, 9 stays: it holds the position
+    sweep      ✕ 7     │ ✕ 8     │         │            garbage is deleted; 9 stays, because it holds the position
 
-1. A batch becomes one delta. Its sequence is one above the last.
-2. A pane is sealed: all it holds, as one segment that says up to which sequence. From then on a replay takes the pane
-   from there, and of the deltas up to that sequence only the other panes.
-3. What is superseded is garbage. It is deleted only after the group has confirmed that this worker still owned the
-   partition when the seal was in the changelog (`sweep`), and after the changelog says which deltas are still needed:
-   else a replay could not distinguish a deleted delta from a lost one.
+1. Count: a batch becomes one delta. Its sequence is the last one plus one.
+2. Seal: the whole content of a pane is written as one segment, with the sequence it includes. From then on a replay
+   reads the pane from this segment, and ignores the pane in all deltas up to that sequence.
+3. Sweep: superseded segments are garbage. They are deleted only after two conditions hold. The group has confirmed that
+   this worker still owned the partition when the seal was in the changelog. And the changelog says which deltas are
+   still needed; otherwise a replay could not distinguish a deleted delta from a lost one.
 
-A new owner first writes an epoch record that says how far it has read. What a former owner, frozen meanwhile, writes
-beyond that is never part of the history (see `replay`). Change together: `segments` (the format), `replay` (which
-segments count), and the simulation, which crashes between any two of these steps.
+A new owner first writes an epoch record with the sequence up to which it has read. Segments that a former owner, frozen
+meanwhile, writes beyond that sequence are ignored (see `replay`). Change together: `segments` (the format), `replay`
+(which segments count), and the simulation, which crashes between any two of these steps.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -35,17 +35,17 @@ from stream_app.core.state.panes import PaneContent
 from stream_app.core.state.watermark import BatchCounts
 
 Put = Callable[[bytes, bytes | None], None]
-"""Write a value under a key, or delete it (None)."""
+"""Writes a value under a key, or deletes the key (None)."""
 
 MOST_DELTAS = 256
-"""Deltas kept before the panes they belong to are sealed although they are still open."""
+"""With more deltas than this, panes are sealed even though they are still open."""
 
 
 class LedgerStore:
-    """Counts what it is given and writes what must last."""
+    """Counts batches into the ledger and writes them to the changelog."""
 
     def __init__(self, partition: int, ledger: Ledger, stored: Mapping[bytes, bytes], put: Put) -> None:
-        """Replay what the changelog holds of `partition` into an empty `ledger`; `begin` comes before counting.
+        """Replay the changelog of `partition` (`stored`) into an empty `ledger`. Call `begin` before counting.
 
         Raises FormatError for segments of another release.
         """
@@ -57,44 +57,44 @@ class LedgerStore:
         self._deltas: dict[int, tuple[list[bytes], set[int], int]] = {}
         self._garbage = list(held.garbage)
         self._written = (0, 0)
-        """What the newest header in the log says, see `_state`."""
+        """State in the newest header in the log, see `_state`."""
         self._restore(held)
         self._live_epochs = {key.epoch for key in held.deltas} | {key.epoch for key, _ in held.sealed.values()}
         self.ownership: OwnershipEpochs = held.ownership
 
     def begin(self, generation: int) -> None:
-        """Begin a new ownership: in this `generation` of the consumer group the partition is ours, says the group."""
+        """Begin a new ownership: in `generation` of the consumer group this worker was assigned the partition."""
         self.ownership = self.ownership.begin(generation, self._sequence, self._live_epochs)
         self._put(self._key("epoch", 0, 0).encode(), self.ownership.encode())
 
     @property
     def sequence(self) -> int:
-        """Batches counted."""
+        """Number of batches counted."""
         return self._sequence
 
     @property
     def segment_count(self) -> int:
-        """Segments in the log that are not garbage."""
+        """Number of segments in the log that are not garbage."""
         return len(self._deltas) + sum(pane.sealed is not None for pane in self.ledger.panes.values())
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the segments in the log that are not garbage; the table holds them in memory too."""
+        """Bytes of the segments in the log that are not garbage. The table also holds them in memory."""
         sealed = sum(part.nbytes for pane in self.ledger.panes.values() if pane.sealed for part in pane.sealed[1])
         return sealed + sum(size for _, _, size in self._deltas.values())
 
     def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> BatchCounts:
-        """Count a batch and write it, in one go: whatever is written next says that it was counted."""
+        """Count a batch and write its delta, without awaiting in between, so that later writes include the batch."""
         applied = self.ledger.apply(topic, position, batch, late, rejected)
         self._write_delta(applied.content)
         return applied.counts
 
     def write_state(self) -> None:
-        """Write how far the ledger has come, as a batch that adds nothing."""
+        """Write the state of the ledger, as the delta of an empty batch."""
         self._write_delta([])
 
     def maintain(self) -> None:
-        """Seal settled panes (all panes when the deltas have become many), and find what is garbage now."""
+        """Seal settled panes (all panes if there are many deltas) and collect the new garbage."""
         many = len(self._deltas) > MOST_DELTAS
         for number, pane in self.ledger.panes.items():
             settled = self.ledger.is_settled(number)
@@ -106,26 +106,29 @@ class LedgerStore:
         self._find_garbage()
 
     def sweepable(self) -> int:
-        """How much garbage can be swept once everything written so far is in the log, and still owned; see `sweep`."""
+        """Return how much garbage may be swept once all writes so far are in the log and ownership is confirmed.
+
+        May write the state first, if the log has to know it before the sweep.
+        """
         if self._garbage and self._written != self._state():
             if len(self._garbage) == 1:
-                return 0  # the delta that would have to be written first becomes garbage too: it would never end
-            # Before the log loses anything it must say that the window has moved on and which deltas are left.
+                return 0  # sweeping would first write a delta, which becomes garbage in turn: this would never end
+            # Before anything is deleted, the log must say where the window ends and which deltas are left.
             self.write_state()
         return len(self._garbage)
 
     def sweep(self, count: int) -> None:
-        """Delete the first `count` pieces of garbage: all that was garbage before the last confirmed write."""
+        """Delete the first `count` pieces of garbage, as returned by `sweepable` before the confirmed write."""
         for key in self._garbage[:count]:
             self._put(key, None)
         del self._garbage[:count]
 
     def erase(self, users: Collection[str]) -> None:
-        """Take some users out, as if nothing of them had been counted; only the hashes of their events stay.
+        """Remove `users` as if they had never been counted. Only the hashes of their events stay.
 
-        A crash between any two writes leaves some of it: to be done again until `ledger.erased` is set after it.
+        A crash between two writes leaves it half done. It is repeated until `ledger.erased` is set after it.
         """
-        self.write_state()  # with a number of its own what is sealed now replaces every delta before
+        self.write_state()  # takes a new sequence, so that the seals below supersede every delta before them
         self.ledger.take_out(users)
         for number, pane in self.ledger.panes.items():
             if pane.stale:
@@ -133,7 +136,7 @@ class LedgerStore:
         self.ledger.forget_packed()
         self.ledger.drop_dead_rows()
         self._find_garbage()
-        self.write_state()  # says which deltas are left: even a single piece of garbage can be swept now
+        self.write_state()  # says which deltas are left, so that even a single piece of garbage can be swept
 
     def _restore(self, held: ReplayedLog) -> None:
         if held.header is None:
@@ -151,11 +154,11 @@ class LedgerStore:
                 {pane for part in parts for pane in part.panes},
                 sum(part.nbytes for part in parts),
             )
-        # The owner before may still delete what it found to be garbage: no header of ours may say that it is needed.
+        # The former owner may still delete its garbage, so no header of ours may say that a garbage delta is needed.
         self._find_garbage()
 
     def _state(self) -> tuple[int, int]:
-        """What the log must know before garbage is deleted: where the window ends, the oldest delta that is needed."""
+        """Return what the log must say before garbage is deleted: the end of the window, the oldest needed delta."""
         return self.ledger.horizon, min(self._deltas, default=self._sequence)
 
     def _seal(self, number: int, *, pack: bool, without: Collection[str] = ()) -> None:
@@ -171,9 +174,9 @@ class LedgerStore:
         first = self.ledger.window.first_pane(self.ledger.horizon)
         panes = self.ledger.panes
         for sequence, (keys, touched, _) in list(self._deltas.items()):
-            is_newest = sequence == self._sequence  # it says how far this ledger has counted
+            is_newest = sequence == self._sequence  # holds the current positions
             if is_newest or not all(pane < first or _holds(panes[pane].sealed, sequence) for pane in touched):
-                break  # from the oldest on none may be missing
+                break  # the deltas that are left must have no gaps
             self._garbage += keys
             del self._deltas[sequence]
         for key, parts in self.ledger.take_expired_seals():

@@ -1,4 +1,4 @@
-"""Segments: immutable pieces of a ledger as they are stored, and their keys."""
+"""Segments: immutable pieces of a ledger in their stored format, and their keys."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
@@ -14,29 +14,29 @@ Kind = Literal["delta", "pane", "epoch"]
 
 VERSION = 1
 MOST_ENTRIES = 8_000
-"""Entries a stored part may hold: half a megabyte with long names, and Kafka takes a megabyte by default."""
+"""Entries per stored part. With long names this is half a megabyte; Kafka's default limit is one megabyte."""
 
 
 class SegmentKey(NamedTuple):
-    """Where a part of a segment is stored. No key is ever written twice with different contents."""
+    """The key of one part of a segment. No key is ever written twice with different content."""
 
     partition: int
     kind: Kind
     pane: int
     """Pane number of a sealed pane, 0 for the other kinds."""
     epoch: int
-    """Number of the ownership that wrote it."""
+    """Epoch of the ownership that wrote it."""
     sequence: int
-    """How many batches the ledger had counted, this one included."""
+    """Number of batches that the ledger had counted, this one included."""
     part: int
 
     def encode(self) -> bytes:
-        """As the key of a table."""
+        """Encode as a table key."""
         return f"{self.partition}/{self.kind}/{self.pane}/{self.epoch}/{self.sequence}/{self.part}".encode()
 
     @classmethod
     def decode(cls, key: bytes) -> "SegmentKey":
-        """From the key of a table; FormatError where it is not one."""
+        """Decode a table key. Raises FormatError if it is no segment key."""
         try:
             partition, kind, *numbers = key.decode().split("/")
             pane, epoch, sequence, part = map(int, numbers)
@@ -48,35 +48,35 @@ class SegmentKey(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """What some users of some scopes made: columns of equal length."""
+    """Counts of users in scopes: columns of equal length."""
 
     scopes: Ints
     users: Ints
     posts: Ints
     impressions: Ints
     squares: Floats
-    """Σ impressions² of the single events: what the variance of a compound Poisson count needs."""
+    """Σ impressions² over the events, needed for the variance of a compound Poisson count."""
 
     def part(self, run: slice | Mask) -> "Entries":
-        """Some of the entries."""
+        """Return some of the entries."""
         return Entries(self.scopes[run], self.users[run], self.posts[run], self.impressions[run], self.squares[run])
 
 
 class Header(msgspec.Struct, array_like=True):
-    """The state of the ledger after the segment: how far it has counted."""
+    """State of the ledger after the segment: the progress of counting."""
 
     sources: dict[str, Source]
     horizon: int
     since: int
     """Event time of the first event ever read."""
     oldest: int
-    """Sequence number of the oldest delta still stored: from there on none may be missing."""
+    """Sequence number of the oldest delta still needed. From there on no delta may be missing."""
     erased: int = 0
-    """How far the erasures have been read that are carried out in this ledger: an offset."""
+    """Offset in the erasures topic up to which erasures are carried out in this ledger."""
 
 
 class Segment(msgspec.Struct, array_like=True):
-    """One stored part: what one batch added, or one whole pane ("sealed")."""
+    """One stored part of a delta (what one batch added) or of a sealed pane (all it holds)."""
 
     version: int
     header: Header
@@ -84,7 +84,7 @@ class Segment(msgspec.Struct, array_like=True):
     scopes: list[tuple[str, str]]
     """(population, topic) by local number."""
     packed_users: msgspec.Raw
-    """Users by local number, still packed: as strings they take ten times the room, and few segments are read again."""
+    """Users by local number, still encoded: strings take ten times the memory, and few segments are read again."""
     panes: list[int]
     entry_counts: list[int]
     """Entries of each pane, in the order of `panes`."""
@@ -94,23 +94,23 @@ class Segment(msgspec.Struct, array_like=True):
     posts: Column
     impressions: Column
     several: Column
-    """The entries whose `squares` is not just `impressions` squared: those of several events."""
+    """Indices of entries with several events, whose `squares` is not simply `impressions` squared."""
     squares: Column
-    """Of these entries."""
+    """Σ impressions² of these entries."""
     hashes: Column
     """Event id hashes, sorted within each pane."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes it is stored in: its columns are views of them."""
+        """Size of the stored value; the columns are views of it."""
         return memoryview(self.hashes.data.obj).nbytes
 
     def users(self) -> list[str]:
-        """Users by local number."""
+        """Decode the users, by local number."""
         return _USERS.decode(self.packed_users)
 
     def entries(self, run: slice) -> Entries:
-        """The entries in `run`, with local scope and user numbers."""
+        """Return the entries in `run`, with local scope and user numbers."""
         scopes, users, posts, impressions = (
             unpack(column)[run].astype(np.int64) for column in (self.scope, self.user, self.posts, self.impressions)
         )
@@ -121,7 +121,7 @@ class Segment(msgspec.Struct, array_like=True):
         return Entries(scopes, users, posts, impressions, squares)
 
     def by_pane(self) -> Iterable[tuple[int, slice, Hashes]]:
-        """Each pane, the run of its entries, and its hashes."""
+        """Yield each pane, the run of its entries, and its hashes."""
         hashes = unpack(self.hashes)
         for pane, run, hashed in zip(self.panes, runs(self.entry_counts), runs(self.hash_counts), strict=True):
             yield pane, run, hashes[hashed].astype(np.uint64, copy=False)
@@ -138,7 +138,7 @@ def encode(
     users: Sequence[str],
     panes: Sequence[tuple[int, Entries, Hashes]],
 ) -> list[bytes]:
-    """The parts of a segment. `scopes` and `users` name every number in the entries (global numbers)."""
+    """Encode the parts of a segment. `scopes` and `users` are the names by ledger number, as used in the entries."""
     cuts = list(_split(panes))
     return [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
 
@@ -194,13 +194,15 @@ def _encode_part(
 
 
 def decode(value: bytes) -> Segment:
-    """A stored part; its columns are views of `value`. FormatError when it is damaged or of another version."""
+    """Decode a stored part; its columns are views of `value`. Raises FormatError if damaged or of another version."""
     try:
         segment = _DECODER.decode(value)
     except msgspec.DecodeError as error:
         raise FormatError(f"not a segment of version {VERSION}: {error}; {_found(value)}") from error
     if segment.version != VERSION:
-        raise FormatError(f"segment of version {segment.version}, this release reads {VERSION}: run the one that wrote")
+        raise FormatError(
+            f"segment of version {segment.version}, this release reads {VERSION}: run the release that wrote it"
+        )
     return segment
 
 

@@ -1,4 +1,4 @@
-"""The status of a partition: how far it has come, as its owner publishes it."""
+"""The status of a partition: its progress, as published by its owner."""
 
 import msgspec
 
@@ -9,27 +9,27 @@ VERSION = 1
 
 
 class Status(msgspec.Struct, array_like=True):
-    """The state of one partition; counters are cumulative, and durable when published."""
+    """Progress of one partition. Counters are cumulative, and durable before they are published."""
 
     version: int
     partition: int
     sources: dict[str, Source]
     horizon: int
-    """Where its window ends, epoch ms."""
+    """End of its window in event time, epoch ms."""
     lagging: bool
-    """Records are still to be read."""
+    """Whether any of its sources has unread records."""
     users: int
     rows: int
     segments: int
     state_bytes: int
     erased: int = 0
-    """How far the erasures have been read that are carried out, in the log too: an offset."""
+    """Offset in the erasures topic up to which erasures are carried out, durably."""
     epoch: int = 0
-    """The ownership that published it."""
+    """Epoch of the ownership that published it."""
     unread: int = 0
-    """Records on Kafka that are not counted yet."""
+    """Records in the source topics that are not counted yet."""
     http: str = ""
-    """Where its owner answers questions about its users: host:port."""
+    """host:port where its owner serves queries about its users."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -37,17 +37,17 @@ _DECODER = msgspec.msgpack.Decoder(Status)
 
 
 def encode(status: Status) -> bytes:
-    """As the value of a record."""
+    """Encode as the value of a record."""
     return _ENCODER.encode(status)
 
 
 def replaces(new: Status, before: Status | None) -> bool:
-    """Whether `new` takes the place of `before`: a status that a former owner publishes late does not."""
+    """Return whether `new` supersedes `before`. A status that a former owner publishes late does not."""
     return before is None or new.epoch >= before.epoch
 
 
 def decode(value: bytes) -> Status:
-    """From the value of a record; FormatError when it is of another version."""
+    """Decode the value of a record. Raises FormatError for another version."""
     try:
         status = _DECODER.decode(value)
     except msgspec.DecodeError as error:

@@ -1,1 +1,1 @@
-"""Histograms, the 80 % cut, cuts across partitions, and how they moved."""
+"""Histograms of values, the 80 % cut, global cuts across partitions, and their history."""

@@ -1,4 +1,4 @@
-"""The message in which one partition publishes the curves of its scopes."""
+"""The curve message: the curves of a bucket of scopes, as published by one partition."""
 
 import msgspec
 import numpy as np
@@ -10,34 +10,34 @@ from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
 BUCKETS = 64
-"""Scopes are published in this many groups: few messages where topics are many, small ones where they are few."""
+"""Number of buckets that scopes are published in: bounds the number of messages, and the size of each."""
 
 
 def bucket_of(scope: ScopeName) -> int:
-    """The group that a scope is published in."""
+    """Return the bucket that a scope is published in."""
     return xxh3_64_intdigest("\0".join(scope).encode()) % BUCKETS
 
 
 class CurveMessage(msgspec.Struct, array_like=True):
-    """What one partition says about the scopes of one bucket: all of them, complete."""
+    """The curves of all scopes that one partition has in one bucket."""
 
     version: int
     partition: int
     bucket: int
     scopes: list[ScopeName]
     flagged: tuple[Column, Column]
-    """Users entered or fading, by role and scope."""
+    """Users whose standing is entered or fading, by role and scope."""
     emerging: tuple[Column, Column]
     curve: Column
-    """2 · scope + role of each cell."""
+    """Curve of each cell: 2 · scope + role."""
     value: Column
     users: Column
     total: Column
     epoch: int = 0
-    """The ownership that published it: a frozen former owner may publish after the next one has begun to."""
+    """Epoch of the publisher, because a frozen former owner may still publish after its successor has started."""
 
     def cells(self) -> Cells:
-        """The cells, with local curve numbers."""
+        """Return the cells, with local curve numbers."""
         return Cells(*(unpack(column).astype(np.int64) for column in (self.curve, self.value, self.users, self.total)))
 
 
@@ -46,12 +46,12 @@ _DECODER = msgspec.msgpack.Decoder(CurveMessage)
 
 
 def encode(curves: CurveMessage) -> bytes:
-    """As the value of a record."""
+    """Encode as the value of a record."""
     return _ENCODER.encode(curves)
 
 
 def decode(value: bytes) -> CurveMessage:
-    """From the value of a record; FormatError when it is of another version."""
+    """Decode the value of a record. Raises FormatError for another version."""
     try:
         curves = _DECODER.decode(value)
     except msgspec.DecodeError as error:
@@ -62,5 +62,5 @@ def decode(value: bytes) -> CurveMessage:
 
 
 def packed(cells: Cells) -> tuple[Column, Column, Column, Column]:
-    """The columns of a message."""
+    """Pack cells into the columns of a message."""
     return pack(cells.curves), pack(cells.values), pack(cells.users), pack(cells.totals)

@@ -1,4 +1,4 @@
-"""Curve updates: the curves of a ledger's scopes that changed since they were last published."""
+"""Curve updates: collects the curves of a ledger that have changed since they were last published."""
 
 from typing import NamedTuple
 
@@ -14,32 +14,32 @@ from stream_app.core.state.ledger import Ledger
 
 
 class _Order(NamedTuple):
-    """The scopes of a ledger by bucket."""
+    """The scopes of a ledger, grouped by bucket."""
 
     scopes: Ints
     """Scope numbers, bucket by bucket."""
     ends: Ints
-    """Where each bucket ends in `scopes`."""
+    """End of each bucket in `scopes`."""
     places: Ints
-    """By scope number: its place within its bucket."""
+    """Index of each scope within its bucket, by scope number."""
 
     def of(self, bucket: int) -> Ints:
-        """The scopes of one bucket."""
+        """Return the scopes of one bucket."""
         return self.scopes[self.ends[bucket - 1] if bucket else 0 : self.ends[bucket]]
 
 
 class CurveUpdates:
-    """Remembers which curves of one ledger have been published."""
+    """Tracks which curves of one ledger have been published."""
 
     def __init__(self, partition: int, epoch: int) -> None:
         self._partition = partition
         self._epoch = epoch
-        self._published = set(range(BUCKETS))  # a former owner may have published any
+        self._published = set(range(BUCKETS))  # a former owner may have published all of them
         self._renumbered = -1
         self._buckets = np.empty(0, np.int64)
 
     def collect(self, ledger: Ledger, cuts: ScopeCuts) -> list[CurveMessage]:
-        """One message per bucket with a changed scope, or with a θ not yet known exactly; `cuts` by scope number."""
+        """Build a message for each bucket with a changed scope or an inexact θ; `cuts`: by scope number."""
         dirty = self._vanished(ledger)
         self._place_scopes(ledger)
         rows, scopes = ledger.rows, ledger.rows.scopes
@@ -56,7 +56,7 @@ class CurveUpdates:
         return self._messages(ledger, sorted(dirty), cells)
 
     def repeat(self) -> None:
-        """Publish everything once more."""
+        """Publish everything again at the next `collect`."""
         self._renumbered = -1
 
     def _messages(self, ledger: Ledger, buckets: list[int], cells: Cells) -> list[CurveMessage]:
@@ -97,7 +97,7 @@ class CurveUpdates:
             self._buckets = np.concatenate([self._buckets, np.array(new, np.int64)])
 
     def _vanished(self, ledger: Ledger) -> set[int]:
-        """After a renumbering: everything published before, because scopes may have vanished from it."""
+        """Return the buckets to publish again after a renumbering, because scopes may have vanished from them."""
         if self._renumbered == ledger.renumbered:
             return set()
         self._renumbered, self._buckets = ledger.renumbered, np.empty(0, np.int64)
@@ -113,7 +113,7 @@ class CurveUpdates:
 
 
 def _standing_counts(ledger: Ledger, size: int) -> tuple[Ints, Ints]:
-    """By role and scope: users entered or fading, and users emerging; shape (2, size)."""
+    """Count users by role and scope, shape (2, size): entered or fading, and emerging."""
     scopes, standings = ledger.rows.scopes, ledger.rows.standings
     flagged = [np.bincount(scopes[of_role >= ENTERED], minlength=size) for of_role in standings]
     emerging = [np.bincount(scopes[of_role == EMERGING], minlength=size) for of_role in standings]

@@ -1,4 +1,4 @@
-"""The cut: the smallest set of users who make a given share of a scope, for many curves at once."""
+"""The cut: the smallest set of users who make up a given share of a scope, for many curves at once."""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -12,7 +12,7 @@ _BIN_BITS = 16
 
 
 class CurveCuts(NamedTuple):
-    """One entry per curve that has a user with a value: columns of equal length."""
+    """The cut of every curve that has users with values: columns of equal length."""
 
     curves: Ints
     users: Ints
@@ -26,7 +26,7 @@ class CurveCuts(NamedTuple):
 
 
 def merge(cells: Cells) -> Cells:
-    """One cell per curve and value, each curve from the highest value down; `cells` may repeat (one per partition)."""
+    """Merge cells of the same curve and value, from several partitions. Sorts each curve by value, highest first."""
     order = np.lexsort((-cells.values, cells.curves))
     curves, values, users, totals = (column[order] for column in cells)
     starts = np.flatnonzero(np.diff(curves, prepend=-1) | np.diff(values, prepend=-1))
@@ -34,10 +34,10 @@ def merge(cells: Cells) -> Cells:
 
 
 def cuts_of(merged: Cells, share: float) -> CurveCuts:
-    """The cut of every curve in `merged` cells.
+    """Compute the cut of every curve in `merged` cells.
 
-    k is the smallest number of users whose values, from the highest down, sum to at least share · total, in integers,
-    without rounding. Within a cell that is not exact, k and θ are taken as if all its users had their mean.
+    k is the smallest number of users whose values, from the highest down, sum to at least share · total. This is
+    computed in integers, without rounding. In an inexact cell every user is assumed to have the mean value of the cell.
     """
     curves, values, users, totals = merged
     first = np.flatnonzero(np.diff(curves, prepend=-1))
@@ -70,7 +70,7 @@ def cuts_of(merged: Cells, share: float) -> CurveCuts:
 
 
 def users_above(merged: Cells, curves: Ints, values: Ints) -> Ints:
-    """How many users of each curve have a higher value than the one given, from `merged` cells."""
+    """Count the users of each curve that have a higher value than the given one, from `merged` cells."""
     above = np.zeros(len(curves), np.int64)
     for curve in np.unique(curves).tolist():
         start, end = np.searchsorted(merged.curves, (curve, curve + 1))
@@ -81,20 +81,20 @@ def users_above(merged: Cells, curves: Ints, values: Ints) -> Ints:
 
 
 def _at_least(totals: Ints, share: float) -> Ints:
-    """⌈share · total⌉ in integers; the share to four decimals."""
+    """Return ⌈share · total⌉ in integers; the share is rounded to four decimals."""
     exact = Fraction(round(share * 10_000), 10_000)
-    whole, rest = np.divmod(totals, exact.denominator)
-    least: Ints = whole * exact.numerator - (-rest * exact.numerator // exact.denominator)
+    quotient, remainder = np.divmod(totals, exact.denominator)
+    least: Ints = quotient * exact.numerator - (-remainder * exact.numerator // exact.denominator)
     return least
 
 
 def _shares_a_bin(curves: Ints, values: Ints, crossing: Ints, inexact: Mask) -> Mask:
-    """Whether users of the crossing cells' bin are also in a cell that does not show on which side of θ they are."""
+    """Return whether an inexact cell in the bin of each crossing cell hides on which side of θ its users are."""
     bins = curves << _BIN_BITS | bins_of(values)
     return np.isin(bins[crossing], bins[inexact])
 
 
 def _gini(users: Ints, totals: Ints, totals_above: Ints, first: Ints, all_users: Ints, all_totals: Ints) -> Floats:
-    """Gini by curve: twice the area between the Lorenz curve, a straight line within each cell, and the diagonal."""
+    """Return the Gini coefficient by curve: twice the area between diagonal and Lorenz curve (linear within a cell)."""
     area = np.add.reduceat(users * (totals_above + totals / 2.0), first)
     return 2.0 * area / (all_users.astype(np.float64) * all_totals) - 1.0

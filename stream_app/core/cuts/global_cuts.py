@@ -1,18 +1,18 @@
-"""Global cuts: the curves of all partitions added up, and the cut of every scope and role.
+"""Global cuts: sums the curves of all partitions and computes the cut of every scope and role.
 
-The problem: a scope's users are spread over all partitions, and the cut needs all of them sorted by value. No worker
-can hold them all, and no worker may be special.
+The problem: the users of a scope are spread over all partitions, and the cut needs all of them sorted by value. No
+worker can hold them all, and no worker may be special.
 
-The answer: a histogram of values adds up across partitions. Every partition publishes the curves (histograms) of its
-scopes, in messages of one bucket of scopes each; every worker reads all messages and adds them up, so all workers
-compute the same cuts, and none is a single point of failure.
+The solution: histograms can be added up across partitions. Every partition publishes the curves (histograms) of its
+scopes, one message per bucket of scopes. Every worker reads all messages and adds them up. So all workers compute the
+same cuts, and none is a single point of failure.
 
     partition 0 ── bucket 7 ──┐
     partition 1 ── bucket 7 ──┼─▶ merged cells of bucket 7 ─▶ cuts of its scopes
-    partition 2 ── bucket 7 ──┘     (recomputed when one of the messages changed)
+    partition 2 ── bucket 7 ──┘     (recomputed when one of the messages changes)
 
-Invariants: a message holds all scopes of its partition in its bucket, so it replaces the one before in whole. Scopes
-have numbers here that differ from those of a ledger (`ScopeMap` translates); the numbers hold for one `generation`.
+Invariants: a message holds all scopes that its partition has in its bucket, so it replaces the previous message
+entirely. Scope numbers here differ from those of a ledger (`ScopeMap` translates); they are valid for one `generation`.
 Change together: `curve_message` (what is sent), `curve_updates` (what a ledger sends), `histogram` (what is exact).
 """
 
@@ -30,11 +30,11 @@ from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
 _SCOPES_FORGOTTEN = 10_000
-"""This many scopes without curves may stay numbered."""
+"""Scopes without curves that may keep their numbers before all scopes are renumbered."""
 
 
 class ScopeCuts(NamedTuple):
-    """The cuts of n scopes: arrays of shape (2, n), by role; zero where a scope has no user with a value."""
+    """The cuts of n scopes: arrays of shape (2, n), by role. Zero if a scope has no user with a value."""
 
     users: Ints
     totals: Ints
@@ -49,7 +49,7 @@ class ScopeCuts(NamedTuple):
 
     @classmethod
     def empty(cls, size: int) -> "ScopeCuts":
-        """No cut for `size` scopes."""
+        """Return empty cuts for `size` scopes."""
         shape = (2, size)
         users, totals, k, thresholds, ties, flagged, emerging = np.zeros((7, *shape), np.int64)
         coverage, gini = np.zeros((2, *shape))
@@ -57,20 +57,20 @@ class ScopeCuts(NamedTuple):
         return cls(users, totals, k, thresholds, ties, flagged, emerging, coverage, gini, exact)
 
     def of(self, scopes: Ints) -> "ScopeCuts":
-        """The cuts of some scopes, by number."""
+        """Return the cuts of some scopes, by number."""
         columns: list[Any] = [column[:, scopes] for column in self]
         return ScopeCuts(*columns)
 
 
 class PartitionCurves(NamedTuple):
-    """The last message of a partition in a bucket, and the numbers of its scopes."""
+    """The latest message of a partition for a bucket, and the numbers of its scopes."""
 
     message: CurveMessage
     numbers: Ints
 
 
 class GlobalCuts:
-    """The cuts of all scopes, as far as curves have come in."""
+    """The cuts of all scopes, from the curves received so far."""
 
     def __init__(self, share: float) -> None:
         self._share = share
@@ -83,15 +83,15 @@ class GlobalCuts:
         self.names: list[ScopeName] = []
         self.generation = 0
         self.version = 0
-        """Increases with every change."""
+        """Increases whenever cuts change."""
 
     def update(self, curves: CurveMessage) -> None:
-        """Take in the curves of one partition and bucket; they replace those before."""
+        """Apply a message: it replaces the previous curves of its partition and bucket."""
         self._curves[curves.bucket][curves.partition] = PartitionCurves(curves, self.numbers(curves.scopes))
         self._dirty.add(curves.bucket)
 
     def numbers(self, scopes: list[ScopeName]) -> Ints:
-        """The number of each scope; a scope without curves gets one too, and no cut."""
+        """Return the number of each scope. New scopes get the next numbers, even without curves."""
         numbers = [self._numbers.setdefault(scope, len(self._numbers)) for scope in scopes]
         self.names += [scope for scope, number in zip(scopes, numbers, strict=True) if number >= len(self.names)]
         if len(self.names) > self._cuts.users.shape[1]:
@@ -102,15 +102,15 @@ class GlobalCuts:
         return np.array(numbers, np.int64)
 
     def find(self, scope: ScopeName) -> int | None:
-        """The number of a scope; None where no partition has curves of it."""
+        """Return the number of a scope; None if it is unknown."""
         return self._numbers.get(scope)
 
     def cuts(self, scopes: Ints) -> ScopeCuts:
-        """The cuts of some scopes, by number."""
+        """Return the cuts of some scopes, by number."""
         return self._cuts.of(scopes)
 
     def cells(self, scope: ScopeName, role: int) -> Cells:
-        """The merged cells of one curve; empty where no partition has it."""
+        """Return the merged cells of one curve; empty if no partition has it."""
         held = self._cells[bucket_of(scope)]
         if held is None or (number := self.find(scope)) is None:
             return Cells(*np.empty((4, 0), np.int64))
@@ -119,7 +119,7 @@ class GlobalCuts:
         return Cells(*(column[start:end] for column in held))
 
     def recompute(self) -> list[int]:
-        """Bring the cuts up to date; returns the buckets that changed."""
+        """Recompute the cuts of changed buckets. Returns these buckets."""
         changed = sorted(self._dirty)
         self._dirty.clear()
         for bucket in changed:
@@ -129,11 +129,11 @@ class GlobalCuts:
         return changed
 
     def scopes_of(self, bucket: int) -> Ints:
-        """Numbers of the scopes that any partition has curves of in a bucket, as last recomputed."""
+        """Return the numbers of the scopes with curves in a bucket, as of the last `recompute`."""
         return self._scopes[bucket]
 
     def ranks(self, scopes: Sequence[ScopeName], roles: Sequence[int] | Ints, values: Ints) -> Ints:
-        """Users of the scope and role with a higher value, plus one, by value; exact but for the width of a bin."""
+        """Return the rank of each value in its scope and role: users with a higher value, plus one. Exact to a bin."""
         curves = self.numbers(list(scopes)) << 1 | np.asarray(roles, np.int64)
         buckets = np.array([bucket_of(scope) for scope in scopes], np.int64)
         ranks = np.ones(len(values), np.int64)
@@ -167,7 +167,7 @@ class GlobalCuts:
         cuts.coverage[place], cuts.gini[place], cuts.exact[place] = found.coverage, found.gini, found.exact
 
     def _forget(self) -> None:
-        """Renumber the scopes once many of them have no curves any more."""
+        """Renumber the scopes once many of them no longer have curves."""
         live = sum(map(len, self._scopes))
         if len(self.names) - live <= max(_SCOPES_FORGOTTEN, live):
             return
@@ -182,14 +182,14 @@ class GlobalCuts:
 
 
 class ScopeMap:
-    """Translates the scope numbers of one ledger to global ones."""
+    """Maps the scope numbers of one ledger to global ones."""
 
     def __init__(self) -> None:
         self._state = (-1, -1)
         self._numbers = np.empty(0, np.int64)
 
     def cuts(self, ledger: Ledger, global_cuts: GlobalCuts) -> ScopeCuts:
-        """The cuts of the ledger's scopes, by its own scope numbers."""
+        """Return the cuts of the ledger's scopes, by the ledger's scope numbers."""
         state = (ledger.renumbered, global_cuts.generation)
         if state != self._state:
             self._state, self._numbers = state, np.empty(0, np.int64)
@@ -200,6 +200,6 @@ class ScopeMap:
 
 
 def exact_bins(cuts: ScopeCuts) -> Ints:
-    """The bin of θ by curve (2 · scope + role): the neighbourhood to keep exact."""
+    """Return the bin of θ by curve (2 · scope + role); the bins around it are kept exact."""
     thresholds = cuts.thresholds.T.reshape(-1)
     return np.where(thresholds > 0, bins_of(np.maximum(thresholds, 1)), NO_BIN)

@@ -1,8 +1,9 @@
-"""The curve of a scope and role: how many users have which value, as cells that add up across partitions.
+"""The histogram (curve) of the values in a scope and role, as cells that can be summed across partitions.
 
-A cell is (value, users, total). It is exact when total = users × value: all its users have that value. Small scopes
-and the neighbourhood of the cut are kept exact, so that k, θ and ties are; elsewhere a cell is a bin one thirty-second
-of an octave wide (at most 3.1 %), cut from the bits of the float: exponent and the first five of the mantissa.
+A cell is (value, users, total). It is exact if total = users × value, when all its users have that value. Small scopes
+and the bins around the cut are kept exact, so that k, θ and ties are exact too. Elsewhere a cell is a bin: an octave
+has 32 bins, each at most 3.1 % wide. The bin is read off the float's bits: the exponent and the first five mantissa
+bits.
 """
 
 from typing import NamedTuple
@@ -12,9 +13,9 @@ import numpy as np
 from stream_app.core.arrays import Ints
 
 EXACT_USERS = 2048
-"""A scope with up to this many users in a partition is kept exact throughout."""
+"""A scope with at most this many users in a partition is kept exact throughout."""
 EXACT_BINS = 3
-"""So many bins on either side of the last θ are kept exact."""
+"""This many bins on either side of the last θ are kept exact."""
 NO_BIN = -1000
 
 _MANTISSA_BITS = 5
@@ -33,19 +34,19 @@ class Cells(NamedTuple):
 
 
 def bins_of(values: Ints) -> Ints:
-    """The bin of each value (≥ 1). Values below 64 have a bin of their own."""
+    """Return the bin of each value (≥ 1). Every value below 64 has its own bin."""
     return (values.astype(np.float64).view(np.int64) >> _SHIFT) - _FIRST
 
 
 def bin_floors(bins: Ints) -> Ints:
-    """The smallest integer value in each bin."""
+    """Return the smallest integer value in each bin."""
     return np.ceil(((bins + _FIRST) << _SHIFT).view(np.float64)).astype(np.int64)
 
 
 def cells_of(curves: Ints, values: Ints, exact_bins: Ints) -> Cells:
-    """The cells of rows with `values` in `curves` (numbers < len(exact_bins)); rows with value 0 are in no cell.
+    """Build the cells of rows with `values` in `curves` (numbers < len(exact_bins)). Rows with value 0 are left out.
 
-    `exact_bins`: by curve, the bin of its last θ, NO_BIN where none is known.
+    `exact_bins`: the bin of the last θ by curve, or NO_BIN if none is known.
     """
     counted = values > 0
     curves, values = curves[counted], values[counted]

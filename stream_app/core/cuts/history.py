@@ -1,7 +1,7 @@
-"""How the cuts moved: what each was when a pane ended, for as long as the window, kept as it is stored.
+"""The history of cuts: every cut as of the end of each pane in the window, kept in its stored format.
 
-A record holds the cuts of one bucket at the end of one pane. A new one under the same key replaces it: two workers
-that both took the bucket for theirs have written the same.
+A record holds the cuts of one bucket at the end of one pane. A record with the same key replaces it. That is harmless:
+two workers that both think they own the bucket write the same cuts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,11 +18,11 @@ from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
 MOST_PER_BUCKET = 128
-"""Cuts of a bucket that are remembered, those of the most users: memory is bounded however many topics there are."""
+"""Cuts kept per bucket, those with the most users. This bounds memory however many topics there are."""
 
 
 class PastCut(msgspec.Struct, array_like=True):
-    """A cut when a pane ended."""
+    """A cut as of the end of a pane."""
 
     topic: str
     population: str
@@ -43,18 +43,18 @@ class _PastRecord(msgspec.Struct, array_like=True):
 
 
 class PastKey(NamedTuple):
-    """Names a record: a bucket, and the pane at whose end its cuts were these."""
+    """The key of a record: a bucket, and the pane at whose end the cuts were taken."""
 
     bucket: int
     pane: int
 
     def encode(self) -> bytes:
-        """As the key of a record."""
+        """Encode as the key of a record."""
         return f"past/{self.bucket}/{self.pane}".encode()
 
     @classmethod
     def decode(cls, key: bytes) -> "PastKey":
-        """From the key of a record; FormatError where it is not one."""
+        """Decode the key of a record. Raises FormatError if it is none."""
         try:
             _, bucket, pane = key.split(b"/")
             return cls(int(bucket), int(pane))
@@ -67,26 +67,26 @@ _DECODER = msgspec.msgpack.Decoder(_PastRecord)
 
 
 def encode(cuts: Iterable[Cut]) -> bytes:
-    """The cuts of a bucket as the value of a record."""
+    """Encode the cuts of a bucket as the value of a record."""
     kept = nlargest(MOST_PER_BUCKET, cuts, key=attrgetter("users"))
     return _ENCODER.encode(_PastRecord(VERSION, [_past(cut) for cut in kept]))
 
 
 class CutHistory:
-    """How all cuts moved, as far as records have come in."""
+    """The history of all cuts, from the records received so far."""
 
     def __init__(self) -> None:
         self._records: dict[PastKey, bytes] = {}
 
     def update(self, key: bytes, value: bytes) -> None:
-        """Take in one record; an empty value takes it away. Raises FormatError."""
+        """Apply one record; an empty value deletes it. Raises FormatError."""
         if value:
             self._records[PastKey.decode(key)] = value
         else:
             self._records.pop(PastKey.decode(key), None)
 
     def of(self, scope: ScopeName, role: Role, first_pane: int) -> Iterator[tuple[int, PastCut]]:
-        """(pane, what the cut was at its end) from `first_pane` on, the oldest first."""
+        """Yield (pane, cut at its end) from `first_pane` on, oldest first."""
         bucket = bucket_of(scope)
         for ended in sorted(ended for ended in self._records if ended.bucket == bucket and ended.pane >= first_pane):
             for cut in self._cuts(ended):
@@ -94,11 +94,11 @@ class CutHistory:
                     yield ended.pane, cut
 
     def before(self, first_pane: int) -> list[PastKey]:
-        """What nobody asks for any more."""
+        """Return the keys of records older than `first_pane`."""
         return [ended for ended in self._records if ended.pane < first_pane]
 
     def _cuts(self, ended: PastKey) -> list[PastCut]:
-        """What a record holds; nothing where it is of another release: it is not worth ending a worker for."""
+        """Decode a record. Returns nothing for one of another release, which is no reason to end a worker."""
         try:
             record = _DECODER.decode(self._records[ended])
         except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""The Lorenz curve of a topic and role as points to draw, from the cells that its cut is computed from."""
+"""The Lorenz curve of a scope and role as points to draw, computed from the same cells as its cut."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from stream_app.core.arrays import Floats, Ints
 from stream_app.core.cuts.histogram import Cells
 
 _STEPS = 80
-"""Points are at most this part of an axis apart, where the cells allow: along either axis."""
+"""Points are at most 1/80 of either axis apart, if the cells are fine enough."""
 
 Points = list[tuple[float, float]]
-"""(part of the users, part of the total they make), from the highest value down."""
+"""(fraction of the users, fraction of the total they make up), from the highest value down."""
 
 
 def lorenz(cells: Cells) -> Points:
-    """From (0, 0) to (1, 1), by merged `cells` of one curve; empty where nobody has a value."""
+    """Return points from (0, 0) to (1, 1) from merged `cells` of one curve; empty if there are no users."""
     if not len(cells.values):
         return []
     users, totals = np.cumsum(cells.users), np.cumsum(cells.totals)
@@ -23,5 +23,5 @@ def lorenz(cells: Cells) -> Points:
 
 
 def _spread(rising: Floats) -> Ints:
-    """The places of about _STEPS values that are evenly spread, the first and the last among them."""
+    """Return the indices of about _STEPS evenly spread values, the first and the last included."""
     return np.minimum(np.searchsorted(rising, np.linspace(0.0, 1.0, _STEPS + 1)), len(rising) - 1)

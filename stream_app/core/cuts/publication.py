@@ -1,4 +1,4 @@
-"""Cuts as they are published: one message per scope and role that has users."""
+"""Published cuts: builds one message per scope and role that has users."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from stream_app.core.messages import ROLES, Cut
 
 
 class Frame(NamedTuple):
-    """What every cut of a moment has in common."""
+    """The fields that all cuts published at one time have in common."""
 
     share: float
     window_start: int
@@ -27,7 +27,7 @@ def published(
     population_sizes: Mapping[str, int],
     frame: Frame,
 ) -> Iterator[Cut]:
-    """The cuts of some scopes, by number."""
+    """Yield the messages for some scopes, given by number."""
     cuts = global_cuts.cuts(numbers)
     names = [global_cuts.names[number] for number in numbers.tolist()]
     diffuse = is_diffuse(cuts, rules).tolist()

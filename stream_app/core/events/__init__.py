@@ -1,1 +1,1 @@
-"""What comes in: the schema of events, their credit, whether a record came in the partition of its user."""
+"""Incoming events: schema, decoding, credit, partition check, dead letters."""

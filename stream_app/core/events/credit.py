@@ -1,4 +1,4 @@
-"""Credit: decoded events to columns, and how many influence posts and impressions each one is worth."""
+"""Credit: turns decoded events into columns, with the influence posts and impressions each event is worth."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _MS = dt.timedelta(milliseconds=1)
 
 
 class ViewRates(NamedTuple):
-    """Which part of an audience sees a post: by channel, else `default`."""
+    """The fraction of an audience that sees a post, by channel; `default` for all other channels."""
 
     default: float = 1.0
     by_channel: Mapping[str, float] = {}
@@ -33,12 +33,12 @@ class Credits(NamedTuple):
     """1 for a post, 0 for a share."""
     impressions: Ints
     unknown: Mask
-    """Neither audience nor impressions is known: such an event adds 0, and is counted as unknown."""
+    """Neither audience nor impressions is known: the event adds 0 and is counted as unknown."""
     topics: Sequence[tuple[str, ...]]
     populations: Sequence[str]
 
     def only(self, places: Sequence[int]) -> "Credits":
-        """Some of the events."""
+        """Return only the events at `places`."""
         columns: list[Any] = [
             column[places] if isinstance(column, np.ndarray) else [column[place] for place in places] for column in self
         ]
@@ -46,11 +46,11 @@ class Credits(NamedTuple):
 
 
 def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates) -> Credits:
-    """What each of the `events` (all of one `kind`) adds, to the one who posts or shares."""
+    """Credit each of the `events` (all of one `kind`) to the user who posts or shares."""
     people = _people(events, rates)
     known = people >= 0
     return Credits(
-        # Integers in decimal, so that 5 and "5" are one user, or one event.
+        # Integer ids become decimal strings, so that 5 and "5" are the same user or event.
         users=[user if type(user := event.user_id) is str else str(user) for event in events],
         hashes=_hashes([event_id if type(event_id := event.event_id) is str else str(event_id) for event in events]),
         ts_ms=_times_ms([event.ts for event in events]),
@@ -75,7 +75,7 @@ def _times_ms(times: Sequence[int | dt.datetime]) -> Ints:
 
 
 def _people(events: Sequence[Event], rates: ViewRates) -> Floats:
-    """Impressions of each event: negative or NaN where nothing is known."""
+    """Return the impressions of each event, negative or NaN if unknown."""
     reached = np.array([event.audience for event in events], np.float64) * _rates(events, rates)  # None becomes NaN
     measured = [event.impressions for event in events]
     if measured.count(None) == len(measured):

@@ -1,4 +1,4 @@
-"""Records that are set aside: the headers that say where one came from and why, written and read again."""
+"""Dead letters: records that are set aside, with headers that hold their origin and the reason."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -6,18 +6,18 @@ from typing import NamedTuple
 import xxhash
 
 HEADER = "__streams.errors."
-"""Kafka Streams gave these headers their names."""
+"""Prefix of the header names, as in Kafka Streams."""
 _ATTEMPTS = HEADER + "attempts"
 _REPLAYED = HEADER + "replayed"
 _MOST_DIGITS = 9
 _EMPTY = "empty"
-"""The reason of records that came without a value."""
+"""The reason for records without a value."""
 
 Headers = Iterable[tuple[str, bytes | None]]
 
 
 class Origin(NamedTuple):
-    """Where a record was read."""
+    """The topic, partition and offset that a record was read from."""
 
     topic: str
     partition: int
@@ -25,7 +25,7 @@ class Origin(NamedTuple):
 
 
 class DeadLetterId(NamedTuple):
-    """What makes a letter the same letter: after a crash it can be set aside twice.
+    """The identity of a dead letter. A record can be set aside twice after a crash; both copies have the same id.
 
     The digest distinguishes records at the same offset of a topic that was deleted and created again.
     """
@@ -35,7 +35,7 @@ class DeadLetterId(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """A record that is not counted, to be set aside as it came."""
+    """A record that is not counted and is set aside unchanged."""
 
     origin: Origin
     key: bytes | None
@@ -43,43 +43,43 @@ class DeadLetter(NamedTuple):
     reason: str
     message: str
     attempts: int = 0
-    """How often it has been replayed."""
+    """How often the record has been replayed."""
 
     @property
     def identity(self) -> DeadLetterId:
-        """The same for every copy, and for no other letter."""
+        """Equal for all copies of one dead letter, and for no other."""
         parts = (b"-" if part is None else b"%d:%b" % (len(part), part) for part in (self.key, self.value))
         return DeadLetterId(self.origin, xxhash.xxh3_64_hexdigest(b"".join(parts)))
 
     @property
     def is_withheld(self) -> bool:
-        """Whether key and value were not copied, as with pseudonyms, because they name the user."""
+        """Whether key and value were left out because they name the user, as under pseudonyms."""
         return self.key is None and self.value is None and self.reason != _EMPTY
 
     def headers(self) -> list[tuple[str, bytes]]:
-        """Where the record came from, why it is here, and how often it was replayed, if it was."""
+        """Return the headers: origin, reason, and the number of replays if there were any."""
         why = {"exception": self.reason, "message": self.message}
         headers = [*_origin_headers(self.origin), *((HEADER + name, _text(text)) for name, text in why.items())]
         return headers + attempt_headers(self.attempts) if self.attempts else headers
 
 
 def attempt_headers(attempts: int) -> list[tuple[str, bytes]]:
-    """The header of a record that is replayed for the so-manyth time: it stays on it when it is set aside again."""
+    """Return the header that counts replays; it is kept if the record is set aside again."""
     return [(_ATTEMPTS, b"%d" % attempts)]
 
 
 def attempts_of(headers: Headers) -> int:
-    """How often a record was replayed, whatever its headers hold."""
+    """Return how often a record was replayed; 0 if its headers do not say, or are malformed."""
     return _number(dict(headers).get(_ATTEMPTS)) or 0
 
 
 def replayed_headers(identity: DeadLetterId) -> list[tuple[str, bytes]]:
-    """The headers of the record that says of a letter: it has been replayed."""
+    """Return the headers of the marker record that a dead letter has been replayed."""
     return [*_origin_headers(identity.origin), (_REPLAYED, identity.digest.encode())]
 
 
 def read(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter | DeadLetterId | None:
-    """The letter in a record; of a record that says so, the identity of the replayed one; None where it is neither."""
+    """Return the dead letter in a record, or the id if it is a replay marker, or None if it is neither."""
     found = {name.removeprefix(HEADER): text for name, text in headers if name.startswith(HEADER)}
     topic, reason, digest = found.get("topic"), found.get("exception"), found.get("replayed")
     partition, offset = _number(found.get("partition")), _number(found.get("offset"), digits=19)

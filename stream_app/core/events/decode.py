@@ -1,4 +1,4 @@
-"""Values of Kafka records decoded to events; a record that cannot be read becomes a `Rejected`."""
+"""Decoding: values of Kafka records to events; a record that fails to decode becomes a `Rejected`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,18 +9,18 @@ from stream_app.core.events.schema import Event, Post, Share
 
 
 class Rejected(NamedTuple):
-    """A record that is not counted, and why."""
+    """A record that is not counted, with the reason."""
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
-    """Its place in the batch."""
+    """Index of the record in the batch."""
     reason: str
-    """A short fixed name, fit for a metric label."""
+    """A short fixed name, usable as a metric label."""
     message: str
-    """What is wrong and what to do."""
+    """What is wrong and how to fix it."""
 
 
 class Decoded(NamedTuple):
-    """The readable records of a batch as events, and their places in it; the rest as `rejected`."""
+    """The events decoded from a batch, the index of each in the batch, and the records `rejected`."""
 
     events: Sequence[Event]
     indices: Sequence[int]
@@ -31,7 +31,7 @@ _DECODERS: dict[type[Event], msgspec.json.Decoder[Event]] = {kind: msgspec.json.
 
 
 def decode(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> Decoded:
-    """The events in `values` (JSON, one a record). Never raises for what a record holds."""
+    """Decode `values`, one JSON event each. Never raises, whatever a record contains."""
     good = _decode_good(values, kind, max_bytes)
     if good is not None:
         return Decoded(good, range(len(good)), [])
@@ -68,7 +68,7 @@ def _check_size(value: bytes | None, max_bytes: int) -> None:
 
 
 def _decode_good(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> list[Event] | None:
-    """The events when every record is one; None where one needs a look of its own."""
+    """Decode all values in one go; None if any of them is bad, so that each must be looked at on its own."""
     try:
         if max(map(len, values), default=0) > max_bytes:  # type: ignore[arg-type]  # a None raises TypeError
             return None

@@ -1,4 +1,4 @@
-"""Whether a record came in the partition of its user."""
+"""Partition check: whether each record is in the partition that its user belongs to."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -8,7 +8,7 @@ from stream_app.core.arrays import Ints
 from stream_app.core.events.decode import Rejected
 
 PartitionsOf = Callable[[Sequence[bytes]], Ints]
-"""The producers' partitioner: keys to partitions."""
+"""The partitioner of the producers: maps keys to partitions."""
 
 
 def misplaced(
@@ -19,11 +19,11 @@ def misplaced(
     partitions_of: PartitionsOf | None,
     known: Mapping[str, object],
 ) -> Iterator[Rejected]:
-    """The records of `users` that must not be counted here, because another partition may hold the same user.
+    """Yield the records that must not be counted, because another partition may hold the same user.
 
-    Two records of one user in two partitions would make two users of one. `keys` are those of the whole batch and
-    `indices` the places of `users` in it. `known` users have been checked before; without `partitions_of` (any
-    partitioner) only the key is compared.
+    A user with records in two partitions would be counted as two users. `keys` are the keys of all records of the
+    batch; `indices` locate the records of `users` in it. `known` users passed the check before. Without
+    `partitions_of` (any partitioner) only keys and users are compared.
     """
     if not _are_all_keys(users, keys):
         for index, user in zip(indices, users, strict=True):
@@ -31,7 +31,7 @@ def misplaced(
                 yield _not_the_user(index)
     if partitions_of is None:
         return
-    new = [user for user in set(users) if user not in known]  # set.difference would go through all that are known
+    new = [user for user in set(users) if user not in known]  # set.difference would iterate over all of `known`
     places = partitions_of([user.encode() for user in new])
     strangers = {new[number]: int(places[number]) for number in np.flatnonzero(places != partition).tolist()}
     for index, user in zip(indices, users, strict=True) if strangers else ():
@@ -40,7 +40,7 @@ def misplaced(
 
 
 def _are_all_keys(users: Sequence[str], keys: Sequence[bytes | None]) -> bool:
-    """Whether the keys are the users, one by one: a quick look, False where it would take more than one."""
+    """Return whether all keys equal their users. A quick check: False may also mean that it could not decide."""
     joined = "\n".join(users).encode()
     if len(users) != len(keys) or joined.count(b"\n") >= max(len(users), 1):
         return False
@@ -51,14 +51,14 @@ def _are_all_keys(users: Sequence[str], keys: Sequence[bytes | None]) -> bool:
 
 
 def _not_the_user(index: int) -> Rejected:
-    # No message names a user, because it is logged: the record itself is set aside.
+    # Messages are logged, so they never name a user. The dead letter holds the record itself.
     return Rejected(index, "key-not-user", "the key is not the user_id: produce with key = user_id in plain UTF-8")
 
 
 def _elsewhere(index: int, belongs: int, partition: int) -> Rejected:
     message = (
-        f"the key belongs to partition {belongs} and came in {partition}: produce with Kafka's default "
-        "partitioner (murmur2; in librdkafka partitioner=murmur2_random), or set STREAM_APP_PARTITIONER=any where all "
-        "producers use the same other one"
+        f"the key belongs to partition {belongs} and was found in {partition}: produce with Kafka's default "
+        "partitioner (murmur2; in librdkafka partitioner=murmur2_random), or set STREAM_APP_PARTITIONER=any if all "
+        "producers share a different one"
     )
     return Rejected(index, "wrong-partition", message)

@@ -1,4 +1,4 @@
-"""The two kinds of events that come in, as msgspec types; the JSON schemas are made from them."""
+"""The two kinds of incoming events as msgspec types. Their JSON Schemas are generated from here."""
 
 import datetime as dt
 from typing import Annotated, Literal
@@ -10,7 +10,7 @@ from stream_app.core.messages import DEFAULT_POPULATION
 
 MOST_TOPICS = 100
 MOST_PEOPLE = 100_000_000_000
-"""Bound of `audience` and `impressions`: more than ten times everybody, and sums stay far below 2^63."""
+"""Limit of `audience` and `impressions`: over ten times the world population, and sums stay far below 2^63."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)] | int
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -48,7 +48,7 @@ class Post(msgspec.Struct, gc=False, kw_only=True):
 
 
 class Share(msgspec.Struct, gc=False, kw_only=True):
-    """A share of somebody's post. Its impressions belong to the one who shares."""
+    """A share of another user's post. Its impressions are credited to the user who shares."""
 
     event_id: Annotated[Id, Meta(description="The same id again is a re-delivery and counts once.")]
     ts: Annotated[Time, Meta(description="When it happened: epoch ms, or RFC 3339 with a zone.")]

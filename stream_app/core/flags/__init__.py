@@ -1,1 +1,1 @@
-"""The numbered rules of standings, the pace of users, and their evaluation."""
+"""Flags: the numbered standing rules, the pace of users, and the evaluation."""

@@ -1,12 +1,12 @@
-"""Evaluation: facts about the users of a ledger, the standing rules applied to them, and the flags that follow.
+"""Evaluation: gathers facts about the users of a ledger, applies the standing rules, and raises flags.
 
-Once a round, by column: rows that a rule could move (`_candidates`) → value, θ, pace → `Facts` → `decide` → the
-standings that changed (`Changes`) → one `Flag` each.
+The steps of a round, on columns: rows that a rule could change (`_candidates`) → value, θ, pace → `Facts` → `decide` →
+changed standings (`Changes`) → one `Flag` each.
 
-Pace compares the short window S with the rest of the window L, the user's own past. Both are compound Poisson counts:
-sums of impressions of very different size. A worked example for a connector with three shares of 100 impressions in the
-last hour, and thirty of 100 in the 23 hours before: the size of an event is Σi²/Σi = 100, so recent = 3 and before = 30
-events; ρ = 1/23; z = 2 (√3.375 − √(30.375/23)) / √(1 + 1/23) = 1.35: not remarkable.
+Pace compares the short window S with the rest of the window L, which is the user's own past. Both are compound Poisson
+counts: sums of impressions of very different size. A worked example: a connector has three shares of 100 impressions in
+the last hour, and thirty of 100 in the 23 hours before. The size of an event is Σi²/Σi = 100, so there are 3 recent and
+30 earlier events; ρ = 1/23; z = 2 (√3.375 − √(30.375/23)) / √(1 + 1/23) = 1.35, which is not remarkable.
 """
 
 from typing import NamedTuple
@@ -24,13 +24,13 @@ from stream_app.core.state.ledger import Ledger
 _ENCODER = msgspec.json.Encoder()
 _HOUR_S = 3600.0
 _DIGITS = 6
-"""What a flag says of rates: nobody reads more digits, and standings are kept by the hundred thousand."""
+"""Significant digits of rates in flags. More are of no use, and hundreds of thousands of standings are kept."""
 _POWERS = 10.0 ** np.arange(23)
-"""The powers of ten that a float holds exactly."""
+"""The powers of ten that a float represents exactly."""
 
 
 class Changes(NamedTuple):
-    """Standings that changed, with the numbers that decided: columns of equal length, rates per second."""
+    """Changed standings, with the numbers behind each decision: columns of equal length, rates per second."""
 
     roles: Ints
     rows: Ints
@@ -47,7 +47,7 @@ class Changes(NamedTuple):
 
 
 class EvaluationTime(NamedTuple):
-    """When, over which window and under which settings an evaluation takes place. Times are epoch ms."""
+    """Time, window and settings version of an evaluation. Times are epoch ms."""
 
     window_start: int
     window_end: int
@@ -57,14 +57,14 @@ class EvaluationTime(NamedTuple):
 
 
 class Spans(NamedTuple):
-    """Lengths in event time: of the short window, and of the own past before it that was observed."""
+    """Lengths in event time: of the short window, and of the observed past before it."""
 
     short_s: float
     past_s: float
 
 
 class Pace(NamedTuple):
-    """How fast some rows go: columns of equal length, rates per second."""
+    """The pace of some rows: columns of equal length, rates per second."""
 
     short: Floats
     past: Floats
@@ -75,17 +75,17 @@ class Pace(NamedTuple):
 
 
 def is_diffuse(cuts: ScopeCuts, rules: StandingRules) -> Mask:
-    """Scopes whose cut needs too large a part of the users: shape (2, scopes)."""
+    """Return which scopes have a cut that needs too large a part of the users: shape (2, scopes)."""
     return cuts.k > rules.diffuse_fraction * cuts.users
 
 
 def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squares: Floats, spans: Spans) -> Pace:
-    """Rates, and how clearly the short window is above the own past.
+    """Compute the rates, and how significantly the short window exceeds the user's own past.
 
     Both parts of the window are compound Poisson counts: sums of impressions of very different size. Divided by the
     size Σi² / Σi they vary like plain counts X₁ and X₀ (posts: size 1), whose rates the square root test compares:
-    z = 2 (√(X₁ + ⅜) - √(ρ (X₀ + ⅜))) / √(1 + ρ) with ρ = S / L (Huffman 1984; Ng and Tang 2005). Unlike the plain
-    difference it holds its level for the few events that most users have.
+    z = 2 (√(X₁ + ⅜) - √(ρ (X₀ + ⅜))) / √(1 + ρ) with ρ = S / L (Huffman 1984; Ng and Tang 2005). Unlike a test on the
+    plain difference, it keeps its significance level for the few events that most users have.
     """
     rate = short / spans.short_s
     if spans.past_s < spans.short_s:
@@ -107,9 +107,9 @@ def _square_root_test(value: Ints, squares: Floats, short: Floats, ratio: float)
 
 
 def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> Changes:
-    """Apply the rules to every user of the ledger at its horizon; the standings in its rows are updated.
+    """Apply the rules to every user of the ledger at its horizon, and update the standings in its rows.
 
-    `cuts`: of the ledger's scopes, by scope number.
+    `cuts`: the cuts of the ledger's scopes, by scope number.
     """
     posts, impressions, short_squares = ledger.short_sums()
     spans = spans_of(ledger)
@@ -159,7 +159,7 @@ def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> Changes:
 
 
 def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledger) -> list[Flag]:
-    """The flags that changes in `ledger` raise; `ranks`: those of the users in their scopes, one each."""
+    """Build the flags for changes in `ledger`; `ranks`: the rank of the user in the scope, for each change."""
     names, users, held = ledger.scopes.names(), ledger.users.names, ledger.rows
     counts = (
         *(changes.roles, held.scopes[changes.rows], held.users[changes.rows]),
@@ -206,7 +206,7 @@ def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledg
 
 
 def spans_of(ledger: Ledger) -> Spans:
-    """The spans that the ledger has observed up to its horizon."""
+    """Return the spans that the ledger has observed up to its horizon."""
     start_ms = ledger.window.short_start_ms(ledger.horizon)
     window_start_ms = max(ledger.window.start_ms(ledger.horizon), ledger.since)
     return Spans(
@@ -216,7 +216,7 @@ def spans_of(ledger: Ledger) -> Spans:
 
 
 def _candidates(ledger: Ledger, role: int, cuts: ScopeCuts, eligible: Mask, rules: StandingRules) -> Ints:
-    """The rows that a rule could move: who has a standing, or could get one."""
+    """Return the rows that a rule could change: users who have a standing or could get one."""
     least = np.maximum(rules.floors[role], rules.emerging_floor * cuts.thresholds[role])
     least = np.where(eligible, least, np.inf)
     return np.flatnonzero(
@@ -225,10 +225,10 @@ def _candidates(ledger: Ledger, role: int, cuts: ScopeCuts, eligible: Mask, rule
 
 
 def _rounded(values: Floats) -> Floats:
-    """To six significant digits, as the shortest decimal prints them."""
+    """Round to six significant digits, to the float whose shortest decimal has these digits."""
     with np.errstate(divide="ignore"):
         magnitude = np.floor(np.log10(np.abs(values)))
     places = np.clip(np.nan_to_num(_DIGITS - 1 - magnitude), 1 - len(_POWERS), len(_POWERS) - 1).astype(np.int64)
-    power = _POWERS[np.abs(places)]  # multiplied or divided by, never by its inverse, which is not exact
+    power = _POWERS[np.abs(places)]  # multiply or divide by it: negative powers are not exact
     rounded: Floats = np.where(places >= 0, np.rint(values * power) / power, np.rint(values / power) * power)
     return rounded

@@ -1,7 +1,7 @@
-"""The standing of users: a list of numbered rules, each a pure function of facts, tested row by row.
+"""Standings: the numbered rules that change the standing of a user, as pure functions of facts.
 
-A standing is none, emerging, entered or fading. Users enter at θ and leave only after they stayed below ρ·θ for the
-dwell time, so that nobody flaps at the cut. The first rule that fits decides; where none does the standing stays.
+A standing is none, emerging, entered or fading. Users enter at θ. They leave only after they have stayed below ρ·θ for
+the dwell time, so that no user flaps at the cut. The first rule that matches decides; without one the standing stays.
 """
 
 from collections.abc import Callable
@@ -15,60 +15,60 @@ from stream_app.core.messages import FlagType
 NONE, EMERGING, ENTERED, FADING = range(4)
 
 TYPE_OF = {NONE: FlagType.LEFT, EMERGING: FlagType.EMERGING, ENTERED: FlagType.ENTERED, FADING: FlagType.FADING}
-"""The flag that a new standing raises."""
+"""The flag type that a new standing raises."""
 CODE_OF = {flag_type: code for code, flag_type in TYPE_OF.items()}
 
 
 class StandingRules(NamedTuple):
-    """The numbers that the rules go by."""
+    """The parameters of the rules."""
 
     diffuse_fraction: float = 1 / 3
     min_users: int = 20
     floors: tuple[int, int] = (5, 1000)
-    """Least evidence by role: posts, impressions."""
+    """Minimum value by role: posts, impressions."""
     leave_ratio: float = 0.8
     """ρ."""
     dwell_s: float = 900.0
     emerging_z: float = 4.0
     emerging_floor: float = 0.1
-    """Fraction of θ below which nobody is emerging."""
+    """Fraction of θ that a value must reach to be emerging."""
     emerging_horizon_s: float = 43_200.0
     emerging_events: float = 5.0
 
 
 class Facts(NamedTuple):
-    """What the rules know of some users of one role: columns of equal length."""
+    """The input of the rules for some users of one role: columns of equal length."""
 
     standing: Codes
     value: Ints
     threshold: Ints
-    """θ of the scope, 0 where there is no cut."""
+    """θ of the scope, 0 if there is no cut."""
     ties: Ints
-    """Users at θ exactly."""
+    """Number of users whose value equals θ."""
     eligible: Mask
-    """The scope can be ranked: enough users, not diffuse."""
+    """Whether the scope can be ranked: it has enough users and is not diffuse."""
     z: Floats
     events: Floats
     """Effective number of events in the short window."""
     eta_s: Floats
-    """Time to θ at the present pace, infinite when it is not on course."""
+    """Time to θ at the current pace, infinite if the user is not on course."""
     below_since_s: Ints
-    """Since when the standing is not met, 0 while it is."""
+    """Since when the user has fallen short of the standing, 0 if not."""
 
 
 def above(facts: Facts, floor: int) -> Mask:
-    """In the cut beyond doubt: over θ, or alone at θ; nobody is flagged on a tie or on too little evidence."""
+    """Return who is certainly in the cut: over θ, or alone at θ. Ties and values below the floor do not count."""
     over: Mask = (facts.value > facts.threshold) | ((facts.value == facts.threshold) & (facts.ties == 1))
     return facts.eligible & (facts.threshold > 0) & (facts.value >= floor) & over
 
 
 def near(facts: Facts, rules: StandingRules, floor: int) -> Mask:
-    """Above the line below which a standing is lost, ρ·θ, with enough evidence."""
+    """Return who reaches both the floor and ρ·θ, below which a standing is lost."""
     return facts.eligible & (facts.value >= floor) & (facts.value >= rules.leave_ratio * facts.threshold)
 
 
 def rising(facts: Facts, rules: StandingRules, floor: int) -> Mask:
-    """Accelerating against the own past, on course to θ within the horizon, carried by more than a few events."""
+    """Return who accelerates against their own past, on course to θ within the horizon, by more than a few events."""
     return (
         facts.eligible
         & (facts.value >= floor)
@@ -80,18 +80,18 @@ def rising(facts: Facts, rules: StandingRules, floor: int) -> Mask:
 
 
 def still_rising(facts: Facts, rules: StandingRules, floor: int) -> Mask:
-    """Half as clear as it takes to become emerging, or close to θ already."""
+    """Return who still accelerates, at half the z needed to become emerging, or is already close to θ."""
     return near(facts, rules, floor) | (facts.eligible & (facts.z >= rules.emerging_z / 2))
 
 
 def met(facts: Facts, rules: StandingRules, floor: int) -> Mask:
-    """Whether the present standing is still deserved."""
+    """Return who still meets the conditions of the current standing."""
     holds = near(facts, rules, floor)
     return np.where(facts.standing == EMERGING, still_rising(facts, rules, floor), holds)
 
 
 class StandingRule(NamedTuple):
-    """One rule: from one of these standings, if the condition holds, to this one."""
+    """One rule: the standings it applies to (`before`), its condition (`holds`), and the new standing (`after`)."""
 
     number: int
     before: tuple[int, ...]
@@ -113,16 +113,16 @@ RULES = (
 
 
 class Decisions(NamedTuple):
-    """What the rules say: columns of equal length."""
+    """The decisions of the rules: columns of equal length."""
 
     standing: Codes
     rule: Codes
-    """Number of the rule that decided, 0 where the standing stays."""
+    """Number of the rule that decided, 0 if the standing stays."""
     below_since_s: Ints
 
 
 def decide(facts: Facts, rules: StandingRules, floor: int, now_s: int) -> Decisions:
-    """Apply the rules at event time `now_s` (epoch s); `floor` is the least evidence of the role."""
+    """Apply the rules at event time `now_s` (epoch s); `floor` is the minimum value of the role."""
     since = np.where(met(facts, rules, floor), 0, np.where(facts.below_since_s > 0, facts.below_since_s, now_s))
     dwelt = (since > 0) & (now_s - since >= rules.dwell_s)
     standing = facts.standing.copy()

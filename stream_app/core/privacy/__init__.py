@@ -1,1 +1,1 @@
-"""Pseudonyms, and the marks of people who were erased."""
+"""Pseudonyms of users, and the marks of users who were erased."""

@@ -1,4 +1,4 @@
-"""People without their names: keyed hashes of user ids, as pseudonyms and to remember who was erased."""
+"""Keyed hashes of user ids, used as pseudonyms and as marks of users who were erased."""
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -8,24 +8,24 @@ _MOST_REMEMBERED = 100_000
 
 
 class PersonHashes:
-    """The hashes under one secret key. Without the key nobody can find out whether a hash is that of a given person."""
+    """The hashes under one secret key. Without the key nobody can check whether a hash belongs to a given user."""
 
     def __init__(self, key: str) -> None:
-        secret = blake2b(key.encode()).digest()  # as long as a key may be, whatever the length of the text
+        secret = blake2b(key.encode()).digest()  # blake2b keys are at most 64 bytes; the text may be longer
         self.pseudonym = _hash(secret, b"pseudonym")
-        """What a user is called where ids are replaced."""
+        """Returns the pseudonym that replaces a user id."""
         self.mark = _hash(secret, b"erasure")
-        """What is kept of somebody who was erased."""
+        """Returns the mark that is kept of an erased user."""
         self.check = _hash(secret, b"check")("")
-        """The same for everybody with the same key."""
+        """Identifies the key: equal for equal keys."""
 
     def marks(self, user: str) -> tuple[str, str]:
-        """The marks of both names that a ledger may know a user by: the id, and its pseudonym."""
+        """Return the marks of the two names that a ledger may use for a user: the id and its pseudonym."""
         return self.mark(user), self.mark(self.pseudonym(user))
 
 
 class Pseudonyms(dict[str, str]):
-    """The pseudonyms of users, each computed when it is asked for and remembered for a while."""
+    """A cache of pseudonyms, each computed on first use."""
 
     def __init__(self, persons: PersonHashes) -> None:
         super().__init__()
@@ -36,18 +36,18 @@ class Pseudonyms(dict[str, str]):
         return name
 
     def of(self, users: Sequence[str]) -> list[str]:
-        """The pseudonym of each user."""
+        """Return the pseudonym of each user."""
         if len(self) > _MOST_REMEMBERED:
             self.clear()
         return list(map(self.__getitem__, users))
 
 
 def _hash(secret: bytes, purpose: bytes) -> Callable[[str], str]:
-    """A hash of text, in hexadecimal; those of different purposes have nothing in common."""
+    """Return a function that hashes text to hexadecimal; hashes for different purposes are unrelated."""
     fresh = blake2b(key=secret, person=purpose, digest_size=_BYTES)
 
     def hashed(text: str) -> str:
-        state = fresh.copy()  # half the time of a new one
+        state = fresh.copy()  # takes half the time of creating a new one
         state.update(text.encode())
         return state.hexdigest()
 

@@ -1,1 +1,1 @@
-"""Read-only questions about users: who leads a scope, one user, what somebody made in each pane."""
+"""Read-only queries: users of a scope, top-k, counts of a user by pane."""

@@ -1,4 +1,4 @@
-"""What single users made in each pane of the window, read from where the ledger keeps it: open panes and segments."""
+"""Pane series: the counts of single users in each pane of the window, read from open panes and segments."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 
 
 class PaneCounts(NamedTuple):
-    """What a user made in a scope and pane."""
+    """The counts of a user in a scope and pane."""
 
     user: str
     scope: ScopeName
@@ -27,25 +27,25 @@ class PaneCounts(NamedTuple):
 
 
 class PackedPane(NamedTuple):
-    """A pane of which only the stored segment knows the content: it never changes."""
+    """A pane whose content is only in its stored segment, and never changes."""
 
     key: SegmentKey
     parts: list[Segment]
 
 
 Series = dict[tuple[str, ScopeName], dict[int, tuple[int, int]]]
-"""By user and scope: posts and impressions by pane; a pane without any is left out."""
+"""By user and scope: (posts, impressions) by pane. Panes without counts are left out."""
 
 
 def packed_panes(ledger: Ledger) -> Iterator[PackedPane]:
-    """The panes to read with `read`."""
+    """Yield the packed panes, whose parts are read with `read`."""
     for pane in ledger.panes.values():
         if pane.sealed and pane.packed:
             yield PackedPane(*pane.sealed)
 
 
 def open_panes(ledger: Ledger, rows: Ints) -> Series:
-    """What some rows made that is not packed."""
+    """Return the series of some rows in panes that are not packed."""
     size = len(ledger.rows)
     wanted = np.zeros(size, np.bool_)
     wanted[rows] = True
@@ -66,7 +66,7 @@ def open_panes(ledger: Ledger, rows: Ints) -> Series:
 
 
 def read(part: Segment, users: Collection[str]) -> Iterator[PaneCounts]:
-    """What the users made in a stored part."""
+    """Yield the counts of some users in a stored part."""
     names = part.users()
     numbers = [number for number, name in enumerate(names) if name in users]
     if not numbers:
@@ -80,7 +80,7 @@ def read(part: Segment, users: Collection[str]) -> Iterator[PaneCounts]:
 
 
 def summed(parts: Iterable[PaneCounts]) -> Series:
-    """What belongs together, added up."""
+    """Sum counts of the same user, scope and pane."""
     series: Series = defaultdict(dict)
     for made in parts:
         by_pane = series[made.user, made.scope]

@@ -1,4 +1,4 @@
-"""The users with the highest values of every scope."""
+"""Top-k: the users with the highest values in every scope."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,16 +11,16 @@ from stream_app.core.state.scopes import ScopeName
 
 
 class Top(NamedTuple):
-    """The highest users of one scope and role in one ledger."""
+    """The top users of one scope and role in one ledger."""
 
     scope: ScopeName
     role: Role
     users: list[tuple[str, int]]
-    """(user, value), the highest first."""
+    """(user, value), highest value first."""
 
 
 def tops_of(ledger: Ledger, most: int) -> Iterator[Top]:
-    """At most `most` users of every scope and role that has any."""
+    """Yield at most `most` users for every scope and role that has any."""
     names, scopes, users = ledger.scopes.names(), ledger.rows.scopes, ledger.rows.users
     for role, name in enumerate(ROLES):
         values = ledger.rows.totals[role]

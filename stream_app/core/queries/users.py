@@ -1,4 +1,4 @@
-"""What a ledger knows of some of its users: who leads a scope, who is in it, and how fast each one goes."""
+"""User queries on a ledger: the users of a scope, filtered and ranked, and the pace of each."""
 
 from collections.abc import Collection, Iterable
 from functools import cached_property
@@ -17,37 +17,37 @@ Floats = NDArray[np.float64]
 
 
 class UserQuery(NamedTuple):
-    """Whom to look for in a scope."""
+    """A query for users of a scope."""
 
     scope: ScopeName
     role: int
     standings: Collection[int] = ()
-    """Codes of the standings asked for; none: all."""
+    """Codes of the standings to return; empty for all."""
     search: str = ""
-    """A part of the user's name, in any case."""
+    """A substring of the user id, case-insensitive."""
     emerging_first: bool = False
 
 
 class UserList(NamedTuple):
-    """Some users of a scope and role, in the order asked for."""
+    """Some users of a scope and role, in the requested order."""
 
     total: int
-    """How many there are."""
+    """Number of matching users."""
     rows: Ints
-    """The first of them."""
+    """The rows of the first of them."""
     emerging: NDArray[np.bool_]
     eta_s: Floats
-    """Of those who are emerging; infinite for the others."""
+    """ETA of emerging users; infinite for the others."""
 
 
 class UserQueries:
-    """The users of a ledger. For many questions what is dear to read is read once: good as long as nothing changes."""
+    """Queries on the users of a ledger. Caches expensive reads, so it is valid only until the ledger changes."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def find(self, question: UserQuery, threshold: int, most: int) -> UserList:
-        """At most `most` users: the highest values first, or before them those who are emerging, the soonest first."""
+        """Return at most `most` users, highest value first; with `emerging_first`, emerging users by ETA come first."""
         rows, role = self._rows(question), question.role
         totals = self._ledger.rows.totals[role]
         emerging = (self._ledger.rows.standings[role][rows] == EMERGING) & question.emerging_first
@@ -62,7 +62,7 @@ class UserQueries:
         )
 
     def rows_of(self, users: Iterable[str], scope: ScopeName | None = None) -> Ints:
-        """The rows of some users: in one scope, or in each with anything in the window, or a standing."""
+        """Return the rows of some users: in one scope, or in all scopes where they have counts or a standing."""
         ledger = self._ledger
         known = (number for user in users if (number := ledger.users.get(user)) is not None)
         numbers = np.fromiter(known, np.int64)
@@ -74,7 +74,7 @@ class UserQueries:
         return rows[rows >= 0]
 
     def paces(self, role: int, rows: Ints, thresholds: Ints) -> Pace:
-        """How fast the users of `rows` go towards the threshold of each."""
+        """Return the pace of the users of `rows` towards `thresholds`, one for each row."""
         posts, impressions, squares = self._short
         held = self._ledger.rows
         value, spans = held.totals[role][rows], spans_of(self._ledger)
@@ -92,7 +92,7 @@ class UserQueries:
         return self._ledger.rows.scopes
 
     def _rows(self, question: UserQuery) -> Ints:
-        """The rows that fit the question, in order."""
+        """Return the rows that match the query, in order."""
         if (number := self._ledger.scopes.find(question.scope)) is None:
             return np.empty(0, np.int64)
         rows: Ints = np.flatnonzero(self._scopes == number)
@@ -109,9 +109,9 @@ class UserQueries:
 
 
 def _highest(totals: Ints, rows: Ints, most: int) -> Ints:
-    """The `most` of `rows` with the highest totals, in that order; of equals those that come first."""
+    """Return the `most` of `rows` with the highest totals, highest first; ties keep their order."""
     values = totals[rows]
-    if len(rows) > most > 0:  # only those who may be among them are sorted: there are many more
+    if len(rows) > most > 0:  # sort only the candidates: there are many more rows
         held = values >= np.partition(values, -most)[-most]
         rows, values = rows[held], values[held]
     return rows[np.argsort(-values, kind="stable")][:most]

@@ -1,4 +1,4 @@
-"""Which events have been counted: their hashes, exact within the window, so that a re-delivery counts once."""
+"""Deduplication: hashes of the events counted in the window, so that a redelivered event counts once."""
 
 from collections.abc import Container, Mapping
 
@@ -10,7 +10,7 @@ from stream_app.core.state.panes import Pane
 
 
 class Deduplicator:
-    """The events of a ledger: an index of those in open panes; those of packed panes are in their sealed segments."""
+    """Indexes the events in open panes of a ledger; events in packed panes are looked up in their sealed segments."""
 
     def __init__(self) -> None:
         self._index = HashIndex()
@@ -18,15 +18,15 @@ class Deduplicator:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes in memory."""
         return self._index.nbytes + self._panes.nbytes
 
     def first(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
-        """Which of the events are new, in order; they are known from now on."""
+        """Return which events are new, and remember them. Of repeated events in a batch the first is new."""
         candidates = np.flatnonzero(~_packed(hashes, panes, held))
         before = len(self._index)
         rows = self._index.add(hashes[candidates].view(np.int64))
-        # New rows are numbered as they appear: the first of its row is above all before it.
+        # New rows are numbered in order of appearance, so the first event of a new row exceeds all rows before it.
         highest = np.maximum.accumulate(np.concatenate([[before - 1], rows]))
         fresh = candidates[rows > highest[:-1]]
         self._remember(before, panes[fresh])
@@ -35,16 +35,16 @@ class Deduplicator:
         return new
 
     def restore(self, hashes: Hashes, pane: int) -> None:
-        """Take up the events of an open pane that are known to be in no other."""
+        """Restore the events of an open pane; none of them is in another pane."""
         self.first(hashes, np.full(len(hashes), pane), {})
 
     def of_pane(self, pane: int) -> Hashes:
-        """Hashes of the events in an open pane."""
+        """Return the hashes of the events in an open pane."""
         hashes: Hashes = self._index.keys.view(np.uint64)[self._panes[: len(self._index)] == pane]
         return hashes
 
     def forget(self, panes: Container[int]) -> None:
-        """Drop the events of panes that are packed or out of the window."""
+        """Drop the events of `panes`, which are packed or have left the window."""
         held = self._panes[: len(self._index)]
         kept = ~np.isin(held, [pane for pane in np.unique(held).tolist() if pane in panes])
         if kept.all():
@@ -60,9 +60,9 @@ class Deduplicator:
 
 
 def _packed(hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
-    """Which of the events are in packed panes."""
+    """Return which of the events are in packed panes."""
     known = np.zeros(len(hashes), np.bool_)
-    for number in np.unique(panes).tolist():  # few, and of those held there may be a hundred
+    for number in np.unique(panes).tolist():  # a batch spans few panes, the ledger may hold a hundred
         pane = held.get(number)
         if pane is None or not pane.packed:
             continue
@@ -73,7 +73,7 @@ def _packed(hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
 
 
 def _contained(hashes: Hashes, known: Hashes) -> Mask:
-    """Which of `hashes` are in the sorted `known`."""
+    """Return which of `hashes` are in the sorted array `known`."""
     if not len(known):
         return np.zeros(len(hashes), np.bool_)
     places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)

@@ -1,19 +1,19 @@
-"""A vectorised hash index: 64-bit keys to the row numbers 0, 1, 2 … in order of arrival.
+"""A vectorised hash index: maps 64-bit keys to row numbers 0, 1, 2 … in order of arrival.
 
 The problem: a dict of a million Python ints takes 100 bytes an entry and a microsecond a look-up. This index takes 8
 bytes for the key and 7 to 14 for its slot, and looks up a whole batch in a few numpy calls.
 
-How: open addressing in a power-of-two table of row numbers; the home slot of a key is the top bits of key · 2^64/φ. A
-batch is looked up in rounds: all keys look at their slot at once, those that hit or find it empty are done, the others
-go on by steps that grow by one (triangular probing), so that no long runs form: every round costs all of its numpy
-calls, however few keys are left.
+How: open addressing in a power-of-two table of row numbers. The home slot of a key is the top bits of key · 2^64/φ. A
+batch is looked up in rounds. In each round all pending keys probe their slot at once. Keys that hit, or find the slot
+empty, are done; the others move on by steps that grow by one (triangular probing). This keeps probe sequences short,
+which matters because a round costs the same numpy calls however few keys are left.
 
-    keys   [a, b, a, c]      claim   every new key writes its provisional row into its free slot, the first one wins
+    keys   [a, b, a, c]      claim   each new key writes its provisional row into its free slot; the first one wins
     round 1: slots 3 7 3 3   settle  rows are renumbered in order of appearance: a → n, b → n+1, c → n+2
-    round 2:         4       (c went on by 1)
+    round 2:         4       (c moved on by 1)
 
-The invariant: every key from its home slot on is reached over full slots only. Rows are never removed one by one; a new
-index is built from the keys that are kept.
+The invariant: all slots that are probed before the slot of a key are full. Rows are therefore never removed one by one;
+to drop keys, build a new index from the keys that are kept.
 """
 
 from itertools import count
@@ -28,13 +28,13 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads consecutive
 _EMPTY = np.int32(-1)
 _SMALLEST = 64
 _FULL, _FULLEST = 0.6, 0.8
-"""Slots in use before there must be more: at the start of a batch, and at its end if all its keys were new."""
+"""Load factors above which the table grows: before a batch, and after it if all its keys were new."""
 _GROWTH = 8
-"""Full columns grow by an eighth."""
+"""A full key column grows by an eighth."""
 
 
 class HashIndex:
-    """Rows by 64-bit key. Grows by itself; rows are never removed one by one (build a new one from the keys kept)."""
+    """Row numbers by 64-bit key. Grows on demand; rows cannot be removed (build a new index from the keys kept)."""
 
     def __init__(self, keys: Ints | None = None) -> None:
         """Start with `keys` (distinct) as rows 0 … len(keys) − 1."""
@@ -47,16 +47,16 @@ class HashIndex:
 
     @property
     def keys(self) -> Ints:
-        """The keys by row: a view, shape (len(self),)."""
+        """Keys by row: a view of shape (len(self),)."""
         return self._keys[: self._size]
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes in memory."""
         return self._keys.nbytes + self._slots.nbytes
 
     def find(self, keys: Ints) -> Ints:
-        """Row of each key, −1 where it is not in the index."""
+        """Return the row of each key, −1 if it is not in the index."""
         rows = np.full(len(keys), -1, np.int64)
         pending = np.arange(len(keys))
         slots = self._home(keys)
@@ -72,15 +72,15 @@ class HashIndex:
         return rows
 
     def add(self, keys: Ints) -> Ints:
-        """Row of each key; new ones get the next rows in order of appearance. Keys may repeat."""
+        """Return the row of each key. New keys get the next rows in order of appearance. Keys may repeat."""
         self._make_room(len(keys))
-        # Every key not yet held claims a slot with the row it would have if all of `keys` were new.
+        # Every new key claims a slot with the row it would have if all of `keys` were new.
         start, self._keys[self._size : self._size + len(keys)] = self._size, keys
         rows = np.empty(len(keys), np.int64)
         pending, slots = np.arange(len(keys)), self._home(keys)
         claimed = np.empty(len(keys), np.int64)
         for step in count(1):
-            free = np.flatnonzero(self._slots[slots] == _EMPTY)[::-1]  # where several claim one, the first gets it
+            free = np.flatnonzero(self._slots[slots] == _EMPTY)[::-1]  # of several claims on one slot, the first wins
             self._slots[slots[free]] = pending[free] + start
             held = self._slots[slots]
             hit = self._keys[held] == keys[pending]
@@ -92,7 +92,7 @@ class HashIndex:
         return rows
 
     def _settle(self, rows: Ints, slots: Ints, start: int) -> None:
-        """Give the rows claimed from `start` on consecutive numbers."""
+        """Renumber the rows claimed from `start` on, so that they are consecutive."""
         new = np.flatnonzero(rows == np.arange(start, start + len(rows)))
         numbers = np.arange(start, start + len(new))
         self._slots[slots[new]] = numbers
@@ -123,7 +123,7 @@ class HashIndex:
         self._place(np.arange(self._size, dtype=np.int32))
 
     def _place(self, rows: NDArray[np.int32]) -> None:
-        """Put rows into the slots: where several want a free one the last gets it, and the others go on."""
+        """Put rows into the slots. Of several rows that want one free slot, the last gets it and the others move on."""
         slots = self._home(self._keys[rows])
         for step in count(1):
             free = self._slots[slots] == _EMPTY

@@ -1,4 +1,4 @@
-"""Interning: distinct strings to the numbers 0, 1, 2 … and back."""
+"""Interning: maps distinct strings to numbers 0, 1, 2 … and back."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,22 +10,22 @@ _BYTES_EACH = 180
 
 
 class Numbers(list[int]):
-    """The integers 0, 1, 2 …: one object each for all interners that share them, because all of them count from 0."""
+    """A pool of int objects 0, 1, 2 …, shared by interners to save memory: all of them count from 0."""
 
     def up_to(self, number: int) -> int:
-        """`number`, as the shared object."""
+        """Return the pool's int object for `number`."""
         while len(self) <= number:
             self.append(len(self))
         return self[number]
 
 
 class Interner(dict[str, int]):
-    """Distinct strings, numbered in order of arrival; a new one that is asked for gets the next number."""
+    """Distinct strings, numbered in order of arrival; looking up a new string gives it the next number."""
 
     def __init__(self, names: Iterable[str] = (), numbers: Numbers | None = None) -> None:
-        """`numbers`: those of other interners, to share; else of its own."""
+        """`numbers`: the pool to share with other interners; by default a new one."""
         self.names = list(names)
-        """Every string, by number: a list that grows with them."""
+        """All strings by number: a list that grows in place."""
         self.numbers = Numbers() if numbers is None else numbers
         super().__init__((name, self.numbers.up_to(number)) for number, name in enumerate(self.names))
 
@@ -36,9 +36,9 @@ class Interner(dict[str, int]):
 
     @property
     def nbytes(self) -> int:
-        """About the bytes held: a string, a number, and their places in the list and the dict."""
+        """Approximate bytes in memory: string, number, and their entries in list and dict."""
         return _BYTES_EACH * len(self)
 
     def add(self, names: Sequence[str]) -> Ints:
-        """The number of each string; new ones get the next."""
+        """Return the number of each string; new strings get the next numbers."""
         return np.fromiter(map(self.__getitem__, names), np.int64, len(names))

@@ -1,7 +1,7 @@
-"""The ledger of one partition: rolling counts per (scope, user), by pane, with the positions they were counted up to.
+"""The ledger of one partition: rolling counts per (scope, user) and pane, and the positions they were counted up to.
 
-A batch goes through it in one direction: late? duplicate? whose credit, in which scopes? added to the rows and to its
-panes; and out comes what the delta segment holds that makes it durable.
+A batch passes through these steps: drop late events, drop duplicates, assign credit to users and scopes, add it to the
+rows and to the panes. The result is the content of the delta segment that makes the batch durable.
 """
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
@@ -30,20 +30,20 @@ T = TypeVar("T")
 
 
 class Applied(NamedTuple):
-    """What became of a batch."""
+    """The result of applying a batch."""
 
     counts: BatchCounts
     duplicate: Mask
-    """Which of its events were counted before."""
+    """Which events were counted before."""
     content: list[PaneContent]
-    """What was added."""
+    """What the batch added, by pane."""
 
 
 class Ledger:
     """Rolling counts of one partition over the last `panes` panes of `pane_ms`."""
 
     def __init__(self, pane_ms: int, panes: int, short_panes: int, numbers: Numbers | None = None) -> None:
-        """`numbers`: those of the other ledgers of the process, to share them in memory."""
+        """`numbers`: the pool of ints to share with the other ledgers of the process."""
         self.window = Window(pane_ms, panes, short_panes)
         self.users = Interner(numbers=numbers)
         self.scopes = ScopeTable()
@@ -53,33 +53,33 @@ class Ledger:
         self._expired_seals: list[tuple[SegmentKey, int]] = []
         self.sources: dict[str, Source] = {}
         self.lagging: set[str] = set()
-        """Sources with records still to be read: their older events are waited for."""
+        """Sources with unread records. The window waits for their older events."""
         self.horizon = NO_TIME
-        """Event time the window ends at, epoch ms."""
+        """Event time at which the window ends, epoch ms."""
         self.since = NO_TIME
         """Event time of the first event read, epoch ms."""
         self.erased = 0
-        """How far the erasures have been read that are carried out here: an offset."""
+        """Offset in the erasures topic up to which erasures are carried out here."""
         self.renumbered = 0
-        """Grows when rows, scopes and users get new numbers."""
+        """Increases whenever rows, scopes and users are renumbered."""
 
     def source(self, topic: str) -> Source:
-        """The state of a source topic, new where it was never read."""
+        """Return the state of a source topic; create it if the topic was never read."""
         return self.sources.setdefault(topic, Source())
 
     def header(self, oldest: int = 0) -> Header:
-        """The state to store with a segment; `oldest`: sequence number of the oldest delta still stored."""
+        """Return the state to store with a segment; `oldest`: sequence number of the oldest delta still needed."""
         return Header(self.sources, self.horizon, self.since, oldest, self.erased)
 
     def late(self, topic: str, ts_ms: Ints) -> Mask:
-        """Which events of a batch from `topic`, in the order read, are older than the window; changes nothing."""
+        """Return which events of a batch from `topic`, in the order read, are late. Changes nothing."""
         return late_events(ts_ms, max(self.source(topic).watermark, self.horizon), self.window)
 
     def apply(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
-        """Count a batch from `topic`: `batch` in the order read, and `rejected` records; `position` is what follows.
+        """Count a batch from `topic`, in the order read, and its number of `rejected` records.
 
-        `late`: which of its events are, see `late`. The window moves on only with `advance`, so that the numbers in the
-        result stay good until then.
+        `position`: the offset after the batch; `late`: which events are late, as returned by `late`. Panes expire only
+        in `advance`, so row, scope and user numbers in the result stay valid until then.
         """
         source = self.source(topic)
         ts_ms, pane = batch.ts_ms, batch.ts_ms // self.window.pane_ms
@@ -103,19 +103,19 @@ class Ledger:
         return Applied(counts, duplicate, self._add(batch, pane, fresh))
 
     def advance(self, newest_ms: int) -> None:
-        """Move the window on to the newest event time anywhere (or to the slowest lagging source) and expire panes."""
+        """Advance the window to the newest event time anywhere, or to the slowest lagging source. Expire panes."""
         lagging = [self.source(name).watermark for name in self.lagging]
         newest_ms = max((newest_ms, *(source.watermark for source in self.sources.values())))
         self.horizon = horizon(lagging, newest_ms, self.horizon)
         self._expire()
 
     def restore(self, header: Header) -> None:
-        """Take up the stored state; the stored content follows."""
+        """Restore the state from a header. Restore panes and deltas after it."""
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
         self.erased = header.erased
 
     def restore_sealed(self, number: int, key: SegmentKey, parts: list[Segment]) -> None:
-        """Take up a sealed pane, unless it has left the window."""
+        """Restore a sealed pane, unless it has left the window."""
         if number < self.window.first_pane(self.horizon):
             return
         pane = self.panes.setdefault(number, Pane())
@@ -128,10 +128,10 @@ class Ledger:
         pane.seal(key, parts, pack=settled)
 
     def restore_delta(self, parts: list[Segment], sealed: Container[int]) -> None:
-        """Take up what a batch added, less the panes that have it `sealed` or have left the window."""
+        """Restore what a batch added, except in panes whose seal contains it (`sealed`) or that have expired."""
         first = self.window.first_pane(self.horizon)
         needed = {pane for part in parts for pane in part.panes if pane >= first and pane not in sealed}
-        # Of parts that are superseded not even the names are taken up: they may be of people who were erased.
+        # Skip superseded parts altogether, names included: they may name people who were erased.
         for number, entries, hashes in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
             if number in needed:
                 self.panes.setdefault(number, Pane()).add(entries.slim())
@@ -139,27 +139,27 @@ class Ledger:
                 self._count(entries)
 
     def seal(self, number: int, key: SegmentKey, parts: list[Segment], *, pack: bool) -> None:
-        """The stored `parts` hold all of the pane; `pack`: they are its only copy from now on."""
+        """Mark a pane as stored in `parts`. With `pack` they are its only copy from now on."""
         self.panes[number].seal(key, parts, pack=pack)
 
     def forget_packed(self) -> None:
-        """Drop the open form of the events in packed panes: for many panes at once, it costs as much as for one."""
+        """Drop packed panes from the deduplication index. Costs the same for many panes as for one."""
         self._seen.forget({number for number, pane in self.panes.items() if pane.packed})
 
     def take_expired_seals(self) -> list[tuple[SegmentKey, int]]:
-        """Stored segments of panes that have left the window since this was last asked: first key, parts."""
+        """Return the sealed segments of panes expired since the last call: key of the first part, number of parts."""
         taken, self._expired_seals = self._expired_seals, []
         return taken
 
     def content(self, pane: int, without: Collection[str] = ()) -> PaneContent:
-        """All that is in a pane, to be sealed; `without` the users that are being erased."""
+        """Return the complete content of a pane for sealing, `without` the users that are being erased."""
         held = self.panes[pane]
         entries = summed(*joined([*self._base(held, without), *held.chunks]))
         hashes = np.concatenate([self._seen.of_pane(pane), *held.packed_hashes()])
         return PaneContent(pane, self._named(entries), hashes)
 
     def take_out(self, users: Collection[str]) -> None:
-        """Take `users` out of rows and open panes; to be followed by sealing the stale ones, and `drop_dead_rows`."""
+        """Remove `users` from rows and open panes. The caller then seals stale panes and calls `drop_dead_rows`."""
         numbers = [number for user in users if (number := self.users.get(user)) is not None]
         gone = np.isin(self.rows.users, numbers)
         for pane in self.panes.values():
@@ -167,7 +167,7 @@ class Ledger:
         self.rows.clear(gone)
 
     def short_sums(self) -> tuple[Ints, Floats, Floats]:
-        """By row, over the short window: posts, impressions, Σ impressions²."""
+        """Return the sums of each row over the short window: posts, impressions, Σ impressions²."""
         first = self.window.short_start_ms(self.horizon) // self.window.pane_ms
         recent = joined([chunk for number, pane in self.panes.items() if number >= first for chunk in pane.chunks])
         size = len(self.rows)
@@ -178,12 +178,12 @@ class Ledger:
         )
 
     def is_settled(self, pane: int) -> bool:
-        """Whether a pane is read by nobody until it leaves the window."""
+        """Return whether a pane is older than the short window, so that nothing reads it until it expires."""
         return pane * self.window.pane_ms < self.window.short_start_ms(self.horizon)
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, the stored segments not included."""
+        """Bytes in memory, without the stored segments."""
         panes = sum(pane.nbytes for pane in self.panes.values())
         return self.rows.nbytes + self._seen.nbytes + self.users.nbytes + panes
 
@@ -195,12 +195,12 @@ class Ledger:
         return fresh
 
     def active_users(self) -> int:
-        """Users with a post or an impression in the window, by population."""
+        """Count the users with a post or impression in the window; a user of two populations counts twice."""
         live = np.any(self.rows.totals > 0, axis=0) & self.scopes.is_everybody()[self.rows.scopes]
         return int(np.count_nonzero(live))
 
     def _add(self, batch: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
-        """Add the fresh events; each pane gets one entry per row, in the order of rows."""
+        """Add the fresh events. Each pane gets one entry per row, sorted by row."""
         worth = np.flatnonzero(fresh & ((batch.posts > 0) | (batch.impressions > 0)))
         events, scopes = self.scopes.of_events(_chosen(batch.populations, worth), _chosen(batch.topics, worth))
         users = self.users.add(_chosen(batch.users, worth))
@@ -243,7 +243,7 @@ class Ledger:
     def _load(
         self, parts: Iterable[Segment], without: Collection[str] = ()
     ) -> Iterator[tuple[int, RowEntries, Hashes]]:
-        """The stored content by pane and row; rows are made where needed, nothing is added to them."""
+        """Yield stored content by pane and row. Creates missing rows, but adds nothing to them."""
         for part in parts:
             names = part.users()
             scopes, users = self.scopes.add(part.scopes), self.users.add(names)
@@ -266,12 +266,12 @@ class Ledger:
                 self._expired_seals.append((pane.sealed[0], len(pane.sealed[1])))
         if expired:
             self._seen.forget(range(min(expired), first))
-            # Once a quarter of the rows is dead: O(rows) now and then, O(1) per event.
+            # Drop rows only once a quarter of them is dead: this costs O(rows), and so amortised O(1) per event.
             if np.count_nonzero(self.rows.dead()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):
                 self.drop_dead_rows()
 
     def drop_dead_rows(self) -> None:
-        """Renumber: what remains are the rows that are needed, their scopes and their users."""
+        """Drop the dead rows, and the scopes and users that no row needs; renumber the rest."""
         kept = ~self.rows.dead()
         scopes, new_scopes = renumbered(self.rows.scopes[kept], len(self.scopes))
         users, new_users = renumbered(self.rows.users[kept], len(self.users))
@@ -284,5 +284,5 @@ class Ledger:
 
 
 def _chosen(values: Sequence[T], places: Ints) -> Sequence[T]:
-    """The values at `places`, which are in order and distinct."""
+    """Return the values at `places`, which are sorted and distinct."""
     return values if len(places) == len(values) else [values[place] for place in places.tolist()]

@@ -1,4 +1,4 @@
-"""A pane: what every row made in one slice of event time, and which events are in it."""
+"""A pane: the counts of every row in one slice of event time, and the events in it."""
 
 from collections.abc import Container
 from typing import NamedTuple
@@ -9,11 +9,11 @@ from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.segments import Entries, Segment, SegmentKey
 
 _LARGE = 4096
-"""Chunks of so many entries are left as they are: joining them would cost more than reading them."""
+"""Chunks of this many entries are not merged: that would cost more than reading them separately."""
 
 
 class RowEntries(NamedTuple):
-    """What rows made: columns of equal length."""
+    """Counts of some rows: columns of equal length."""
 
     rows: Ints
     posts: Ints
@@ -21,7 +21,7 @@ class RowEntries(NamedTuple):
     squares: Floats
 
     def slim(self) -> "RowEntries":
-        """The same in narrower types, for keeping."""
+        """Return the same entries in narrower types, to save memory."""
         return RowEntries(
             self.rows.astype(np.int32),
             self.posts.astype(np.int32),
@@ -30,11 +30,11 @@ class RowEntries(NamedTuple):
         )
 
     def part(self, run: slice | Mask) -> "RowEntries":
-        """Some of the entries."""
+        """Return some of the entries."""
         return RowEntries(self.rows[run], self.posts[run], self.impressions[run], self.squares[run])
 
     def negative(self) -> "RowEntries":
-        """What takes these entries away again."""
+        """Return the entries negated: adding them undoes these."""
         return RowEntries(
             self.rows,
             -self.posts.astype(np.int64),
@@ -44,7 +44,7 @@ class RowEntries(NamedTuple):
 
 
 class PaneContent(NamedTuple):
-    """What is stored of a pane."""
+    """The content of a pane as it is stored in a segment."""
 
     pane: int
     entries: Entries
@@ -52,7 +52,7 @@ class PaneContent(NamedTuple):
 
 
 def joined(chunks: list[RowEntries]) -> RowEntries:
-    """The chunks after each other."""
+    """Concatenate the chunks."""
     if not chunks:
         none = np.empty(0, np.int64)
         return RowEntries(none, none, none, np.empty(0))
@@ -60,7 +60,7 @@ def joined(chunks: list[RowEntries]) -> RowEntries:
 
 
 def summed(rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> RowEntries:
-    """One entry per row, in order: the sums of what it made."""
+    """Sum the entries of each row; return one entry per row, sorted by row."""
     distinct, inverse = np.unique(rows, return_inverse=True)
     size = len(distinct)
     totals = np.zeros(size, np.int64)
@@ -74,26 +74,29 @@ def summed(rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> RowEn
 
 
 class Pane:
-    """One pane of a ledger: a sealed base that lives only in its stored segment, and what came since, by row."""
+    """One pane of a ledger: its sealed segment, and chunks by row.
+
+    Until the pane is packed the chunks hold everything; after that, only what came since the seal.
+    """
 
     def __init__(self) -> None:
         self.sealed: tuple[SegmentKey, list[Segment]] | None = None
-        """The newest stored merge of this pane."""
+        """The newest sealed segment of this pane: key of the first part, and all parts."""
         self.packed = False
-        """The counts and hashes of the sealed segment are held nowhere else."""
+        """Whether the sealed segment is the only copy of its counts and hashes."""
         self.stale = True
-        """Something came since it was last sealed."""
+        """Whether the pane has changed since it was last sealed."""
         self.chunks: list[RowEntries] = []
 
     def add(self, entries: RowEntries) -> None:
-        """Add what one batch made. Small chunks become one, each with one of its size: a round reads all of them."""
+        """Add the entries of one batch. Merges small chunks into it, because every round reads all chunks."""
         self.stale = True
         while self.chunks and len(self.chunks[-1].rows) < min(2 * len(entries.rows), _LARGE):
             entries = summed(*joined([self.chunks.pop(), entries])).slim()
         self.chunks.append(entries)
 
     def seal(self, key: SegmentKey, segments: list[Segment], *, pack: bool) -> None:
-        """`segments`, stored at `key`, hold all of this pane. `pack`: keep no other copy of it."""
+        """Note that `segments`, stored under `key`, hold the whole pane. With `pack`, drop the other copy."""
         self.sealed = (key, segments)
         self.stale = False
         self.packed = pack
@@ -101,7 +104,7 @@ class Pane:
             self.chunks = []
 
     def take_out(self, users: Container[str], rows: Mask) -> None:
-        """Take `users`, whose rows are marked, out of what is held by row; stale if something of them was here."""
+        """Remove `users`, whose rows are marked in `rows`, from the chunks. Stale if the pane held any of them."""
         fewer = [chunk.part(~rows[chunk.rows]) for chunk in self.chunks]
         self.stale |= sum(len(chunk.rows) for chunk in fewer) < sum(len(chunk.rows) for chunk in self.chunks)
         self.chunks = fewer
@@ -110,11 +113,11 @@ class Pane:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held besides the stored segment."""
+        """Bytes in memory, without the stored segment."""
         return sum(column.nbytes for chunk in self.chunks for column in chunk)
 
     def packed_hashes(self) -> list[Hashes]:
-        """Hashes of the events that only the sealed segment knows: sorted arrays."""
+        """Return the hashes of events that only the sealed segment holds, as sorted arrays."""
         if self.sealed is None or not self.packed:
             return []
         return [hashes for segment in self.sealed[1] for _, _, hashes in segment.by_pane()]

@@ -1,15 +1,15 @@
-"""Sparse numbers to dense ones: 0, 1, 2 … in their order."""
+"""Renumbering: maps sparse numbers to dense ones 0, 1, 2 … and keeps their order."""
 
 import numpy as np
 
 from stream_app.core.arrays import Ints
 
 _CLOSE = 10_000
-"""Numbers within such a range are counted instead of sorted."""
+"""Numbers within a range of this size are counted instead of sorted."""
 
 
 def distinct(values: Ints) -> tuple[Ints, Ints]:
-    """The distinct values, in order, and the place of each value among them."""
+    """Return the distinct values, sorted, and the index of each value among them."""
     if not len(values):
         return values, values
     low = int(values.min())
@@ -20,7 +20,7 @@ def distinct(values: Ints) -> tuple[Ints, Ints]:
 
 
 def renumbered(used: Ints, count: int) -> tuple[Ints, Ints]:
-    """The numbers in use, in order, and the new number of each old one."""
+    """Return the numbers in `used`, sorted and distinct, and the new number of each of the `count` old ones."""
     kept = np.unique(used)
     new = np.zeros(count, np.int64)
     new[kept] = np.arange(len(kept))

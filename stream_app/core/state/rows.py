@@ -1,4 +1,4 @@
-"""The users of every scope as columns: one row per (scope, user), with its totals in the window and its standings."""
+"""The row table: one row per (scope, user), with its totals in the window and its standings, as columns."""
 
 from typing import NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ _USER_MASK = (1 << _USER_BITS) - 1
 
 
 class BelowSince(NamedTuple):
-    """Rows that miss their standing, in order, and since when: few at any time, so they have no column."""
+    """The rows that fall short of their standing, sorted, and since when. They are few, so this is no full column."""
 
     rows: Ints
     since_s: Ints
@@ -24,7 +24,7 @@ _NOBODY = BelowSince(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 class RowTable:
-    """Rows of a ledger. Row 0 of `totals` is posts (mavens), row 1 impressions (connectors)."""
+    """Rows of a ledger. In `totals`, index 0 is posts (mavens) and index 1 impressions (connectors)."""
 
     def __init__(self) -> None:
         self._index = HashIndex()
@@ -39,17 +39,17 @@ class RowTable:
 
     @property
     def totals(self) -> Ints:
-        """Posts and impressions in the window: a view, shape (2, rows)."""
+        """Posts and impressions in the window: a view of shape (2, rows)."""
         return self._totals[:, : len(self)]
 
     @property
     def squares(self) -> Floats:
-        """Σ impressions² of the single events in the window: a view, shape (rows,)."""
+        """Σ impressions² over the events in the window: a view of shape (rows,)."""
         return self._squares[: len(self)]
 
     @property
     def standings(self) -> Codes:
-        """Standing codes by role: a view, shape (2, rows)."""
+        """Standing codes by role: a view of shape (2, rows)."""
         return self._standings[:, : len(self)]
 
     @property
@@ -64,19 +64,19 @@ class RowTable:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes in memory."""
         columns = (self._totals, self._squares, self._standings, self._touched)
         return self._index.nbytes + sum(column.nbytes for column in columns)
 
     def rows(self, scopes: Ints, users: Ints) -> Ints:
-        """The row of each (scope, user); new ones are made."""
+        """Return the row of each (scope, user); create missing rows."""
         rows = self._index.add(scopes << _USER_BITS | users)
         if len(self) > len(self._squares):
             self._grow(max(len(self), len(self._squares) * 9 // 8))
         return rows
 
     def find(self, scopes: Ints, users: Ints) -> Ints:
-        """The row of each (scope, user), −1 where there is none."""
+        """Return the row of each (scope, user), −1 if there is none."""
         return self._index.find(scopes << _USER_BITS | users)
 
     def add(self, rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> None:
@@ -87,17 +87,17 @@ class RowTable:
         self._touched[rows] = True
 
     def set_standings(self, role: int | Ints, rows: Ints, standings: Codes | list[int]) -> None:
-        """Change the standings of `rows`; `role`: one for all, or one each."""
+        """Set the standings of `rows`; `role`: one role for all rows, or one for each."""
         self._standings[role, rows] = standings
         self._touched[rows] = True
 
     def take_touched(self) -> Mask:
-        """Rows whose totals or standings changed since this was last called: shape (rows,)."""
+        """Return which rows have new totals or standings since the last call: shape (rows,)."""
         touched, self._touched = self._touched[: len(self)], np.zeros_like(self._touched)
         return touched
 
     def below_since_s(self, role: int, rows: Ints) -> Ints:
-        """Since when (event time, epoch s) each of `rows` misses its standing of `role`; 0 when it does not."""
+        """Return since when (event time, epoch s) each of `rows` has fallen short of its standing; 0 if it has not."""
         below = self._below[role]
         if not len(below.rows):
             return np.zeros(len(rows), np.int64)
@@ -105,25 +105,25 @@ class RowTable:
         return np.where(below.rows[places] == rows, below.since_s[places], 0)
 
     def set_below_since_s(self, role: int, rows: Ints, since_s: Ints) -> None:
-        """The same for all rows, of which those not among `rows` (in order) do not miss a standing of `role`."""
+        """Replace these times: `rows` (sorted) get `since_s`, all other rows get 0."""
         missed = np.flatnonzero(since_s)
         self._below[role] = BelowSince(rows[missed], since_s[missed])
 
     def clear(self, rows: Mask) -> None:
-        """Take everything from the rows that are marked: they are dead then."""
+        """Reset the marked rows to zero, which makes them dead."""
         self.totals[:, rows] = 0
         self.squares[rows] = 0
         self.standings[:, rows] = 0
 
     def dead(self) -> Mask:
-        """Rows that nothing in the window and no standing needs."""
+        """Return which rows have no totals in the window and no standing."""
         live: Mask = np.any(self.totals, axis=0) | np.any(self.standings, axis=0)
         return ~live
 
     def renumber(self, kept: Mask, scopes: Ints, users: Ints) -> Ints:
-        """Keep the rows marked in `kept`, in order; old scope and user numbers become `scopes[old]`, `users[old]`.
+        """Keep only the rows marked in `kept`, in order. Scope s becomes `scopes[s]` and user u becomes `users[u]`.
 
-        Returns the new number of each row that is kept, by its old one.
+        Returns the new row numbers, indexed by the old ones.
         """
         keys = scopes[self.scopes[kept]] << _USER_BITS | users[self.users[kept]]
         self._totals = self.totals[:, kept]

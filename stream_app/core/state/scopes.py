@@ -1,4 +1,4 @@
-"""Scopes: what is ranked together, one topic within one population; and which scopes each event counts in."""
+"""Scopes: one topic within one population, whose users are ranked together; and the scopes of each event."""
 
 from collections.abc import Sequence
 from itertools import chain, repeat
@@ -17,14 +17,14 @@ _MOST_SPELLINGS = 200_000
 
 
 class ScopeName(NamedTuple):
-    """What a scope is called."""
+    """The name of a scope."""
 
     population: str
     topic: str
 
 
 def folded(topic: str) -> str:
-    """A topic as it is counted: trimmed, in lower case."""
+    """Normalise a topic: trimmed, in lower case."""
     return topic.strip().lower()
 
 
@@ -42,7 +42,7 @@ class ScopeTable:
         return len(self._index)
 
     def names(self) -> list[ScopeName]:
-        """The name of every scope, by number: a list that grows with the scopes."""
+        """Return the names of all scopes by number: a list that grows in place."""
         codes = self._index.keys[len(self._names) :]
         populations, topics = self._populations.names, self._topics.names
         pairs = zip((codes >> _TOPIC_BITS).tolist(), (codes & _TOPIC_MASK).tolist(), strict=True)
@@ -50,7 +50,7 @@ class ScopeTable:
         return self._names
 
     def find(self, name: ScopeName) -> int | None:
-        """The number of a scope; None where there is none, and none is made."""
+        """Return the number of a scope, or None. Creates no scope."""
         population, topic = self._populations.get(name.population), self._topics.get(name.topic)
         if population is None or topic is None:
             return None
@@ -58,20 +58,20 @@ class ScopeTable:
         return None if number < 0 else int(number)
 
     def add(self, names: Sequence[tuple[str, str]]) -> Ints:
-        """The number of each scope named (population, topic)."""
+        """Return the number of each scope (population, topic); new scopes get the next numbers."""
         populations = self._populations.add([population for population, _ in names])
         return self._index.add(populations << _TOPIC_BITS | self._topics.add([topic for _, topic in names]))
 
     def of_events(self, populations: Sequence[str], topics: Sequence[tuple[str, ...]]) -> tuple[Ints, Ints]:
-        """Every (event, scope) that counts: each event in `*` and once in each of its distinct topics.
+        """Return the (event, scope) pairs to count: each event in `*` and once in each of its distinct topics.
 
-        Returns event places and scope numbers, of equal length.
+        The two columns of equal length hold event indices and scope numbers.
         """
         everybody = self._populations.add(populations) << _TOPIC_BITS
         sizes = np.fromiter(map(len, topics), np.int64, len(topics))
         events = np.repeat(np.arange(len(topics)), sizes)
         numbers = self._topic_numbers(list(chain.from_iterable(topics)))
-        counted = numbers != 0  # blank topics, and "*" itself, which every event is in anyhow
+        counted = numbers != 0  # drops blank topics, and "*", which every event counts in already
         events, numbers = events[counted], numbers[counted]
         if len(sizes) and sizes.max() > 1:
             distinct = np.unique(events << _TOPIC_BITS | numbers)
@@ -80,12 +80,12 @@ class ScopeTable:
         return np.concatenate([np.arange(len(topics)), events]), self._index.add(codes)
 
     def is_everybody(self) -> Mask:
-        """Which scopes are the `*` of their population: by number."""
+        """Return which scopes are the `*` of their population, by scope number."""
         mask: Mask = self._index.keys & _TOPIC_MASK == 0
         return mask
 
     def renumber(self, kept: Ints) -> "ScopeTable":
-        """New scopes of only those `kept` (numbers), numbered in that order."""
+        """Return a new table with only the scopes in `kept` (numbers), numbered in that order."""
         names = self.names()
         fewer = ScopeTable()
         fewer.add([names[number] for number in kept.tolist()])

@@ -1,15 +1,15 @@
-"""Event time: how far each source has come, and where the window ends."""
+"""Watermarks: the event time that each source has reached, and the end of the window."""
 
 from typing import NamedTuple
 
 import msgspec
 
 NO_TIME = -(2**62)
-"""Before any event."""
+"""Earlier than any event."""
 
 
 class BatchCounts(NamedTuple):
-    """What became of the records of one batch."""
+    """The records of one batch, counted by outcome."""
 
     applied: int
     duplicate: int
@@ -20,10 +20,10 @@ class BatchCounts(NamedTuple):
 
 
 class Source(msgspec.Struct):
-    """One source topic of a partition, as far as its ledger has read it. Counters are cumulative."""
+    """Progress of a ledger in one source topic of its partition. Counters are cumulative."""
 
     position: int = 0
-    """The next offset to count."""
+    """The next offset to be counted."""
     watermark: int = NO_TIME
     """The newest event time read, epoch ms."""
     applied: int = 0
@@ -33,9 +33,9 @@ class Source(msgspec.Struct):
     unknown: int = 0
     """Applied events whose audience is unknown."""
     topic_id: str = ""
-    """Which topic this was read from: Kafka's id of it, empty where nobody has looked yet …"""
+    """Kafka's id of the topic that was read; empty until it has been looked up."""
     partitions: int = 0
-    """… and how many partitions it had."""
+    """Partition count of the topic when it was looked up."""
 
     @property
     def read(self) -> int:
@@ -52,8 +52,8 @@ class Source(msgspec.Struct):
 
 
 def horizon(lagging: list[int], newest: int, before: int) -> int:
-    """Where the window ends: with the slowest lagging source, else with the newest event anywhere; never back.
+    """Return the end of the window: the slowest lagging source, else the newest event anywhere. It never moves back.
 
-    The older events of a source that lags are still to come.
+    The window waits for lagging sources because their older events are still to come.
     """
     return max(before, min(lagging) if lagging else newest)
