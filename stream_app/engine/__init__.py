@@ -1,1 +1,1 @@
-"""The Faust side: batches in, ledgers kept in tables, curves exchanged, flags out."""
+"""The engine: counts batches into ledgers kept in Faust tables, exchanges curves, and sends flags."""

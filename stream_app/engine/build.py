@@ -1,4 +1,4 @@
-"""The engine put together: its parts made from the settings and connected to each other."""
+"""Builds the engine: creates its parts from the settings and connects them."""
 
 import time
 
@@ -25,7 +25,7 @@ from stream_app.settings import Settings
 
 
 def build_engine(settings: Settings, meter: Meter) -> Engine:
-    """The engine of a worker, connected to a Faust app of its own."""
+    """Build the engine of a worker, connected to its own Faust app."""
     parts = engine_parts(settings, meter)
     engine = Engine(parts)
     connect(parts.tracker, engine)
@@ -33,7 +33,7 @@ def build_engine(settings: Settings, meter: Meter) -> Engine:
 
 
 def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
-    """The parts of an engine."""
+    """Build the parts of an engine."""
     owned: OwnedPartitions = {}
     lease, health = Lease(settings.session_timeout_s), WorkerHealth(settings.stall_s)
     producer = BatchingProducer(settings, lease)

@@ -1,4 +1,4 @@
-"""What the parts of an engine share: the partitions it owns, and who may change what of them when."""
+"""Shared state of the parts of an engine: the owned partitions, and the locking rules for changing them."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ NOT_EVALUATED = (-1, -1, -1, -1)
 class OwnedPartition:
     """One partition that this worker owns.
 
-    Only the holder of `lock` changes these, and may await in between: `store` (and so the ledger), `curve_updates`,
+    Guarded by `lock`, whose holder may await between reading and writing: `store` (and so the ledger), `curve_updates`,
     `scope_map`, `oldest_unseen_s`.
 
-    These are loop-atomic, read and changed by anyone on the event loop without awaiting in between: `evaluated`,
-    `unread`, `waiting_since`, `read_again`; and of the ledger `lagging`, the topic id of a source, and the position of
-    a source that stands still while nobody holds the lock (see `PartitionOwnership.read_again`).
+    Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `evaluated`,
+    `unread`, `waiting_since`, `read_again`. Also, in the ledger: `lagging`, the topic id of a source, and the position
+    of a stuck source while nobody holds the lock (see `PartitionOwnership.read_again`).
     """
 
     store: LedgerStore
@@ -32,15 +32,15 @@ class OwnedPartition:
     scope_map: ScopeMap = field(default_factory=ScopeMap)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
-    """Kafka time of the oldest record counted since the last evaluation."""
+    """Kafka timestamp, in s, of the oldest record counted since the last evaluation."""
     evaluated: tuple[int, int, int, int] = NOT_EVALUATED
-    """State at the last evaluation: batches counted, version of the cuts, horizon, erasures."""
+    """State at the last evaluation: batches counted, version of the cuts, horizon, offset of the erasures."""
     unread: dict[str, int] = field(default_factory=dict)
-    """Records that Kafka still has for this worker, by topic."""
+    """Records in Kafka that are not counted yet, by topic."""
     waiting_since: dict[str, float] = field(default_factory=dict)
-    """By topic with records that are not counted yet: about when the oldest of them arrived on Kafka."""
+    """By topic with uncounted records: the approximate time at which the oldest of them arrived in Kafka."""
     read_again: dict[str, int] = field(default_factory=dict)
-    """By topic, the last position that was sought because counting stood still there."""
+    """By topic: the last position that the consumer was sent back to because counting was stuck there."""
 
 
 OwnedPartitions = dict[int, OwnedPartition]
@@ -48,7 +48,7 @@ OwnedPartitions = dict[int, OwnedPartition]
 
 @dataclass(frozen=True)
 class EngineContext:
-    """One engine's state and connections."""
+    """State and connections of one engine."""
 
     settings: Settings
     rules: StandingRules

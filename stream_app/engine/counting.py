@@ -1,4 +1,4 @@
-"""Batches of records are decoded, checked, credited and counted into ledger stores; the rest goes to dead letters."""
+"""Counting: decodes, checks and credits batches of records and counts them; the rest goes to dead letters."""
 
 import logging
 from collections.abc import Sequence
@@ -47,10 +47,10 @@ class BatchCounter:
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
     async def count(self, fetched: FetchedBatches) -> None:
-        """Count the records fetched, in order. Nothing that a record holds makes this raise."""
+        """Count the fetched records in order. Never raises because of the content of a record."""
         held = self._owned.get(fetched.partition)
         if held is None:
-            return  # the partition has moved on; its new owner reads these records again
+            return  # the partition has moved; its new owner reads these records again
         async with held.lock:
             source = held.store.ledger.source(fetched.topic)
             if await self._is_beyond_gap(source, fetched):
@@ -59,10 +59,10 @@ class BatchCounter:
             fresh = _from_position(batch, source.position)
             if fresh.records:
                 await self._count(held, fresh)
-            # No await since the results were counted: the metrics add up whenever they are scraped.
+            # No await since the batch was metered, so the metrics add up whenever they are scraped.
             self._meter.read(batch.topic, len(batch.records))
             self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
-            if source.position < batch.end:  # marks of transactions follow the last record
+            if source.position < batch.end:  # transaction markers follow the last record
                 source.position = batch.end
                 held.evaluated = NOT_EVALUATED
             self._follow(held, batch)
@@ -75,15 +75,15 @@ class BatchCounter:
         if erased := refused - len(rejected):
             self._meter.erased(erased)
         late = held.store.ledger.late(batch.topic, credits_.ts_ms)
-        # A crash or the end of the worker, here, lets them be set aside twice; counted before, they could be lost.
+        # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
         counts = held.store.count(batch.topic, batch.end, credits_, late, refused)
         self._meter.batch(batch.topic, counts, perf_counter() - started)
 
     def _credit(self, held: OwnedPartition, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
-        """The credits of the countable records, their places in the batch, and those to be set aside.
+        """Return the credits of the records to count, their indices in the batch, and the records to set aside.
 
-        The records of people who were erased are in none of them: set aside, they would be stored again.
+        Records of erased people are in neither: setting them aside would store them again.
         """
         kind = self._kinds[batch.topic]
         keys, values = [record.key for record in batch.records], [record.value for record in batch.records]
@@ -114,9 +114,9 @@ class BatchCounter:
         indices: Sequence[int],
         rejected: Sequence[tuple[int, bytes | None]],
     ) -> set[int]:
-        """Which records of a batch are of people who were erased: by their users, or by their keys where `rejected`.
+        """Return which records of a batch belong to erased people: by user, or by key if `rejected`.
 
-        Who is in the ledger was not erased, because erasing removes them from it.
+        Users in the ledger need no check, because an erasure removes the user from it.
         """
         if not self._erasures:
             return set()
@@ -131,7 +131,7 @@ class BatchCounter:
         }
 
     def _ahead(self, ts_ms: Ints, indices: Sequence[int]) -> list[Rejected]:
-        """Events that claim to come from the future: one of them would move the window past all others."""
+        """Reject events with timestamps in the future: a single one would move the window past all others."""
         limit_ms = (self._clock() + self._settings.max_ahead_s) * 1000
         ahead_s = self._settings.max_ahead_s
         return [
@@ -144,7 +144,7 @@ class BatchCounter:
         ]
 
     async def _set_aside(self, batch: Batch, rejected: Sequence[Rejected], late: Sequence[int]) -> None:
-        """Return when Kafka has the records that are not counted: those `rejected`, and the `late` ones."""
+        """Write the records that are not counted, `rejected` and `late`; return when Kafka has them."""
         if rejected:
             first = rejected[0]
             logger.warning(
@@ -154,16 +154,16 @@ class BatchCounter:
                 extra={"kind": (batch.topic, first.reason)},
             )
             self._output.dead_letters(
-                _letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected)
+                _dead_letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected)
             )
         if late:
             message = f"older than the window of {self._settings.window_s:g} s"
-            self._output.late(_letter(batch, index, "late", message) for index in late)
+            self._output.late(_dead_letter(batch, index, "late", message) for index in late)
         if rejected or late:
             await self._output.flush()
 
     def _follow(self, held: OwnedPartition, batch: Batch) -> None:
-        """Note how far the source has been read."""
+        """Update lag and unread records of the source after a batch."""
         topic, ledger = batch.topic, held.store.ledger
         tp = Partition(topic, batch.partition)
         behind = max(self._consumer.end(tp) - ledger.source(topic).position, 0)
@@ -178,7 +178,7 @@ class BatchCounter:
         self._lag.counted(held, tp, behind, arrived_s)
 
     async def _is_beyond_gap(self, source: Source, fetched: FetchedBatches) -> bool:
-        """Whether records before these were never seen: then they are read again from there, or where Kafka begins."""
+        """Seek back and return True if skipped records are still in Kafka; log skipped records that are lost."""
         if fetched.first <= source.position:
             return False
         tp = Partition(fetched.topic, fetched.partition)
@@ -191,13 +191,13 @@ class BatchCounter:
 
 
 def _from_position(batch: Batch, position: int) -> Batch:
-    """The records not yet counted."""
+    """Drop the records before `position`, which are counted already."""
     if not batch.records or batch.records[0].offset >= position:
         return batch
     return batch._replace(records=[record for record in batch.records if record.offset >= position])
 
 
-def _letter(batch: Batch, index: int, reason: str, message: str) -> DeadLetter:
+def _dead_letter(batch: Batch, index: int, reason: str, message: str) -> DeadLetter:
     record = batch.records[index]
     origin = Origin(batch.topic, batch.partition, record.offset)
     return DeadLetter(origin, record.key, record.value, reason, message, attempts_of(record.headers))

@@ -1,4 +1,4 @@
-"""The engine of a worker: what it does when Faust calls it, and what runs beside the Faust app."""
+"""The engine of a worker: the callbacks of its Faust app, and the tasks that run beside the app."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ _LOOK_S = 0.1
 
 
 class EngineParts(NamedTuple):
-    """What an engine is made of; `build` makes them from the settings."""
+    """The parts of an engine; `build` creates them from the settings."""
 
     context: EngineContext
     tracker: Tracker
@@ -56,7 +56,7 @@ class EngineParts(NamedTuple):
 
 
 class Engine:
-    """One worker's engine. `app` is what Faust runs; `run()` must run beside it."""
+    """The engine of one worker. Faust runs `app`; `run()` must run beside it."""
 
     def __init__(self, parts: EngineParts) -> None:
         self.context = parts.context
@@ -78,59 +78,59 @@ class Engine:
         self._ownership = parts.ownership
         self._revocations = 0
         self._is_moving = False
-        """Partitions were given up, and what is assigned instead is not known or not being restored yet."""
+        """Whether partitions were revoked and the next assignment has not arrived."""
         self._assigned_s = 0.0
 
     def watch(self) -> None:
-        """Start the threads that watch over this process."""
+        """Start the threads that monitor this process."""
         self._broker_monitor.watch()
         Watchdog(self.health, self._broker_monitor, self.settings.stall_s, lambda: self.app.should_stop).watch()
 
     def listens(self, http: str) -> None:
-        """This worker answers questions about its users at `http`, host:port: its statuses say so."""
+        """Publish `http` (host:port) in statuses as the address that serves queries about this worker's users."""
         self._evaluation.http = http
 
     def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
-        """The last flag of each standing in `partition`, as kept, by its key: of all, or of `keys` if still there."""
+        """Return the latest flag of each standing in `partition` by key, as kept in memory; or only those of `keys`."""
         return self._standings.of_partition(partition) if keys is None else self._standings.some(keys)
 
     async def count(self, fetched: FetchedBatches) -> None:
-        """Count what was fetched. What goes wrong beyond its records ends the worker."""
+        """Count fetched batches. Any failure other than bad records ends the worker."""
         with self._fatal("a batch could not be counted"):
             try:
                 await self._counter.count(fetched)
             except CorruptBatchError as error:
-                await self._producer.flush()  # what was counted before it is not to be counted again and again
+                await self._producer.flush()  # else each restart would count the batches before it again
                 end(Exit.REFUSED, str(error))
 
     async def on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
-        """Before the partitions move all that was counted of them is in the log."""
+        """Wait until everything counted is in the log, before the partitions move."""
         self._revocations += 1
         self._is_moving = True
         self.health.forget()
         self._meter.rebalance()
         pausing = asyncio.ensure_future(self._ownership.pause())
         while not pausing.done():
-            # The lease may lapse in here too. Once the group has given this worker up, nothing renews it before this
-            # returns, and what is being written waits for that.
+            # The lease may lapse here too. Once the group has removed this worker, nothing renews the lease before this
+            # method returns, while the pending writes wait for the lease: a deadlock.
             if self._lease.has_lapsed() and self._producer.is_owing:
-                end(Exit.FENCED, "it was cut off for longer than its session, and holds writes others may have made")
+                end(Exit.FENCED, "it was cut off from Kafka for longer than its session, with writes still pending")
             await asyncio.wait((pausing,), timeout=_LOOK_S)
         await pausing
 
     async def on_assigned(self, *_args: Any, **_kwargs: Any) -> None:
-        """The tables of the new partitions are being restored."""
+        """Note the assignment. Faust now restores the tables of the new partitions."""
         self._is_moving = False
         self._assigned_s = perf_counter()
 
     async def on_rebalanced(self, *_args: Any, **_kwargs: Any) -> None:
-        """The tables are restored: take over what is assigned."""
-        # Faust cancels this when the next rebalance begins; partitions that are half taken over would be left.
+        """Take over the assigned partitions. Their tables are restored."""
+        # Faust cancels this when the next rebalance begins. Unshielded, partitions would be left half taken over.
         await asyncio.shield(asyncio.ensure_future(self._take_over()))
 
     async def _take_over(self) -> None:
         if self._is_moving or self.app.tables.recovery.is_due:
-            return  # Faust ends this recovery although it has begun, or is about to begin, another
+            return  # another recovery has begun or is about to; this one is obsolete
         revocations, generation = self._revocations, self.app.consumer_generation_id
         assigned = self.app.consumer.assignment()
         partitions = {tp.partition for tp in assigned if tp.topic in self.settings.input_topics}
@@ -149,7 +149,7 @@ class Engine:
             self._meter.recovery(perf_counter() - self._assigned_s)
 
     async def run(self) -> None:
-        """What runs beside the app, from before it starts until after it has stopped."""
+        """Run the tasks beside the app, from before it starts until after it has stopped."""
         leftovers = delete_leftovers(self.settings, self.publisher)
         await asyncio.gather(self._exchange(), self._write(), self._observe(), leftovers)
 
@@ -163,11 +163,11 @@ class Engine:
         try:
             await self._producer.run()
         except KafkaError:
-            logger.exception("Kafka does not take what the tracker writes")
-            end(Exit.LOST_WRITE, "the next owner goes on from the last write that Kafka has")
+            logger.exception("writing to Kafka failed")
+            end(Exit.LOST_WRITE, "the next owner continues from the last write that Kafka has")
 
     async def rounds(self) -> None:
-        """Evaluate regularly, until the app stops."""
+        """Run evaluation rounds until the app stops."""
         while not self.app.should_stop:
             pause_s = self.settings.tick_s
             if self.health.recovered:
@@ -176,7 +176,7 @@ class Engine:
             await asyncio.sleep(pause_s)
 
     async def sweeps(self) -> None:
-        """Delete garbage regularly, until the app stops."""
+        """Delete garbage every few seconds until the app stops."""
         while not self.app.should_stop:
             await asyncio.sleep(_SWEEP_S)
             if self.health.recovered:
@@ -188,7 +188,7 @@ class Engine:
             self.health.beat()
             remaining = self.app.tables.recovery.remaining
             self._meter.recovery_remaining(remaining)
-            if self.health.recovered:  # in a rebalance some of the partitions are on their way out
+            if self.health.recovered:  # during a rebalance some partitions are about to leave
                 await self._look()
                 self._refuse_others()
             else:
@@ -198,7 +198,7 @@ class Engine:
     async def _look(self) -> None:
         known, positions = self._broker_monitor.answer.ends, self._positions()
         ends = {tp: max(self._consumer.end(tp), known.get(tp, 0)) for tp in positions}
-        # A source that nothing has been fetched of would else be overtaken by the window, and all it holds be late.
+        # Otherwise the window would overtake a source from which nothing was fetched yet, and make all its events late.
         self._ownership.note_ends(ends)
         for tp, position in positions.items():
             stood_s = self.health.observe(*tp, position, ends[tp])
@@ -211,21 +211,21 @@ class Engine:
         return self._ownership.positions(self.owned)
 
     def _refuse_others(self) -> None:
-        """End this worker when a source topic is not the one that was counted: its records are others."""
+        """End this worker if a source topic was deleted and created again, or has another number of partitions."""
         if why := self._ownership.adopt(self._broker_monitor.answer.topics):
             end(Exit.REFUSED, why)
 
     def _introduce(self) -> None:
-        """Let the others see which person_key this worker has."""
+        """Publish the check record of this worker's person_key, if the topic has none."""
         if record := self.context.erasures.introduction():
             self._producer.put(self.settings.erasures_topic, 0, *record)
 
     @contextmanager
     def _fatal(self, what: str) -> Iterator[None]:
-        """What fails in here ends the worker, unless it is stopping anyhow. Nothing leaves an agent as an exception."""
+        """End the worker on any exception in the block; swallow it if the worker is stopping. Faust must see none."""
         try:
             yield
         except Exception:
             if not self.app.should_stop:
                 logger.exception("%s", what)
-                end(Exit.BROKEN, "what it has written is complete; the next owner goes on from there")
+                end(Exit.BROKEN, "its writes are complete; the next owner continues from there")

@@ -1,4 +1,4 @@
-"""What the tracker produces to Kafka: one method per topic, each record complete with key and headers."""
+"""The output topics: one method for each kind of record that the tracker produces, with its key and headers."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -19,12 +19,12 @@ _JSON = msgspec.json.Encoder()
 
 
 def cut_key(cut: Cut) -> bytes:
-    """The key of a cut: its topic, population and role as a JSON array."""
+    """Return the key of a cut: topic, population and role as a JSON array."""
     return _JSON.encode((cut.topic, cut.population, cut.role))
 
 
 class OutputTopics:
-    """Puts messages into `producer`; `flush` waits until Kafka has them."""
+    """Puts records into `producer`; `flush` waits until Kafka has them."""
 
     def __init__(self, producer: BatchingProducer, settings: Settings) -> None:
         self._put = producer.put
@@ -32,18 +32,18 @@ class OutputTopics:
         self.flush = producer.flush
         self.relieve = producer.relieve
 
-    def dead_letters(self, letters: Iterable[DeadLetter]) -> None:
-        """Records that cannot be counted, in the partition they came in."""
-        self._set_aside(self._settings.dead_letters_topic, letters)
+    def dead_letters(self, records: Iterable[DeadLetter]) -> None:
+        """Write records that cannot be counted to the dead letters topic, in their original partition."""
+        self._set_aside(self._settings.dead_letters_topic, records)
 
-    def late(self, letters: Iterable[DeadLetter]) -> None:
-        """Events older than the window, in the partition they came in."""
-        self._set_aside(self._settings.late_topic, letters)
+    def late(self, records: Iterable[DeadLetter]) -> None:
+        """Write events older than the window to the late topic, in their original partition."""
+        self._set_aside(self._settings.late_topic, records)
 
     def flags(self, partition: int, users: Sequence[str], flags: Sequence[bytes]) -> None:
-        """Standings that changed in `partition`: of `users`, the flags as JSON."""
+        """Write `flags` (JSON), raised in `partition`, one for each of `users`."""
         keys = [user.encode() for user in users]
-        if self._settings.partitioner == "murmur2":  # a user's flags belong where the user's events do
+        if self._settings.partitioner == "murmur2":  # flags of a user go to the same partition as the user's events
             places = [partition] * len(keys)
         else:
             places = partitions_of(keys, self._settings.partitions).tolist()
@@ -51,31 +51,31 @@ class OutputTopics:
             self._put(self._settings.flags_topic, place, key, flag)
 
     def cuts(self, cuts: Iterable[Cut]) -> None:
-        """Cuts that changed."""
+        """Write changed cuts."""
         for cut in cuts:
             self._put(self._settings.cuts_topic, 0, cut_key(cut), _JSON.encode(cut))
 
     def forget_cuts(self, keys: Iterable[bytes]) -> None:
-        """Scopes without users: their cuts are deleted."""
+        """Delete the cuts under `keys`: their scopes have no users now."""
         for key in keys:
             self._put(self._settings.cuts_topic, 0, key, None)
 
     def curves(self, messages: Iterable[CurveMessage]) -> None:
-        """The curves of a partition."""
+        """Write curves of a partition."""
         for message in messages:
             key = f"curves/{message.partition}/{message.bucket}".encode()
             self._put(self._settings.curves_topic, 0, key, curve_message.encode(message))
 
     def status(self, message: Status) -> None:
-        """How far a partition has come."""
+        """Write the status of a partition."""
         self._put(self._settings.curves_topic, 0, f"status/{message.partition}".encode(), status.encode(message))
 
     def past(self, ended: PastKey, cuts: Collection[Cut]) -> None:
-        """What the cuts of a bucket were when a pane ended; none: nobody asks any more."""
+        """Write the cuts of a bucket as of the end of a pane; without cuts, delete the record."""
         self._put(self._settings.curves_topic, 0, ended.encode(), history.encode(cuts) if cuts else None)
 
-    def _set_aside(self, topic: str, letters: Iterable[DeadLetter]) -> None:
-        if self._settings.pseudonyms:  # only where they came from and why: the rest names users
-            letters = (letter._replace(key=None, value=None) for letter in letters)
-        for letter in letters:
-            self._put(topic, letter.origin.partition, letter.key, letter.value, letter.headers())
+    def _set_aside(self, topic: str, records: Iterable[DeadLetter]) -> None:
+        if self._settings.pseudonyms:  # key and value name users: keep only the headers (origin and reason)
+            records = (record._replace(key=None, value=None) for record in records)
+        for record in records:
+            self._put(topic, record.origin.partition, record.key, record.value, record.headers())

@@ -1,4 +1,4 @@
-"""What the engine expects of its surroundings."""
+"""Ports: the interfaces that the engine expects from its surroundings."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
@@ -11,7 +11,7 @@ Clock = Callable[[], float]
 
 
 class Meter(Protocol):
-    """Where the engine reports what happens; the metrics of a worker."""
+    """The metrics of a worker, as the engine reports them."""
 
     def read(self, topic: str, n: int) -> None: ...  # noqa: D102
     def batch(self, topic: str, counts: BatchCounts, seconds: float) -> None: ...  # noqa: D102
@@ -35,21 +35,21 @@ class Meter(Protocol):
 
 
 class FlagListener(Protocol):
-    """Who wants to see flags as they are raised, and to forget who was erased: standings by their keys, and users."""
+    """Receives flags as they are raised, and the standings (by key) and users to forget after an erasure."""
 
     def submit(self, partition: int, flags: Sequence[Flag]) -> None: ...  # noqa: D102
     def forget(self, partition: int, standings: Sequence[bytes], users: Collection[str]) -> None: ...  # noqa: D102
 
 
 class FlagListeners(list[FlagListener]):
-    """Hands flags on to all who listen."""
+    """Passes every call on to all listeners."""
 
     def submit(self, partition: int, flags: Sequence[Flag]) -> None:
-        """Flags that were raised."""
+        """Pass on flags that were raised."""
         for listener in self:
             listener.submit(partition, flags)
 
     def forget(self, partition: int, standings: Sequence[bytes], users: Collection[str]) -> None:
-        """Standings, by their keys, and users that were erased."""
+        """Pass on the standings (by key) and the users that were erased."""
         for listener in self:
             listener.forget(partition, standings, users)

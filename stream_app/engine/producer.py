@@ -1,7 +1,7 @@
-"""Everything the tracker writes to Kafka, a batch per partition at a time.
+"""The batching producer: writes all records of the tracker to Kafka, in one batch per partition at a time.
 
-A record sent on its own costs 100 to 300 µs in Faust and 50 in aiokafka; in a batch of many it costs 3. Writes to the
-same partition keep their order; where the broker can, the producer is idempotent, so a retry does not double them.
+A record sent on its own costs 100 to 300 µs in Faust and 50 µs in aiokafka; in a large batch it costs 3 µs. Writes to
+the same partition keep their order. If the broker supports it, the producer is idempotent, so retries do not duplicate.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _BATCH_BYTES = 900_000
 _LARGEST_REQUEST = 8_000_000
 _MUCH_WAITING = 16_000_000
 _PATIENCE_MS = 120_000
-"""How long a write is retried before the worker gives up and ends."""
+"""How long a write is retried before the worker ends."""
 _LINGER_S = 0.01
 _RECORD_OVERHEAD = 100
 
@@ -51,24 +51,24 @@ class BatchingProducer:
         self._some = asyncio.Event()
         self._failure: KafkaError | None = None
         self.ends: dict[Place, int] = {}
-        """By partition, the offset after the last record that was sent there."""
+        """By partition: the offset after the last record sent there."""
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
-        """Have a record sent soon: within about 10 ms."""
+        """Queue a record, to be sent within about 10 ms."""
         self._waiting[topic, partition].append(_PendingRecord(key, value, headers))
         self._waiting_bytes += len(key or b"") + len(value or b"") + _RECORD_OVERHEAD
         self._some.set()
 
     @property
     def is_owing(self) -> bool:
-        """Whether something that was put is not in Kafka for sure."""
+        """Whether Kafka has not confirmed all queued records yet."""
         return bool(self._waiting) or self._sending.locked()
 
     async def flush(self) -> None:
-        """Return when Kafka has everything that was put before. Raises KafkaError once it has not taken something.
+        """Return when Kafka has all records queued before. Raises KafkaError if this or an earlier write failed.
 
-        Nothing is sent while the lease has lapsed: another may own the partitions by then. A flush that is cancelled
-        goes on all the same: what it has begun to send must not be missing in the middle.
+        Nothing is sent while the lease has lapsed, because another worker may own the partitions. A cancelled flush
+        still finishes, so that a write it has begun leaves no gap.
         """
         await asyncio.shield(asyncio.ensure_future(self._flush()))
 
@@ -93,12 +93,12 @@ class BatchingProducer:
                 raise
 
     async def relieve(self) -> None:
-        """Wait while more is waiting than memory should hold; called after many puts."""
+        """Flush if the queue takes too much memory. Call this after many puts."""
         if self._waiting_bytes > _MUCH_WAITING:
             await self.flush()
 
     async def run(self) -> None:
-        """Send what is put, until cancelled. Raises KafkaError when Kafka does not take it."""
+        """Send queued records until cancelled. Raises KafkaError if a write fails."""
         try:
             while True:
                 await self._some.wait()
@@ -113,8 +113,8 @@ class BatchingProducer:
             try:
                 self._producer = await self._start(idempotent=True)
             except (UnknownError, UnsupportedVersionError):
-                # Safe all the same: segments are keyed by what they hold, and repeated flags have the same id.
-                logger.info("this broker knows no idempotent producers: a retried write may appear twice in the log")
+                # Safe nonetheless: a segment key never has two contents, and repeated flags have the same id.
+                logger.info("this broker has no idempotent producers: a retried write may appear twice in the log")
                 self._producer = await self._start(idempotent=False)
         return self._producer
 
@@ -137,16 +137,16 @@ class BatchingProducer:
 
 
 def write_within(lease: Lease, client: Any) -> None:
-    """Have a producer's client ask the lease before every try to write.
+    """Make a producer's client wait for the lease before every attempt to write.
 
-    A producer tries again by itself for as long as it takes. One that was cut off from Kafka would write as soon as it
-    is back, before the consumer beside it has heard that the partitions are others' now.
+    A producer retries on its own. After a disconnect it would write as soon as it is reconnected, before the consumer
+    beside it has learned that the partitions have another owner.
     """
     send = client.send
 
     async def asking(node: Any, request: Any, **options: Any) -> Any:
         if isinstance(request, ProduceRequest):
-            await client.ready(node)  # first: a connection can take longer than the lease lasts
+            await client.ready(node)  # connect first: it can take longer than the lease lasts
             await lease.held()
         return await send(node, request, **options)
 
@@ -154,7 +154,7 @@ def write_within(lease: Lease, client: Any) -> None:
 
 
 async def _send(producer: Any, place: Place, records: list[_PendingRecord]) -> int:
-    """Send the records; returns the offset after the last of them."""
+    """Send records in order. Returns the offset after the last one."""
     topic, partition = place
     sent = []
     batch, count = producer.create_batch(), 0

@@ -23,7 +23,7 @@ async def test_a_topic_that_was_made_again_is_refused_with_the_command_that_repa
     parts = await counted()
     parts.ownership.adopt(TOPIC)
     told = parts.ownership.adopt(TOPIC | {POSTS: TopicIdentity("id-3", 8)})
-    assert told.startswith("topic influence.posts was deleted and made again")
+    assert told.startswith("topic influence.posts was deleted and created again")
     assert "stream-app reset" in told
 
 

@@ -54,7 +54,7 @@ def test_a_topic_that_was_made_again_is_refused(brokers: str, tmp_path: Path, sc
     def made_again(admin: KafkaAdminClient, topic: str) -> None:
         make_again(admin, topic, 8)
 
-    refused(brokers, tmp_path, scale, proof, made_again, "was deleted and made again")
+    refused(brokers, tmp_path, scale, proof, made_again, "was deleted and created again")
 
 
 def make_again(admin: KafkaAdminClient, topic: str, partitions: int) -> None:

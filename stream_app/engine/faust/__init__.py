@@ -1,1 +1,1 @@
-"""All that knows Faust from inside: app, batches, tables, recovery."""
+"""Everything that depends on the internals of Faust: app, batches, consumer, tables, recovery."""

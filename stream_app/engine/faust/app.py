@@ -1,7 +1,7 @@
-"""The tracker as a Faust app: two topics in, two tables, two agents, and what happens when partitions move.
+"""The tracker as a Faust app: two source topics, two tables, two agents, and the signals of a rebalance.
 
-Records come in batches (`batches`), tables keep segments and standings (`tables`, restored by `restore`), the consumer
-goes by the ledgers' positions (`consumer`). The engine does the rest.
+Records arrive in batches (`batches`). Tables keep segments and standings (`tables`), and are restored by `restore`. The
+consumer uses the positions of the ledgers (`consumer`). The engine does the rest.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from stream_app.settings import Settings
 
 
 class Callbacks(Protocol):
-    """What an engine does when Faust calls it. Nothing leaves these methods as an exception."""
+    """The methods of an engine that Faust calls. They never raise."""
 
     async def count(self, fetched: FetchedBatches) -> None: ...  # noqa: D102
     async def on_revoked(self, *_args: Any, **_kwargs: Any) -> None: ...  # noqa: D102
@@ -52,7 +52,7 @@ def tracker_app(
     positions: Callable[[], Positions],
     producer: BatchingProducer,
 ) -> Tracker:
-    """The app of a worker. It does nothing until it is connected to an engine."""
+    """Create the app of a worker. It does nothing until it is connected to an engine."""
     app = configured_app(settings, lease, health, positions)
     segments_log, standings_log = changelogs_of(settings)
 
@@ -77,7 +77,7 @@ def tracker_app(
 
 
 def connect(tracker: Tracker, engine: Callbacks) -> None:
-    """Have the app run `engine`."""
+    """Register the engine's agents, signal handlers and tasks with the app."""
     app = tracker.app
 
     async def count(batches: faust.StreamT[FetchedBatches]) -> None:

@@ -1,8 +1,8 @@
-"""Batches without leaving Faust: one message per partition and fetch, whose value is all that was fetched.
+"""Batches in Faust: passes fetched records to agents as one message per batch, instead of one per record.
 
-Faust hands every record to its agents one by one, at 100 to 300 µs each. `ConsumerScheduler` is the documented setting
-for the class that orders fetched records; this one hands over whole fetches. The message stands at the offset of its
-last record, and Faust's own handling of gaps in the offsets commits the ones before.
+Faust passes records to its agents one by one, at 100 to 300 µs each. `ConsumerScheduler` is the documented setting for
+the class that orders fetched records; the scheduler here groups them into batches. A message has the offset of its last
+record, so `consumer` does not treat the offsets before it as a gap.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from stream_app.kafka.record_batches import FetchedBatches, PackedBatch
 
 
 class BatchMessage:
-    """What was fetched in the form of one record: what the consumer reads of it to make a message."""
+    """A batch in the shape of one record, with the attributes that Faust's consumer reads to make a message."""
 
     __slots__ = ("checksum", "headers", "key", "offset", "partition", "timestamp", "timestamp_type", "topic", "value")
     serialized_key_size = serialized_value_size = 0
@@ -36,13 +36,13 @@ class BatchMessage:
 
 
 class BatchScheduler(DefaultSchedulingStrategy):
-    """Hands over the records of every partition in batches of `enough`, or a little more."""
+    """Groups the records of every partition into batches of `enough` records or a little more."""
 
     enough: ClassVar[int]
     topics: ClassVar[frozenset[str]]
 
     def iterate(self, records: Mapping[TP, list[PackedBatch]]) -> Iterator[tuple[TP, Any]]:
-        """Every partition's records, whole batches at a time; those of other topics are for nobody here."""
+        """Yield the records of every partition in batches. Skips topics that have no agent."""
         for tp, fetched in records.items():
             for packed in self._together(fetched if tp.topic in self.topics else ()):
                 yield tp, BatchMessage(tp, packed)
@@ -61,27 +61,27 @@ class BatchScheduler(DefaultSchedulingStrategy):
 
 
 def scheduler_of(enough: int, topics: Iterable[str]) -> type[BatchScheduler]:
-    """The scheduler class that makes batches of `topics` as soon as there are `enough` records."""
+    """Create the scheduler class for `topics`; a batch is complete once it has `enough` records."""
     return type("BatchScheduler", (BatchScheduler,), {"enough": enough, "topics": frozenset(topics)})
 
 
 class BatchQueue(ThrowableQueue[Any]):
-    """Batches on their way to an agent: when it is full the consumer waits.
+    """The queue of batches in front of an agent. When it is full the consumer waits.
 
-    Faust would rather stop fetching from single partitions when the queue is nearly full. The next fetch then waits up
-    to a second for the others, and where those keep the queue busy the stopped ones wait for as long as that lasts.
+    Faust's own queue pauses single partitions when it is nearly full. The next fetch then waits up to a second for the
+    other partitions. While those keep the queue busy, the paused ones starve.
     """
 
     pressure_high_size = 1_000_000
 
 
 class RawSchema(faust.Schema[Any, Any]):
-    """No decoding by Faust: a record it cannot decode would be acknowledged and crash the agent."""
+    """Keeps Faust from decoding: a record that fails to decode would be acknowledged and crash the agent."""
 
     def loads_key(self, app: Any, message: Any, **_kwargs: Any) -> Any:  # noqa: ARG002 - Faust's signature
-        """The key as it is."""
+        """Return the raw key."""
         return message.key
 
     def loads_value(self, app: Any, message: Any, **_kwargs: Any) -> Any:  # noqa: ARG002 - Faust's signature
-        """The value as it is: a batch."""
+        """Return the raw value: a batch."""
         return message.value

@@ -1,4 +1,4 @@
-"""Every setting of Faust, set on purpose: the worker's settings as those of an app."""
+"""Faust settings: maps the worker's settings to those of a Faust app, each set explicitly."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ _BATCHES_A_POLL = 2
 def configured_app(
     settings: Settings, lease: Lease, health: WorkerHealth, positions: Callable[[], Positions]
 ) -> TrackerApp:
-    """A Faust app without topics, tables and agents; `positions`: how far the ledgers have counted."""
+    """Create a Faust app without topics, tables and agents; `positions` returns the positions of the ledgers."""
     if why := refusal():
         end(Exit.REFUSED, why)
     leave_records_packed()
@@ -42,7 +42,7 @@ def configured_app(
         key_serializer="raw",
         value_serializer="raw",
         store="memory://",
-        datadir=Path(tempfile.gettempdir()) / "stream-app",  # stays empty, but Faust makes it
+        datadir=Path(tempfile.gettempdir()) / "stream-app",  # stays empty, but Faust creates it
         Table=PartitionTable,
         ConsumerScheduler=scheduler_of(settings.batch_events, settings.input_topics),
         TableManager=TrackerTables,
@@ -71,20 +71,20 @@ def configured_app(
 
 
 def forbid_pickle() -> None:
-    """Take the codecs that can run what somebody sent out of Faust: there is no way left to ask for them."""
+    """Remove the pickle codecs from Faust, so that no record can make it run code."""
     for name in [name for name in codecs if "pickle" in name]:
         del codecs[name]
 
 
 class ExistingTopic(faust.Topic):
-    """A topic that is there: `stream-app topics create` makes them, and no worker needs the right to."""
+    """A topic that exists already: `stream-app topics create` creates topics, so workers need no right to."""
 
     async def declare(self) -> None:
-        """Faust would try to create it, and fail where it may not."""
+        """Do nothing. Faust would try to create the topic, and fail without the right to."""
 
 
 def _credentials(options: Mapping[str, Any]) -> CredentialsT | None:
-    """What Faust makes the same options for its consumer and its producer from."""
+    """Convert aiokafka options to Faust credentials, from which Faust derives the same options again."""
     context = options["ssl_context"]
     if "SASL" not in options["security_protocol"]:
         return faust.SSLCredentials(context) if context else None

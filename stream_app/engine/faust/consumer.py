@@ -1,4 +1,4 @@
-"""Faust's consumer for batches: its positions are the ledgers', and what the group answers renews the lease."""
+"""The consumer: Faust's consumer with batches, the positions of the ledgers, and the lease of the group."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
@@ -19,7 +19,7 @@ Positions = Mapping[Partition, int]
 
 
 class TrackerApp(faust.App):
-    """Faust's app with what the parts of the engine hand to its consumer."""
+    """A Faust app that holds what its consumer needs from the engine."""
 
     lease: Lease
     health: WorkerHealth
@@ -28,32 +28,32 @@ class TrackerApp(faust.App):
     tables: Any
 
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> BatchQueue:  # noqa: N802
-        """Queues of batches: Faust has no setting for it."""
+        """Create the queues of agents, for batches. Faust has no setting for this class."""
         return BatchQueue(maxsize=maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):
-    """Faust's thread that talks to Kafka; what the group answers renews the lease, or ends it."""
+    """Faust's thread that talks to Kafka. The group's answers renew the lease or end it."""
 
     def _create_consumer(self, loop: Any) -> Any:
-        """One that reads only what was committed: Faust has a setting for it that turns on much else."""
+        """Create a consumer that reads committed records only. Faust's setting for it would turn on much else."""
         consumer: Any = super()._create_consumer(loop)
-        consumer._isolation_level = "read_committed"  # noqa: SLF001 - aiokafka looks at it when it starts
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - aiokafka reads it when it starts
         return consumer
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Leave the logs of tables to recovery: what is fetched of them here nobody takes, and it stays in memory."""
+        """Pause the changelogs, which recovery reads. Records fetched here would never be taken and fill memory."""
         logs = [TopicPartition(*tp) for tp in assigned if _is_log(self.app, tp)]
-        self._ensure_consumer().pause(*logs)  # before anything is awaited, so nothing has been fetched
+        self._ensure_consumer().pause(*logs)  # before the first await, so nothing has been fetched
         await super().on_partitions_assigned(assigned, generation_id)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust would log of every changelog that nothing is fetched."""
+        """Skip changelogs: Faust would log for each one that nothing is fetched."""
         if not _is_log(self.app, tp):
             super().verify_event_path(now, tp)
 
     def highwater(self, tp: TP) -> int:
-        """Where a partition ended when it was last fetched from: what is in open transactions cannot be read yet."""
+        """Return the end of a partition at the last fetch: the last stable offset, before open transactions."""
         stable = self._ensure_consumer().last_stable_offset(tp)
         return super().highwater(tp) if stable is None or stable < 0 else int(stable)
 
@@ -68,15 +68,15 @@ def _is_log(app: faust.types.AppT, tp: TP) -> bool:
 
 
 class BatchConsumer(Consumer):
-    """Faust's consumer for topics whose records are handed over in batches, and whose positions the ledgers keep."""
+    """Faust's consumer for topics that are read in batches, with positions kept in the ledgers."""
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
-        """Seek to the positions of the ledgers. Faust asks for this when it has thrown fetched records away.
+        """Seek to the positions of the ledgers. Faust calls this after it has discarded fetched records.
 
-        It would go to what the group has committed, and stay where it is, behind those records, if that is nothing.
+        Faust's own method seeks to the committed offsets. Without any it would stay where it is, past those records.
         """
         assigned = self.assignment()
         wanted = _by_tp(cast(TrackerApp, self.app).positions())
@@ -86,14 +86,14 @@ class BatchConsumer(Consumer):
 
     @property
     def generation(self) -> int:
-        """The generation of the group that this worker is in now; below 0 where the group does not know it."""
-        return int(cast(Any, self._thread)._ensure_consumer()._coordinator.generation)  # noqa: SLF001 - nobody else has it
+        """The current generation of this worker in the group; below 0 if the group does not know the worker."""
+        return int(cast(Any, self._thread)._ensure_consumer()._coordinator.generation)  # noqa: SLF001 - found nowhere else
 
     async def commit_positions(self, positions: Positions, generation: int) -> bool:
-        """Commit; False when the group has moved on since `generation`: the partitions may have had other owners.
+        """Commit offsets. False if the group has moved past `generation`: the partitions may have had other owners.
 
-        A commit is made in the name of whatever generation the consumer is in when it is sent, even of none, and Faust
-        leaves out what is no longer assigned: that it succeeds says nothing of the generation before.
+        A commit carries the generation that the consumer is in when it is sent, or none, and Faust omits partitions
+        that are no longer assigned. So a successful commit alone does not prove that `generation` is still current.
         """
         return await self._commit(_by_tp(positions)) and self.generation == generation
 
@@ -102,10 +102,10 @@ class BatchConsumer(Consumer):
             return bool(await super()._commit(offsets))
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """A batch stands at its last offset, so what looks like a gap before it is the batch."""
+        """Do nothing. A batch has the offset of its last record, so the offsets before it are no gap."""
 
     def _new_offset(self, tp: TP) -> int | None:
-        """Commit up to the last batch counted: batches of a partition are counted in order, one at a time."""
+        """Return the offset after the last batch counted. Batches of a partition are counted one at a time."""
         acked = self._acked[tp]
         if not acked:
             return None
@@ -122,27 +122,27 @@ class SourceConsumer:
         self._app = app
 
     async def commit(self, positions: Positions, generation: int) -> bool:
-        """Commit; False when the group has moved on since `generation`: the partitions may have had other owners."""
+        """Commit offsets. False if the group has moved past `generation`: the partitions may have had other owners."""
         return await cast(BatchConsumer, self._app.consumer).commit_positions(positions, generation)
 
     async def ends(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
-        """Where the partitions end now."""
+        """Fetch the current ends of partitions."""
         ends = await self._app.consumer.highwaters(*(TP(*partition) for partition in partitions))
         return {Partition(*tp): end for tp, end in ends.items()}
 
     async def start(self, partition: Partition) -> int:
-        """Where a partition begins: what was before is gone."""
+        """Fetch the first offset of a partition. Records before it are gone."""
         tp = TP(*partition)
         return int((await self._app.consumer.earliest_offsets(tp))[tp])
 
     async def seek(self, partition: Partition, offset: int) -> None:
-        """Read a partition from `offset` on, if it is ours still."""
+        """Seek to `offset` in a partition, if it is still assigned."""
         tp = TP(*partition)
         if tp in self._app.consumer.assignment():
             await self._app.consumer.seek(tp, offset)
 
     def end(self, partition: Partition) -> int:
-        """Where a partition ended when it was last fetched from; 0 where it is not ours, as in a rebalance."""
+        """Return the end of a partition at the last fetch; 0 if it is not assigned, as in a rebalance."""
         tp, consumer = TP(*partition), self._app.consumer
         return (consumer.highwater(tp) or 0) if tp in consumer.assignment() else 0
 

@@ -1,10 +1,10 @@
-"""The contract with Faust, aiokafka and kafka-python: every name used that their documentation does not promise.
+"""The contract with Faust, aiokafka and kafka-python: every undocumented name of theirs that the engine uses.
 
-Faust has no seam for batches, for positions of our own or for a recovery that is read to its end, so the engine lives
-on names that an upgrade may remove or rename. Without this list it would find out in the middle of a rebalance, as a
-hang. A worker checks the list before it starts and refuses to run with the names that are gone; one test checks it
-too. Code that uses another such name adds it here, with the reason. docs/reliability.md has the faults of Faust behind
-most of them.
+Faust has no extension point for batches, for positions of our own, or for a recovery that reads to the end. So the
+engine depends on names that an upgrade may remove or rename. Without this list the failure would be a hang in the
+middle of a rebalance. A worker checks the list before it starts and refuses to run if a name is gone; a test checks it
+too. Code that uses another such name must add it here, with the reason. docs/reliability.md describes the faults of
+Faust behind most of them.
 """
 
 import inspect
@@ -18,8 +18,8 @@ _FAULTS = "docs/reliability.md#what-faust-does-and-what-is-done-about-it"
 
 CONTRACT: dict[str, dict[str, str]] = {
     "faust.app.base": {
-        "App.FlowControlQueue": "makes the queues of agents: ours never stop single partitions",
-        "App.in_recovery": "set while the tables are restored, as Faust's recovery sets it",
+        "App.FlowControlQueue": "creates the queues of agents: ours never pause single partitions",
+        "App.in_recovery": "set while the tables are restored, as Faust's recovery does",
         "App.flow_control": "resumed when the tables are restored",
         "App._fetcher": "started when the tables are restored",
         "App.on_rebalance_complete": "sent when the tables are restored",
@@ -27,30 +27,30 @@ CONTRACT: dict[str, dict[str, str]] = {
         "App.consumer_generation_id": "the generation in which partitions were assigned",
     },
     "faust.tables.manager": {
-        "TableManager.recovery": "replaced: Faust's takes an empty table for a recovered one",
+        "TableManager.recovery": "replaced: Faust's mistakes an empty table for a recovered one",
         "TableManager._recovery": "where the recovery is kept",
         "TableManager.on_actives_ready": "called when the tables are restored",
         "TableManager.on_standbys_ready": "called when the tables are restored",
     },
     "faust.stores.memory": {
-        "Store._key_partition": "the partition of a key: Faust learns it in recovery only",
+        "Store._key_partition": "the partition of a key: Faust sets it only in recovery",
         "Store.data": "what a table holds",
     },
-    "faust.topics": {"Topic.declare": "would create topics, which a worker need not be allowed to"},
-    "faust.serializers.codecs": {"codecs": "the pickle codecs are taken out"},
-    "faust.transport.utils": {"DefaultSchedulingStrategy.iterate": "replaced: hands over whole batches"},
+    "faust.topics": {"Topic.declare": "replaced: would create topics, which workers need no right to"},
+    "faust.serializers.codecs": {"codecs": "the pickle codecs are removed"},
+    "faust.transport.utils": {"DefaultSchedulingStrategy.iterate": "replaced: yields batches"},
     "faust.transport.consumer": {
-        "Consumer._add_gap": "replaced: a batch stands at its last offset, so what is before it is no gap",
-        "Consumer._new_offset": "replaced: the offset to commit is behind the last batch counted",
-        "Consumer._acked": "offsets of batches that agents are done with",
+        "Consumer._add_gap": "replaced: a batch has its last record's offset; the offsets before it are no gap",
+        "Consumer._new_offset": "replaced: commits the offset after the last batch counted",
+        "Consumer._acked": "offsets of batches that agents have finished",
         "Consumer._acked_index": "the same as a set",
         "Consumer._read_offset": "set with every seek",
-        "Consumer.perform_seek": "replaced: goes to the positions of the ledgers, not of the group",
-        "ThreadDelegateConsumer._commit": "wrapped: the watchdog sees a commit that does not end",
+        "Consumer.perform_seek": "replaced: seeks to the positions of the ledgers, not of the group",
+        "ThreadDelegateConsumer._commit": "wrapped: the watchdog sees a commit that hangs",
         "ThreadDelegateConsumer._thread": "the thread that talks to Kafka",
     },
     "faust.transport.drivers.aiokafka": {
-        "Consumer._new_consumer_thread": "replaced: makes our thread",
+        "Consumer._new_consumer_thread": "replaced: creates our thread",
         "Transport.Consumer": "replaced: there is no setting for it",
         "AIOKafkaConsumerThread._create_consumer": "wrapped: sets the isolation level",
         "AIOKafkaConsumerThread._ensure_consumer": "aiokafka's consumer",
@@ -62,47 +62,47 @@ CONTRACT: dict[str, dict[str, str]] = {
     "mode.utils.queues": {"FlowControlQueue.pressure_high_size": "raised: the consumer waits instead of partitions"},
     "aiokafka.consumer.fetcher": {
         "MemoryRecords": "replaced: record batches are left packed",
-        "PartitionRecords": "replaced: hands over a record batch as one record",
+        "PartitionRecords": "replaced: returns a record batch as one record",
         "PartitionRecords.next_fetch_offset": "where the next fetch begins",
         "PartitionRecords._records_iterator": "the record batches of a fetch",
-        "PartitionRecords._consumer_record": "replaced: notes how far a record batch reaches",
+        "PartitionRecords._consumer_record": "replaced: records the end of a record batch",
         "PartitionRecords._tp": "the partition of a fetch",
     },
     "aiokafka.consumer.consumer": {
-        "AIOKafkaConsumer._isolation_level": "read_committed: Faust's setting for it turns on much else",
+        "AIOKafkaConsumer._isolation_level": "read_committed: Faust's setting would turn on much else",
         "AIOKafkaConsumer._coordinator": "the member of the group",
         "AIOKafkaConsumer.last_stable_offset": "up to where committed records can be read",
     },
     "aiokafka.consumer.group_coordinator": {
-        "GroupCoordinator._send_req": "wrapped: what the group answers renews the lease",
-        "GroupCoordinator.reset_generation": "wrapped: the group has given this member up",
-        "GroupCoordinator.generation": "the generation now",
-        "GroupCoordinator._closing": "a member that leaves still writes",
+        "GroupCoordinator._send_req": "wrapped: the group's answers renew the lease",
+        "GroupCoordinator.reset_generation": "wrapped: the group has removed this member",
+        "GroupCoordinator.generation": "the current generation",
+        "GroupCoordinator._closing": "a leaving member still writes",
     },
     "aiokafka.protocol.group": {"HeartbeatRequest": "renews the lease", "SyncGroupRequest": "renews the lease"},
-    "aiokafka.protocol.produce": {"ProduceRequest": "asks the lease before every try to write"},
+    "aiokafka.protocol.produce": {"ProduceRequest": "waits for the lease before every attempt"},
     "aiokafka.producer.producer": {"AIOKafkaProducer.client": "sends what is produced"},
     "aiokafka.client": {
-        "AIOKafkaClient.send": "wrapped: asks the lease before every try to write",
-        "AIOKafkaClient.ready": "connects before the lease is asked",
+        "AIOKafkaClient.send": "wrapped: waits for the lease before every attempt to write",
+        "AIOKafkaClient.ready": "connects before the lease is checked",
     },
     "aiokafka.record.memory_records": {"_MemoryRecordsPy._next_slice": "the bytes of one record batch"},
     "aiokafka.record.default_records": {
-        "_DefaultRecordBatchPy._maybe_uncompress": "before header names that are no UTF-8 are read leniently",
-        "_DefaultRecordBatchPy._buffer": "what is read",
+        "_DefaultRecordBatchPy._maybe_uncompress": "called before header names that are not UTF-8 are read leniently",
+        "_DefaultRecordBatchPy._buffer": "the bytes to read",
     },
     "kafka.admin": {
-        "KafkaAdminClient._describe_configs_process_responses": "wrapped: it hides which topics may not be seen",
+        "KafkaAdminClient._describe_configs_process_responses": "wrapped: it hides which topics are not authorised",
         "KafkaAdminClient._process_acl_operations": "replaced: fails on operations it does not know",
     },
     "kafka.protocol.consumer.offsets": {"IsolationLevel": "ends of committed records"},
 }
-"""By module: name, and why it is needed."""
+"""By module: the names, each with the reason it is needed."""
 
 
 @cache
 def broken() -> list[str]:
-    """The names of the contract that are gone, each with the reason it is needed; none where all is well."""
+    """Return the names of the contract that are gone, each with the reason it is needed."""
     return [
         f"{module}.{name} ({reason})"
         for module, names in CONTRACT.items()
@@ -112,10 +112,10 @@ def broken() -> list[str]:
 
 
 def refusal() -> str:
-    """Why a worker must not start with these versions of its libraries; empty where it may."""
+    """Return why a worker must not start with the installed library versions; empty if it may."""
     if gone := broken():
         return (
-            "Faust, aiokafka or kafka-python is not of the version that this release was built for; gone: "
+            "Faust, aiokafka or kafka-python is not the version that this release was built for; gone: "
             f"{', '.join(gone)}. Install the pinned versions (requirements.lock), or see {_FAULTS}"
         )
     return ""
@@ -133,7 +133,7 @@ def _exists(module: str, name: str) -> bool:
 
 
 def _is_set_in(owner: type, attribute: str) -> bool:
-    """Whether instances get the attribute: declared, in slots, or assigned in the source of a class."""
+    """Return whether instances have the attribute: annotated, or assigned in the source of a class."""
     assigned = re.compile(rf"\bself\.{attribute}\b[^=\n]*=[^=]")
     return any(
         attribute in getattr(base, "__annotations__", ()) or assigned.search(source)

@@ -1,4 +1,4 @@
-"""Group membership: the lease follows what the group answers to this worker's heartbeats."""
+"""Group membership: renews the lease from the group's answers to this worker's heartbeats."""
 
 from time import monotonic
 from typing import Any
@@ -13,10 +13,9 @@ _IS_MEMBER = {errors.NoError, errors.RebalanceInProgressError}
 
 
 def note_membership(lease: Lease, coordinator: Any) -> None:
-    """Have the lease follow what the group answers to heartbeats, and to the request for an assignment.
+    """Renew the lease when the group accepts a heartbeat or a sync request; end it when the group removes this member.
 
-    An answer is as old as its request: this process may have been frozen since. To whatever the group answers that it
-    does not know this worker, the lease ends.
+    An answer is only as recent as its request, because this process may have been frozen in between.
     """
     send, reset = coordinator._send_req, coordinator.reset_generation  # noqa: SLF001
 
@@ -28,7 +27,7 @@ def note_membership(lease: Lease, coordinator: Any) -> None:
         return answer
 
     def unknown() -> None:
-        if not coordinator._closing.done():  # noqa: SLF001 - who leaves still writes what it has
+        if not coordinator._closing.done():  # noqa: SLF001 - a leaving member still writes what is pending
             lease.give_up()
         reset()
 

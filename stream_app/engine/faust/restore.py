@@ -1,8 +1,8 @@
-"""Recovery: the tables of the partitions assigned are read from their logs before anything is counted.
+"""Recovery: restores the tables of the assigned partitions from their changelogs before anything is counted.
 
-In place of Faust's, which lets the logs through the consumer of the agents and separates them by pausing and
-seeking: where one rebalance followed another within a second it took an empty table for a recovered one. This one reads
-with a consumer of its own, from the beginning of a log to its end, and is done when it has seen the end.
+This replaces Faust's recovery, which reads changelogs through the agents' consumer and separates the two by pausing and
+seeking. When one rebalance followed another within a second, it mistook an empty table for a recovered one. The
+recovery here has its own consumer. It reads each changelog from beginning to end, and is done when it has seen the end.
 """
 
 import asyncio
@@ -29,22 +29,22 @@ logger = logging.getLogger(__name__)
 
 _POLL_MS = 200
 _RETRY_S = 1.0
-_TELL_S = 2.0
+_LOG_S = 2.0
 
 Logs = dict[TopicPartition, PartitionTable]
-"""Partitions of changelogs, and the tables they belong to."""
+"""The partitions of changelogs, each with its table."""
 
 
 class Recovery(Service):
-    """Restores after every rebalance; what Faust's table manager expects of its recovery."""
+    """Restores tables after every rebalance, with the interface that Faust's table manager expects."""
 
     abstract = False
 
     def __init__(self, app: faust.App, tables: "TrackerTables", client: Mapping[str, Any], **options: Any) -> None:
-        """`client`: how Kafka is reached, for aiokafka."""
+        """`client`: aiokafka's connection options."""
         self.completed = Event()
         self.remaining = 0
-        """Records still to be read."""
+        """Number of records still to be read."""
         self._app: Any = app
         self._tables = tables
         self._client = client
@@ -53,14 +53,14 @@ class Recovery(Service):
 
     @property
     def is_due(self) -> bool:
-        """Whether there is another rebalance to recover from: the recovery under way is being ended."""
+        """Whether another rebalance has made the running recovery obsolete."""
         return bool(self._rebalanced.is_set())
 
     def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Nothing is buffered here."""
+        """Do nothing: there are no buffers to flush."""
 
     async def on_rebalance(self, *_changes: Any) -> None:
-        """Begin anew, whatever is under way."""
+        """Start a new recovery; cancel one that is running."""
         self._rebalanced.set()
 
     @Service.task
@@ -70,7 +70,7 @@ class Recovery(Service):
             await self.wait_first(self._recover(), self._rebalanced)
 
     async def _recover(self) -> None:
-        """Restore the tables, have the partitions taken over, and let the records of the sources come."""
+        """Restore the tables, have the engine take over the partitions, then resume the source topics."""
         app, consumer = self._app, self._app.consumer
         generation = app.consumer_generation_id
         app.in_recovery = True
@@ -81,7 +81,7 @@ class Recovery(Service):
         app.in_recovery = False
         await app.on_rebalance_complete.send()
         if app.consumer_generation_id != generation or not app.health.recovered:
-            return  # the next rebalance is on its way
+            return  # another rebalance has begun
         consumer.resume_partitions(assigned - logs.keys())
         await consumer.perform_seek()
         self.completed.set()
@@ -93,7 +93,7 @@ class Recovery(Service):
         app.on_rebalance_end()
 
     async def _restore(self, logs: Logs) -> None:
-        """Make the tables hold what these logs hold, and nothing else; trouble with Kafka is retried."""
+        """Make the tables equal to these changelogs. Retry connection errors."""
         for table in self._tables.values():
             table.keep({tp.partition for tp, of in logs.items() if of is table})
         while logs:
@@ -102,7 +102,7 @@ class Recovery(Service):
             except CorruptBatchError as error:
                 end(Exit.REFUSED, str(error))
             except (KafkaError, OSError) as error:
-                logger.warning("the changelogs cannot be read, trying again: %s", error)
+                logger.warning("reading the changelogs failed, trying again: %s", error)
                 await asyncio.sleep(_RETRY_S)
             else:
                 return
@@ -120,7 +120,7 @@ class Recovery(Service):
 
     async def _read_to(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], logs: Logs) -> None:
         positions = {tp: await consumer.position(tp) for tp in ends}
-        total, told_s = sum(ends[tp] - positions[tp] for tp in ends), -_TELL_S
+        total, logged_s = sum(ends[tp] - positions[tp] for tp in ends), -_LOG_S
         while True:
             for tp in [tp for tp in logs if positions[tp] >= ends[tp]]:
                 logs.pop(tp).restored(tp.partition, positions[tp])
@@ -128,8 +128,8 @@ class Recovery(Service):
             self.remaining = sum(ends[tp] - positions[tp] for tp in logs)
             if not logs:
                 return
-            if monotonic() - told_s >= _TELL_S:
-                told_s = monotonic()
+            if monotonic() - logged_s >= _LOG_S:
+                logged_s = monotonic()
                 logger.info("restoring the ledgers: %d of %d records read", total - self.remaining, total)
             for tp, fetched in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
                 logs[tp].restore(tp.partition, chain.from_iterable(packed.records() for packed in fetched))
@@ -137,7 +137,7 @@ class Recovery(Service):
 
 
 class TrackerTables(TableManager):
-    """Faust's tables, with this recovery."""
+    """Faust's table manager with the recovery above."""
 
     _recovery: Any = None
 

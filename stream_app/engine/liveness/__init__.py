@@ -1,1 +1,1 @@
-"""Whether a worker is alive: health, watchdog, broker monitor, lag, exit codes."""
+"""Liveness of a worker: health, watchdog, broker monitor, lag, memory, exit codes."""

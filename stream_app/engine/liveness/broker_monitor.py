@@ -1,6 +1,7 @@
-"""What Kafka says when asked directly: where the sources end, and which topics they are.
+"""The broker monitor: asks Kafka for the ends and the identities of the source topics.
 
-Asked from a thread, with connections of its own: what Faust's consumer believes may be as stuck as the consumer is.
+It runs in its own thread, with its own connections, because what Faust's consumer reports may be as stuck as the
+consumer itself.
 """
 
 import logging
@@ -25,33 +26,33 @@ _LATEST = -1
 
 
 class TopicIdentity(NamedTuple):
-    """Which topic a name stands for."""
+    """Identifies the topic that currently has a name."""
 
     id: str
-    """Given by Kafka when it was created; all zeros by a Kafka that gives none."""
+    """Assigned by Kafka at creation; all zeros from a Kafka without topic ids."""
     partitions: int
 
 
 class BrokerState(NamedTuple):
-    """What Kafka said."""
+    """An answer of Kafka."""
 
     ends: Mapping[Partition, int]
     topics: Mapping[str, TopicIdentity]
-    """Those that exist."""
+    """The source topics that exist."""
 
 
 class BrokerMonitor:
-    """Asks every two seconds."""
+    """Asks Kafka every two seconds."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._admin: KafkaAdminClient | None = None
         self.answer = BrokerState({}, {})
-        """The last one."""
+        """The last answer."""
         self.has_answered = threading.Event()
-        """Set when the first answer is there."""
+        """Set once there is a first answer."""
         self.answers = False
-        """Whether Kafka answered when last asked."""
+        """Whether Kafka answered the last request."""
         self._trouble: type[Exception] | None = None
 
     def watch(self) -> threading.Thread:
@@ -61,7 +62,7 @@ class BrokerMonitor:
         return thread
 
     def ask(self) -> BrokerState:
-        """Ask now. Raises KafkaError, OSError, and UnreachableError, which says why Kafka does not take us."""
+        """Ask now. Raises KafkaError, OSError, or UnreachableError, which says why Kafka refuses the connection."""
         if self._admin is None:
             require_reachable(self._settings)
             self._admin = KafkaAdminClient(
@@ -76,7 +77,7 @@ class BrokerMonitor:
             if not found["error_code"]
         }
         wanted = [TopicPartition(name, n) for name, known in topics.items() for n in range(known.partitions)]
-        # What is in open transactions cannot be read yet.
+        # Records in open transactions cannot be read yet.
         ends = self._admin.list_partition_offsets(dict.fromkeys(wanted, _LATEST), IsolationLevel.READ_COMMITTED)
         return BrokerState({Partition(place.topic, place.partition): end.offset for place, end in ends.items()}, topics)
 

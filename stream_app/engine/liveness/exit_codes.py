@@ -1,4 +1,4 @@
-"""How a worker ends itself: what is in memory is not to be trusted then, what is in the log is complete."""
+"""Exit codes: how a worker ends itself at once. Its memory can no longer be trusted; the log is complete."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 
 
 class Exit(IntEnum):
-    """Exit statuses: a supervisor restarts the worker after each of them but REFUSED."""
+    """Exit statuses. A supervisor restarts the worker after any of them except REFUSED."""
 
     STALLED = 70
     LOST_WRITE = 71
@@ -20,7 +20,7 @@ class Exit(IntEnum):
 
 
 def end(status: Exit, why: str) -> NoReturn:
-    """End this process at once."""
+    """End this process at once, without cleanup."""
     logger.critical("ending this worker (exit status %d, %s): %s", status, status.name, why)
     logging.shutdown()
     os._exit(status)

@@ -1,4 +1,4 @@
-"""Whether counting makes progress, and everything that is under way comes to an end."""
+"""Health: whether counting makes progress and no operation hangs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ Place = tuple[str, int]
 
 
 class WorkerHealth:
-    """Knows for every source partition when it last made progress, and since when what is under way has been.
+    """Tracks when each source partition last made progress, and when each running operation began.
 
-    Its clock is wound by `tick`: it stands still while Kafka does not answer, as no restart would help then, and while
+    `tick` advances its clock. The clock stops while Kafka does not answer, because a restart would not help, and while
     this process is frozen.
     """
 
@@ -25,37 +25,37 @@ class WorkerHealth:
         self._beat = now()
         self.recovered = False
         self.caught_up = False
-        """The curves of the others have been read."""
+        """Whether the curves of the other workers have been read."""
 
     def tick(self, seconds: float) -> None:
-        """So much time has passed in which Kafka answered."""
+        """Advance the clock by time in which Kafka answered."""
         self._clock_s += seconds
 
     def beat(self) -> None:
-        """The event loop is alive."""
+        """Note that the event loop is alive."""
         self._beat = self._now()
 
     def observe(self, topic: str, partition: int, position: int, end: int) -> float:
-        """Where counting stands in a source partition, and where that ends; returns for how long it has stood, s."""
+        """Note position and end of a source partition. Returns how long, in s, it has made no progress despite lag."""
         known = self._progress.get((topic, partition))
         if known is None or known[0] != position or position >= end:
             known = self._progress[topic, partition] = (position, self._clock_s)
         return self._clock_s - known[1]
 
     def observe_recovery(self, remaining: int) -> None:
-        """How many records a recovery has still to read."""
+        """Note how many records a recovery has left to read."""
         if self._recovery[0] != remaining:
             self._recovery = (remaining, self._clock_s)
 
     def forget(self) -> None:
-        """The assignment changes: start anew."""
+        """Forget all progress, because the assignment changes."""
         self._progress.clear()
         self._recovery = (-1, self._clock_s)
         self.recovered = False
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Something that must come to an end is under way for the length of the block."""
+        """Track an operation that must not hang, for the duration of the block."""
         token = object()
         self._under_way[token] = (what, self._clock_s)
         try:
@@ -64,7 +64,7 @@ class WorkerHealth:
             del self._under_way[token]
 
     def live(self) -> tuple[bool, dict[str, Any]]:
-        """Whether everything with lag makes progress, and what does not."""
+        """Return whether everything with lag makes progress, and details on what does not."""
         since = {f"{topic}-{partition}": since for (topic, partition), (_, since) in list(self._progress.items())}
         since |= dict(list(self._under_way.values()))
         if not self.recovered:
@@ -79,6 +79,6 @@ class WorkerHealth:
         return not stalled and quiet_s <= self._stall_s, details
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Whether partitions are taken over and the curves of the others are known."""
+        """Return whether partitions are taken over and the curves of the other workers are known."""
         details = {"recovered": self.recovered, "curves_read": self.caught_up, "sources": len(self._progress)}
         return self.recovered and self.caught_up, details

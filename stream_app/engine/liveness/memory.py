@@ -1,4 +1,4 @@
-"""Memory: the garbage collector at quiet moments only, and what was freed goes back to the system."""
+"""Memory: runs the garbage collector only between batches, and returns freed memory to the system."""
 
 import asyncio
 import ctypes
@@ -12,10 +12,10 @@ _SPARE_BYTES = 64_000_000
 
 
 def keep_little() -> None:
-    """Have the C library keep little of what is freed; before there are threads: each would have an arena of its own.
+    """Make the C library return freed memory. Call this before starting threads, each of which would get an arena.
 
-    Left to itself glibc raises its limit for large blocks with every one that is freed, and columns that grow leave
-    holes that nothing else fits in: a quarter more memory for the same rows. Other C libraries need no such advice.
+    By default glibc raises its mmap threshold whenever a large block is freed. Growing columns then leave holes in the
+    heap that nothing else fits into, which costs a quarter more memory. Other C libraries do not need this.
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "malloc_trim"):
@@ -25,10 +25,10 @@ def keep_little() -> None:
 
 
 async def collect_quietly() -> None:
-    """Collect every few seconds between batches, everything every two minutes; until cancelled.
+    """Collect young objects every few seconds and all objects every two minutes, between batches, until cancelled.
 
-    Decoding a batch makes thousands of objects that die by reference count. Left to itself the collector would run in
-    the middle of that: decoding then takes more than twice as long.
+    Decoding a batch creates thousands of objects that are freed by reference counting. By default the collector would
+    run in the middle of that, which more than doubles the decoding time.
     """
     give_back = getattr(ctypes.CDLL(None), "malloc_trim", lambda _spare: None)
     gc.collect()

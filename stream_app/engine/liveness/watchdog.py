@@ -1,4 +1,4 @@
-"""The watchdog: winds the clock of the health, and ends the process when it has been ill, or ending, for long."""
+"""The watchdog: ends the process if it is unhealthy, or shutting down, for too long; drives the health clock."""
 
 import faulthandler
 import threading
@@ -11,16 +11,16 @@ from stream_app.engine.liveness.health import WorkerHealth
 
 _CHECK_S = 1.0
 _END_WITHIN_S = 8.0
-"""Supervisors kill a worker that does not end within ten seconds, or thirty."""
+"""Less than the ten (or thirty) seconds after which supervisors kill a worker."""
 
 
 class Watchdog:
-    """A thread, because what is stuck may be the event loop."""
+    """Checks health in a thread, because the event loop itself may be stuck."""
 
     def __init__(
         self, health: WorkerHealth, broker_monitor: BrokerMonitor, stall_s: float, is_ending: Callable[[], bool]
     ) -> None:
-        """`stall_s`: how long the process may go on when it is ill; `is_ending`: whether it was asked to end."""
+        """`stall_s`: how long the process may be unhealthy; `is_ending`: returns whether it was asked to shut down."""
         self._is_ending = is_ending
         self._health = health
         self._broker_monitor = broker_monitor
@@ -37,14 +37,14 @@ class Watchdog:
         ill_s, ending_s, before_s = 0.0, 0.0, monotonic()
         while not pause.wait(_CHECK_S):
             now_s = monotonic()
-            passed_s, before_s = min(now_s - before_s, 2 * _CHECK_S), now_s  # more: the process was frozen
+            passed_s, before_s = min(now_s - before_s, 2 * _CHECK_S), now_s  # if more, the process was frozen
             ending_s += passed_s if self._is_ending() else 0.0
             if ending_s > _END_WITHIN_S:
-                end(Exit.CUT_SHORT, "it was asked to end, and does not: the next owner goes on from what Kafka has")
+                end(Exit.CUT_SHORT, "shutdown did not finish in time: the next owner continues from what Kafka has")
             if self._broker_monitor.answers:
                 self._health.tick(passed_s)
             live, details = self._health.live()
             ill_s = 0.0 if live else ill_s + passed_s
             if ill_s > self._stall_s:
                 faulthandler.dump_traceback()
-                end(Exit.STALLED, f"no progress for long, another is to take over: {details}")
+                end(Exit.STALLED, f"no progress for too long, another worker must take over: {details}")

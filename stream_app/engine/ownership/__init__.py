@@ -1,1 +1,1 @@
-"""Who owns which partition: rebalance, fencing, topic identity."""
+"""Ownership of partitions: rebalance, fencing, topic identity, lost records."""

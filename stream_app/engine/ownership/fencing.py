@@ -1,15 +1,16 @@
-"""Fencing: whether this worker is certainly still a member of its group, and so may write.
+"""Fencing: a worker writes only while it is certain to be a member of its group.
 
-The problem: a worker that is frozen, or cut off from Kafka, does not learn that the group has given its partitions to
-another. When it wakes up it would go on writing: flags, dead letters, curves.
+The problem: a worker that is frozen, or disconnected from Kafka, does not learn that the group has given its partitions
+to another worker. When it wakes up it would continue to write flags, dead letters and curves.
 
     group       …heartbeat──────────────── session timeout ───▶ partitions go to B
-    worker A    …renewed ──(frozen)──────────────────────────────────▶ awake: the lease has lapsed, nothing is written
+    worker A    …renewed ──(frozen)──────────────────────────────────▶ awake: the lease has lapsed, so it writes nothing
     worker B                                                     takes over, writes its epoch
 
-The invariant: a write leaves this process only while the group has answered within the last session timeout, by the
-clock of this machine, counted from when it was asked. What the lease cannot stop (a write already on its way) the
-epochs do: see core/changelog/replay. Change together: `engine/faust/membership` renews it, `engine/producer` asks it.
+The invariant: a write leaves this process only if the group has answered a request that was sent within the last
+session timeout, by the clock of this machine. The lease cannot stop a write that is already on its way; epochs make
+readers ignore it, see core/changelog/replay. Change together: `engine/faust/membership` renews the lease,
+`engine/producer` waits for it.
 """
 
 import asyncio
@@ -21,9 +22,9 @@ _LOOK_S = 0.05
 
 
 class Lease:
-    """Lapses when the group has not answered for as long as it takes to give a member up.
+    """Lapses when the group has not answered for a session timeout, after which it removes a member.
 
-    Renewed from the consumer's thread, asked from the event loop.
+    The consumer's thread renews it, the event loop reads it.
     """
 
     def __init__(self, session_timeout_s: float, now: Callable[[], float] = monotonic) -> None:
@@ -32,18 +33,18 @@ class Lease:
         self._renewed_s = now()
 
     def renew(self, since_s: float) -> None:
-        """The group has answered what was asked at `since_s`, by the clock of `now`."""
+        """Renew the lease: the group has answered a request sent at `since_s`, by the clock `now`."""
         self._renewed_s = max(self._renewed_s, since_s)
 
     def give_up(self) -> None:
-        """The group has given this worker up."""
+        """End the lease: the group has removed this worker."""
         self._renewed_s = -math.inf
 
     def has_lapsed(self) -> bool:
-        """Whether the group may have given the partitions of this worker to another."""
+        """Return whether the group may have given this worker's partitions to another."""
         return self._now() - self._renewed_s > self._session_timeout_s
 
     async def held(self) -> None:
-        """Return when it has not lapsed."""
-        while self.has_lapsed():  # noqa: ASYNC110 - it is renewed from another thread
+        """Wait while the lease has lapsed."""
+        while self.has_lapsed():  # noqa: ASYNC110 - another thread renews it
             await asyncio.sleep(_LOOK_S)

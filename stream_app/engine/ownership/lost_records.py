@@ -1,4 +1,4 @@
-"""Records that were never counted and that Kafka no longer has: what is said of them."""
+"""Lost records: logs offsets that Kafka deleted before they were counted."""
 
 import logging
 
@@ -8,7 +8,7 @@ logger = logging.getLogger(__name__)
 
 
 def log_lost_records(tp: Partition, first: int, last: int) -> None:
-    """Say which offsets are gone; always, for each of these lines is news."""
+    """Log which offsets are gone. Every range is logged: `kind` keeps them from being throttled as repeats."""
     logger.error(
         "%s-%d: offsets %d to %d are gone from Kafka (retention) and were not counted",
         *(*tp, first, last),

@@ -1,4 +1,4 @@
-"""Who holds which partition: taking over after a rebalance, and deleting only what is certainly still owned."""
+"""Rebalance: takes over partitions, gives them up, and sweeps garbage of partitions that are certainly still owned."""
 
 import asyncio
 import logging
@@ -53,19 +53,19 @@ class PartitionOwnership:
         """The group's generation in which the partitions were taken over; None while they may move."""
 
     async def take_over(self, partitions: set[int], generation: int) -> bool:
-        """Own exactly `partitions`, as the tables now have them, and commit the positions of their ledgers.
+        """Own exactly `partitions`, restored from the tables, and commit the positions of their ledgers.
 
-        False when the group has moved on since `generation`: nothing new is held then, nor written.
+        Returns False if the group has moved past `generation`. Then no new partition is owned and nothing is written.
         """
         async with self._moving:
             if not await self._take_over(partitions, generation):
-                logger.warning("the group did not take the positions: another rebalance is under way")
+                logger.warning("the group refused the positions: another rebalance is under way")
                 return False
             self._generation = generation
             return True
 
     async def pause(self) -> None:
-        """Return when no ledger is in use and the changelog has every write: the partitions may move."""
+        """Wait until no ledger is in use and the changelog has every write, so that partitions may move."""
         async with self._moving:
             self._generation = None
             for held in self._owned.values():
@@ -74,7 +74,7 @@ class PartitionOwnership:
             await self._output.flush()
 
     def adopt(self, topics: Mapping[str, TopicIdentity]) -> str:
-        """Note in the ledgers which topics they are read from. Returns what is wrong if a topic was replaced."""
+        """Record in the ledgers the identity of their topics. Returns an error message if a topic was replaced."""
         for name in self._settings.input_topics:
             if found := topics.get(name):  # a topic that is gone has nothing to read
                 sources = [held.store.ledger.source(name) for held in self._owned.values()]
@@ -85,13 +85,14 @@ class PartitionOwnership:
         return ""
 
     async def read_again(self, tp: Partition) -> None:
-        """See to a source that stands still: records were fetched, but never came to be counted, or they are gone.
+        """Unblock a stuck source, whose fetched records never got counted or are gone from Kafka.
 
-        Seeks to where counting stands, once at each place; where Kafka begins later counting goes on there.
+        Seeks to the position of the ledger, once per position. If Kafka's first offset is higher, counting continues
+        there.
         """
         held = self._owned.get(tp.partition)
         if held is None:
-            return  # it moved away meanwhile
+            return  # the partition has moved meanwhile
         start = await self._consumer.start(tp)
         if self._owned.get(tp.partition) is not held or held.lock.locked():
             return
@@ -104,19 +105,19 @@ class PartitionOwnership:
         elif held.read_again.get(tp.topic) != source.position:
             held.read_again[tp.topic] = source.position
             logger.warning(
-                "%s-%d stands still at offset %d: reading from there again",
+                "%s-%d is stuck at offset %d: reading from there again",
                 *(*tp, source.position),
                 extra={"kind": (tp, source.position)},
             )
             await self._consumer.seek(tp, source.position)
 
     def positions(self, partitions: Iterable[int]) -> dict[Partition, int]:
-        """The next offsets to count of some of the partitions held."""
+        """Return the next offsets to count in some of the owned partitions."""
         stores = [self._owned[partition].store for partition in partitions]
         return positions_of(stores, self._settings.input_topics)
 
     def note_ends(self, ends: Mapping[Partition, int]) -> None:
-        """Have the windows wait for sources of which there is more to read, by where they end."""
+        """Make the windows wait for sources that have unread records, given the ends of all sources."""
         for tp, end in ends.items():
             held = self._owned[tp.partition]
             ledger = held.store.ledger
@@ -126,7 +127,7 @@ class PartitionOwnership:
             self._lag.look(held, tp, behind)
 
     async def sweep(self) -> None:
-        """Delete garbage, once the log has all that was written and the group has confirmed who owns the partitions."""
+        """Delete garbage, after the log has all writes and the group has confirmed the ownership."""
         async with self._moving:
             if self._generation is not None:
                 await self._sweep(self._generation)
@@ -154,7 +155,7 @@ class PartitionOwnership:
             self._meter.partition_revoked(lost)
         fresh = {partition: self._read(partition) for partition in sorted(partitions) if self._let_go(partition)}
         positions = self.positions(self._owned) | positions_of(fresh.values(), self._settings.input_topics)
-        # Asked before anything is written: a worker that was cut off would take the partition from its new owner.
+        # Commit before anything is written: a disconnected worker would take the partition from its new owner.
         if positions and not await self._consumer.commit(positions, generation):
             return False
         for store in fresh.values():
@@ -167,14 +168,14 @@ class PartitionOwnership:
         return True
 
     def _let_go(self, partition: int) -> bool:
-        """Drop a ledger store that is outdated. Returns whether none is left."""
+        """Drop a ledger store that is outdated. Returns whether the partition must be read again."""
         if self._is_current(partition):
             return False
         self._owned.pop(partition, None)
         return True
 
     def _is_current(self, partition: int) -> bool:
-        """Whether the ledger store in memory is up to date: no other worker has owned the partition since."""
+        """Return whether the ledger store in memory is current: no other worker has owned the partition since."""
         held = self._owned.get(partition)
         if held is None:
             return False
@@ -192,17 +193,17 @@ class PartitionOwnership:
         return LedgerStore(partition, ledger, stored, put)
 
     async def _begin(self, store: LedgerStore, generation: int) -> None:
-        """Own it from now on."""
+        """Begin the ownership of a restored ledger store."""
         store.begin(generation)
         partition = store.partition
         held = self._owned[partition] = OwnedPartition(store, CurveUpdates(partition, store.ownership.epoch))
         async with held.lock:
-            await self._eraser.visit(partition, held)  # before flags are sent again
+            await self._eraser.visit(partition, held)  # before unsent flags are sent
             await self._outbox.take_over(partition, self._standings.of_partition(partition), store.ledger)
 
 
 def positions_of(stores: Iterable[LedgerStore], topics: Iterable[str]) -> dict[Partition, int]:
-    """The next offsets to count, by source partition."""
+    """Return the next offset to count in each source partition."""
     return {
         Partition(topic, store.partition): store.ledger.source(topic).position for store in stores for topic in topics
     }

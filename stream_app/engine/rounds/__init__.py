@@ -1,1 +1,1 @@
-"""What is done regularly: evaluation, the exchange of curves, cuts published, flags sent."""
+"""The periodic work: evaluation, exchange of curves, publishing cuts, sending flags, erasures."""

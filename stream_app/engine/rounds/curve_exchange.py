@@ -1,4 +1,4 @@
-"""What all workers know together: the curves and the progress of every partition, and who was erased."""
+"""The curve exchange: reads the curves and statuses of all partitions, past cuts, and erasures."""
 
 import asyncio
 import logging
@@ -23,12 +23,12 @@ from stream_app.settings import Settings
 logger = logging.getLogger(__name__)
 
 WATERMARK_KEY = b"watermark"
-"""Under this key a source may say how far event time has come, in epoch ms as text: at the end of a recording, say."""
+"""Key under which a source may publish a watermark, in epoch ms as text, such as at the end of a recording."""
 _RETRY_S = 1.0
 
 
 class CurveExchange:
-    """Reads the topics of curves and of erasures without a group, from the beginning, forever."""
+    """Reads the curves and erasures topics from the beginning, without a consumer group, until cancelled."""
 
     def __init__(self, settings: Settings, together: GlobalCuts, erasures: Erasures) -> None:
         self._settings = settings
@@ -37,20 +37,20 @@ class CurveExchange:
         self.statuses: dict[int, Status] = {}
         self.past = CutHistory()
         self.caught_up = asyncio.Event()
-        """Set once everything that was there at the start has been read."""
+        """Set once everything that was in the topics at the start has been read."""
         self._said_ms = NO_TIME
         self._epochs: dict[int, int] = {}
-        """By partition, of its newest owner."""
+        """By partition: the epoch of its newest owner."""
         self.overwritten: set[int] = set()
-        """Partitions whose former owner published something after the present one, who must repeat its own."""
+        """Partitions whose former owner published after the current one. The current one must publish again."""
 
     @property
     def newest_ms(self) -> int:
-        """The newest event time anywhere, epoch ms."""
+        """The newest event time of all partitions, epoch ms."""
         return max((self._said_ms, *(known.horizon for known in self.statuses.values())))
 
     async def run(self) -> None:
-        """Read until cancelled; connection trouble is retried. Raises DamagedError, PersonKeyError."""
+        """Read until cancelled; retry connection errors. Raises CorruptBatchError, PersonKeyError."""
         while True:
             try:
                 await self._read()
@@ -60,16 +60,16 @@ class CurveExchange:
 
     async def _read(self) -> None:
         settings = self._settings
-        self._epochs.clear()  # read anew, the older ones come first
+        self._epochs.clear()  # the topic is read again from the beginning, older epochs first
         async with read_topics(settings, settings.curves_topic, settings.erasures_topic) as topics:
             while True:
                 for topic, records in await topics.fetch():
-                    self._tell(topic, records)
+                    self._update_from(topic, records)
                 if await topics.has_caught_up():
                     self._erasures.verify()
                     self.caught_up.set()
 
-    def _tell(self, topic: str, records: Iterable[Any]) -> None:
+    def _update_from(self, topic: str, records: Iterable[Any]) -> None:
         if topic == self._settings.erasures_topic:
             for record in records:
                 self._erasures.update(record.key or b"", record.value, record.offset)
@@ -78,7 +78,7 @@ class CurveExchange:
             self.update(record.key or b"", record.value or b"")
 
     def update(self, key: bytes, value: bytes) -> None:
-        """Take in one record of the curves topic."""
+        """Apply one record of the curves topic."""
         try:
             match key.partition(b"/")[0]:
                 case b"curves":
@@ -94,12 +94,12 @@ class CurveExchange:
                 case key_word if key_word == WATERMARK_KEY:
                     self._said_ms = max(self._said_ms, int(value))
         except (FormatError, msgspec.DecodeError, ValueError) as error:
-            logger.error(  # noqa: TRY400 - the record is to blame, not this code
+            logger.error(  # noqa: TRY400 - the record is at fault, not this code
                 "%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error
             )
 
     def _is_of_owner(self, message: CurveMessage | Status) -> bool:
-        """Whether the present owner of a partition published it, and not one that was cut off and writes late."""
+        """Return whether the current owner of the partition published it, not a former owner that writes late."""
         if message.epoch < self._epochs.get(message.partition, 0):
             self.overwritten.add(message.partition)
             return False

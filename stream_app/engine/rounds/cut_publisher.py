@@ -1,4 +1,4 @@
-"""Publishes cuts: each worker those of its share of the scopes, and only what changed; and what they were."""
+"""The cut publisher: each worker publishes changed cuts, and past cuts, for its share of the buckets."""
 
 import asyncio
 from collections.abc import Iterable
@@ -18,30 +18,30 @@ _KEY = msgspec.json.Decoder(tuple[str, str, Role])
 
 
 class CutPublisher:
-    """Remembers what it has published, so that what stays the same is not sent again."""
+    """Publishes cuts; remembers what it has published, so that unchanged cuts are not sent again."""
 
     def __init__(self, context: EngineContext, past: CutHistory) -> None:
         self._context = context
         self._past = past
         self._pane: int | None = None
-        """The last pane of the window, when cuts were last published."""
+        """The last pane of the window at the last `publish`."""
         self._version = context.settings.version
         self._changed: set[int] = set()
-        """Buckets that changed and are not published yet."""
+        """Changed buckets that are not published yet."""
         self._published: dict[int, dict[bytes, Cut]] = {}
-        """By bucket: those of the partitions held."""
+        """Published cuts by bucket and key, for the buckets of the owned partitions."""
         self.took_over = asyncio.Event()
-        """Set when buckets came from another owner, who may have left cuts behind; see `forget_others`."""
+        """Set when buckets were taken over from another owner, who may have left stale cuts; see `forget_others`."""
 
     def present(self) -> list[Cut]:
-        """The cuts as last published by this worker."""
+        """Return the cuts last published by this worker."""
         return [cut for cuts in self._published.values() for cut in cuts.values()]
 
     def publish(self, changed: list[int], newest_ms: int) -> None:
-        """Publish the cuts of the `changed` buckets that fall to this worker: those of the partitions it holds.
+        """Publish the cuts of the `changed` buckets that this worker owns through its partitions.
 
-        Those that it did not hold before are published whether they changed or not. `newest_ms`: where the window ends.
-        What others have counted can be known a moment before that is: it waits.
+        Newly owned buckets are published whether they have changed or not. `newest_ms`: the end of the window. The
+        curves of others may arrive before the end of the window is known; publishing then waits.
         """
         context = self._context
         held = {bucket for bucket in range(BUCKETS) if bucket % context.settings.partitions in context.owned}
@@ -58,19 +58,19 @@ class CutPublisher:
                 self._changed.discard(bucket)
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
-        """Of all cuts that are on Kafka, by their keys, delete those of our buckets that are no cuts any more."""
+        """Delete stale cuts: those of `keys`, all cuts on Kafka, that are in our buckets but no longer exist."""
         ours = ((key, self._published[bucket]) for key in keys if (bucket := _bucket(key)) in self._published)
         self._context.output.forget_cuts(key for key, cuts in ours if key not in cuts)
 
     def frame(self, newest_ms: int) -> Frame:
-        """What all cuts have in common now; `newest_ms`: where the window ends."""
+        """Return the fields that all cuts have in common now; `newest_ms`: the end of the window."""
         pane_ms = self._context.settings.pane_ms
         end_ms = (newest_ms // pane_ms + 1) * pane_ms
         start_ms = end_ms - self._context.settings.panes * pane_ms
         return Frame(self._context.settings.share, start_ms, end_ms, round(self._context.clock() * 1000), self._version)
 
     def _remember(self, pane: int) -> None:
-        """When a pane is over, publish what the cuts were at its end; delete those that have left the window."""
+        """When a pane has ended, publish the cuts at its end; delete past cuts that have left the window."""
         ended, self._pane = self._pane, pane
         if ended is None or ended == pane:
             return
@@ -111,7 +111,7 @@ class CutPublisher:
 
 
 def _bucket(key: bytes) -> int:
-    """The bucket of a cut; -1 where it is not the key of one."""
+    """Return the bucket of a cut's key; -1 if it is not a valid key."""
     try:
         topic, population, _ = _KEY.decode(key)
     except msgspec.DecodeError:

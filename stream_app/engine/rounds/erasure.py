@@ -1,4 +1,4 @@
-"""Takes those who were erased out of what a worker holds: out of ledgers, their segments, and standings."""
+"""Carries out erasures: removes erased users from ledgers, their segments, and standings."""
 
 import logging
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from stream_app.engine.rounds.standing_records import user_of
 logger = logging.getLogger(__name__)
 
 Forget = Callable[[int, list[bytes], set[str]], None]
-"""Called with a partition, the keys of standings that are gone, and whose they were."""
+"""Called with a partition, the keys of the deleted standings, and the erased users."""
 
 
 class PartitionEraser:
-    """Carries out the erasures in one partition after the other."""
+    """Carries out the erasures in one partition at a time."""
 
     def __init__(self, context: EngineContext, standings: PartitionTable, forget: Forget) -> None:
         self._erasures = context.erasures
@@ -23,9 +23,9 @@ class PartitionEraser:
         self._forget = forget
 
     async def visit(self, partition: int, held: OwnedPartition) -> None:
-        """Carry out what was not yet: Kafka has all of it when this returns. The caller holds the lock.
+        """Carry out new erasures; return when Kafka has all of it. The caller holds the lock.
 
-        The ledger says that it is done only after that, so after a crash it is done again.
+        The ledger records its progress only after that, so after a crash the erasures are carried out again.
         """
         ledger, position = held.store.ledger, self._erasures.position
         if ledger.erased == position:

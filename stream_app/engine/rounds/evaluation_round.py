@@ -1,4 +1,4 @@
-"""The evaluation round: window advanced, cuts, standings, flags, curves published, panes sealed."""
+"""The evaluation round: advances windows, recomputes cuts, evaluates standings, raises flags, publishes curves."""
 
 from time import perf_counter
 
@@ -14,15 +14,15 @@ from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.settings import Settings
 
 MOST_OF_THE_TIME = 0.2
-"""The part of a worker's time that rounds may take: where they take longer they come less often …"""
+"""Fraction of a worker's time that rounds may take. Longer rounds run less often …"""
 LONGEST_PAUSE_S = 1.5
-"""… but cuts are never older than this and the round itself."""
+"""… but the pause is never longer than this, so that cuts stay fresh."""
 FAR_BEHIND_BATCHES = 5
-"""With more than this left to read, counting comes first: rounds are as rare as they may be."""
+"""With more batches than this left to read, counting has priority: rounds run as rarely as possible."""
 
 
 def rules_of(settings: Settings) -> StandingRules:
-    """The numbers of the rules."""
+    """Return the parameters of the standing rules from the settings."""
     return StandingRules(
         diffuse_fraction=settings.diffuse_fraction,
         min_users=settings.min_users,
@@ -37,7 +37,7 @@ def rules_of(settings: Settings) -> StandingRules:
 
 
 class EvaluationRound:
-    """Makes the rounds over the partitions held."""
+    """Runs the rounds over the owned partitions."""
 
     def __init__(
         self,
@@ -54,10 +54,10 @@ class EvaluationRound:
         self._eraser = eraser
         self._version = context.settings.version
         self.http = ""
-        """Where this worker answers questions about its users, once it is known."""
+        """host:port where this worker serves queries about its users, once known."""
 
     async def round(self) -> float:
-        """Make one round; returns the seconds to wait before the next."""
+        """Run one round. Returns the seconds to wait before the next."""
         started = perf_counter()
         changed = self._context.global_cuts.recompute()
         busy_s = perf_counter() - started
@@ -77,7 +77,7 @@ class EvaluationRound:
         return unread > FAR_BEHIND_BATCHES * self._context.settings.batch_events
 
     async def _visit(self, partition: int, held: OwnedPartition) -> float:
-        """Evaluate one partition; returns the seconds it kept the worker busy."""
+        """Evaluate one partition. Returns the seconds that this kept the worker busy."""
         started = perf_counter()
         ledger = held.store.ledger
         await self._eraser.visit(partition, held)
@@ -96,10 +96,10 @@ class EvaluationRound:
         held.store.maintain()
         busy_s = perf_counter() - started
         await self._raise(partition, held, changes)
-        # What is published must survive a crash: the changelog has it first.
+        # Published state must survive a crash, so the changelog must have it first.
         await self._context.output.flush()
         if self._context.owned.get(partition) is not held:
-            return busy_s  # it has moved meanwhile, and its new owner publishes
+            return busy_s  # the partition has moved meanwhile; its new owner publishes
         self._context.output.curves(curves)
         self._context.output.status(self._status(partition, held))
         return busy_s

@@ -1,11 +1,11 @@
-"""Flags out, each at least once and recognisable: the new standing is in the log before the flag is sent.
+"""The flag outbox: sends each flag at least once, with a stable id. The new standing is in the log before its flag.
 
-1. Every standing that changed is written to the table of standings, with the flag it raises, and Kafka has it.
-2. The flags are sent, and Kafka has them.
-3. Standings that ended are deleted.
+1. Write every changed standing to the standings table, with the flag it raises; wait until Kafka has it.
+2. Send the flags; wait until Kafka has them.
+3. Delete the standings that ended.
 
-Nothing of the next evaluation is written before that, so after a crash only the flags of the last evaluation can be
-unsent: those are sent again, under the same ids.
+Nothing of the next evaluation is written before these steps are done. So after a crash only flags of the last
+evaluation can be unsent. The next owner sends them again, with the same ids.
 """
 
 from collections import Counter
@@ -26,19 +26,19 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class StandingLog(Protocol):
-    """Where standings are kept: a table, by partition."""
+    """The table that keeps standings, by partition."""
 
     def write(self, partition: int, key: bytes, value: bytes | None, kept: bytes | None = None) -> None:
-        """Set a key, or delete it (None); `kept`: the value as it is kept in memory."""
+        """Set a key, or delete it (None); `kept`: the value in its in-memory format."""
 
 
 def standing_key(flag: Flag) -> bytes:
-    """The key of a standing: user, topic, population and role as a JSON array."""
+    """Return the key of a standing: user, topic, population and role as a JSON array."""
     return _ENCODER.encode((flag.user_id, flag.topic, flag.population, flag.role))
 
 
 class FlagOutbox:
-    """Sends what evaluations find."""
+    """Makes changed standings durable and sends their flags."""
 
     def __init__(
         self, log: StandingLog, output: OutputTopics, meter: Meter, on_sent: Callable[[int, list[Flag]], None]
@@ -50,11 +50,11 @@ class FlagOutbox:
         self._latest: dict[int, int] = {}
 
     def detection_ms(self, partition: int, now_ms: int) -> int:
-        """The time of detection of the next flags: after all before, whatever the clock says, as it orders them."""
+        """Return the detection time of the next flags. It orders flags, so it increases even if the clock goes back."""
         return max(now_ms, self._latest.get(partition, 0) + 1)
 
     async def raise_flags(self, partition: int, flags: Sequence[Flag]) -> None:
-        """Make the standings durable, then send the flags: those of one moment, see `detection_ms`."""
+        """Make the standings durable, then send the flags. All have one detection time, see `detection_ms`."""
         if not flags:
             return
         self._latest[partition] = max(flag.detected_at for flag in flags)
@@ -67,7 +67,7 @@ class FlagOutbox:
             self._meter.flags(flag_type, role, n)
 
     async def take_over(self, partition: int, stored: Mapping[bytes, bytes], ledger: Ledger) -> None:
-        """Take up the standings that are `stored`, and send the flags that may not have been sent."""
+        """Restore the `stored` standings and send the flags that may be unsent."""
         flags = list(map(look_at, stored.values()))
         scopes = ledger.scopes.add([(flag.population, flag.topic) for flag in flags])
         users = ledger.users.add([flag.user_id for flag in flags])

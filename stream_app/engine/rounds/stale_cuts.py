@@ -1,4 +1,4 @@
-"""Cuts on Kafka that no worker would delete: of scopes that vanished before their owner of today took over."""
+"""Stale cuts: deletes cuts on Kafka whose scopes vanished before the current owner took over."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ _RETRY_S = 5.0
 
 
 async def delete_leftovers(settings: Settings, publisher: CutPublisher) -> None:
-    """Look through the topic of cuts once after every take-over, in the background, until cancelled."""
+    """Scan the cuts topic once after every takeover, in the background, until cancelled."""
     while True:
         await publisher.took_over.wait()
         publisher.took_over.clear()
@@ -29,7 +29,7 @@ async def delete_leftovers(settings: Settings, publisher: CutPublisher) -> None:
 
 
 async def _live_keys(settings: Settings) -> set[bytes]:
-    """The keys that have a value; only they are kept, because the topic may be large until it is compacted."""
+    """Read the keys that have a value. Values are not kept: the topic may be large until it is compacted."""
     keys: set[bytes] = set()
     async with read_topics(settings, settings.cuts_topic) as topic:
         while not await topic.has_caught_up():

@@ -1,4 +1,4 @@
-"""Standings as a worker keeps them: a third of the JSON that is on Kafka."""
+"""Standings in the in-memory format: a third of the size of the JSON on Kafka."""
 
 import msgspec
 
@@ -19,17 +19,17 @@ _KEY = msgspec.json.Decoder(tuple[str, str, str, str])
 
 
 def user_of(key: bytes) -> str:
-    """Whose standing is kept under a key, see `outbox.standing_key`."""
+    """Return the user in the key of a standing, see `flag_outbox.standing_key`."""
     return _KEY.decode(key)[0]
 
 
 def packed(flag: Flag) -> bytes:
-    """A standing as it is kept."""
+    """Encode a flag in the in-memory format."""
     return _ENCODER.encode(msgspec.structs.astuple(flag))
 
 
 def kept(standing: bytes) -> bytes:
-    """A standing from Kafka as it is kept; what cannot be read is kept as it is."""
+    """Convert a standing from Kafka to the in-memory format; unreadable values stay as they are."""
     try:
         return packed(_JSON.decode(standing))
     except msgspec.DecodeError:
@@ -37,13 +37,13 @@ def kept(standing: bytes) -> bytes:
 
 
 def flag_of(standing: bytes) -> Flag:
-    """The flag in a standing as it is kept, ready to be sent. Raises FormatError where it cannot be read."""
+    """Decode a kept standing to a flag that can be sent. Raises FormatError if it is unreadable."""
     return Flag(**msgspec.structs.asdict(look_at(standing)))
 
 
 def look_at(standing: bytes) -> Flag:
-    """The same, to look at its fields only: encoded it would be without their names. Half the time of `flag_of`."""
+    """Decode a kept standing to read its fields, twice as fast as `flag_of`. Encoded, it would lack field names."""
     try:
         return _DECODER.decode(standing)
     except msgspec.DecodeError as error:
-        raise FormatError(f"a standing cannot be read: {error}; is it of another release?") from error
+        raise FormatError(f"a standing cannot be read: {error}; was it written by another release?") from error
