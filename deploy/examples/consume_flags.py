@@ -1,4 +1,4 @@
-"""A consumer of influence.flags: prints every flag once, as it comes, and goes on there after a restart."""
+"""A consumer of influence.flags: prints every flag once, and continues after a restart where it was."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The last part of the dashboard Pipeline: whether people and programs are told of flags."""
+"""The last part of the dashboard Pipeline: whether messages about flags are delivered."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.models import units
@@ -61,8 +61,8 @@ def add_to(board: Dashboard) -> None:
     board.with_panel(
         parts.curves(
             "Flags not sent at once, per second",
-            "Cooldown: the user was told of. Limit and quiet: they wait for a digest. Repeat: the flag came before. "
-            "Too old: it was raised longer ago than max_age.",
+            "Cooldown: after a message about the user. Limit and quiet: they wait for a digest. Repeat: the flag came "
+            "before. Too old: it was raised longer ago than max_age.",
             units.Short,
             Query(f"sum by (reason) (rate(influence_alerts_held_total{{{ALERTS}}}[{RATE}]))", "{{reason}}"),
         )

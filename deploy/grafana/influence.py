@@ -1,4 +1,4 @@
-"""The dashboard Influence: how uneven influence is, topic by topic, what moves, and who is told about it in flags."""
+"""The dashboard Influence: how uneven influence is, topic by topic, what moves, and the flags raised."""
 
 from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, Dashboard, Row
 from grafana_foundation_sdk.models import units

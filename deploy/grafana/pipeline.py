@@ -41,7 +41,7 @@ def _glance(board: Dashboard) -> None:
     for title, description, unit, expr, steps in (
         (
             "Alerts firing",
-            "How many alerts of deploy/prometheus are on. deploy/runbook.md says what to do about each.",
+            "How many alerts of deploy/prometheus are on. docs/runbook.md says what to do about each.",
             units.NoUnit,
             'count(ALERTS{alertname=~"Influence.*", alertstate="firing"}) or vector(0)',
             ((1, RED),),
@@ -119,7 +119,7 @@ def _throughput(board: Dashboard) -> None:
     board.with_panel(
         parts.curves(
             "What is odd about the input, records per second",
-            "Skipped: came again after a restart, counted before. Misrouted: key or partition is not the user's; mend "
+            "Skipped: came again after a restart, counted before. Misrouted: key or partition is not the user's; fix "
             "the producer. Unknown audience: their impressions are not known. Erased: of people who were erased.",
             units.Short,
             Query(f"sum(rate(influence_skipped_records_total{{{SOURCE}}}[{RATE}]))", "skipped"),

@@ -119,7 +119,7 @@ def _redis(board: Dashboard) -> None:
     board.with_panel(
         parts.states(
             "Redis",
-            "Up while a worker refreshes the board, down while Redis fails. Counting and flags go on without it.",
+            "Up while a worker refreshes the board, down while Redis fails. Counting and flags continue without it.",
             UP_OR_DOWN,
             Query(f"influence_redis_up{{{WORKER}}}", BY_INSTANCE),
         )

@@ -126,6 +126,7 @@ class Engine:
     async def on_rebalanced(self, *_args: Any, **_kwargs: Any) -> None:
         """Take over the assigned partitions. Their tables are restored."""
         # Faust cancels this when the next rebalance begins. Unshielded, partitions would be left half taken over.
+        # See docs/reliability.md#fault-rebalance-cancels.
         await asyncio.shield(asyncio.ensure_future(self._take_over()))
 
     async def _take_over(self) -> None:

@@ -141,6 +141,7 @@ def write_within(lease: Lease, client: Any) -> None:
 
     A producer retries on its own. After a disconnect it would write as soon as it is reconnected, before the consumer
     beside it has learned that the partitions have another owner.
+    See docs/reliability.md#fault-producer-retries.
     """
     send = client.send
 

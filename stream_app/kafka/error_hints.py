@@ -7,7 +7,7 @@ from stream_app.settings import Settings
 _EXPIRED = 10
 _NOT_FOR_HOST = {62, 64}
 """Of OpenSSL: X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
-_ACLS = "deploy/security.md lists the ACLs that each command needs"
+_ACLS = "docs/security.md lists the ACLs that each command needs"
 
 
 def kafka_advice(error: BaseException, settings: Settings) -> str:

@@ -15,7 +15,8 @@ from tests.duty.asked import DASHBOARDS, DEPLOY, asked_by_rules, dashboard, ever
 from tests.servers.prometheus import FOLDER, promtool
 
 CASES = sorted((Path(__file__).parent / "rules").glob("*.test.yaml"))
-RUNBOOK = (DEPLOY / "runbook.md").read_text()
+DOCS = DEPLOY.parent / "docs"
+RUNBOOK = (DOCS / "runbook.md").read_text()
 PARTS = ("**Means**", "**See**", "**Do**")
 
 ALERTS = list(rules("alert"))
@@ -63,7 +64,7 @@ def test_an_alert_says_how_bad_it_is_what_is_the_matter_and_where_to_read_on(ale
     assert set(annotations) == {"summary", "description", "runbook_url"}
     assert not annotations["summary"].endswith(".")
     assert annotations["description"].endswith(".")
-    assert annotations["runbook_url"] == f"deploy/runbook.md#{alert['alert'].lower()}"
+    assert annotations["runbook_url"] == f"docs/runbook.md#{alert['alert'].lower()}"
 
 
 def test_no_alert_is_there_twice() -> None:
@@ -105,7 +106,7 @@ def test_the_commands_settings_and_links_in_the_runbook_exist() -> None:
     named = set(re.findall(r"STREAM_APP_[A-Z_]+", RUNBOOK))
     assert named <= {environment_name(name) for name in NAMES}
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", RUNBOOK):
-        assert (DEPLOY / target).exists(), target
+        assert (DOCS / target).exists(), target
 
 
 def test_rules_ask_for_what_is_recorded_by_its_right_name() -> None:

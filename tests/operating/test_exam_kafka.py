@@ -170,4 +170,4 @@ def test_a_broker_that_tells_only_what_was_set_is_not_said_to_hide_that_the_rest
 def test_what_may_not_be_seen_is_not_said_to_be_untold() -> None:
     (finding,) = said(Cluster(configs=dict.fromkeys(EVERY)))
     assert finding.found == "every topic: its configuration may not be seen, nor judged"
-    assert finding.advice == "allow DescribeConfigs, see deploy/security.md"
+    assert finding.advice == "allow DescribeConfigs, see docs/security.md"

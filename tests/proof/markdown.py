@@ -1,4 +1,4 @@
-"""The table of the README, from what `make prove` wrote: `python -m tests.proof.markdown proof.json`."""
+"""The table of docs/reliability.md, from what `make prove` wrote: `python -m tests.proof.markdown proof.json`."""
 
 import json
 import sys

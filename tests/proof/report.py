@@ -46,7 +46,7 @@ SENTENCES = (
     "{corrupt:,} corrupt, byte-identical",
     "{crashes} crashes, {raised:,} flags, {repeats} repeats, {distinct:,} distinct",
     "{strays} strays, {late} late, {watermarks} watermark",
-    "told after {told_s:.1f} s, replaced after {replaced_s:.0f} s (stall_s {stall_s:.0f})",
+    "noticed after {told_s:.1f} s, replaced after {replaced_s:.0f} s (stall_s {stall_s:.0f})",
     "{backlog:,} behind, drained in {drained_s:.0f} s, {peak_mb:.0f} MB at most",
     "{state_rows:,} rows, ready after {ready_s:.1f} s, progress seen {progress_seen} times",
     "{days} days of {users_a_day:,} users: {keys} keys, {memory_mb} MB",

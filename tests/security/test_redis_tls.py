@@ -96,7 +96,7 @@ async def test_every_permission_to_keep_the_board_is_needed(authority: Authority
             board = open_board(settings(authority, url(address, user, "planted-pw"), redis_prefix="influence:x"))
             told = await told_by(show(board))
             await board.close()
-            assert "deploy/security.md lists those that the board needs" in told, missing
+            assert "docs/security.md lists those that the board needs" in told, missing
 
 
 async def test_a_user_with_exactly_the_permissions_listed_erases_and_every_one_is_needed(
@@ -114,7 +114,7 @@ async def test_a_user_with_exactly_the_permissions_listed_erases_and_every_one_i
             told = await told_by(
                 asyncio.to_thread(erase, settings(authority, url(address, user, "planted-pw"), **given))
             )
-            assert "deploy/security.md lists those that the board needs" in told, missing
+            assert "docs/security.md lists those that the board needs" in told, missing
         await board.refresh(shown, [a_flag()])
         await board.close()
         assert await asyncio.to_thread(erase, settings(authority, url(address, "erase"), **given)) == 0

@@ -182,7 +182,7 @@ def test_the_instances_of_alerts_find_their_file_and_its_secrets_and_serve_what_
     text = (ALERTS / "alerts.yaml").read_text()
     named = re.findall(r"_file: (\S+)/([\w-]+)", text)
     assert {folder for folder, _ in named} == {mounts["sinks"]}
-    told = (ROOT / "deploy" / "alerts.md").read_text()
+    told = (ROOT / "docs" / "alerts.md").read_text()
     assert all(f"`{name}`" in told for _, name in named)
     assert container["ports"] == [{"name": "http", "containerPort": Settings().alerts_http_port}]
     assert one("Deployment", "alerts")["spec"]["template"]["metadata"]["labels"].items() >= (

@@ -2,6 +2,7 @@
 
 The problem: counts must survive a crash between any two writes, and no batch may be lost or counted twice, without
 transactions. The changelog is compacted: it keeps the last value of every key.
+See docs/reliability.md#fault-double-count and docs/reliability.md#fault-windowed-tables.
 
 The invariant: counts and positions are written in one record. A batch becomes one *delta* segment, which holds what the
 batch added and the position of every source after it. After a crash the ledger is replayed from the segments and each

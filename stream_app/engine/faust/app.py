@@ -25,7 +25,10 @@ from stream_app.settings import Settings
 
 
 class Callbacks(Protocol):
-    """The methods of an engine that Faust calls. They never raise."""
+    """The methods of an engine that Faust calls. They never raise.
+
+    See docs/reliability.md#fault-agent-exception.
+    """
 
     async def count(self, fetched: FetchedBatches) -> None: ...  # noqa: D102
     async def on_revoked(self, *_args: Any, **_kwargs: Any) -> None: ...  # noqa: D102

@@ -3,6 +3,7 @@
 Faust passes records to its agents one by one, at 100 to 300 µs each. `ConsumerScheduler` is the documented setting for
 the class that orders fetched records; the scheduler here groups them into batches. A message has the offset of its last
 record, so `consumer` does not treat the offsets before it as a gap.
+See docs/reliability.md#fault-one-by-one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,13 +71,17 @@ class BatchQueue(ThrowableQueue[Any]):
 
     Faust's own queue pauses single partitions when it is nearly full. The next fetch then waits up to a second for the
     other partitions. While those keep the queue busy, the paused ones starve.
+    See docs/reliability.md#fault-starved-partitions.
     """
 
     pressure_high_size = 1_000_000
 
 
 class RawSchema(faust.Schema[Any, Any]):
-    """Keeps Faust from decoding: a record that fails to decode would be acknowledged and crash the agent."""
+    """Keeps Faust from decoding: a record that fails to decode would be acknowledged and crash the agent.
+
+    See docs/reliability.md#fault-decoding.
+    """
 
     def loads_key(self, app: Any, message: Any, **_kwargs: Any) -> Any:  # noqa: ARG002 - Faust's signature
         """Return the raw key."""

@@ -1,4 +1,7 @@
-"""Faust settings: maps the worker's settings to those of a Faust app, each set explicitly."""
+"""Faust settings: maps the worker's settings to those of a Faust app, each set explicitly.
+
+See docs/reliability.md#fault-defaults.
+"""
 
 import tempfile
 from collections.abc import Callable, Mapping

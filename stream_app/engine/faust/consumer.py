@@ -42,7 +42,10 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         return consumer
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Pause the changelogs, which recovery reads. Records fetched here would never be taken and fill memory."""
+        """Pause the changelogs, which recovery reads. Records fetched here would never be taken and fill memory.
+
+        See docs/reliability.md#fault-logs-fetched.
+        """
         logs = [TopicPartition(*tp) for tp in assigned if _is_log(self.app, tp)]
         self._ensure_consumer().pause(*logs)  # before the first await, so nothing has been fetched
         await super().on_partitions_assigned(assigned, generation_id)
@@ -77,6 +80,7 @@ class BatchConsumer(Consumer):
         """Seek to the positions of the ledgers. Faust calls this after it has discarded fetched records.
 
         Faust's own method seeks to the committed offsets. Without any it would stay where it is, past those records.
+        See docs/reliability.md#fault-seek.
         """
         assigned = self.assignment()
         wanted = _by_tp(cast(TrackerApp, self.app).positions())
@@ -94,6 +98,7 @@ class BatchConsumer(Consumer):
 
         A commit carries the generation that the consumer is in when it is sent, or none, and Faust omits partitions
         that are no longer assigned. So a successful commit alone does not prove that `generation` is still current.
+        See docs/reliability.md#fault-commit-generation.
         """
         return await self._commit(_by_tp(positions)) and self.generation == generation
 

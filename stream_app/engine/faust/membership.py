@@ -16,6 +16,7 @@ def note_membership(lease: Lease, coordinator: Any) -> None:
     """Renew the lease when the group accepts a heartbeat or a sync request; end it when the group removes this member.
 
     An answer is only as recent as its request, because this process may have been frozen in between.
+    See docs/reliability.md#fault-stale-assignment.
     """
     send, reset = coordinator._send_req, coordinator.reset_generation  # noqa: SLF001
 

@@ -3,6 +3,7 @@
 This replaces Faust's recovery, which reads changelogs through the agents' consumer and separates the two by pausing and
 seeking. When one rebalance followed another within a second, it mistook an empty table for a recovered one. The
 recovery here has its own consumer. It reads each changelog from beginning to end, and is done when it has seen the end.
+See docs/reliability.md#fault-recovery.
 """
 
 import asyncio

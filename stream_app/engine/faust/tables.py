@@ -13,6 +13,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
 
     Faust's own table uses the partition of the event that an agent is processing, raises if there is none, and sends
     every write on its own. This table puts its writes into `producer`.
+    See docs/reliability.md#fault-table-outside-stream.
     """
 
     producer: BatchingProducer

@@ -2,6 +2,7 @@
 
 It runs in its own thread, with its own connections, because what Faust's consumer reports may be as stuck as the
 consumer itself.
+See docs/reliability.md#fault-stale-highwater.
 """
 
 import logging

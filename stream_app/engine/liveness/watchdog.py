@@ -1,4 +1,7 @@
-"""The watchdog: ends the process if it is unhealthy, or shutting down, for too long; drives the health clock."""
+"""The watchdog: ends the process if it is unhealthy, or shutting down, for too long; drives the health clock.
+
+See docs/reliability.md#fault-stuck-worker.
+"""
 
 import faulthandler
 import threading

@@ -1,4 +1,7 @@
-"""The curve exchange: reads the curves and statuses of all partitions, past cuts, and erasures."""
+"""The curve exchange: reads the curves and statuses of all partitions, past cuts, and erasures.
+
+See docs/reliability.md#fault-global-table.
+"""
 
 import asyncio
 import logging

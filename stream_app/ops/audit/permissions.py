@@ -34,7 +34,7 @@ def require_group(settings: Settings) -> None:
     if not is_allowed:
         raise NotAllowedError(
             f"{who(settings)} may not read as the group {settings.app_id} (STREAM_APP_APP_ID): "
-            "deploy/security.md lists the ACLs that a worker needs"
+            "docs/security.md lists the ACLs that a worker needs"
         )
 
 

@@ -59,7 +59,7 @@ def altering(name: str, value: object) -> str:
 def _remarks(topic: TopicSpec, fact: TopicFacts, settings: Settings) -> Iterator[Remark]:
     config = fact.config
     if config is None:
-        yield Remark("its configuration may not be seen, nor judged", "allow DescribeConfigs, see deploy/security.md")
+        yield Remark("its configuration may not be seen, nor judged", "allow DescribeConfigs, see docs/security.md")
         config = {}
     yield from _copies(fact.copies, config)
     yield from _cleanup(topic, config)

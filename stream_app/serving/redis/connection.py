@@ -36,7 +36,7 @@ def redis_advice(error: BaseException, *, has_tls: bool) -> str:
     if isinstance(error, AuthenticationError):
         return "user and password in STREAM_APP_REDIS_URL (or the file of STREAM_APP_REDIS_URL_FILE) must be right"
     if isinstance(error, NoPermissionError) or "no permissions" in text or "executing the script can't" in text:
-        return "its user lacks a permission: deploy/security.md lists those that the board needs"
+        return "its user lacks a permission: docs/security.md lists those that the board needs"
     if "SSL" in text or (has_tls and "Timeout connecting" in text):
         return "does it speak TLS there? STREAM_APP_REDIS_URL begins with rediss://"
     return "is it running, and is STREAM_APP_REDIS_URL right?"

@@ -40,7 +40,7 @@ def document() -> dict[str, Any]:
             "kafka": {
                 "host": _SETTINGS.brokers,
                 "protocol": "kafka",
-                "description": "STREAM_APP_BROKERS; TLS, users and permissions: deploy/security.md",
+                "description": "STREAM_APP_BROKERS; TLS, users and permissions: docs/security.md",
             }
         },
         "channels": {
