@@ -150,7 +150,7 @@ def test_every_reason_for_rejecting_is_in_the_readme_of_the_schemas() -> None:
     given = set()
     for path in (ROOT / "stream_app").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text())):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"Rejected", "_BadRecord", "_letter"}:
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"Rejected", "_BadRecord", "_dead_letter"}:
                 given |= {text.value for text in call.args if isinstance(text, ast.Constant)}
     documented = {cells[0] for cells in rows(SCHEMAS_README) if len(cells) == 3 and cells[1].startswith("influence.")}
     assert documented == {reason for reason in given if isinstance(reason, str) and re.fullmatch("[a-z-]+", reason)}
