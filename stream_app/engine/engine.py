@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 _SWEEP_S = 5.0
 _OBSERVE_S = 1.0
 _LOOK_S = 0.1
+_LOST = "the next owner continues from the last write that Kafka has"
 
 
 class EngineParts(NamedTuple):
@@ -109,6 +110,10 @@ class Engine:
         self._is_moving = True
         self.health.forget()
         self._meter.rebalance()
+        with self._fatal("the partitions could not be given up"):
+            await self._pause()
+
+    async def _pause(self) -> None:
         pausing = asyncio.ensure_future(self._ownership.pause())
         while not pausing.done():
             # The lease may lapse here too. Once the group has removed this worker, nothing renews the lease before this
@@ -155,17 +160,18 @@ class Engine:
         await asyncio.gather(self._exchange(), self._write(), self._observe(), leftovers)
 
     async def _exchange(self) -> None:
-        try:
-            await self.exchange.run()
-        except (CorruptBatchError, PersonKeyError) as error:
-            end(Exit.REFUSED, str(error))
+        with self._fatal("the curves of the other workers could not be read"):
+            try:
+                await self.exchange.run()
+            except (CorruptBatchError, PersonKeyError) as error:
+                end(Exit.REFUSED, str(error))
 
     async def _write(self) -> None:
         try:
             await self._producer.run()
         except KafkaError:
             logger.exception("writing to Kafka failed")
-            end(Exit.LOST_WRITE, "the next owner continues from the last write that Kafka has")
+            end(Exit.LOST_WRITE, _LOST)
 
     async def rounds(self) -> None:
         """Run evaluation rounds until the app stops."""
@@ -190,8 +196,9 @@ class Engine:
             remaining = self.app.tables.recovery.remaining
             self._meter.recovery_remaining(remaining)
             if self.health.recovered:  # during a rebalance some partitions are about to leave
-                await self._look()
-                self._refuse_others()
+                with self._fatal("the sources could not be observed"):
+                    await self._look()
+                    self._refuse_others()
             else:
                 self.health.observe_recovery(remaining)
             await asyncio.sleep(_OBSERVE_S if self.health.recovered else _LOOK_S)
@@ -223,10 +230,16 @@ class Engine:
 
     @contextmanager
     def _fatal(self, what: str) -> Iterator[None]:
-        """End the worker on any exception in the block; swallow it if the worker is stopping. Faust must see none."""
+        """End the worker on any exception in the block, or swallow it if the worker is stopping.
+
+        Faust must see none: it would stop the app slowly, with exit status 1.
+        """
         try:
             yield
         except Exception:
-            if not self.app.should_stop:
-                logger.exception("%s", what)
-                end(Exit.BROKEN, "its writes are complete; the next owner continues from there")
+            if self.app.should_stop:
+                return
+            logger.exception("%s", what)
+            if self._producer.has_failed:
+                end(Exit.LOST_WRITE, _LOST)
+            end(Exit.BROKEN, "its writes are complete; the next owner continues from there")

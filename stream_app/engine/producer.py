@@ -64,6 +64,11 @@ class BatchingProducer:
         """Whether Kafka has not confirmed all queued records yet."""
         return bool(self._waiting) or self._sending.locked()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether Kafka did not take something: nothing is sent any more."""
+        return self._failure is not None
+
     async def flush(self) -> None:
         """Return when Kafka has all records queued before. Raises KafkaError if this or an earlier write failed.
 

@@ -125,9 +125,9 @@ class Run:
         while self.agenda.now - begun_s < _PATIENCE_S:
             self.agenda.run(self.agenda.now + 1.0)
             quiet = self.agenda.now - max(self._appended_s, begun_s) >= _QUIET_S
-            if quiet and verdict.is_at_rest(self):
+            if quiet and not verdict.unrest(self):
                 return
-        self.problems.append(f"it does not come to rest within {_PATIENCE_S:g} s: {verdict.what_is_unread(self)}")
+        self.problems.append(f"it does not come to rest within {_PATIENCE_S:g} s: {verdict.unrest(self)}")
 
     def _nudge(self) -> None:
         """Move event time on to a new pane, and then by the dwell time twice, so that whatever waits for that ends."""

@@ -33,20 +33,23 @@ _NEXT = {
 _COUNTERS = ("applied", "duplicate", "late", "rejected")
 
 
-def is_at_rest(run: "Run") -> bool:
-    """Whether every input is counted to its end in its log, and every partition has its owner."""
-    held = {partition for worker in run.live() if worker.engine.health.recovered for partition in worker.engine.owned}
-    return not what_is_unread(run) and len(held) == run.plan.settings.partitions
+def unrest(run: "Run") -> list[str]:
+    """Why it is too early to judge: inputs not counted to their ends, workers in a rebalance, partitions without owner.
 
-
-def what_is_unread(run: "Run") -> list[str]:
-    """Inputs that are not counted to their ends."""
-    unread = []
+    In a rebalance a worker keeps what it owned: Faust may take long to hand it the assignment that takes it away.
+    """
+    found = []
     for (topic, partition), records in run.feed.produced.items():
         source = run.sources(partition).get(topic)
         if (source.position if source else 0) != len(records):
-            unread.append(f"{topic}-{partition} at {source.position if source else 0} of {len(records)}")
-    return unread
+            found.append(f"{topic}-{partition} at {source.position if source else 0} of {len(records)}")
+    live = run.live()
+    found += [f"{worker.name} is in a rebalance" for worker in live if not worker.engine.health.recovered]
+    for partition in range(run.plan.settings.partitions):
+        owners = [worker.name for worker in live if partition in worker.engine.owned]
+        if len(owners) != 1:
+            found.append(f"partition {partition} is owned by {', '.join(owners) or 'nobody'}")
+    return found
 
 
 def problems(run: "Run") -> list[str]:

@@ -59,7 +59,8 @@ class Worker:
         self.app: App
         self.engine: Engine
         self._group = group
-        self.process.start(self._run())
+        running = self.process.start(self._run())
+        running.add_done_callback(lambda _: self.process.kill())  # Faust ends a worker of which something crashed
 
     async def _run(self) -> None:
         self.engine = build_engine(self.plan.settings, cast(Meter, _Unmeasured()))
@@ -83,7 +84,7 @@ class Worker:
             was_slow = broker.agenda.now < broker.slow_until_s + SESSION_S
             return was_slow or not set(ZOMBIES).isdisjoint(self.plan.faults)
         lost = self.producer is not None and self.producer.has_lost
-        return lost and self.status in {Exit.LOST_WRITE, Exit.BROKEN}
+        return lost and self.status is Exit.LOST_WRITE
 
     def new_producer(self) -> Producer:
         """Its producer."""
