@@ -121,7 +121,8 @@ class Consumer:
         self._acked[tp] = max(self._acked.get(tp, -1), offset)
 
     async def take_part(self) -> None:
-        """Be a member of the group, again and again."""
+        """Be a member of the group, again and again. Nothing is assigned when all is given up for the first time."""
+        await self.app.revoked()
         while not self._has_left:
             await self._join()
             if self._rejoin.is_set():
@@ -129,6 +130,8 @@ class Consumer:
             beating = asyncio.ensure_future(self._beat())
             await self.app.assigned(self._generation)
             await self._rejoin.wait()
+            if self.app.should_stop:
+                return  # Faust closes the consumer of an app that stops, and calls nobody
             await self.app.revoked()
             beating.cancel()
 

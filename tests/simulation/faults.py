@@ -1,6 +1,5 @@
 """What goes wrong in a run, and when: everything by chance from the seed, everything noted in the trace."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -93,19 +92,9 @@ class Faults:
             self._run.start()
 
     def _leave(self) -> None:
-        """A worker ends in good order: its agents end, it leaves the group, and ends a moment later."""
         if (worker := self._some()) and worker.process.running and not worker.is_leaving:
-            self._run.say(f"{worker.name} is told to end")
-            worker.is_leaving = True
-            worker.process.start(self._end_politely(worker))
+            self._run.end(worker)
             self._replace()
-
-    async def _end_politely(self, worker: Worker) -> None:
-        worker.app.stop()
-        await asyncio.sleep(self._rng.uniform(0, 0.5))
-        self._run.say(f"{worker.name} leaves the group")
-        worker.process.start(worker.app.consumer.leave())
-        self._run.agenda.after(self._rng.uniform(0, 0.5), worker.process.kill)
 
     def _rebalance(self) -> None:
         self._run.say("the group rebalances")

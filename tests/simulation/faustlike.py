@@ -1,11 +1,12 @@
 """What of Faust the engine lives in: agents, tables that are recovered, and what happens in which order in a rebalance.
 
 Written after faust-streaming 0.15.3, whose names it keeps. What matters for the protocol:
-- revoked: no more batches, queued ones are dropped, but whatever is under way goes on;
+- revoked, before the first join too: no more batches, queued ones are dropped, but whatever is under way goes on;
 - assigned: recovery begins (the product's own). One that is under way goes on until then, and is cancelled then,
   wherever it is, even in the middle of a take-over;
 - recovered: the engine takes over, then reading goes on;
-- stopped: agents are cancelled wherever they are; what goes on beside them, and the consumer, do not end at once;
+- stopped: agents are cancelled wherever they are, and no rebalance is handed on; what goes on beside them, and the
+  consumer, do not end at once;
 - offsets of batches that agents are done with are committed every two seconds, durable or not.
 """
 
@@ -103,7 +104,7 @@ class App:
         self.health = health
         self.positions = positions
         self.should_stop = False
-        self.consumer_generation_id = -1
+        self.consumer_generation_id = 0
         self.on_partitions_revoked = Signal()
         self.on_partitions_assigned = Signal()
         self.on_rebalance_complete = Signal()
@@ -175,6 +176,8 @@ class App:
     async def assigned(self, generation: int) -> None:
         """A new assignment: recovery starts, anew where one is under way."""
         self.consumer_generation_id = generation
+        if self.should_stop:
+            return
         await asyncio.sleep(self._line.broker.delay_s(self.slowness))  # agents come first; a recovery goes on
         self.tables.recovery._rebalanced.set()
         await self.on_partitions_assigned.send()

@@ -1,5 +1,6 @@
 """One run: a world made from a seed, faults while events flow, calm until nothing moves, and the verdict."""
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Iterator
@@ -86,6 +87,19 @@ class Run:
         worker.process.on_death.append(lambda: self._is_dead(worker))
         self.say(f"{worker.name} starts")
         return worker
+
+    def end(self, worker: Worker) -> None:
+        """End a worker in good order: its agents end, it leaves the group, and ends a moment later."""
+        self.say(f"{worker.name} is told to end")
+        worker.is_leaving = True
+        worker.process.start(self._end(worker))
+
+    async def _end(self, worker: Worker) -> None:
+        worker.app.stop()
+        await asyncio.sleep(self.agenda.rng.uniform(0, 0.5))
+        self.say(f"{worker.name} leaves the group")
+        worker.process.start(worker.app.consumer.leave())
+        self.agenda.after(self.agenda.rng.uniform(0, 0.5), worker.process.kill)
 
     def have_one(self) -> None:
         """Start a worker unless there is one that stays."""
