@@ -1,6 +1,7 @@
 """The files of the page: how they are served, that they are all there, and what may not stand in them."""
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from zipfile import ZipFile
@@ -14,7 +15,7 @@ from stream_app.serving import page
 from stream_app.serving.page import add_page
 
 FOLDER = Path(page.__file__).parent
-FILES = sorted(path for path in FOLDER.iterdir() if path.suffix in {".css", ".html", ".js", ".svg"})
+FILES = sorted(path for path in FOLDER.rglob("*") if path.suffix in {".css", ".html", ".js", ".svg"})
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 ROOT = FOLDER.parent.parent.parent
 LOCALHOST = "127.0.0.1"
@@ -39,10 +40,14 @@ def body_of(path: Path) -> bytes:
 
 
 def where(path: Path) -> str:
-    return "/" if path.name == "index.html" else f"/page/{path.name}"
+    return "/" if path.name == "index.html" else f"/page/{name(path)}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def name(path: Path) -> str:
+    return path.relative_to(FOLDER).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
 async def test_a_file_is_served_as_what_it_is(client: aiohttp.ClientSession, path: Path) -> None:
     kinds = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
     async with client.get(where(path)) as response:
@@ -63,26 +68,28 @@ async def test_a_file_is_served_as_what_it_is(client: aiohttp.ClientSession, pat
         assert response.status == 200
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "index.html", "", "..%2f__init__.py", "no.js"])
-async def test_nothing_else_is_served(client: aiohttp.ClientSession, name: str) -> None:
-    async with client.get(f"/page/{name}") as response:
+@pytest.mark.parametrize("path", ["__init__.py", "index.html", "", "..%2f__init__.py", "no.js", "charts", "charts/"])
+async def test_nothing_else_is_served(client: aiohttp.ClientSession, path: str) -> None:
+    async with client.get(f"/page/{path}") as response:
         assert response.status == 404
 
 
 def test_every_file_that_is_named_is_there_and_every_file_is_named() -> None:
-    named = {"index.html"}
+    named = {FOLDER / "index.html"}
     for path in FILES:
-        named |= set(re.findall(r'"(?:/page|\.)/([\w.-]+)"', path.read_text()))
-    assert named == {path.name for path in FILES}
+        text = path.read_text()
+        named |= {FOLDER / found for found in re.findall(r'"/page/([\w./-]+)"', text)}
+        named |= {(path.parent / found).resolve() for found in re.findall(r'"(\.{1,2}/[\w./-]+)"', text)}
+    assert named == {*FILES}
 
 
 def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
     wheel = make_wheel_in(ROOT / "pyproject.toml", tmp_path)
     with ZipFile(wheel.file) as archive:
-        assert {f"stream_app/serving/page/{path.name}" for path in FILES} <= {*archive.namelist()}
+        assert {f"stream_app/serving/page/{name(path)}" for path in FILES} <= {*archive.namelist()}
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
 def test_a_script_only_ever_sets_text(path: Path) -> None:
     dangerous = (
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|\beval\b|Function\(|javascript:|DOMParser"
@@ -90,7 +97,7 @@ def test_a_script_only_ever_sets_text(path: Path) -> None:
     assert not re.findall(dangerous, path.read_text())
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
 def test_a_script_begins_with_what_may_stand_in_it_and_has_one_subject(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert re.fullmatch(r"// .*\.", lines[0])
@@ -101,6 +108,12 @@ def test_a_script_begins_with_what_may_stand_in_it_and_has_one_subject(path: Pat
 def test_nothing_comes_from_elsewhere_and_nothing_is_inline() -> None:
     for path in FILES:
         text = path.read_text().replace("http://www.w3.org/", "")
-        assert "://" not in text, path.name
+        assert "://" not in text, name(path)
     html = (FOLDER / "index.html").read_text()
     assert not re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", html)
+
+
+def test_a_folder_holds_one_subject() -> None:
+    """At most 13 files: many more are several subjects."""
+    sizes = Counter(path.parent for path in FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    assert max(sizes.values()) <= 13

@@ -1,4 +1,4 @@
-"""The live page: static files, and the routes that serve them."""
+"""The page: static files, in a folder for each subject, and the routes that serve them."""
 
 import hashlib
 from importlib.resources import files
@@ -45,10 +45,15 @@ def add_page(app: web.Application) -> None:
 
 
 def _assets() -> dict[str, _Asset]:
+    """Every file of the page, by its path below this folder."""
     found = {}
-    for path in files(__name__).iterdir():
-        suffix = "." + path.name.rpartition(".")[2]
-        if suffix in _TYPES:
-            body = path.read_bytes()
-            found[path.name] = _Asset(body, _TYPES[suffix], hashlib.sha256(body).hexdigest()[:16])
+    unread = [(files(__name__), "")]
+    for folder, prefix in unread:
+        for path in folder.iterdir():
+            suffix = "." + path.name.rpartition(".")[2]
+            if path.is_dir():
+                unread.append((path, f"{prefix}{path.name}/"))
+            elif suffix in _TYPES:
+                body = path.read_bytes()
+                found[prefix + path.name] = _Asset(body, _TYPES[suffix], hashlib.sha256(body).hexdigest()[:16])
     return found

@@ -1,17 +1,17 @@
 // Puts the page together: the address says what is looked at, /live says what is known, the parts show it.
 
-import { clearCut, showCut, showHistory } from "./cut.js";
+import { clearCut, showCut, showHistory } from "./panels/cut.js";
 import { byId, isForAnotherTab, setText } from "./dom.js";
-import { addFlag, beginFeed, watchFeed } from "./feed.js";
-import { duration } from "./format.js";
-import { showHealth, showState } from "./health.js";
-import { clearLeaders, showLeaders, watchLeaders } from "./leaderboard.js";
-import { Live } from "./live.js";
+import { addFlag, beginFeed, watchFeed } from "./panels/feed.js";
+import { duration } from "./text/format.js";
+import { showHealth, showState } from "./panels/health.js";
+import { clearLeaders, showLeaders, watchLeaders } from "./panels/leaderboard.js";
+import { Updates } from "./api/updates.js";
 import { namesPopulation, placeHref, samePlace, selected } from "./selection.js";
-import { setTerms, watchTerms } from "./terms.js";
-import { askForToken, watchToken } from "./token.js";
-import { selectTopic, showTopics, watchTopicSearch } from "./topics.js";
-import { follow, watchWhy } from "./why.js";
+import { setTerms, watchTerms } from "./text/terms.js";
+import { askForToken, watchToken } from "./panels/token.js";
+import { selectTopic, showTopics, watchTopicSearch } from "./panels/topics.js";
+import { follow, watchWhy } from "./why/dialog.js";
 
 let place = null;
 let about = null;
@@ -29,7 +29,7 @@ const PARTS = {
   flag: (data) => addFlag(data),
 };
 
-const live = new Live(received, (state, reason) => {
+const updates = new Updates(received, (state, reason) => {
   showState(state, reason);
   if (state === "denied") askForToken();
 });
@@ -82,7 +82,7 @@ function show() {
   clearCut(place);
   clearLeaders(place);
   selectTopic(place);
-  live.show(place);
+  updates.show(place);
 }
 
 function go(next, how = "pushState") {
@@ -105,7 +105,7 @@ watchTopicSearch();
 watchLeaders();
 watchFeed();
 watchWhy(() => about);
-watchToken(() => live.show(place));
+watchToken(() => updates.show(place));
 document.addEventListener("click", followLink);
 addEventListener("popstate", show);
 byId("roles").addEventListener("change", (event) => go({ ...place, role: event.target.value }));

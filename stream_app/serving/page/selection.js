@@ -1,4 +1,4 @@
-// What is looked at, as the address of the page tells it: ?topic=&population=&role= and #why=.
+// The selection, as it stands in the address of the page: ?topic=&population=&role= and #why=.
 
 /** @typedef {{topic: string, population: string, role: "connector" | "maven"}} Place */
 

@@ -1,8 +1,8 @@
 // How a cut moved over the window: the percent of users, and θ, above one axis of event time.
 
 import { canvas, line, path, probe, round, text } from "./drawing.js";
-import { svg } from "./dom.js";
-import { moment, number, percent } from "./format.js";
+import { svg } from "../dom.js";
+import { moment, number, percent } from "../text/format.js";
 
 const BAND = 64;
 const TITLE = 26;

@@ -1,12 +1,12 @@
 // The sentence, the figures and the two charts about the chosen topic, population and role.
 
-import { chart } from "./drawing.js";
-import { byId, el, setChildren, setText } from "./dom.js";
-import { duration, exactly, fraction, number, percent, wholePercent } from "./format.js";
-import { drawLorenz, madeBy } from "./lorenz.js";
-import { drawTimeline } from "./timeline.js";
-import { term } from "./terms.js";
-import { amount, topicName, UNIT } from "./words.js";
+import { chart } from "../charts/drawing.js";
+import { byId, el, setChildren, setText } from "../dom.js";
+import { duration, exactly, fraction, number, percent, wholePercent } from "../text/format.js";
+import { drawLorenz, madeBy } from "../charts/lorenz.js";
+import { drawTimeline } from "../charts/timeline.js";
+import { term } from "../text/terms.js";
+import { amount, topicName, UNIT } from "../text/words.js";
 
 const drawCurve = chart(byId("curve"), drawLorenz);
 const drawHistory = chart(byId("history"), drawTimeline);
@@ -59,12 +59,12 @@ function sentence(cut, role, topic, about) {
 
 const amountOfUsers = (users) => `${number(users)} ${users === 1 ? "user" : "users"}`;
 
-/** Who that is, in the terms that everything else here is told in. */
+/** Who that is, in the terms that everything else here uses. */
 function lead(cut, about) {
   const enough = amount(cut.threshold, cut.role);
   const whom = [`${number(cut.k)} of ${amountOfUsers(cut.users)}`];
   if (cut.users < about.min_users)
-    return [...whom, ` make ${wholePercent(cut.share)}, which is `, term("few", "too few to tell"), "."];
+    return [...whom, ` make ${wholePercent(cut.share)}, which is `, term("few", "too few to say"), "."];
   if (cut.diffuse) return [...whom, ", each with at least ", `${enough}. That is `, term("diffuse", "diffuse"), "."];
   const people = cut.percent_of_population == null ? "" : ` (${percent(cut.percent_of_population)} of people)`;
   const are = [" are the ", term(cut.role, `mass ${cut.role}s`), "."];

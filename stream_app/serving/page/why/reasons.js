@@ -1,13 +1,13 @@
 // Why a user stands where it stands: the numbers then and now, the panes, the posts and shares, the rule.
 
-import { drawPanes, recentPanes } from "./bars.js";
-import { el, icon } from "./dom.js";
-import { chart } from "./drawing.js";
+import { drawPanes, recentPanes } from "../charts/bars.js";
+import { el, icon } from "../dom.js";
+import { chart } from "../charts/drawing.js";
 import { contributions } from "./evidence.js";
-import { ago, exactly, moment, number, percent, rate } from "./format.js";
-import { placeHref } from "./selection.js";
-import { term } from "./terms.js";
-import { amount, arrival, news, STANDING, topicName, UNIT } from "./words.js";
+import { ago, exactly, moment, number, percent, rate } from "../text/format.js";
+import { placeHref } from "../selection.js";
+import { term } from "../text/terms.js";
+import { amount, arrival, news, STANDING, topicName, UNIT } from "../text/words.js";
 
 /** @returns {HTMLElement[]} */
 export function reasons(why, about) {

@@ -1,6 +1,6 @@
-// The one connection by which everything comes: opened, watched, reopened; closed while nobody looks.
+// The one connection that brings every update: opened, watched, reopened; closed while the tab is hidden.
 
-import { ask, liveUrl, NoAnswer } from "./api.js";
+import { ask, updatesUrl, NoAnswer } from "./requests.js";
 
 const EVENTS = ["about", "health", "topics", "curve", "history", "influencers", "flag"];
 const FIRST_RETRY_MS = 500;
@@ -10,7 +10,7 @@ const PATIENCE_MS = 10_000;
 
 /** @typedef {"connecting" | "live" | "lost" | "denied"} State */
 
-export class Live {
+export class Updates {
   #source = null;
   #place = null;
   #failures = 0;
@@ -39,7 +39,7 @@ export class Live {
   #open() {
     this.#close();
     if (document.hidden || !this.#place) return;
-    const source = new EventSource(liveUrl(this.#place));
+    const source = new EventSource(updatesUrl(this.#place));
     this.#source = source;
     source.onopen = () => this.#heard();
     source.onerror = () => this.#failed();
@@ -75,7 +75,7 @@ export class Live {
     this.#silence = setTimeout(() => this.#failed(), SILENCE_MS);
   }
 
-  /** An EventSource does not tell why it failed: a plain question does. */
+  /** An EventSource does not say why it failed: a plain request does. */
   async #failed() {
     this.#close();
     const wait_ms = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);

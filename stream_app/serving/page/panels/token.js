@@ -1,7 +1,7 @@
 // The form that asks for a token where one is needed.
 
-import { NoAnswer, statusOf } from "./api.js";
-import { byId, setText } from "./dom.js";
+import { NoAnswer, statusOf } from "../api/requests.js";
+import { byId, setText } from "../dom.js";
 
 const SIGNED_IN = "stream-app.signed-in";
 

@@ -1,6 +1,6 @@
-// What all charts have in common: they are drawn at the width they have, and told in words.
+// What all charts have in common: they fit the width they have, and are described in words.
 
-import { svg } from "./dom.js";
+import { svg } from "../dom.js";
 
 /**
  * A chart that is drawn anew when its data or its width changes.

@@ -1,9 +1,9 @@
 // Panes as bars: small ones in the leaderboard, large ones where somebody asks why.
 
 import { canvas, line, round, text } from "./drawing.js";
-import { setAttribute, svg } from "./dom.js";
-import { amount, UNIT } from "./words.js";
-import { clock, moment, number, span } from "./format.js";
+import { setAttribute, svg } from "../dom.js";
+import { amount, UNIT } from "../text/words.js";
+import { clock, moment, number, span } from "../text/format.js";
 
 const SPARK_WIDTH = 120;
 const SPARK_HEIGHT = 22;

@@ -1,9 +1,9 @@
 // The Lorenz curve: which part of the users makes which part of the total, with the cut marked.
 
 import { canvas, line, path, probe, round, text } from "./drawing.js";
-import { svg } from "./dom.js";
-import { number, percent, wholePercent } from "./format.js";
-import { UNIT } from "./words.js";
+import { svg } from "../dom.js";
+import { number, percent, wholePercent } from "../text/format.js";
+import { UNIT } from "../text/words.js";
 
 const TOP = 18;
 const LEFT = 44;

@@ -1,9 +1,9 @@
 // The flags as they are raised, newest first; they wait while somebody reads.
 
-import { byId, el, icon, keyedRows, setText } from "./dom.js";
-import { ago, exactly, moment, number } from "./format.js";
-import { whyHref } from "./selection.js";
-import { news, numbersOf, populationOf } from "./words.js";
+import { byId, el, icon, keyedRows, setText } from "../dom.js";
+import { ago, exactly, moment, number } from "../text/format.js";
+import { whyHref } from "../selection.js";
+import { news, numbersOf, populationOf } from "../text/words.js";
 
 const KEPT = 40;
 const DRAW_MS = 250;
@@ -22,17 +22,17 @@ let shown = [];
 let isRead = false;
 let drawing = 0;
 let speaking = 0;
-let untold = [];
-/** What a screen reader is told begins after the flags that were there already. */
-let isTold = false;
+let unspoken = [];
+/** A screen reader speaks only the flags that came after those that were there already. */
+let isSpeaking = false;
 
 export function addFlag(flag) {
   const flags = kept.get(flag.type);
-  if (flags.some((other) => other.flag_id === flag.flag_id)) return; // told again after the connection was lost
+  if (flags.some((other) => other.flag_id === flag.flag_id)) return; // sent again after the connection was lost
   arrived += 1;
   flags.unshift({ ...flag, arrived });
   if (flags.length > KEPT) flags.pop();
-  if (isTold) untold.push(flag);
+  if (isSpeaking) unspoken.push(flag);
   drawing ||= setTimeout(draw, DRAW_MS);
   speaking ||= setTimeout(speak, SPEAK_MS);
 }
@@ -77,7 +77,7 @@ function draw() {
 }
 
 function reveal() {
-  isTold = true;
+  isSpeaking = true;
   shown = current();
   show(shown);
   held.hidden = true;
@@ -88,11 +88,11 @@ function reveal() {
 /** One sentence for all that came: measure is what makes it bearable. */
 function speak() {
   speaking = 0;
-  if (!untold.length) return;
-  const last = untold.at(-1);
-  const before = untold.length > 1 ? `${untold.length} new flags, the last one: ` : "";
+  if (!unspoken.length) return;
+  const last = unspoken.at(-1);
+  const before = unspoken.length > 1 ? `${unspoken.length} new flags, the last one: ` : "";
   setText(byId("spoken"), `${before}${last.user_id} ${news(last)}.`);
-  untold = [];
+  unspoken = [];
 }
 
 function makeFlag(flag) {

@@ -1,7 +1,7 @@
 // The pipeline in one line, and the banner that says when the page no longer knows.
 
-import { byId, el, keyedRows, setText } from "./dom.js";
-import { clock, compact, duration, exactly, fullDay, number } from "./format.js";
+import { byId, el, keyedRows, setText } from "../dom.js";
+import { clock, compact, duration, exactly, fullDay, number } from "../text/format.js";
 
 /** Events this old are recorded ones, or far behind: their time says more than their age. */
 const OLD_S = 6 * 3600;
@@ -26,7 +26,7 @@ function makeItem() {
   return { node, update };
 }
 
-/** @param {import("./live.js").State} next @param {string} words what the tracker says of it */
+/** @param {import("../api/updates.js").State} next @param {string} words what the tracker says of it */
 export function showState(next, words) {
   if (next === "lost" && state !== "lost") lost_at = Date.now();
   if (next === state && words === reason) return;
@@ -60,11 +60,11 @@ function verdict() {
   }
   if (state !== "live" || !latest) return { kind: "wait", words: "Connecting", banner: "" };
   if (!latest.ready) {
-    const told = `${number(latest.partitions)} of ${number(latest.partitions_expected)} partitions`;
+    const available = `${number(latest.partitions)} of ${number(latest.partitions_expected)} partitions`;
     return {
       kind: "wait",
       words: "Starting",
-      banner: `This worker is not ready yet: ${told} are there. The numbers are incomplete.`,
+      banner: `This worker is not ready yet: ${available} are there. The numbers are incomplete.`,
     };
   }
   if (!latest.live) {

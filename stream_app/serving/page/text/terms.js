@@ -1,6 +1,6 @@
 // What the words of the page mean: a short text that a click, a tap, Enter or the mouse brings up.
 
-import { byId, el } from "./dom.js";
+import { byId, el } from "../dom.js";
 import { duration, number, wholePercent } from "./format.js";
 
 const MARGIN_PX = 12;
@@ -22,7 +22,7 @@ const TEXTS = {
   maven: () => `Mass mavens: the few users who write ${wholePercent(about.share)} of all posts.`,
   impressions: () => "An impression is one person reached once, by a post or by a share.",
   k: () => `How many users it takes, from the highest value down, to make ${wholePercent(about.share)}.`,
-  theta: () => "θ (theta) is the value of the last user who belongs. Whoever has more belongs, too.",
+  theta: () => "θ (theta) is the value of the last user who belongs. Anyone with more belongs, too.",
   gini: () => "How unequal users are: 0 when all make the same, 1 when one makes everything.",
   coverage: () =>
     `What the users who belong make together: ${wholePercent(about.share)}, ` +

@@ -1,7 +1,7 @@
 // The posts and shares that a value is made of, the largest first.
 
-import { el } from "./dom.js";
-import { exactly, moment, number } from "./format.js";
+import { el } from "../dom.js";
+import { exactly, moment, number } from "../text/format.js";
 
 /** @returns {HTMLElement[]} */
 export function contributions(items, role, kind) {

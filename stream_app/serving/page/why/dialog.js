@@ -1,10 +1,10 @@
 // The panel that says why: opened and closed by the address, a click, Enter and Escape.
 
-import { ask, NoAnswer } from "./api.js";
-import { byId, el, icon, isForAnotherTab } from "./dom.js";
+import { ask, NoAnswer } from "../api/requests.js";
+import { byId, el, icon, isForAnotherTab } from "../dom.js";
 import { reasons } from "./reasons.js";
-import { askedWhy } from "./selection.js";
-import { populationOf, topicName } from "./words.js";
+import { askedWhy } from "../selection.js";
+import { populationOf, topicName } from "../text/words.js";
 
 const dialog = byId("why");
 const box = byId("why-content");

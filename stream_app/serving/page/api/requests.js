@@ -10,8 +10,8 @@ export class NoAnswer extends Error {
   }
 }
 
-/** Where a live connection for a place is made. */
-export const liveUrl = (place) => `${ROOT}/live?${new URLSearchParams(place)}`;
+/** The URL of the updates for a place. */
+export const updatesUrl = (place) => `${ROOT}/live?${new URLSearchParams(place)}`;
 
 /** What is empty is not asked for; a list is the same parameter several times. */
 function queryOf(parameters) {

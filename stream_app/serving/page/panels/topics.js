@@ -1,10 +1,10 @@
 // All topics side by side: what part of the users makes 80 %, for both roles, on one scale.
 
-import { ask, NoAnswer } from "./api.js";
-import { byId, debounced, el, keyedRows, setText, unseen } from "./dom.js";
-import { number, percent, wholePercent } from "./format.js";
-import { placeHref } from "./selection.js";
-import { topicName } from "./words.js";
+import { ask, NoAnswer } from "../api/requests.js";
+import { byId, debounced, el, keyedRows, setText, unseen } from "../dom.js";
+import { number, percent, wholePercent } from "../text/format.js";
+import { placeHref } from "../selection.js";
+import { topicName } from "../text/words.js";
 
 const SEARCH_MS = 250;
 const ROLES = ["connector", "maven"];
@@ -19,7 +19,7 @@ let found = null;
 /** The place whose topic was brought into view. */
 let revealed = null;
 
-/** @param {import("./selection.js").Place} next */
+/** @param {import("../selection.js").Place} next */
 export function selectTopic(next) {
   if (place && place.population !== next.population) {
     latest = null;

@@ -1,10 +1,10 @@
 // One row of the leaderboard: a user in the chosen topic and role.
 
-import { recentPanes, sparkline } from "./bars.js";
-import { el, icon, setText, unseen } from "./dom.js";
-import { number, percent, rate } from "./format.js";
-import { whyHref } from "./selection.js";
-import { arrival, STANDING } from "./words.js";
+import { recentPanes, sparkline } from "../charts/bars.js";
+import { el, icon, setText, unseen } from "../dom.js";
+import { number, percent, rate } from "../text/format.js";
+import { whyHref } from "../selection.js";
+import { arrival, STANDING } from "../text/words.js";
 
 const cell = (className, ...children) => el("td", { class: className, role: "cell" }, ...children);
 

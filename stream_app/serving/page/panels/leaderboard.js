@@ -1,11 +1,11 @@
 // Who matters: the emerging first, then the highest values; filtered, searched, more of them.
 
-import { ask, NoAnswer } from "./api.js";
-import { byId, debounced, el, keyedRows, setText } from "./dom.js";
-import { number } from "./format.js";
+import { ask, NoAnswer } from "../api/requests.js";
+import { byId, debounced, el, keyedRows, setText } from "../dom.js";
+import { number } from "../text/format.js";
 import { makeRow } from "./row.js";
-import { term } from "./terms.js";
-import { ROLE_NAME, topicName, UNIT } from "./words.js";
+import { term } from "../text/terms.js";
+import { ROLE_NAME, topicName, UNIT } from "../text/words.js";
 
 const PAGE = 50;
 /** As many as are looked at before somebody wants more. */
@@ -23,7 +23,7 @@ const more = byId("more");
 let place = null;
 let about = null;
 /** What came by /live: the first page, unfiltered. */
-let live = null;
+let pushed = null;
 /** What was asked for instead, where something else is wanted. */
 let asked = null;
 let wanted = FEW;
@@ -56,7 +56,7 @@ function headings(role) {
 /** The place is another one: nobody is known in it yet. */
 export function clearLeaders(next) {
   place = next;
-  live = null;
+  pushed = null;
   asked = null;
   wanted = FEW;
   query.value = "";
@@ -69,7 +69,7 @@ export function clearLeaders(next) {
 }
 
 export function showLeaders(answer, settings) {
-  live = answer;
+  pushed = answer;
   about = settings;
   if (isPlain()) draw();
   else refresh();
@@ -128,7 +128,7 @@ async function load() {
 }
 
 function draw() {
-  const answer = isPlain() ? live : (asked ?? live);
+  const answer = isPlain() ? pushed : (asked ?? pushed);
   const rows = answer ? distinct(answer.influencers).map((user) => seenAgainst(user, answer)) : [];
   const rising = rows.filter((row) => row.user.standing === "emerging");
   const rest = rows.filter((row) => row.user.standing !== "emerging").slice(0, wanted);
