@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
-from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, TopUsers
+from stream_app.core.queries import TopUsers
+from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard
 
 DAY_MS = 86_400_000
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 from click.testing import CliRunner
 
+from stream_app import worker as worker_module
 from stream_app.cli import main
 from stream_app.kafka import topics as topics_module
 from stream_app.kafka.topics import create, topics_of
@@ -14,7 +15,6 @@ from stream_app.ops.audit.startup import audit, fetch, require_safe
 from stream_app.ops.audit.topics import TopicFacts
 from stream_app.settings import Settings, load
 from stream_app.settings.secret import Secret, SecretUrl
-from stream_app.worker import run as worker_module
 from tests.servers.brokers import BOTH_BROKERS
 
 SAFE = {

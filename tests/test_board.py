@@ -180,7 +180,7 @@ async def test_lost_data_is_noticed_by_the_next_refresh(make_board: Callable[...
     assert not await board.refresh(a_snapshot())
 
 
-async def test_a_key_of_somebody_else_is_told_with_its_name(
+async def test_a_key_of_somebody_else_is_reported_with_its_name(
     make_board: Callable[..., Board], store: "redis.Redis"
 ) -> None:
     store.set("influence:flags", "not a stream")
@@ -188,7 +188,7 @@ async def test_a_key_of_somebody_else_is_told_with_its_name(
         await make_board().refresh(BoardSnapshot(full=True), [a_flag()])
 
 
-async def test_what_is_told_names_no_user(make_board: Callable[..., Board], store: "redis.Redis") -> None:
+async def test_an_error_names_no_user(make_board: Callable[..., Board], store: "redis.Redis") -> None:
     store.set(ANN, "not a hash")
     with pytest.raises(redis.ResponseError) as caught:
         await make_board()._write([[("HSET", ANN, "value", "1")]])
@@ -196,7 +196,7 @@ async def test_what_is_told_names_no_user(make_board: Callable[..., Board], stor
     assert "ann" not in str(caught.value)
 
 
-async def test_an_absent_server_is_told_with_its_address_and_setting(make_board: Callable[..., Board]) -> None:
+async def test_an_absent_server_is_reported_with_its_address_and_setting(make_board: Callable[..., Board]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         address = f"127.0.0.1:{reserved.getsockname()[1]}"
     board = make_board(address=f"redis://:secret@{address}/0")

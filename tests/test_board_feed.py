@@ -5,14 +5,14 @@ from unittest.mock import Mock
 
 import msgspec
 
+from stream_app.core.changelog.standing_records import kept, standing_key
 from stream_app.core.events.schema import Post
 from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.core.queries import QueryableState
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.context import OwnedPartition
-from stream_app.engine.rounds.flag_outbox import standing_key
-from stream_app.engine.rounds.standing_records import kept
+from stream_app.serving.redis.board_feed import BoardFeed
 from stream_app.serving.redis.layout import StandingRef
-from stream_app.worker.board_feed import BoardFeed
+from stream_app.settings import Settings
 from tests.board_samples import a_flag
 from tests.core import streams
 
@@ -23,7 +23,14 @@ class Feed:
     def __init__(self) -> None:
         self.store = Mock(ledger=Ledger(900_000, 4, 1), sequence=0)
         self.table: dict[bytes, bytes] = {}
-        self.feed = BoardFeed({3: OwnedPartition(self.store, Mock())}, 10, self._standings, list)
+        state = QueryableState(
+            stores=lambda: {3: self.store},
+            stored_standings=self._standings,
+            scopes=Mock(),
+            statuses={},
+            erasures=Mock(),
+        )
+        self.feed = BoardFeed(Settings(redis_top=10), state, Mock(), list)
         self.writer = Mock(wants_full=False)
         self.feed.writer = self.writer
 

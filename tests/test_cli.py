@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from stream_app import worker as worker_module
 from stream_app.cli import main
 from stream_app.cli.options import WITHOUT_FLAG, Speed, TimeOption, flag_of, settings_options
 from stream_app.kafka import topics as topics_module
@@ -18,7 +19,6 @@ from stream_app.settings import ENV_PREFIX, NAMES, Settings, documentation, envi
 from stream_app.settings.kinds import parse_duration_s
 from stream_app.settings.secret import SecretUrl
 from stream_app.settings.text import as_environment, duration_text
-from stream_app.worker import run as worker_module
 
 COMMANDS = (
     "demo",

@@ -17,9 +17,10 @@ from kafka import KafkaProducer
 from stream_app.cli import main
 from stream_app.cli.options import flag_of
 from stream_app.core.messages import Flag, Role
+from stream_app.core.queries import TopUsers
 from stream_app.kafka import topics
 from stream_app.serving.redis.board import Board
-from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, TopUsers
+from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard
 from stream_app.settings import NAMES, Settings, environment_name
 from stream_app.settings.text import as_environment
 from tests.board_samples import a_flag

@@ -32,6 +32,9 @@ LAYERS = {
 }
 """What each part of the package may import of the package; only the composition root may import everything."""
 
+SERVING_MAY_IMPORT = ("events", "flags.standing", "messages", "privacy", "queries")
+"""Of the core: `queries` is the one door through which serving reads state."""
+
 CORE_MAY_IMPORT = {"msgspec", "numpy", "xxhash"}
 """Besides the harmless part of the standard library."""
 
@@ -90,6 +93,22 @@ def test_a_layer_imports_only_what_lies_below_it(path: Path) -> None:
     own = [f"{name}." for name in _imports(path) if name.split(".")[0] == PACKAGE]
     too_much = [name for name in own if name.split(".")[1] not in {*LAYERS[_layer(path)], "__version__"}]
     assert not too_much, f"{_name(path)} may import {sorted(LAYERS[_layer(path)])} of {PACKAGE} only"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if _layer(path) == "serving"], ids=_name)
+def test_serving_reads_state_through_the_queries(path: Path) -> None:
+    of_core = [name for name in _imports(path) if name.startswith(f"{PACKAGE}.core.")]
+    doors = tuple(f"{PACKAGE}.core.{door}." for door in SERVING_MAY_IMPORT)
+    assert not [name for name in of_core if not name.startswith(doors)], f"{_name(path)} may import {doors}"
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(_name(path))
+    assert not {name: found for name, found in places.items() if len(found) > 1}
 
 
 @pytest.mark.parametrize("path", CORE_FILES, ids=_name)

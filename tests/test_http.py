@@ -77,13 +77,15 @@ async def test_readyz_fails_until_recovered_and_assigned(client: aiohttp.ClientS
         assert (response.status, await response.json()) == (200, {"ready": True, "partitions": 8})
 
 
-async def test_a_port_in_use_is_told_with_the_setting_to_change(client: aiohttp.ClientSession, engine: Engine) -> None:
+async def test_a_port_in_use_is_reported_with_the_setting_to_change(
+    client: aiohttp.ClientSession, engine: Engine
+) -> None:
     taken = int(str(client._base_url).rstrip("/").rpartition(":")[2])
     with pytest.raises(AddressUnavailableError, match=rf"{taken}.*STREAM_APP_HTTP_PORT"):
         await HttpServer(CollectorRegistry(), engine, ACCESS).start(LOCALHOST, taken)
 
 
-async def test_an_address_of_another_machine_is_told_with_the_setting_to_change(engine: Engine) -> None:
+async def test_an_address_of_another_machine_is_reported_with_the_setting_to_change(engine: Engine) -> None:
     with pytest.raises(AddressUnavailableError, match="STREAM_APP_HTTP_HOST"):
         await HttpServer(CollectorRegistry(), engine, ACCESS).start("192.0.2.1", 0)
 

@@ -42,7 +42,7 @@ def test_a_batch_is_counted_by_result_with_every_result_present(registry: Collec
 
 
 def test_what_an_input_topic_is_counted_by_starts_at_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
-    """Prometheus would else miss the first records, and could not tell no input from no worker."""
+    """Prometheus would else miss the first records, and could not distinguish no input from no worker."""
     names = ("influence_read_records_total", "influence_skipped_records_total", "influence_batches_total")
     for name in names:
         assert [registry.get_sample_value(name, {"topic": topic}) for topic in INPUTS] == [0, 0]

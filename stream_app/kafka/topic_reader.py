@@ -1,7 +1,7 @@
 """Reading topics without a group: whole ones from the beginning, or partitions from where one wants."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -95,7 +95,7 @@ class Partitions:
         reached: int = await self._consumer.position(self._places[partition])
         return reached
 
-    async def fetch(self) -> AsyncIterator[tuple[int, list[Record]]]:
+    async def fetch(self) -> AsyncIterator[tuple[int, Sequence[Record]]]:
         """The next records by partition, a batch of Kafka at a time; none after some time without any."""
         fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
         for place, batches in fetched.items():
@@ -105,6 +105,10 @@ class Partitions:
                 except CorruptBatchError as error:
                     raise CorruptRecordException(str(error)) from error
                 yield place.partition, records
+
+
+OpenPartitions = Callable[[str, Sequence[int]], AbstractAsyncContextManager[Partitions]]
+"""`partitions` of some settings."""
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from stream_app.core.messages import ROLES, FlagType, Role
-from stream_app.core.state.watermark import BatchCounts
+from stream_app.core.queries import BatchCounts
 from stream_app.serving.cut_metrics import CutMetrics
 
 RESULTS = ("applied", "duplicate", "late", "rejected")

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import msgspec
 
 from stream_app.core.messages import Flag
+from stream_app.kafka.topic_reader import Bounds, Partitions
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.flags.flag_reader import FlagReader
 
@@ -21,14 +21,10 @@ class Record:
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-class Bounds(NamedTuple):
-    first: int
-    end: int
-
-
-class FlagsTopic:
+class FlagsTopic(Partitions):
     """Partitions of records; `append` adds one."""
 
     def __init__(self, partitions: int, batch: int = 3) -> None:
@@ -73,7 +69,7 @@ class FlagsTopic:
         """Return once the log has all of it."""
         async with asyncio.timeout(_WAIT_S):
             await log.is_complete.wait()
-            while self._positions != self.ends():  # noqa: ASYNC110 - nothing tells of it
+            while self._positions != self.ends():  # noqa: ASYNC110 - nothing signals it
                 await asyncio.sleep(0)
             await asyncio.sleep(0)
 

@@ -1,6 +1,6 @@
 """The server of a worker without a worker: for what can be asked of it, not for what it answers."""
 
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -15,5 +15,5 @@ def app_of() -> web.Application:
     """What a server serves, routes included."""
     settings = Settings()
     server = HttpServer(CollectorRegistry(), Mock(), Access(settings))
-    server.add(Api(settings, Mock(), Mock()).add_routes)
+    server.add(Api(settings, Mock(erasures=MagicMock()), Mock(), Mock()).add_routes)
     return server._app

@@ -89,9 +89,9 @@ class Stage:
 
         def is_quiet() -> bool:
             nonlocal last, since
-            told = str([asked(where, "/flags", limit=1)["position"] for where in self.addresses])
-            if told != last:
-                last, since = told, time.monotonic()
+            reached = str([asked(where, "/flags", limit=1)["position"] for where in self.addresses])
+            if reached != last:
+                last, since = reached, time.monotonic()
             return time.monotonic() - since > 2 * LONGEST_PAUSE_S
 
         assert eventually(is_quiet, SETTLE_S)
@@ -99,8 +99,8 @@ class Stage:
     def is_settled(self, where: str) -> bool:
         """Whether a worker knows of all events, and its ledgers and cuts agree about standings."""
         health = asked(where, "/health")
-        told = sum(health[name] for name in ("applied", "duplicate", "late", "rejected"))
-        if told < self.expected.sent or health["partitions"] < self.run.settings.partitions:
+        counted = sum(health[name] for name in ("applied", "duplicate", "late", "rejected"))
+        if counted < self.expected.sent or health["partitions"] < self.run.settings.partitions:
             return False
         for role in ROLES:
             wanted = self.expected.cut(EVERYBODY, role)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import aiohttp
 import pytest
@@ -55,7 +55,7 @@ def refused(got: Reply, status: int) -> str:
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_what_tells_nothing_of_anybody_needs_no_token(where: str, path: str) -> None:
+def test_what_reveals_nothing_about_anyone_needs_no_token(where: str, path: str) -> None:
     assert reply(where, path).status not in {401, 403}
 
 
@@ -187,7 +187,7 @@ def test_without_a_token_this_machine_may_ask(stage: Stage, host: str) -> None:
 async def serving(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
     """A server with these settings, whatever it listens to."""
     server = HttpServer(CollectorRegistry(), Mock(live=lambda: (True, {})), Access(settings))
-    server.add(Api(settings, Mock(), Mock()).add_routes)
+    server.add(Api(settings, Mock(erasures=MagicMock()), Mock(), Mock()).add_routes)
     port = await server.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session
@@ -205,7 +205,7 @@ async def test_who_listens_to_others_without_a_token_answers_nobody(host: str) -
             assert response.status == 200
 
 
-async def test_what_goes_wrong_in_an_answer_is_told_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_goes_wrong_in_an_answer_is_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     settings = Settings(http_token=Secret(TOKEN))
     async with serving(settings) as session, session.get("/api/v1/topics", headers=BEARER) as response:

@@ -41,7 +41,7 @@ def flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + name, value
 
 
-def told(cell: str, value: Any) -> bool:
+def says(cell: str, value: Any) -> bool:
     """Whether the cell says the value."""
     match value:
         case None:
@@ -66,7 +66,7 @@ def test_header_and_rows_are_those_of_the_json(where: str, path: str, field: str
         absent = {name for name, value in row.items() if value is None}
         for name, cell in zip(header, cells, strict=True):
             if name in values:
-                assert told(cell, values[name]), (name, cell, values[name])
+                assert says(cell, values[name]), (name, cell, values[name])
             else:
                 assert cell == ""
                 assert name.split("_")[0] in absent

@@ -1,4 +1,4 @@
-"""The log of flags: from any position exactly the missed ones, each once, in order, on any worker; a gap is told."""
+"""The log of flags: from any position exactly the missed ones, each once, in order, on any worker; gaps are shown."""
 
 import asyncio
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stream_app.core.messages import Flag
 from stream_app.serving.api.flags import flag_log
 from stream_app.serving.api.flags.flag_log import FlagLog, LoggedFlag, Subscriber
-from stream_app.serving.api.params import OfFlags
+from stream_app.serving.api.params import FlagParams
 from tests.api.flags_topic import FlagsTopic, followed, nobody
 from tests.board_samples import a_flag
 
@@ -89,11 +89,11 @@ def test_a_reader_goes_on_on_another_worker_exactly_where_it_was(
         assert sorted(everything) == sorted({one.flag.flag_id for one in records if one.flag})
         assert in_order(log.last(SEVERAL))
         for place, entry in enumerate(log.last(SEVERAL)):
-            gone, missed = other.after(entry.position)
-            assert gone.flags == 0
+            missing, missed = other.after(entry.position)
+            assert missing == 0
             assert sorted(ids(missed)) == sorted(everything[place + 1 :])
             assert in_order(missed)
-        assert other.after(other.position) == (flag_log.Gone(0), [])
+        assert other.after(other.position) == (0, [])
 
     asyncio.run(check())
 
@@ -111,7 +111,7 @@ def test_who_listens_is_sent_what_comes_and_nothing_that_was_there(records: list
 
 
 @given(raised(), st.integers(1, 6), st.integers(0, 25))
-def test_what_a_log_has_forgotten_is_told_as_a_gap(records: list[Raised], kept: int, old: int) -> None:
+def test_what_a_log_has_forgotten_is_reported_as_a_gap(records: list[Raised], kept: int, old: int) -> None:
     async def check() -> None:
         log, _ = await read(records)
         with patch.object(flag_log, "KEPT", kept):
@@ -122,9 +122,9 @@ def test_what_a_log_has_forgotten_is_told_as_a_gap(records: list[Raised], kept: 
         assert [other.detected_since(ms) for ms in range(11)] == [sum(time >= ms for time in times) for ms in range(11)]
         everything = ids(log.last(SEVERAL))
         for place, entry in enumerate(log.last(SEVERAL)):
-            gone, missed = other.after(entry.position)
+            missing, missed = other.after(entry.position)
             lost = set(everything[place + 1 :]) - set(ids(missed))
-            assert not lost or gone.flags >= len(lost)
+            assert not lost or missing >= len(lost)
             assert lost.isdisjoint(held)
             assert len(ids(missed)) == len(set(ids(missed)))
             assert in_order(missed)
@@ -143,9 +143,9 @@ def test_a_log_that_has_forgotten_says_since_when_it_knows_all() -> None:
             log, _ = await read([], records)
         assert log.since_ms == 4
         assert [log.detected_since(since_ms) for since_ms in (0, 4, 6, 9)] == [4, 4, 3, 0]
-        assert [flag.detected_at for flag in log.newest(OfFlags(), SEVERAL)] == [8, 7, 6, 5]
-        assert [flag.detected_at for flag in log.newest(OfFlags(), SEVERAL, since_ms=6)] == [8, 7]
-        assert [flag.detected_at for flag in log.newest(OfFlags(), 1)] == [8]
+        assert [flag.detected_at for flag in log.newest(FlagParams(), SEVERAL)] == [8, 7, 6, 5]
+        assert [flag.detected_at for flag in log.newest(FlagParams(), SEVERAL, since_ms=6)] == [8, 7]
+        assert [flag.detected_at for flag in log.newest(FlagParams(), 1)] == [8]
 
     asyncio.run(check())
 
@@ -168,17 +168,17 @@ def test_what_is_no_position_is_refused(position: str) -> None:
 
 async def test_who_does_not_keep_up_is_cut_off_with_a_bounded_queue() -> None:
     subscriber = Subscriber()
-    entry = LoggedFlag(0, 0, a_flag(), b"{}", "1")
+    entry = LoggedFlag(0, 0, a_flag(), "1", b"")
     for _ in range(10 * flag_log._MOST_WAITING):
         subscriber.put(entry)
     assert subscriber.is_lagging
     assert subscriber._waiting.qsize() == flag_log._MOST_WAITING + 1
 
 
-async def test_flags_of_somebody_erased_are_not_told() -> None:
+async def test_flags_of_somebody_erased_are_not_sent() -> None:
     log = FlagLog(lambda users: {"ann"} & set(users))
     topic = topic_of([Raised(0, a_flag("ann", flag_id="f0")), Raised(0, a_flag("bob", flag_id="f1"))])
     async with followed(topic, log):
-        assert [flag.user_id for flag in log.newest(OfFlags(), 1)] == ["bob"]
+        assert [flag.user_id for flag in log.newest(FlagParams(), 1)] == ["bob"]
         assert [entry.flag.user_id for entry in log.last(2)] == ["bob"]
         assert [log.hides(entry) for entry in log._entries] == [True, False]

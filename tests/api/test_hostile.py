@@ -24,17 +24,17 @@ def problem(got: Reply) -> dict[str, Any]:
     """What a problem says: every one is complete and has no secrets of the code in it."""
     assert got.headers["content-type"] == "application/problem+json", got.body
     assert got.headers["cache-control"] == "no-store"
-    told: dict[str, Any] = got.json()
-    assert told.keys() == {"type", "title", "status", "detail"}
-    assert told["status"] == got.status
-    assert told["detail"]
-    assert "Traceback" not in told["detail"]
-    return told
+    said: dict[str, Any] = got.json()
+    assert said.keys() == {"type", "title", "status", "detail"}
+    assert said["status"] == got.status
+    assert said["detail"]
+    assert "Traceback" not in said["detail"]
+    return said
 
 
 @pytest.mark.parametrize("path", [*ENDPOINTS, *STREAMS, "/users/riser-01", "/users/riser-01/why"])
 @pytest.mark.parametrize("query", ["nonsense=1", "nonsense=", "Limit=1", "format=xml", "role=king&topic=x", "%00=1"])
-def test_parameters_that_are_not_known_or_not_allowed_are_told(where: str, path: str, query: str) -> None:
+def test_unknown_and_forbidden_parameters_are_reported(where: str, path: str, query: str) -> None:
     got = reply(where, f"{url(path)}?{query}")
     if query.startswith("role") and path in {"/cuts", "/cuts/history", "/curve", "/influencers", "/live"}:
         assert "king" in problem(got)["detail"] or got.status == 400
@@ -60,14 +60,14 @@ def test_parameters_that_are_not_known_or_not_allowed_are_told(where: str, path:
         ("/live", "limit=1"),
     ],
 )
-def test_values_out_of_bounds_are_told(where: str, path: str, query: str) -> None:
+def test_values_out_of_bounds_are_reported(where: str, path: str, query: str) -> None:
     got = reply(where, f"{url(path)}?{query}")
     assert got.status == 400
     assert query.partition("=")[0] in problem(got)["detail"]
 
 
 @pytest.mark.parametrize("position", ["x", "-1", "1..2", "1.2.", ".", "9" * 100, "1_0", "٣", "1.-2", "0x1"])
-def test_a_position_that_is_none_is_told(where: str, position: str) -> None:
+def test_an_invalid_position_is_reported(where: str, position: str) -> None:
     got = reply(where, url("/flags/stream"), headers={"Last-Event-ID": position.encode().decode("latin-1")})
     assert got.status == 400
     assert "Last-Event-ID" in problem(got)["detail"]
@@ -101,7 +101,7 @@ def test_why_takes_every_user_id(where: str, user: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 @pytest.mark.parametrize("path", [*ENDPOINTS, *STREAMS, "/users/x", "/openapi.json"])
-def test_other_methods_are_refused_and_told_what_is_allowed(where: str, path: str, method: str) -> None:
+def test_other_methods_are_refused_with_those_allowed(where: str, path: str, method: str) -> None:
     got = reply(where, url(path), method=method)
     assert got.status == 405
     assert "GET" in got.headers["allow"].split(",")

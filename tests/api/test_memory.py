@@ -12,11 +12,12 @@ from stream_app.engine.engine import Engine
 from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers, UnknownUserError
 from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.throughput import Throughput
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peers import Peers
-from stream_app.worker.api_state import EngineState
+from stream_app.worker import queryable_state
 from tests.engine.fakes import PARTITION, post, user_of
 from tests.engine.parts import Parts
 
@@ -33,44 +34,45 @@ class Worker:
             owned=parts.fake.context.owned,
             publisher=parts.publisher,
             standings_of=lambda _partition, keys: parts.fake.standings.some(keys),
-            health=Mock(live=lambda: (True, {}), ready=lambda: (True, {})),
+            settings=settings,
         )
-        self.state = EngineState(cast(Engine, engine), lambda: None)
-        watch = TimeBudget()
-        self.own = LocalUsers(self.state, settings.panes, watch)
-        peers = Peers(self.own, self.state, "", watch)
-        flags = FlagLog(self.state.erased)
+        state = queryable_state(cast(Engine, engine))
+        budget = TimeBudget()
+        self.local = LocalUsers(state, budget)
+        peers = Peers(self.local, state, "", budget)
+        flags = FlagLog(state.erasures.among)
         flags.is_complete.set()
-        evidences = Mock(of=AsyncMock())
-        self.answers = Answers(settings, self.state, peers, flags, evidences, Throughput(self.state), watch)
+        health = Mock(live=lambda: (True, {}), ready=lambda: (True, {}))
+        overview = Overview(settings, state, flags, Throughput(state), health, lambda: None)
+        self.answers = Answers(settings, state, overview, peers, flags, Mock(of=AsyncMock()), budget)
 
     async def ask_about(self, topic: str, population: str, user: str) -> dict[str, Any]:
         """Every question there is; the answers by name, as JSON."""
         found: dict[str, Any] = {
             "about": self.answers.overview.about(),
             "health": self.answers.overview.health(),
-            "topics": self.answers.scopes.topics(params.OfTopics(population=population, search=topic)),
-            "cuts": self.answers.scopes.cuts(params.OfCuts(topic=topic, population=population)),
-            "flags": self.answers.flags(params.OfFlags(topic=topic, user=user)),
+            "topics": self.answers.scopes.topics(params.TopicParams(population=population, search=topic)),
+            "cuts": self.answers.scopes.cuts(params.CutParams(topic=topic, population=population)),
+            "flags": self.answers.flags(params.FlagParams(topic=topic, user=user)),
         }
         for role in ROLES:
             scope: dict[str, Any] = {"topic": topic, "population": population, "role": role}
-            found["curve"] = self.answers.scopes.curve(params.OfScope(**scope))
-            found["history"] = self.answers.scopes.history(params.OfHistory(**scope))
-            found["influencers"] = await self.answers.influencers(params.OfInfluencers(**scope, search=user))
+            found["curve"] = self.answers.scopes.curve(params.ScopeParams(**scope))
+            found["history"] = self.answers.scopes.history(params.HistoryParams(**scope))
+            found["influencers"] = await self.answers.influencers(params.InfluencerParams(**scope, search=user))
             with pytest.raises(UnknownUserError):
-                await self.answers.why(user, params.OfScope(**scope))
+                await self.answers.why(user, params.ScopeParams(**scope))
         with pytest.raises(UnknownUserError):
             await self.answers.user(user)
         return {name: msgspec.json.decode(msgspec.json.encode(answer)) for name, answer in found.items()}
 
     def sizes(self) -> list[int]:
         """Of everything that grows with what was counted."""
-        global_cuts, ledger = self.state.global_cuts, self.parts.ledger
+        global_cuts, ledger = self.parts.fake.context.global_cuts, self.parts.ledger
         return [
             *(len(global_cuts.names), len(global_cuts._numbers), global_cuts.generation, global_cuts.version),
             *(len(ledger.users), len(ledger.scopes), len(ledger.rows), ledger.renumbered, len(ledger.panes)),
-            *(len(self.state.past._records), len(self.own._packed)),
+            *(len(self.parts.exchange.past._records), len(self.local._packed)),
         ]
 
 

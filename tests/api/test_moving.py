@@ -1,4 +1,4 @@
-"""While panes end and workers come and go: flags go on, history stays, and what cannot be answered is told."""
+"""While panes end and workers come and go: flags go on, history stays, and a query without an answer is a problem."""
 
 import json
 from collections.abc import Iterator
@@ -170,7 +170,7 @@ def test_a_worker_that_is_killed_is_missing_until_its_partitions_have_moved_and_
     moving.until(lambda: history(where).keys() > {moment["window_end"] for moment in known[2:]}, "more moments")
 
 
-def test_a_worker_with_open_streams_ends_when_it_is_told_to(moving: Moving) -> None:
+def test_a_worker_with_open_streams_ends_on_a_signal(moving: Moving) -> None:
     worker = moving.running()[-1]
     where = moving.addresses[-1]
     with ExitStack() as stack:

@@ -62,7 +62,7 @@ def test_a_worker_does_what_the_document_says(case: schemathesis.Case[Any], stag
 
 @pytest.mark.parametrize("path", ["/api/v1/users/{user_id}", "/api/v1/users/{user_id}/why"])
 @pytest.mark.parametrize("user", USERS)
-def test_answers_about_people_who_are_there_are_as_described(stage: Stage, path: str, user: str) -> None:
+def test_answers_about_users_who_are_there_are_as_described(stage: Stage, path: str, user: str) -> None:
     population = asked(stage.addresses[0], of_user(user))["places"][0]["population"]
     query = {"population": population} if path.endswith("why") else {}
     case = SCHEMA[path]["GET"].Case(path_parameters={"user_id": quote(user, safe="")}, query=query)

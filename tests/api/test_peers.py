@@ -15,13 +15,13 @@ from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.messages import Role
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users import peers
-from stream_app.serving.api.users.peer_protocol import Leaders, Places, Ranked, Ranking, Whereabouts
+from stream_app.serving.api.users.peer_protocol import LeaderQuery, Leaders, PlaceQuery, Places, Ranked
 from stream_app.serving.api.users.peers import Peers
 from tests.api.asking import reply, url
 from tests.api.stage import PARTITIONS, Stage
 
 WAIT_S = 10.0
-RANKING = Ranking(
+RANKING = LeaderQuery(
     topic="tea", population="all", role=Role.MAVEN, standings=[], search="", emerging_first=False, most=10
 )
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
@@ -73,18 +73,18 @@ async def failing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 def a_worker(statuses: dict[int, str]) -> Peers:
-    """One that has partition 0, and knows who told of the others."""
-    state = Mock(ledgers={0: Mock()}, statuses={number: status(number, http) for number, http in statuses.items()})
-    own = Mock()
+    """One that has partition 0, and knows who has the others."""
+    state = Mock(partitions=[0], statuses={number: status(number, http) for number, http in statuses.items()})
+    local = Mock()
 
-    async def leaders(asked: list[Ranking]) -> list[Leaders]:
+    async def leaders(asked: list[LeaderQuery]) -> list[Leaders]:
         return [Leaders(1, [Ranked("ann", 5, False, None, 0)], one.partitions or []) for one in asked]
 
-    async def places(asked: list[Whereabouts]) -> list[Places]:
+    async def places(asked: list[PlaceQuery]) -> list[Places]:
         return [Places([], one.partitions or []) for one in asked]
 
-    own.leaders, own.places = leaders, places
-    return Peers(own, state, "", TimeBudget())
+    local.leaders, local.places = leaders, places
+    return Peers(local, state, "", TimeBudget())
 
 
 @pytest.mark.parametrize("answer", [silent, rude, babbling, saying_nothing, failing])
@@ -98,7 +98,7 @@ async def test_a_worker_that_does_not_answer_is_left_out_within_bounded_time(
             (found,) = await asking.leaders([RANKING])
             assert (found.leaders.total, found.missing) == (1, [1, 2, 3, 4])
             questions = [None, [0, 2], [], [0]]
-            places = await asking.places([Whereabouts(users=["bob"], partitions=those) for those in questions])
+            places = await asking.places([PlaceQuery(users=["bob"], partitions=those) for those in questions])
             assert [one.missing for one in places] == [[1, 2, 3, 4], [2], [], []]
         finally:
             await asking.close()
@@ -126,7 +126,7 @@ async def test_a_frozen_worker_lets_others_wait_once_and_is_asked_again_later(mo
             await asking.close()
 
 
-async def test_a_worker_that_told_of_a_partition_before_it_came_here_is_not_asked_about_it() -> None:
+async def test_the_former_owner_of_a_partition_is_not_asked_about_it() -> None:
     asked: list[bytes] = []
 
     async def listening(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

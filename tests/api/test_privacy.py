@@ -73,9 +73,9 @@ def people(embedded_brokers: str, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def _is_counted(where: str, sent: int) -> bool:
     health = asked(where, "/health")
-    told = sum(health[name] for name in ("applied", "duplicate", "late", "rejected"))
+    counted = sum(health[name] for name in ("applied", "duplicate", "late", "rejected"))
     people = asked(where, "/influencers", topic="tea", standing=["entered"])
-    return bool(told == sent and people["missing_partitions"] == [] and people["total"] > 5)
+    return bool(counted == sent and people["missing_partitions"] == [] and people["total"] > 5)
 
 
 def everything(where: str) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
-from stream_app.core.state.scopes import ScopeName
+from stream_app.core.queries import ScopeName
 from stream_app.kafka.record_batches import leave_records_packed
 from stream_app.kafka.topic_reader import partitions
 from stream_app.serving.api.users.evidence import EvidenceReader

@@ -38,7 +38,7 @@ def test_influencers_are_those_of_the_events_in_order_page_by_page(
         assert sum(one["panes"]) == one["value"]
 
 
-def test_both_workers_list_people_in_the_same_order(stage: Stage) -> None:
+def test_both_workers_list_users_in_the_same_order(stage: Stage) -> None:
     first, second = (
         [one["user_id"] for one in every_page(where, "/influencers", "influencers", 500, role="maven")]
         for where in stage.addresses
@@ -46,7 +46,7 @@ def test_both_workers_list_people_in_the_same_order(stage: Stage) -> None:
     assert first == second
 
 
-def test_an_answer_about_people_tells_of_window_and_threshold(stage: Stage, where: str) -> None:
+def test_an_answer_about_users_has_window_and_threshold(stage: Stage, where: str) -> None:
     answer = asked(where, "/influencers", limit=1)
     cut = stage.expected.cut(EVERYBODY, Role.CONNECTOR)
     assert cut is not None
@@ -171,7 +171,7 @@ def test_a_user_is_known_in_every_topic_and_role(stage: Stage, where: str, user:
     assert shares == sorted(shares, reverse=True)
 
 
-def test_why_tells_the_place_the_flag_its_rule_and_the_cut(where: str) -> None:
+def test_why_has_the_place_the_flag_its_rule_and_the_cut(where: str) -> None:
     rules = asked(where, "/about")["rules"]
     for one in asked(where, "/influencers", standing="entered", limit=3)["influencers"]:
         why: dict[str, Any] = asked(where, of_user(one["user_id"], "/why"))
@@ -187,7 +187,7 @@ def test_why_tells_the_place_the_flag_its_rule_and_the_cut(where: str) -> None:
         assert why["cut"] == asked(where, "/curve")["cut"]
 
 
-def test_who_is_not_there_is_told_as_a_problem(where: str) -> None:
+def test_an_unknown_user_is_a_problem(where: str) -> None:
     for path in (of_user("nobody"), of_user("nobody", "/why"), of_user("riser-01", "/why") + "?topic=nothing"):
         got = reply(where, url(path))
         assert (got.status, got.json()["title"]) == (404, "Unknown user")

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
+from stream_app.core.changelog.standing_records import standing_key
 from stream_app.core.messages import Cut, Flag
 from stream_app.engine.output_topics import cut_key
-from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.kafka.topics import TopicSpec, topics_of
 from stream_app.settings import Settings
 from tests.contracts.document import CHANNELS, DOCUMENT, REGISTRY, problems

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from aiokafka.structs import ConsumerRecord
 
+from stream_app.core.changelog.standing_records import kept
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.privacy.erasures import Erasures
@@ -20,7 +21,6 @@ from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.producer import BatchingProducer, Headers
 from stream_app.engine.rounds.evaluation_round import rules_of
-from stream_app.engine.rounds.standing_records import kept
 from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 

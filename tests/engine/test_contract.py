@@ -16,7 +16,7 @@ _WORKER_WITHOUT_A_NAME = """
 from faust.transport.consumer import Consumer
 del Consumer._new_offset
 from stream_app.settings import load
-from stream_app.worker.run import run_worker
+from stream_app.worker import run_worker
 run_worker(load({}))
 """
 

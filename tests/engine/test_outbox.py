@@ -6,11 +6,11 @@ from itertools import count
 import msgspec
 import pytest
 
+from stream_app.core.changelog.standing_records import kept, standing_key
 from stream_app.core.flags.standing import CODE_OF, NONE
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.state.ledger import Ledger
-from stream_app.engine.rounds.flag_outbox import FlagOutbox, standing_key
-from stream_app.engine.rounds.standing_records import kept
+from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from tests.board_samples import a_flag
 from tests.engine.fakes import NOW_MS, PARTITION, Crash, Surroundings, stored_after
 from tests.engine.parts import Parts

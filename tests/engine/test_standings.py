@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.standing_records import flag_of, kept
 from stream_app.core.messages import Flag
-from stream_app.engine.rounds.standing_records import flag_of, kept
 from tests.board_samples import a_flag
 
 COUNTS = ("value", "threshold", "rank", "rule", "window_start", "window_end", "event_time", "detected_at")

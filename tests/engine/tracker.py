@@ -25,7 +25,7 @@ _WORKER = """
 import json, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as `stream-app worker` does
 from stream_app.settings import load
-from stream_app.worker.run import run_worker
+from stream_app.worker import run_worker
 sys.exit(run_worker(load(json.loads(sys.argv[1]))))
 """
 WORKER = (sys.executable, "-c", _WORKER)

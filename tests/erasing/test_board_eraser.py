@@ -8,9 +8,10 @@ import pytest
 import redis
 
 from stream_app.core.messages import Role
+from stream_app.core.queries import TopUsers
 from stream_app.serving.redis.board import Board, BoardUnavailableError
 from stream_app.serving.redis.erasure import BoardEraser
-from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, TopUsers
+from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard
 from stream_app.settings import Settings, load
 from tests.board_samples import a_flag
 

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from stream_app.core.changelog.ledger_store import LedgerStore
+from stream_app.core.changelog.standing_records import standing_key
 from stream_app.core.events.schema import Post
 from stream_app.core.privacy.pseudonyms import PersonHashes
-from stream_app.engine.rounds.flag_outbox import standing_key
 from stream_app.ops.erasure.matcher import Person
 from tests.board_samples import a_flag
 from tests.core import streams

@@ -13,13 +13,14 @@ import redis
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
 
 from stream_app.core.messages import Role
+from stream_app.core.queries import TopUsers
 from stream_app.kafka import consumer_group, topic_scan
 from stream_app.kafka.operator_clients import OperatingError, administration, consumer
 from stream_app.kafka.topics import changelogs_of, check
 from stream_app.ops import reset as reset_module
 from stream_app.ops.reset import carry_out, plan
 from stream_app.serving.redis.board import Board
-from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, TopUsers
+from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard
 from stream_app.settings import Settings
 from stream_app.settings.secret import SecretUrl
 from tests.engine.load import START_MS

@@ -1,4 +1,4 @@
-"""Whoever cannot see, point or bear motion: what axe finds, and what the keyboard and the settings of a system do."""
+"""People who cannot see, point or bear motion: what axe finds, what the keyboard and the settings of a system do."""
 
 import json
 from typing import Literal

@@ -30,7 +30,7 @@ async def look_away(tab: Tab, *, is_hidden: bool) -> None:
     )
 
 
-async def test_a_lost_connection_is_told_and_made_again(tab: Tab, tracker: FakeTracker) -> None:
+async def test_a_lost_connection_is_shown_and_made_again(tab: Tab, tracker: FakeTracker) -> None:
     tab.tolerated.append(NOT_LOADED)
     await tab.open("?topic=phone")
     tracker.is_down = True

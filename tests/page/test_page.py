@@ -32,7 +32,7 @@ async def test_it_says_who_makes_80_percent_of_the_impressions(tab: Tab) -> None
     await expect(tab.page).to_have_title("phone: 7.9 % make 80 %")
 
 
-async def test_a_diffuse_topic_is_told_in_words(tab: Tab) -> None:
+async def test_a_diffuse_topic_is_described_in_words(tab: Tab) -> None:
     await tab.open("?topic=insurance&role=maven")
     await expect(tab.page.locator("#sentence")).to_have_text(
         "Nobody stands out: it takes 55.6 % of users to make 80 % of posts"
@@ -40,7 +40,7 @@ async def test_a_diffuse_topic_is_told_in_words(tab: Tab) -> None:
     await expect(tab.page.locator("#lead")).to_contain_text("diffuse")
 
 
-async def test_a_topic_with_too_few_users_is_told_in_words(tab: Tab, tracker: FakeTracker) -> None:
+async def test_a_topic_with_too_few_users_is_described_in_words(tab: Tab, tracker: FakeTracker) -> None:
     scope = tracker.world.scope(PHONE)
     assert scope
     scope.users, scope.k = 12, 2
@@ -48,7 +48,7 @@ async def test_a_topic_with_too_few_users_is_told_in_words(tab: Tab, tracker: Fa
     await expect(tab.page.locator("#sentence")).to_have_text("Only 12 users: too few to single anyone out")
 
 
-async def test_a_topic_that_nobody_talks_about_is_told_in_words(tab: Tab) -> None:
+async def test_a_topic_that_nobody_talks_about_is_described_in_words(tab: Tab) -> None:
     await tab.open("?topic=tea")
     await expect(tab.page.locator("#sentence")).to_have_text("Nobody has made impressions here within the window.")
     await expect(tab.page.locator("#board-note")).to_contain_text("tea")
@@ -128,7 +128,7 @@ async def test_a_flag_of_another_population_says_so(tab: Tab, tracker: FakeTrack
     await expect(first).to_contain_text("180 of 180, at the cut")
 
 
-async def test_the_feed_tells_event_time_and_never_the_age_of_it(tab: Tab) -> None:
+async def test_the_feed_shows_event_time_and_never_the_age_of_it(tab: Tab) -> None:
     await tab.open()
     first = tab.page.locator("#flags li").first
     await expect(first.locator("time")).to_have_text("28 Feb, 17:09")
@@ -159,7 +159,7 @@ async def test_those_who_emerge_are_not_swept_away_by_those_who_enter(tab: Tab, 
     await expect(tab.page.locator("#flags li")).to_have_count(5)
 
 
-async def test_the_health_of_the_pipeline_is_told_in_one_line(tab: Tab, tracker: FakeTracker) -> None:
+async def test_the_health_of_the_pipeline_is_shown_in_one_line(tab: Tab, tracker: FakeTracker) -> None:
     await tab.open()
     health = tab.page.locator("#health")
     for words in ("Live", "events/s6,364", "lag1.28k", "late60", "rejected41"):

@@ -93,7 +93,7 @@ async def test_a_click_beside_it_closes_a_why(tab: Tab) -> None:
     await expect(tab.page.locator("#why")).to_be_hidden()
 
 
-async def test_a_user_who_is_gone_is_told(tab: Tab) -> None:
+async def test_a_user_who_is_gone_is_reported(tab: Tab) -> None:
     tab.tolerated.append("404")
     await tab.open("?topic=phone#why=gone&topic=phone")
     await expect(tab.page.get_by_role("alert").first).to_have_text("This user has no value here in the window.")

@@ -72,9 +72,9 @@ async def test_a_stream_in_motion_is_followed_without_a_click(tab: Tab) -> None:
     await expect(page.locator("#health")).to_contain_text("Live", timeout=CALM_MS)
     await expect(page.locator("#board tbody tr").nth(9)).to_be_visible(timeout=CALM_MS)
     await expect(page.locator("#topic-list li")).to_have_count(6, timeout=CALM_MS)
-    told = await page.locator("#flags li").first.inner_text()
+    first = await page.locator("#flags li").first.inner_text()
     figures = await page.locator("#figures").inner_text()
-    await expect(page.locator("#flags li").first).not_to_have_text(told, timeout=CALM_MS)
+    await expect(page.locator("#flags li").first).not_to_have_text(first, timeout=CALM_MS)
     await expect(page.locator("#figures")).not_to_have_text(figures, timeout=CALM_MS)
     await tab.screenshot("worker-1440")
 

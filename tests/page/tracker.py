@@ -46,7 +46,7 @@ class FakeTracker:
     def __init__(self) -> None:
         self.world = World()
         self.token: str | None = None
-        """Where there is one, whoever has not given it is answered 401."""
+        """Where there is one, a request without it is answered 401."""
         self.is_down = False
         """Nothing but the page itself is answered."""
         self.connections: list[Connection] = []
@@ -76,7 +76,7 @@ class FakeTracker:
         await self._runner.cleanup()
 
     def refresh(self) -> None:
-        """The world has changed: tell everybody what is new for them."""
+        """The world has changed: send everybody what is new for them."""
         for connection in self.connections:
             self._offer(connection)
 

@@ -15,7 +15,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from stream_app.engine.counting import BatchCounter
 from stream_app.engine.faust.batches import BatchScheduler
 from stream_app.settings import load
-from stream_app.worker.run import run_worker
+from stream_app.worker import run_worker
 
 
 def freeze_partition(began: Callable[[], bool]) -> None:

@@ -12,9 +12,9 @@ import pytest
 from click.testing import Result
 from kafka import KafkaProducer
 
+from stream_app import worker as worker_module
 from stream_app.ops.audit.acls import TOPIC, Acl, kafka_acls
 from stream_app.settings import Settings, load
-from stream_app.worker import run as worker_module
 from tests.security.parts import REDIS_PASSWORDS, Secured, a_worker, asked, own_topics, ran
 
 USER_OF = {

@@ -27,7 +27,7 @@ def command(settings: Settings) -> None:
     from stream_app.ops.audit.permissions import require_group
     from stream_app.ops.audit.startup import require_safe
     from stream_app.serving.http.server import require_free
-    from stream_app.worker.run import run_worker
+    from stream_app.worker import run_worker
 
     # Here an error is a line to read; in the middle of Faust's start it is a traceback of fifty.
     require_free(settings.http_host, settings.http_port)

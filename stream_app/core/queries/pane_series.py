@@ -5,15 +5,16 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.changelog.segments import Segment, SegmentKey
 from stream_app.core.state import panes
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
-Ints = NDArray[np.int64]
+PaneKey = SegmentKey
+"""Names a stored pane. What is stored under it never changes."""
 
 
 class PaneCounts(NamedTuple):
@@ -29,7 +30,7 @@ class PaneCounts(NamedTuple):
 class PackedPane(NamedTuple):
     """A pane whose content is only in its stored segment, and never changes."""
 
-    key: SegmentKey
+    key: PaneKey
     parts: list[Segment]
 
 

@@ -1,25 +1,25 @@
 """Top-k: the users with the highest values in every scope."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from stream_app.core.messages import ROLES, Role
 from stream_app.core.state.ledger import Ledger
-from stream_app.core.state.scopes import ScopeName
 
 
-class Top(NamedTuple):
-    """The top users of one scope and role in one ledger."""
+class TopUsers(NamedTuple):
+    """The top users of one scope and role in one partition."""
 
-    scope: ScopeName
+    topic: str
+    population: str
     role: Role
-    users: list[tuple[str, int]]
-    """(user, value), highest value first."""
+    rows: Sequence[tuple[str, int]]
+    """(user, value), highest value first; empty when the scope has no users any more."""
 
 
-def tops_of(ledger: Ledger, most: int) -> Iterator[Top]:
+def tops_of(ledger: Ledger, most: int) -> Iterator[TopUsers]:
     """Yield at most `most` users for every scope and role that has any."""
     names, scopes, users = ledger.scopes.names(), ledger.rows.scopes, ledger.rows.users
     for role, name in enumerate(ROLES):
@@ -30,4 +30,5 @@ def tops_of(ledger: Ledger, most: int) -> Iterator[Top]:
         for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(order)], strict=False):
             rows = order[start : min(end, start + most)]
             highest = zip(users[rows].tolist(), values[rows].tolist(), strict=True)
-            yield Top(names[int(scopes[order[start]])], name, [(ledger.users.names[user], v) for user, v in highest])
+            population, topic = names[int(scopes[order[start]])]
+            yield TopUsers(topic, population, name, [(ledger.users.names[user], value) for user, value in highest])

@@ -1,19 +1,19 @@
-"""User queries on a ledger: the users of a scope, filtered and ranked, and the pace of each."""
+"""User queries on a partition: the users of a scope, filtered and ranked; the standing and pace of single users."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream_app.core.arrays import Floats, Ints, Mask
+from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.flags.evaluation import Pace, pace, spans_of
 from stream_app.core.flags.standing import EMERGING, NONE
+from stream_app.core.messages import ROLES, Role
+from stream_app.core.queries.pane_series import PackedPane, Series, open_panes, packed_panes
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 class UserQuery(NamedTuple):
@@ -28,38 +28,101 @@ class UserQuery(NamedTuple):
     emerging_first: bool = False
 
 
+class ListedUser(NamedTuple):
+    """A user in a list."""
+
+    user: str
+    value: int
+    is_emerging: bool
+    eta_s: float | None
+    """ETA of an emerging user who is on course to θ."""
+
+
 class UserList(NamedTuple):
     """Some users of a scope and role, in the requested order."""
 
     total: int
     """Number of matching users."""
-    rows: Ints
-    """The rows of the first of them."""
-    emerging: NDArray[np.bool_]
-    eta_s: Floats
-    """ETA of emerging users; infinite for the others."""
+    first: list[ListedUser]
+
+
+class UserLookup(NamedTuple):
+    """Users to look up: everywhere, or in one scope; in some roles."""
+
+    users: Collection[str]
+    scope: ScopeName | None = None
+    roles: Collection[Role] = ROLES
+
+
+class FoundUser(NamedTuple):
+    """A user in one scope and role; rates per second."""
+
+    user: str
+    scope: ScopeName
+    role: Role
+    value: int
+    rank: int
+    standing: int
+    """Its code."""
+    threshold: int
+    share: float
+    short_rate: float
+    past_rate: float
+    rate_error: float
+    z: float
+    events: float
+    eta_s: float
+    """Infinite when the value is not on course to θ."""
 
 
 class UserQueries:
     """Queries on the users of a ledger. Caches expensive reads, so it is valid only until the ledger changes."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, global_cuts: GlobalCuts) -> None:
         self._ledger = ledger
+        self._global_cuts = global_cuts
 
-    def find(self, question: UserQuery, threshold: int, most: int) -> UserList:
+    def find(self, query: UserQuery, most: int) -> UserList:
         """Return at most `most` users, highest value first; with `emerging_first`, emerging users by ETA come first."""
-        rows, role = self._rows(question), question.role
+        rows, role = self._rows(query), query.role
+        threshold = self._threshold(query.scope, role)
         totals = self._ledger.rows.totals[role]
-        emerging = (self._ledger.rows.standings[role][rows] == EMERGING) & question.emerging_first
+        emerging = (self._ledger.rows.standings[role][rows] == EMERGING) & query.emerging_first
         soon, others = rows[emerging], _highest(totals, rows[~emerging], most)
         eta_s = self.paces(role, soon, np.full(len(soon), threshold)).eta_s if len(soon) else np.empty(0)
         order = np.lexsort((-totals[soon], eta_s))
+        first = np.concatenate([soon[order], others])[:most]
+        etas = [eta if eta < np.inf else None for eta in eta_s[order].tolist()] + [None] * len(others)
+        names, users = self._ledger.users.names, self._ledger.rows.users[first].tolist()
+        columns = zip(users, totals[first].tolist(), range(len(first)), strict=True)
         return UserList(
             len(rows),
-            np.concatenate([soon[order], others])[:most],
-            np.repeat([True, False], [len(soon), len(others)])[:most],
-            np.concatenate([eta_s[order], np.full(len(others), np.inf)])[:most],
+            [ListedUser(names[user], value, place < len(soon), etas[place]) for user, value, place in columns],
         )
+
+    def look_up(self, lookups: Sequence[UserLookup]) -> Iterator[tuple[int, FoundUser]]:
+        """Yield the users found, each with the number of its lookup. Many lookups at once cost little more than one."""
+        rows = [self.rows_of(one.users, one.scope) for one in lookups]
+        for role, name in enumerate(ROLES):
+            of_role = [number for number, one in enumerate(lookups) if name in one.roles]
+            if not of_role:
+                continue
+            numbers = np.repeat(of_role, [len(rows[number]) for number in of_role])
+            there = np.concatenate([rows[number] for number in of_role])
+            held = self._is_held(role, there)
+            yield from zip(numbers[held].tolist(), self._described(role, there[held]), strict=True)
+
+    def known(self, users: Iterable[str]) -> set[str]:
+        """Return those of some users who are in this partition."""
+        return {user for user in users if user in self._ledger.users}
+
+    def open_panes(self, lookups: Sequence[UserLookup]) -> Series:
+        """Return what the users of some lookups made in the panes that are not packed."""
+        return open_panes(self._ledger, np.concatenate([self.rows_of(one.users, one.scope) for one in lookups]))
+
+    def packed_panes(self) -> list[PackedPane]:
+        """Return the panes whose content is only in their stored segments."""
+        return list(packed_panes(self._ledger))
 
     def rows_of(self, users: Iterable[str], scope: ScopeName | None = None) -> Ints:
         """Return the rows of some users: in one scope, or in all scopes where they have counts or a standing."""
@@ -83,6 +146,32 @@ class UserQueries:
         short = posts[rows].astype(np.float64)
         return pace(value, thresholds, value.astype(np.float64), short, short, spans)
 
+    def _described(self, role: int, rows: Ints) -> Iterator[FoundUser]:
+        if not len(rows):
+            return
+        held, all_names = self._ledger.rows, self._ledger.scopes.names()
+        scopes = [all_names[number] for number in held.scopes[rows].tolist()]
+        users = [self._ledger.users.names[number] for number in held.users[rows].tolist()]
+        cuts = self._global_cuts.cuts(self._global_cuts.numbers(scopes))
+        values, thresholds = held.totals[role][rows], cuts.thresholds[role]
+        going = self.paces(role, rows, thresholds)
+        columns = (
+            *(values, self._global_cuts.ranks(scopes, [role] * len(scopes), values)),
+            *(held.standings[role][rows], thresholds, values / np.maximum(cuts.totals[role], 1)),
+            *(going.short, going.past, going.error, going.z, going.events, going.eta_s),
+        )
+        for user, scope, *numbers in zip(users, scopes, *(column.tolist() for column in columns), strict=True):
+            yield FoundUser(user, scope, ROLES[role], *numbers)
+
+    def _threshold(self, scope: ScopeName, role: int) -> int:
+        number = self._global_cuts.find(scope)
+        return 0 if number is None else int(self._global_cuts.cuts(np.array([number])).thresholds[role, 0])
+
+    def _is_held(self, role: int, rows: Ints) -> Mask:
+        """Which rows have a value or a standing."""
+        held: Mask = (self._ledger.rows.totals[role][rows] > 0) | (self._ledger.rows.standings[role][rows] != NONE)
+        return held
+
     @cached_property
     def _short(self) -> tuple[Ints, Floats, Floats]:
         return self._ledger.short_sums()
@@ -91,19 +180,19 @@ class UserQueries:
     def _scopes(self) -> Ints:
         return self._ledger.rows.scopes
 
-    def _rows(self, question: UserQuery) -> Ints:
-        """Return the rows that match the query, in order."""
-        if (number := self._ledger.scopes.find(question.scope)) is None:
+    def _rows(self, query: UserQuery) -> Ints:
+        """The rows that fit the query, in order."""
+        if (number := self._ledger.scopes.find(query.scope)) is None:
             return np.empty(0, np.int64)
         rows: Ints = np.flatnonzero(self._scopes == number)
-        standings = self._ledger.rows.standings[question.role][rows]
-        fits = (self._ledger.rows.totals[question.role][rows] > 0) | (standings != NONE)
-        if question.standings:
-            fits &= np.isin(standings, list(question.standings))
+        standings = self._ledger.rows.standings[query.role][rows]
+        fits = self._is_held(query.role, rows)
+        if query.standings:
+            fits &= np.isin(standings, list(query.standings))
         rows = rows[fits]
-        if not question.search:
+        if not query.search:
             return rows
-        names, wanted = self._ledger.users.names, question.search.casefold()
+        names, wanted = self._ledger.users.names, query.search.casefold()
         users = self._ledger.rows.users[rows].tolist()
         return rows[np.fromiter((wanted in names[user].casefold() for user in users), np.bool_, len(users))]
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import faust
 from faust.types import TopicT
 
+from stream_app.core.changelog.standing_records import kept
 from stream_app.engine.faust.batches import RawSchema
 from stream_app.engine.faust.config import configured_app
 from stream_app.engine.faust.consumer import Positions, TrackerApp
@@ -18,7 +19,6 @@ from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.liveness.memory import collect_quietly
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.producer import BatchingProducer
-from stream_app.engine.rounds.standing_records import kept
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings

@@ -17,23 +17,28 @@ from mode.utils.queues import ThrowableQueue
 from stream_app.kafka.record_batches import FetchedBatches, PackedBatch
 
 
-class BatchMessage:
+class BatchMessage(FetchedBatches):
     """A batch in the shape of one record, with the attributes that Faust's consumer reads to make a message."""
 
-    __slots__ = ("checksum", "headers", "key", "offset", "partition", "timestamp", "timestamp_type", "topic", "value")
-    serialized_key_size = serialized_value_size = 0
+    __slots__ = ()
+    timestamp_type = serialized_key_size = serialized_value_size = 0
+    headers: ClassVar[tuple[tuple[str, bytes], ...]] = ()
+    key = checksum = None
 
-    def __init__(self, tp: TP, packed: Sequence[PackedBatch]) -> None:
-        last = packed[-1]
-        self.topic = tp.topic
-        self.partition = tp.partition
-        self.offset = last.offset
-        self.timestamp = last.timestamp
-        self.timestamp_type = 0
-        self.headers: tuple[tuple[str, bytes], ...] = ()
-        self.key: bytes | None = None
-        self.checksum: int | None = None
-        self.value = FetchedBatches(tp.topic, tp.partition, packed)
+    @property
+    def offset(self) -> int:
+        """Of the last record."""
+        return self.packed[-1].offset
+
+    @property
+    def timestamp(self) -> int:
+        """Of the last record, epoch ms."""
+        return self.packed[-1].timestamp
+
+    @property
+    def value(self) -> "BatchMessage":
+        """What an agent is given."""
+        return self
 
 
 class BatchScheduler(DefaultSchedulingStrategy):
@@ -46,7 +51,7 @@ class BatchScheduler(DefaultSchedulingStrategy):
         """Yield the records of every partition in batches. Skips topics that have no agent."""
         for tp, fetched in records.items():
             for packed in self._together(fetched if tp.topic in self.topics else ()):
-                yield tp, BatchMessage(tp, packed)
+                yield tp, BatchMessage(tp.topic, tp.partition, packed)
 
     def _together(self, fetched: Sequence[PackedBatch]) -> Iterator[list[PackedBatch]]:
         together: list[PackedBatch] = []

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 
+from stream_app.core.changelog.standing_records import names_in
 from stream_app.engine.context import EngineContext, OwnedPartition
 from stream_app.engine.faust.tables import PartitionTable
-from stream_app.engine.rounds.standing_records import user_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class PartitionEraser:
         ledger.erased = position
 
     async def _erase(self, partition: int, held: OwnedPartition) -> None:
-        standings = {key: user_of(key) for key in self._standings.of_partition(partition)}
+        standings = {key: names_in(key)[0] for key in self._standings.of_partition(partition)}
         erased = self._erasures.among(held.store.ledger.users.names) | self._erasures.among({*standings.values()})
         if not erased:
             return

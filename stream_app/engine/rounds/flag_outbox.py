@@ -15,12 +15,12 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
+from stream_app.core.changelog.standing_records import flag_of, look_at, packed, standing_key
 from stream_app.core.flags.standing import CODE_OF
 from stream_app.core.messages import ROLES, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Meter
-from stream_app.engine.rounds.standing_records import flag_of, look_at, packed
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -30,11 +30,6 @@ class StandingLog(Protocol):
 
     def write(self, partition: int, key: bytes, value: bytes | None, kept: bytes | None = None) -> None:
         """Set a key, or delete it (None); `kept`: the value in its in-memory format."""
-
-
-def standing_key(flag: Flag) -> bytes:
-    """Return the key of a standing: user, topic, population and role as a JSON array."""
-    return _ENCODER.encode((flag.user_id, flag.topic, flag.population, flag.role))
 
 
 class FlagOutbox:

@@ -6,16 +6,15 @@ import numpy as np
 from msgspec.structs import replace
 
 from stream_app.core.flags.standing import RULES
+from stream_app.core.queries import QueryableState
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.responses import Flags, Influencers, User, Why
 from stream_app.serving.api.scopes.overview import Overview
-from stream_app.serving.api.scopes.throughput import Throughput
-from stream_app.serving.api.scopes.topics import TopicQueries, next_after, scope_of
-from stream_app.serving.api.state import ApiState
+from stream_app.serving.api.scopes.topics import ScopeAnswers, next_after, scope_of
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.evidence import EvidenceReader
-from stream_app.serving.api.users.peer_protocol import FoundAt, Ranked, Ranking, Whereabouts
+from stream_app.serving.api.users.peer_protocol import FoundAt, LeaderQuery, PlaceQuery, Ranked
 from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, Peers
 from stream_app.settings import Settings
 
@@ -24,50 +23,50 @@ class UnknownUserError(LookupError):
     """Nobody in the window is called so; the message says where that was looked for."""
 
 
-class NotNowError(RuntimeError):
+class UnavailableError(RuntimeError):
     """There is no answer at the moment; the message says what is waited for."""
 
 
 class Answers:
-    """Answers questions. Raises nothing but UnknownUserError and NotNowError."""
+    """Answers queries. Raises nothing but UnknownUserError and UnavailableError."""
 
     def __init__(
         self,
         settings: Settings,
-        state: ApiState,
+        state: QueryableState,
+        overview: Overview,
         peers: Peers,
         flags: FlagLog,
         evidences: EvidenceReader,
-        rates: Throughput,
-        watch: TimeBudget,
+        budget: TimeBudget,
     ) -> None:
-        """`watch` takes the time that answers need that are not of one moment."""
-        self._watch = watch
+        """`budget` takes the time that answers need that are not of one moment."""
+        self._budget = budget
         self._settings = settings
         self._state = state
         self._peers = peers
         self._flags = flags
         self._evidences = evidences
-        self.overview = Overview(settings, state, flags, rates)
-        self.scopes = TopicQueries(state, settings.pane_ms)
+        self.overview = overview
+        self.scopes = ScopeAnswers(state.scopes)
 
-    async def influencers(self, asked: params.OfInfluencers) -> Influencers:
+    async def influencers(self, asked: params.InfluencerParams) -> Influencers:
         """Users of a topic and role."""
         (found,) = await self.all_influencers([asked])
         return found
 
-    async def all_influencers(self, asked: Sequence[params.OfInfluencers]) -> list[Influencers]:
+    async def all_influencers(self, asked: Sequence[params.InfluencerParams]) -> list[Influencers]:
         """Users of several topics and roles, which costs little more than one."""
         rankings = await self._peers.leaders([_ranking(one) for one in asked])
         pages = [ranking.leaders.first[one.offset :] for one, ranking in zip(asked, rankings, strict=True)]
         places = await self._peers.places([_whereabouts(one, page) for one, page in zip(asked, pages, strict=True)])
-        with self._watch.running():
+        with self._budget.running():
             return [self._influencers(*parts) for parts in zip(asked, rankings, pages, places, strict=True)]
 
     def _influencers(
-        self, asked: params.OfInfluencers, ranking: AllLeaders, page: list[Ranked], there: AllPlaces
+        self, asked: params.InfluencerParams, ranking: AllLeaders, page: list[Ranked], there: AllPlaces
     ) -> Influencers:
-        erased = self._state.erased(ranked.user for ranked in page)  # who has them may not know of it yet
+        erased = self._state.erasures.among(ranked.user for ranked in page)  # who has them may not know of it yet
         places = {found.user: found.place.now for found in there.found if found.user not in erased}
         leaders, silent = ranking
         if not (asked.search or asked.standing or silent):
@@ -79,7 +78,7 @@ class Answers:
             role=asked.role,
             threshold=cut.threshold if cut else 0,
             pane_ms=self._settings.pane_ms,
-            first_pane=self._state.window_start_ms,
+            first_pane=self._state.scopes.window_start_ms,
             influencers=[places[ranked.user] for ranked in page if ranked.user in places],
             missing_partitions=sorted({*silent, *there.missing}),
             total=leaders.total,
@@ -87,54 +86,56 @@ class Answers:
         )
 
     async def user(self, user: str) -> User:
-        """A user, everywhere. Raises UnknownUserError, NotNowError."""
-        found = await self._found(Whereabouts(users=[user]))
+        """A user, everywhere. Raises UnknownUserError, UnavailableError."""
+        found = await self._found(PlaceQuery(users=[user]))
         places = sorted((place.place for place in found), key=lambda place: -place.now.share)
-        return User(user_id=user, pane_ms=self._settings.pane_ms, first_pane=self._state.window_start_ms, places=places)
+        return User(
+            user_id=user, pane_ms=self._settings.pane_ms, first_pane=self._state.scopes.window_start_ms, places=places
+        )
 
-    async def why(self, user: str, asked: params.OfScope) -> Why:
-        """Why a user stands there. Raises UnknownUserError, NotNowError."""
+    async def why(self, user: str, asked: params.ScopeParams) -> Why:
+        """Why a user stands there. Raises UnknownUserError, UnavailableError."""
         scope = (asked.population, asked.topic, asked.role)
-        found = await self._found(Whereabouts(users=[user], scope=scope))
+        found = await self._found(PlaceQuery(users=[user], scope=scope))
         place = found[0].place
         rules = {rule.number: rule.says for rule in RULES}
         return Why(
             user_id=user,
             pane_ms=self._settings.pane_ms,
-            first_pane=self._state.window_start_ms,
+            first_pane=self._state.scopes.window_start_ms,
             place=place,
             rule=rules.get(place.flag.rule, "") if place.flag else "",
             cut=self.scopes.cut(asked),
             evidence=await self._evidences.of(user, found[0].partition, scope_of(asked), self._window_ms()),
         )
 
-    def flags(self, asked: params.OfFlags) -> Flags:
-        """Flags, the newest first. Raises NotNowError."""
+    def flags(self, asked: params.FlagParams) -> Flags:
+        """Flags, the newest first. Raises UnavailableError."""
         since_ms = -1 if asked.since is None else asked.since
         if not self._flags.is_complete.is_set():
-            raise NotNowError("the last flags are being read from Kafka: ask again soon")
+            raise UnavailableError("the last flags are being read from Kafka: ask again soon")
         newest = self._flags.newest(asked, asked.limit, since_ms)
         return Flags(flags=newest, position=self._flags.position, since=self._flags.since_ms)
 
-    async def _found(self, asked: Whereabouts) -> list[FoundAt]:
+    async def _found(self, asked: PlaceQuery) -> list[FoundAt]:
         """Where the one user asked about stands, in one place at least."""
         ((found, missing),) = await self._peers.places([asked])
-        if found and not self._state.erased(asked.users):
+        if found and not self._state.erasures.among(asked.users):
             return found
         if missing and not found:
             silent = ", ".join(map(str, missing))
-            raise NotNowError(
+            raise UnavailableError(
                 f"the worker of partitions {silent} does not answer, so that nobody knows: ask again soon"
             )
-        raise UnknownUserError("nobody of that id has a value there in the window; ids are told apart by case")
+        raise UnknownUserError("nobody of that id has a value there in the window; ids differ by case")
 
     def _window_ms(self) -> tuple[int, int]:
-        start = self._state.window_start_ms
+        start = self._state.scopes.window_start_ms
         return start, start + self._settings.panes * self._settings.pane_ms
 
 
-def _ranking(asked: params.OfInfluencers) -> Ranking:
-    return Ranking(
+def _ranking(asked: params.InfluencerParams) -> LeaderQuery:
+    return LeaderQuery(
         topic=asked.topic,
         population=asked.population,
         role=asked.role,
@@ -145,8 +146,8 @@ def _ranking(asked: params.OfInfluencers) -> Ranking:
     )
 
 
-def _whereabouts(asked: params.OfInfluencers, page: Sequence[Ranked]) -> Whereabouts:
-    return Whereabouts(
+def _whereabouts(asked: params.InfluencerParams, page: Sequence[Ranked]) -> PlaceQuery:
+    return PlaceQuery(
         users=[ranked.user for ranked in page],
         scope=(asked.population, asked.topic, asked.role),
         partitions=sorted({ranked.partition for ranked in page}),

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API, made from its questions and answers; what it says is what the server checks."""
+"""The OpenAPI document of the API, made from its queries and answers; what it says is what the server checks."""
 
 import json
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ _PROBLEMS = {
     "401": "The token is missing or wrong.",
     "403": "This worker does not answer without a token.",
 }
-_STREAMS: tuple[tuple[str, type[params.Query], str], ...] = (
-    ("/flags/stream", params.OfFlagStream, "Flags as they are raised"),
-    ("/live", params.OfScope, "What the page shows: an event per answer that has changed, named after its path"),
+_EVENT_STREAMS: tuple[tuple[str, type[params.Params], str], ...] = (
+    ("/flags/stream", params.FlagStreamParams, "Flags as they are raised"),
+    ("/live", params.ScopeParams, "What the page shows: an event per answer that has changed, named after its path"),
 )
 _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
@@ -49,8 +49,8 @@ def document() -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(
         sorted(answers, key=lambda kind: kind.__name__), ref_template=_REFERENCE
     )
-    paths = {PREFIX + route.path: {"get": _question(route)} for route in ROUTES}
-    paths |= {PREFIX + path: {"get": _stream(path, asked, summary)} for path, asked, summary in _STREAMS}
+    paths = {PREFIX + route.path: {"get": _query(route)} for route in ROUTES}
+    paths |= {PREFIX + path: {"get": _event_stream(path, asked, summary)} for path, asked, summary in _EVENT_STREAMS}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -72,9 +72,9 @@ def document() -> dict[str, Any]:
     }
 
 
-def _question(route: Route) -> dict[str, Any]:
+def _query(route: Route) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": _reference(route.answered)}}
-    if route.table:
+    if route.csv:
         content["text/csv"] = {"schema": {"type": "string"}}
     is_of_user = "{user_id}" in route.path
     return {
@@ -91,7 +91,7 @@ def _question(route: Route) -> dict[str, Any]:
     }
 
 
-def _stream(path: str, asked: type[params.Query], summary: str) -> dict[str, Any]:
+def _event_stream(path: str, asked: type[params.Params], summary: str) -> dict[str, Any]:
     return {
         "operationId": _name(path),
         "summary": summary,
@@ -108,7 +108,7 @@ def _problems(more: dict[str, str]) -> dict[str, Any]:
     return {status: {"description": why, "content": content} for status, why in {**_PROBLEMS, **more}.items()}
 
 
-def _parameters(asked: type[params.Query]) -> Iterator[dict[str, Any]]:
+def _parameters(asked: type[params.Params]) -> Iterator[dict[str, Any]]:
     hints = get_type_hints(asked, include_extras=True)
     for field in msgspec.structs.fields(asked):
         (schema,), components = msgspec.json.schema_components([hints[field.name]], ref_template=_REFERENCE)

@@ -1,4 +1,4 @@
-"""What can be asked of the HTTP API: the parameters of every question, with their bounds and defaults."""
+"""The parameters of every query of the HTTP API, with their bounds and defaults."""
 
 from typing import Annotated, Literal
 
@@ -17,15 +17,15 @@ Offset = Annotated[int, Meta(ge=0, le=DEEPEST, description="entries before this 
 Format = Annotated[Literal["json", "csv"], Meta(description="csv: a table with a line of names, as a file")]
 
 
-class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every question."""
+class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of all parameters."""
 
 
-class Nothing(Query, frozen=True, kw_only=True):
-    """A question without parameters."""
+class NoParams(Params, frozen=True, kw_only=True):
+    """None at all."""
 
 
-class OfTopics(Query, frozen=True, kw_only=True):
+class TopicParams(Params, frozen=True, kw_only=True):
     """Which topics."""
 
     population: Annotated[Name, Meta(description="empty: of all populations")] = ""
@@ -35,7 +35,7 @@ class OfTopics(Query, frozen=True, kw_only=True):
     format: Format = "json"
 
 
-class OfCuts(Query, frozen=True, kw_only=True):
+class CutParams(Params, frozen=True, kw_only=True):
     """Which cuts."""
 
     topic: Annotated[Name, Meta(description="empty: of all topics")] = ""
@@ -46,7 +46,7 @@ class OfCuts(Query, frozen=True, kw_only=True):
     format: Format = "json"
 
 
-class OfScope(Query, frozen=True, kw_only=True):
+class ScopeParams(Params, frozen=True, kw_only=True):
     """One topic of one population in one role."""
 
     topic: Annotated[Name, Meta(description="`*`: all topics together")] = ALL_TOPICS
@@ -54,13 +54,13 @@ class OfScope(Query, frozen=True, kw_only=True):
     role: Role = Role.CONNECTOR
 
 
-class OfHistory(OfScope, frozen=True, kw_only=True):
+class HistoryParams(ScopeParams, frozen=True, kw_only=True):
     """Whose history."""
 
     format: Format = "json"
 
 
-class OfInfluencers(OfScope, frozen=True, kw_only=True):
+class InfluencerParams(ScopeParams, frozen=True, kw_only=True):
     """Which users of a topic and role."""
 
     standing: Annotated[tuple[Standing, ...], Meta(description="may be given several times; absent: all")] = ()
@@ -73,8 +73,8 @@ class OfInfluencers(OfScope, frozen=True, kw_only=True):
     format: Format = "json"
 
 
-class _FlagsThat(Query, frozen=True, kw_only=True):
-    """What flags have in common that are asked for; absent: everything."""
+class FlagFilter(Params, frozen=True, kw_only=True):
+    """Which flags; an absent field: any."""
 
     type: FlagType | None = None
     role: Role | None = None
@@ -83,7 +83,7 @@ class _FlagsThat(Query, frozen=True, kw_only=True):
     user: Annotated[Name, Meta(description="the whole user id")] | None = None
 
 
-class OfFlags(_FlagsThat, frozen=True, kw_only=True):
+class FlagParams(FlagFilter, frozen=True, kw_only=True):
     """Which flags."""
 
     since: Annotated[int, Meta(ge=0, le=2**53, description="detected later than this, epoch ms")] | None = None
@@ -91,8 +91,5 @@ class OfFlags(_FlagsThat, frozen=True, kw_only=True):
     format: Format = "json"
 
 
-class OfFlagStream(_FlagsThat, frozen=True, kw_only=True):
+class FlagStreamParams(FlagFilter, frozen=True, kw_only=True):
     """Which flags to send as they are raised."""
-
-
-FlagQuery = OfFlags | OfFlagStream

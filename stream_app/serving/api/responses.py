@@ -55,7 +55,7 @@ class About(Answer, frozen=True, kw_only=True):
 
 
 class Health(Answer, frozen=True, kw_only=True):
-    """The pipeline in one line: all workers together, as far as they have told."""
+    """The pipeline in one line: all workers together, as far as they have published."""
 
     live: bool
     """Of the worker that answers."""
@@ -77,7 +77,7 @@ class Health(Answer, frozen=True, kw_only=True):
     users: int
     """Active in the window."""
     partitions: int
-    """Partitions that somebody has told of."""
+    """Partitions with a status."""
     partitions_expected: int
     workers: int
     flags_per_hour: float

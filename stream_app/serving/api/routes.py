@@ -1,4 +1,4 @@
-"""The questions of the API, one after the other: where each is asked, with which parameters, and what answers it."""
+"""The routes of the API: the path of each query, its parameters, and what answers it."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -10,12 +10,12 @@ import msgspec.inspect
 from aiohttp import web
 
 from stream_app.core.messages import Cut, Flag
-from stream_app.core.state.scopes import folded
+from stream_app.core.queries import folded
 from stream_app.serving.api import params, responses
-from stream_app.serving.api.answers import Answers, NotNowError, UnknownUserError
+from stream_app.serving.api.answers import Answers, UnavailableError, UnknownUserError
 from stream_app.serving.api.csv import as_csv
 from stream_app.serving.api.users.local_users import LocalUsers
-from stream_app.serving.api.users.peer_protocol import Ranking, Whereabouts
+from stream_app.serving.api.users.peer_protocol import LeaderQuery, PlaceQuery
 from stream_app.serving.api.users.peers import LEADERS, PLACES
 
 PREFIX = "/api/v1"
@@ -25,10 +25,10 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _TEXTS = frozenset({"population", "search", "topic", "user"})
 """Parameters that are as good as absent where they are empty."""
 
-Q = TypeVar("Q", bound=params.Query)
+P = TypeVar("P", bound=params.Params)
 
 
-class Table(NamedTuple):
+class CsvRows(NamedTuple):
     """What of an answer is its rows, as CSV."""
 
     field: str
@@ -36,103 +36,101 @@ class Table(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A question."""
+    """A query."""
 
     path: str
-    asked: type[params.Query]
+    asked: type[params.Params]
     answered: type[responses.Answer]
     summary: str
     answer: Callable[[Answers, Any, str], responses.Answer | Awaitable[responses.Answer]]
     """From the answers, the parameters and the user in the path, if there is one."""
-    table: Table | None = None
+    csv: CsvRows | None = None
 
 
-class BadQuestionError(ValueError):
-    """A question that cannot be understood; the message says what is wrong."""
+class BadRequestError(ValueError):
+    """Parameters or a body that cannot be understood; the message says what is wrong."""
 
 
 ROUTES = (
     Route(
-        *("/about", params.Nothing, responses.About, "What is counted, and by which rules"),
+        *("/about", params.NoParams, responses.About, "What is counted, and by which rules"),
         lambda answers, _asked, _user: answers.overview.about(),
     ),
     Route(
-        *("/health", params.Nothing, responses.Health, "The pipeline in one line"),
+        *("/health", params.NoParams, responses.Health, "The pipeline in one line"),
         lambda answers, _asked, _user: answers.overview.health(),
     ),
     Route(
-        *("/topics", params.OfTopics, responses.Topics, "Topics with both their cuts"),
+        *("/topics", params.TopicParams, responses.Topics, "Topics with both their cuts"),
         lambda answers, asked, _user: answers.scopes.topics(asked),
-        Table("topics", responses.Topic),
+        CsvRows("topics", responses.Topic),
     ),
     Route(
-        *("/cuts", params.OfCuts, responses.Cuts, "The present cuts"),
+        *("/cuts", params.CutParams, responses.Cuts, "The present cuts"),
         lambda answers, asked, _user: answers.scopes.cuts(asked),
-        Table("cuts", Cut),
+        CsvRows("cuts", Cut),
     ),
     Route(
-        *("/cuts/history", params.OfHistory, responses.History, "How a cut moved, pane by pane"),
+        *("/cuts/history", params.HistoryParams, responses.History, "How a cut moved, pane by pane"),
         lambda answers, asked, _user: answers.scopes.history(asked),
-        Table("moments", responses.Moment),
+        CsvRows("moments", responses.Moment),
     ),
     Route(
-        *("/curve", params.OfScope, responses.Curve, "The Lorenz curve, and the cut in it"),
+        *("/curve", params.ScopeParams, responses.Curve, "The Lorenz curve, and the cut in it"),
         lambda answers, asked, _user: answers.scopes.curve(asked),
     ),
     Route(
-        *("/influencers", params.OfInfluencers, responses.Influencers, "Users of a topic and role"),
+        *("/influencers", params.InfluencerParams, responses.Influencers, "Users of a topic and role"),
         lambda answers, asked, _user: answers.influencers(asked),
-        Table("influencers", responses.Influencer),
+        CsvRows("influencers", responses.Influencer),
     ),
     Route(
-        *("/users/{user_id}", params.Nothing, responses.User, "A user in every topic and role"),
+        *("/users/{user_id}", params.NoParams, responses.User, "A user in every topic and role"),
         lambda answers, _asked, user: answers.user(user),
     ),
     Route(
-        *("/users/{user_id}/why", params.OfScope, responses.Why, "Why a user stands there"),
+        *("/users/{user_id}/why", params.ScopeParams, responses.Why, "Why a user stands there"),
         lambda answers, asked, user: answers.why(user, asked),
     ),
     Route(
-        *("/flags", params.OfFlags, responses.Flags, "The last flags, the newest first"),
+        *("/flags", params.FlagParams, responses.Flags, "The last flags, the newest first"),
         lambda answers, asked, _user: answers.flags(asked),
-        Table("flags", Flag),
+        CsvRows("flags", Flag),
     ),
 )
-"""Every question that is answered at once."""
+"""Every query that is answered at once."""
 
 
-def add_routes(app: web.Application, answers: Answers, own: LocalUsers) -> None:
+def add_routes(app: web.Application, answers: Answers, local: LocalUsers) -> None:
     """Have `app` answer them, and the other workers about the users of this one."""
     for route in ROUTES:
         # What is between braces takes no braces by itself, and a user id may have them.
         app.router.add_get(PREFIX + route.path.replace("{user_id}", "{user_id:[^/]+}"), _handler(route, answers))
 
     async def leaders(request: web.Request) -> web.Response:
-        return as_json(await own.leaders(_decoded(await request.read(), list[Ranking])))
+        return as_json(await local.leaders(_decoded(await request.read(), list[LeaderQuery])))
 
     async def places(request: web.Request) -> web.Response:
-        return as_json(await own.places(_decoded(await request.read(), list[Whereabouts])))
+        return as_json(await local.places(_decoded(await request.read(), list[PlaceQuery])))
 
     app.router.add_post(LEADERS, leaders)
     app.router.add_post(PLACES, places)
 
 
-def parsed(kind: type[Q], request: web.Request) -> Q:
-    """The parameters of a question; empty text is as good as none. Raises BadQuestionError."""
+def parsed(kind: type[P], request: web.Request) -> P:
+    """The parameters of a query; empty text is as good as none. Raises BadRequestError."""
     fields = msgspec.structs.fields(kind)
     several = {field.name for field in fields if isinstance(field.default, tuple)}
     if unknown := request.query.keys() - {field.name for field in fields}:
-        raise BadQuestionError(
-            f"there is no parameter {min(unknown)!r} here; {PREFIX}/openapi.json has every parameter"
-        )
+        raise BadRequestError(f"there is no parameter {min(unknown)!r} here; {PREFIX}/openapi.json has every parameter")
     numbers = _numbers(kind)
     given: dict[str, Any] = {}
     for name in request.query:
         values = request.query.getall(name)
         if len(values) > 1 and name not in several:
-            raise BadQuestionError(f"{name} is given {len(values)} times: give it once")
+            raise BadRequestError(f"{name} is given {len(values)} times: give it once")
         if not all(map(_is_text, values)):
-            raise BadQuestionError(f"{name} is not text in UTF-8")
+            raise BadRequestError(f"{name} is not text in UTF-8")
         given[name] = values if name in several else _value(values[0], is_number=name in numbers)
     if "topic" in given:
         given["topic"] = folded(given["topic"])
@@ -142,14 +140,14 @@ def parsed(kind: type[Q], request: web.Request) -> Q:
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
-        raise BadQuestionError(f"{error}; {PREFIX}/openapi.json has every parameter") from error
+        raise BadRequestError(f"{error}; {PREFIX}/openapi.json has every parameter") from error
 
 
 @cache
-def _numbers(kind: type[params.Query]) -> frozenset[str]:
-    """The parameters of a question that are numbers."""
+def _numbers(kind: type[params.Params]) -> frozenset[str]:
+    """The parameters of a query that are numbers."""
     described = msgspec.inspect.type_info(kind)
-    assert isinstance(described, msgspec.inspect.StructType)  # noqa: S101 - every question is one
+    assert isinstance(described, msgspec.inspect.StructType)  # noqa: S101 - all parameters are one
     return frozenset(field.name for field in described.fields if _is_number(field.type))
 
 
@@ -192,13 +190,13 @@ def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitabl
                 answer = await answer
         except UnknownUserError as error:
             return problem(404, "Unknown user", str(error))
-        except NotNowError as error:
+        except UnavailableError as error:
             return problem(503, "Not now", str(error))
-        if route.table is None or getattr(asked, "format", "json") == "json":
+        if route.csv is None or getattr(asked, "format", "json") == "json":
             return as_json(answer)
         name = route.path.strip("/").replace("/", "-")
         return web.Response(
-            text=as_csv(getattr(answer, route.table.field), route.table.kind),
+            text=as_csv(getattr(answer, route.csv.field), route.csv.kind),
             content_type="text/csv",
             charset="utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"},
@@ -216,4 +214,4 @@ def _decoded(body: bytes, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:
-        raise BadQuestionError(f"{error}: workers of one tracker must be of one release") from error
+        raise BadRequestError(f"{error}: workers of one tracker must be of one release") from error

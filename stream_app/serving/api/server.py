@@ -3,23 +3,26 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 
+from stream_app.core.queries import QueryableState
+from stream_app.kafka.topic_reader import partitions
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.flags.flag_reader import FlagReader
 from stream_app.serving.api.openapi import document
 from stream_app.serving.api.push.page_updates import PageUpdates
 from stream_app.serving.api.push.sse import EventStreams
-from stream_app.serving.api.records import Open
 from stream_app.serving.api.routes import PREFIX, add_routes, as_json
+from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.throughput import Throughput
-from stream_app.serving.api.state import ApiState
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.evidence import EvidenceReader
 from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peers import Peers
+from stream_app.serving.http.probes import HealthCheck
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -30,23 +33,26 @@ _PAUSE_S = 5.0
 class Api:
     """Answers over HTTP; `run` must run beside it."""
 
-    def __init__(self, settings: Settings, state: ApiState, open_: Open) -> None:
-        watch = TimeBudget()
-        self._own = LocalUsers(state, settings.panes, watch)
-        self._peers = Peers(self._own, state, settings.http_token.reveal(), watch)
-        flags = FlagLog(state.erased)
-        self._reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_)
+    def __init__(
+        self, settings: Settings, state: QueryableState, health: HealthCheck, redis_up: Callable[[], bool | None]
+    ) -> None:
+        """`redis_up`: whether Redis answers; None where there is none."""
+        budget, erased, open_partitions = TimeBudget(), state.erasures.among, partial(partitions, settings)
+        flags = FlagLog(erased)
+        self._flag_reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_partitions)
+        self._local_users = LocalUsers(state, budget)
+        self._peers = Peers(self._local_users, state, settings.http_token.reveal(), budget)
         self._throughput = Throughput(state)
-        self._answers = Answers(
-            settings, state, self._peers, flags, EvidenceReader(settings, open_, state.erased), self._throughput, watch
-        )
-        self._live = PageUpdates(self._answers, flags, watch, state.erasures)
-        self._streams = EventStreams(flags, self._live)
+        overview = Overview(settings, state, flags, self._throughput, health, redis_up)
+        evidences = EvidenceReader(settings, open_partitions, erased)
+        self._answers = Answers(settings, state, overview, self._peers, flags, evidences, budget)
+        self._page_updates = PageUpdates(self._answers, flags, budget, lambda: len(state.erasures))
+        self._event_streams = EventStreams(flags, self._page_updates)
 
     def add_routes(self, app: web.Application) -> None:
         """Have `app` answer under /api/v1."""
-        add_routes(app, self._answers, self._own)
-        self._streams.add_routes(app)
+        add_routes(app, self._answers, self._local_users)
+        self._event_streams.add_routes(app)
         described = document()
 
         async def openapi(_request: web.Request) -> web.Response:
@@ -57,13 +63,15 @@ class Api:
     async def run(self) -> None:
         """Follow what has to be followed, until cancelled."""
         try:
-            await asyncio.gather(*map(_lasting, (self._reader.run, self._throughput.run, self._live.run)))
+            await asyncio.gather(
+                *map(_restarted, (self._flag_reader.run, self._throughput.run, self._page_updates.run))
+            )
         finally:
             await self._peers.close()
 
 
-async def _lasting(run: Callable[[], Awaitable[None]]) -> None:
-    """Run it until cancelled: whatever goes wrong in answering is no reason to stop counting."""
+async def _restarted(run: Callable[[], Awaitable[None]]) -> None:
+    """Run it until cancelled: a fault in the API must not stop counting."""
     while True:
         try:
             await run()

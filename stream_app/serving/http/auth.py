@@ -1,4 +1,4 @@
-"""Who may ask over HTTP: whoever has the token; without one, whoever is on this machine, where only that listens."""
+"""Who may ask over HTTP: anyone with the token; without a token anyone on this machine, if only that is listened to."""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from stream_app.settings.hosts import is_loopback
 
 COOKIE = "stream_app"
 _OPEN = frozenset({"/", "/livez", "/readyz", "/api/v1/session"})
-"""What tells nothing of anybody, and the way in."""
+"""Paths that reveal nothing about anyone, and the way in."""
 _PAGE = "/page/"
 _DAY_S = 86_400
 
@@ -41,7 +41,7 @@ class Access:
         if self._token:
             self._require_token(request)
         elif request.path == "/metrics":
-            return  # what it tells without a token is the startup audit's subject
+            return  # what it reveals without a token is the startup audit's subject
         elif not self._is_local:
             raise RefusedError(403, "this worker listens to other machines and has no token: set STREAM_APP_HTTP_TOKEN")
         elif not is_loopback(_host(request)):
@@ -78,5 +78,5 @@ def _host(request: web.Request) -> str:
 
 
 def _same(one: str, other: str) -> bool:
-    # Bytes that are no UTF-8 come as what cannot be encoded.
+    # Bytes that are not UTF-8 arrive as lone surrogates.
     return hmac.compare_digest(one.encode(errors="surrogatepass"), other.encode())

@@ -1,36 +1,23 @@
 """The HTTP side of a worker: the page, the API, metrics, liveness and readiness on one port."""
 
 import errno
-import json
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
-from stream_app.serving.api.routes import PREFIX, BadQuestionError, problem
+from stream_app.serving.api.routes import PREFIX, BadRequestError, problem
 from stream_app.serving.http.auth import COOKIE, Access, Handler, RefusedError
+from stream_app.serving.http.probes import HealthCheck, add_probes
 from stream_app.serving.metrics import render
 
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 1.0
 _TITLES = {400: "Bad request", 401: "No token", 403: "Not allowed", 404: "Not found", 405: "Not for this method"}
-
-
-class HealthCheck(Protocol):
-    """What the engine knows of itself. The details are JSON values; when not well, they give the reason."""
-
-    def live(self) -> tuple[bool, dict[str, Any]]:
-        """(counting makes progress, details)."""
-        ...
-
-    def ready(self) -> tuple[bool, dict[str, Any]]:
-        """(assigned and recovered, details)."""
-        ...
 
 
 class AddressUnavailableError(OSError):
@@ -50,12 +37,10 @@ class HttpServer:
 
     def __init__(self, registry: CollectorRegistry, health: HealthCheck, access: Access) -> None:
         self._registry = registry
-        self._health = health
         self._access = access
         self._app = web.Application(middlewares=[self._guard])
         self._app.router.add_get("/metrics", self._metrics)
-        self._app.router.add_get("/livez", self._livez)
-        self._app.router.add_get("/readyz", self._readyz)
+        add_probes(self._app, health)
         self._app.router.add_post(f"{PREFIX}/session", self._enter)
         self._app.router.add_delete(f"{PREFIX}/session", self._leave)
         logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
@@ -83,37 +68,31 @@ class HttpServer:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let in who may ask, and tell why where there is no answer."""
+        """Let in who may ask, and say why where there is no answer."""
         try:
             self._access.check(request)
             return await handler(request)
         except RefusedError as refused:
             return problem(refused.status, _TITLES[refused.status], str(refused))
-        except BadQuestionError as error:
+        except BadRequestError as error:
             return problem(400, _TITLES[400], str(error))
         except web.HTTPException as error:
             return _refused(request, error)
         except ConnectionResetError:
-            return problem(400, _TITLES[400], "whoever asked is gone")  # which nobody will see, nor any log
+            return problem(400, _TITLES[400], "the client is gone")  # which nobody will see, nor any log
         except Exception:
             logger.exception("%s could not be answered", request.path)
-            return problem(500, "Failed", "the worker's log tells why")
+            return problem(500, "Failed", "the worker's log says why")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         body, content_type = render(self._registry)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    async def _livez(self, _request: web.Request) -> web.Response:
-        return _verdict("live", self._health.live())
-
-    async def _readyz(self, _request: web.Request) -> web.Response:
-        return _verdict("ready", self._health.ready())
-
     async def _enter(self, request: web.Request) -> web.Response:
         try:
             given = await request.post()
         except (ValueError, LookupError) as error:  # of no known encoding, or not what it says it is
-            raise BadQuestionError(f"the form cannot be read: {error}") from error
+            raise BadRequestError(f"the form cannot be read: {error}") from error
         response = web.Response(status=204)
         self._access.session(str(given.get("token", "")), response, is_secure=_is_secure(request))
         return response
@@ -142,12 +121,6 @@ def _refused(request: web.Request, error: web.HTTPException) -> web.Response:
 def _is_secure(request: web.Request) -> bool:
     """Whether the browser speaks TLS, to this server or to a proxy before it."""
     return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
-
-
-def _verdict(question: str, answer: tuple[bool, dict[str, Any]]) -> web.Response:
-    well, details = answer
-    text = json.dumps({question: well, **details})
-    return web.Response(text=text, status=200 if well else 503, content_type="application/json")
 
 
 def _advice(host: str, port: int, error: OSError) -> str:

@@ -30,7 +30,7 @@ def redis_advice(error: BaseException, *, has_tls: bool) -> str:
     if "has expired" in text:
         return "its certificate has to be renewed"
     if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "STREAM_APP_REDIS_CA_FILE must hold the certificate of whoever signed that of Redis"
+        return "STREAM_APP_REDIS_CA_FILE must hold the certificate of the CA that signed that of Redis"
     if has_tls and ("reset by peer" in text or ("alert" in text and "certificate" in text)):
         return "does it ask for a certificate? set STREAM_APP_REDIS_CERT_FILE and STREAM_APP_REDIS_KEY_FILE"
     if isinstance(error, AuthenticationError):

@@ -50,17 +50,17 @@ class BoardEraser:
         self._redis.close()
 
     def _removals(self, names: Collection[str]) -> Iterator[Removal]:
-        own = tuple(f"{self._prefix}:user:{key_part(name)}:" for name in names)
+        prefixes = tuple(f"{self._prefix}:user:{key_part(name)}:" for name in names)
         for key in self._redis.scan_iter(match=f"{_literal(self._prefix)}:*", count=_AT_ONCE):
             kind = key.removeprefix(f"{self._prefix}:").partition(":")[0]
-            if kind == "user" and key.startswith(own):
+            if kind == "user" and key.startswith(prefixes):
                 yield "DEL", key
             elif kind in {"top", "part"}:
                 scores = self._redis.zmscore(key, [*names])
                 yield from (("ZREM", key, name) for name, score in zip(names, scores, strict=True) if score is not None)
             elif kind == "keys":
                 members = self._redis.sscan_iter(key, count=_AT_ONCE)
-                yield from (("SREM", key, member) for member in members if member.startswith(own))
+                yield from (("SREM", key, member) for member in members if member.startswith(prefixes))
             elif key == f"{self._prefix}:flags":
                 yield from (("XDEL", key, entry) for entry, flag in self._entries(key) if flag["user_id"] in names)
 

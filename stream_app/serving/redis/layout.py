@@ -15,8 +15,8 @@ A field whose value is null is left out; true and false are 1 and 0. The rest is
     influence:writer:{id}                                   string      gone = Redis lost its data since the last write
 
 A worker writes only the parts of its own partitions and then has Redis unite all parts into the top list, so a top list
-is right whoever wrote last. Values are absolute: writing twice changes nothing. Redis Cluster is not supported, because
-the union needs all parts on one server.
+is right after a write by any worker. Values are absolute: writing twice changes nothing. Redis Cluster is not
+supported, because the union needs all parts on one server.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +27,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from stream_app.core.messages import Cut, Flag, Role
+from stream_app.core.queries import TopUsers
 
 FLAGS_KEPT = 100_000
 """Entries of the flags stream, up to a node of the stream more."""
@@ -40,16 +41,6 @@ T = TypeVar("T")
 Command = tuple[str | int, ...]
 Group = list[Command]
 """Commands that readers and other writers must see whole or not at all."""
-
-
-class TopUsers(NamedTuple):
-    """The top users of one scope and role in one partition."""
-
-    topic: str
-    population: str
-    role: Role
-    rows: Sequence[tuple[str, int]]
-    """(user, value), in any order; only the partition's best `top` are needed. Empty removes the partition's part."""
 
 
 class StandingRef(NamedTuple):
@@ -67,6 +58,7 @@ class PartitionBoard:
 
     partition: int
     tops: Sequence[TopUsers] = ()
+    """Only the best `top` of the partition are needed; one without rows removes the part of the partition."""
     standings: Iterable[Flag] = ()
     """The last flag of each user whose standing is emerging, entered or fading."""
     removed: Sequence[StandingRef] = ()

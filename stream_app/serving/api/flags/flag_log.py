@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from stream_app.core.messages import Flag
-from stream_app.serving.api.params import FlagQuery
+from stream_app.serving.api.params import FlagFilter
 
 KEPT = 10_000
 _MOST_WAITING = 2_000
@@ -27,24 +27,14 @@ class LoggedFlag(NamedTuple):
     partition: int
     offset: int
     flag: Flag
-    json: bytes
     position: str
     """After it."""
-
-    @property
-    def event(self) -> bytes:
-        """As a server-sent event."""
-        return b"event: flag\nid: %s\ndata: %s\n\n" % (self.position.encode(), self.json)
-
-
-class Gone(NamedTuple):
-    """So many flags between the position asked for and the first that is kept: Kafka has them."""
-
-    flags: int
+    event: bytes
+    """Its JSON as a server-sent event, framed once for all readers."""
 
 
 class Subscriber:
-    """Waits for flags; whoever is too slow is cut off, and comes again with the position it has reached."""
+    """Waits for flags; one that is too slow is cut off, and comes again with the position it has reached."""
 
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[LoggedFlag | None] = asyncio.Queue()
@@ -98,7 +88,9 @@ class FlagLog:
         self.offsets[partition] = max(offset + 1, self.offsets.get(partition, 0))
         if flag.flag_id in self._seen:
             return
-        entry = LoggedFlag(partition, offset, flag, json, self.position)
+        position = self.position
+        event = b"event: flag\nid: %s\ndata: %s\n\n" % (position.encode(), json)
+        entry = LoggedFlag(partition, offset, flag, position, event)
         self._entries.append(entry)
         self.added += 1
         self._seen.add(flag.flag_id)
@@ -113,24 +105,24 @@ class FlagLog:
         """After the last flag that was read."""
         return ".".join(str(self.offsets.get(number, 0)) for number in range(max(self.offsets, default=-1) + 1))
 
-    def newest(self, query: FlagQuery, most: int, since_ms: int = -1) -> list[Flag]:
+    def newest(self, wanted: FlagFilter, most: int, since_ms: int = -1) -> list[Flag]:
         """At most `most` flags that fit, detected later than `since_ms`, the newest first."""
-        fitting = (entry.flag for entry in reversed(self._entries) if fits(entry.flag, query))
+        fitting = (entry.flag for entry in reversed(self._entries) if fits(entry.flag, wanted))
         found = [flag for flag in fitting if flag.detected_at > since_ms]
         found.sort(key=attrgetter("detected_at"), reverse=True)  # the partitions are read a little apart
         return self._allowed(found, most)
 
-    def after(self, position: str) -> tuple[Gone, list[LoggedFlag]]:
-        """What follows a position: how many flags of it are not here, and those that are. Raises ValueError."""
+    def after(self, position: str) -> tuple[int, list[LoggedFlag]]:
+        """What follows a position: how many flags of it only Kafka has, and those that are here. Raises ValueError."""
         reached = dict(enumerate(map(_offset, position.split("."))))
-        gone = sum(max(began - reached.get(number, 0), 0) for number, began in self._began.items())
-        return Gone(gone), [entry for entry in self._entries if entry.offset >= reached.get(entry.partition, 0)]
+        missing = sum(max(began - reached.get(number, 0), 0) for number, began in self._began.items())
+        return missing, [entry for entry in self._entries if entry.offset >= reached.get(entry.partition, 0)]
 
     def last(self, count: int) -> list[LoggedFlag]:
         """The last `count` flags, less those of people who were erased, the oldest first."""
         newest = [*islice(reversed(self._entries), count)]
-        gone = self._erased({entry.flag.user_id for entry in newest})
-        return [entry for entry in reversed(newest) if entry.flag.user_id not in gone]
+        erased = self._erased({entry.flag.user_id for entry in newest})
+        return [entry for entry in reversed(newest) if entry.flag.user_id not in erased]
 
     def hides(self, entry: LoggedFlag) -> bool:
         """Whether it is of somebody who was erased."""
@@ -151,8 +143,8 @@ class FlagLog:
             self._subscribers.discard(subscriber)
 
     def _allowed(self, flags: list[Flag], most: int) -> list[Flag]:
-        gone = self._erased({flag.user_id for flag in flags})
-        return [flag for flag in flags if flag.user_id not in gone][:most]
+        erased = self._erased({flag.user_id for flag in flags})
+        return [flag for flag in flags if flag.user_id not in erased][:most]
 
     def _forget_oldest(self) -> None:
         oldest = self._entries.popleft()
@@ -168,13 +160,13 @@ def _offset(text: str) -> int:
     return int(text)
 
 
-def fits(flag: Flag, query: FlagQuery) -> bool:
+def fits(flag: Flag, wanted: FlagFilter) -> bool:
     """Whether it is one of those asked for."""
     asked = (
-        (query.type, flag.type),
-        (query.role, flag.role),
-        (query.topic, flag.topic),
-        (query.population, flag.population),
-        (query.user, flag.user_id),
+        (wanted.type, flag.type),
+        (wanted.role, flag.role),
+        (wanted.topic, flag.topic),
+        (wanted.population, flag.population),
+        (wanted.user, flag.user_id),
     )
-    return all(wanted is None or wanted == found for wanted, found in asked)
+    return all(value is None or value == found for value, found in asked)

@@ -8,8 +8,9 @@ from heapq import merge
 from aiokafka.errors import KafkaError
 
 from stream_app.core.messages import Flag, flag_in
+from stream_app.kafka.records import Record
+from stream_app.kafka.topic_reader import OpenPartitions, Partitions
 from stream_app.serving.api.flags.flag_log import KEPT, FlagLog
-from stream_app.serving.api.records import Open, Partitions, Record
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +20,11 @@ _RETRY_S = 2.0
 class FlagReader:
     """Reads the last flags, and then every one that comes."""
 
-    def __init__(self, topic: str, partitions: int, log: FlagLog, open_: Open) -> None:
+    def __init__(self, topic: str, partitions: int, log: FlagLog, open_partitions: OpenPartitions) -> None:
         self._topic = topic
         self._partitions = partitions
         self._log = log
-        self._open = open_
+        self._open = open_partitions
 
     async def run(self) -> None:
         """Read until cancelled; connection trouble is retried."""
@@ -50,8 +51,8 @@ class FlagReader:
         for number, start in starts.items():
             topic.seek(number, start)
         if not reached:
-            global_cuts = all(start == bounds[number].first for number, start in starts.items())
-            self._log.begin(starts, is_everything=global_cuts)
+            is_everything = all(start == bounds[number].first for number, start in starts.items())
+            self._log.begin(starts, is_everything=is_everything)
         return {number: there.end for number, there in bounds.items() if there.end > starts[number]}
 
     async def _take_up(self, topic: Partitions, ends: dict[int, int]) -> None:

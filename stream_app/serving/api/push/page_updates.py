@@ -33,7 +33,7 @@ might be more than a request to another worker may hold."""
 _ENCODER = msgspec.json.Encoder()
 
 
-class TooManyError(RuntimeError):
+class TooManySelectionsError(RuntimeError):
     """So many different selections are looked at that one more would slow all of them down."""
 
 
@@ -87,22 +87,24 @@ class _Selection:
 class PageUpdates:
     """Keeps every selection that is looked at up to date; `run` must run beside it."""
 
-    def __init__(self, answers: Answers, flags: FlagLog, watch: TimeBudget, erasures: Callable[[], int]) -> None:
+    def __init__(self, answers: Answers, flags: FlagLog, budget: TimeBudget, erasures: Callable[[], int]) -> None:
         """`erasures`: how many people are known to be erased."""
         self._answers = answers
         self._flags = flags
-        self._watch = watch
-        self._selections: dict[params.OfScope, _Selection] = {}
+        self._budget = budget
+        self._selections: dict[params.ScopeParams, _Selection] = {}
         self._wanted = asyncio.Event()
         self._erasures = erasures
         self._erased = erasures()
 
     @contextmanager
-    def watching(self, asked: params.OfScope) -> Iterator[Watcher]:
-        """Show a selection for the length of the block. Raises TooManyError."""
+    def watching(self, asked: params.ScopeParams) -> Iterator[Watcher]:
+        """Show a selection for the length of the block. Raises TooManySelectionsError."""
         if asked not in self._selections and len(self._selections) >= MOST_SELECTIONS:
-            raise TooManyError(f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later")
-        self._heed_erasures()
+            raise TooManySelectionsError(
+                f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later"
+            )
+        self._apply_erasures()
         selection = self._selections.setdefault(asked, _Selection())
         watcher = Watcher((entry.event for entry in self._flags.last(FLAGS)), self._flags.added)
         selection.watchers.add(watcher)
@@ -120,31 +122,31 @@ class PageUpdates:
     async def run(self) -> None:
         """Refresh until cancelled."""
         async with asyncio.TaskGroup() as both:  # where one fails the other ends too, before both begin anew
-            both.create_task(self._views())
-            both.create_task(self._feed())
+            both.create_task(self._refresh_all())
+            both.create_task(self._push_all_flags())
 
-    async def _feed(self) -> None:
-        """Hand on the flags, some at a time: in a storm of them nobody reads each."""
-        told = self._flags.added
+    async def _push_all_flags(self) -> None:
+        """Push the flags, some at a time: in a storm of them nobody reads each."""
+        pushed = self._flags.added
         while True:
             await asyncio.sleep(FEED_S)
-            self._heed_erasures()
-            told, before = self._flags.added, told
-            if told == before:
+            self._apply_erasures()
+            pushed, before = self._flags.added, pushed
+            if pushed == before:
                 continue
-            with self._watch.running():
-                self._hand_on(before, told)
+            with self._budget.running():
+                self._push_flags(before, pushed)
 
-    def _hand_on(self, before: int, told: int) -> None:
-        """Hand on what was added in between; who has just come knows some of it."""
+    def _push_flags(self, before: int, added: int) -> None:
+        """Push what was added in between; a watcher that has just come knows some of it."""
         events: dict[int, list[bytes]] = {}
         for watcher in [watcher for selection in self._selections.values() for watcher in selection.watchers]:
-            count = min(told - max(before, watcher.begun), FLAGS)
+            count = min(added - max(before, watcher.begun), FLAGS)
             if count not in events:
                 events[count] = [entry.event for entry in self._flags.last(count)]
             watcher.put_flags(events[count])
 
-    def _heed_erasures(self) -> None:
+    def _apply_erasures(self) -> None:
         """What is shown may be of somebody who was erased meanwhile: it is computed anew at once."""
         if (known := self._erasures()) == self._erased:
             return
@@ -153,9 +155,9 @@ class PageUpdates:
             selection.parts = {}
         self._wanted.set()
 
-    async def _views(self) -> None:
+    async def _refresh_all(self) -> None:
         while True:
-            before_s = self._watch.seconds
+            before_s = self._budget.seconds
             await self._refresh(list(self._selections.items()))
             await self._pause(asyncio.get_running_loop().time(), before_s)
 
@@ -172,9 +174,9 @@ class PageUpdates:
 
     def _pause_s(self, before_s: float) -> float:
         """How long to wait after a round: by all that was answered since it began, other questions and who came too."""
-        return min(max(REFRESH_S, (self._watch.seconds - before_s) / BUSY_FRACTION), LONGEST_PAUSE_S)
+        return min(max(REFRESH_S, (self._budget.seconds - before_s) / BUSY_FRACTION), LONGEST_PAUSE_S)
 
-    async def _refresh(self, selections: Sequence[tuple[params.OfScope, _Selection]]) -> None:
+    async def _refresh(self, selections: Sequence[tuple[params.ScopeParams, _Selection]]) -> None:
         topics: dict[str, bytes] = {}
         for start in range(0, len(selections), AT_ONCE):
             some = selections[start : start + AT_ONCE]
@@ -183,22 +185,22 @@ class PageUpdates:
             for (asked, selection), leaders in zip(some, found, strict=True):
                 if asked.population not in topics:
                     topics[asked.population] = self._topics(asked.population)
-                own = self._own(asked, leaders)
-                selection.show({**common, "topics": topics[asked.population], **own})
+                parts = self._parts(asked, leaders)
+                selection.show({**common, "topics": topics[asked.population], **parts})
 
     def _common(self) -> dict[str, bytes]:
         """What everybody is shown."""
-        with self._watch.running():
+        with self._budget.running():
             overview = self._answers.overview
             return {"about": _ENCODER.encode(overview.about()), "health": _ENCODER.encode(overview.health())}
 
     def _topics(self, population: str) -> bytes:
-        with self._watch.running():
-            return _ENCODER.encode(self._answers.scopes.topics(params.OfTopics(population=population, limit=TOPICS)))
+        with self._budget.running():
+            return _ENCODER.encode(self._answers.scopes.topics(params.TopicParams(population=population, limit=TOPICS)))
 
-    def _own(self, asked: params.OfScope, leaders: responses.Influencers) -> dict[str, bytes]:
+    def _parts(self, asked: params.ScopeParams, leaders: responses.Influencers) -> dict[str, bytes]:
         """What only this selection shows."""
-        with self._watch.running():
+        with self._budget.running():
             return {
                 "curve": _ENCODER.encode(self._answers.scopes.curve(asked)),
                 "history": _ENCODER.encode(self._answers.scopes.history(asked)),
@@ -206,7 +208,7 @@ class PageUpdates:
             }
 
 
-def _leaders_of(asked: params.OfScope) -> params.OfInfluencers:
-    return params.OfInfluencers(
+def _leaders_of(asked: params.ScopeParams) -> params.InfluencerParams:
+    return params.InfluencerParams(
         topic=asked.topic, population=asked.population, role=asked.role, order="emerging", limit=PEOPLE
     )

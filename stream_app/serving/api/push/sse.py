@@ -7,12 +7,12 @@ from aiohttp import web
 
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog, fits
-from stream_app.serving.api.push.page_updates import PageUpdates, TooManyError
-from stream_app.serving.api.routes import PREFIX, BadQuestionError, parsed, problem
+from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError
+from stream_app.serving.api.routes import PREFIX, BadRequestError, parsed, problem
 
 PING_S = 15.0
 STALLED_S = 20.0
-"""Whoever takes nothing for so long is cut off: it comes again with the position it has reached."""
+"""A reader that takes nothing for so long is cut off: it comes again with the position it has reached."""
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _PING = b"event: ping\ndata:\n\n"
 
@@ -45,19 +45,19 @@ class _Stream:
 class EventStreams:
     """Sends until somebody goes, or the server stops."""
 
-    def __init__(self, flags: FlagLog, live: PageUpdates) -> None:
+    def __init__(self, flags: FlagLog, updates: PageUpdates) -> None:
         self._flags = flags
-        self._live = live
+        self._updates = updates
         self._open: set[asyncio.Task[object]] = set()
 
     def add_routes(self, app: web.Application) -> None:
         """Have `app` serve them."""
-        for path, handle in (("/flags/stream", self._flag_stream), ("/live", self._page)):
+        for path, handle in (("/flags/stream", self._flag_stream), ("/live", self._page_stream)):
             app.router.add_get(PREFIX + path, self._counted(handle), allow_head=False)
         app.on_shutdown.append(self._end)
 
     async def _flag_stream(self, request: web.Request) -> web.StreamResponse:
-        asked = parsed(params.OfFlagStream, request)
+        asked = parsed(params.FlagStreamParams, request)
         self._resumed(request, asked)  # a position that is none is refused before anything is sent
         stream = await self._opened(request)
         with self._flags.subscription() as subscriber:
@@ -70,28 +70,28 @@ class EventStreams:
                     await stream.send(entry.event)
         return stream.response
 
-    def _resumed(self, request: web.Request, asked: params.OfFlagStream) -> bytes:
+    def _resumed(self, request: web.Request, asked: params.FlagStreamParams) -> bytes:
         """What came after the position that a reader has reached; nothing where it gives none."""
         position = request.headers.get("Last-Event-ID", "")
         if not position:
             return b""
         try:
-            gone, entries = self._flags.after(position)
+            missing, entries = self._flags.after(position)
         except ValueError:
-            raise BadQuestionError(f"Last-Event-ID {position!r} is no position: give the id of an event") from None
-        told = b'event: gap\ndata: {"flags": %d}\n\n' % gone.flags if gone.flags else b""
+            raise BadRequestError(f"Last-Event-ID {position!r} is no position: give the id of an event") from None
+        gap = b'event: gap\ndata: {"flags": %d}\n\n' % missing if missing else b""
         fitting = (entry for entry in entries if fits(entry.flag, asked) and not self._flags.hides(entry))
-        return told + b"".join(entry.event for entry in fitting)
+        return gap + b"".join(entry.event for entry in fitting)
 
-    async def _page(self, request: web.Request) -> web.StreamResponse:
-        asked = parsed(params.OfScope, request)
+    async def _page_stream(self, request: web.Request) -> web.StreamResponse:
+        asked = parsed(params.ScopeParams, request)
         try:
-            with self._live.watching(asked) as watcher:
+            with self._updates.watching(asked) as watcher:
                 stream = _Stream(request)
                 await stream.begin()
                 while True:
                     await stream.send(await watcher.take(PING_S) or _PING)
-        except TooManyError as error:
+        except TooManySelectionsError as error:
             return problem(503, "Too many selections", str(error))
 
     async def _opened(self, request: web.Request) -> _Stream:

@@ -1,13 +1,15 @@
 """What is counted and by which rules, and how the pipeline is: answers about the tracker itself."""
 
 import time
+from collections.abc import Callable
 
 from stream_app import __version__
 from stream_app.core.flags.standing import RULES
+from stream_app.core.queries import QueryableState
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.responses import About, Health
 from stream_app.serving.api.scopes.throughput import Throughput
-from stream_app.serving.api.state import ApiState
+from stream_app.serving.http.probes import HealthCheck
 from stream_app.settings import Settings
 
 _HOUR_MS = 3_600_000
@@ -16,11 +18,22 @@ _HOUR_MS = 3_600_000
 class Overview:
     """Answers about all of it."""
 
-    def __init__(self, settings: Settings, state: ApiState, flags: FlagLog, rates: Throughput) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        state: QueryableState,
+        flags: FlagLog,
+        throughput: Throughput,
+        worker: HealthCheck,
+        redis_up: Callable[[], bool | None],
+    ) -> None:
+        """`redis_up`: whether Redis answers; None where there is none."""
         self._settings = settings
         self._state = state
         self._flags = flags
-        self._rates = rates
+        self._throughput = throughput
+        self._worker = worker
+        self._redis_up = redis_up
 
     def about(self) -> About:
         """What is counted and by which rules."""
@@ -45,14 +58,14 @@ class Overview:
 
     def health(self) -> Health:
         """The pipeline in one line."""
-        state, statuses = self._state, self._state.statuses.values()
+        statuses = self._state.statuses.values()
         sources = [source for status in statuses for source in status.sources.values()]
-        newest_ms = state.newest_ms if statuses else -1
+        newest_ms = self._state.scopes.newest_ms if statuses else -1
         now_ms = time.time() * 1000
         return Health(
-            live=state.live(),
-            ready=state.ready(),
-            events_per_s=round(self._rates.per_s, 1),
+            live=self._worker.live()[0],
+            ready=self._worker.ready()[0],
+            events_per_s=round(self._throughput.per_s, 1),
             lag_records=sum(status.unread for status in statuses),
             delay_s=round((now_ms - newest_ms) / 1000, 1) if newest_ms >= 0 else None,
             event_time=newest_ms if newest_ms >= 0 else None,
@@ -65,5 +78,5 @@ class Overview:
             partitions_expected=self._settings.partitions,
             workers=len({status.http for status in statuses}),
             flags_per_hour=self._flags.detected_since(int(now_ms) - _HOUR_MS),
-            redis_up=state.redis_up(),
+            redis_up=self._redis_up(),
         )

@@ -15,8 +15,9 @@ from stream_app.core.events.decode import decode
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.messages import ALL_TOPICS
 from stream_app.core.privacy.pseudonyms import PersonHashes
-from stream_app.core.state.scopes import ScopeName, folded
-from stream_app.serving.api.records import Open, Record
+from stream_app.core.queries import ScopeName, folded
+from stream_app.kafka.records import Record
+from stream_app.kafka.topic_reader import OpenPartitions
 from stream_app.serving.api.responses import Contribution, Evidence
 from stream_app.settings import Settings
 
@@ -49,11 +50,13 @@ class _Read(NamedTuple):
 class EvidenceReader:
     """Reads for one question at a time, and remembers the answer for a moment."""
 
-    def __init__(self, settings: Settings, open_: Open, erased: Callable[[Iterable[str]], set[str]]) -> None:
+    def __init__(
+        self, settings: Settings, open_partitions: OpenPartitions, erased: Callable[[Iterable[str]], set[str]]
+    ) -> None:
         """`erased`: those of some people who must not be seen any more."""
         self._settings = settings
         self._erased = erased
-        self._open = open_
+        self._open = open_partitions
         self._reading = asyncio.Lock()
         self._known: OrderedDict[_Asked, tuple[float, Evidence]] = OrderedDict()
         self._persons = PersonHashes(settings.person_key.reveal()) if settings.pseudonyms else None
@@ -77,7 +80,7 @@ class EvidenceReader:
             async with asyncio.timeout(_LONGEST_S):
                 found = [await self._of_topic(topic, kind, asked) for topic, kind in kinds.items()]
         except (KafkaError, OSError) as error:  # a TimeoutError is one
-            found = [_Read(Post, [], 0, f"Kafka does not tell ({error or type(error).__name__})")]
+            found = [_Read(Post, [], 0, f"Kafka does not answer ({error or type(error).__name__})")]
         return self._evidence(found)
 
     async def _of_topic(self, name: str, kind: type[Event], asked: _Asked) -> _Read:

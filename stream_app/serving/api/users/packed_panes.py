@@ -4,10 +4,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from stream_app.core.changelog.segments import SegmentKey
-from stream_app.core.queries import pane_series
-from stream_app.core.queries.pane_series import PackedPane, PaneCounts
-from stream_app.core.state.scopes import ScopeName
+from stream_app.core.queries import ScopeName, pane_series
+from stream_app.core.queries.pane_series import PackedPane, PaneCounts, PaneKey
 from stream_app.serving.api.time_budget import TimeBudget
 
 MOST_REMEMBERED = 2000
@@ -21,13 +19,13 @@ class _Remembered:
     """What is known of one user."""
 
     def __init__(self) -> None:
-        self.read: dict[SegmentKey, int] = {}
+        self.read: dict[PaneKey, int] = {}
         """The panes that have been read: where each is stored, and its number."""
         self.counts: Counts = {}
-        self.complete: frozenset[SegmentKey] | None = None
+        self.complete: frozenset[PaneKey] | None = None
         """The panes that had all been read when somebody last asked."""
 
-    def forget(self, panes: Iterable[SegmentKey]) -> None:
+    def forget(self, panes: Iterable[PaneKey]) -> None:
         """Some of the panes are gone, or are stored anew."""
         numbers = {self.read.pop(key) for key in panes}
         for by_pane in self.counts.values() if numbers else ():
@@ -38,11 +36,11 @@ class _Remembered:
 class PackedPanes:
     """Reads packed panes; in between others have their turn."""
 
-    def __init__(self, watch: TimeBudget) -> None:
-        self._watch = watch
+    def __init__(self, budget: TimeBudget) -> None:
+        self._budget = budget
         self._users: dict[str, _Remembered] = {}
-        self._keys: dict[frozenset[SegmentKey], frozenset[SegmentKey]] = {}
-        """The same panes are the same object, so that most of the time one look tells that nothing is missing."""
+        self._keys: dict[frozenset[PaneKey], frozenset[PaneKey]] = {}
+        """The same panes are the same object: most of the time one comparison shows that nothing is missing."""
         self._reading = asyncio.Lock()
 
     def __len__(self) -> int:
@@ -54,7 +52,7 @@ class PackedPanes:
         if not panes:
             return {}
         async with self._reading:
-            with self._watch.running():
+            with self._budget.running():
                 there = frozenset(pane.key for pane in panes)
                 there = self._keys.setdefault(there, there)
                 missing = self._missing(there, users)
@@ -66,12 +64,12 @@ class PackedPanes:
                     self._users[user].complete = there
             return {user: self._users[user].counts for user in users}
 
-    def _missing(self, keys: frozenset[SegmentKey], users: Iterable[str]) -> dict[frozenset[SegmentKey], set[str]]:
+    def _missing(self, keys: frozenset[PaneKey], users: Iterable[str]) -> dict[frozenset[PaneKey], set[str]]:
         """By what is still to be read, of whom; most of the time nothing of anybody."""
         if len(self._users) > MOST_REMEMBERED or len(self._keys) > MOST_REMEMBERED:
             self._users.clear()
             self._keys = {keys: keys}
-        missing: dict[frozenset[SegmentKey], set[str]] = defaultdict(set)
+        missing: dict[frozenset[PaneKey], set[str]] = defaultdict(set)
         for user in users:
             known = self._users.setdefault(user, _Remembered())
             if known.complete is keys:
@@ -81,10 +79,10 @@ class PackedPanes:
         return missing
 
     async def _read(self, pane: PackedPane, users: set[str]) -> None:
-        """Read one pane; whoever asks may go in the middle of it, so it is taken up at its end."""
+        """Read one pane. The caller may be cancelled in the middle of it, so it is taken up at its end."""
         found: list[PaneCounts] = []
         for part in pane.parts:
-            with self._watch.running():
+            with self._budget.running():
                 found += pane_series.read(part, users)
             await asyncio.sleep(0)
         for (user, scope), by_pane in pane_series.summed(found).items():

@@ -1,18 +1,21 @@
-"""What workers ask each other about the users that each of them has, and what they answer."""
+"""The queries that workers send each other about their users, and the answers."""
 
 import math
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from stream_app.core.messages import Role
-from stream_app.core.state.scopes import ScopeName
+from stream_app.core.messages import ROLES, Role
+from stream_app.core.queries import ScopeName, UserLookup, UserQuery
 from stream_app.serving.api.responses import Place, Standing
+from stream_app.serving.api.users.influencers import STANDINGS
 
 
-class _Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What every question has."""
+class _PeerQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What every query has."""
 
     partitions: list[int] | None = None
     """In which to look, null: in all. Who answers leaves out those that it does not have."""
@@ -22,7 +25,7 @@ class _Question(msgspec.Struct, frozen=True, kw_only=True):
         return self.partitions is None or partition in self.partitions
 
 
-class Ranking(_Question, frozen=True, kw_only=True):
+class LeaderQuery(_PeerQuery, frozen=True, kw_only=True):
     """Who leads a scope and role: asked of every worker, and put together from what they answer."""
 
     topic: str
@@ -34,9 +37,10 @@ class Ranking(_Question, frozen=True, kw_only=True):
     most: Annotated[int, Meta(ge=0)]
 
     @property
-    def scope(self) -> ScopeName:
-        """The scope."""
-        return ScopeName(self.population, self.topic)
+    def of_partition(self) -> UserQuery:
+        """The same about one partition."""
+        scope, codes = ScopeName(self.population, self.topic), [STANDINGS[name] for name in self.standings]
+        return UserQuery(scope, ROLES.index(self.role), codes, self.search, emerging_first=self.emerging_first)
 
 
 class Ranked(msgspec.Struct, frozen=True, array_like=True):
@@ -50,7 +54,7 @@ class Ranked(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def order(self) -> tuple[bool, float, int, int]:
-        """What a ranking is sorted by; where that is equal the order is the partition's own: whoever is asked."""
+        """What a ranking is sorted by; equals stay in their partition's order, so all workers answer the same."""
         return not self.is_emerging, self.eta_s if self.eta_s is not None else math.inf, -self.value, self.partition
 
 
@@ -63,7 +67,14 @@ class Leaders(msgspec.Struct, frozen=True):
     """Those that were looked through."""
 
 
-class Whereabouts(_Question, frozen=True, kw_only=True):
+def merged(query: LeaderQuery, parts: Sequence[Leaders]) -> Leaders:
+    """The answers of several partitions or workers as one."""
+    first = sorted((ranked for part in parts for ranked in part.first), key=attrgetter("order"))
+    partitions = [partition for part in parts for partition in part.partitions]
+    return Leaders(sum(part.total for part in parts), first[: query.most], partitions)
+
+
+class PlaceQuery(_PeerQuery, frozen=True, kw_only=True):
     """Where some users stand: everywhere, or in one scope and role."""
 
     users: list[str]
@@ -73,14 +84,12 @@ class Whereabouts(_Question, frozen=True, kw_only=True):
     """Whether the flag behind each standing is wanted."""
 
     @property
-    def only(self) -> ScopeName | None:
-        """The one scope that is asked about."""
-        return None if self.scope is None else ScopeName(*self.scope[:2])
-
-    @property
-    def roles(self) -> tuple[Role, ...]:
-        """The roles that are asked about."""
-        return tuple(Role) if self.scope is None else (self.scope[2],)
+    def of_partition(self) -> UserLookup:
+        """The same about one partition."""
+        if self.scope is None:
+            return UserLookup(self.users)
+        population, topic, role = self.scope
+        return UserLookup(self.users, ScopeName(population, topic), (role,))
 
 
 class FoundAt(msgspec.Struct, frozen=True):
@@ -99,4 +108,4 @@ class Places(msgspec.Struct, frozen=True):
     """Those that were looked through."""
 
 
-Asked = TypeVar("Asked", Ranking, Whereabouts)
+PeerQuery = TypeVar("PeerQuery", LeaderQuery, PlaceQuery)

@@ -1,4 +1,4 @@
-"""Questions about users on other workers: every worker tells where it answers, and each is asked for its own."""
+"""Queries about users on other workers: every worker publishes its address, and each is asked for its own users."""
 
 import asyncio
 import logging
@@ -10,10 +10,18 @@ from typing import NamedTuple, TypeVar
 import aiohttp
 import msgspec
 
-from stream_app.serving.api.state import ApiState
+from stream_app.core.queries import QueryableState
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.local_users import LocalUsers
-from stream_app.serving.api.users.peer_protocol import Asked, FoundAt, Leaders, Places, Ranking, Whereabouts
+from stream_app.serving.api.users.peer_protocol import (
+    FoundAt,
+    LeaderQuery,
+    Leaders,
+    PeerQuery,
+    PlaceQuery,
+    Places,
+    merged,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +57,10 @@ class AllPlaces(NamedTuple):
 class Peers:
     """All workers together. A partition is asked of one worker, so nobody is there twice while partitions move."""
 
-    def __init__(self, own: LocalUsers, state: ApiState, token: str, watch: TimeBudget) -> None:
-        """`token`: what the others want to see, which is what this one wants; `watch` takes the time that it needs."""
-        self._watch = watch
-        self._own = own
+    def __init__(self, local: LocalUsers, state: QueryableState, token: str, budget: TimeBudget) -> None:
+        """`token`: what the others want to see, which is what this one wants; `budget` takes the time that it needs."""
+        self._budget = budget
+        self._local = local
         self._state = state
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
@@ -64,35 +72,33 @@ class Peers:
         if self._session is not None:
             await self._session.close()
 
-    async def leaders(self, asked: Sequence[Ranking]) -> list[AllLeaders]:
+    async def leaders(self, asked: Sequence[LeaderQuery]) -> list[AllLeaders]:
         """The first users of each ranking, wherever they are."""
         mine, others = self._partitions()
-        answers = [await self._own.leaders(_in(asked, mine))]
+        answers = [await self._local.leaders(_in(asked, mine))]
         answers += await self._ask(LEADERS, asked, others, _LEADERS.decode)
-        with self._watch.running():
+        with self._budget.running():
             return [self._leaders(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
-    async def places(self, asked: Sequence[Whereabouts]) -> list[AllPlaces]:
-        """Where the users of each question stand, in the partitions asked about."""
+    async def places(self, asked: Sequence[PlaceQuery]) -> list[AllPlaces]:
+        """Where the users of each query stand, in the partitions asked about."""
         mine, others = self._partitions()
-        answers = [await self._own.places(_in(asked, mine))]
+        answers = [await self._local.places(_in(asked, mine))]
         answers += await self._ask(PLACES, asked, others, _PLACES.decode)
-        with self._watch.running():
+        with self._budget.running():
             return [self._places(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
-    def _leaders(self, asked: Ranking, parts: Sequence[Leaders]) -> AllLeaders:
-        first = sorted((ranked for part in parts for ranked in part.first), key=lambda ranked: ranked.order)
-        there = [partition for part in parts for partition in part.partitions]
-        together = Leaders(sum(part.total for part in parts), first[: asked.most], there)
-        return AllLeaders(together, self._missing(there, asked.partitions))
+    def _leaders(self, asked: LeaderQuery, parts: Sequence[Leaders]) -> AllLeaders:
+        leaders = merged(asked, parts)
+        return AllLeaders(leaders, self._missing(leaders.partitions, asked.partitions))
 
-    def _places(self, asked: Whereabouts, parts: Sequence[Places]) -> AllPlaces:
+    def _places(self, asked: PlaceQuery, parts: Sequence[Places]) -> AllPlaces:
         there = [partition for part in parts for partition in part.partitions]
         return AllPlaces([one for part in parts for one in part.found], self._missing(there, asked.partitions))
 
     def _partitions(self) -> tuple[list[int], dict[str, list[int]]]:
         """Those of this worker, and those of the others by the address of each."""
-        held = self._state.ledgers
+        held = self._state.partitions
         others: dict[str, list[int]] = defaultdict(list)
         for number, status in sorted(self._state.statuses.items()):
             if number not in held and status.http:
@@ -105,21 +111,21 @@ class Peers:
     async def _ask(
         self,
         path: str,
-        asked: Sequence[Asked],
+        asked: Sequence[PeerQuery],
         others: dict[str, list[int]],
         decode: Callable[[bytes], list[T]],
     ) -> list[list[T]]:
         """What every other worker answers that anything is asked of; those that do not are left out."""
         asking = [(address, _in(asked, held)) for address, held in others.items()]
         posting = [
-            self._post(address, path, questions, decode)
-            for address, questions in asking
-            if any(one.partitions for one in questions)
+            self._post(address, path, queries, decode)
+            for address, queries in asking
+            if any(one.partitions for one in queries)
         ]
         return [answers for answers in await asyncio.gather(*posting) if answers is not None]
 
     async def _post(
-        self, address: str, path: str, asked: list[Asked], decode: Callable[[bytes], list[T]]
+        self, address: str, path: str, asked: list[PeerQuery], decode: Callable[[bytes], list[T]]
     ) -> list[T] | None:
         if self._resting.get(address, 0.0) > monotonic():
             return None
@@ -128,26 +134,26 @@ class Peers:
         try:
             async with self._session.post(f"http://{address}{path}", data=_ENCODER.encode(asked)) as response:
                 body = await response.read()
-            with self._watch.running():
+            with self._budget.running():
                 answers = decode(body) if response.ok else []
             if len(answers) == len(asked):
                 return answers
-            why = f"status {response.status}, {len(answers)} answers to {len(asked)} questions; is it of this release?"
+            why = f"status {response.status}, {len(answers)} answers to {len(asked)} queries; is it of this release?"
         except TimeoutError:
             why = f"no answer in time, asked again in {_REST_S:g} s"
             self._resting[address] = monotonic() + _REST_S
         except (aiohttp.ClientError, msgspec.DecodeError) as error:
             why = str(error) or type(error).__name__
         logger.warning(
-            "the worker at %s does not tell of its users (%s): what it has is left out",
+            "the worker at %s does not answer for its users (%s): they are left out",
             *(address, why),
             extra={"kind": address},
         )
         return None
 
 
-def _in(asked: Iterable[Asked], held: Iterable[int]) -> list[Asked]:
-    """The same questions, each about those partitions that are `held`."""
+def _in(asked: Iterable[PeerQuery], held: Iterable[int]) -> list[PeerQuery]:
+    """The same queries, each about those partitions that are `held`."""
     return [
         msgspec.structs.replace(one, partitions=[number for number in held if one.is_about(number)]) for one in asked
     ]

@@ -14,7 +14,7 @@ from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import page_updates
-from stream_app.serving.api.push.page_updates import PageUpdates, TooManyError, Watcher
+from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, Watcher
 from stream_app.serving.api.time_budget import TimeBudget
 from tests.api.asking import Event, asked, streaming
 from tests.api.flags_topic import nobody
@@ -23,8 +23,8 @@ from tests.board_samples import a_flag
 
 WAIT_S = 20.0
 PARTS = ("about", "health", "topics", "curve", "history", "influencers")
-PHONE = params.OfScope(topic="phone")
-COFFEE = params.OfScope(topic="coffee")
+PHONE = params.ScopeParams(topic="phone")
+COFFEE = params.ScopeParams(topic="coffee")
 
 
 def of_name(events: list[Event], name: str) -> list[Event]:
@@ -86,13 +86,13 @@ class Counting:
     """Answers that count how often they are asked for, and change where the test says so."""
 
     def __init__(self) -> None:
-        self.curves: list[params.OfScope] = []
+        self.curves: list[params.ScopeParams] = []
         self.topic_lists: list[str] = []
         self.curve_says = "curve"
         self.fails = False
         self.takes_s = 0.0
         self.erasures = 0
-        self.watch = TimeBudget()
+        self.budget = TimeBudget()
         self.overview = self.scopes = self
 
     def about(self) -> _Said:
@@ -101,27 +101,27 @@ class Counting:
     def health(self) -> _Said:
         return _Said("health")
 
-    def topics(self, asked: params.OfTopics) -> _Said:
+    def topics(self, asked: params.TopicParams) -> _Said:
         self.topic_lists.append(asked.population)
         return _Said("topics")
 
-    def curve(self, asked: params.OfScope) -> _Said:
+    def curve(self, asked: params.ScopeParams) -> _Said:
         self.curves.append(asked)
-        self.watch.seconds += self.takes_s
+        self.budget.seconds += self.takes_s
         if self.fails:
             raise RuntimeError("as the test wants")
         return _Said(self.curve_says)
 
-    def history(self, _asked: params.OfScope) -> _Said:
+    def history(self, _asked: params.ScopeParams) -> _Said:
         return _Said("history")
 
-    async def all_influencers(self, asked: list[params.OfInfluencers]) -> list[_Said]:
+    async def all_influencers(self, asked: list[params.InfluencerParams]) -> list[_Said]:
         return [_Said("influencers") for _ in asked]
 
 
 @asynccontextmanager
 async def running(counting: Counting, log: FlagLog | None = None) -> AsyncIterator[PageUpdates]:
-    shown = PageUpdates(cast(Answers, counting), log or FlagLog(nobody), counting.watch, lambda: counting.erasures)
+    shown = PageUpdates(cast(Answers, counting), log or FlagLog(nobody), counting.budget, lambda: counting.erasures)
     task = asyncio.create_task(shown.run())
     try:
         yield shown
@@ -145,7 +145,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 async def test_what_two_look_at_is_computed_once(counting: Counting) -> None:
     async with running(counting) as shown:
-        with shown.watching(PHONE) as first, shown.watching(params.OfScope(topic="phone")) as second:
+        with shown.watching(PHONE) as first, shown.watching(params.ScopeParams(topic="phone")) as second:
             assert await names(first) == list(PARTS)
             assert await names(second) == list(PARTS)
             computed = len(counting.curves)
@@ -221,7 +221,7 @@ async def test_topics_are_listed_once_for_everybody_in_a_population(counting: Co
             assert len(counting.topic_lists) <= len(counting.curves) / 2 + 1
 
 
-async def test_whoever_is_slow_is_sent_only_the_newest_of_each(counting: Counting) -> None:
+async def test_a_slow_reader_is_sent_only_the_newest_of_each(counting: Counting) -> None:
     async with running(counting) as shown:
         with shown.watching(PHONE) as slow, shown.watching(PHONE) as quick:
             for number in range(5):
@@ -232,12 +232,12 @@ async def test_whoever_is_slow_is_sent_only_the_newest_of_each(counting: Countin
 
 async def test_too_many_selections_are_refused_and_known_ones_are_not(counting: Counting) -> None:
     shown = PageUpdates(cast(Answers, counting), FlagLog(nobody), TimeBudget(), lambda: 0)
-    looking = [shown.watching(params.OfScope(topic=f"t{number}")) for number in range(page_updates.MOST_SELECTIONS)]
+    looking = [shown.watching(params.ScopeParams(topic=f"t{number}")) for number in range(page_updates.MOST_SELECTIONS)]
     for one in looking:
         one.__enter__()
-    with pytest.raises(TooManyError), shown.watching(PHONE):
+    with pytest.raises(TooManySelectionsError), shown.watching(PHONE):
         pass
-    with shown.watching(params.OfScope(topic="t0", role=Role.CONNECTOR)):
+    with shown.watching(params.ScopeParams(topic="t0", role=Role.CONNECTOR)):
         pass
     for one in looking:
         one.__exit__(None, None, None)
@@ -286,10 +286,10 @@ async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Cou
 
 
 @pytest.mark.parametrize("steps", range(5))
-async def test_it_ends_when_told_to_even_at_the_moment_at_which_somebody_comes(counting: Counting, steps: int) -> None:
+async def test_it_ends_when_cancelled_even_as_somebody_comes(counting: Counting, steps: int) -> None:
     """asyncio.wait_for of Python 3.11 forgets that it was cancelled when what it waits for comes at the same time."""
     shown = PageUpdates(cast(Answers, counting), FlagLog(nobody), TimeBudget(), lambda: 0)
-    task = asyncio.create_task(shown._views())
+    task = asyncio.create_task(shown._refresh_all())
     with shown.watching(PHONE) as first:
         await names(first)
         with shown.watching(COFFEE):

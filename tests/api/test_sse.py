@@ -1,4 +1,4 @@
-"""Streams over a real socket: whoever does not read is cut off, and whoever goes leaves nothing behind."""
+"""Server-sent events over a real socket: a reader that takes nothing is cut off, and leaves nothing behind."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ class Served(NamedTuple):
             self.log.add(0, number, flag, msgspec.json.encode(flag))
 
     async def until_somebody_listens(self) -> None:
-        while not self.log._subscribers:  # noqa: ASYNC110 - nothing tells of it
+        while not self.log._subscribers:  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.01)
 
 
@@ -88,14 +88,14 @@ async def _until(reader: socket.socket, words: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("path", ["/flags/stream", "/live"])
-async def test_who_takes_nothing_is_cut_off(
+async def test_a_reader_that_takes_nothing_is_cut_off(
     path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sse, "STALLED_S", 0.3)
     async with served() as tracker, listening(tracker.port, path) as reader:
         while tracker.streams._open:  # as much as fits into the buffers on the way, and then no more is taken
             tracker.raise_flags(10)
-            for selection in tracker.streams._live._selections.values():
+            for selection in tracker.streams._updates._selections.values():
                 selection.show({"curve": bytes(range(48, 58)) * 5000, "health": b"%d" % tracker.log.added})
                 selection.parts = {}
             await asyncio.sleep(0.001)
@@ -116,8 +116,8 @@ async def test_who_falls_too_far_behind_is_sent_away_with_a_position_to_go_on_fr
             found += part
         assert found.endswith(b"0\r\n\r\n")
         *_, last = found.split(b"\nid: ")[1:] or [b"0"]
-        gone, rest = tracker.log.after(last.partition(b"\n")[0].decode())
-        assert gone.flags == 0
+        missing, rest = tracker.log.after(last.partition(b"\n")[0].decode())
+        assert missing == 0
         assert len(rest) + found.count(b"\nid: ") == 5000
 
 
@@ -148,11 +148,11 @@ async def test_who_goes_leaves_nothing_behind(
                 tracker.raise_flags(1)
                 await asyncio.sleep(0.01)
             assert tracker.log._subscribers == set()
-        assert tracker.streams._live._selections == {}
+        assert tracker.streams._updates._selections == {}
     assert caplog.records == []
 
 
-async def test_a_gap_is_told_before_what_follows_it() -> None:
+async def test_a_gap_is_sent_before_what_follows_it() -> None:
     async with served() as tracker:
         tracker.log.begin({0: 7}, is_everything=False)
         tracker.raise_flags(1)

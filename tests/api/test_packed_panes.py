@@ -15,7 +15,7 @@ from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users import packed_panes
 from stream_app.serving.api.users.packed_panes import Counts, PackedPanes
 from tests.core import streams
-from tests.core.test_series import ENDS, pack_settled
+from tests.core.test_pane_series import ENDS, pack_settled
 
 USERS = st.lists(st.sets(st.sampled_from("abc"), min_size=1), min_size=1, max_size=4)
 
@@ -78,7 +78,7 @@ async def test_a_pane_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read == [{"a"}]
 
 
-async def test_whoever_goes_while_it_is_read_leaves_nothing_half_done() -> None:
+async def test_a_reader_that_goes_meanwhile_leaves_nothing_half_done() -> None:
     known, packed = PackedPanes(TimeBudget()), packed_panes_of_a()
     asking = asyncio.ensure_future(known.of(packed, {"a"}))
     await asyncio.sleep(0)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
+from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.flags.evaluation import evaluate
 from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, StandingRules
@@ -31,12 +32,17 @@ def posts(ledger: Ledger, counts: dict[str, int], topic: str = "x") -> None:
     streams.apply(ledger, Batch(POSTS, events, len(events)))
 
 
+def queries(ledger: Ledger) -> UserQueries:
+    """Queries about a ledger while nobody has published a cut."""
+    return UserQueries(ledger, GlobalCuts(0.8))
+
+
 def users_of(ledger: Ledger, rows: Ints) -> list[str]:
     return [ledger.users.names[user] for user in ledger.rows.users[rows].tolist()]
 
 
 def found(ledger: Ledger, question: UserQuery, most: int = 100) -> list[str]:
-    return users_of(ledger, UserQueries(ledger).find(question, 0, most).rows)
+    return [one.user for one in queries(ledger).find(question, most).first]
 
 
 @settings(deadline=None, max_examples=60)
@@ -50,9 +56,10 @@ def test_the_highest_values_come_first(stream: list[Event], ends: list[int], rol
         for (population, topic, user), made in streams.totals_of(ledger).items()
         if (population, topic) == ALL and made[role]
     }
-    answer = UserQueries(ledger).find(UserQuery(ALL, role), 0, most)
+    answer = queries(ledger).find(UserQuery(ALL, role), most)
     assert answer.total == len(values)
-    got = [values[user] for user in users_of(ledger, answer.rows)]
+    got = [values[one.user] for one in answer.first]
+    assert [one.value for one in answer.first] == got
     assert got == sorted(values.values(), reverse=True)[:most]
 
 
@@ -61,7 +68,7 @@ def test_a_scope_that_is_not_there_has_nobody_and_is_not_made() -> None:
     posts(ledger, {"a": 1})
     scopes = len(ledger.scopes)
     assert found(ledger, UserQuery(ScopeName("all", "unheard-of"), 0)) == []
-    assert UserQueries(ledger).rows_of(["a"], ScopeName("staff", "x")).tolist() == []
+    assert queries(ledger).rows_of(["a"], ScopeName("staff", "x")).tolist() == []
     assert len(ledger.scopes) == scopes
 
 
@@ -75,7 +82,7 @@ def test_a_part_of_the_name_is_enough_in_any_case() -> None:
 def test_only_those_with_the_standings_asked_for_are_found_even_without_a_value() -> None:
     ledger = streams.new_ledger()
     posts(ledger, {"a": 3, "b": 2, "c": 1})
-    ledger.rows.standings[0, UserQueries(ledger).rows_of(["b"], X)] = ENTERED
+    ledger.rows.standings[0, queries(ledger).rows_of(["b"], X)] = ENTERED
     assert found(ledger, UserQuery(X, 0, (ENTERED,))) == ["b"]
     assert found(ledger, UserQuery(X, 0, (NONE,))) == ["a", "c"]
     ledger.advance(10_000)
@@ -83,7 +90,8 @@ def test_only_those_with_the_standings_asked_for_are_found_even_without_a_value(
 
 
 def test_those_who_are_emerging_come_first_the_soonest_before_the_others() -> None:
-    ledger = Ledger(pane_ms=1000, panes=100, short_panes=10)
+    parts = Partitions(1, lambda: Ledger(pane_ms=1000, panes=100, short_panes=10))
+    ledger = parts.ledgers[0]
     # The short window is the last tenth; `slow` and `fast` post in it, `old` did before.
     for user, times in {
         "old": range(0, 80_000, 500),
@@ -93,12 +101,16 @@ def test_those_who_are_emerging_come_first_the_soonest_before_the_others() -> No
         events: list[Event] = [Post(event_id=f"{user}{ts}", ts=ts, user_id=user, topics=("x",)) for ts in times]
         streams.apply(ledger, Batch(POSTS, events, len(events)))
     for user in ("slow", "fast"):
-        ledger.rows.standings[0, UserQueries(ledger).rows_of([user], X)] = EMERGING
-    answer = UserQueries(ledger).find(UserQuery(X, 0, emerging_first=True), 100, 10)
-    assert users_of(ledger, answer.rows) == ["fast", "slow", "old"]
-    assert answer.emerging.tolist() == [True, True, False]
-    assert answer.eta_s[0] < answer.eta_s[1] < np.inf
-    assert answer.eta_s[2] == np.inf
+        ledger.rows.standings[0, queries(ledger).rows_of([user], X)] = EMERGING
+    parts.exchange()
+    assert parts.cuts(0).thresholds[0].max() == 160
+    fast, slow, old = UserQueries(ledger, parts.global_cuts).find(UserQuery(X, 0, emerging_first=True), 10).first
+    assert (fast.user, slow.user, old.user) == ("fast", "slow", "old")
+    assert (fast.is_emerging, slow.is_emerging, old.is_emerging) == (True, True, False)
+    assert fast.eta_s is not None
+    assert slow.eta_s is not None
+    assert fast.eta_s < slow.eta_s
+    assert old.eta_s is None
     assert found(ledger, UserQuery(X, 0)) == ["old", "fast", "slow"]
 
 
@@ -110,10 +122,10 @@ def test_all_rows_of_some_users_are_found(stream: list[Event], ends: list[int], 
         streams.apply(ledger, batch)
     wanted = names[:2]
     scopes = ledger.scopes.names()
-    rows = UserQueries(ledger).rows_of(wanted)
+    rows = queries(ledger).rows_of(wanted)
     got = {(*scopes[ledger.rows.scopes[row]], *users_of(ledger, np.array([row]))) for row in rows.tolist()}
     assert got == {key for key, made in streams.totals_of(ledger).items() if key[2] in wanted and any(made[:2])}
-    in_one = UserQueries(ledger).rows_of(wanted, ALL)
+    in_one = queries(ledger).rows_of(wanted, ALL)
     assert set(users_of(ledger, in_one)) >= {key[2] for key in got if key[:2] == ALL}
 
 
@@ -131,7 +143,7 @@ def test_paces_are_those_that_the_rules_decide_by(role: int) -> None:
     changes = evaluate(ledger, cuts, rules)
     of_role = changes.roles == role
     rows = changes.rows[of_role]
-    going = UserQueries(ledger).paces(role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
+    going = queries(ledger).paces(role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
     decided = (changes.short_rates, changes.past_rates, changes.rate_errors, changes.z, changes.events)
     assert len(rows)
     for now, then in zip((going.short, going.past, going.error, going.z, going.events), decided, strict=True):

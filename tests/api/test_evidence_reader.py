@@ -1,4 +1,4 @@
-"""Reading events back: what was not counted is not shown, and what could not be read is told."""
+"""Reading events back: what was not counted is not shown, and what could not be read is reported."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -8,19 +8,20 @@ import msgspec
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from stream_app.core.state.scopes import ScopeName
+from stream_app.core.queries import ScopeName
+from stream_app.kafka.topic_reader import Bounds, Partitions
 from stream_app.serving.api.responses import Evidence
 from stream_app.serving.api.users import evidence
 from stream_app.serving.api.users.evidence import EvidenceReader
 from stream_app.settings import Settings
-from tests.api.flags_topic import Bounds, Record, nobody
+from tests.api.flags_topic import Record, nobody
 
 NOW_MS = 1_767_225_600_000
 WINDOW_MS = (NOW_MS - 3_600_000, NOW_MS)
 TEA = ScopeName("all", "tea")
 
 
-class Topic:
+class Topic(Partitions):
     """Records of one partition; what was before `first` was deleted."""
 
     def __init__(self, records: Iterable[Record], first: int = 0) -> None:
@@ -101,14 +102,14 @@ async def test_what_happened_in_the_window_but_came_before_it_is_found() -> None
     assert evidence.read_records == 1
 
 
-async def test_of_very_many_records_the_newest_are_read_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_very_many_records_the_newest_are_read_and_that_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence, "_MOST_RECORDS", 20)
     some = await found(a_post(number) for number in range(50))
     assert (some.found, some.read_records, some.is_complete) == (20, 20, False)
     assert some.note == "only the newest 20 records of influence.posts were read"
 
 
-async def test_what_kafka_may_have_deleted_is_told() -> None:
+async def test_what_kafka_may_have_deleted_is_reported() -> None:
     some = await found([a_post(number) for number in range(7, 9)], first=7)
     assert (some.found, some.is_complete) == (2, False)
     assert "deleted some of influence.posts" in some.note
@@ -116,7 +117,7 @@ async def test_what_kafka_may_have_deleted_is_told() -> None:
     assert (await found([before, a_post(8)], first=7)).is_complete
 
 
-async def test_reading_that_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reading_that_takes_too_long_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence, "_PATIENCE_S", -1.0)
     some = await found(a_post(number) for number in range(5))
     assert (some.found, some.is_complete) == (0, False)
@@ -133,7 +134,7 @@ async def test_without_kafka_there_is_an_answer(error: Exception) -> None:
 
     some = await EvidenceReader(Settings(), opened, nobody).of("ann", 2, TEA, WINDOW_MS)
     assert (some.posts, some.found, some.is_complete) == ([], 0, False)
-    assert some.note.startswith("Kafka does not tell")
+    assert some.note.startswith("Kafka does not answer")
 
 
 async def test_authors_who_were_erased_are_not_named() -> None:

@@ -1,0 +1,105 @@
+"""Queries about scopes: which there are, their cuts and curves now, and how the cuts moved over the window."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.arrays import Ints
+from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.history import CutHistory, PastCut
+from stream_app.core.cuts.lorenz import Points, lorenz
+from stream_app.core.cuts.publication import Frame, published
+from stream_app.core.flags.standing import StandingRules
+from stream_app.core.messages import ROLES, Cut, Role
+from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
+from stream_app.core.state.window import Window
+
+
+class ScopeList(NamedTuple):
+    """Scopes with users, those of the most users first."""
+
+    numbers: Ints
+    names: list[ScopeName]
+
+
+@dataclass(kw_only=True)
+class ScopeQueries:
+    """Every worker answers them about all scopes: it has the curves of every partition."""
+
+    global_cuts: GlobalCuts
+    past_cuts: CutHistory
+    window: Window
+    event_time_ms: Callable[[], int]
+    frame_at: Callable[[int], Frame]
+    """What all cuts have in common at an event time."""
+    rules: StandingRules
+    population_sizes: Mapping[str, int]
+    _framed: tuple[tuple[int, int], Frame] | None = None
+
+    @property
+    def newest_ms(self) -> int:
+        """Event time reached, epoch ms; negative before the first event."""
+        return self.event_time_ms()
+
+    @property
+    def window_start_ms(self) -> int:
+        """Where the window begins, event time; 0 before the first event."""
+        return self._frame.window_start if self.newest_ms > NO_TIME else 0
+
+    @property
+    def panes(self) -> range:
+        """The numbers of the panes in the window."""
+        first = self.window_start_ms // self.window.pane_ms
+        return range(first, first + self.window.panes)
+
+    def find(self, population: str = "", *, topic: str = "", search: str = "") -> ScopeList:
+        """The scopes of a population and topic (empty: any), with `search` in the topic."""
+        names, wanted = self.global_cuts.names, search.lower()
+        numbers = [
+            number
+            for number, name in enumerate(names)
+            if (not population or name.population == population)
+            and (not topic or name.topic == topic)
+            and wanted in name.topic
+        ]
+        users = self.users(np.array(numbers, np.int64)).max(axis=0)
+        order = np.argsort(-users, kind="stable")[: np.count_nonzero(users)]
+        chosen = np.array(numbers, np.int64)[order]
+        return ScopeList(chosen, [names[number] for number in chosen.tolist()])
+
+    def users(self, numbers: Ints) -> Ints:
+        """How many users some scopes have, by role and scope."""
+        return self.global_cuts.cuts(numbers).users
+
+    def cuts(self, numbers: Ints) -> Iterator[Cut]:
+        """The cuts of some scopes; none before the first event."""
+        if self.newest_ms == NO_TIME:
+            return iter(())
+        return published(self.global_cuts, numbers, self.rules, self.population_sizes, self._frame)
+
+    def cut(self, scope: ScopeName, role: Role) -> Cut | None:
+        """The present cut; None where nobody has a value."""
+        number = self.global_cuts.find(scope)
+        if number is None:
+            return None
+        return next((cut for cut in self.cuts(np.array([number])) if cut.role == role), None)
+
+    def history(self, scope: ScopeName, role: Role) -> Iterator[tuple[int, PastCut]]:
+        """(when a pane ended, what the cut was then) for the panes of the window, the oldest first."""
+        past = self.past_cuts.of(scope, role, self.panes.start)
+        return (((pane + 1) * self.window.pane_ms, cut) for pane, cut in past)
+
+    def lorenz(self, scope: ScopeName, role: Role) -> Points:
+        """The Lorenz curve; empty where nobody has a value."""
+        return lorenz(self.global_cuts.cells(scope, ROLES.index(role)))
+
+    @property
+    def _frame(self) -> Frame:
+        """Made once for as long as the cuts stay the same."""
+        state = (self.global_cuts.version, self.newest_ms)
+        if self._framed is None or self._framed[0] != state:
+            self._framed = (state, self.frame_at(self.newest_ms))
+        return self._framed[1]

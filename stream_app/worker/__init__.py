@@ -1,1 +1,0 @@
-"""The composition root: puts engine and serving together and runs them."""
