@@ -19,16 +19,17 @@ MAX_LINES = 300
 
 LAYERS = {
     "core": {"core"},
+    "extras": {"extras"},
     "settings": {"core", "settings"},
     "kafka": {"core", "kafka", "settings"},
     "logs": {"kafka", "logs", "settings"},
     "engine": {"core", "engine", "kafka", "settings"},
     "serving": {"core", "kafka", "serving", "settings"},
-    "alerts": {"alerts", "core", "kafka", "settings"},
-    "ops": {"alerts", "core", "kafka", "ops", "serving", "settings"},
-    "terminal": {"terminal"},
-    "sources": {"core", "kafka", "settings", "sources"},
-    "demo": {"core", "demo", "kafka", "settings", "sources", "terminal"},
+    "alerts": {"alerts", "core", "extras", "kafka", "settings"},
+    "ops": {"alerts", "core", "extras", "kafka", "ops", "serving", "settings"},
+    "terminal": {"core", "terminal"},
+    "sources": {"core", "extras", "kafka", "settings", "sources"},
+    "demo": {"core", "demo", "extras", "kafka", "settings", "sources", "terminal"},
 }
 """What each part of the package may import of the package; only the composition root may import everything."""
 

@@ -1,1 +1,1 @@
-"""Alerts: which flags go to whom, what waits, the sinks, and the process that delivers."""
+"""Alerts: messages about flags. The rules, the sinks, the state, and the process that delivers."""

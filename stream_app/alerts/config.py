@@ -1,4 +1,4 @@
-"""The alerts file: sinks and rules in YAML, read and checked; what is wrong is told with its place."""
+"""The alerts file: sinks and rules in YAML, read and checked. Errors name the sink or rule, and the field."""
 
 import base64
 import binascii
@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from stream_app.alerts.rules import HOUR_MS, AlertRule
 from stream_app.alerts.sinks.urls import SinkUrl
+from stream_app.extras import require_extra
 from stream_app.settings.kinds import parse_duration_s
 from stream_app.settings.references import MissingReferenceError, content, filled
 from stream_app.settings.secret import Secret
@@ -24,42 +25,42 @@ _NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
 
 
 class AlertsFileError(ValueError):
-    """The alerts file cannot be read or says something wrong; the message says where, and what to write."""
+    """The alerts file cannot be read, or is invalid; the message says where, and what to write."""
 
 
 class _Sink(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
-    """A place that messages go to. Its URL is a secret: ${NAME} in it is taken from the environment."""
+    """Where messages go. The URL is a secret; ${NAME} in it is taken from the environment."""
 
     url: SinkUrl = SinkUrl()
     url_file: str = ""
     give_up_after: str = "1d"
-    """A message that the sink has not taken for so long goes to the undelivered ones."""
+    """After so long, a message that the sink has not accepted goes to the undelivered topic."""
 
     def secrets(self) -> Iterator[Secret]:
-        """What must never be seen."""
+        """The values that must never be shown."""
         yield self.url
 
     @property
     def give_up_ms(self) -> int:
-        """How long a message is tried."""
+        """How long a message is retried."""
         return round(parse_duration_s(self.give_up_after) * 1000)
 
 
 class AppriseSink(_Sink, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="apprise"):
-    """Anything that Apprise knows, by its URL: Slack, Teams, e-mail, PagerDuty."""
+    """Any service that Apprise supports, by its URL: Slack, Teams, e-mail, PagerDuty."""
 
 
 class WebhookSink(_Sink, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="webhook"):
-    """An HTTP receiver; what it gets is signed as Standard Webhooks say."""
+    """An HTTP endpoint; requests are signed as Standard Webhooks specify."""
 
     secret: Secret = Secret()
     """whsec_…: 24 to 64 bytes in base64."""
     secret_file: str = ""
     private: bool = False
-    """It may be at a private address, and be spoken to without TLS."""
+    """The endpoint is in a private network: http:// is allowed."""
 
     def secrets(self) -> Iterator[Secret]:
-        """What must never be seen."""
+        """The values that must never be shown."""
         yield from (self.url, self.secret)
 
 
@@ -79,16 +80,16 @@ Sink = AppriseSink | WebhookSink | AlertmanagerSink
 
 
 class AlertsFile(Struct, frozen=True, kw_only=True):
-    """All of it. The first rule that fits a flag and names a sink decides what that sink gets of it, and when."""
+    """The whole file. The first rule that matches a flag and names a sink decides what that sink gets, and when."""
 
     sinks: dict[str, Sink]
     rules: tuple[AlertRule, ...]
     max_age_ms: int = 24 * HOUR_MS
-    """Flags found longer ago are not sent."""
+    """Older flags are not sent."""
 
     @property
     def secrets(self) -> list[Secret]:
-        """What must never be seen: for Redaction."""
+        """The values that must never be shown, for Redaction."""
         return [secret for sink in self.sinks.values() for secret in sink.secrets()]
 
     def rule(self, name: str) -> AlertRule | None:
@@ -96,7 +97,7 @@ class AlertsFile(Struct, frozen=True, kw_only=True):
         return next((rule for rule in self.rules if rule.name == name), None)
 
 
-def key_of(secret: Secret) -> bytes:
+def signing_key(secret: Secret) -> bytes:
     """The key in a secret of Standard Webhooks. Raises ValueError."""
     try:
         key = base64.b64decode(secret.reveal().removeprefix(_KEY_PREFIX), validate=True)
@@ -110,43 +111,44 @@ def key_of(secret: Secret) -> bytes:
     return key
 
 
-class _Written(Struct, forbid_unknown_fields=True):
+class _RawFile(Struct, forbid_unknown_fields=True):
     sinks: Annotated[dict[Annotated[str, Meta(pattern=_NAME)], Any], Meta(min_length=1)]
     rules: Annotated[list[Any], Meta(min_length=1)]
     max_age: str = "24h"
 
 
 def load(path: str) -> AlertsFile:
-    """What the file at `path` says. Raises AlertsFileError."""
+    """Read and check the file. Raises AlertsFileError, and MissingExtraError if a package that it needs is missing."""
     if not path:
-        raise AlertsFileError("no alerts file is named: set STREAM_APP_ALERTS_FILE, or give --alerts-file")
+        raise AlertsFileError("there is no alerts file: set STREAM_APP_ALERTS_FILE, or give --alerts-file")
     try:
         text = Path(path).read_bytes()
     except OSError as error:
         raise AlertsFileError(f"{path}: the file cannot be read ({error.strerror})") from None
-    return parsed(text, path)
+    return parse(text, path)
 
 
-def parsed(text: bytes, path: str) -> AlertsFile:
-    """What `text` says; `path` is told in errors. Raises AlertsFileError."""
+def parse(text: bytes, path: str) -> AlertsFile:
+    """Parse and check `text`; errors name `path`. Raises AlertsFileError and MissingExtraError."""
+    require_extra("alerts", "PyYAML", "yaml")
     try:
-        written = msgspec.yaml.decode(text, type=_Written)
+        raw = msgspec.yaml.decode(text, type=_RawFile)
     except msgspec.DecodeError as error:
-        raise AlertsFileError(f"{path}: {_plain(error)}") from None
-    sinks = {name: _sink(name, given, path) for name, given in written.sinks.items()}
-    rules = tuple(_rule(number, given, path, sinks) for number, given in enumerate(written.rules, 1))
-    if twice := [name for name, count in Counter(rule.name for rule in rules).items() if count > 1]:
-        raise AlertsFileError(f"{path}: two rules are called {twice[0]!r}: what they have sent is kept by name")
+        raise AlertsFileError(f"{path}: {_plain_message(error)}") from None
+    sinks = {name: _sink(name, value, path) for name, value in raw.sinks.items()}
+    rules = tuple(_rule(number, value, path, sinks) for number, value in enumerate(raw.rules, 1))
+    if duplicates := [name for name, count in Counter(rule.name for rule in rules).items() if count > 1]:
+        raise AlertsFileError(f"{path}: two rules are called {duplicates[0]!r}: the state of a rule is stored by name")
     try:
-        max_age_ms = round(parse_duration_s(written.max_age) * 1000)
+        max_age_ms = round(parse_duration_s(raw.max_age) * 1000)
     except ValueError as error:
         raise AlertsFileError(f"{path}: max_age: {error}") from None
     return AlertsFile(sinks=sinks, rules=rules, max_age_ms=max_age_ms)
 
 
-def _sink(name: str, given: Any, path: str) -> Sink:
+def _sink(name: str, raw: Any, path: str) -> Sink:
     where = f"{path}: sink {name}"
-    sink: Sink = _converted(given, Sink, where)
+    sink: Sink = _convert(raw, Sink, where)
     try:
         sink = _with_files(sink)
         parse_duration_s(sink.give_up_after)
@@ -159,7 +161,7 @@ def _sink(name: str, given: Any, path: str) -> Sink:
 
 
 def _with_files(sink: Sink) -> Sink:
-    """The same with the secrets that it names files of."""
+    """The sink with the contents of `url_file` and `secret_file`."""
     names = ("url", "secret") if isinstance(sink, WebhookSink) else ("url",)
     for name in names:
         file, kind = getattr(sink, f"{name}_file"), type(getattr(sink, name))
@@ -172,36 +174,36 @@ def _with_files(sink: Sink) -> Sink:
 
 def _check(sink: Sink) -> None:
     if isinstance(sink, AppriseSink):
+        require_extra("alerts", "Apprise", "apprise")
         if not sink.url.scheme or "://" not in sink.url.reveal():
-            raise ValueError("url is none that Apprise knows: see https://github.com/caronc/apprise/wiki")
+            raise ValueError("Apprise does not support this url: see https://github.com/caronc/apprise/wiki")
         return
     if sink.url.scheme not in {"http", "https"} or not sink.url.host:
-        raise ValueError("url does not begin with https:// (or http://) and a host")
+        raise ValueError("url must begin with https:// (or http://) and a host")
     if not isinstance(sink, WebhookSink):
         return
     if sink.url.scheme == "http" and not sink.private:
-        raise ValueError("url is http://: use https://, or say `private: true` for a receiver of your own network")
-    key_of(sink.secret)
+        raise ValueError("url is http://: use https://, or set `private: true` for an endpoint in a private network")
+    signing_key(sink.secret)
 
 
-def _rule(number: int, given: Any, path: str, sinks: Mapping[str, Sink]) -> AlertRule:
-    name = given.get("name") if isinstance(given, dict) else None
+def _rule(number: int, raw: Any, path: str, sinks: Mapping[str, Sink]) -> AlertRule:
+    name = raw.get("name") if isinstance(raw, dict) else None
     where = f"{path}: rule {name}" if isinstance(name, str) else f"{path}: rule number {number}"
-    rule: AlertRule = _converted(given, AlertRule, where)
+    rule: AlertRule = _convert(raw, AlertRule, where)
     for sink in rule.sinks:
         if sink not in sinks:
-            like = get_close_matches(sink, sinks, 1)
-            raise AlertsFileError(
-                f"{where}: there is no sink {sink!r}; {f'did you mean {like[0]}?' if like else 'define it under sinks'}"
-            )
+            similar = get_close_matches(sink, sinks, 1)
+            advice = f"did you mean {similar[0]}?" if similar else "define it under sinks"
+            raise AlertsFileError(f"{where}: there is no sink {sink!r}; {advice}")
     return rule
 
 
-def _converted(given: Any, kind: Any, where: str) -> Any:
+def _convert(raw: Any, kind: Any, where: str) -> Any:
     try:
-        return msgspec.convert(given, kind, dec_hook=_secret)
+        return msgspec.convert(raw, kind, dec_hook=_secret)
     except (msgspec.ValidationError, MissingReferenceError) as error:
-        raise AlertsFileError(f"{where}: {_plain(error)}") from None
+        raise AlertsFileError(f"{where}: {_plain_message(error)}") from None
 
 
 def _secret(kind: type, text: Any) -> Any:
@@ -210,8 +212,8 @@ def _secret(kind: type, text: Any) -> Any:
     return kind(filled(text))
 
 
-def _plain(error: Exception) -> str:
-    """msgspec's words, with the field in the place of its path."""
+def _plain_message(error: Exception) -> str:
+    """msgspec's message, with the field in front instead of its path behind."""
     what, at, field = str(error).partition(" - at `$")
     field = field.rstrip("`").lstrip(".")
     if field == "kind":

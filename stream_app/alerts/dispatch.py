@@ -1,229 +1,215 @@
-"""The active instance at work: first it writes what is to be sent, then has it sent, then writes that it was."""
+"""The work of the leader: write what is to be sent, have it sent, then write the outcome."""
 
 import logging
-from collections.abc import Callable, Iterable
-from queue import Empty, SimpleQueue
+from collections.abc import Iterable
 from time import monotonic
 from typing import Protocol
 
 import msgspec
 
-from stream_app.alerts.flag_consumer import Read
+from stream_app.alerts.flag_consumer import ConsumedFlag
 from stream_app.alerts.metrics import DELIVERED, HELD, UNDELIVERED, AlertMetrics
-from stream_app.alerts.routing import Passed, decide, due_digests
-from stream_app.alerts.sinks.message import AlertMessage, DeliveryResult, Sender, message_of
+from stream_app.alerts.routing import Dropped, decide, due_digests
+from stream_app.alerts.sinks.message import AlertMessage, DeliveryResult, message_of
 from stream_app.alerts.sinks.retry import RetrySchedule
-from stream_app.alerts.sinks.sink_workers import Done, SinkWorker
+from stream_app.alerts.sinks.sink_workers import DeliveryAttempt, SinkWorkers
 from stream_app.alerts.state.notifications import NotificationState
-from stream_app.alerts.state.state_records import DIGEST, FLAG, POSITIONS, WAITS, Digest, FlagEntry, Positions, Record
+from stream_app.alerts.state.state_records import (
+    DIGEST_PREFIX,
+    FLAG_PREFIX,
+    HELD_FOR_DIGEST,
+    OFFSETS_KEY,
+    DigestRecord,
+    FlagRecord,
+    OffsetsRecord,
+    StateRecord,
+)
 from stream_app.core.messages import Undelivered
 
 logger = logging.getLogger(__name__)
 
-_MOST_IN_RECORD = 1000
-"""Flags of a digest that no sink took."""
+_MAX_UNDELIVERED_FLAGS = 1000
+"""The flags of a digest that are kept on the undelivered topic."""
 
 
-class Writer(Protocol):
-    """The journal."""
+class RecordWriter(Protocol):
+    """Writes to Kafka; StateWriter, or a test's."""
 
-    def write(self, records: dict[str, Record | None]) -> None:
-        """Set keys of the state, or delete them (None)."""
+    def write(self, records: dict[str, StateRecord | None]) -> None:
+        """Set keys of the state topic, or delete them (None)."""
         ...
 
-    def give_up(self, message: Undelivered) -> None:
-        """Keep a message that no sink took."""
+    def write_undelivered(self, message: Undelivered) -> None:
+        """Keep a message that could not be delivered."""
         ...
-
-
-class OutgoingMessage:
-    """The lines to the sinks: they outlive the connection to Kafka, so that what was sent meanwhile is known."""
-
-    def __init__(self, senders: dict[str, Sender], may_send: Callable[[], bool]) -> None:
-        self.done: SimpleQueue[Done] = SimpleQueue()
-        self.lines = {name: SinkWorker(name, sender, may_send, self.done) for name, sender in senders.items()}
-        self.schedules = {name: RetrySchedule() for name in senders}
-        self.busy: dict[str, str] = {}
-        """By sink: the key of the message that is being sent."""
-
-    def finished(self, timeout_s: float) -> Done | None:
-        """What has come of a message; None where nothing has within the time."""
-        try:
-            done = self.done.get(timeout=timeout_s) if timeout_s else self.done.get_nowait()
-        except Empty:
-            return None
-        self.busy.pop(done.sink, None)
-        return done
-
-    def close(self) -> None:
-        """Send nothing more."""
-        for line in self.lines.values():
-            line.close()
 
 
 class Dispatcher:
-    """Decides, writes and hands out, for as long as this instance is active. Every method may raise KafkaError."""
+    """Decides, writes and dispatches, for as long as this instance leads. Every method may raise KafkaError."""
 
     def __init__(
-        self, state: NotificationState, journal: Writer, outgoing: OutgoingMessage, metrics: AlertMetrics
+        self, state: NotificationState, writer: RecordWriter, workers: SinkWorkers, metrics: AlertMetrics
     ) -> None:
         self.state = state
-        self._journal = journal
-        self._outgoing = outgoing
+        self._writer = writer
+        self._workers = workers
         self._metrics = metrics
 
-    def read(self, reads: Iterable[Read], now_ms: int) -> None:
-        """Decide about flags, and write it, with the positions behind them."""
-        records: dict[str, Record | None] = {}
-        positions = dict(self.state.positions or {})
-        for read in reads:
-            positions[read.partition] = read.next
-            if read.flag is None:
+    def route(self, consumed: Iterable[ConsumedFlag], now_ms: int) -> None:
+        """Decide about flags, and write the decisions together with the offsets."""
+        records: dict[str, StateRecord | None] = {}
+        offsets = dict(self.state.offsets or {})
+        for partition, next_offset, flag in consumed:
+            offsets[partition] = next_offset
+            if flag is None:
                 continue
-            made = decide(read.flag, self.state, now_ms)
-            self._count(made)
-            if isinstance(made, FlagEntry):
-                records[FLAG + read.flag.flag_id] = made
-                self.state.take(FLAG + read.flag.flag_id, made)
-        if records or positions != self.state.positions:
-            self._write({**records, POSITIONS: Positions(offsets=positions)})
+            decided = decide(flag, self.state, now_ms)
+            self._count_held(decided)
+            if isinstance(decided, FlagRecord):
+                key = FLAG_PREFIX + flag.flag_id
+                records[key] = decided
+                self.state.apply(key, decided)
+        if records or offsets != self.state.offsets:
+            self._write({**records, OFFSETS_KEY: OffsetsRecord(offsets=offsets)})
 
     def make_digests(self, now_ms: int) -> None:
         """Write the digests that are due."""
-        if made := due_digests(self.state, now_ms):
-            self._write(dict(made))
+        if digests := due_digests(self.state, now_ms):
+            self._write(dict(digests))
 
-    def hand_out(self, now_ms: int) -> None:
-        """Give every sink that has nothing to do its next message."""
-        for sink, line in self._outgoing.lines.items():
-            while sink not in self._outgoing.busy:
-                key = self._outgoing.schedules[sink].next(self.state.pending(sink), monotonic())
+    def dispatch(self, now_ms: int) -> None:
+        """Give every idle sink its next message."""
+        for sink, schedule in self._workers.schedules.items():
+            while sink not in self._workers.sending:
+                key = schedule.next(self.state.pending(sink), monotonic())
                 if key is None:
                     break
                 if message := self._message(key, sink):
-                    self._outgoing.busy[sink] = key
-                    line.give(key, message)
+                    self._workers.submit(sink, key, message)
                 else:  # everybody in it was erased
-                    self._mark(key, sink)
+                    self._remove_pending(key, sink)
         for sink in self.state.sinks_with_pending():
-            if sink not in self._outgoing.lines:
+            if sink not in self._workers.schedules:
                 for key in self.state.pending(sink):
                     self._give_up(key, sink, "the alerts file has no such sink any more", now_ms)
 
-    def settle(self, done: Done, now_ms: int) -> None:
-        """Write what has come of a message."""
-        schedule, record = self._outgoing.schedules[done.sink], self.state.record(done.key)
-        if record is None or done.sink not in record.pending:
-            schedule.done(done.key)
-            return
-        decided_ms = _decided_ms(record)
-        if done.outcome.result is DeliveryResult.DELIVERED:
-            schedule.done(done.key)
-            self._mark(done.key, done.sink)
-            self._metrics.deliveries.labels(done.sink, DELIVERED).inc()
-            if isinstance(record, FlagEntry):
-                self._metrics.seconds.labels(done.sink).observe(max(0, now_ms - record.flag.detected_at) / 1000)
-            return
-        limit_ms = self.state.file.sinks[done.sink].give_up_ms
-        if done.outcome.result is DeliveryResult.RETRY and now_ms - decided_ms < limit_ms:
-            self._retry(done, schedule)
-            return
-        self._give_up(done.key, done.sink, done.outcome.reason, now_ms)
+    def settle(self, attempt: DeliveryAttempt, now_ms: int) -> None:
+        """Write the outcome of an attempt."""
+        record = self.state.record(attempt.key)
+        if record is None or attempt.sink not in record.pending:
+            self._workers.schedules[attempt.sink].done(attempt.key)
+        elif attempt.outcome.result is DeliveryResult.DELIVERED:
+            self._delivered(attempt, record, now_ms)
+        elif attempt.outcome.result is DeliveryResult.RETRY and not self._is_expired(attempt.sink, record, now_ms):
+            self._retry(attempt)
+        else:
+            self._give_up(attempt.key, attempt.sink, attempt.outcome.reason, now_ms)
+        self._workers.written(attempt)
 
-    def forget(self, key: str) -> None:
-        """Somebody else has deleted a key, because a person is erased: it must not come back by what is under way."""
+    def delete(self, key: str) -> None:
+        """An erasure has deleted the key: delete it again, in case a write in progress has restored it."""
         if self.state.record(key) is not None:
             self._write({key: None})
 
-    def insist(self, key: str) -> None:
-        """Somebody else has written a key of which this instance knows more."""
-        if key == POSITIONS and self.state.positions is not None:
-            self._write({key: Positions(offsets=self.state.positions)})
-        elif (known := self.state.record(key)) is not None:
-            self._write({key: known})
+    def restore(self, key: str) -> None:
+        """An instance that does not lead has written the key: write the leader's value over it."""
+        if key == OFFSETS_KEY and self.state.offsets is not None:
+            self._write({key: OffsetsRecord(offsets=self.state.offsets)})
+        elif (record := self.state.record(key)) is not None:
+            self._write({key: record})
 
     def expire(self, now_ms: int) -> None:
-        """Delete what need not be remembered any more."""
+        """Delete the records that are not needed any more."""
         if keys := self.state.expired(now_ms):
             self._write(dict.fromkeys(keys))
 
     def measure(self, now_ms: int) -> None:
-        """Show what waits."""
-        for sink in self._outgoing.lines:
+        """Update the gauges of pending messages."""
+        for sink in self._workers.schedules:
             keys = self.state.pending(sink)
             decided = [_decided_ms(record) for key in keys if (record := self.state.record(key))]
             self._metrics.waiting.labels(sink).set(len(keys))
             self._metrics.oldest.labels(sink).set(max(0, now_ms - min(decided, default=now_ms)) / 1000)
 
-    def _retry(self, done: Done, schedule: RetrySchedule) -> None:
-        schedule.failed(done.key, monotonic(), done.outcome.wait_s)
-        self._metrics.retries.labels(done.sink).inc()
+    def _delivered(self, attempt: DeliveryAttempt, record: FlagRecord | DigestRecord, now_ms: int) -> None:
+        self._workers.schedules[attempt.sink].done(attempt.key)
+        self._remove_pending(attempt.key, attempt.sink)
+        self._metrics.deliveries.labels(attempt.sink, DELIVERED).inc()
+        if isinstance(record, FlagRecord):
+            self._metrics.seconds.labels(attempt.sink).observe(max(0, now_ms - record.flag.detected_at) / 1000)
+
+    def _is_expired(self, sink: str, record: FlagRecord | DigestRecord, now_ms: int) -> bool:
+        return now_ms - _decided_ms(record) >= self.state.file.sinks[sink].give_up_ms
+
+    def _retry(self, attempt: DeliveryAttempt) -> None:
+        schedule = self._workers.schedules[attempt.sink]
+        schedule.failed(attempt.key, monotonic(), attempt.outcome.wait_s)
+        self._metrics.retries.labels(attempt.sink).inc()
         logger.warning(
-            "sink %s took no message (attempt %d), tried again: %s",
-            done.sink,
-            schedule.attempts(done.key),
-            done.outcome.reason,
-            extra={"kind": done.sink},
+            "sink %s: attempt %d failed and will be repeated: %s",
+            attempt.sink,
+            schedule.attempts(attempt.key),
+            attempt.outcome.reason,
+            extra={"kind": attempt.sink},
         )
 
-    def _write(self, records: dict[str, Record | None]) -> None:
-        """Returns when Kafka has them, and the state too."""
-        self._journal.write(records)
-        for key, record in records.items():
-            self.state.take(key, record)
-
-    def _mark(self, key: str, sink: str) -> None:
-        """The sink has got it, or never will."""
-        record = self.state.record(key)
-        if record is not None:
-            left = tuple(other for other in record.pending if other != sink)
-            self._write({key: msgspec.structs.replace(record, pending=left)})
-
     def _give_up(self, key: str, sink: str, reason: str, now_ms: int) -> None:
-        """First the record of it, then the mark: a crash in between leaves two records, not none."""
+        """Write the undelivered message first: a crash before the second write leaves two copies, not none."""
         record, message = self.state.record(key), self._message(key, sink)
-        schedule = self._outgoing.schedules.get(sink) or RetrySchedule()
+        is_configured = sink in self._workers.schedules
+        schedule = self._workers.schedules[sink] if is_configured else RetrySchedule()
         if record is not None and message is not None:
             undelivered = Undelivered(
                 sink=sink,
                 rule=message.rule,
                 message_id=message.id,
                 reason=reason,
-                attempts=schedule.attempts(key) + (sink in self._outgoing.lines),
+                attempts=schedule.attempts(key) + is_configured,
                 decided_at=_decided_ms(record),
                 given_up_at=now_ms,
-                flags=list(message.flags[:_MOST_IN_RECORD]),
+                flags=list(message.flags[:_MAX_UNDELIVERED_FLAGS]),
                 title=message.title,
                 text=message.body,
             )
-            self._journal.give_up(undelivered)
-            if sink in self._outgoing.lines:
+            self._writer.write_undelivered(undelivered)
+            if is_configured:
                 self._metrics.deliveries.labels(sink, UNDELIVERED).inc()
-            logger.error("sink %s has not got a message: %s", sink, reason, extra={"kind": sink})
+            logger.error("sink %s: message undelivered: %s", sink, reason, extra={"kind": sink})
         schedule.done(key)
-        self._mark(key, sink)
+        self._remove_pending(key, sink)
+
+    def _write(self, records: dict[str, StateRecord | None]) -> None:
+        """Write the records, then apply them to the state."""
+        self._writer.write(records)
+        for key, record in records.items():
+            self.state.apply(key, record)
+
+    def _remove_pending(self, key: str, sink: str) -> None:
+        record = self.state.record(key)
+        if record is not None:
+            pending = tuple(other for other in record.pending if other != sink)
+            self._write({key: msgspec.structs.replace(record, pending=pending)})
 
     def _message(self, key: str, sink: str) -> AlertMessage | None:
-        """None where nothing is left to be told."""
+        """None if all its flags were erased."""
         record = self.state.record(key)
-        if isinstance(record, FlagEntry):
-            rule = next(verdict.rule for verdict in record.verdicts if sink in verdict.sinks)
+        if isinstance(record, FlagRecord):
+            rule = next(decision.rule for decision in record.decisions if sink in decision.sinks)
             return message_of(key, rule, [record.flag])
-        flags = [entry.flag for entry in self.state.content(record, sink)] if isinstance(record, Digest) else []
-        if not isinstance(record, Digest) or not flags:
+        if record is None or not (flags := self.state.flags_in(record, sink)):
             return None
-        # Numbers begin anew with a new state topic: the time keeps apart the ids that receivers know.
-        return message_of(f"digest-{record.made_ms}-{key.removeprefix(DIGEST)}", record.rule, flags)
+        # Numbers start again with a new state topic: the time keeps the ids unique.
+        return message_of(f"digest-{record.made_ms}-{key.removeprefix(DIGEST_PREFIX)}", record.rule, flags)
 
-    def _count(self, made: FlagEntry | Passed) -> None:
-        if isinstance(made, Passed):
-            if made.why in HELD:
-                self._metrics.held.labels(made.why).inc()
-            return
-        for verdict in made.verdicts:
-            if verdict.what in (*WAITS, "cooldown"):
-                self._metrics.held.labels(verdict.what).inc()
+    def _count_held(self, decided: FlagRecord | Dropped) -> None:
+        if isinstance(decided, Dropped):
+            reasons: list[str] = [decided.reason] if decided.reason in HELD else []
+        else:
+            held = (*HELD_FOR_DIGEST, "cooldown")
+            reasons = [decision.action for decision in decided.decisions if decision.action in held]
+        for reason in reasons:
+            self._metrics.held.labels(reason).inc()
 
 
-def _decided_ms(record: FlagEntry | Digest) -> int:
-    return record.decided_ms if isinstance(record, FlagEntry) else record.made_ms
+def _decided_ms(record: FlagRecord | DigestRecord) -> int:
+    return record.decided_ms if isinstance(record, FlagRecord) else record.made_ms

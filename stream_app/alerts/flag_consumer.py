@@ -1,4 +1,4 @@
-"""The flags as they come, from all partitions, with positions of our own."""
+"""Reads the flags topic: all partitions, without a consumer group, from offsets that the caller keeps."""
 
 from collections.abc import Iterator, Mapping
 from time import monotonic
@@ -13,26 +13,25 @@ from stream_app.kafka.error_hints import or_unseen
 from stream_app.settings import Settings
 
 _FETCH_WAIT_MS = 100
-_LOOK_MS = 20
-_MOST_AT_ONCE = 500
+_END_POLL_MS = 20
+_MAX_POLL_RECORDS = 500
 
 
 class NoFlagsError(RuntimeError):
-    """There is no topic of flags; the message says what to do."""
+    """The flags topic does not exist; the message says what to do."""
 
 
-class Read(NamedTuple):
+class ConsumedFlag(NamedTuple):
     """A record of the flags topic."""
 
     partition: int
-    next: int
-    """The offset behind it."""
+    next_offset: int
     flag: Flag | None
-    """None where it is no flag of this release."""
+    """None if this release cannot decode it."""
 
 
 class FlagConsumer:
-    """Reads flags from given positions on."""
+    """Reads flags from given offsets on."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises KafkaError, and NoFlagsError."""
@@ -41,11 +40,11 @@ class FlagConsumer:
             **kafka_python_options(settings),
             group_id=None,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",  # where retention, or an erasure, has deleted what comes next
+            auto_offset_reset="earliest",  # if retention, or an erasure, has deleted the next record
             allow_auto_create_topics=False,
             isolation_level="read_committed",
             fetch_max_wait_ms=_FETCH_WAIT_MS,
-            max_poll_records=_MOST_AT_ONCE,
+            max_poll_records=_MAX_POLL_RECORDS,
             bootstrap_timeout_ms=TIMEOUT_MS,
             metrics_enabled=False,
         )
@@ -54,41 +53,37 @@ class FlagConsumer:
             self._consumer.close()
             advice = f"create it with `stream-app topics create`{or_unseen(settings)}"
             raise NoFlagsError(f"there is no topic {self._topic}: {advice}")
-        self._places = [TopicPartition(self._topic, partition) for partition in partitions]
-        self._consumer.assign(self._places)
+        self._partitions = [TopicPartition(self._topic, partition) for partition in partitions]
+        self._consumer.assign(self._partitions)
 
-    def starts(self) -> dict[int, int]:
-        """Where the partitions begin. Raises KafkaError."""
-        return {place.partition: offset for place, offset in self._consumer.beginning_offsets(self._places).items()}
+    def beginning_offsets(self) -> dict[int, int]:
+        """The first offset of every partition. Raises KafkaError."""
+        return {at.partition: offset for at, offset in self._consumer.beginning_offsets(self._partitions).items()}
 
-    def ends(self) -> dict[int, int]:
-        """Where they end now. Raises KafkaError."""
-        told = self._consumer.end_offsets(self._places)
-        # What a broker tells may be short of the end by a batch (Tansu): what it sends tells more.
-        for place, offset in told.items():
-            self._consumer.seek(place, offset)
+    def end_offsets(self) -> dict[int, int]:
+        """The offset after the last record of every partition. Raises KafkaError."""
+        offsets = self._consumer.end_offsets(self._partitions)
+        # Tansu may answer with an offset one batch too low; the high watermark of a fetch is right.
+        for at, offset in offsets.items():
+            self._consumer.seek(at, offset)
         deadline_s = monotonic() + TIMEOUT_MS / 1000
-        while any(self._consumer.highwater(place) is None for place in self._places) and monotonic() < deadline_s:
-            self._consumer.poll(timeout_ms=_LOOK_MS)
-        return {place.partition: max(offset, self._consumer.highwater(place) or 0) for place, offset in told.items()}
+        while any(self._consumer.highwater(at) is None for at in self._partitions) and monotonic() < deadline_s:
+            self._consumer.poll(timeout_ms=_END_POLL_MS)
+        return {at.partition: max(offset, self._consumer.highwater(at) or 0) for at, offset in offsets.items()}
 
-    def go_to(self, positions: Mapping[int, int]) -> None:
-        """Read on from there; a partition that is not named from its beginning."""
-        for place in self._places:
-            if place.partition in positions:
-                self._consumer.seek(place, positions[place.partition])
+    def seek(self, offsets: Mapping[int, int]) -> None:
+        """Continue at these offsets; a partition without one is read from its beginning."""
+        for at in self._partitions:
+            if at.partition in offsets:
+                self._consumer.seek(at, offsets[at.partition])
             else:
-                self._consumer.seek_to_beginning(place)
+                self._consumer.seek_to_beginning(at)
 
-    def poll(self, timeout_ms: int) -> Iterator[Read]:
-        """What has come. Raises KafkaError."""
-        for place, records in self._consumer.poll(timeout_ms=timeout_ms).items():
-            yield from (Read(place.partition, record.offset + 1, flag_in(record.value)) for record in records)
-
-    def position(self, partition: int) -> int:
-        """The offset of what is read next."""
-        return int(self._consumer.position(TopicPartition(self._topic, partition)))
+    def poll(self, timeout_ms: int) -> Iterator[ConsumedFlag]:
+        """The next records. Raises KafkaError."""
+        for at, records in self._consumer.poll(timeout_ms=timeout_ms).items():
+            yield from (ConsumedFlag(at.partition, record.offset + 1, flag_in(record.value)) for record in records)
 
     def close(self) -> None:
-        """Leave the broker, also one that does not answer."""
+        """Close the connection, also if the broker does not answer."""
         self._consumer.close(timeout_ms=CLOSE_MS)

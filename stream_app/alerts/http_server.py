@@ -1,4 +1,4 @@
-"""The HTTP side of the process that delivers: metrics, liveness and readiness on one port."""
+"""The HTTP server of the process that delivers: metrics, liveness and readiness on one port."""
 
 import errno
 import threading
@@ -13,11 +13,11 @@ _TEXT = "text/plain; charset=utf-8"
 
 
 class AddressTakenError(OSError):
-    """The server cannot listen where it should; the message names the setting to change."""
+    """The server cannot listen on its address; the message names the setting to change."""
 
 
 class ProbeServer:
-    """Answers in threads of its own."""
+    """Answers each request in a thread."""
 
     def __init__(
         self,
@@ -29,26 +29,26 @@ class ProbeServer:
         is_ready: Callable[[], bool],
     ) -> None:
         """Raises AddressTakenError."""
-        verdicts = {"/livez": is_live, "/readyz": is_ready}
+        probes = {"/livez": is_live, "/readyz": is_ready}
 
-        class Handler(BaseHTTPRequestHandler):
+        class _ProbeHandler(BaseHTTPRequestHandler):
             """One request."""
 
             timeout = _TIMEOUT_S
 
             def do_GET(self) -> None:
-                """Answer it."""
+                """Answer the request."""
                 path = self.path.partition("?")[0]
                 if path == "/metrics":
                     self._answer(200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry))
-                elif (verdict := verdicts.get(path)) is not None:
-                    is_well = verdict()
-                    self._answer(200 if is_well else 503, _TEXT, b"yes\n" if is_well else b"no\n")
+                elif (probe := probes.get(path)) is not None:
+                    is_ok = probe()
+                    self._answer(200 if is_ok else 503, _TEXT, b"yes\n" if is_ok else b"no\n")
                 else:
                     self._answer(404, _TEXT, b"/metrics, /livez, /readyz\n")
 
             def log_message(self, *_: object) -> None:
-                """Say nothing of it."""
+                """Do not log requests."""
 
             def _answer(self, status: int, kind: str, body: bytes) -> None:
                 self.send_response(status)
@@ -58,7 +58,7 @@ class ProbeServer:
                 self.wfile.write(body)
 
         try:
-            self._server = _Server((host, port), Handler)
+            self._server = _ProbeHttpServer((host, port), _ProbeHandler)
         except OSError as error:
             raise AddressTakenError(error.errno, _advice(host, port, error)) from error
         self.port = int(self._server.server_address[1])
@@ -70,11 +70,11 @@ class ProbeServer:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
+class _ProbeHttpServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing of a client that has gone."""
+        """Do not log clients that disconnect."""
 
 
 def _advice(host: str, port: int, error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""Who is active: the instances are a consumer group on the state topic, and whoever has its one partition delivers."""
+"""Which instance delivers: they are a consumer group on the state topic, and the one with its only partition leads."""
 
 import math
 import threading
@@ -16,24 +16,26 @@ from stream_app.settings import Settings
 TIMEOUT_MS = 10_000
 CLOSE_MS = 3000
 _FETCH_WAIT_MS = 100
-_LOOK_S = 0.05
+_POLL_S = 0.05
 
 
 class Leadership:
-    """Membership in the group, and what comes on the state topic while the seat is ours.
+    """Membership in the group, and the records of the state topic while this instance has its partition.
 
-    Cooperative and sticky: an instance that comes to stand by takes nothing from the active one.
+    A term begins when the instance takes over (`begin_term`), and ends when the outcomes of everything that it sent are
+    written (`end_term`). The assignor is cooperative and sticky: an instance that joins takes nothing from the leader.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Raises KafkaError."""
-        self._place = TopicPartition(settings.alerts_topic, 0)
+        self._partition = TopicPartition(settings.alerts_topic, 0)
         self._session_s = settings.session_timeout_s
-        self._certain_s = self._doubted_s = -math.inf
-        self._is_held = False
-        self._changed = threading.Event()
-        self._settled = threading.Event()
-        self._settled.set()
+        self._confirmed_s = self._doubted_s = -math.inf
+        self._is_assigned = False
+        self._interrupted = threading.Event()
+        self._lost = threading.Event()
+        self._term_ended = threading.Event()
+        self._term_ended.set()
         self.consumer = KafkaConsumer(
             **kafka_python_options(settings),
             group_id=settings.alerts_group,
@@ -48,84 +50,94 @@ class Leadership:
             bootstrap_timeout_ms=TIMEOUT_MS,
             metrics_enabled=False,
         )
-        self.consumer.subscribe([settings.alerts_topic], listener=_Listener(self))
+        self.consumer.subscribe([settings.alerts_topic], listener=_RebalanceListener(self))
 
     def poll(self, timeout_ms: int) -> list[Any]:
-        """The next records of the state topic, none while the seat is another's. Raises KafkaError."""
-        records = self.consumer.poll(timeout_ms=timeout_ms).get(self._place, [])
-        self._is_held = self._place in self.consumer.assignment()
-        # By the time at which the answered heartbeat was sent: its answer may have waited while we were frozen.
-        beat = self.consumer._coordinator.heartbeat  # noqa: SLF001 - kafka-python tells it nowhere else
-        sent_s, answered_s = beat.last_send, beat.last_receive
-        if answered_s >= sent_s > self._doubted_s:
-            self._certain_s = sent_s
+        """The next records of the state topic; none while the partition is another instance's. Raises KafkaError."""
+        records = self.consumer.poll(timeout_ms=timeout_ms).get(self._partition, [])
+        self._is_assigned = self._partition in self.consumer.assignment()
+        heartbeat = self.consumer._coordinator.heartbeat  # noqa: SLF001 - kafka-python shows it nowhere else
+        self._confirm(heartbeat.last_send, heartbeat.last_receive)
         return list(records)
 
     def is_member(self) -> bool:
-        """Whether the group has heard of us within a session, and since there was a doubt. For any thread."""
-        return monotonic() - self._certain_s < self._session_s
+        """Whether the group has confirmed the membership within a session, and since a doubt. For any thread."""
+        return monotonic() - self._confirmed_s < self._session_s
 
-    def is_offered(self) -> bool:
-        """Whether the seat is ours to be taken."""
-        return self.is_member() and self._is_held
+    def can_lead(self) -> bool:
+        """Whether the group has assigned the partition to this instance."""
+        return self.is_member() and self._is_assigned
 
-    def take(self) -> None:
-        """Begin to read the state topic from its first record."""
-        self._settled.clear()
-        self._changed.clear()
-        with suppress(AssertionError):  # it was taken from us in this moment: the next poll tells
-            self.consumer.seek_to_beginning(self._place)
+    def begin_term(self) -> None:
+        """Start to read the state topic from its first record."""
+        self._term_ended.clear()
+        self._interrupted.clear()
+        self._lost.clear()
+        with suppress(AssertionError):  # revoked just now: the next poll shows it
+            self.consumer.seek_to_beginning(self._partition)
 
-    def is_ours(self) -> bool:
-        """Whether nobody else can have the seat since it was taken. For any thread."""
-        return self.is_member() and self._is_held and not self._changed.is_set()
+    def leads(self) -> bool:
+        """Whether the term goes on, and no other instance can have led since it began. For any thread."""
+        return self.is_member() and self._is_assigned and not self._interrupted.is_set()
 
-    def settled(self) -> None:
-        """What this instance has done is written: another may have the seat."""
-        self._settled.set()
+    def is_lost(self) -> bool:
+        """Whether another instance may have led since the term began."""
+        return self._lost.is_set()
 
-    async def give_back(self) -> None:
-        """The group wants the seat: have the work end, and wait until what comes of it is written.
+    def end_term(self) -> None:
+        """All outcomes of this instance are written: another may lead."""
+        self._term_ended.set()
 
-        Runs in kafka-python's loop. Nobody else is given the seat before this returns, unless that takes a session.
+    async def revoke(self) -> None:
+        """Interrupt the term, and wait until it has ended; after a session the leadership is lost.
+
+        Runs in kafka-python's event loop. The group assigns the partition to no other instance before this returns.
         """
-        self._changed.set()
+        self._interrupted.set()
         deadline_s = monotonic() + self._session_s
-        while not self._settled.is_set() and monotonic() < deadline_s:
-            await self.consumer._net.sleep(_LOOK_S)  # noqa: SLF001 - its loop knows no other way to wait
+        while not self._term_ended.is_set() and monotonic() < deadline_s:
+            await self.consumer._net.sleep(_POLL_S)  # noqa: SLF001 - its event loop has no other way to wait
+        if not self._term_ended.is_set():
+            self.lose()
 
     def lose(self) -> None:
-        """The seat may have been another's."""
-        self._changed.set()
+        """Another instance may have led."""
+        self._lost.set()
+        self._interrupted.set()
 
     def doubt(self) -> None:
-        """Somebody else writes as if the seat were theirs: nothing counts but what the group says from now on."""
-        self._doubted_s, self._certain_s = monotonic(), -math.inf
+        """Another instance writes as the leader: only heartbeats from now on confirm the membership."""
+        self._doubted_s, self._confirmed_s = monotonic(), -math.inf
 
     def close(self) -> None:
-        """Leave the group: another takes over at once."""
-        self._changed.set()
-        self._settled.set()
+        """Leave the group: another instance takes over at once."""
+        self._interrupted.set()
+        self._term_ended.set()
         self.consumer.close(timeout_ms=CLOSE_MS)
 
+    def _confirm(self, sent_s: float, answered_s: float) -> None:
+        """An answer confirms the membership as of the time its heartbeat was sent: it may arrive after a freeze."""
+        if answered_s >= sent_s > self._doubted_s:
+            self._confirmed_s = sent_s
 
-class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Tells the seat what the group does with it."""
 
-    def __init__(self, seat: Leadership) -> None:
-        self._seat = seat
+class _RebalanceListener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Passes on what the group does with the partition."""
+
+    def __init__(self, leadership: Leadership) -> None:
+        self._leadership = leadership
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        """It is to be another's."""
+        """Another instance is to have the partition."""
         if revoked:
-            await self._seat.give_back()
+            await self._leadership.revoke()
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """It was given to us: whatever we knew is from before."""
+        """The partition is new here: the state read before may be out of date."""
         if assigned:
-            self._seat.lose()
+            self._leadership.lose()
 
     async def on_partitions_lost(self, lost: Iterable[Any]) -> None:
-        """The group has given us up."""
+        """The group has removed this instance."""
         if lost:
-            self._seat.lose()
+            self._leadership.lose()

@@ -1,15 +1,15 @@
-"""The metrics of the process that delivers. Labels name sinks and rules of the alerts file, never users or URLs."""
+"""The metrics of the process that delivers. Labels name sinks of the alerts file, never users or URLs."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _BUCKETS_S = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
 DELIVERED, UNDELIVERED = "delivered", "undelivered"
 HELD = ("cooldown", "limit", "quiet", "repeat", "too old")
-"""Why a flag that fits a rule is not sent at once."""
+"""Why a flag that matches a rule is not sent at once."""
 
 
 class AlertMetrics:
-    """Of one process; all series exist from the start."""
+    """The metrics of one process; all series exist from the start."""
 
     def __init__(self, registry: CollectorRegistry, sinks: list[str]) -> None:
         self.active = Gauge(
@@ -17,25 +17,31 @@ class AlertMetrics:
         )
         self.deliveries = Counter(
             "influence_alerts_deliveries",
-            "messages that need no further try, by sink and result: delivered, undelivered",
+            "messages with a final result, by sink and result: delivered, undelivered",
             ("sink", "result"),
             registry=registry,
         )
         self.retries = Counter(
-            "influence_alerts_retries", "tries that failed and are repeated", ("sink",), registry=registry
+            "influence_alerts_retries", "attempts that failed and will be repeated", ("sink",), registry=registry
         )
         self.waiting = Gauge(
-            "influence_alerts_waiting", "messages that a sink has still to get", ("sink",), registry=registry
+            "influence_alerts_waiting", "messages that a sink has not received yet", ("sink",), registry=registry
         )
         self.oldest = Gauge(
-            "influence_alerts_oldest_seconds", "how long the oldest of them has waited", ("sink",), registry=registry
+            "influence_alerts_oldest_seconds",
+            "age of the oldest message that a sink has not received yet",
+            ("sink",),
+            registry=registry,
         )
         self.held = Counter(
-            "influence_alerts_held", "flags not sent at once, by reason", ("reason",), registry=registry
+            "influence_alerts_held",
+            "flags that match a rule and are not sent at once, by reason",
+            ("reason",),
+            registry=registry,
         )
         self.seconds = Histogram(
             "influence_alerts_delivery_seconds",
-            "from a flag to its delivery, of messages that were not held back",
+            "time from a flag to its delivery, for messages that were not held back",
             ("sink",),
             buckets=_BUCKETS_S,
             registry=registry,

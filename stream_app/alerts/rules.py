@@ -1,4 +1,4 @@
-"""The rules of the alerts file: which flags fit, and when it is quiet. Pure: time is an argument, epoch ms."""
+"""The rules of the alerts file: which flags match, and quiet hours. Pure: time is an argument, epoch ms."""
 
 import datetime as dt
 import re
@@ -19,11 +19,11 @@ _DAY = dt.timedelta(days=1)
 _Names = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-class Quiet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"start": "from", "end": "to"}):
-    """The part of each day in which nothing is sent: local time, over midnight where `from` is after `to`."""
+class QuietHours(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """The part of each day in which nothing is sent: local time, across midnight if `from` is after `to`."""
 
     start: str | int
-    """HH:MM. YAML reads 22:00 without quotes as a number: minutes since midnight, all the same."""
+    """HH:MM. Without quotes, YAML reads 22:00 as a number: minutes since midnight."""
     end: str | int
     zone: str
     """Such as Europe/Berlin."""
@@ -38,38 +38,38 @@ class Quiet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, renam
             raise ValueError(f"there is no time zone {self.zone!r}: write it like Europe/Berlin or UTC") from None
 
     def ends_ms(self, now_ms: int) -> int:
-        """When the quiet hours that it is in end; `now_ms` itself outside of them."""
+        """When the current quiet hours end; `now_ms` outside of quiet hours."""
         zone = ZoneInfo(self.zone)
         now = dt.datetime.fromtimestamp(now_ms / 1000, zone)
         start, end, minute = _minutes(self.start), _minutes(self.end), now.hour * 60 + now.minute
         is_quiet = start <= minute < end if start < end else minute >= start or minute < end
         if not is_quiet:
             return now_ms
-        over = dt.datetime(now.year, now.month, now.day, end // 60, end % 60, tzinfo=zone)
-        # On the day on which clocks are put back a time comes twice.
-        times = (over, over.replace(fold=1), over + _DAY)
+        today = dt.datetime(now.year, now.month, now.day, end // 60, end % 60, tzinfo=zone)
+        # When clocks are put back, a time of day occurs twice.
+        times = (today, today.replace(fold=1), today + _DAY)
         return next(ms for time in times if (ms := round(time.timestamp() * 1000)) > now_ms)
 
 
 class AlertRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which flags are told to which sinks, and how often. A flag fits where all that the rule names fits."""
+    """Which flags go to which sinks, and how often. A flag matches if it matches every field of the rule."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     sinks: _Names
     types: Annotated[tuple[FlagType, ...], Meta(min_length=1)] = (FlagType.EMERGING, FlagType.ENTERED)
     roles: Annotated[tuple[Role, ...], Meta(min_length=1)] = tuple(Role)
     topics: _Names = ("*",)
-    """Patterns: `phone*`. The topic of all topics is `*` as well, so `"[*]"` means just that one."""
+    """Patterns, such as `phone*`. The topic of all topics is called `*`: only `"[*]"` matches it alone."""
     populations: _Names = ("*",)
     """Patterns."""
     min_value: Annotated[int, Meta(ge=0)] = 0
     """Posts or impressions in the window."""
     min_z: float | None = None
     cooldown: str = "6h"
-    """Nothing more about the same user, by the same rule, for so long."""
+    """For so long the rule sends nothing more about the same user."""
     per_hour: Annotated[int, Meta(ge=1)] = 20
-    """Messages in any 60 minutes; the rest waits for one digest."""
-    quiet: Quiet | None = None
+    """Messages in any 60 minutes; further flags are held for one digest."""
+    quiet: QuietHours | None = None
 
     def __post_init__(self) -> None:
         """Check the cooldown."""
@@ -80,8 +80,8 @@ class AlertRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Length of the cooldown."""
         return round(parse_duration_s(self.cooldown) * 1000)
 
-    def fits(self, flag: Flag) -> bool:
-        """Whether the rule is about the flag."""
+    def matches(self, flag: Flag) -> bool:
+        """Whether the flag matches the rule."""
         return (
             flag.type in self.types
             and flag.role in self.roles
@@ -91,8 +91,8 @@ class AlertRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             and any(fnmatchcase(flag.population, pattern) for pattern in self.populations)
         )
 
-    def loud_from_ms(self, now_ms: int) -> int:
-        """The first moment from `now_ms` on at which something may be sent."""
+    def quiet_until_ms(self, now_ms: int) -> int:
+        """When the rule may send: `now_ms`, or the end of its quiet hours."""
         return self.quiet.ends_ms(now_ms) if self.quiet else now_ms
 
 

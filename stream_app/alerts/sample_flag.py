@@ -1,4 +1,4 @@
-"""A flag that nobody raised: what `stream-app alerts test` sends."""
+"""The sample that `stream-app alerts test` sends."""
 
 from uuid import uuid4
 
@@ -10,7 +10,7 @@ _DAY_MS = 86_400_000
 
 
 def sample(now_ms: int) -> AlertMessage:
-    """A message about somebody called `test-user`, with an id of its own."""
+    """A message about the user `test-user`, with a new id."""
     flag = Flag(
         flag_id=f"test-{uuid4().hex}",
         type=FlagType.EMERGING,

@@ -1,7 +1,8 @@
-"""The process that delivers: stands by until it is the active instance, takes up the state, and works."""
+"""The process that delivers: it stands by until it leads, reads the state, and delivers."""
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from threading import Event
 from time import monotonic
@@ -10,14 +11,15 @@ from uuid import uuid4
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from stream_app.alerts.config import AlertsFile
-from stream_app.alerts.dispatch import Dispatcher, OutgoingMessage
+from stream_app.alerts.dispatch import Dispatcher
 from stream_app.alerts.flag_consumer import FlagConsumer
 from stream_app.alerts.leadership import Leadership
 from stream_app.alerts.metrics import AlertMetrics
 from stream_app.alerts.sinks.message import Sender
+from stream_app.alerts.sinks.sink_workers import SinkWorkers
 from stream_app.alerts.state import state_records
 from stream_app.alerts.state.notifications import NotificationState
-from stream_app.alerts.state.state_records import OWNER, POSITIONS, Owner, Positions
+from stream_app.alerts.state.state_records import LEADER_KEY, OFFSETS_KEY, LeaderRecord, OffsetsRecord
 from stream_app.alerts.state.writer import StateWriter
 from stream_app.settings import Settings
 
@@ -25,15 +27,15 @@ logger = logging.getLogger(__name__)
 
 _POLL_MS = 100
 _FOLLOW_MS = 50
-"""Not 0: a member that has to join anew comes to it only while it polls."""
-_RESULT_S = 0.05
-_LOAD_S = 120.0
-_LAST_S = 15.0
-"""For the messages that are being sent when it ends, or another is to be active."""
-_AGAIN_S = 2.0
-_EXPIRE_S = 60.0
-_TURN_S = 60.0
-"""A turn that takes longer is stuck."""
+"""Not 0: kafka-python rejoins the group only within a poll."""
+_OUTCOME_WAIT_S = 0.05
+_LOAD_TIMEOUT_S = 120.0
+_DRAIN_TIMEOUT_S = 15.0
+"""For the messages that are being sent when the term ends: longer than a sink may take."""
+_RECONNECT_S = 2.0
+_EXPIRE_INTERVAL_S = 60.0
+_MAX_ROUND_S = 60.0
+"""A round of the loop that takes longer is stuck."""
 
 
 class AlertService:
@@ -43,7 +45,7 @@ class AlertService:
         self,
         settings: Settings,
         file: AlertsFile,
-        senders: dict[str, Sender],
+        senders: Mapping[str, Sender],
         metrics: AlertMetrics,
         *,
         from_beginning: bool = False,
@@ -52,128 +54,137 @@ class AlertService:
         self._file = file
         self._metrics = metrics
         self._from_beginning = from_beginning
-        self._seat: Leadership | None = None
-        self._outgoing = OutgoingMessage(senders, self._may_send)
-        self._turned_s = monotonic()
-        self._joined = False
+        self._leadership: Leadership | None = None
+        self._workers = SinkWorkers(senders, self._may_send)
+        self._round_s = monotonic()
+        self._is_member = False
 
     def run(self, stop: Event) -> None:
-        """Work until `stop`. Kafka may go and come back. Raises StateError and NoFlagsError."""
+        """Run until `stop`; reconnect when Kafka is away. Raises StateError and NoFlagsError."""
         try:
             while not stop.is_set():
                 try:
-                    self._work(stop)
+                    self._stand_by(stop)
                 except KafkaError as error:
-                    self._joined = False
+                    self._is_member = False
                     self._metrics.active.set(0)
-                    logger.warning("Kafka: %r; again in %g s", error, _AGAIN_S)
-                    self._turned_s = monotonic()
-                    stop.wait(_AGAIN_S)
+                    logger.warning("Kafka: %r; reconnecting in %g s", error, _RECONNECT_S)
+                    self._round_s = monotonic()
+                    stop.wait(_RECONNECT_S)
         finally:
             self._metrics.active.set(0)
-            self._outgoing.close()
+            self._workers.close()
 
     def is_live(self) -> bool:
-        """Whether it gets round."""
-        return monotonic() - self._turned_s < _TURN_S
+        """Whether the loop makes progress."""
+        return monotonic() - self._round_s < _MAX_ROUND_S
 
     def is_ready(self) -> bool:
-        """Whether it delivers, or stands by."""
-        return self._joined and self.is_live()
+        """Whether this instance delivers, or stands by."""
+        return self._is_member and self.is_live()
 
-    def _work(self, stop: Event) -> None:
-        """Until `stop`. Raises KafkaError."""
-        with closing(StateWriter(self._settings)) as journal, closing(Leadership(self._settings)) as seat:
-            self._seat = seat
+    def _stand_by(self, stop: Event) -> None:
+        """Join the group, and deliver whenever this instance is to lead. Raises KafkaError."""
+        with closing(StateWriter(self._settings)) as writer, closing(Leadership(self._settings)) as leadership:
+            self._leadership = leadership
             while not stop.is_set():
-                self._turned_s = monotonic()
-                seat.poll(_POLL_MS)
-                self._joined = seat.is_member()
-                if seat.is_offered():
-                    self._deliver(seat, journal, stop)
+                self._round_s = monotonic()
+                leadership.poll(_POLL_MS)
+                self._is_member = leadership.is_member()
+                if leadership.can_lead():
+                    self._lead(leadership, writer, stop)
 
-    def _deliver(self, seat: Leadership, journal: StateWriter, stop: Event) -> None:
-        """From taking over until the seat is lost, or `stop`. Raises KafkaError."""
-        state = self._take_over(seat, journal)
+    def _lead(self, leadership: Leadership, writer: StateWriter, stop: Event) -> None:
+        """One term: until another instance may lead, or `stop`. Raises KafkaError."""
+        state = self._take_over(leadership, writer)
         if state is None:
+            leadership.end_term()
             return
-        desk = Dispatcher(state, journal, self._outgoing, self._metrics)
-        with closing(FlagConsumer(self._settings)) as feed:
-            if state.positions is None:
-                positions = feed.starts() if self._from_beginning else feed.ends()
-                journal.write({POSITIONS: Positions(offsets=positions)})
-                state.positions = positions
-            feed.go_to(state.positions)
-            logger.info("active: %d flags remembered", len(state.entries))
+        dispatcher = Dispatcher(state, writer, self._workers, self._metrics)
+        with closing(FlagConsumer(self._settings)) as consumer:
+            if state.offsets is None:
+                offsets = consumer.beginning_offsets() if self._from_beginning else consumer.end_offsets()
+                writer.write({OFFSETS_KEY: OffsetsRecord(offsets=offsets)})
+                state.offsets = offsets
+            consumer.seek(state.offsets)
+            logger.info("active: %d flags in the state", len(state.flags))
             self._metrics.active.set(1)
             expired_s = monotonic()
-            while not stop.is_set() and _follow(seat, journal, desk):
-                self._turned_s = monotonic()
+            while not stop.is_set() and _follow(leadership, writer, dispatcher):
+                self._round_s = monotonic()
                 now_ms = _now_ms()
-                desk.read(list(feed.poll(_POLL_MS)), now_ms)
-                desk.make_digests(now_ms)
-                self._settle(desk, _RESULT_S)
-                desk.hand_out(now_ms)
-                desk.measure(now_ms)
-                if monotonic() - expired_s > _EXPIRE_S:
-                    desk.expire(now_ms)
+                dispatcher.route(list(consumer.poll(_POLL_MS)), now_ms)
+                dispatcher.make_digests(now_ms)
+                _settle(self._workers, dispatcher)
+                dispatcher.dispatch(now_ms)
+                dispatcher.measure(now_ms)
+                if monotonic() - expired_s > _EXPIRE_INTERVAL_S:
+                    dispatcher.expire(now_ms)
                     expired_s = monotonic()
             if not stop.is_set():
-                logger.warning("not active any more: the group gives the seat to another, or Kafka does not answer")
+                logger.warning("not active any more: another instance is to lead, or Kafka does not answer")
             self._metrics.active.set(0)
-            self._settle_last(seat, desk)
+            drain(leadership, self._workers, dispatcher)
 
-    def _take_over(self, seat: Leadership, journal: StateWriter) -> NotificationState | None:
-        """The state as it was left; None where the seat is lost meanwhile. Raises KafkaError and StateError."""
-        seat.take()
+    def _take_over(self, leadership: Leadership, writer: StateWriter) -> NotificationState | None:
+        """The state as the last leader left it; None if another is to lead meanwhile. Raises KafkaError, StateError."""
+        leadership.begin_term()
         state = NotificationState(self._file)
-        mine = Owner(name=uuid4().hex, since_ms=_now_ms())
-        journal.begin(mine)
-        deadline_s = monotonic() + _LOAD_S
-        while seat.is_ours():
-            for record in seat.poll(_POLL_MS):
-                self._turned_s = monotonic()
-                key = record.key.decode(errors="replace")
-                known = None if record.value is None else state_records.decode(key, record.value)
-                if known == mine:  # all that others wrote before is read
+        own = LeaderRecord(name=uuid4().hex, since_ms=_now_ms())
+        writer.claim(own)
+        deadline_s = monotonic() + _LOAD_TIMEOUT_S
+        while leadership.leads():
+            for message in leadership.poll(_POLL_MS):
+                self._round_s = monotonic()
+                key = message.key.decode(errors="replace")
+                record = None if message.value is None else state_records.decode(key, message.value)
+                if record == own:  # everything that was written before is read
                     return state
-                state.take(key, known)
+                state.apply(key, record)
             if monotonic() > deadline_s:
-                raise KafkaTimeoutError(f"the state was not read within {_LOAD_S:g} s")
+                raise KafkaTimeoutError(f"the state was not read within {_LOAD_TIMEOUT_S:g} s")
         return None
 
-    def _settle(self, desk: Dispatcher, timeout_s: float) -> None:
-        while done := self._outgoing.finished(timeout_s):
-            desk.settle(done, _now_ms())
-            timeout_s = 0.0
-
-    def _settle_last(self, seat: Leadership, desk: Dispatcher) -> None:
-        """Write what comes of the messages that are being sent, for as long as nobody else can be active."""
-        deadline_s = monotonic() + _LAST_S
-        while self._outgoing.busy and monotonic() < deadline_s and seat.is_member():
-            seat.poll(_FOLLOW_MS)
-            self._settle(desk, _RESULT_S)
-        seat.settled()
-
     def _may_send(self) -> bool:
-        return self._seat is not None and self._seat.is_ours()
+        return self._leadership is not None and self._leadership.leads()
 
 
-def _follow(seat: Leadership, journal: StateWriter, desk: Dispatcher) -> bool:
-    """See what others write: deletions of erased people, and whether another is active now. Raises KafkaError."""
-    for record in seat.poll(_FOLLOW_MS):
-        if journal.wrote(record):
+def drain(leadership: Leadership, workers: SinkWorkers, dispatcher: Dispatcher) -> None:
+    """Wait for the messages that are being sent, and write their outcomes, unless another instance may have led.
+
+    While the group does not confirm the membership, nothing is written, but the term goes on: without the outcome of a
+    message that a sink has accepted, the next leader would send it again.
+    """
+    deadline_s = monotonic() + _DRAIN_TIMEOUT_S
+    while workers.sending and monotonic() < deadline_s and not leadership.is_lost():
+        leadership.poll(_FOLLOW_MS)
+        if leadership.is_member():
+            _settle(workers, dispatcher)
+    leadership.end_term()
+
+
+def _settle(workers: SinkWorkers, dispatcher: Dispatcher) -> None:
+    timeout_s = _OUTCOME_WAIT_S
+    while attempt := workers.finished(timeout_s):
+        dispatcher.settle(attempt, _now_ms())
+        timeout_s = 0.0
+
+
+def _follow(leadership: Leadership, writer: StateWriter, dispatcher: Dispatcher) -> bool:
+    """Read what others write: deletions of erased people, or another leader's claim. Raises KafkaError."""
+    for record in leadership.poll(_FOLLOW_MS):
+        if writer.wrote(record):
             continue
         key = record.key.decode(errors="replace")
-        if key == OWNER:
-            logger.warning("another instance says that it is active: asking the group")
-            seat.doubt()
+        if key == LEADER_KEY:
+            logger.warning("another instance has written that it leads: waiting for the group to confirm who does")
+            leadership.doubt()
             return False
         if record.value is None:
-            desk.forget(key)
-        else:  # by one that was frozen, and does not know yet that it is not active any more
-            desk.insist(key)
-    return seat.is_ours()
+            dispatcher.delete(key)
+        else:  # by an instance that was frozen, and does not know yet that it has lost the leadership
+            dispatcher.restore(key)
+    return leadership.leads()
 
 
 def _now_ms() -> int:

@@ -1,4 +1,4 @@
-"""What people read: a flag, or a digest of several, as a title of one line and a body. No I/O."""
+"""The text of messages: a title of one line and a body, for a flag or a digest of several. No I/O."""
 
 import datetime as dt
 from collections import Counter
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Flag, FlagType, Role
 
-MOST_LISTED = 10
-"""Flags that a digest lists; the others are counted."""
+MAX_LISTED = 10
+"""The flags that a digest lists; the others are counted."""
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
-_LONGEST_NAME = 80
+_MAX_NAME = 80
 _MARKUP = str.maketrans("<>", "()")
 _VALUES = {Role.MAVEN: "posts", Role.CONNECTOR: "impressions"}
 _TITLES = {
@@ -29,12 +29,12 @@ _IMPORTANCE = {FlagType.EMERGING: 0, FlagType.ENTERED: 1, FlagType.FADING: 2, Fl
 
 
 def title_of(flag: Flag) -> str:
-    """One line: who, and what happens."""
+    """One line: who, and what happened."""
     return _TITLES[flag.type].format(user=_name(flag.user_id), role=flag.role.value, topic=_topic(flag))
 
 
 def body_of(flag: Flag) -> str:
-    """The numbers behind it."""
+    """The numbers of the flag, in sentences."""
     values, window_s = _VALUES[flag.role], (flag.window_end - flag.window_start) / 1000
     lines = [
         f"{flag.value:,} {values} in {_length(window_s)}; {flag.threshold:,} make a mass {flag.role.value} (θ).",
@@ -50,15 +50,15 @@ def body_of(flag: Flag) -> str:
 
 
 def digest_title(flags: Sequence[Flag], rule: str) -> str:
-    """One line: how many of what."""
+    """One line: how many flags of each type."""
     counts = Counter(flag.type for flag in flags)
-    told = [f"{counts[kind]:,} {word}" for kind, word in _COUNTED.items() if counts[kind]]
-    return f"{len(flags):,} more from “{rule}”: {', '.join(told)}"
+    parts = [f"{counts[kind]:,} {word}" for kind, word in _COUNTED.items() if counts[kind]]
+    return f"{len(flags):,} more from “{rule}”: {', '.join(parts)}"
 
 
 def digest_body(flags: Sequence[Flag]) -> str:
-    """The most important ones, a line each, and how many more there are."""
-    listed = sorted(flags, key=importance)[:MOST_LISTED]
+    """One line for each of the most important flags, and how many more there are."""
+    listed = sorted(flags, key=importance)[:MAX_LISTED]
     lines = [f"{title_of(flag)} ({_short(flag)})" for flag in listed]
     if more := len(flags) - len(listed):
         lines.append(f"… and {more:,} more.")
@@ -66,15 +66,15 @@ def digest_body(flags: Sequence[Flag]) -> str:
 
 
 def importance(flag: Flag) -> tuple[int, float, str]:
-    """Sorts flags, the most important one first: by type, then by how much of the total it is about."""
+    """A sort key, the most important flag first: by type, then by the share of the total."""
     return _IMPORTANCE[flag.type], -flag.share, flag.flag_id
 
 
 def _short(flag: Flag) -> str:
-    told = f"{flag.value:,} of θ {flag.threshold:,}"
+    text = f"{flag.value:,} of θ {flag.threshold:,}"
     if flag.eta_s is not None and flag.type is FlagType.EMERGING:
-        told += f", there in {_length(flag.eta_s)}"
-    return f"{told}, z {flag.z:.1f}"
+        text += f", there in {_length(flag.eta_s)}"
+    return f"{text}, z {flag.z:.1f}"
 
 
 def _topic(flag: Flag) -> str:
@@ -82,9 +82,9 @@ def _topic(flag: Flag) -> str:
 
 
 def _name(text: str) -> str:
-    """A name from an event, in one line and without markup: whoever posts chooses it, and could call a channel."""
+    """A name from an event, in one line and without markup: a user could choose one that notifies a whole channel."""
     plain = "".join(character if character.isprintable() else "\ufffd" for character in text.translate(_MARKUP))
-    return plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 1] + "…"
+    return plain if len(plain) <= _MAX_NAME else plain[: _MAX_NAME - 1] + "…"
 
 
 def _percent(part: float) -> str:
@@ -96,7 +96,7 @@ def _rate(per_hour: float) -> str:
 
 
 def _length(seconds: float) -> str:
-    """In words, in its two largest units: 2 hours 4 minutes."""
+    """In words, in the two largest units: 2 hours 4 minutes."""
     whole = max(0, round(seconds))
     if whole < _MINUTE_S:
         return _plural(whole, "second")

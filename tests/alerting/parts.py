@@ -1,6 +1,7 @@
-"""What the tests of alerts share: flags, receivers that are real servers, and instances of the process."""
+"""What the tests of alerts share: flags, HTTP receivers that are real servers, and instances of the process."""
 
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -9,20 +10,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import msgspec
+import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from standardwebhooks import Webhook
 
-from stream_app.alerts.config import AlertsFile, parsed
+from stream_app.alerts.config import AlertsFile, parse
 from stream_app.core.messages import Flag, FlagType, Role, Undelivered
 from stream_app.demo.embedded.process import LOCALHOST, spawn
 from stream_app.kafka.topics import create
 from stream_app.settings import Settings, load
 from tests.engine.tracker import variables
+from tests.servers.certificates import Certificate
 from tests.waiting import eventually
 
 SECRET = "whsec_cGxhbnRlZC1zZWNyZXQtb2YtMzItYnl0ZXMtISEhISE="
@@ -36,7 +40,7 @@ def now_ms() -> int:
 
 
 def a_flag(flag_id: str, **given: Any) -> Flag:
-    """A flag of just now about somebody of its own."""
+    """A flag raised just now, about a user of its own."""
     at_ms = given.get("detected_at", now_ms())
     values: dict[str, Any] = {
         "type": FlagType.EMERGING,
@@ -74,8 +78,8 @@ class Hook:
     always: int = 204
     delay_s: float = 0.0
     is_signed: bool = True
-    words: str = ""
-    """What it answers besides the status."""
+    response: str = ""
+    """The body of its responses."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Of the last request."""
     got: list[dict[str, Any]] = field(default_factory=list)
@@ -108,8 +112,8 @@ class Hook:
 
 
 @contextmanager
-def a_hook() -> Iterator[Hook]:
-    """A receiver that runs for the length of the block."""
+def a_hook(certificate: Certificate | None = None) -> Iterator[Hook]:
+    """A receiver for the length of the block; with a certificate it serves HTTPS."""
     hook = Hook()
 
     class Handler(BaseHTTPRequestHandler):
@@ -120,16 +124,20 @@ def a_hook() -> Iterator[Hook]:
             status, more = hook.take({name.lower(): value for name, value in self.headers.items()}, body)
             with suppress(OSError):
                 self.send_response(status)
-                for name, value in {"Content-Length": str(len(hook.words)), **more}.items():
+                for name, value in {"Content-Length": str(len(hook.response)), **more}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(hook.words.encode())
+                self.wfile.write(hook.response.encode())
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Do not log requests."""
 
     with closing(_Server((LOCALHOST, 0), Handler)) as server:
         hook.port = server.server_address[1]
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.cert, certificate.key)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -146,8 +154,8 @@ class _Server(ThreadingHTTPServer):
         self.server_close()
 
 
-class Alerted:
-    """A tracker's topics, of which instances of the process tell; they always end."""
+class AlertInstances:
+    """A tracker's topics, and instances of the process that deliver its flags; they always end."""
 
     def __init__(self, brokers: str, name: str, folder: Path, file: Mapping[str, Any], **given: str) -> None:
         path = folder / "alerts.yaml"
@@ -164,22 +172,22 @@ class Alerted:
         """Start an instance; returns its number."""
         number = len(self.instances)
         command = [sys.executable, "-m", "stream_app", "alerts", "run", *arguments]
-        with self._log(number).open("wb") as log:
+        with self._log_file(number).open("wb") as log:
             self.instances.append(spawn(command, log, {**self.environment, **(environment or {})}))
         return number
 
-    def said(self, number: int) -> str:
-        return self._log(number).read_text(errors="replace")
+    def log(self, number: int) -> str:
+        return self._log_file(number).read_text(errors="replace")
 
     def until_active(self, number: int) -> None:
-        assert eventually(lambda: "active: " in self.said(number), SOON_S), self.said(number)
+        assert eventually(lambda: "active: " in self.log(number), SOON_S), self.log(number)
 
     def until_standing_by(self, number: int) -> None:
         """It has joined, and has not become active."""
-        assert eventually(lambda: self._answers(number, "/readyz"), SOON_S), self.said(number)
+        assert eventually(lambda: self._answers(number, "/readyz"), SOON_S), self.log(number)
 
     def address(self, number: int) -> str:
-        return self.said(number).partition("/readyz on http://")[2].split()[0]
+        return self.log(number).partition("/readyz on http://")[2].split()[0]
 
     def kill(self, number: int) -> None:
         self.instances[number].kill()
@@ -219,7 +227,7 @@ class Alerted:
             process.kill()
             process.wait(STOP_S)
 
-    def _log(self, number: int) -> Path:
+    def _log_file(self, number: int) -> Path:
         return self._folder / f"alerts-{number}.log"
 
     def metrics(self, number: int) -> str:
@@ -234,9 +242,14 @@ class Alerted:
             return False
 
 
+def without_package(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """As if the package of that module was not installed."""
+    monkeypatch.setattr("stream_app.extras.find_spec", lambda name: None if name == module else find_spec(name))
+
+
 def parsed_file(file: Mapping[str, Any]) -> AlertsFile:
-    """What a file says."""
-    return parsed(json.dumps(file).encode(), "alerts.yaml")
+    """The alerts file with this content."""
+    return parse(json.dumps(file).encode(), "alerts.yaml")
 
 
 def to_hook(hook: Hook, **given: Any) -> dict[str, Any]:

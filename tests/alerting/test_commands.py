@@ -1,4 +1,4 @@
-"""`stream-app alerts test` and `dry-run`: what they print, for people and for programs, and that no secret is in it."""
+"""`stream-app alerts test` and `dry-run`: what they print, as tables and as JSON, and that no secret is in it."""
 
 import json
 import logging
@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stream_app.cli import main
-from tests.alerting.parts import DAY_MS, SECRET, Alerted, Hook, a_flag, a_hook, now_ms, to_hook
+from stream_app.ops.doctor.alerts import alerts
+from stream_app.settings import Settings
+from tests.alerting.parts import DAY_MS, SECRET, AlertInstances, Hook, a_flag, a_hook, now_ms, to_hook, without_package
 
 MINUTE_MS = 60_000
 
@@ -27,7 +29,7 @@ def run(file: dict[str, Any], folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["alerts", *arguments, "--alerts-file", str(path)])
 
 
-def test_a_sample_goes_to_every_sink_and_what_came_back_is_told(hook: Hook, tmp_path: Path) -> None:
+def test_a_sample_goes_to_every_sink_and_the_outcomes_are_printed(hook: Hook, tmp_path: Path) -> None:
     file = to_hook(hook)
     chat = f"json://127.0.0.1:{hook.port}/planted-token-1234567"
     file["sinks"] |= {"chat": {"kind": "apprise", "url": chat}}
@@ -46,7 +48,7 @@ def test_a_sample_goes_to_every_sink_and_what_came_back_is_told(hook: Hook, tmp_
     assert not [text for text in (SECRET, "planted") if text in both.output]
 
 
-def test_what_came_back_is_told_as_json(hook: Hook, tmp_path: Path) -> None:
+def test_outcomes_are_printed_as_json(hook: Hook, tmp_path: Path) -> None:
     hook.answers = [(403, {})]
     done = run(to_hook(hook), tmp_path, "test", "--json")
     assert done.exit_code == 1
@@ -56,24 +58,43 @@ def test_what_came_back_is_told_as_json(hook: Hook, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "arguments", "told"),
+    ("changed", "arguments", "message"),
     [
         ({}, ("--sink", "hok"), "has no sink 'hok': it has hook"),
         ({"rules": []}, (), "alerts.yaml: rules: Expected `array` of length >= 1"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(
-    hook: Hook, tmp_path: Path, spoilt: dict[str, Any], arguments: tuple[str, ...], told: str
+def test_an_error_is_one_line(
+    hook: Hook, tmp_path: Path, changed: dict[str, Any], arguments: tuple[str, ...], message: str
 ) -> None:
-    done = run(to_hook(hook) | spoilt, tmp_path, "test", *arguments)
+    done = run(to_hook(hook) | changed, tmp_path, "test", *arguments)
     assert done.exit_code != 0
-    assert told in done.output
+    assert message in done.output
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("command", ["run", "test", "dry-run"])
+def test_without_apprise_no_command_starts_with_an_apprise_sink_and_doctor_reports_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    without_package(monkeypatch, "apprise")
+    file = {
+        "sinks": {"chat": {"kind": "apprise", "url": "json://127.0.0.1/x"}},
+        "rules": [{"name": "all", "sinks": ["chat"]}],
+    }
+    done = run(file, tmp_path, command)
+    assert done.exit_code == 1
+    assert done.output.strip() == "Error: Apprise is not installed: pip install 'stream-app[alerts]'"
+    (finding,) = alerts(Settings(alerts_file=str(tmp_path / "alerts.yaml")))
+    assert (finding.found, finding.advice) == (
+        "Apprise is not installed: pip install 'stream-app[alerts]'",
+        "pip install 'stream-app[alerts]'",
+    )
+
+
 @pytest.mark.broker
-def test_a_dry_run_tells_what_would_have_been_sent_and_sends_nothing(brokers: str, tmp_path: Path, hook: Hook) -> None:
-    alerted = Alerted(brokers, "alerts-dry", tmp_path, to_hook(hook, per_hour=2, cooldown="2h"))
+def test_a_dry_run_prints_what_would_have_been_sent_and_sends_nothing(brokers: str, tmp_path: Path, hook: Hook) -> None:
+    alerted = AlertInstances(brokers, "alerts-dry", tmp_path, to_hook(hook, per_hour=2, cooldown="2h"))
     start_ms = now_ms() - 5 * 60 * MINUTE_MS
     at = [start_ms + n * MINUTE_MS for n in range(6)]
     flags = [a_flag(f"f{n}", detected_at=when, user_id=f"u{n}") for n, when in enumerate(at)]
@@ -81,10 +102,10 @@ def test_a_dry_run_tells_what_would_have_been_sent_and_sends_nothing(brokers: st
     alerted.raise_flags(a_flag("old", detected_at=start_ms - 2 * DAY_MS), *flags, again, flags[0])
     done = CliRunner().invoke(main, ["alerts", "dry-run", "--json"], env=alerted.environment)
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told["flags"] == 8
-    acts = [(act["what"], [flag["flag_id"] for flag in act["flags"]]) for act in told["acts"]]
-    assert [what for what, _ in acts] == [
+    printed = json.loads(done.stdout)
+    assert printed["flags"] == 8
+    steps = [(step["what"], [flag["flag_id"] for flag in step["flags"]]) for step in printed["acts"]]
+    assert [what for what, _ in steps] == [
         "send",
         "repeat",
         "send",
@@ -95,8 +116,8 @@ def test_a_dry_run_tells_what_would_have_been_sent_and_sends_nothing(brokers: st
         "cooldown",
         "digest",
     ]
-    assert sorted(acts[-1][1]) == ["f2", "f3", "f4", "f5"]
-    assert told["acts"][-1]["at"] == at[2] + 60 * MINUTE_MS
+    assert sorted(steps[-1][1]) == ["f2", "f3", "f4", "f5"]
+    assert printed["acts"][-1]["at"] == at[2] + 60 * MINUTE_MS
     table = CliRunner().invoke(main, ["alerts", "dry-run"], env=alerted.environment).output
     assert "8 flags since" in table
     assert "3 messages sent; held back: 1 repeat, 4 limit, 1 cooldown." in table
@@ -112,7 +133,7 @@ def test_a_dry_run_tells_what_would_have_been_sent_and_sends_nothing(brokers: st
 
 @pytest.fixture
 def logging_as_before() -> Iterator[None]:
-    """What a command that stays sets up for its own process is taken back."""
+    """Restores the logging that a long-running command configures for its process."""
     names = ("", "faust", "mode", "aiokafka", "asyncio", "kafka")
     before = [
         (logging.getLogger(name), logging.getLogger(name).level, logging.getLogger(name).handlers[:]) for name in names
@@ -128,7 +149,9 @@ def logging_as_before() -> Iterator[None]:
 
 @pytest.mark.broker
 @pytest.mark.usefixtures("logging_as_before")
-def test_a_process_without_its_topics_or_its_file_says_what_to_do(brokers: str, tmp_path: Path, hook: Hook) -> None:
+def test_errors_about_missing_topics_and_a_missing_file_say_what_to_do(
+    brokers: str, tmp_path: Path, hook: Hook
+) -> None:
     path = tmp_path / "alerts.yaml"
     path.write_text(json.dumps(to_hook(hook)))
     given = {

@@ -1,4 +1,4 @@
-"""Rules: what fits, and when it is quiet, in every zone and over changes of the clock."""
+"""Rules: which flags match, and quiet hours, in every zone and across changes of the clock."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.alerts.rules import AlertRule, Quiet
+from stream_app.alerts.rules import AlertRule, QuietHours
 from stream_app.core.messages import FlagType, Role
 from tests.alerting.parts import a_flag
 
@@ -26,7 +26,7 @@ def a_rule(**given: object) -> AlertRule:
 
 
 @pytest.mark.parametrize(
-    ("given", "fits"),
+    ("given", "matches"),
     [
         ({}, True),
         ({"types": (FlagType.EMERGING,)}, True),
@@ -42,12 +42,12 @@ def a_rule(**given: object) -> AlertRule:
         ({"min_z": 4.7}, False),
     ],
 )
-def test_a_flag_fits_where_all_that_the_rule_names_fits(given: dict[str, object], fits: bool) -> None:
-    assert a_rule(**given).fits(a_flag("f")) == fits
+def test_a_flag_matches_if_it_matches_every_field_of_the_rule(given: dict[str, object], matches: bool) -> None:
+    assert a_rule(**given).matches(a_flag("f")) == matches
 
 
-def test_the_topic_of_all_topics_can_be_meant_alone() -> None:
-    assert a_rule(topics=("[*]",)).fits(a_flag("f", topic="*"))
+def test_a_rule_can_match_only_the_topic_of_all_topics() -> None:
+    assert a_rule(topics=("[*]",)).matches(a_flag("f", topic="*"))
 
 
 @pytest.mark.parametrize(
@@ -62,31 +62,29 @@ def test_the_topic_of_all_topics_can_be_meant_alone() -> None:
         ((2026, 10, 24, 23, 0), (2026, 10, 25, 7, 0)),  # and back in that one
     ],
 )
-def test_quiet_hours_go_over_midnight_by_the_local_clock(now: tuple[int, ...], ends: tuple[int, ...] | None) -> None:
-    quiet = Quiet(start="22:00", end="07:00", zone="Europe/Berlin")
+def test_quiet_hours_cross_midnight_by_the_local_clock(now: tuple[int, ...], ends: tuple[int, ...] | None) -> None:
+    quiet = QuietHours(start="22:00", end="07:00", zone="Europe/Berlin")
     assert quiet.ends_ms(ms(*now)) == ms(*(ends or now))
 
 
-def test_quiet_hours_that_end_in_the_hour_that_comes_twice_end_after_it_has_begun_again() -> None:
-    quiet = Quiet(start="22:00", end="02:30", zone="Europe/Berlin")
+def test_quiet_hours_that_end_in_the_repeated_hour_end_in_its_second_half() -> None:
+    quiet = QuietHours(start="22:00", end="02:30", zone="Europe/Berlin")
     assert quiet.ends_ms(ms(2026, 10, 25, 2, 10, fold=1)) == ms(2026, 10, 25, 2, 30, fold=1)
 
 
-def test_a_time_that_yaml_reads_as_a_number_is_meant_all_the_same() -> None:
-    assert Quiet(start=22 * 60, end="07:00", zone="UTC") == Quiet(start=1320, end="07:00", zone="UTC")
+def test_a_time_that_yaml_reads_as_a_number_is_minutes_since_midnight() -> None:
+    assert QuietHours(start=22 * 60, end="07:00", zone="UTC") == QuietHours(start=1320, end="07:00", zone="UTC")
     now_ms = ms(2026, 2, 10, 23, 30)
-    assert Quiet(start=1320, end="07:00", zone="UTC").ends_ms(now_ms) == Quiet(
+    assert QuietHours(start=1320, end="07:00", zone="UTC").ends_ms(now_ms) == QuietHours(
         start="22:00", end="07:00", zone="UTC"
     ).ends_ms(now_ms)
 
 
 @given(CLOCKS, CLOCKS, st.sampled_from(ZONES), st.integers(ms(2026, 1, 1), ms(2027, 1, 1)))
-def test_what_ends_is_later_within_a_day_or_so_and_is_not_quiet_then(
-    start: int, end: int, zone: str, now_ms: int
-) -> None:
+def test_quiet_hours_end_later_and_within_a_day_or_so(start: int, end: int, zone: str, now_ms: int) -> None:
     if start == end:
         return
-    quiet = Quiet(start=start, end=end, zone=zone)
+    quiet = QuietHours(start=start, end=end, zone=zone)
     ends_ms = quiet.ends_ms(now_ms)
     assert now_ms <= ends_ms <= now_ms + DAY_MS + 2 * HOUR_MS
     clock = dt.datetime.fromtimestamp(ends_ms / 1000, ZoneInfo(zone))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from stream_app.alerts.config import AlertmanagerSink, AppriseSink, WebhookSink, key_of
-from stream_app.alerts.sinks.message import AlertMessage, DeliveryResult, Sender, message_of
+from stream_app.alerts.config import AlertmanagerSink, AppriseSink, WebhookSink, signing_key
+from stream_app.alerts.sinks.message import DeliveryResult, Sender, message_of
 from stream_app.alerts.sinks.senders import senders_of
 from stream_app.alerts.sinks.urls import SinkUrl
 from stream_app.alerts.sinks.webhook import payload, signature
@@ -37,7 +37,7 @@ def hooked(url: str, *, private: bool = True) -> Sender:
     return sender(kind="webhook", url=url, secret=SECRET, private=private)
 
 
-def test_mail_has_the_title_as_its_subject_and_says_the_numbers() -> None:
+def test_mail_has_the_title_as_its_subject_and_the_numbers_in_its_body() -> None:
     with mail_server() as server:
         assert sender(kind="apprise", url=server.url).send(ANN).result is DeliveryResult.DELIVERED
     (mail,) = server.got
@@ -48,7 +48,7 @@ def test_mail_has_the_title_as_its_subject_and_says_the_numbers() -> None:
     assert "3,470 impressions in 24 hours; 10,656 make a mass connector (θ)." in body.get_content()
 
 
-def test_a_mail_server_that_refuses_or_is_away_is_tried_again_and_its_password_is_not_told() -> None:
+def test_a_mail_server_that_refuses_or_is_away_is_retried_and_its_password_is_not_shown() -> None:
     with mail_server() as server:
         server.answer = "451 try later"
         outcome = sender(kind="apprise", url=server.url).send(ANN)
@@ -61,7 +61,7 @@ def test_a_mail_server_that_refuses_or_is_away_is_tried_again_and_its_password_i
     assert "planted" not in away.reason
 
 
-def test_a_service_that_answers_apprise_with_a_client_error_refuses() -> None:
+def test_a_client_error_that_apprise_reports_is_a_refusal() -> None:
     with a_hook() as hook:
         hook.is_signed = False
         hook.answers = [(404, {}), (503, {}), (429, {})]
@@ -87,10 +87,10 @@ def test_a_digest_by_mail_lists_the_most_important_and_counts_the_rest() -> None
     assert MANY.body.splitlines()[-1] == "… and 3 more."
 
 
-def test_alertmanager_knows_a_flag_that_comes_twice_as_one_alert(tmp_path: Path) -> None:
+def test_a_flag_sent_twice_to_alertmanager_is_one_alert(tmp_path: Path) -> None:
     with alertmanager(tmp_path) as server:
-        told = sender(kind="alertmanager", url=server.url, lasts="2h")
-        assert [told.send(message).result for message in (ANN, ANN, MANY)] == [DeliveryResult.DELIVERED] * 3
+        to_alertmanager = sender(kind="alertmanager", url=server.url, lasts="2h")
+        assert [to_alertmanager.send(message).result for message in (ANN, ANN, MANY)] == [DeliveryResult.DELIVERED] * 3
         alerts = {alert["labels"]["user_id"]: alert for alert in server.alerts()}
         assert len(server.alerts()) == len(alerts) == 14
         ann = alerts["ann"]
@@ -113,7 +113,7 @@ def test_alertmanager_knows_a_flag_that_comes_twice_as_one_alert(tmp_path: Path)
     assert refused.reason.startswith("404")
 
 
-def test_a_webhook_is_signed_and_says_all_of_a_flag_and_of_a_digest() -> None:
+def test_a_webhook_is_signed_and_holds_the_whole_flag_or_digest() -> None:
     with a_hook() as hook:
         hooks = hooked(hook.url)
         assert [hooks.send(message).result for message in (ANN, MANY)] == [DeliveryResult.DELIVERED] * 2
@@ -126,12 +126,12 @@ def test_a_webhook_is_signed_and_says_all_of_a_flag_and_of_a_digest() -> None:
     assert many["data"]["count"] == len(many["data"]["flags"]) == 13
 
 
-def test_a_signature_is_that_of_the_library_of_standard_webhooks() -> None:
+def test_a_signature_equals_that_of_the_standard_webhooks_library() -> None:
     (sink,) = parsed_file(to_hook_of("https://h.example.org")).sinks.values()
     assert isinstance(sink, WebhookSink)
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     body = payload(ANN, int(now.timestamp()))
-    made = signature(key_of(sink.secret), "f1", int(now.timestamp()), body)
+    made = signature(signing_key(sink.secret), "f1", int(now.timestamp()), body)
     assert made == Verifier(SECRET).sign("f1", now, body.decode())
 
 
@@ -159,7 +159,9 @@ def to_hook_of(url: str) -> dict[str, Any]:
         (503, {"Retry-After": "soon"}, DeliveryResult.RETRY, 0),
     ],
 )
-def test_what_an_answer_means(status: int, headers: dict[str, str], result: DeliveryResult, wait_s: float) -> None:
+def test_a_status_decides_the_outcome(
+    status: int, headers: dict[str, str], result: DeliveryResult, wait_s: float
+) -> None:
     with a_hook() as hook:
         hook.answers = [(status, headers)]
         outcome = hooked(hook.url).send(ANN)
@@ -167,23 +169,23 @@ def test_what_an_answer_means(status: int, headers: dict[str, str], result: Deli
     assert hook.asked == 1
 
 
-def test_what_a_receiver_says_is_told_without_the_secrets_that_it_repeats() -> None:
+def test_a_response_is_shown_without_the_secrets_that_it_repeats() -> None:
     with a_hook() as hook:
         hook.is_signed = False
         hook.answers = [(403, {})]
-        hook.words = f"bad key {SECRET} for planted-token-1234567"
+        hook.response = f"bad key {SECRET} for planted-token-1234567"
         outcome = hooked(f"{hook.url}?token=planted-token-1234567").send(ANN)
     assert outcome.reason == "403 Forbidden: bad key *** for ***"
 
 
-def test_user_and_password_of_a_url_are_sent_as_http_has_them() -> None:
+def test_user_and_password_of_a_url_are_sent_as_basic_authentication() -> None:
     with a_hook() as hook:
         place = hook.url.replace("http://", "http://duty:p%40ss@")
         assert hooked(place).send(ANN).result is DeliveryResult.DELIVERED
     assert hook.headers["authorization"] == "Basic ZHV0eTpwQHNz"
 
 
-def test_a_receiver_that_is_away_or_hangs_up_is_tried_again() -> None:
+def test_a_receiver_that_cannot_be_reached_is_retried() -> None:
     away = hooked(f"http://{LOCALHOST}:{free_port()}/planted-path-1234").send(ANN)
     assert away.result is DeliveryResult.RETRY
     assert "ConnectionRefusedError" in away.reason
@@ -192,7 +194,7 @@ def test_a_receiver_that_is_away_or_hangs_up_is_tried_again() -> None:
     assert unknown.result is DeliveryResult.RETRY
 
 
-def test_secrets_of_sinks_are_shown_nowhere() -> None:
+def test_secrets_of_sinks_are_never_shown() -> None:
     sinks = [
         AppriseSink(url=SinkUrl("slack://planted-a/planted-b/planted-c")),
         WebhookSink(url=SinkUrl("https://x.org/planted"), secret=Secret("planted")),
@@ -201,6 +203,7 @@ def test_secrets_of_sinks_are_shown_nowhere() -> None:
     assert "planted" not in repr(sinks) + str(sinks) + json.dumps([str(sink) for sink in sinks])
 
 
-def test_a_message_of_one_flag_is_the_same_whether_it_has_waited_or_not() -> None:
-    assert isinstance(ANN, AlertMessage)
-    assert message_of("digest-1-3", "phones", list(ANN.flags)) == ANN
+def test_a_message_about_one_flag_is_the_same_with_and_without_a_digest() -> None:
+    message = message_of("digest-1-3", "phones", list(ANN.flags))
+    assert message == ANN
+    assert (message.id, message.rule) == ("f1", "phones")

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stream_app.demo.feed import Feed, Part, Stream
 from stream_app.demo.generator.activity import HOUR_MS
 from stream_app.demo.generator.population import FEWEST_USERS, PRODUCTS, demo_population
-from tests.alerting.parts import Alerted, a_hook, to_hook
+from tests.alerting.parts import AlertInstances, a_hook, to_hook
 from tests.duty.asked import DASHBOARDS, Asked, asked_by, asked_by_rules, choices, dashboard, families
 from tests.engine.tracker import Tracker, tracker, variables
 from tests.servers.prometheus import Prometheus, prometheus, require
@@ -56,7 +56,7 @@ def scene(embedded_brokers: str, redis_url: str, tmp_path_factory: pytest.TempPa
     environment = variables(embedded_brokers, "duty", redis_url=redis_url, redis_prefix="duty", metric_topics=topics)
     with tracker(environment, folder, workers=1) as run, a_hook() as hook:
         address = _address(run)
-        alerted = Alerted(embedded_brokers, "duty", folder, to_hook(hook), partitions="8")
+        alerted = AlertInstances(embedded_brokers, "duty", folder, to_hook(hook), partitions="8")
         with closing(alerted), prometheus([address], folder, [_told_at(alerted)]) as server:
             feed = Feed(_stream, run.settings, None)
             feed.start()
@@ -66,7 +66,7 @@ def scene(embedded_brokers: str, redis_url: str, tmp_path_factory: pytest.TempPa
                 feed.stop(PATIENCE_S)
 
 
-def _told_at(alerted: Alerted) -> str:
+def _told_at(alerted: AlertInstances) -> str:
     """Where the process that delivers shows its metrics, once it delivers."""
     alerted.until_active(alerted.start())
     return alerted.address(0)

@@ -1,1 +1,1 @@
-"""Where messages go: one file per kind of sink, the workers that send, and when they retry."""
+"""Where messages go: one file for each kind of sink, the workers that send, and when they retry."""

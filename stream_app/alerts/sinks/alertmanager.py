@@ -1,4 +1,4 @@
-"""The Alertmanager sink: each flag is an alert, by its API v2. It groups, silences and repeats as it is configured."""
+"""The Alertmanager sink: posts each flag as an alert (API v2); Alertmanager groups, silences and repeats it."""
 
 import datetime as dt
 from time import time
@@ -8,36 +8,35 @@ import msgspec
 
 from stream_app.alerts import templates
 from stream_app.alerts.config import AlertmanagerSink
-from stream_app.alerts.sinks.http import Receiver
-from stream_app.alerts.sinks.message import AlertMessage, Outcome
+from stream_app.alerts.sinks.http import HttpEndpoint
+from stream_app.alerts.sinks.message import AlertMessage, DeliveryOutcome
 from stream_app.alerts.sinks.urls import SinkUrl
 from stream_app.core.messages import Flag
 from stream_app.settings.secret import Redaction
 
 ALERT_NAME = "InfluenceFlag"
-_MOST = 1000
-"""Flags of a digest that are told."""
+_MAX_ALERTS = 1000
+"""The flags of a digest that are sent."""
 _PATH = "/api/v2/alerts"
 
 
-class Alertmanager:
-    """One Alertmanager."""
+class AlertmanagerSender:
+    """Posts to one Alertmanager."""
 
-    def __init__(self, sink: AlertmanagerSink, redacted: Redaction) -> None:
+    def __init__(self, sink: AlertmanagerSink, redact: Redaction) -> None:
         url = SinkUrl(sink.url.reveal().rstrip("/").removesuffix(_PATH) + _PATH)
-        # An Alertmanager is one of our own network: nobody else has named it.
-        self._receiver = Receiver(url, redacted, private=True)
+        self._endpoint = HttpEndpoint(url, redact)
         self._lasts_s = sink.lasts_ms / 1000
 
-    def send(self, message: AlertMessage) -> Outcome:
-        """Send it; of a digest flag by flag, because Alertmanager makes digests of its own."""
-        end_s = time() + self._lasts_s
-        body = msgspec.json.encode([_alert(flag, message.rule, end_s) for flag in message.flags[:_MOST]])
-        return self._receiver.post(body, {"Content-Type": "application/json"})
+    def send(self, message: AlertMessage) -> DeliveryOutcome:
+        """Post one alert for each flag, also of a digest: Alertmanager groups them itself."""
+        ends_s = time() + self._lasts_s
+        body = msgspec.json.encode([_alert(flag, message.rule, ends_s) for flag in message.flags[:_MAX_ALERTS]])
+        return self._endpoint.post(body, {"Content-Type": "application/json"})
 
 
-def _alert(flag: Flag, rule: str, end_s: float) -> dict[str, Any]:
-    """The same labels for every repeat of a flag, by which Alertmanager knows it again."""
+def _alert(flag: Flag, rule: str, ends_s: float) -> dict[str, Any]:
+    """The labels identify the alert: every repeat of a flag has the same."""
     labels = {
         "alertname": ALERT_NAME,
         "type": flag.type.value,
@@ -54,10 +53,10 @@ def _alert(flag: Flag, rule: str, end_s: float) -> dict[str, Any]:
             "description": templates.body_of(flag),
             "flag_id": flag.flag_id,
         },
-        "startsAt": _time(flag.detected_at / 1000),
-        "endsAt": _time(end_s),
+        "startsAt": _rfc3339(flag.detected_at / 1000),
+        "endsAt": _rfc3339(ends_s),
     }
 
 
-def _time(seconds: float) -> str:
+def _rfc3339(seconds: float) -> str:
     return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()

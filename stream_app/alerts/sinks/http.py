@@ -1,8 +1,7 @@
-"""HTTP as webhooks and Alertmanager need it: one POST to a checked address, no redirects, no proxies, no patience."""
+"""One POST request to a webhook or an Alertmanager: no redirects, no proxies, bounded in time and size."""
 
 import base64
 import http.client
-import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import closing
@@ -10,99 +9,83 @@ from email.utils import parsedate_to_datetime
 from time import time
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from stream_app.alerts.sinks.addresses import Endpoint, ForbiddenAddressError, resolved
-from stream_app.alerts.sinks.message import DeliveryResult, Outcome
+from stream_app.alerts.sinks.message import DeliveryOutcome, DeliveryResult
 from stream_app.alerts.sinks.urls import SinkUrl
 from stream_app.settings.secret import Redaction
 
-_CONNECT_S = 5.0
-_ANSWER_S = 10.0
-_MOST_TOLD = 200
-_LONGEST_WAIT_S = 3600.0
-_LATER = {408, 425, 429}
-"""Of the client errors those that say: try again."""
+_CONNECT_TIMEOUT_S = 5.0
+"""For each address of the host."""
+_RESPONSE_TIMEOUT_S = 10.0
+_MAX_RESPONSE_BYTES = 200
+_MAX_RETRY_AFTER_S = 3600.0
+_RETRIED_STATUSES = {408, 425, 429}
+"""The client errors that ask for another attempt."""
 
 
-class _Connection(http.client.HTTPConnection):
-    """Connects to the address that was checked, whatever the name leads to by now."""
+class HttpEndpoint:
+    """A URL that takes POST requests."""
 
-    def __init__(self, host: str, port: int, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
-        super().__init__(host, port, timeout=_ANSWER_S)
-        self._endpoint = endpoint
-        self._context = context
-
-    def connect(self) -> None:
-        """Connect, with TLS where there is a context."""
-        plain = socket.socket(self._endpoint.family, socket.SOCK_STREAM)
-        self.sock = plain
-        plain.settimeout(_CONNECT_S)
-        plain.connect(self._endpoint.address)
-        plain.settimeout(_ANSWER_S)
-        if self._context is not None:
-            self.sock = self._context.wrap_socket(plain, server_hostname=self.host)
-
-
-class Receiver:
-    """Somebody who takes POSTs at one URL."""
-
-    def __init__(self, url: SinkUrl, redacted: Redaction, *, private: bool) -> None:
-        """`redacted` takes secrets out of what the receiver says."""
+    def __init__(self, url: SinkUrl, redact: Redaction) -> None:
+        """`redact` removes secrets from responses and errors."""
         self._url = url
-        self._redacted = redacted
-        self._private = private
+        self._redact = redact
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        """What comes of it."""
-        outcome = self._posted(body, headers)
-        return outcome._replace(reason=self._redacted(outcome.reason))
-
-    def _posted(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    def post(self, body: bytes, headers: Mapping[str, str]) -> DeliveryOutcome:
+        """Send the request; never raises."""
         try:
-            place = urlsplit(self._url.reveal())
-            host, is_tls = place.hostname or "", place.scheme == "https"
-            port = place.port or (443 if is_tls else 80)
-            endpoint = resolved(host, port, private=self._private)
-            context = ssl.create_default_context() if is_tls else None
-            with closing(_Connection(host, port, endpoint, context)) as connection:
-                target = (place.path or "/") + (f"?{place.query}" if place.query else "")
-                connection.request("POST", target, body, {**_login(place), **headers})
-                response = connection.getresponse()
-                return _outcome(response, response.read(_MOST_TOLD))
-        except ForbiddenAddressError as error:
-            return Outcome(DeliveryResult.REFUSED, str(error))
+            outcome = _post(self._url.reveal(), body, headers)
         except (OSError, http.client.HTTPException) as error:
-            return Outcome(DeliveryResult.RETRY, f"{type(error).__name__}: {error}")
-        except ValueError as error:  # a port or a header that is none
-            return Outcome(DeliveryResult.REFUSED, str(error))
+            outcome = DeliveryOutcome(DeliveryResult.RETRY, f"{type(error).__name__}: {error}")
+        except ValueError as error:  # an invalid port, host or header
+            outcome = DeliveryOutcome(DeliveryResult.REFUSED, str(error))
+        return outcome._replace(reason=self._redact(outcome.reason))
 
 
-def _login(place: SplitResult) -> dict[str, str]:
-    """User and password of a URL, as HTTP wants them."""
-    if place.username is None:
+def _post(url: str, body: bytes, headers: Mapping[str, str]) -> DeliveryOutcome:
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    with closing(_connection(parts)) as connection:
+        connection.connect()  # to the first address of the host that accepts
+        connection.sock.settimeout(_RESPONSE_TIMEOUT_S)
+        connection.request("POST", target, body, {**_basic_auth(parts), **headers})
+        response = connection.getresponse()
+        return _outcome(response, response.read(_MAX_RESPONSE_BYTES))
+
+
+def _connection(url: SplitResult) -> http.client.HTTPConnection:
+    host = url.hostname or ""
+    if url.scheme == "https":
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, url.port or 443, timeout=_CONNECT_TIMEOUT_S, context=context)
+    return http.client.HTTPConnection(host, url.port or 80, timeout=_CONNECT_TIMEOUT_S)
+
+
+def _basic_auth(url: SplitResult) -> dict[str, str]:
+    if url.username is None:
         return {}
-    login = f"{unquote(place.username)}:{unquote(place.password or '')}"
-    return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+    credentials = f"{unquote(url.username)}:{unquote(url.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
 
 
-def _outcome(response: http.client.HTTPResponse, words: bytes) -> Outcome:
+def _outcome(response: http.client.HTTPResponse, body: bytes) -> DeliveryOutcome:
     status = response.status
     if 200 <= status < 300:
-        return Outcome(DeliveryResult.DELIVERED, str(status))
-    said = " ".join(words.decode(errors="replace").split())
-    reason = f"{status} {response.reason}{': ' if said else ''}{said}"
-    if status >= 500 or status in _LATER:
-        return Outcome(DeliveryResult.RETRY, reason, _wait_s(response.headers.get("Retry-After", "")))
+        return DeliveryOutcome(DeliveryResult.DELIVERED, str(status))
+    text = " ".join(body.decode(errors="replace").split())
+    reason = f"{status} {response.reason}{': ' if text else ''}{text}"
+    if status >= 500 or status in _RETRIED_STATUSES:
+        return DeliveryOutcome(DeliveryResult.RETRY, reason, _retry_after_s(response.headers.get("Retry-After", "")))
     if 300 <= status < 400:
-        reason = f"{status} {response.reason}: redirects are not followed; give the address that it leads to"
-    return Outcome(DeliveryResult.REFUSED, reason)
+        reason = f"{status} {response.reason}: redirects are not followed; configure the final URL"
+    return DeliveryOutcome(DeliveryResult.REFUSED, reason)
 
 
-def _wait_s(text: str) -> float:
-    """What Retry-After says, within reason."""
-    if text.isdigit():
-        return min(float(text), _LONGEST_WAIT_S)
+def _retry_after_s(header: str) -> float:
+    """Seconds from now; 0 if the header is missing or invalid."""
+    if header.isdigit():
+        return min(float(header), _MAX_RETRY_AFTER_S)
     try:
-        wait_s = parsedate_to_datetime(text).timestamp() - time()
+        wait_s = parsedate_to_datetime(header).timestamp() - time()
     except (TypeError, ValueError):
         return 0.0
-    return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
+    return min(max(wait_s, 0.0), _MAX_RETRY_AFTER_S)

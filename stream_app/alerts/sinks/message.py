@@ -1,4 +1,4 @@
-"""What a sink gets, and what comes of it."""
+"""What a sink receives (a message) and what it returns (an outcome)."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -12,7 +12,7 @@ class AlertMessage(NamedTuple):
     """One flag, or a digest of several."""
 
     id: str
-    """The same for every repeat: the flag_id, or that of the digest."""
+    """The flag_id, or the id of the digest; the same in every repeat."""
     rule: str
     title: str
     body: str
@@ -21,41 +21,41 @@ class AlertMessage(NamedTuple):
 
     @property
     def is_digest(self) -> bool:
-        """Whether it tells of more than one flag."""
+        """Whether the message is about more than one flag."""
         return len(self.flags) > 1
 
 
 class DeliveryResult(StrEnum):
-    """What came of sending a message."""
+    """How one attempt to send a message ended."""
 
     DELIVERED = "delivered"
     RETRY = "retry"
-    """Not now: it may work later."""
+    """It failed now; a later attempt may succeed."""
     REFUSED = "refused"
-    """It will not work later either."""
+    """It fails every time."""
 
 
-class Outcome(NamedTuple):
-    """The result, and why; without secrets."""
+class DeliveryOutcome(NamedTuple):
+    """The result of one attempt and its reason, without secrets."""
 
     result: DeliveryResult
     reason: str = ""
     wait_s: float = 0.0
-    """How long the sink wants to be left alone."""
+    """How long the sink asks to be left alone."""
 
 
 class Sender(Protocol):
-    """A sink."""
+    """Sends messages to one sink."""
 
-    def send(self, message: AlertMessage) -> Outcome:
-        """Send it; takes some seconds at most, and raises nothing."""
+    def send(self, message: AlertMessage) -> DeliveryOutcome:
+        """Send it within some seconds; never raises."""
         ...
 
 
-def message_of(key: str, rule: str, flags: Sequence[Flag]) -> AlertMessage:
-    """The message about `flags`; of one alone it is the same whether it has waited or not."""
+def message_of(digest_id: str, rule: str, flags: Sequence[Flag]) -> AlertMessage:
+    """The message about `flags`. About one flag it is the same with and without a digest."""
     if len(flags) == 1:
         (flag,) = flags
         return AlertMessage(flag.flag_id, rule, templates.title_of(flag), templates.body_of(flag), (flag,))
     ordered = tuple(sorted(flags, key=templates.importance))
-    return AlertMessage(key, rule, templates.digest_title(ordered, rule), templates.digest_body(ordered), ordered)
+    return AlertMessage(digest_id, rule, templates.digest_title(ordered, rule), templates.digest_body(ordered), ordered)

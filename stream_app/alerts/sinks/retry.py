@@ -1,45 +1,45 @@
-"""When a sink is tried again: each message, and the sink as a whole, waits longer after each failure. No I/O."""
+"""When a failed message is sent again: each message and the sink as a whole back off exponentially. No I/O."""
 
 from collections.abc import Iterable
 
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 300.0
+FIRST_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 300.0
 
 
 class RetrySchedule:
-    """Of one sink. A message that always fails waits by itself, and does not hold up the others for long."""
+    """The backoff of one sink. A message that always fails does not hold up the others for long."""
 
     def __init__(self) -> None:
-        self._sink_from_s = 0.0
+        self._sink_ready_s = 0.0
         self._failures = 0
         """In a row."""
         self._attempts: dict[str, int] = {}
-        self._from_s: dict[str, float] = {}
+        self._ready_s: dict[str, float] = {}
 
     def next(self, keys: Iterable[str], now_s: float) -> str | None:
-        """The first of the messages that may be tried now."""
-        if now_s < self._sink_from_s:
+        """The first message that may be sent now."""
+        if now_s < self._sink_ready_s:
             return None
-        return next((key for key in keys if self._from_s.get(key, 0.0) <= now_s), None)
+        return next((key for key in keys if self._ready_s.get(key, 0.0) <= now_s), None)
 
     def failed(self, key: str, now_s: float, wait_s: float) -> None:
-        """Sending has failed; the sink wants to be left alone for `wait_s`, where it has said so."""
+        """An attempt has failed; `wait_s` is how long the sink asks to be left alone, or 0."""
         self._failures += 1
         self._attempts[key] = self.attempts(key) + 1
-        self._from_s[key] = now_s + backoff_s(self._attempts[key])
-        self._sink_from_s = now_s + max(wait_s, backoff_s(self._failures))
+        self._ready_s[key] = now_s + backoff_s(self._attempts[key])
+        self._sink_ready_s = now_s + max(wait_s, backoff_s(self._failures))
 
     def done(self, key: str) -> None:
-        """The message needs no further try, and the sink answers."""
-        self._failures, self._sink_from_s = 0, 0.0
+        """The message is delivered or given up, and the sink answers."""
+        self._failures, self._sink_ready_s = 0, 0.0
         self._attempts.pop(key, None)
-        self._from_s.pop(key, None)
+        self._ready_s.pop(key, None)
 
     def attempts(self, key: str) -> int:
-        """How often the message has failed, as far as this process knows."""
+        """How many attempts have failed since this process started."""
         return self._attempts.get(key, 0)
 
 
 def backoff_s(failures: int) -> float:
     """1 s, 2 s, 4 s … 5 min."""
-    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 16))
+    return min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 16))

@@ -1,4 +1,4 @@
-"""URLs of sinks, whose tokens stand anywhere in them, and what of them must not be seen."""
+"""URLs of sinks: tokens may stand in any part of them, so all parts that may be tokens are hidden."""
 
 import re
 from urllib.parse import unquote, urlsplit
@@ -6,33 +6,33 @@ from urllib.parse import unquote, urlsplit
 from stream_app.settings.secret import Secret
 
 _MAIL = {"mailto", "mailtos"}
-"""Its query has addresses."""
-_HOST_IS_NO_SECRET = {"http", "https", *_MAIL}
-"""Of others, such as slack://, the host is a token, unless it has a dot."""
+"""Their query holds addresses, not tokens."""
+_PUBLIC_HOST = {"http", "https", *_MAIL}
+"""In other schemes, such as slack://, a host without a dot is a token."""
 _TOKEN = re.compile(r"(?=.*\d)[^/&=]{8,}|[^/&=]{16,}")
-"""What is long, or has digits: a part of a path such as `services` is told."""
+"""A part of a path counts as a token if it is long, or shorter with a digit; `services` does not."""
 
 
 class SinkUrl(Secret):
-    """A URL that is shown nowhere; its parts are hidden too, because errors of libraries name them."""
+    """A URL that is never shown. Its parts are hidden too, because error messages of libraries contain them."""
 
     __slots__ = ()
 
     def hidden(self) -> set[str]:
-        """The whole, user and password, and the parts of path and query that may be tokens."""
+        """The URL, user and password, and the parts of path and query that may be tokens."""
         text = self.reveal()
         scheme, _, rest = text.partition("://")
-        place, _, query = rest.partition("?")
-        authority, *parts = re.split(r"[/#]", place)
+        address, _, query = rest.partition("?")
+        authority, *parts = re.split(r"[/#]", address)
         login, _, host = authority.rpartition("@")
-        # Where the password has one of these characters as it is, it ends at the last @.
+        # If the password contains / # or ? unescaped, it ends at the last @.
         logins = [login, *([rest.rpartition("@")[0]] if not login else [])]
         passwords = [password or user for user, _, password in (one.partition(":") for one in logins)]
-        if scheme.lower() not in _HOST_IS_NO_SECRET:
+        if scheme.lower() not in _PUBLIC_HOST:
             parts += [login.partition(":")[0], *([] if "." in host else [host, *host.split(":")])]
         values = [] if scheme.lower() in _MAIL else [item.partition("=")[2] for item in query.split("&")]
-        known = {text, *passwords, *values, *(part for part in parts if _TOKEN.fullmatch(part))}
-        return {*known, *map(unquote, known)} - {""}
+        hidden = {text, *passwords, *values, *(part for part in parts if _TOKEN.fullmatch(part))}
+        return {*hidden, *map(unquote, hidden)} - {""}
 
     @property
     def scheme(self) -> str:
@@ -41,7 +41,7 @@ class SinkUrl(Secret):
 
     @property
     def host(self) -> str:
-        """Its host; empty where it has none. Not to be shown where the host is a token."""
+        """Its host, or an empty string. Do not show it: it may be a token."""
         try:
             return urlsplit(self.reveal()).hostname or ""
         except ValueError:

@@ -1,4 +1,4 @@
-"""The webhook sink: JSON, signed as Standard Webhooks say, so that the receiver can trust it and drop repeats."""
+"""The webhook sink: JSON, signed as Standard Webhooks specify, so that the receiver can verify it and drop repeats."""
 
 import base64
 import datetime as dt
@@ -9,24 +9,24 @@ from time import time
 import msgspec
 
 from stream_app import __version__
-from stream_app.alerts.config import WebhookSink, key_of
-from stream_app.alerts.sinks.http import Receiver
-from stream_app.alerts.sinks.message import AlertMessage, Outcome
+from stream_app.alerts.config import WebhookSink, signing_key
+from stream_app.alerts.sinks.http import HttpEndpoint
+from stream_app.alerts.sinks.message import AlertMessage, DeliveryOutcome
 from stream_app.settings.secret import Redaction
 
-_MOST_FLAGS = 100
-"""Flags in full in a digest."""
+_MAX_FLAGS = 100
+"""The flags of a digest that are sent in full."""
 
 
-class Webhook:
-    """One receiver."""
+class WebhookSender:
+    """Posts to one webhook."""
 
-    def __init__(self, sink: WebhookSink, redacted: Redaction) -> None:
-        self._receiver = Receiver(sink.url, redacted, private=sink.private)
-        self._key = key_of(sink.secret)
+    def __init__(self, sink: WebhookSink, redact: Redaction) -> None:
+        self._endpoint = HttpEndpoint(sink.url, redact)
+        self._key = signing_key(sink.secret)
 
-    def send(self, message: AlertMessage) -> Outcome:
-        """Send it."""
+    def send(self, message: AlertMessage) -> DeliveryOutcome:
+        """Sign the message and post it."""
         now_s = int(time())
         body = payload(message, now_s)
         headers = {
@@ -36,18 +36,18 @@ class Webhook:
             "webhook-timestamp": str(now_s),
             "webhook-signature": signature(self._key, message.id, now_s, body),
         }
-        return self._receiver.post(body, headers)
+        return self._endpoint.post(body, headers)
 
 
 def payload(message: AlertMessage, now_s: int) -> bytes:
-    """The body: what happened, when, the words for people, and the flags in full."""
-    when = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat().replace("+00:00", "Z")
+    """The JSON body: type, time, title and text, and the flags in full."""
+    timestamp = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat().replace("+00:00", "Z")
     data = {"rule": message.rule, "title": message.title, "text": message.body}
     if message.is_digest:
-        kind, rest = "influence.digest", {"count": len(message.flags), "flags": message.flags[:_MOST_FLAGS]}
+        kind, flags = "influence.digest", {"count": len(message.flags), "flags": message.flags[:_MAX_FLAGS]}
     else:
-        kind, rest = "influence.flag", {"flag": message.flags[0]}
-    return msgspec.json.encode({"type": kind, "timestamp": when, "data": {**data, **rest}})
+        kind, flags = "influence.flag", {"flag": message.flags[0]}
+    return msgspec.json.encode({"type": kind, "timestamp": timestamp, "data": {**data, **flags}})
 
 
 def signature(key: bytes, message_id: str, now_s: int, body: bytes) -> str:

@@ -1,1 +1,1 @@
-"""What is remembered of flags that were sent: notifications, their records, and who writes them."""
+"""The state of `stream-app alerts run`: its records in Kafka, what follows from them, and their writer."""

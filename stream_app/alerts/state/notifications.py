@@ -1,184 +1,188 @@
-"""What is known of the flags told so far, put together from records in any order; and what is to be sent. No I/O."""
+"""What has been sent, what is held, and what is still to be sent, from the records of the state topic. No I/O.
+
+A restart reads the last record of every key, in the order of their last writes. So records may be applied in any order.
+"""
 
 from collections import defaultdict
 
 from stream_app.alerts.config import AlertsFile
 from stream_app.alerts.rules import HOUR_MS
 from stream_app.alerts.state.state_records import (
-    DIGEST,
-    FLAG,
-    OWNER,
-    POSITIONS,
-    WAITS,
-    Digest,
-    FlagEntry,
-    Positions,
-    Record,
+    DIGEST_PREFIX,
+    FLAG_PREFIX,
+    HELD_FOR_DIGEST,
+    LEADER_KEY,
+    OFFSETS_KEY,
+    DigestRecord,
+    FlagRecord,
+    OffsetsRecord,
+    StateRecord,
 )
 from stream_app.core.messages import Flag
 
 
 class NotificationState:
-    """Follows every record of the state topic, its own and those of whoever was active before."""
+    """The state topic in memory: the records of this instance and of those that led before."""
 
     def __init__(self, file: AlertsFile) -> None:
         self.file = file
-        self.entries: dict[str, FlagEntry] = {}
+        self.flags: dict[str, FlagRecord] = {}
         """By flag_id."""
-        self.digests: dict[str, Digest] = {}
-        self.positions: dict[int, int] | None = None
+        self.digests: dict[str, DigestRecord] = {}
+        """By key."""
+        self.offsets: dict[int, int] | None = None
         """None at the very first start."""
-        self._number = 0
-        self._told: dict[tuple[str, str], int] = {}
+        self._last_number = 0
+        self._last_message_ms: dict[tuple[str, str], int] = {}
         """By rule and user: when the last message was decided."""
-        self._sent: dict[str, list[int]] = defaultdict(list)
-        """By rule: when messages were decided, those of the last hour at least."""
-        self._waiting: dict[str, dict[str, FlagEntry]] = defaultdict(dict)
-        """By rule and flag_id: what no digest has yet, or one that is under way, or that was until lately."""
+        self._sent_ms: dict[str, list[int]] = defaultdict(list)
+        """By rule: when messages were decided, at least those of the last hour."""
+        self._held: dict[str, dict[str, FlagRecord]] = defaultdict(dict)
+        """By rule and flag_id: the flags that are not in a digest yet, and those of digests until `expired`."""
         self._pending: dict[str, dict[str, None]] = defaultdict(dict)
-        """By sink: the keys of entries and digests."""
-        self._due: dict[str, int] = {}
-        """By rule: when the first of what waits for a digest is due."""
-        self._closed: dict[str, int] = defaultdict(int)
-        """By rule: the last number that a digest has."""
+        """By sink: the keys of flags and digests."""
+        self._due_ms: dict[str, int] = {}
+        """By rule: when the digest of the flags it holds is due."""
+        self._last_in_digest: dict[str, int] = defaultdict(int)
+        """By rule: the highest number that a digest covers."""
 
-    def take(self, key: str, record: Record | None) -> None:
-        """Take in a record; None where its key was deleted."""
-        if key in {OWNER, POSITIONS}:
-            if isinstance(record, Positions):
-                self.positions = dict(record.offsets)
+    def apply(self, key: str, record: StateRecord | None) -> None:
+        """Apply a record; None if its key was deleted."""
+        if key in {LEADER_KEY, OFFSETS_KEY}:
+            if isinstance(record, OffsetsRecord):
+                self.offsets = dict(record.offsets)
         elif record is None:
             self.forget(key)
-        elif isinstance(record, FlagEntry):
-            self._take_entry(key.removeprefix(FLAG), record)
-        elif isinstance(record, Digest):
-            self._take_digest(key, record)
+        elif isinstance(record, FlagRecord):
+            self._apply_flag(key.removeprefix(FLAG_PREFIX), record)
+        elif isinstance(record, DigestRecord):
+            self._apply_digest(key, record)
 
     def next_number(self) -> int:
-        """The number of the next entry or digest."""
-        return self._number + 1
+        """The number of the next flag or digest."""
+        return self._last_number + 1
 
-    def knows(self, flag: Flag) -> bool:
-        """Whether the flag came before."""
-        return flag.flag_id in self.entries
+    def in_cooldown(self, rule: str, user: str, cooldown_ms: int, now_ms: int) -> bool:
+        """Whether the rule has sent a message about the user within the cooldown."""
+        last_ms = self._last_message_ms.get((rule, user))
+        return last_ms is not None and now_ms - last_ms < cooldown_ms
 
-    def is_cooling(self, rule: str, user: str, cooldown_ms: int, now_ms: int) -> bool:
-        """Whether the rule has told of the user within the cooldown."""
-        told_ms = self._told.get((rule, user))
-        return told_ms is not None and now_ms - told_ms < cooldown_ms
-
-    def sent_within_hour(self, rule: str, now_ms: int) -> int:
-        """Messages of the rule in the last 60 minutes, digests apart."""
-        recent = self._sent[rule] = [at for at in self._sent[rule] if now_ms - at < HOUR_MS]
+    def sent_in_last_hour(self, rule: str, now_ms: int) -> int:
+        """The messages of the rule in the last 60 minutes, without digests."""
+        recent = self._sent_ms[rule] = [at for at in self._sent_ms[rule] if now_ms - at < HOUR_MS]
         return len(recent)
 
-    def waiting(self, rule: str) -> list[tuple[str, FlagEntry]]:
-        """What waits for the next digest of the rule, with its flag_id."""
-        closed = self._closed[rule]
-        return [(flag_id, entry) for flag_id, entry in self._waiting[rule].items() if entry.number > closed]
+    def held(self, rule: str) -> dict[str, FlagRecord]:
+        """The flags that wait for the next digest of the rule, by flag_id."""
+        last = self._last_in_digest[rule]
+        return {flag_id: record for flag_id, record in self._held[rule].items() if record.number > last}
 
-    def due(self) -> dict[str, int]:
-        """When something that waits is due, at the earliest, by rule; among them rules that have gone from the file."""
-        return dict(self._due)
+    def due_ms(self) -> dict[str, int]:
+        """When the next digest of each rule that holds flags is due; also of rules that are gone from the file."""
+        return dict(self._due_ms)
 
-    def content(self, digest: Digest, sink: str) -> list[FlagEntry]:
-        """What a sink gets with a digest: fewer than there were where people have been erased."""
+    def flags_in(self, digest: DigestRecord, sink: str) -> list[Flag]:
+        """The flags of a digest for one sink, without those of people who have been erased since."""
         return [
-            entry
-            for entry in self._waiting[digest.rule].values()
-            if digest.first <= entry.number <= digest.last
-            and any(verdict.rule == digest.rule and sink in verdict.sinks for verdict in entry.verdicts)
+            record.flag
+            for record in self._held[digest.rule].values()
+            if digest.first <= record.number <= digest.last
+            and any(decision.rule == digest.rule and sink in decision.sinks for decision in record.decisions)
         ]
 
     def pending(self, sink: str) -> list[str]:
-        """The keys of the messages that a sink has still to get, the oldest first, about."""
+        """The keys of the messages that the sink has not received, roughly the oldest first."""
         return list(self._pending[sink])
 
     def sinks_with_pending(self) -> list[str]:
-        """The sinks that have still to get something, among them such as are no longer in the file."""
+        """The sinks that have not received everything; also sinks that are gone from the file."""
         return [sink for sink, keys in self._pending.items() if keys]
 
-    def record(self, key: str) -> FlagEntry | Digest | None:
-        """The entry or digest with that key; None where it was deleted."""
-        return self.digests.get(key) if key.startswith(DIGEST) else self.entries.get(key.removeprefix(FLAG))
+    def record(self, key: str) -> FlagRecord | DigestRecord | None:
+        """The flag or digest with that key; None if there is none."""
+        return self.digests.get(key) if key.startswith(DIGEST_PREFIX) else self.flags.get(key.removeprefix(FLAG_PREFIX))
 
     def expired(self, now_ms: int) -> list[str]:
-        """The keys of what need not be remembered any more."""
-        self._tidy()
-        waiting = {flag_id for rule in self._waiting.values() for flag_id in rule}
-        entries = [
-            FLAG + flag_id
-            for flag_id, entry in self.entries.items()
-            if entry.keep_until_ms <= now_ms and not entry.pending and flag_id not in waiting
+        """The keys that are not needed any more."""
+        self._drop_digested()
+        held = {flag_id for records in self._held.values() for flag_id in records}
+        flags = [
+            FLAG_PREFIX + flag_id
+            for flag_id, record in self.flags.items()
+            if record.keep_until_ms <= now_ms and not record.pending and flag_id not in held
         ]
-        # The last digest of a rule stays: it says up to where the flags are told.
+        # The last digest of each rule stays: it says which flags digests cover.
         last = {digest.rule: key for key, digest in sorted(self.digests.items(), key=lambda item: item[1].number)}
-        done = [key for key, digest in self.digests.items() if not digest.pending and key not in last.values()]
-        return [*entries, *done]
+        digests = [key for key, digest in self.digests.items() if not digest.pending and key not in last.values()]
+        return [*flags, *digests]
 
     def forget(self, key: str) -> None:
-        """Forget an entry or a digest."""
-        self._note_pending(key, ())
-        if key.startswith(DIGEST):
+        """Remove a flag or a digest, and what follows from it."""
+        self._set_pending(key, ())
+        if key.startswith(DIGEST_PREFIX):
             self.digests.pop(key, None)
             return
-        flag_id = key.removeprefix(FLAG)
-        entry = self.entries.pop(flag_id, None)
-        for verdict in entry.verdicts if entry else ():
-            if self._waiting[verdict.rule].pop(flag_id, None) and not self.waiting(verdict.rule):
-                self._due.pop(verdict.rule, None)
-            place = (verdict.rule, entry.flag.user_id) if entry else ("", "")
-            if entry and self._told.get(place) == entry.decided_ms:
-                del self._told[place]
+        flag_id = key.removeprefix(FLAG_PREFIX)
+        record = self.flags.pop(flag_id, None)
+        if record is None:
+            return
+        for decision in record.decisions:
+            if self._held[decision.rule].pop(flag_id, None) and not self.held(decision.rule):
+                self._due_ms.pop(decision.rule, None)
+            rule_and_user = (decision.rule, record.flag.user_id)
+            if self._last_message_ms.get(rule_and_user) == record.decided_ms:
+                del self._last_message_ms[rule_and_user]
 
-    def _take_entry(self, flag_id: str, entry: FlagEntry) -> None:
-        is_new = flag_id not in self.entries
-        self.entries[flag_id] = entry
-        self._note_pending(FLAG + flag_id, entry.pending)
-        self._number = max(self._number, entry.number)
-        for verdict in entry.verdicts:
-            if verdict.what == "cooldown":
+    def _apply_flag(self, flag_id: str, record: FlagRecord) -> None:
+        is_new = flag_id not in self.flags
+        self.flags[flag_id] = record
+        self._set_pending(FLAG_PREFIX + flag_id, record.pending)
+        self._last_number = max(self._last_number, record.number)
+        for decision in record.decisions:
+            if decision.action == "cooldown":
                 continue
-            place = (verdict.rule, entry.flag.user_id)
-            self._told[place] = max(self._told.get(place, 0), entry.decided_ms)
-            if verdict.what == "send" and is_new:
-                self._sent[verdict.rule].append(entry.decided_ms)
-            if verdict.what in WAITS:
-                self._waiting[verdict.rule][flag_id] = entry
-                if entry.number > self._closed[verdict.rule]:
-                    self._due[verdict.rule] = min(verdict.due_ms, self._due.get(verdict.rule, verdict.due_ms))
+            rule_and_user = (decision.rule, record.flag.user_id)
+            last_ms = self._last_message_ms.get(rule_and_user, 0)
+            self._last_message_ms[rule_and_user] = max(last_ms, record.decided_ms)
+            if decision.action == "send" and is_new:
+                self._sent_ms[decision.rule].append(record.decided_ms)
+            if decision.action in HELD_FOR_DIGEST:
+                self._held[decision.rule][flag_id] = record
+                if record.number > self._last_in_digest[decision.rule]:
+                    due_ms = self._due_ms.get(decision.rule, decision.due_ms)
+                    self._due_ms[decision.rule] = min(decision.due_ms, due_ms)
 
-    def _take_digest(self, key: str, digest: Digest) -> None:
+    def _apply_digest(self, key: str, digest: DigestRecord) -> None:
         self.digests[key] = digest
-        self._note_pending(key, digest.pending)
-        self._number = max(self._number, digest.number)
-        if digest.last > self._closed[digest.rule]:
-            self._closed[digest.rule] = digest.last
-            self._count_due(digest.rule)
+        self._set_pending(key, digest.pending)
+        self._last_number = max(self._last_number, digest.number)
+        if digest.last > self._last_in_digest[digest.rule]:
+            self._last_in_digest[digest.rule] = digest.last
+            self._update_due(digest.rule)
 
-    def _count_due(self, rule: str) -> None:
-        due = [
-            verdict.due_ms
-            for _, entry in self.waiting(rule)
-            for verdict in entry.verdicts
-            if verdict.rule == rule and verdict.what in WAITS
+    def _update_due(self, rule: str) -> None:
+        due_ms = [
+            decision.due_ms
+            for record in self.held(rule).values()
+            for decision in record.decisions
+            if decision.rule == rule and decision.action in HELD_FOR_DIGEST
         ]
-        self._due.pop(rule, None)
-        if due:
-            self._due[rule] = min(due)
+        self._due_ms.pop(rule, None)
+        if due_ms:
+            self._due_ms[rule] = min(due_ms)
 
-    def _note_pending(self, key: str, sinks: tuple[str, ...]) -> None:
+    def _set_pending(self, key: str, sinks: tuple[str, ...]) -> None:
         for sink in sinks:
             self._pending[sink].setdefault(key)
         for sink, keys in self._pending.items():
             if sink not in sinks:
                 keys.pop(key, None)
 
-    def _tidy(self) -> None:
-        """Let go of what digests have told. Not at once: records come in any order, a digest under way after others."""
-        for rule, kept in self._waiting.items():
-            closed = self._closed[rule]
-            open_ = [digest for digest in self.digests.values() if digest.rule == rule and digest.pending]
-            for flag_id, entry in list(kept.items()):
-                if entry.number <= closed and not any(one.first <= entry.number <= one.last for one in open_):
-                    del kept[flag_id]
+    def _drop_digested(self) -> None:
+        """Drop the flags of delivered digests; only now, because a digest in progress may be applied after others."""
+        for rule, records in self._held.items():
+            last = self._last_in_digest[rule]
+            unsent = [digest for digest in self.digests.values() if digest.rule == rule and digest.pending]
+            for flag_id, record in list(records.items()):
+                if record.number <= last and not any(one.first <= record.number <= one.last for one in unsent):
+                    del records[flag_id]

@@ -1,44 +1,44 @@
-"""What is remembered of flags, digests and positions: records of the state topic, written and read."""
+"""The records of the state topic: flags with what the rules decided, digests, offsets, and who leads."""
 
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from stream_app.core.messages import Flag
 
-FLAG, DIGEST, POSITIONS, OWNER = "flag/", "digest/", "positions", "owner"
-"""How the keys of the state topic begin, or are."""
+FLAG_PREFIX, DIGEST_PREFIX, OFFSETS_KEY, LEADER_KEY = "flag/", "digest/", "positions", "owner"
+"""The keys of the state topic."""
 
-What = Literal["send", "cooldown", "limit", "quiet"]
-WAITS = ("limit", "quiet")
+RuleAction = Literal["send", "cooldown", "limit", "quiet"]
+HELD_FOR_DIGEST = ("limit", "quiet")
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
-    """What one rule makes of a flag, for the sinks that no rule before it has decided about."""
+class RuleDecision(Struct, frozen=True, kw_only=True):
+    """What one rule does with a flag, for the sinks that no earlier rule has decided about."""
 
     rule: str
-    what: What
+    action: RuleAction = field(name="what")
     sinks: tuple[str, ...]
     due_ms: int = 0
-    """Of what waits: when the digest goes, at the latest."""
+    """For a flag that is held for a digest: when the digest is sent, at the latest."""
 
 
-class FlagEntry(Struct, kw_only=True, omit_defaults=True):
-    """A flag that fits a rule. It is forgotten when it would be too old to be sent, were it to come again."""
+class FlagRecord(Struct, kw_only=True, omit_defaults=True):
+    """A flag that matches a rule. It is kept for as long as a repeat of it could be sent."""
 
     number: int
-    """They count up."""
+    """Flags and digests are numbered in the order of their decisions."""
     decided_ms: int
     keep_until_ms: int
-    verdicts: tuple[Verdict, ...]
+    decisions: tuple[RuleDecision, ...] = field(name="verdicts")
     flag: Flag
     pending: tuple[str, ...] = ()
-    """The sinks that have still to get it, by itself."""
+    """The sinks that have not received it yet, as a message of its own."""
 
 
-class Digest(Struct, kw_only=True, omit_defaults=True):
-    """One message for all the flags that waited: those of the rule with numbers from `first` to `last`."""
+class DigestRecord(Struct, kw_only=True, omit_defaults=True):
+    """One message about all the flags a rule has held: those with numbers from `first` to `last`."""
 
     rule: str
     number: int
@@ -48,42 +48,47 @@ class Digest(Struct, kw_only=True, omit_defaults=True):
     pending: tuple[str, ...] = ()
 
 
-class Positions(Struct, kw_only=True):
-    """Up to where the flags were read, by partition."""
+class OffsetsRecord(Struct, kw_only=True):
+    """The offset of the next flag to read, by partition."""
 
     offsets: dict[int, int]
 
 
-class Owner(Struct, kw_only=True):
-    """Who decides from here on: what others write later does not count."""
+class LeaderRecord(Struct, kw_only=True):
+    """The instance that leads from here on; records that others write later do not count."""
 
     name: str
     since_ms: int
 
 
-Record = FlagEntry | Digest | Positions | Owner
-_KINDS: dict[str, type[Record]] = {FLAG: FlagEntry, DIGEST: Digest, POSITIONS: Positions, OWNER: Owner}
+StateRecord = FlagRecord | DigestRecord | OffsetsRecord | LeaderRecord
+_KINDS: dict[str, type[StateRecord]] = {
+    FLAG_PREFIX: FlagRecord,
+    DIGEST_PREFIX: DigestRecord,
+    OFFSETS_KEY: OffsetsRecord,
+    LEADER_KEY: LeaderRecord,
+}
 _ENCODER = msgspec.json.Encoder()
 
 
 class StateError(RuntimeError):
-    """The state topic holds what this release does not understand; the message says what to do."""
+    """This release cannot read a record of the state topic; the message says what to do."""
 
 
-def encode(record: Record) -> bytes:
+def encode(record: StateRecord) -> bytes:
     """The value of a record."""
     return _ENCODER.encode(record)
 
 
-def decode(key: str, value: bytes) -> Record:
+def decode(key: str, value: bytes) -> StateRecord:
     """The record with that key. Raises StateError."""
     kind = next((kind for prefix, kind in _KINDS.items() if key.startswith(prefix)), None)
     if kind is None:
-        raise StateError(f"the alerts topic holds a record {key!r}, of which this release knows nothing")
+        raise StateError(f"the alerts topic holds a record {key!r}, which this release does not know")
     try:
         return msgspec.json.decode(value, type=kind)
     except msgspec.DecodeError as error:
         raise StateError(
-            f"the record {key!r} of the alerts topic is not one of this release ({error}): run the release that wrote "
+            f"this release cannot read the record {key!r} of the alerts topic ({error}): run the release that wrote "
             "it, or start with a new STREAM_APP_ALERTS_TOPIC"
         ) from error

@@ -1,4 +1,4 @@
-"""Writing: the state topic, and the messages that no sink took."""
+"""Writes the state topic, and the messages that could not be delivered."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,46 +8,46 @@ from kafka import KafkaProducer
 
 from stream_app.alerts.leadership import CLOSE_MS, TIMEOUT_MS
 from stream_app.alerts.state import state_records
-from stream_app.alerts.state.state_records import OWNER, Owner, Record
+from stream_app.alerts.state.state_records import LEADER_KEY, LeaderRecord, StateRecord
 from stream_app.core.messages import Undelivered
 from stream_app.kafka.clients import kafka_python_options
 from stream_app.settings import Settings
 
-BY = "by"
-"""The header that names the instance that wrote a record."""
+WRITER_HEADER = "by"
+"""The name of the instance that wrote the record."""
 
-_ACK_S = 30.0
-_LARGEST_BYTES = 4_000_000
+_ACK_TIMEOUT_S = 30.0
+_MAX_REQUEST_BYTES = 4_000_000
 
 
 class StateWriter:
-    """Writes records, in order, and returns when Kafka has them."""
+    """Writes records in order; each method returns when Kafka has acknowledged them."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises KafkaError."""
         self._settings = settings
-        self._by = ""
+        self._name = ""
         self._producer = KafkaProducer(
             **kafka_python_options(settings),
             acks="all",
             max_block_ms=TIMEOUT_MS,
             delivery_timeout_ms=2 * TIMEOUT_MS,
             request_timeout_ms=TIMEOUT_MS,
-            max_request_size=_LARGEST_BYTES,
+            max_request_size=_MAX_REQUEST_BYTES,
             allow_auto_create_topics=False,
             bootstrap_timeout_ms=TIMEOUT_MS,
             metrics_enabled=False,
         )
 
-    def begin(self, owner: Owner) -> None:
-        """Say that from here on this instance writes. Raises KafkaError."""
-        self._by = owner.name
-        self.write({OWNER: owner})
+    def claim(self, leader: LeaderRecord) -> None:
+        """Write that this instance leads from here on. Raises KafkaError."""
+        self._name = leader.name
+        self.write({LEADER_KEY: leader})
 
-    def write(self, records: Mapping[str, Record | None]) -> None:
+    def write(self, records: Mapping[str, StateRecord | None]) -> None:
         """Set keys of the state topic, or delete them (None). Raises KafkaError."""
-        topic, headers = self._settings.alerts_topic, [(BY, self._by.encode())]
-        self._all_taken(
+        topic, headers = self._settings.alerts_topic, [(WRITER_HEADER, self._name.encode())]
+        self._wait_for_acks(
             [
                 self._producer.send(
                     topic, None if record is None else state_records.encode(record), key.encode(), headers
@@ -56,21 +56,21 @@ class StateWriter:
             ]
         )
 
-    def wrote(self, record: Any) -> bool:
-        """Whether a record of the state topic is this instance's own, since it began."""
-        return (BY, self._by.encode()) in record.headers
-
-    def give_up(self, message: Undelivered) -> None:
-        """Keep a message that no sink took. Raises KafkaError."""
+    def write_undelivered(self, message: Undelivered) -> None:
+        """Keep a message that could not be delivered. Raises KafkaError."""
         value, key = msgspec.json.encode(message), message.sink.encode()
-        self._all_taken([self._producer.send(self._settings.undelivered_topic, value, key)])
+        self._wait_for_acks([self._producer.send(self._settings.undelivered_topic, value, key)])
+
+    def wrote(self, record: Any) -> bool:
+        """Whether this instance wrote a record of the state topic, since it leads."""
+        return (WRITER_HEADER, self._name.encode()) in record.headers
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Close the connection."""
         self._producer.close(CLOSE_MS / 1000)
 
-    def _all_taken(self, sent: list[Any]) -> None:
+    def _wait_for_acks(self, sent: list[Any]) -> None:
         if sent:
-            self._producer.flush(_ACK_S)
-        for record in sent:
-            record.get(_ACK_S)
+            self._producer.flush(_ACK_TIMEOUT_S)
+        for future in sent:
+            future.get(_ACK_TIMEOUT_S)

@@ -8,7 +8,7 @@ from threading import Event
 import click
 
 from stream_app.cli.options import Command, TimeOption, settings_options
-from stream_app.cli.views.alerts import show_acts, show_outcomes
+from stream_app.cli.views.alerts import show_outcomes, show_steps
 from stream_app.settings import Settings
 from stream_app.terminal.output import reading_bar
 
@@ -20,20 +20,20 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="print JSON"
 
 @click.group("alerts")
 def command() -> None:
-    """Tell people and programs of flags, as the alerts file says (STREAM_APP_ALERTS_FILE; see deploy/alerts.yaml)."""
+    """Send flags to people and programs, by the rules of a file (STREAM_APP_ALERTS_FILE; see deploy/alerts.yaml)."""
 
 
 @command.command("run", cls=Command)
 @click.option(
     "--from-beginning",
     is_flag=True,
-    help="at the very first start: also the flags that are there, if they are not too old",
+    help="at the very first start: also send the flags that are in Kafka already, unless they are too old",
 )
 @settings_options("brokers", "app_id", *_TOPICS, "session_timeout_s", "alerts_file", *_SERVING)
 def run_command(settings: Settings, from_beginning: bool) -> None:
-    """Deliver until it is told to end (Ctrl-C or SIGTERM).
+    """Deliver until Ctrl-C or SIGTERM.
 
-    Of several instances one delivers, and the others stand by. The file is read at the start only.
+    Of several instances one delivers, and the others stand by. The alerts file is read at the start only.
     """
     stop = Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -56,12 +56,12 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
         require_for_alerts(settings)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    courier = AlertService(settings, file, senders, AlertMetrics(registry, [*senders]), from_beginning=from_beginning)
+    service = AlertService(settings, file, senders, AlertMetrics(registry, [*senders]), from_beginning=from_beginning)
     host = settings.alerts_http_host
-    probes = ProbeServer(host, settings.alerts_http_port, registry, is_live=courier.is_live, is_ready=courier.is_ready)
+    probes = ProbeServer(host, settings.alerts_http_port, registry, is_live=service.is_live, is_ready=service.is_ready)
     logging.getLogger(__name__).info("serving /metrics, /livez and /readyz on http://%s:%d", host, probes.port)
     try:
-        courier.run(stop)
+        service.run(stop)
     finally:
         probes.close()
 
@@ -71,9 +71,9 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
 @_json_option
 @settings_options("alerts_file")
 def test_command(settings: Settings, only: str | None, as_json: bool) -> None:
-    """Send a sample flag to every sink of the alerts file, and tell what came back; the file is checked on the way.
+    """Check the alerts file, send a sample flag to every sink, and print the outcomes.
 
-    The exit status is 1 where a sink has not taken it.
+    The exit status is 1 if a sink has not accepted the sample.
     """
     from stream_app.alerts.config import load
     from stream_app.alerts.sample_flag import sample
@@ -96,12 +96,12 @@ def test_command(settings: Settings, only: str | None, as_json: bool) -> None:
 @_json_option
 @settings_options("brokers", "flags_topic", "alerts_file")
 def dry_run_command(settings: Settings, since_ms: int | None, as_json: bool) -> None:
-    """Show what would have been sent of the flags in Kafka: when, to whom, and what would have been held back and why.
+    """Show which flags in Kafka would have been sent, when and to which sinks, and which would have been held back.
 
-    Nothing is sent. Each flag is looked at as of the time at which it was raised, with nothing known of flags before.
+    Sends nothing. Applies the rules at the time at which each flag was raised, without knowing of earlier flags.
     """
     from stream_app.alerts.config import load
-    from stream_app.alerts.dry_run import rehearse
+    from stream_app.alerts.dry_run import dry_run
     from stream_app.kafka.clients import quiet_kafka
     from stream_app.ops.flag_history import flags_since
 
@@ -109,4 +109,4 @@ def dry_run_command(settings: Settings, since_ms: int | None, as_json: bool) -> 
     start_ms = time.time_ns() // 1_000_000 - _DAY_MS if since_ms is None else since_ms
     with quiet_kafka(), reading_bar() as progress:
         flags = flags_since(settings, start_ms, progress)
-    show_acts(list(rehearse(file, flags)), flags=len(flags), since_ms=start_ms, as_json=as_json)
+    show_steps(list(dry_run(file, flags)), flags=len(flags), since_ms=start_ms, as_json=as_json)

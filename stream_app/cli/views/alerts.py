@@ -8,13 +8,13 @@ import msgspec
 from rich.markup import escape
 
 from stream_app.alerts.config import AlertmanagerSink, AlertsFile, AppriseSink, Sink
-from stream_app.alerts.dry_run import Act
-from stream_app.alerts.sinks.message import DeliveryResult, Outcome
+from stream_app.alerts.dry_run import DryRunStep
+from stream_app.alerts.sinks.message import DeliveryOutcome, DeliveryResult
 from stream_app.terminal.format import moment, plural
 from stream_app.terminal.output import console, print_json, table
 
 _SENT = {"send", "digest"}
-_WHY = {
+_ACTIONS = {
     "send": "[green]sent[/]",
     "digest": "[green]sent[/] as digest",
     "cooldown": "held back: cooldown",
@@ -24,51 +24,55 @@ _WHY = {
     "too old": "held back: too old",
 }
 _STYLES = {DeliveryResult.DELIVERED: "green", DeliveryResult.RETRY: "yellow", DeliveryResult.REFUSED: "bold red"}
-_MEANS = {
+_RESULTS = {
     DeliveryResult.DELIVERED: "took it",
     DeliveryResult.RETRY: "did not take it now",
     DeliveryResult.REFUSED: "refuses it",
 }
 
 
-def show_outcomes(file: AlertsFile, outcomes: Mapping[str, Outcome], *, as_json: bool) -> None:
-    """What came back from each sink."""
+def show_outcomes(file: AlertsFile, outcomes: Mapping[str, DeliveryOutcome], *, as_json: bool) -> None:
+    """The outcome at each sink."""
     if as_json:
         print_json(
             [
                 {
                     "sink": name,
                     "kind": _kind(file.sinks[name]),
-                    "result": told.result.value,
-                    "reason": told.reason,
+                    "result": outcome.result.value,
+                    "reason": outcome.reason,
                 }
-                for name, told in outcomes.items()
+                for name, outcome in outcomes.items()
             ]
         )
         return
     rows = table("sink", "kind", "result", "what it said")
-    for name, told in outcomes.items():
-        result = f"[{_STYLES[told.result]}]{_MEANS[told.result]}[/]"
-        rows.add_row(name, _kind(file.sinks[name]), result, escape(told.reason))
+    for name, outcome in outcomes.items():
+        result = f"[{_STYLES[outcome.result]}]{_RESULTS[outcome.result]}[/]"
+        rows.add_row(name, _kind(file.sinks[name]), result, escape(outcome.reason))
     console().print(rows)
 
 
-def show_acts(acts: Sequence[Act], *, flags: int, since_ms: int, as_json: bool) -> None:
-    """What would have been sent and held back."""
+def show_steps(steps: Sequence[DryRunStep], *, flags: int, since_ms: int, as_json: bool) -> None:
+    """The messages that would have been sent, and the flags that would have been held back."""
     if as_json:
-        print_json({"since": since_ms, "flags": flags, "acts": [_as_json(act) for act in acts]})
+        print_json({"since": since_ms, "flags": flags, "acts": [_as_json(step) for step in steps]})
         return
     rows = table("UTC", "what", "rule", "sinks", "message")
-    for act in acts:
+    for step in steps:
         rows.add_row(
-            moment(act.at_ms), _WHY[act.what], escape(act.rule), ", ".join(act.sinks), escape(act.message.title)
+            moment(step.at_ms),
+            _ACTIONS[step.action],
+            escape(step.rule),
+            ", ".join(step.sinks),
+            escape(step.message.title),
         )
     out = console()
-    if acts:
+    if steps:
         out.print(rows)
-    counts = Counter(act.what for act in acts)
-    sent = sum(len(act.sinks) for act in acts if act.what in _SENT)
-    held = ", ".join(f"{count:,} {what}" for what, count in counts.items() if what not in _SENT)
+    counts = Counter(step.action for step in steps)
+    sent = sum(len(step.sinks) for step in steps if step.action in _SENT)
+    held = ", ".join(f"{count:,} {action}" for action, count in counts.items() if action not in _SENT)
     out.print(
         f"{plural(flags, 'flag')} since {moment(since_ms)} UTC: {plural(sent, 'message')} sent; "
         f"held back: {held or 'none'}."
@@ -81,13 +85,13 @@ def _kind(sink: Sink) -> str:
     return "alertmanager" if isinstance(sink, AlertmanagerSink) else "webhook"
 
 
-def _as_json(act: Act) -> dict[str, Any]:
+def _as_json(step: DryRunStep) -> dict[str, Any]:
     return {
-        "at": act.at_ms,
-        "what": act.what,
-        "rule": act.rule or None,
-        "sinks": list(act.sinks),
-        "title": act.message.title,
-        "text": act.message.body,
-        "flags": [msgspec.to_builtins(flag) for flag in act.message.flags],
+        "at": step.at_ms,
+        "what": step.action,
+        "rule": step.rule or None,
+        "sinks": list(step.sinks),
+        "title": step.message.title,
+        "text": step.message.body,
+        "flags": [msgspec.to_builtins(flag) for flag in step.message.flags],
     }

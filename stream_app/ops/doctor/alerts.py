@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from stream_app.alerts.config import AlertsFile, AlertsFileError, load
 from stream_app.alerts.sinks.senders import senders_of
+from stream_app.extras import MissingExtraError
 from stream_app.ops.doctor.findings import Finding, ok, problem, warning
 from stream_app.settings import Settings
 
@@ -17,6 +18,9 @@ def alerts(settings: Settings) -> Iterator[Finding]:
     try:
         file = load(path)
         senders_of(file)
+    except MissingExtraError as error:
+        yield problem("alerts", str(error), error.command)
+        return
     except AlertsFileError as error:
         yield problem("alerts", str(error), f"mend {path}: until then no `stream-app alerts` command starts with it")
         return

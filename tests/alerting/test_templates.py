@@ -1,4 +1,4 @@
-"""What people read."""
+"""The text of messages."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ from tests.alerting.parts import a_flag
         ({"type": FlagType.LEFT}, "ann is no longer a mass connector of phone"),
     ],
 )
-def test_a_title_says_who_and_what_happens(given_: dict[str, object], title: str) -> None:
+def test_a_title_says_who_and_what_happened(given_: dict[str, object], title: str) -> None:
     assert title_of(a_flag("f", user_id="ann", **given_)) == title
 
 
@@ -37,22 +37,20 @@ def test_a_body_says_the_numbers_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("eta_s", "told"),
+    ("eta_s", "text"),
     [(45, "45 seconds"), (90, "2 minutes"), (3600, "1 hour"), (7440, "2 hours 4 minutes"), (90_000, "25 hours")],
 )
-def test_a_length_of_time_is_told_in_its_two_largest_units(eta_s: float, told: str) -> None:
-    assert f"in about {told}." in body_of(a_flag("f", eta_s=eta_s))
+def test_a_length_of_time_is_written_in_its_two_largest_units(eta_s: float, text: str) -> None:
+    assert f"in about {text}." in body_of(a_flag("f", eta_s=eta_s))
 
 
-def test_a_digest_counts_by_what_happens() -> None:
+def test_a_digest_counts_flags_by_type() -> None:
     flags = [a_flag("1"), a_flag("2", type=FlagType.LEFT), a_flag("3", type=FlagType.LEFT)]
     assert digest_title(flags, "phones") == "3 more from “phones”: 1 taking off, 2 left"
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.integers(1, 12))
-def test_whatever_people_call_themselves_a_title_is_one_line_and_a_digest_one_for_each(
-    user: str, topic: str, count: int
-) -> None:
+def test_with_every_user_name_a_title_is_one_line_and_a_digest_one_for_each(user: str, topic: str, count: int) -> None:
     flags = [a_flag(f"f{n}", user_id=user, topic=topic) for n in range(count)]
     message = message_of("digest", "r", flags)
     assert len(message.title.splitlines()) == 1
@@ -61,5 +59,5 @@ def test_whatever_people_call_themselves_a_title_is_one_line_and_a_digest_one_fo
         assert len(message.body.splitlines()) == min(count, 10) + (count > 10)
 
 
-def test_a_name_cannot_call_everybody_in_a_chat() -> None:
+def test_a_name_cannot_notify_a_whole_channel() -> None:
     assert "<!channel>" not in title_of(a_flag("f", user_id="<!channel>"))
