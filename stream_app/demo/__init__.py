@@ -1,1 +1,1 @@
-"""The demo: embedded servers, a generated stream, and what is seen of it."""
+"""The demo: embedded servers, a generated stream, its progress and its result."""

@@ -1,4 +1,4 @@
-"""What a demo produces, and the thread that produces it."""
+"""The stream that a demo produces, and the thread that produces it."""
 
 import threading
 import time
@@ -15,9 +15,9 @@ from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.sources.replay import Progress, replay
 
 LIVE_MS = round(9.5 * HOUR_MS)
-"""The end of the demo stream in which somebody takes off: sent at LIVE_SPEED, what comes before it at once."""
+"""The end of the demo stream, in which the risers take off: sent at LIVE_SPEED, the events before it at once."""
 LIVE_SPEED = 1200.0
-"""Event time per wall time: slow enough that the tracker sees people rise, fast enough to watch."""
+"""Event time per wall time: slow enough that the tracker sees users rise, fast enough to watch."""
 
 
 class Part(NamedTuple):
@@ -33,11 +33,11 @@ class Stream(NamedTuple):
 
     parts: Sequence[Part]
     size: int
-    """Events to be sent: those before the end that was asked for."""
+    """Events to send: those before `until_ms`."""
     truth: Truth | None = None
-    """The right answers, where they are known."""
+    """The true results, if they are known."""
     unreadable: int = 0
-    """Of the events to be sent: those that are none, and will be dead letters."""
+    """Lines among them that cannot be decoded, and become dead letters."""
 
 
 def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | None) -> Stream:
@@ -47,9 +47,9 @@ def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | 
 
 
 def demo_stream(users: int, until_ms: int | None, speed: float | None) -> Stream:
-    """The demo stream; `speed` None: the end as if live, what comes before it as fast as possible.
+    """The demo stream; `speed` None: its end as if live, the events before that as fast as possible.
 
-    Its truth is that of its end, so there is none where it is cut short. Raises ValueError.
+    The truth is that of the whole stream, so one cut short has none. Raises ValueError.
     """
     demo = demo_population(users=users)
     events = demo.events
@@ -66,7 +66,7 @@ def _is_sent(event: RecordedEvent, until_ms: int | None) -> bool:
 
 
 class Feed:
-    """Makes a stream and sends it, in a thread of its own."""
+    """Makes a stream and produces it to Kafka, in a thread."""
 
     def __init__(self, make: Callable[[], Stream], settings: Settings, until_ms: int | None) -> None:
         self._make = make
@@ -79,15 +79,15 @@ class Feed:
         """When the first event was sent (time.monotonic)."""
         self.sent = 0
         self.is_done = False
-        """Whether everything is sent, and Kafka has it."""
+        """Whether Kafka has acknowledged everything."""
         self.error: Exception | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """End, wherever it is."""
+        """Stop producing, whether everything is sent or not."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)

@@ -1,8 +1,7 @@
-"""What the workers of a demo write to Kafka, read by a thread of the demo's own: progress, cuts and flags."""
+"""Follows what the workers of a demo write to Kafka, in a thread: progress, cuts and flags."""
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
@@ -27,7 +26,7 @@ Figures = tuple[int, ...]
 
 
 class Observer:
-    """Reads until stopped. Everything is as of what has been read; lists only grow."""
+    """Reads the output topics from their beginning until it is stopped; lists only grow."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -35,21 +34,20 @@ class Observer:
         self._stop = threading.Event()
         self._cuts: dict[bytes, Cut] = {}
         self._statuses: dict[int, Status] = {}
-        self._whole = GlobalCuts(settings.share)
+        self._global_cuts = GlobalCuts(settings.share)
         self._flag_ids: set[str] = set()
         self._news_at_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
         self.flags: list[Flag] = []
         """Each change once, in order of arrival."""
-        self.flag_counts: Counter[str] = Counter()
         self.error: Exception | None = None
 
     def start(self) -> None:
-        """Begin to read, from the beginning."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """End reading."""
+        """Stop reading."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
@@ -75,16 +73,11 @@ class Observer:
             total.unknown += source.unknown
         return total
 
-    @property
-    def partitions_seen(self) -> int:
-        """Partitions that some worker has told of."""
-        return len(self._statuses)
-
     def is_settled(self, end_ms: int | None, quiet_s: float) -> bool:
-        """Whether nothing more is to come.
+        """Whether the last cuts and flags are out.
 
-        Every partition has come to the end of event time (`end_ms`, where it is known), the cuts on Kafka are exactly
-        those that the curves of the partitions give, and nothing has been written for `quiet_s`.
+        They are when every partition has reached the end of event time (`end_ms`, where it is known), the cuts on Kafka
+        are exactly those that the curves of the partitions give, and nothing has been written for `quiet_s`.
         """
         with self._lock:
             statuses = list(self._statuses.values())
@@ -101,10 +94,10 @@ class Observer:
             )
 
     def _is_published(self) -> bool:
-        """Whether the published cuts are exact, and what the curves say."""
-        self._whole.recompute()
-        names = self._whole.names
-        cuts = self._whole.cuts(np.arange(len(names)))
+        """Whether the published cuts are exact, and equal to those computed from the curves."""
+        self._global_cuts.recompute()
+        names = self._global_cuts.names
+        cuts = self._global_cuts.cuts(np.arange(len(names)))
         columns = (cuts.users, cuts.totals, cuts.k, cuts.thresholds, cuts.flagged, cuts.emerging)
         own: dict[tuple[str, str, str], Figures] = {}
         for role, role_name in enumerate(ROLES):
@@ -112,8 +105,8 @@ class Observer:
             for name, values in zip(names, figures, strict=True):
                 if values[0]:
                     own[name.topic, name.population, role_name] = values
-        told = {(cut.topic, cut.population, cut.role): _figures(cut) for cut in self._cuts.values()}
-        return own == told and all(cut.exact for cut in self._cuts.values())
+        published = {(cut.topic, cut.population, cut.role): _figures(cut) for cut in self._cuts.values()}
+        return own == published and all(cut.exact for cut in self._cuts.values())
 
     def _run(self) -> None:
         try:
@@ -147,7 +140,7 @@ class Observer:
             if topic == self._settings.flags_topic:
                 self._take_flag(_flag_of(record.value))
             elif topic == self._settings.curves_topic:
-                self._take_told(record.key, record.value)
+                self._take_curve(record.key, record.value)
             elif record.value is None:
                 self._cuts.pop(record.key, None)
             else:
@@ -157,15 +150,14 @@ class Observer:
         if flag.flag_id not in self._flag_ids:
             self._flag_ids.add(flag.flag_id)
             self.flags.append(flag)
-            self.flag_counts[flag.type] += 1
 
-    def _take_told(self, key: bytes, value: bytes) -> None:
+    def _take_curve(self, key: bytes, value: bytes) -> None:
         if key.startswith(b"status/"):
             known = status.decode(value)
             if status.replaces(known, self._statuses.get(known.partition)):
                 self._statuses[known.partition] = known
         elif key.startswith(b"curves/"):
-            self._whole.update(curve_message.decode(value))
+            self._global_cuts.update(curve_message.decode(value))
 
 
 def _figures(cut: Cut) -> Figures:

@@ -16,7 +16,7 @@ _OF_A_CUT = (
 
 
 def report_of(result: DemoResult) -> dict[str, Any]:
-    """Counts, cuts in order of topic and role, flags by type; what is true beside it where that is known."""
+    """Counts, cuts in order of topic and role, flags by type; with the truth, where it is known, the errors."""
     counted = result.counted
     counts = Counter(flag.type for flag in result.flags)
     report: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What a demo prints at its end: the cuts, what is true beside them, and who was foreseen."""
+"""What a demo prints at its end: the cuts, the true ones beside them, and the users foreseen."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,24 +13,24 @@ from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, FlagType, Role
 from stream_app.demo.generator.population import Truth
 from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import TOLERANCE_POINTS, Foresight, Rise, foresight, measured
-from stream_app.demo.view import COLOURS
 from stream_app.settings.text import duration_text
+from stream_app.terminal.flag_line import FLAG_STYLES
 from stream_app.terminal.format import hours, moment, plural, span, time_of_day
 
 _TOPICS_SHOWN = 10
 _ROOMY = 92
-"""Columns of a terminal from which tables are set wide."""
+"""Columns of a terminal from which tables have room between their columns."""
 
 
 def print_result(console: Console, result: DemoResult) -> None:
-    """Everything, for a person."""
+    """Print the whole result, for people."""
     console.print(_summary(result))
     console.print()
     _print_cuts(console, result.cuts)
     counts = Counter(flag.type for flag in result.flags)
     line = Text("flags  ", "bold")
     for name in FlagType:
-        line.append(f"{counts[name]:,} {name}   ", COLOURS[name])
+        line.append(f"{counts[name]:,} {name}   ", FLAG_STYLES[name])
     console.print(line)
     if result.counted.rejected and not result.counted.applied:
         console.print(

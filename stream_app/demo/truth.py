@@ -1,4 +1,4 @@
-"""What a demo found beside what is true: the cuts, and who was foreseen. Pure."""
+"""Compares what a demo found with the truth: the cuts, and the users flagged in time. Pure."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -15,14 +15,14 @@ Standing = tuple[str, str, Role]
 
 
 class Measured(NamedTuple):
-    """A true cut and the one that was found."""
+    """A true cut and the one found."""
 
     true: TrueCut
     cut: Cut | None
 
     @property
     def error_points(self) -> float:
-        """How far the percentage of users, or that of the population, is off; in percentage points."""
+        """The larger error of the two percentages, of users and of the population, in percentage points."""
         if self.cut is None:
             return 100.0
         errors = [abs(self.cut.percent_of_users - self.true.percent_of_users)]
@@ -32,7 +32,7 @@ class Measured(NamedTuple):
 
     @property
     def is_right(self) -> bool:
-        """Off by no more than TOLERANCE_POINTS."""
+        """Whether it is off by no more than TOLERANCE_POINTS."""
         return self.error_points <= TOLERANCE_POINTS
 
 
@@ -52,15 +52,15 @@ class Rise(NamedTuple):
 
 
 class Foresight(NamedTuple):
-    """Who was flagged as emerging, rightly or not."""
+    """The users flagged as emerging, rightly or not."""
 
     risers: list[Rise]
     leads_ms: list[int]
     """Of the risers that were flagged as emerging before they entered."""
     decoys: list[Flag]
-    """Emerging flags of decoys: each one is wrong."""
+    """Emerging flags of decoys: each is wrong."""
     others: int
-    """Standings of users not planted that were flagged as emerging: by chance some of them do rise."""
+    """Standings of unplanted users that were flagged as emerging: by chance some of them do rise."""
     false_alarms: int
     """Those of them that did not enter before the end of the stream."""
     undecided: int
@@ -68,7 +68,7 @@ class Foresight(NamedTuple):
 
     @property
     def median_lead_ms(self) -> float:
-        """Half of the warnings came earlier than this before the entry."""
+        """The median time from warning to entry."""
         return median(self.leads_ms)
 
 

@@ -1,4 +1,4 @@
-"""The worker processes of a demo: started, watched, started again when they die, ended with the demo."""
+"""The worker processes of a demo: started, watched, restarted when they die, ended with the demo."""
 
 import signal
 import subprocess
@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NamedTuple, Self
+from typing import IO, Self
 
 import msgspec
 
@@ -16,27 +16,17 @@ from stream_app.settings import Settings
 from stream_app.settings.text import as_environment
 
 MOST_DEATHS = 3
-"""A worker that has died so often is not started again."""
+"""After so many deaths a worker is not restarted."""
 _STOP_S = 5.0
 _TAIL_LINES = 15
 
 
 class WorkerFailedError(RuntimeError):
-    """A worker dies again and again; the message tells how and shows its last words."""
-
-
-class WorkerState(NamedTuple):
-    """How a worker is."""
-
-    number: int
-    pid: int
-    http_port: int
-    """0 where the system chose one."""
-    deaths: int
+    """A worker died too often; the message says how, and quotes the end of its log."""
 
 
 class _DemoWorker:
-    """One worker, through all its processes."""
+    """One worker, across restarts."""
 
     def __init__(self, number: int, settings: Settings, log_file: Path) -> None:
         self.number = number
@@ -59,7 +49,7 @@ class _DemoWorker:
 
 
 class Workers:
-    """All workers of a demo, for the length of a block; enter it in a thread that stays."""
+    """All workers of a demo, for the length of a block; enter it in a thread that lives as long as they do."""
 
     def __init__(self, settings: Settings, count: int, folder: Path) -> None:
         """`folder` takes their logs."""
@@ -83,18 +73,16 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End them, by force where they take more than a few seconds."""
+        """End them, by SIGKILL after a few seconds."""
         self._end()
 
-    def states(self) -> list[WorkerState]:
-        """How they are."""
-        return [
-            WorkerState(worker.number, worker.process.pid, worker.settings.http_port, worker.deaths)
-            for worker in self._workers
-        ]
+    @property
+    def http_port(self) -> int:
+        """The port of the first worker; 0 where the system chooses one."""
+        return self._workers[0].settings.http_port
 
     def revive(self) -> list[str]:
-        """Start those again that have died; tells of each in a line. Raises WorkerFailedError after MOST_DEATHS."""
+        """Restart the workers that have died; returns a line for each. Raises WorkerFailedError after MOST_DEATHS."""
         news = []
         for worker in self._workers:
             status = worker.process.poll()

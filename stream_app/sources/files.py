@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from stream_app.extras import require_extra
 from stream_app.sources.recorded_event import EventFileError, RecordedEvent
 
 NO_KEY = b""
@@ -105,6 +106,7 @@ def _reader(path: Path) -> Iterator[RecordedEvent]:
     if not start:
         raise EventFileError(f"{path} is empty; name a file with one JSON event a line, or a Parquet file")
     if start == _PARQUET_MAGIC:
+        require_extra("parquet", "pyarrow", "pyarrow")
         from stream_app.sources.parquet import rows_as_json  # noqa: PLC0415 - half a second that few need
 
         return map(recorded, rows_as_json(path))

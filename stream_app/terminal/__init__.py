@@ -1,1 +1,1 @@
-"""What people read in a terminal: numbers, times, tables, progress."""
+"""Output for people in a terminal: numbers, times, flags, tables, progress."""

@@ -1,4 +1,4 @@
-"""Numbers and times the way people read them."""
+"""Numbers and times as people read them."""
 
 import datetime as dt
 
@@ -7,7 +7,7 @@ _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_000
 
 
 def span(seconds: float) -> str:
-    """A length of time in its two largest units: 45s, 12m 05s, 2h 10m, 3d 4h."""
+    """A duration in its two largest units: 45s, 12m 05s, 2h 10m, 3d 4h."""
     whole = round(seconds)
     if whole < _MINUTE_S:
         return f"{whole}s"
@@ -19,13 +19,13 @@ def span(seconds: float) -> str:
 
 
 def hours(seconds: float) -> str:
-    """A length of event time to the minute: 0h 12m, 2h 10m."""
+    """A duration in event time, to the minute: 0h 12m, 2h 10m."""
     minutes = int(seconds // _MINUTE_S)
     return f"{minutes // 60:,}h {minutes % 60:02}m"
 
 
 def moment(ts_ms: int) -> str:
-    """A time (epoch ms) in UTC, to the minute; '–' where it is no time."""
+    """A time (epoch ms) in UTC, to the minute; '–' for one outside the years 1 to 9999."""
     if not _FIRST_MS <= ts_ms <= _LAST_MS:
         return "–"
     return f"{dt.datetime.fromtimestamp(ts_ms / 1000, dt.UTC):%Y-%m-%d %H:%M}"

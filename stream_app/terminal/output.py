@@ -1,4 +1,4 @@
-"""Where commands print, and the look that their tables share."""
+"""The consoles that commands print to, and the look that their tables share."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 PLAIN_WIDTH = 110
-"""Columns where the output is no terminal."""
+"""Columns where the output is not a terminal."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -22,7 +22,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def table(*headers: str, numbers: frozenset[str] | set[str] = frozenset()) -> Table:
-    """An empty table; the columns in `numbers` are set to the right."""
+    """An empty table; the columns in `numbers` are right-aligned."""
     made = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for header in headers:
         made.add_column(header, justify="right" if header in numbers else "left", overflow="fold")
@@ -36,7 +36,7 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def reading_bar() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for long reads on stderr, where that is a terminal: takes what is done, and what there is."""
+    """A progress bar for long reads, on stderr where that is a terminal; yields a function of (done, total)."""
     out = console(stderr=True)
     columns = (TextColumn("[dim]reading[/]"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as bar:

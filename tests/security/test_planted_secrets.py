@@ -134,7 +134,7 @@ def test_workers_of_ours_get_their_secrets_where_nobody_sees_them(everything: di
     settings: Settings = load(everything)
     assert settings.kafka_password.reveal() == KAFKA_PASSWORDS["worker"]
     with Workers(settings, 1, tmp_path) as workers:
-        pid, given = workers.states()[0].pid, f"{environment_name('kafka_password')}=planted".encode()
+        pid, given = workers._workers[0].process.pid, f"{environment_name('kafka_password')}=planted".encode()
         # A process that is just being replaced by the program it is to run has neither for a moment.
         assert eventually(lambda: given in Path(f"/proc/{pid}/environ").read_bytes(), WAIT_S)
         assert eventually(lambda: "".join(command_lines(pid)) != "", WAIT_S)

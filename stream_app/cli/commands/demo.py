@@ -4,12 +4,10 @@ import json
 import math
 import sys
 import threading
-from asyncio import Runner
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -18,15 +16,11 @@ from rich.markup import escape
 
 from stream_app.cli.options import ALL, Command, ReportFile, Speed, TimeOption, settings_options
 from stream_app.cli.signals import end_like_ctrl_c
-from stream_app.core.messages import DEFAULT_POPULATION, Role
+from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.settings import SECURITY, Settings
 from stream_app.settings.text import duration_text
 from stream_app.terminal.format import plural
 from stream_app.terminal.output import console
-
-if TYPE_CHECKING:
-    from stream_app.demo.runner import DemoEngine, ReadTop
-    from stream_app.demo.view import LiveView, PlainView
 
 USERS = 20_000
 _ITS_OWN = {"brokers", "redis_url", "replication", "partitioner", "app_id", "redis_prefix"}
@@ -76,14 +70,16 @@ def command(
 ) -> None:
     """Track the demo stream, or recorded events from FILEs (JSON lines, gzipped or not, or Parquet).
 
-    Starts a Kafka and a Redis of its own, and workers; nothing needs to be installed or running. The demo stream is a
-    day of talk about five products, made so that the right answers are known. Ctrl-C ends everything. The page shows it
-    all; in a terminal it stays, and further days of the demo stream follow.
+    Starts an embedded Kafka and Redis, and workers; needs no server, only `pip install 'stream-app[demo]'`. The demo
+    stream is a day of talk about five products, generated so that the right answers are known. The page shows all of
+    it. In a terminal everything keeps running at the end, and further days of the demo stream follow, until Ctrl-C.
     """
     from stream_app.demo.feed import demo_stream, recorded_stream
+    from stream_app.demo.progress import ProgressView
     from stream_app.demo.report import report_of
     from stream_app.demo.result import print_result
     from stream_app.demo.runner import running_demo
+    from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
 
     end_like_ctrl_c()
     out = console()
@@ -94,61 +90,25 @@ def command(
         make = partial(demo_stream, users, until_ms, speed)
         if not settings.population_sizes:
             settings = msgspec.structs.replace(settings, population_sizes={DEFAULT_POPULATION: users})
-    _announce(out, files, settings, workers)
+    _print_start(out, files, settings, workers)
     with running_demo(
         make,
         settings,
         workers=workers,
         until_ms=until_ms,
-        engine=_engine(),
-        view=_view(out),
-        on_start=partial(_announce_page, out),
+        watermark_key=WATERMARK_KEY,
+        view=ProgressView(out),
+        on_start=lambda own: out.print(f"[bold]The page: [cyan]{_page(own)}[/][/]\n"),
     ) as result:
         print_result(out, result)
         if report is not None:
             report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
-        _point_on(out, result.settings, report, files, stay=stay)
+        _print_next_steps(out, result.settings, report, files, stay=stay)
         if stay:
             _stay(result.settings, None if files else users)
 
 
-def _engine() -> "DemoEngine":
-    """The parts that stream_app.demo does not know."""
-    import stream_app.serving.redis.board  # noqa: F401 - read now: what is imported later can be cut short by Ctrl-C
-    from stream_app.demo.runner import DemoEngine
-    from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
-    from stream_app.kafka.topics import create
-
-    return DemoEngine(create, _top_reader, WATERMARK_KEY)
-
-
-@contextmanager
-def _top_reader(settings: Settings) -> "Iterator[ReadTop]":
-    """Reads top lists from Redis over one connection."""
-    from stream_app.serving.redis.board import BoardUnavailableError, open_board
-
-    with Runner() as runner:
-        board = open_board(settings)
-
-        def read_top(topic: str, role: Role, count: int) -> list[tuple[str, int]]:
-            try:
-                return runner.run(board.read_top(topic, role, DEFAULT_POPULATION, count))
-            except BoardUnavailableError:
-                return []  # the view can do without
-
-        try:
-            yield read_top
-        finally:
-            runner.run(board.close())
-
-
-def _view(out: Console) -> "LiveView | PlainView":
-    from stream_app.demo.view import LiveView, PlainView
-
-    return LiveView(out) if out.is_terminal and not out.is_dumb_terminal else PlainView(out)
-
-
-def _announce(out: Console, files: Sequence[Path], settings: Settings, workers: int) -> None:
+def _print_start(out: Console, files: Sequence[Path], settings: Settings, workers: int) -> None:
     what = ", ".join(path.name for path in files) or "the demo stream"
     window, pane = (duration_text(seconds) for seconds in (settings.window_s, settings.pane_s))
     out.print(
@@ -157,17 +117,14 @@ def _announce(out: Console, files: Sequence[Path], settings: Settings, workers: 
     )
 
 
-def _announce_page(out: Console, settings: Settings) -> None:
-    out.print(f"[bold]The page: [cyan]{_page(settings)}[/][/]\n")
-
-
 def _page(settings: Settings) -> str:
-    """Where the first worker shows it."""
+    """Its address on the first worker."""
     return f"http://{settings.http_host}:{settings.http_port}/"
 
 
-def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequence[Path], *, stay: bool) -> None:
-    """Where to look next."""
+def _print_next_steps(
+    out: Console, settings: Settings, report: Path | None, files: Sequence[Path], *, stay: bool
+) -> None:
     lines = []
     if report is not None:
         lines.append((str(report), "everything found, as JSON"))
@@ -198,7 +155,7 @@ def _point_on(out: Console, settings: Settings, report: Path | None, files: Sequ
 
 
 def _stay(settings: Settings, users: int | None) -> None:
-    """Wait for Ctrl-C; where there are `users` of a demo stream it goes on meanwhile."""
+    """Wait for Ctrl-C; produce further days of the demo stream meanwhile, where it has `users`."""
     from stream_app.demo.generator.days import SPEED, further_days
     from stream_app.demo.runner import going_on
 

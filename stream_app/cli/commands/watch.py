@@ -12,12 +12,12 @@ import msgspec
 
 from stream_app.cli.options import Command, settings_options
 from stream_app.core.messages import Flag, FlagType
-from stream_app.demo.view import flag_line
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.kafka.error_hints import or_unseen
 from stream_app.kafka.operator_clients import consumer
 from stream_app.kafka.topic_scan import partitions_of, spans
 from stream_app.settings import Settings
+from stream_app.terminal.flag_line import flag_line
 from stream_app.terminal.output import console
 
 _POLL_MS = 500

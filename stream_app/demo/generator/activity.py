@@ -9,7 +9,7 @@ from stream_app.core.arrays import Ints, Mask
 from stream_app.core.messages import ALL_TOPICS, Role
 
 UNKNOWN = -1
-"""The audience of an event that tells none."""
+"""The audience of an event without one."""
 
 HOUR_MS = 3_600_000
 PANE_MS = 15 * 60_000
@@ -23,19 +23,19 @@ class Activity(NamedTuple):
     users: Ints
     """Numbers of users."""
     topics: Ints
-    """Places in the list of products."""
+    """Indices in the list of products."""
     ts_ms: Ints
     shares: Mask
     audiences: Ints
     """People reached, or UNKNOWN."""
 
     def take(self, chosen: NDArray[Any]) -> "Activity":
-        """Only the events chosen, by mask or by place."""
+        """The selected events, by mask or by index."""
         return Activity._make(column[chosen] for column in self)
 
 
 class TrueCut(NamedTuple):
-    """The cut of a topic and role as it is, counted in the plainest way."""
+    """The true cut of a topic and role, computed in the plainest way."""
 
     topic: str
     role: Role

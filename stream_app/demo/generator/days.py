@@ -1,4 +1,4 @@
-"""What comes after the demo stream, for those who stay to look around: days much like its last one, without end."""
+"""The days after the demo stream, without end, for `--stay`: each is much like the last day of the stream."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -16,13 +16,13 @@ from stream_app.sources.recorded_event import RecordedEvent
 SPEED = 120.0
 """Event time per wall time: a day takes twelve minutes."""
 EMPLOYEES = 40
-"""One in so many users also talks as an employee, to colleagues: the second population."""
+"""One user in so many also posts as an employee: the second population."""
 _COLLEAGUES = 20
-"""They reach so many times fewer people."""
+"""Employees reach so many times fewer people."""
 _CHANGE = 0.03
-"""The part of the users who do on a day what somebody else did the day before: they rise and fall."""
+"""The part of the users who repeat another user's day instead of their own: they rise and fall."""
 _SILENCE = 0.1
-"""The part of the events that do not happen again."""
+"""The part of the events that are not repeated."""
 
 
 def further_days(users: int) -> Iterator[RecordedEvent]:

@@ -12,7 +12,7 @@ from stream_app.sources.recorded_event import RecordedEvent
 _DAY_MS = 24 * HOUR_MS
 _MEAN_DELAY_MS = 15_000
 _DELAYED = 1000
-"""Events that come hours after they happened, and are still counted."""
+"""Events that arrive hours after they happened, and are still counted."""
 _TWICE = 300
 _TOO_LATE = 60
 _BROKEN = 60
@@ -39,7 +39,7 @@ _WRONG_CLOCK = b'{"event_id":"x%d","ts":%d,"user_id":"u00009","topics":["phone"]
 
 
 class Tally(NamedTuple):
-    """What becomes of the records of the demo stream: read = applied + duplicate + late + rejected."""
+    """The outcomes of the records of the demo stream: read = applied + duplicate + late + rejected."""
 
     read: int
     applied: int
@@ -91,7 +91,7 @@ def _records(
 
 
 def _authors(activity: Activity, rng: np.random.Generator) -> Ints:
-    """For every event somebody who is active in the same topic; the more active, the more likely."""
+    """Draw for every event a user who is active in the same topic, in proportion to activity."""
     by_topic = np.argsort(activity.topics, kind="stable")
     counts = np.bincount(activity.topics)
     firsts = np.cumsum(counts) - counts

@@ -66,7 +66,7 @@ PRODUCTS = (
 
 
 class _Made(NamedTuple):
-    """What each person of a product makes in a span: columns of equal length."""
+    """The posts, shares and impressions of each person of a product in a span: columns of equal length."""
 
     posts: Ints
     shares: Ints
@@ -80,7 +80,7 @@ class Truth(NamedTuple):
     """As of the end of the stream; the first two are those of "*"."""
     risers: list[Riser]
     decoys: tuple[str, ...]
-    """Users who must not be flagged as emerging, tempting as they are."""
+    """Users who look as if they were emerging, and must not be flagged."""
     tally: Tally
 
 
@@ -122,7 +122,7 @@ def _of_product(topic: int, product: Product, population: int, rng: np.random.Ge
     likely_posts = product.posts_mean * lognormal_slices(size, product.posts_sigma)
     posts = whole_numbers(likely_posts)[by_posts]
     shares = rng.poisson(_SHARES_PER_POST * likely_posts[by_posts])
-    # Reach needs at least one event: whoever never posts, but is in the upper two thirds by impressions, shares.
+    # Reach needs at least one event: users in the upper two thirds by impressions who never post get a share.
     shares += (posts + shares == 0) & (by_impressions >= size // 3)
     people_reached = whole_numbers(product.impressions_mean * lognormal_slices(size, product.impressions_sigma))
     impressions = people_reached[by_impressions]
@@ -172,6 +172,6 @@ def _times(size: int, span_ms: tuple[int, int], rng: np.random.Generator) -> Int
 
 
 def _without_audience(base: Activity, rng: np.random.Generator) -> Activity:
-    """A few more posts like some that there are, of which nobody knows how many people saw them."""
+    """A few more posts like existing ones, with an unknown audience."""
     likes = rng.choice(len(base.ts_ms), min(_UNKNOWN_AUDIENCES, len(base.ts_ms)), replace=False)
     return base.take(likes)._replace(shares=np.zeros(len(likes), np.bool_), audiences=np.full(len(likes), UNKNOWN))

@@ -1,4 +1,4 @@
-"""Planted users of the demo stream: some who take off at a known time, and decoys who only look like it."""
+"""Planted users of the demo stream: risers, who take off at a known time, and decoys, who only seem to."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class Plan(NamedTuple):
     role: Role
     onset_before_end_h: float
     growth_h: float
-    """Its rate grows with the square of the time for so long, then stays."""
+    """For so long its rate grows with the square of time; then it is constant."""
 
 
 class Riser(NamedTuple):
