@@ -11,7 +11,7 @@ import pytest
 
 from stream_app.sources.files import read_events, recorded
 from stream_app.sources.recorded_event import EventFileError, RecordedEvent
-from tests.benchmarks.stream import END_MS, SPAN_MS, bench_events
+from tests.benchmarks.workload import END_MS, SPAN_MS, bench_events
 
 POST = b'{"event_id":1,"ts":1475280000000,"user_id":"ann","kind":"post","topics":["a"]}'
 SHARE = b'{"event_id":"s","ts":"2016-10-01T02:00:00+02:00","user_id":9007199254740993,"kind":"share"}'

@@ -18,7 +18,7 @@ from stream_app.sources import replay as replay_module
 from stream_app.sources.pace import CONVINCING, LONGEST_STEP_MS, ReplayClock
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.sources.replay import Progress, ReplayError, replay
-from tests.benchmarks.stream import bench_events
+from tests.benchmarks.workload import bench_events
 from tests.waiting import eventually
 
 PARTITIONS = 4

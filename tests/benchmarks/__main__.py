@@ -1,4 +1,4 @@
-"""`make bench`: the tracker measured against an idiomatic Faust app, or what open pages cost it."""
+"""`make bench`: measures the tracker against an idiomatic Faust app, or the cost of open pages."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import click
 
 from stream_app.cli.options import Command, ReportFile
 from stream_app.cli.signals import end_like_ctrl_c
-from tests.benchmarks.bench import run_bench, run_page_bench
 from tests.benchmarks.process import BenchError
+from tests.benchmarks.runner import run_bench, run_page_bench
 
 
 @click.command(
@@ -26,14 +26,14 @@ from tests.benchmarks.process import BenchError
     "--browsers",
     type=click.IntRange(1, 1000),
     metavar="N",
-    help="measure instead what N open pages cost the worker",
+    help="measure the CPU cost of N open pages instead",
 )
 @click.option("--report", type=ReportFile(), metavar="FILE", help="write the figures as JSON")
 def command(*, events: int, browsers: int | None, report: Path | None) -> None:
-    """Measure this tracker and an idiomatic Faust app on the same events, with a Kafka and a Redis of its own.
+    """Measure the tracker and an idiomatic Faust app on the same events, with an embedded Kafka and Redis.
 
-    Prints events per second, CPU seconds per million events and peak memory of both; of the tracker also what its state
-    costs, and how soon it is back after a kill.
+    Prints events per second, CPU seconds per million events and peak memory of both; of the tracker also the memory of
+    a row of state, and the seconds from kill -9 until another worker has restored it.
     """
     end_like_ctrl_c()
     try:

@@ -17,11 +17,11 @@ _PROC = Path("/proc")
 
 
 class BenchError(RuntimeError):
-    """The measurement cannot go on; the message says why."""
+    """The measurement failed; the message says why."""
 
 
-class Measured:
-    """One process, which ends with the block or by `kill`. Needs Linux: /proc tells what it uses."""
+class MeasuredProcess:
+    """One process, which ends with the block or by `kill`. Needs Linux: reads CPU time and memory from /proc."""
 
     def __init__(self, name: str, command: Sequence[str], variables: Mapping[str, str], folder: Path) -> None:
         """Start `command` with `variables` on top of the environment; its log and its data go to `folder`."""
@@ -56,9 +56,9 @@ class Measured:
     def check(self) -> None:
         """Raise BenchError when it has ended."""
         if (status := self._process.poll()) is not None:
-            raise BenchError(f"the {self.name} ended with status {status}; its last words:\n{self.last_words()}")
+            raise BenchError(f"the {self.name} ended with status {status}; the end of its log:\n{self.log_tail()}")
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of its log."""
         return self._log_file.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
 
@@ -94,7 +94,7 @@ def _own_cpu_s(pid: int) -> float:
 
 
 def _cpu_clock(pid: int) -> int:
-    """The clock of a process' CPU time, as clock_getcpuclockid(3) names it: a run of milliseconds has fewer ticks."""
+    """The clock of a process' CPU time, as clock_getcpuclockid(3) names it: a tick is too coarse for milliseconds."""
     return ~pid << 3 | 2
 
 

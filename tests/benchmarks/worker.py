@@ -1,4 +1,4 @@
-"""A worker under measurement: started as in production, and what it tells about itself over HTTP and on Kafka."""
+"""A worker under measurement: started as in production, polled over HTTP and through its statuses on Kafka."""
 
 import http.client
 import re
@@ -18,13 +18,13 @@ from stream_app.demo.embedded.process import LOCALHOST, free_port
 from stream_app.kafka.clients import kafka_python_options, quiet_kafka
 from stream_app.settings import Settings
 from stream_app.settings.text import as_environment
-from tests.benchmarks.process import BenchError, Measured
+from tests.benchmarks.process import BenchError, MeasuredProcess
 
 POLL_S = 0.1
-"""Ten looks a second: each one costs the worker about 2 ms, which counts as its own."""
+"""Between polls: each one costs the worker about 2 ms of the CPU time that is measured."""
 
 PATIENCE_S = 120.0
-"""After this long without what is waited for the measurement is given up."""
+"""The measurement fails after this long without the state that it waits for."""
 
 _HTTP_TIMEOUT_S = 10.0
 _COUNTED = re.compile(r"^influence_events_total\{[^}]*\} (\S+)$", re.MULTILINE)
@@ -34,7 +34,7 @@ _POLL_MS = 20
 class Worker:
     """A running worker and its HTTP port."""
 
-    def __init__(self, process: Measured, port: int) -> None:
+    def __init__(self, process: MeasuredProcess, port: int) -> None:
         self.process = process
         self.port = port
 
@@ -55,13 +55,13 @@ class Worker:
             self.process.check()
             if time.monotonic() > deadline:
                 raise BenchError(
-                    f"the worker was not {what} within {PATIENCE_S:g} s; its last words:\n{self.process.last_words()}"
+                    f"the worker was not {what} within {PATIENCE_S:g} s; the end of its log:\n{self.process.log_tail()}"
                 )
             time.sleep(POLL_S)
         return time.monotonic()
 
     def _get(self, path: str) -> tuple[int, str] | None:
-        """Status and text, or None where nobody answers yet."""
+        """Status and text, or None while the port is closed."""
         with closing(http.client.HTTPConnection(LOCALHOST, self.port, timeout=_HTTP_TIMEOUT_S)) as connection:
             try:
                 connection.request("GET", path)
@@ -72,15 +72,15 @@ class Worker:
 
 
 def start_worker(settings: Settings, folder: Path) -> Worker:
-    """Start `python -m stream_app worker`; its process is to be entered as a block, which ends it."""
+    """Start `python -m stream_app worker`; enter its process as a block, which ends it."""
     port = free_port()
     own = msgspec.structs.replace(settings, http_host=LOCALHOST, http_port=port)
     command = [sys.executable, "-m", "stream_app", "worker"]
-    return Worker(Measured("worker", command, as_environment(own), folder), port)
+    return Worker(MeasuredProcess("worker", command, as_environment(own), folder), port)
 
 
 class Totals(NamedTuple):
-    """What the partitions together have told."""
+    """The sums over all partitions."""
 
     read: int
     applied: int
@@ -92,16 +92,16 @@ class Totals(NamedTuple):
 
 
 class Statuses:
-    """What the partitions tell on the topic of curves: counters that are durable when they are told."""
+    """The statuses of the partitions on the curves topic: their counters are durable when they are published."""
 
     def __init__(self, consumer: Any, source: TopicPartition) -> None:
         self._consumer = consumer
         self._source = source
-        self._told: dict[int, Status] = {}
+        self._statuses: dict[int, Status] = {}
 
     def forget(self) -> None:
-        """Begin anew with what is told from now on."""
-        self._told.clear()
+        """Drop what was read; only statuses published from now on count."""
+        self._statuses.clear()
         self._consumer.seek_to_end(self._source)
         self._consumer.position(self._source)
 
@@ -111,23 +111,22 @@ class Statuses:
             for record in records:
                 if record.key.startswith(b"status/"):
                     known = status.decode(record.value)
-                    self._told[known.partition] = known
-        told = self._told.values()
-        sources = [source for known in told for source in known.sources.values()]
+                    self._statuses[known.partition] = known
+        sources = [source for known in self._statuses.values() for source in known.sources.values()]
         return Totals(
             read=sum(source.read for source in sources),
             applied=sum(source.applied for source in sources),
-            rows=sum(known.rows for known in told),
-            users=sum(known.users for known in told),
-            segments=sum(known.segments for known in told),
-            partitions=len(self._told),
-            lagging=any(known.lagging for known in told),
+            rows=sum(known.rows for known in self._statuses.values()),
+            users=sum(known.users for known in self._statuses.values()),
+            segments=sum(known.segments for known in self._statuses.values()),
+            partitions=len(self._statuses),
+            lagging=any(known.lagging for known in self._statuses.values()),
         )
 
 
 @contextmanager
-def told_by(settings: Settings) -> Iterator[Statuses]:
-    """Follow the topic of curves from its beginning, for the length of the block."""
+def following_statuses(settings: Settings) -> Iterator[Statuses]:
+    """Read the curves topic from its beginning, for the length of the block."""
     source = TopicPartition(settings.curves_topic, 0)
     with quiet_kafka():
         consumer = KafkaConsumer(

@@ -35,7 +35,7 @@ def test_an_idiomatic_app_is_found_out(brokers: str, tmp_path: Path, proof: Proo
     feeder = Feeder(brokers, settings.input_topics, given.records, PER_SECOND).start()
     command = [
         sys.executable,
-        str(ROOT / "tests" / "benchmarks" / "idiomatic_app.py"),
+        str(ROOT / "tests" / "benchmarks" / "baseline_app.py"),
         "worker",
         "--loglevel",
         "info",

@@ -1,4 +1,4 @@
-"""The benchmark: the tracker and an idiomatic Faust app on the same events, in one run, on servers of its own."""
+"""The benchmark: the tracker and the baseline on the same events, in one run, on servers of its own."""
 
 import json
 import os
@@ -18,19 +18,21 @@ from stream_app.demo.embedded.redis import embedded_redis
 from stream_app.settings import Settings, environment_of_child
 from stream_app.settings.secret import SecretUrl
 from stream_app.settings.text import as_environment
-from tests.benchmarks.idiomatic import APP_FILE, PARTITIONS, TOPICS, Idiomatic, measure_idiomatic
-from tests.benchmarks.page import measure_page
+from tests.benchmarks.baseline import PARTITIONS, TOPICS, Baseline, measure_baseline
+from tests.benchmarks.page_load import measure_page_load
 from tests.benchmarks.process import BenchError
-from tests.benchmarks.result import Result, print_page_cost, print_result, report_of
-from tests.benchmarks.stream import TOPICS_EACH, bench_events, state_events
-from tests.benchmarks.tracker import Tell, measure_counting, measure_state
-from tests.benchmarks.view import shown
+from tests.benchmarks.progress import OnProgress, shown
+from tests.benchmarks.report import Result, print_page_cost, print_result, report_of
+from tests.benchmarks.state import measure_state
+from tests.benchmarks.throughput import measure_throughput
+from tests.benchmarks.workload import TOPICS_PER_USER, bench_events, state_events
 
-MOST_IDIOMATIC_EVENTS = 30_000
-"""The first of the same events: the idiomatic app is so much slower."""
+MOST_BASELINE_EVENTS = 30_000
+"""The baseline gets the first of the same events, because it is so much slower."""
 _SESSION_TIMEOUT_S = 3.0
-"""The one setting not as by default. Kafka lets a worker in as soon as the dead one has timed out. The embedded broker
-makes every worker wait 3 s, and where the dead one has not timed out by then, which from 4 s on is chance, 8 s more."""
+"""The one setting that differs from its default. Kafka admits a worker once the session of the dead one has timed out.
+The embedded broker makes every worker wait 3 s, and 8 s more if the dead one has not timed out by then: that happens
+at random from 4 s on."""
 _STATE_USERS_PER_EVENT = 0.3
 _CREATE_TIMEOUT_S = 60
 _PLAIN_WIDTH = 110
@@ -42,18 +44,22 @@ def run_bench(events: int, report: Path | None) -> None:
     With a million events the large state has 1.2 million rows; with fewer, fewer.
     """
     out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-    with shown(out) as tell:
-        result = measure(events, tell)
+    with shown(out) as on_progress:
+        result = measure(events, on_progress)
     print_result(out, result)
     if report is not None:
         report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
 
 
 def run_page_bench(events: int, browsers: int, report: Path | None) -> None:
-    """Measure what `browsers` open pages cost a worker, print it, and write it to `report`. Raises BenchError."""
+    """Measure the CPU cost of `browsers` open pages, print it, and write it to `report`. Raises BenchError."""
     out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-    with shown(out) as tell, tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name, _servers() as settings:
-        cost = measure_page(events, browsers, settings, Path(name), tell)
+    with (
+        shown(out) as on_progress,
+        tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name,
+        _servers() as settings,
+    ):
+        cost = measure_page_load(events, browsers, settings, Path(name), on_progress)
     print_page_cost(out, cost)
     if report is not None:
         report.write_text(
@@ -61,30 +67,28 @@ def run_page_bench(events: int, browsers: int, report: Path | None) -> None:
         )
 
 
-def measure(events: int, tell: Tell) -> Result:
-    """Measure, each part on a new embedded Kafka; every process that it starts has ended when it returns.
+def measure(events: int, on_progress: OnProgress) -> Result:
+    """Measure each part on a new embedded Kafka; every process has ended when it returns.
 
-    `tell` is told what goes on. Raises BenchError, EmbeddedServerError.
+    Raises BenchError and EmbeddedServerError.
     """
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name:
         folder = Path(name)
         with _servers() as settings:
-            counting = measure_counting(bench_events(events), events, settings, folder, tell)
+            counting = measure_throughput(bench_events(events), events, settings, folder, on_progress)
         with _servers() as settings:
             users = round(events * _STATE_USERS_PER_EVENT)
-            state = measure_state(state_events(users), users * TOPICS_EACH, settings, folder, tell)
-        return Result(settings, counting, state, _idiomatic(events, folder, tell), _machine(), load_before)
+            state = measure_state(state_events(users), users * TOPICS_PER_USER, settings, folder, on_progress)
+        return Result(settings, counting, state, _baseline(events, folder, on_progress), _machine(), load_before)
 
 
-def _idiomatic(events: int, folder: Path, tell: Tell) -> Idiomatic | None:
-    if not APP_FILE.exists():
-        return None
-    first = min(events, MOST_IDIOMATIC_EVENTS)
+def _baseline(events: int, folder: Path, on_progress: OnProgress) -> Baseline:
+    first = min(events, MOST_BASELINE_EVENTS)
     with embedded_broker() as brokers:
         settings = Settings(brokers=brokers, posts_topic=TOPICS[0], shares_topic=TOPICS[1], partitions=PARTITIONS)
         _create_topics(settings)
-        return measure_idiomatic(islice(bench_events(events), first), first, settings, folder, tell)
+        return measure_baseline(islice(bench_events(events), first), first, settings, folder, on_progress)
 
 
 @contextmanager
@@ -108,7 +112,7 @@ def _create_topics(settings: Settings) -> None:
         timeout=_CREATE_TIMEOUT_S,
     )
     if created.returncode:
-        raise BenchError(f"the topics cannot be created: {created.stderr or created.stdout}")
+        raise BenchError(f"`stream-app topics create` failed: {created.stderr or created.stdout}")
 
 
 def _machine() -> str:

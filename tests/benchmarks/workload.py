@@ -1,4 +1,4 @@
-"""The stream of the benchmark: many users by a Zipf law over 20 topics; the same bytes for the same seed."""
+"""The workload: events of many users by Zipf's law over 20 topics; the same bytes for the same seed."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ SPAN_MS = 48 * 3_600_000
 END_MS = 1_772_323_200_000
 """2026-03-01T00:00Z: every event is before it."""
 
-TOPICS_EACH = 3
-"""Topics of a user of the large state."""
+TOPICS_PER_USER = 3
+"""In the large state."""
 STATE_SPAN_MS = 23 * 3_600_000
 
 _USER_EXPONENT = 1.1
@@ -43,7 +43,7 @@ def bench_events(
 ) -> Iterator[RecordedEvent]:
     """Yield `count` events of about 200 bytes over `span_ms` of event time, which ends at `end_ms`, oldest first.
 
-    Those of another seed have ids of their own.
+    Another seed gives other event ids.
     """
     rng = np.random.default_rng(seed)
     user_odds, topic_odds = _zipf(USERS, _USER_EXPONENT), _zipf(TOPICS, _TOPIC_EXPONENT)
@@ -83,14 +83,14 @@ def bench_events(
             yield RecordedEvent(share, user, value, ts_ms)
 
 
-def state_events(users: int, topics_each: int = TOPICS_EACH, seed: int = 2) -> Iterator[RecordedEvent]:
+def state_events(users: int, topics_per_user: int = TOPICS_PER_USER, seed: int = 2) -> Iterator[RecordedEvent]:
     """Yield one post of each of `users` in each of some topics, oldest first, all of them within 23 h of event time.
 
-    Every post is a row of its own, and every user has one more in `*`. The audiences follow the published curve of
+    Every post makes a row, and every user has one more in `*`. The audiences follow the published distribution of
     impressions: few users are connectors.
     """
     rng = np.random.default_rng(seed)
-    count = users * topics_each
+    count = users * topics_per_user
     audiences = rng.lognormal(np.log(_STATE_AUDIENCE_MEDIAN), _STATE_AUDIENCE_SIGMA, users).astype(np.int64)
     first_topics = rng.integers(0, TOPICS, users)
     order = rng.permutation(count)

@@ -1,17 +1,18 @@
-"""How far the benchmark is: a bar on a terminal, a line for each step elsewhere."""
+"""The progress of the benchmark: a bar on a terminal, a line for each step elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from tests.benchmarks.tracker import Tell
+OnProgress = Callable[[str, int, int], None]
+"""Called with the step, how much of it is done, and of how much; 0 where that is unknown."""
 
 
 @contextmanager
-def shown(out: Console) -> Iterator[Tell]:
-    """Show what is going on for the length of the block: a bar on a terminal, a line for each step elsewhere."""
+def shown(out: Console) -> Iterator[OnProgress]:
+    """Show the steps for the length of the block; yields the function to call with them."""
     if not out.is_terminal:
         yield _Lines(out).show
         return

@@ -1,4 +1,4 @@
-"""What open pages cost a worker: its CPU time under a steady load, by turns without and with browsers that look."""
+"""The load of open pages: a worker's CPU time at a steady rate of events, in turns without and with open pages."""
 
 import asyncio
 import statistics
@@ -16,22 +16,22 @@ import msgspec
 from stream_app.core.messages import ROLES
 from stream_app.settings import Settings
 from stream_app.sources.replay import replay
-from tests.benchmarks.fill import fill
-from tests.benchmarks.process import BenchError, Measured
-from tests.benchmarks.stream import bench_events
-from tests.benchmarks.tracker import Tell
+from tests.benchmarks.bulk_producer import produce_in_batches
+from tests.benchmarks.process import BenchError, MeasuredProcess
+from tests.benchmarks.progress import OnProgress
 from tests.benchmarks.worker import start_worker
+from tests.benchmarks.workload import bench_events
 
 TURNS = 6
 TURN_S = 30.0
-"""All pages are opened anew in each, which costs more than their staying open: it is long enough for both."""
+"""Each turn opens all pages anew, which costs more than keeping them open: a turn is long enough for both."""
 TOPICS = ("*", "topic-00", "topic-01", "topic-02", "topic-03", "topic-04")
-"""Some browsers look at the same, and not all."""
+"""Some pages show the same, but not all."""
 EVENTS_PER_S = 200
-"""That happen meanwhile: enough to change most answers between two looks. With many more, what counting costs from
-turn to turn differs by more than what pages cost."""
+"""Produced meanwhile: enough to change most answers between two refreshes. With many more, the cost of counting varies
+from turn to turn by more than the pages cost."""
 TICK_S = 2.0
-"""Evaluations are as rare as pages are refreshed, for the same reason."""
+"""Evaluations are as rare as refreshes of a page, for the same reason."""
 DAY_MS = 86_400_000
 _LOAD_MS = round((2 * TURNS + 4) * TURN_S * 1000)
 _OPEN_WITHIN_S = 20.0
@@ -39,11 +39,11 @@ _MOST_BYTES = 1_000_000
 
 
 class PageCost(NamedTuple):
-    """What open pages cost."""
+    """The cost of open pages."""
 
     browsers: int
     events_per_s: float
-    """The load."""
+    """The rate of events."""
     with_s: list[float]
     """CPU seconds of the worker per second while they are open, turn by turn."""
     without_s: list[float]
@@ -53,24 +53,26 @@ class PageCost(NamedTuple):
 
     @property
     def percent(self) -> float:
-        """Of a core, which is what a busy worker's throughput loses: the median of the turns."""
+        """Of a core, by which a busy worker's throughput falls: the median of the turns."""
         pairs = zip(self.with_s, self.without_s, strict=True)
         return 100 * statistics.median(there - away for there, away in pairs)
 
 
-def measure_page(events: int, browsers: int, settings: Settings, folder: Path, tell: Tell) -> PageCost:
-    """Count `events` events of the last day, then as they happen, while browsers come and go. Raises BenchError."""
+def measure_page_load(
+    events: int, browsers: int, settings: Settings, folder: Path, on_progress: OnProgress
+) -> PageCost:
+    """Count `events` events of the last day, then further ones while pages open and close. Raises BenchError."""
     past = bench_events(events, end_ms=_now_ms(), span_ms=DAY_MS)
-    fill(past, settings.brokers, settings, lambda done: tell("filling Kafka", done, events))
+    produce_in_batches(past, settings.brokers, settings, lambda done: on_progress("producing events", done, events))
     worker = start_worker(msgspec.structs.replace(settings, tick_s=TICK_S), folder)
     with worker.process as process:
-        worker.until("through with what came before", lambda: worker.counted() >= events)
+        worker.until("done with the events of the last day", lambda: worker.counted() >= events)
         pages = _Pages(worker.port, browsers)
         with_s, without_s = [], []
-        with _happening(settings):
+        with _producing(settings):
             for turn in range(TURNS):
-                tell(f"{browsers} browsers come and go", turn, TURNS)
-                # In turn, as the state grows meanwhile: whichever comes second would be told to cost more.
+                on_progress(f"{browsers} pages open and close", turn, TURNS)
+                # Alternating: the state grows meanwhile, so that the second of two turns always costs more.
                 if turn % 2:
                     without_s.append(_busy(process, nullcontext()))
                 with_s.append(_busy(process, pages.open()))
@@ -80,17 +82,17 @@ def measure_page(events: int, browsers: int, settings: Settings, folder: Path, t
     return PageCost(browsers, EVENTS_PER_S, with_s, without_s, read_kb / (TURNS * TURN_S))
 
 
-def _busy(process: Measured, looking: AbstractContextManager[None]) -> float:
+def _busy(process: MeasuredProcess, pages: AbstractContextManager[None]) -> float:
     """CPU seconds per second over one turn, opening and closing of the pages included."""
     start_s, start_cpu_s = time.monotonic(), process.cpu_s()
-    with looking:
+    with pages:
         time.sleep(max(start_s + TURN_S - time.monotonic(), 0.0))
     return (process.cpu_s() - start_cpu_s) / (time.monotonic() - start_s)
 
 
 @contextmanager
-def _happening(settings: Settings) -> Iterator[None]:
-    """Have events happen and come at a steady pace, for the length of the block."""
+def _producing(settings: Settings) -> Iterator[None]:
+    """Produce events at a steady rate for the length of the block."""
     stop = threading.Event()
     live = bench_events(EVENTS_PER_S * _LOAD_MS // 1000, 2, end_ms=_now_ms() + _LOAD_MS, span_ms=_LOAD_MS)
     pace = {"speed": 1.0, "stop": stop}
@@ -108,7 +110,7 @@ def _now_ms() -> int:
 
 
 class _Pages:
-    """Browsers with the page open, as the worker sees them."""
+    """Open pages, as the worker sees them: streams of server-sent events."""
 
     def __init__(self, port: int, count: int) -> None:
         self._port = port
@@ -118,7 +120,7 @@ class _Pages:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Have them look for the length of the block. Raises BenchError where they are shown nothing."""
+        """Keep them open for the length of the block. Raises BenchError where one shows nothing."""
         close = threading.Event()
         thread = threading.Thread(target=lambda: asyncio.run(self._look(close)), daemon=True)
         thread.start()

@@ -1,9 +1,9 @@
-"""The benchmark's other side: influence totals the way Faust's documentation shows, one event at a time, two tables.
+"""The baseline: influence totals the way Faust's documentation shows, one event at a time, in two tables.
 
-It counts posts and impressions by topic and user from the same records as the tracker. What it does not have: a window,
-duplicates, late events, the cut over all users, flags, and exact counts after a crash.
+It counts posts and impressions by topic and user from the same records as the tracker. It has no window,
+deduplication, late events, cut over all users, flags, or exact counts after a crash.
 
-    IDIOMATIC_BROKER=kafka://127.0.0.1:9092 python tests/benchmarks/idiomatic_app.py worker -l info --without-web
+    IDIOMATIC_BROKER=kafka://127.0.0.1:9092 python tests/benchmarks/baseline_app.py worker -l info --without-web
 """
 
 import os

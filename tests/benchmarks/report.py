@@ -1,4 +1,4 @@
-"""What the benchmark found: the table for people and the report for programs."""
+"""The results of a benchmark: a table for people and a JSON report for programs."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -11,9 +11,10 @@ from rich.table import Table
 
 from stream_app.settings import Settings
 from stream_app.settings.text import duration_text
-from tests.benchmarks.idiomatic import APP_FILE, Idiomatic
-from tests.benchmarks.page import PageCost
-from tests.benchmarks.tracker import Counting, State
+from tests.benchmarks.baseline import Baseline
+from tests.benchmarks.page_load import PageCost
+from tests.benchmarks.state import StateCost
+from tests.benchmarks.throughput import Throughput
 
 MILLION = 1_000_000
 _QUIET_LOAD = 0.5
@@ -27,39 +28,36 @@ TARGETS = {
 
 
 class Result(NamedTuple):
-    """What was measured, and on what."""
+    """The measurements, the settings and the machine."""
 
     settings: Settings
-    counting: Counting
-    state: State
-    idiomatic: Idiomatic | None
-    """None where its code is not there: it belongs to the repository, not to the package."""
+    throughput: Throughput
+    state: StateCost
+    baseline: Baseline
     machine: str
     load_before: float
-    """Load average over the last minute before it began: above 0.5 or so, others had a part of the processor."""
+    """Load average over the minute before the start: above 0.5 or so, other processes took CPU time."""
 
     @property
-    def ratio(self) -> float | None:
+    def ratio(self) -> float:
         """Events per second of the tracker over those of the idiomatic app."""
-        if self.idiomatic is None:
-            return None
-        return (self.counting.events / self.counting.seconds) / (self.idiomatic.events / self.idiomatic.seconds)
+        return (self.throughput.events / self.throughput.seconds) / (self.baseline.events / self.baseline.seconds)
 
 
 def report_of(result: Result) -> dict[str, Any]:
-    """The report as JSON values: the figures asked for, and beside them what they were measured with."""
-    counting, state, idiomatic = result.counting, result.state, result.idiomatic
+    """The report as JSON values: the figures, and the counts and times behind them."""
+    throughput, state, baseline = result.throughput, result.state, result.baseline
     tracker = {
-        "events_per_second": round(counting.events / counting.seconds),
-        "cpu_s_per_million": round(counting.cpu_s / counting.events * MILLION, 2),
-        "peak_rss_mb": round(counting.peak_rss_mb, 1),
+        "events_per_second": round(throughput.events / throughput.seconds),
+        "cpu_s_per_million": round(throughput.cpu_s / throughput.events * MILLION, 2),
+        "peak_rss_mb": round(throughput.peak_rss_mb, 1),
         "bytes_per_row": round(state.bytes_per_row, 1),
         "restart_s": round(state.restart_s, 2),
-        "events": counting.events,
-        "seconds": round(counting.seconds, 2),
-        "rows": counting.rows,
-        "durable_after_s": round(counting.durable_after_s, 2),
-        "start_cpu_s": round(counting.start_cpu_s, 2),
+        "events": throughput.events,
+        "seconds": round(throughput.seconds, 2),
+        "rows": throughput.rows,
+        "durable_after_s": round(throughput.durable_after_s, 2),
+        "start_cpu_s": round(throughput.start_cpu_s, 2),
         "state": {
             "rows": state.rows,
             "users": state.users,
@@ -69,19 +67,17 @@ def report_of(result: Result) -> dict[str, Any]:
             "start_s": round(state.start_s, 2),
         },
     }
-    slow = None
-    if idiomatic is not None:
-        slow = {
-            "events_per_second": round(idiomatic.events / idiomatic.seconds),
-            "cpu_s_per_million": round(idiomatic.cpu_s / idiomatic.events * MILLION, 1),
-            "peak_rss_mb": round(idiomatic.peak_rss_mb, 1),
-            "events": idiomatic.events,
-            "seconds": round(idiomatic.seconds, 2),
-        }
+    idiomatic = {
+        "events_per_second": round(baseline.events / baseline.seconds),
+        "cpu_s_per_million": round(baseline.cpu_s / baseline.events * MILLION, 1),
+        "peak_rss_mb": round(baseline.peak_rss_mb, 1),
+        "events": baseline.events,
+        "seconds": round(baseline.seconds, 2),
+    }
     return {
         "tracker": tracker,
-        "idiomatic_faust": slow,
-        "ratio": None if result.ratio is None else round(result.ratio, 1),
+        "idiomatic_faust": idiomatic,
+        "ratio": round(result.ratio, 1),
         "machine": result.machine,
         "load_before": round(result.load_before, 2),
         "settings": {**msgspec.to_builtins(result.settings, enc_hook=str), "version": result.settings.version},
@@ -89,9 +85,9 @@ def report_of(result: Result) -> dict[str, Any]:
 
 
 def print_result(out: Console, result: Result) -> None:
-    """Print the table, and what the figures mean."""
+    """Print the table, and notes on what the figures mean."""
     report = report_of(result)
-    tracker, slow, state = report["tracker"], report["idiomatic_faust"] or {}, result.state
+    tracker, idiomatic, state = report["tracker"], report["idiomatic_faust"], result.state
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
     table.add_column("")
     for header in ("tracker, 1 worker", "idiomatic Faust", "to reach"):
@@ -103,7 +99,7 @@ def print_result(out: Console, result: Result) -> None:
         ("bytes_per_row", f"bytes per row, {state.rows:,} rows"),
         ("restart_s", "s from kill -9 to ready with these rows"),
     ):
-        table.add_row(label, _number(tracker[name]), _number(slow.get(name)), TARGETS.get(name, ""))
+        table.add_row(label, _number(tracker[name]), _number(idiomatic.get(name)), TARGETS.get(name, ""))
     table.add_row("events/s, times the idiomatic app", _number(report["ratio"]), "", TARGETS["ratio"])
     out.print(table)
     for line in _notes(result):
@@ -111,7 +107,7 @@ def print_result(out: Console, result: Result) -> None:
 
 
 def print_page_cost(out: Console, cost: PageCost) -> None:
-    """Print what open pages cost, and the turns it is taken from."""
+    """Print the cost of open pages, and the turns it is computed from."""
     out.print(f"[bold]{cost.browsers} open pages cost {cost.percent:.2f} % of a core[/]")
     pairs = zip(cost.without_s, cost.with_s, strict=True)
     turns = ", ".join(f"{away:.3f} → {there:.3f}" for away, there in pairs)
@@ -123,13 +119,13 @@ def print_page_cost(out: Console, cost: PageCost) -> None:
 
 
 def _notes(result: Result) -> Iterator[str]:
-    counting, state, settings = result.counting, result.state, result.settings
+    throughput, state, settings = result.throughput, result.state, result.settings
     window, pane, short = map(duration_text, (settings.window_s, settings.pane_s, settings.short_s))
     yield result.machine
     if result.load_before > _QUIET_LOAD:
         yield f"The machine was busy before the start (load {result.load_before:.1f}): on a quiet one it is faster."
     yield (
-        f"Tracker: {counting.events:,} events; window {window}, panes of {pane}, short window {short}; every count "
+        f"Tracker: {throughput.events:,} events; window {window}, panes of {pane}, short window {short}; every count "
         "durable on Kafka; cuts, flags and the Redis board on; embedded broker and Redis on the same machine."
     )
     yield (
@@ -138,15 +134,13 @@ def _notes(result: Result) -> Iterator[str]:
     )
     yield (
         "Restart: from the start of the process, right after kill -9, until /readyz and every row is back. Kafka first "
-        f"gives the dead worker up ({settings.session_timeout_s:g} s). After an ordinary end: {state.start_s:.1f} s."
+        "waits for the session of the dead worker to time out "
+        f"({settings.session_timeout_s:g} s). After an orderly stop: {state.start_s:.1f} s."
     )
-    if result.idiomatic is None:
-        yield f"The idiomatic app was left out: {APP_FILE.name} is part of the repository, not of the package."
-    else:
-        yield (
-            f"Idiomatic Faust: the first {result.idiomatic.events:,} of the same events, log level INFO; "
-            "one event at a time, two tables, totals only."
-        )
+    yield (
+        f"Idiomatic Faust: the first {result.baseline.events:,} of the same events, log level INFO; "
+        "one event at a time, two tables, totals only."
+    )
 
 
 def _number(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Events to Kafka much faster than a producer sends them, for the benchmark: what fills the topics is not measured."""
+"""Produces whole record batches, much faster than record by record: loading the input topics is not measured."""
 
 import asyncio
 import time
@@ -14,41 +14,40 @@ from stream_app.kafka.clients import aiokafka_options
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 """A topic and one of its partitions."""
 
 _BATCH_BYTES = 256_000
 _MOST_IN_FLIGHT = 16
-_TELL_EVERY = 20_000
+_PROGRESS_EVERY = 20_000
 
 
-def fill(
+def produce_in_batches(
     events: Iterable[RecordedEvent], brokers: str, settings: Settings, on_progress: Callable[[int], None]
-) -> dict[Place, int]:
+) -> dict[Partition, int]:
     """Write `events`, in their order and keyed by user, to the input topics; returns the records in each partition.
 
-    They lie where Kafka's default partitioner would put them, in whole batches: several times what a producer reaches
-    that sends record by record. `on_progress` is told the records so far. Raises KafkaError.
+    Partitions are those of Kafka's default partitioner. `on_progress` gets the records so far. Raises KafkaError.
     """
-    return asyncio.run(_Fill(brokers, settings, on_progress).run(events))
+    return asyncio.run(_BulkProducer(brokers, settings, on_progress).run(events))
 
 
-class _Fill:
+class _BulkProducer:
     def __init__(self, brokers: str, settings: Settings, on_progress: Callable[[int], None]) -> None:
         self._options = aiokafka_options(msgspec.structs.replace(settings, brokers=brokers))
         self._on_progress = on_progress
         self._topics, self._partitions = settings.input_topics, settings.partitions
-        self._open: dict[Place, BatchBuilder] = {}
-        self._in_flight: dict[Place, asyncio.Future[object]] = {}
-        self._records: dict[Place, int] = {}
+        self._open: dict[Partition, BatchBuilder] = {}
+        self._in_flight: dict[Partition, asyncio.Future[object]] = {}
+        self._records: dict[Partition, int] = {}
 
-    async def run(self, events: Iterable[RecordedEvent]) -> dict[Place, int]:
+    async def run(self, events: Iterable[RecordedEvent]) -> dict[Partition, int]:
         producer = AIOKafkaProducer(**self._options, max_batch_size=_BATCH_BYTES, acks="all", linger_ms=0)
         await producer.start()
         try:
             await self._append_all(producer, events)
-            for place in list(self._open):
-                await self._send(producer, place)
+            for partition in list(self._open):
+                await self._send(producer, partition)
             await asyncio.gather(*self._in_flight.values())
         finally:
             await producer.stop()
@@ -57,25 +56,25 @@ class _Fill:
     async def _append_all(self, producer: AIOKafkaProducer, events: Iterable[RecordedEvent]) -> None:
         now_ms = round(time.time() * 1000)
         for number, event in enumerate(events, 1):
-            place = (self._topics[event.share], _positive_hash(event.key) % self._partitions)
-            batch = self._open.get(place) or self._open.setdefault(place, producer.create_batch())
+            partition = (self._topics[event.share], _positive_hash(event.key) % self._partitions)
+            batch = self._open.get(partition) or self._open.setdefault(partition, producer.create_batch())
             if batch.append(key=event.key, value=event.value, timestamp=now_ms) is None:
-                await self._send(producer, place)
-                self._open[place] = producer.create_batch()
-                self._open[place].append(key=event.key, value=event.value, timestamp=now_ms)
-            self._records[place] = self._records.get(place, 0) + 1
-            if number % _TELL_EVERY == 0:
+                await self._send(producer, partition)
+                self._open[partition] = producer.create_batch()
+                self._open[partition].append(key=event.key, value=event.value, timestamp=now_ms)
+            self._records[partition] = self._records.get(partition, 0) + 1
+            if number % _PROGRESS_EVERY == 0:
                 self._on_progress(number)
                 await asyncio.sleep(0)
 
-    async def _send(self, producer: AIOKafkaProducer, place: Place) -> None:
+    async def _send(self, producer: AIOKafkaProducer, partition: Partition) -> None:
         """Send the open batch of a partition once the one before is acknowledged, which keeps the order."""
-        if before := self._in_flight.pop(place, None):
+        if before := self._in_flight.pop(partition, None):
             await before
-        batch = self._open.pop(place)
+        batch = self._open.pop(partition)
         batch.close()
-        topic, partition = place
-        self._in_flight[place] = await producer.send_batch(batch, topic, partition=partition)
+        topic, number = partition
+        self._in_flight[partition] = await producer.send_batch(batch, topic, partition=number)
 
 
 @lru_cache(maxsize=1_000_000)

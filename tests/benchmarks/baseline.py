@@ -1,4 +1,4 @@
-"""The idiomatic Faust app measured, on the same records: the code is in idiomatic_app.py."""
+"""The baseline, measured on the same records: an idiomatic Faust app, in baseline_app.py."""
 
 import sys
 import time
@@ -12,13 +12,13 @@ from kafka import KafkaConsumer, TopicPartition
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
-from tests.benchmarks.fill import fill
-from tests.benchmarks.process import BenchError, Measured
-from tests.benchmarks.tracker import Tell
+from tests.benchmarks.bulk_producer import produce_in_batches
+from tests.benchmarks.process import BenchError, MeasuredProcess
+from tests.benchmarks.progress import OnProgress
 
-APP_FILE = Path(__file__).parent / "idiomatic_app.py"
+APP_FILE = Path(__file__).parent / "baseline_app.py"
 TOPICS = ("influence.posts", "influence.shares")
-"""What it reads; it has 8 partitions."""
+"""The topics that it reads."""
 PARTITIONS = 8
 
 _CHANGELOG = "idiomatic-impressions-changelog"
@@ -27,29 +27,29 @@ _MOST_RECORDS = 5000
 _PATIENCE_S = 20.0
 
 
-class Idiomatic(NamedTuple):
-    """How the idiomatic app did."""
+class Baseline(NamedTuple):
+    """Throughput, CPU time and memory of the baseline."""
 
     events: int
     seconds: float
-    """Wall time from the last look at which nothing was counted to the first at which everything was."""
+    """Wall time from the last poll that saw nothing counted to the first that saw everything counted."""
     cpu_s: float
     """Over the same time."""
     peak_rss_mb: float
 
 
-def measure_idiomatic(
-    events: Iterable[RecordedEvent], count: int, settings: Settings, folder: Path, tell: Tell
-) -> Idiomatic:
-    """Fill the input topics, then start the idiomatic app and watch it count them. Raises BenchError.
+def measure_baseline(
+    events: Iterable[RecordedEvent], count: int, settings: Settings, folder: Path, on_progress: OnProgress
+) -> Baseline:
+    """Produce `count` events, then start the app and poll it until it has counted them. Raises BenchError.
 
-    Each event must be about one topic: then each one is one write to the changelog of impressions, which tells from
-    outside how far it has come.
+    Each event must be about one topic: then it is one record in the changelog of impressions, by which its progress can
+    be read from outside.
     """
-    fill(events, settings.brokers, settings, lambda done: tell("filling Kafka", done, count))
+    produce_in_batches(events, settings.brokers, settings, lambda done: on_progress("producing events", done, count))
     command = [sys.executable, str(APP_FILE), "worker", "--loglevel", "info", "--without-web"]
     with (
-        Measured(
+        MeasuredProcess(
             "idiomatic Faust app", command, {"IDIOMATIC_BROKER": f"kafka://{settings.brokers}"}, folder
         ) as process,
         _written(_CHANGELOG, settings.brokers) as written,
@@ -65,16 +65,16 @@ def measure_idiomatic(
             if done > before:
                 done_s = now_s
             elif now_s - done_s > _PATIENCE_S:
-                raise BenchError(f"the idiomatic app stands still at event {done}:\n{process.last_words()}")
-            tell("the idiomatic Faust app counts", done, count)
-        return Idiomatic(count, done_s - zero_s, now_cpu_s - zero_cpu_s, process.peak_rss_mb())
+                raise BenchError(f"the idiomatic app stopped counting at event {done}:\n{process.log_tail()}")
+            on_progress("the idiomatic Faust app counts", done, count)
+        return Baseline(count, done_s - zero_s, now_cpu_s - zero_cpu_s, process.peak_rss_mb())
 
 
 @contextmanager
 def _written(changelog: str, brokers: str) -> Iterator[Callable[[], int]]:
     """Counts the records written to a topic, for the length of the block; 0 before it exists.
 
-    By reading them: the end that the embedded broker tells may be a record short.
+    By reading them: the end offset of the embedded broker may be a record short.
     """
     with quiet_kafka():
         consumer = KafkaConsumer(
