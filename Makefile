@@ -46,7 +46,7 @@ LOCK := uv pip compile --universal --fork-strategy fewest --generate-hashes --no
 lock: ## Write the lock files anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
 	@$(LOCK) --all-extras $(ARGS) --output-file requirements.lock
-	@$(LOCK) --constraints requirements.lock --output-file deploy/docker/requirements.lock # what is in the image
+	@$(LOCK) --extra alerts --constraints requirements.lock --output-file deploy/docker/requirements.lock # the image
 
 clean: ## Remove .venv and every cache
 	@rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache

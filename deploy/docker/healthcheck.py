@@ -1,4 +1,4 @@
-"""Docker's health check: ends with 0 while the process in this container is well, as its /livez tells."""
+"""Docker's health check: exits with 0 while /livez of the process in this container answers 200."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ worker = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
 try:
     worker.request("GET", "/livez")
     answer = worker.getresponse()
-    told = answer.read().decode(errors="replace")
+    text = answer.read().decode(errors="replace")
 except (OSError, HTTPException) as error:
     sys.exit(f"no answer from {worker.host}:{worker.port}/livez: {error}")
-print(told)
+print(text)
 sys.exit(answer.status != 200)

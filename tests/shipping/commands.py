@@ -1,4 +1,4 @@
-"""Whether what a container is told to run is a command of stream-app."""
+"""Whether the arguments of a container are a command of stream-app."""
 
 from collections.abc import Sequence
 

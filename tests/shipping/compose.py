@@ -14,7 +14,7 @@ COMPOSE_FILE = ROOT / "deploy" / "compose.yaml"
 DOCKER_COMPOSE = Path(sys.executable).with_name("docker-compose")
 OURS = ("topics", "worker-1", "worker-2", "alerts")
 """The services that run our image."""
-SECRET = "not-told-to-anybody"
+SECRET = "planted-secret-text"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The image without Docker: what the Dockerfile runs is run; what it makes is started with as few rights as there."""
+"""The image without Docker: runs the commands of the Dockerfile, and starts the result with as few rights."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ _SYSTEM = ("/bin", "/lib", "/lib64", "/sbin", "/usr", "/etc")
 
 
 class Image:
-    """What is in the folder /opt of the image; the system and Python around it are those of this machine."""
+    """The folder /opt of the image; the system and Python around it are those of this machine."""
 
     def __init__(self, folder: Path) -> None:
         """Build it in `folder`. Skips the test where bubblewrap is missing or may not make a sandbox."""
@@ -188,7 +188,7 @@ def _without_path(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _pip_cache() -> Path:
     asked = [sys.executable, "-m", "pip", "cache", "dir"]
-    told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True)
-    cache = Path(told.stdout.strip())
+    answer = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True)
+    cache = Path(answer.stdout.strip())
     cache.mkdir(parents=True, exist_ok=True)
     return cache

@@ -30,7 +30,7 @@ def base() -> list[Manifest]:
     return documents(*(BASE / name for name in kustomization(BASE)["resources"]))
 
 
-def telling() -> list[Manifest]:
+def alerts() -> list[Manifest]:
     """What comes on top of it for alerts."""
     return documents(ALERTS / "deployment.yaml", ALERTS / "network.yaml")
 
@@ -42,12 +42,12 @@ def one(kind: str, name: str = "worker") -> Manifest:
 
 
 def _all() -> list[Manifest]:
-    return [*base(), *telling(), *documents(KEDA / "scaler.yaml", FOLDER / "podmonitor.yaml")]
+    return [*base(), *alerts(), *documents(KEDA / "scaler.yaml", FOLDER / "podmonitor.yaml")]
 
 
 def pods() -> Iterator[tuple[str, Manifest]]:
     """What each workload makes pods of, by the name of the workload."""
-    for each in (*base(), *telling()):
+    for each in (*base(), *alerts()):
         if "template" in each.get("spec", {}):
             yield each["metadata"]["name"], each["spec"]["template"]["spec"]
 

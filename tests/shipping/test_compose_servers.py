@@ -1,4 +1,4 @@
-"""What compose.yaml starts works together: Apache Kafka and Valkey as they are told to run, and the image.
+"""What compose.yaml starts works together: Apache Kafka and Valkey as configured there, and the image.
 
 Without Docker there are no names for the services, and the ports of this machine may be taken: both are replaced.
 """

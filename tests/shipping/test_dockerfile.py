@@ -1,9 +1,10 @@
-"""The Dockerfile: linted, pinned, without root, and everything that it names is there."""
+"""The Dockerfile: linted, pinned, without root; everything it names exists."""
 
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -52,14 +53,14 @@ def test_the_base_is_pinned_to_a_patch_release_of_a_python_that_the_project_take
     assert final.pairs("LABEL")["org.opencontainers.image.base.name"] == base.base.partition("@")[0]
 
 
-def test_the_labels_tell_what_the_project_file_tells() -> None:
+def test_the_labels_are_those_of_the_project_file() -> None:
     labels = stages()[-1].pairs("LABEL")
-    told = {"title": PROJECT["name"], "description": PROJECT["description"], "licenses": PROJECT["license"]}
-    told |= {"version": __version__, "revision": "${REVISION}"}
-    assert {f"org.opencontainers.image.{name}": text for name, text in told.items()}.items() <= labels.items()
+    expected = {"title": PROJECT["name"], "description": PROJECT["description"], "licenses": PROJECT["license"]}
+    expected |= {"version": __version__, "revision": "${REVISION}"}
+    assert {f"org.opencontainers.image.{name}": text for name, text in expected.items()}.items() <= labels.items()
 
 
-def test_all_that_is_copied_exists_and_is_sent_to_the_builder() -> None:
+def test_every_source_that_is_copied_exists_and_is_sent_to_the_builder() -> None:
     allowed = [line[1:] for line in IGNORED.read_text().splitlines() if line.startswith("!")]
     sources = [source for stage in stages() for copy in stage.copies() if not copy.stage for source in copy.sources]
     assert {source for source in sources if not (ROOT / source).exists()} == set()
@@ -79,15 +80,20 @@ def test_it_runs_a_worker_that_others_can_reach_where_it_says() -> None:
     assert final.pairs("ENV")["STREAM_APP_HTTP_HOST"] == "0.0.0.0"  # noqa: S104
 
 
-def test_the_lock_of_the_image_pins_what_the_lock_of_everything_pins_but_nothing_for_development() -> None:
+def test_the_lock_of_the_image_pins_what_a_worker_and_the_alerts_need_and_no_other_extra() -> None:
     path = ROOT / "deploy" / "docker" / "requirements.lock"
     image, everything = pinned(path), pinned(ROOT / "requirements.lock")
     assert image.items() <= everything.items()
-    needed = [Requirement(line) for line in PROJECT["dependencies"]]
-    assert {canonicalize_name(each.name) for each in needed} <= {*image}
-    for_development = {canonicalize_name(Requirement(line).name) for line in PROJECT["optional-dependencies"]["dev"]}
-    assert for_development & {*image} <= {"packaging"}  # which aiokafka needs, too
+    extras = PROJECT["optional-dependencies"]
+    assert names(PROJECT["dependencies"]) | names(extras["alerts"]) <= {*image}
+    others = names(line for extra, lines in extras.items() if extra != "alerts" for line in lines)
+    assert others & {*image} <= {"packaging"}  # which aiokafka needs, too
     assert "://" not in path.read_text()
+
+
+def names(requirements: Iterable[str]) -> set[str]:
+    """The names of the packages required."""
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
 
 
 @pytest.mark.parametrize("line", [line for stage in stages() for line in stage.texts("RUN") if "install" in line])

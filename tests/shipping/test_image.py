@@ -20,6 +20,7 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
 START_S = 60.0
+MOST_MB = 160
 
 
 def answers(port: int, path: str) -> bool:
@@ -56,21 +57,31 @@ def test_nobody_can_write_where_the_image_says_that_nothing_is_written(image: Im
 
 def test_the_image_holds_what_its_lock_pins_and_no_installer(image: Image) -> None:
     listing = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
-    told = json.loads(image.run({}, ["python", "-c", listing]).stdout)
-    found = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in told.items()}
+    listed = json.loads(image.run({}, ["python", "-c", listing]).stdout)
+    found = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in listed.items()}
     lock = {name: rest.split()[0] for name, rest in pinned(ROOT / "deploy" / "docker" / "requirements.lock").items()}
     assert found.pop("stream-app") == __version__
     assert found.items() <= lock.items()
     assert not {"pip", "setuptools", "flit-core", "pytest"} & {*found}
 
 
-def test_a_worker_counts_in_it_and_ends_when_it_is_told_to(image: Image, embedded_brokers: str, tmp_path: Path) -> None:
+def test_the_image_is_small_and_has_the_bytecode_of_what_it_runs(image: Image) -> None:
+    sizes = image.run({}, ["du", "-sk", "/opt/stream-app"])
+    assert int(sizes.stdout.split()[0]) * 1024 <= MOST_MB * 1_000_000
+    files = "[module.__cached__ for module in sys.modules.values() if getattr(module, '__cached__', None)]"
+    listing = f"import json, sys, stream_app.worker.run; print(json.dumps({files}))"
+    bytecode = [file for file in json.loads(image.run({}, ["python", "-c", listing]).stdout) if file[:5] == "/opt/"]
+    assert len(bytecode) > 500
+    assert image.run({}, ["ls", *bytecode]).stderr == ""
+
+
+def test_a_worker_runs_in_it_and_ends_at_sigterm(image: Image, embedded_brokers: str, tmp_path: Path) -> None:
     port = free_port()
     given = variables(embedded_brokers, port)
     created = image.run(given, [*image.entrypoint, "topics", "create"], writable=())
     assert not created.returncode, created.stderr
     log_file = tmp_path / "worker.log"
-    assert image.run(given, image.healthcheck).returncode == 1  # nobody is there yet
+    assert image.run(given, image.healthcheck).returncode == 1  # no worker runs yet
     with running(image, given, log_file) as worker:
         assert eventually(lambda: answers(port, "/readyz"), START_S), log_file.read_text()
         healthy = image.run(given, image.healthcheck)

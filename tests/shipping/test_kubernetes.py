@@ -29,13 +29,13 @@ from tests.shipping.manifests import (
     FOLDER,
     KEDA,
     Manifest,
+    alerts,
     base,
     documents,
     kustomization,
     one,
     pods,
     settings,
-    telling,
 )
 from tests.shipping.restricted import violations
 
@@ -66,7 +66,7 @@ def loaded(tmp_path: Path) -> Settings:
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-@pytest.mark.parametrize("manifest", [*base(), *telling()], ids=lambda found: found["kind"])
+@pytest.mark.parametrize("manifest", [*base(), *alerts()], ids=lambda found: found["kind"])
 def test_a_manifest_is_what_kubernetes_takes(manifest: Manifest, version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
@@ -161,9 +161,9 @@ def test_the_settings_load_and_keep_no_secret(tmp_path: Path) -> None:
 def test_every_file_that_the_settings_name_is_in_the_secret_and_every_one_of_the_secret_is_named() -> None:
     named = {Path(text) for name, text in settings().items() if name.endswith(FILE_SUFFIX)}
     assert named == {Path(SECRET_FOLDER, name) for name in SECRET_FILES}
-    told = (ROOT / "deploy" / "README.md").read_text()
-    assert all(f"`{name}`" in told for name in SECRET_FILES)
-    assert "create secret generic influence --namespace influence --from-file=secrets/" in told
+    document = (ROOT / "deploy" / "README.md").read_text()
+    assert all(f"`{name}`" in document for name in SECRET_FILES)
+    assert "create secret generic influence --namespace influence --from-file=secrets/" in document
     for pod in PODS.values():
         (container,) = pod["containers"]
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
@@ -182,8 +182,8 @@ def test_the_instances_of_alerts_find_their_file_and_its_secrets_and_serve_what_
     text = (ALERTS / "alerts.yaml").read_text()
     named = re.findall(r"_file: (\S+)/([\w-]+)", text)
     assert {folder for folder, _ in named} == {mounts["sinks"]}
-    told = (ROOT / "docs" / "alerts.md").read_text()
-    assert all(f"`{name}`" in told for _, name in named)
+    document = (ROOT / "docs" / "alerts.md").read_text()
+    assert all(f"`{name}`" in document for _, name in named)
     assert container["ports"] == [{"name": "http", "containerPort": Settings().alerts_http_port}]
     assert one("Deployment", "alerts")["spec"]["template"]["metadata"]["labels"].items() >= (
         one("PodMonitor", "alerts")["spec"]["selector"]["matchLabels"].items()

@@ -1,4 +1,4 @@
-"""What Prometheus, Alertmanager and Grafana are given in compose.yaml: they take it, and it is what deploy/ tells."""
+"""What Prometheus, Alertmanager and Grafana are given in compose.yaml: they accept it, and it agrees with deploy/."""
 
 import shutil
 import subprocess
