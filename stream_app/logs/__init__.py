@@ -1,4 +1,4 @@
-"""What a worker writes to stderr: one line a record, without secrets, and with what to do where Kafka refuses."""
+"""Logging to stderr: one line a record, without secrets, with a hint where Kafka refuses a request."""
 
 import logging
 import threading
@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from stream_app.kafka.error_hints import kafka_advice
-from stream_app.logs.repeats import Noted, Repeats
+from stream_app.logs.repeats import HeldLine, Repeats
 from stream_app.settings import Settings
 from stream_app.settings.secret import Redaction, Secret
 
@@ -17,10 +17,10 @@ _LOOK_S = 1.0
 
 
 def logging_config(settings: Settings, secrets: Iterable[Secret] = ()) -> dict[str, Any]:
-    """For logging.config: the libraries are heard only when something is wrong; `secrets` besides those of settings."""
+    """For logging.config: libraries log from WARNING on; `secrets` are hidden besides those of the settings."""
     hidden = [*settings.secrets, *secrets]
     loud = {name: {"level": "WARNING"} for name in _LIBRARIES}
-    loud["kafka"] = {"level": "CRITICAL"}  # it only watches, and what it reports as an error is raised too
+    loud["kafka"] = {"level": "CRITICAL"}  # only the broker monitor uses it, and its errors are raised as well
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -32,7 +32,7 @@ def logging_config(settings: Settings, secrets: Iterable[Secret] = ()) -> dict[s
 
 
 class _Writer(logging.StreamHandler[Any]):
-    """Writes the lines to stderr; while Kafka is away the libraries log 100 a second, so repeated ones wait."""
+    """Writes to stderr; repeated lines are held back, because libraries log 100 a second while Kafka is down."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,23 +41,23 @@ class _Writer(logging.StreamHandler[Any]):
         threading.Thread(target=self._watch, name="repeated lines", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line, or have it wait."""
-        if record.levelno >= logging.CRITICAL:  # why the worker ends is to be the last that it says
-            self._tell(self._repeats.everything)
+        """Write the line, or hold it back."""
+        if record.levelno >= logging.CRITICAL:  # the reason of an exit must be the last line
+            self._write(self._repeats.everything)
         if self._ended.is_set() or self._repeats.is_news(record, monotonic()):
             super().emit(record)
 
     def close(self) -> None:
-        """Write what waits; nothing does any more."""
+        """Write the lines held back; from now on none is."""
         self._ended.set()
-        self._tell(self._repeats.everything)
+        self._write(self._repeats.everything)
         super().close()
 
     def _watch(self) -> None:
         while not self._ended.wait(_LOOK_S):
-            self._tell(self._repeats.due)
+            self._write(self._repeats.due)
 
-    def _tell(self, lines: Callable[[float], list[Noted]]) -> None:
+    def _write(self, lines: Callable[[float], list[HeldLine]]) -> None:
         self.acquire()
         try:
             for line in lines(monotonic()):
@@ -68,7 +68,7 @@ class _Writer(logging.StreamHandler[Any]):
 
 
 class _Lines(logging.Formatter):
-    """Formats records. Libraries log their configuration and their requests: whatever is secret in it goes."""
+    """Formats records. Libraries log their configuration and their requests: secrets are removed from them."""
 
     def __init__(self, settings: Settings, secrets: Iterable[Secret]) -> None:
         super().__init__(_LINE)
@@ -80,9 +80,9 @@ class _Lines(logging.Formatter):
         return self._redacted(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        """The line: with advice, where it tells of an error that Kafka answered with."""
+        """The line, with a hint where an argument is an error of Kafka."""
         line, rest = super().formatMessage(record), getattr(record, "rest", "")
-        for told in record.args if isinstance(record.args, tuple) else ():
-            if isinstance(told, BaseException) and (advice := kafka_advice(told, self._settings)):
+        for arg in record.args if isinstance(record.args, tuple) else ():
+            if isinstance(arg, BaseException) and (advice := kafka_advice(arg, self._settings)):
                 return f"{line}: {advice}{rest}"
         return f"{line}{rest}"

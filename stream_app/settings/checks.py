@@ -1,9 +1,9 @@
-"""What must fit together among the settings of credentials and certificates."""
+"""Constraints between the settings of credentials and certificates."""
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # they are what is checked, by themselves
-    from stream_app.settings import Settings
+if TYPE_CHECKING:  # Settings calls these checks
+    from stream_app.settings.schema import Settings
 
 _BEARER = "OAUTHBEARER"
 _LOGIN = ("kafka_user", "kafka_password")
@@ -12,7 +12,7 @@ _REDIS_TLS = ("redis_ca_file", "redis_cert_file", "redis_key_file")
 
 
 def check_security(settings: "Settings") -> None:
-    """Raise ValueError, with a line that names the variables, where a setting is missing or would have no effect."""
+    """Raise ValueError, which names the variables, where a setting is missing or has no effect."""
     protocol, mechanism = settings.kafka_protocol, settings.kafka_sasl
     token = ("kafka_token_file",)
     if "SASL" not in protocol:

@@ -1,11 +1,11 @@
-"""Addresses of hosts: who can be there."""
+"""Host addresses: whether others can reach them, and by what name."""
 
 import socket
 from ipaddress import ip_address
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine is there. Names are not looked up: but for localhost they can be anybody."""
+    """Whether only this machine has the address. Names are not resolved: only localhost counts."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -13,7 +13,7 @@ def is_loopback(host: str) -> bool:
 
 
 def reachable(host: str) -> str:
-    """What others call the host that a server listens on: this machine's name where that is every address."""
+    """The name by which others reach a server that listens on `host`: this machine's if it listens on every address."""
     try:
         address = ip_address(host.strip("[]"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What settings are made of: their ranges, their meaning, and durations as text."""
+"""Types of settings: ranges, documentation, and durations as text."""
 
 import re
 from typing import Annotated, NamedTuple
@@ -10,7 +10,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 class Doc(NamedTuple):
-    """What a setting means."""
+    """The meaning of a setting, in its annotation."""
 
     text: str
 

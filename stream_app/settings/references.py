@@ -1,4 +1,4 @@
-"""Secrets that a file only refers to: ${NAME} for a variable of the environment, or the path of another file."""
+"""References to secrets in a file: ${NAME} for a variable of the environment, or the path of another file."""
 
 import os
 import re
@@ -9,11 +9,11 @@ _REFERENCE = re.compile(r"\$\{(\w+)\}")
 
 
 class MissingReferenceError(ValueError):
-    """What is referred to is not there; the message names it."""
+    """A variable or file that a reference names is missing; the message names it."""
 
 
 def filled(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """`text` with the variables in the place of their names. Raises MissingReferenceError."""
+    """`text` with each ${NAME} replaced by the value of the variable. Raises MissingReferenceError."""
 
     def value(found: re.Match[str]) -> str:
         if not environ.get(found[1]):
@@ -24,7 +24,7 @@ def filled(text: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def content(path: str) -> str:
-    """What is in a file, without the space around it. Raises MissingReferenceError."""
+    """The text of a file, without the space around it. Raises MissingReferenceError."""
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

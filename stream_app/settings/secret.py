@@ -1,4 +1,4 @@
-"""Secrets: texts that are never shown, and what takes them out of texts that are."""
+"""Secrets: texts that are never shown, and their redaction from texts that are."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from urllib.parse import quote, unquote, urlsplit
 HIDDEN = "***"
 _SHORTEST = 4
 """A shorter secret protects nothing, and hiding it would make holes in every word."""
-_PASS = "pass"  # noqa: S105 - part of the name of what is hidden: password, ssl_password
-_TOKEN = r"(?<=Bearer )[\w.~+/=-]+"  # noqa: S105 - what OAuth tokens look like
+_PASS = "pass"  # noqa: S105 - part of the names of hidden parameters: password, ssl_password
+_TOKEN = r"(?<=Bearer )[\w.~+/=-]+"  # noqa: S105 - the form of OAuth tokens
 
 
 class Secret:
@@ -21,11 +21,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself: for the library that needs it, and nobody else."""
+        """The text itself, only for the library that needs it."""
         return self._text
 
     def hidden(self) -> set[str]:
-        """What must not be seen of it."""
+        """The texts that must not be shown."""
         return {self._text}
 
     def __bool__(self) -> bool:
@@ -48,12 +48,12 @@ class Secret:
 
 
 class SecretUrl(Secret):
-    """A URL that may hold a password, before its host or in its query: all else of it is shown."""
+    """A URL that may hold a password, before its host or in its query: everything else is shown."""
 
     __slots__ = ()
 
     def hidden(self) -> set[str]:
-        """The passwords, as written and as meant."""
+        """The passwords, as written and percent-decoded."""
         query = (item.partition("=") for item in self._text.partition("?")[2].split("&"))
         passwords = {self._credentials()[1], *(value for name, _, value in query if _PASS in name)}
         return {*passwords, *map(unquote, passwords)} - {""}
@@ -65,7 +65,7 @@ class SecretUrl(Secret):
 
     @property
     def scheme(self) -> str:
-        """Such as rediss."""
+        """For example rediss."""
         return self._text.partition("://")[0].lower()
 
     @property
@@ -77,7 +77,7 @@ class SecretUrl(Secret):
             return ""
 
     def _credentials(self) -> tuple[str, str]:
-        """User and password. Not by urlsplit: what somebody wrote wrongly must not be shown either."""
+        """User and password. Without urlsplit, because a malformed URL must not be shown either."""
         before, at, _ = self._text.partition("://")[2].rpartition("@")
         user, colon, password = before.partition(":")
         return (user, password) if colon or not at else ("", before)
@@ -95,7 +95,7 @@ class SecretUrl(Secret):
 
 
 class Redaction:
-    """Takes known secrets, and OAuth tokens, out of a text."""
+    """Removes known secrets, and OAuth tokens, from a text."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         texts = {form for secret in secrets for text in secret.hidden() for form in _forms(text)}
@@ -108,6 +108,6 @@ class Redaction:
 
 
 def _forms(text: str) -> set[str]:
-    """How a text can be met: plain, in a URL, in a repr of text or bytes, in JSON."""
+    """The forms of a text: plain, in a URL, in a repr of text or bytes, in JSON."""
     escaped = {repr(text)[1:-1], repr(text.encode())[2:-1], json.dumps(text)[1:-1]}
     return {text, quote(text), quote(text, safe=""), *escaped}

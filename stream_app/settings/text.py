@@ -1,4 +1,4 @@
-"""Settings as text: the way they are written in the environment, and read from there again."""
+"""Settings as text, as they are written in the environment and read from it."""
 
 from decimal import Decimal
 from typing import Any
@@ -36,7 +36,7 @@ def setting_text(name: str, value: Any) -> str:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """The variables that make another process load the same settings; secrets are in them, as they are."""
+    """The variables from which another process loads the same settings, with the secrets in them."""
     values = msgspec.structs.asdict(settings)
     return {environment_name(name): _whole_text(name, values[name]) for name in NAMES}
 

@@ -1,4 +1,4 @@
-"""TLS as the settings say: whom we trust, who we are."""
+"""TLS from the settings: trusted CAs, and the client certificate."""
 
 import ssl
 from pathlib import Path
@@ -7,9 +7,9 @@ from stream_app.settings import Settings, SettingsError
 
 
 def kafka_tls(settings: Settings) -> ssl.SSLContext | None:
-    """What Kafka is connected with; None where its protocol has no TLS.
+    """The TLS context for Kafka; None where its protocol has no TLS.
 
-    Certificates and the names of hosts are always checked. Raises SettingsError for files that do not serve.
+    Certificates and host names are always checked. Raises SettingsError for unusable files.
     """
     if "SSL" not in settings.kafka_protocol:
         return None
@@ -26,7 +26,7 @@ def kafka_tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def check_redis_files(settings: Settings) -> None:
-    """Return when Redis' certificates can be used; redis-py reads them itself, and tells less. Raises SettingsError."""
+    """Check Redis' certificates, which redis-py reads itself and with poorer errors. Raises SettingsError."""
     context = _trusting("STREAM_APP_REDIS_CA_FILE", settings.redis_ca_file)
     if settings.redis_cert_file:
         _identify(
@@ -48,17 +48,17 @@ def _trusting(variable: str, path: str) -> ssl.SSLContext:
 
 
 def _identify(context: ssl.SSLContext, certificate: str, key: str, password: str, prefix: str) -> None:
-    """Give `context` our certificate."""
+    """Load the client certificate into `context`."""
     for what, path in (("CERT", certificate), ("KEY", key)):
         if path and not Path(path).is_file():
             raise SettingsError(f"{prefix}_{what}_FILE={path!r}: there is no such file")
     try:
-        # Without a password of its own OpenSSL would ask for one at the terminal.
+        # Without a password callback OpenSSL would prompt at the terminal.
         context.load_cert_chain(certificate, key or None, password=lambda: password)
     except OSError as error:  # SSLError is one
         where = f"{prefix}_KEY_FILE={key!r}" if key else f"{prefix}_CERT_FILE={certificate!r}"
         why = getattr(error, "reason", None) or error.strerror or error
         raise SettingsError(
-            f"{where}: our certificate and its key do not serve ({why}): are they PEM, do they belong together, "
+            f"{where}: the client certificate and its key cannot be used ({why}): are they PEM, do they match, "
             f"and does the key need another {prefix}_KEY_PASSWORD?"
         ) from None

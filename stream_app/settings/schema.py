@@ -1,0 +1,218 @@
+"""Every setting: its name, unit, default, meaning and limits."""
+
+import hashlib
+from typing import Annotated, Literal, get_type_hints
+
+import msgspec
+
+from stream_app.settings.checks import check_security
+from stream_app.settings.kinds import Count, Doc, Fraction, Port, Positive, Rate
+from stream_app.settings.secret import Secret, SecretUrl
+
+ENV_PREFIX = "STREAM_APP_"
+MOST_METRIC_TOPICS = 50
+LEAST_KEY = 16
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the message names it and says what it accepts."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting: its unit in its name, its meaning in its annotation. Durations take text such as 15m or 24h."""
+
+    # Kafka
+    brokers: Annotated[str, Doc("Kafka bootstrap servers, host:port, comma separated")] = "127.0.0.1:9092"
+    app_id: Annotated[str, Doc("consumer group of the workers, and prefix of the changelog topic")] = "influence"
+    posts_topic: Annotated[str, Doc("input: posts, comments, reviews")] = "influence.posts"
+    shares_topic: Annotated[str, Doc("input: shares of posts")] = "influence.shares"
+    flags_topic: Annotated[str, Doc("output: one record for every change of a standing")] = "influence.flags"
+    cuts_topic: Annotated[str, Doc("output, compacted: the cut of every topic and role")] = "influence.cuts"
+    standings_topic: Annotated[str, Doc("output, compacted: the last flag of every flagged user")] = (
+        "influence.standings"
+    )
+    curves_topic: Annotated[str, Doc("internal, compacted: curves that the workers exchange")] = "influence.curves"
+    dead_letters_topic: Annotated[str, Doc("output: records that cannot be counted, as they came")] = (
+        "influence.dead-letters"
+    )
+    late_topic: Annotated[str, Doc("output: events older than the window, as they came")] = "influence.late"
+    erasures_topic: Annotated[str, Doc("state, compacted: erased people, as keyed hashes")] = "influence.erasures"
+    partitions: Annotated[Count, Doc("partitions of the input topics")] = 8
+    replication: Annotated[Count, Doc("replication factor of the topics that `stream-app topics create` creates")] = 1
+    partitioner: Annotated[
+        Literal["murmur2", "any"], Doc("partitioner of the producers: murmur2 (Kafka's default) is checked, any is not")
+    ] = "murmur2"
+    session_timeout_s: Annotated[Positive, Doc("a worker without a heartbeat for this long loses its partitions")] = 6.0
+    batch_events: Annotated[Count, Doc("events in a full batch")] = 10_000
+    max_event_bytes: Annotated[Count, Doc("larger records become dead letters")] = 65_536
+
+    # Security
+    production: Annotated[bool, Doc("true: a worker does not start if the startup audit finds a danger")] = False
+    kafka_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Doc("security protocol of the brokers: TLS (SSL), login (SASL), or both"),
+    ] = "PLAINTEXT"
+    kafka_sasl: Annotated[
+        Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "OAUTHBEARER"],
+        Doc("SASL mechanism, if the protocol has SASL"),
+    ] = "SCRAM-SHA-512"
+    kafka_user: Annotated[str, Doc("user for SCRAM and PLAIN")] = ""
+    kafka_password: Annotated[Secret, Doc("secret: password for SCRAM and PLAIN")] = Secret()
+    kafka_token_file: Annotated[str, Doc("file with the token for OAUTHBEARER, read for every connection")] = ""
+    kafka_ca_file: Annotated[str, Doc("PEM file: CA of Kafka's certificate; empty: the CAs that the system trusts")] = (
+        ""
+    )
+    kafka_cert_file: Annotated[str, Doc("PEM file: client certificate, if Kafka requires one (mTLS)")] = ""
+    kafka_key_file: Annotated[
+        str, Doc("PEM file: key of the client certificate; empty: it is in the certificate's file")
+    ] = ""
+    kafka_key_password: Annotated[Secret, Doc("secret: password of that key, if it has one")] = Secret()
+    redis_ca_file: Annotated[str, Doc("PEM file: CA of Redis' certificate; empty: the CAs that the system trusts")] = ""
+    redis_cert_file: Annotated[str, Doc("PEM file: client certificate, if Redis requires one")] = ""
+    redis_key_file: Annotated[
+        str, Doc("PEM file: key of the client certificate; empty: it is in the certificate's file")
+    ] = ""
+    redis_key_password: Annotated[Secret, Doc("secret: password of that key, if it has one")] = Secret()
+
+    # Counting
+    window_s: Annotated[Positive, Doc("length of the window, a multiple of the pane")] = 86_400.0
+    pane_s: Annotated[Positive, Doc("length of a pane: the step by which the window moves")] = 900.0
+    short_s: Annotated[Positive, Doc("length of the short window, in which acceleration is measured")] = 3600.0
+    view_rate: Annotated[Rate, Doc("fraction of an audience that sees a post, if impressions are not measured")] = 1.0
+    channel_view_rates: Annotated[dict[str, Rate], Doc("view rates by channel: email=0.4,twitter=0.1")] = {}
+    max_ahead_s: Annotated[Positive, Doc("events further ahead of the wall clock become dead letters")] = 300.0
+
+    # Cuts and flags
+    share: Annotated[Fraction, Doc("fraction of all posts or impressions that the users in a cut make")] = 0.8
+    diffuse_fraction: Annotated[
+        Fraction, Doc("a cut with a larger fraction of the users is diffuse and flags nobody")
+    ] = 1 / 3
+    population_sizes: Annotated[dict[str, Count], Doc("sizes of populations: consumer=1000000,employee=900")] = {}
+    min_users: Annotated[Count, Doc("topics with fewer users flag nobody")] = 20
+    min_posts: Annotated[Count, Doc("users with fewer posts are no mavens")] = 5
+    min_impressions: Annotated[Count, Doc("users with fewer impressions are no connectors")] = 1000
+    leave_ratio: Annotated[Fraction, Doc("a standing fades below this fraction of the threshold (ρ)")] = 0.8
+    dwell_s: Annotated[Positive, Doc("event time below that fraction after which a standing ends")] = 900.0
+    emerging_z: Annotated[Positive, Doc("standard deviations above their own past that make a user emerging")] = 4.0
+    emerging_floor: Annotated[Fraction, Doc("below this fraction of the threshold no user is emerging")] = 0.1
+    emerging_horizon_s: Annotated[Positive, Doc("an emerging user is on course to the threshold within this time")] = (
+        43_200.0
+    )
+    emerging_events: Annotated[Positive, Doc("least effective number of events behind an emerging user")] = 5.0
+    tick_s: Annotated[Positive, Doc("wall time between evaluations")] = 0.5
+
+    # Serving
+    redis_url: Annotated[
+        SecretUrl, Doc("Redis of the board, rediss:// for TLS; empty: no board; a secret if it holds a password")
+    ] = SecretUrl("redis://127.0.0.1:6379/0")
+    redis_prefix: Annotated[str, Doc("prefix of every key in Redis")] = "influence"
+    redis_top: Annotated[Count, Doc("users kept per topic and role")] = 100
+    redis_refresh_s: Annotated[Positive, Doc("wall time between refreshes of the board")] = 2.0
+    redis_expiry_s: Annotated[Positive, Doc("keys expire this long after the last refresh")] = 3600.0
+    http_host: Annotated[str, Doc("address of the page, the API and /metrics")] = "127.0.0.1"
+    http_port: Annotated[Port, Doc("port of the page, the API and /metrics; 0: any free one")] = 6066
+    http_token: Annotated[
+        Secret, Doc("secret, 16 characters or more, that HTTP clients send; empty: only this machine may ask")
+    ] = Secret()
+    http_advertised: Annotated[str, Doc("host:port at which other workers reach this one; empty: its own")] = ""
+    metric_topics: Annotated[tuple[str, ...], Doc("topics with metrics of their cuts, at most 50")] = ("*",)
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Doc("lowest level that is logged")] = "INFO"
+    stall_s: Annotated[
+        Positive, Doc("without progress for this long /livez fails; after twice as long the worker exits")
+    ] = 20.0
+
+    # Alerts
+    alerts_file: Annotated[str, Doc("YAML file with sinks and rules for `stream-app alerts`")] = ""
+    alerts_topic: Annotated[str, Doc("state, compacted: the alerts that were sent and those that wait")] = (
+        "influence.alerts"
+    )
+    undelivered_topic: Annotated[str, Doc("output: messages that no sink accepted, with the reason")] = (
+        "influence.undelivered"
+    )
+    alerts_http_host: Annotated[str, Doc("address of the metrics and probes of `stream-app alerts run`")] = "127.0.0.1"
+    alerts_http_port: Annotated[Port, Doc("port of the metrics of `stream-app alerts run`; 0: any free one")] = 6067
+
+    # Privacy
+    person_key: Annotated[
+        Secret, Doc("secret, 16 characters or more: makes the hashes of erased people and pseudonyms; empty: neither")
+    ] = Secret()
+    pseudonyms: Annotated[bool, Doc("true: user ids are replaced by a keyed hash before they are counted")] = False
+
+    def __post_init__(self) -> None:
+        """Check constraints between settings."""
+        if self.window_s % self.pane_s:
+            raise ValueError(f"window_s ({self.window_s:g}) must be a multiple of pane_s ({self.pane_s:g})")
+        if self.short_s >= self.window_s:
+            raise ValueError(f"short_s ({self.short_s:g}) must be shorter than window_s ({self.window_s:g})")
+        for name, secret in (("person_key", self.person_key), ("http_token", self.http_token)):
+            if secret and (length := len(secret.reveal())) < LEAST_KEY:
+                raise ValueError(f"{name} has {length} characters, fewer than {LEAST_KEY}: it is guessable")
+        if self.pseudonyms and not self.person_key:
+            raise ValueError("pseudonyms are made with a secret: set person_key too")
+        if len(self.metric_topics) > MOST_METRIC_TOPICS:
+            raise ValueError(
+                f"metric_topics names {len(self.metric_topics)} topics, at most {MOST_METRIC_TOPICS} are possible"
+            )
+        check_security(self)
+
+    @property
+    def pane_ms(self) -> int:
+        """Length of a pane, ms."""
+        return round(self.pane_s * 1000)
+
+    @property
+    def panes(self) -> int:
+        """Panes in the window."""
+        return round(self.window_s / self.pane_s)
+
+    @property
+    def short_panes(self) -> int:
+        """Panes in the short window."""
+        return max(1, round(self.short_s / self.pane_s))
+
+    @property
+    def input_topics(self) -> tuple[str, str]:
+        """Posts and shares."""
+        return self.posts_topic, self.shares_topic
+
+    @property
+    def alerts_group(self) -> str:
+        """The consumer group of the instances of `stream-app alerts run`."""
+        return f"{self.app_id}-alerts"
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """Every secret, for Redaction."""
+        return [value for name in NAMES if isinstance(value := getattr(self, name), Secret)]
+
+    @property
+    def version(self) -> str:
+        """Short hash of the settings that decide what is counted and who is flagged."""
+        ruling = {name: getattr(self, name) for name in sorted(RULING)}
+        return hashlib.sha256(msgspec.json.encode(ruling, order="sorted")).hexdigest()[:12]
+
+
+NAMES = tuple(Settings.__struct_fields__)
+RULING = frozenset(NAMES[NAMES.index("window_s") : NAMES.index("tick_s")])
+"""Settings that are part of the version."""
+SECRETS = frozenset(name for name in NAMES if isinstance(getattr(Settings(), name), Secret))
+"""Settings that are never shown: they come from the environment, or from a file that it names."""
+SECURITY = NAMES[NAMES.index("production") : NAMES.index("redis_key_password") + 1]
+"""Settings of credentials and certificates."""
+
+
+def with_servers(settings: Settings, brokers: str, redis_url: str) -> Settings:
+    """The same settings for the embedded servers, which have neither TLS nor users."""
+    plain = {name: getattr(Settings(), name) for name in SECURITY}
+    return msgspec.structs.replace(settings, brokers=brokers, redis_url=SecretUrl(redis_url), **plain)
+
+
+def documentation() -> dict[str, str]:
+    """The meaning of each setting, by name."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {name: next(note for note in hints[name].__metadata__ if isinstance(note, Doc)).text for name in NAMES}
+
+
+def environment_name(name: str) -> str:
+    """The variable of a setting; durations are given there in seconds or with a unit."""
+    return ENV_PREFIX + name.upper()
