@@ -7,11 +7,11 @@ from click.testing import CliRunner
 
 from stream_app import worker as worker_module
 from stream_app.cli import main
+from stream_app.findings import Finding
 from stream_app.kafka import topics as topics_module
 from stream_app.kafka.topics import create, topics_of
 from stream_app.ops.audit import startup
-from stream_app.ops.audit.findings import AuditError, AuditFinding
-from stream_app.ops.audit.startup import audit, fetch, require_safe
+from stream_app.ops.audit.startup import AuditError, audit, fetch, require_safe
 from stream_app.ops.audit.topics import TopicFacts
 from stream_app.settings import Settings, load
 from stream_app.settings.secret import Secret, SecretUrl
@@ -31,7 +31,7 @@ def facts(settings: Settings, **changed: TopicFacts) -> dict[str, TopicFacts]:
     return {**good, **{getattr(settings, name): fact for name, fact in changed.items()}}
 
 
-def found(settings: Settings, known: Mapping[str, TopicFacts] | None = None) -> list[AuditFinding]:
+def found(settings: Settings, known: Mapping[str, TopicFacts] | None = None) -> list[Finding]:
     return audit(settings, facts(settings) if known is None else known)
 
 
@@ -88,8 +88,8 @@ def test_nothing_is_said_where_all_is_well() -> None:
 def test_a_dangerous_address_is_found(settings: Settings, where: str, what: str, advice: str) -> None:
     (finding,) = found(settings)
     assert finding.is_danger
-    assert finding.where == f"STREAM_APP_{where}" or finding.where.endswith(where)
-    assert what in finding.what
+    assert finding.area == f"STREAM_APP_{where}" or finding.area.endswith(where)
+    assert what in finding.found
     assert advice in finding.advice
     assert "secret" not in str(finding)
 
@@ -108,8 +108,8 @@ def test_a_dangerous_address_is_found(settings: Settings, where: str, what: str,
 def test_a_danger_of_a_topic_is_found(fact: TopicFacts, what: str, advice: str) -> None:
     settings = Settings()
     (finding,) = found(settings, facts(settings, posts_topic=fact))
-    assert (finding.where, finding.is_danger) == (settings.posts_topic, True)
-    assert what in finding.what
+    assert (finding.area, finding.is_danger) == (settings.posts_topic, True)
+    assert what in finding.found
     assert advice in finding.advice
 
 
@@ -121,7 +121,7 @@ def test_copies_that_must_all_be_there_are_a_warning(copies: int, advice: str) -
     strict = TopicFacts(8, copies, SAFE | {"min.insync.replicas": str(copies)})
     (finding,) = found(settings, facts(settings, posts_topic=strict))
     assert not finding.is_danger
-    assert f"{copies} of {copies} copies: nothing can be written while a broker is down" in finding.what
+    assert f"{copies} of {copies} copies: nothing can be written while a broker is down" in finding.found
     assert finding.advice.startswith(advice)
     assert finding.advice.endswith(f"--topic influence.posts --add-config min.insync.replicas={copies - 1}")
 
@@ -131,19 +131,19 @@ def test_state_that_is_deleted_by_age_is_found() -> None:
     for policy in ("delete", "compact,delete"):
         wrong = TopicFacts(8, 3, SAFE | {"cleanup.policy": policy})
         (finding,) = found(settings, facts(settings, standings_topic=wrong))
-        assert "deleted by age" in finding.what
+        assert "deleted by age" in finding.found
 
 
 def test_unequal_input_topics_are_found() -> None:
     settings = Settings()
     (finding,) = found(settings, facts(settings, shares_topic=TopicFacts(4, 3, SAFE)))
-    assert "influence.posts has 8, influence.shares has 4" in finding.what
+    assert "influence.posts has 8, influence.shares has 4" in finding.found
 
 
 def test_inputs_that_are_kept_for_less_than_the_window_are_a_warning() -> None:
     settings = Settings(window_s=8 * 86_400.0)
     (finding,) = found(settings)
-    assert finding.where == "influence.posts, influence.shares"
+    assert finding.area == "influence.posts, influence.shares"
     assert not finding.is_danger
     assert "retention.ms=691200000" in finding.advice
     forever = TopicFacts(8, 3, SAFE | {"retention.ms": "-1"})
@@ -165,8 +165,8 @@ def test_a_real_broker_is_asked(brokers: str) -> None:
     known = fetch(settings)
     assert {*known} == {topic.name for topic in topics_of(settings)}
     (finding,) = audit(settings, known)
-    assert (finding.where, finding.is_danger) == ("every topic", True)
-    assert "one copy only" in finding.what
+    assert (finding.area, finding.is_danger) == ("every topic", True)
+    assert "one copy only" in finding.found
     with pytest.raises(AuditError, match=r"not fit for production[^\n]*\n  every topic: one copy only"):
         require_safe(load({"STREAM_APP_PRODUCTION": "true", **as_given(settings)}))
 

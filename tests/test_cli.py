@@ -185,7 +185,7 @@ def test_an_unknown_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets refused sockets
 def test_servers_that_are_not_there_are_told_with_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_app.kafka.operator_clients._TIMEOUT_MS", 300)
+    monkeypatch.setattr("stream_app.kafka.clients._COMMAND_TIMEOUT_MS", 300)
     events = tmp_path / "events.jsonl"
     events.write_text('{"event_id":1,"ts":1,"user_id":"ann"}\n')
     for arguments, message in (

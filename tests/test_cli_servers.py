@@ -192,7 +192,7 @@ def test_only_new_flags_are_watched_unless_asked_for_all(own: Settings) -> None:
 def test_a_missing_flags_topic_is_told(brokers: str) -> None:
     result = run("watch", "--brokers", brokers, "--flags-topic", "none.flags")
     assert result.exit_code == 1
-    assert "has no topic none.flags: make it with `stream-app topics create`" in result.stderr
+    assert "has no topic none.flags: create it with `stream-app topics create`" in result.stderr
 
 
 def test_the_top_users_come_from_redis(redis_url: str) -> None:

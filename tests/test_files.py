@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stream_app.extras import MissingExtraError
 from stream_app.sources.files import read_events, recorded
 from stream_app.sources.recorded_event import EventFileError, RecordedEvent
 from tests.benchmarks.workload import END_MS, SPAN_MS, bench_events
@@ -94,6 +95,14 @@ def test_parquet_gives_the_same_events_without_their_nulls(tmp_path: Path) -> No
         assert first[:2] == (False, b"ann")
         assert (second.share, second.key, second.ts_ms) == (True, b"bob", ts_ms + 1)
         assert msgspec.json.decode(second.value)["author_id"] == "ann"
+
+
+def test_without_pyarrow_a_parquet_file_is_an_error_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream_app.extras.find_spec", lambda _module: None)
+    with pytest.raises(MissingExtraError, match=r"pyarrow is not installed: pip install 'stream-app\[parquet\]'"):
+        read_events([written(tmp_path / "events.parquet", b"PAR1")])
 
 
 def test_integers_and_strings_of_parquet_are_the_users_text(tmp_path: Path) -> None:

@@ -20,16 +20,18 @@ MAX_LINES = 300
 LAYERS = {
     "core": {"core"},
     "extras": {"extras"},
+    "findings": {"findings"},
+    "until": {"until"},
     "settings": {"core", "settings"},
-    "kafka": {"core", "kafka", "settings"},
+    "kafka": {"core", "findings", "kafka", "settings", "until"},
     "logs": {"kafka", "logs", "settings"},
     "engine": {"core", "engine", "kafka", "settings"},
     "serving": {"core", "kafka", "serving", "settings"},
     "alerts": {"alerts", "core", "extras", "kafka", "settings"},
-    "ops": {"alerts", "core", "extras", "kafka", "ops", "serving", "settings"},
+    "ops": {"alerts", "core", "engine", "extras", "findings", "kafka", "ops", "serving", "settings", "until"},
     "terminal": {"core", "terminal"},
-    "sources": {"core", "extras", "kafka", "settings", "sources"},
-    "demo": {"core", "demo", "extras", "kafka", "settings", "sources", "terminal"},
+    "sources": {"core", "extras", "kafka", "settings", "sources", "until"},
+    "demo": {"core", "demo", "extras", "kafka", "settings", "sources", "terminal", "until"},
 }
 """What each part of the package may import of the package; only the composition root may import everything."""
 

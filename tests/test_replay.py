@@ -124,7 +124,7 @@ def test_an_event_larger_than_a_record_is_told(brokers: str, settings: Settings)
 def test_a_missing_topic_is_told_and_not_made(brokers: str) -> None:
     settings = Settings(posts_topic="none.posts", shares_topic="none.shares")
     for _ in range(2):
-        with pytest.raises(ReplayError, match=r"no topic none.posts and no topic none.shares: make it with"):
+        with pytest.raises(ReplayError, match=r"no topic none.posts and no topic none.shares: create it with"):
             replay([event(1)], brokers, settings)
 
 
@@ -141,7 +141,8 @@ def test_a_server_that_is_no_kafka_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(
-            ReplayError, match=f"Kafka at {address} does not take us .it does not answer.: does STREAM_APP_BROKERS name"
+            ReplayError,
+            match=f"cannot connect to Kafka at {address} .it does not answer.: does STREAM_APP_BROKERS name",
         ):
             replay([event(1)], address, Settings())
     gc.collect()
@@ -162,7 +163,7 @@ def test_a_broker_that_dies_is_told_and_no_thread_stays(monkeypatch: pytest.Monk
             stack.close()
             yield from bench_events(1000)
 
-        with pytest.raises(ReplayError, match=f"Kafka at {address} did not take a record"):
+        with pytest.raises(ReplayError, match=f"Kafka at {address} did not acknowledge a record"):
             replay(then_the_broker_ends(), address, settings)
     assert eventually(
         lambda: not [thread for thread in threading.enumerate() if "kafka-python-prod" in thread.name], 10

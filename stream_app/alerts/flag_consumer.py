@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping
 from time import monotonic
 from typing import NamedTuple
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from stream_app.alerts.leadership import CLOSE_MS, TIMEOUT_MS
 from stream_app.core.messages import Flag, flag_in
-from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.clients import new_consumer
 from stream_app.kafka.error_hints import or_unseen
 from stream_app.settings import Settings
 
-_FETCH_WAIT_MS = 100
 _END_POLL_MS = 20
 _MAX_POLL_RECORDS = 500
 
@@ -36,18 +35,8 @@ class FlagConsumer:
     def __init__(self, settings: Settings) -> None:
         """Raises KafkaError, and NoFlagsError."""
         self._topic = settings.flags_topic
-        self._consumer = KafkaConsumer(
-            **kafka_python_options(settings),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",  # if retention, or an erasure, has deleted the next record
-            allow_auto_create_topics=False,
-            isolation_level="read_committed",
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            max_poll_records=_MAX_POLL_RECORDS,
-            bootstrap_timeout_ms=TIMEOUT_MS,
-            metrics_enabled=False,
-        )
+        # From the earliest record on if retention, or an erasure, has deleted the next record.
+        self._consumer = new_consumer(settings, max_poll_records=_MAX_POLL_RECORDS)
         partitions = sorted(self._consumer.partitions_for_topic(self._topic) or ())
         if not partitions:
             self._consumer.close()

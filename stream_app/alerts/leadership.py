@@ -7,15 +7,14 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka import AsyncConsumerRebalanceListener, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
-from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.clients import new_consumer
 from stream_app.settings import Settings
 
 TIMEOUT_MS = 10_000
 CLOSE_MS = 3000
-_FETCH_WAIT_MS = 100
 _POLL_S = 0.05
 
 
@@ -36,19 +35,12 @@ class Leadership:
         self._lost = threading.Event()
         self._term_ended = threading.Event()
         self._term_ended.set()
-        self.consumer = KafkaConsumer(
-            **kafka_python_options(settings),
+        self.consumer = new_consumer(
+            settings,
             group_id=settings.alerts_group,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             session_timeout_ms=round(settings.session_timeout_s * 1000),
             heartbeat_interval_ms=round(settings.session_timeout_s * 1000 / 4),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            allow_auto_create_topics=False,
-            isolation_level="read_committed",
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            bootstrap_timeout_ms=TIMEOUT_MS,
-            metrics_enabled=False,
         )
         self.consumer.subscribe([settings.alerts_topic], listener=_RebalanceListener(self))
 

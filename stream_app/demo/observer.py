@@ -8,20 +8,19 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.global_cuts import GlobalCuts
-from stream_app.core.messages import ROLES, Cut, Flag
+from stream_app.core.messages import ROLES, Cut, Flag, flag_in
 from stream_app.core.state.watermark import NO_TIME, Source
-from stream_app.kafka.clients import kafka_python_options, quiet_kafka
+from stream_app.kafka.clients import new_consumer, quiet_kafka
 from stream_app.settings import Settings
 
 _POLL_MS = 100
 _cut_of = msgspec.json.Decoder(Cut).decode
-_flag_of = msgspec.json.Decoder(Flag).decode
 Figures = tuple[int, ...]
 
 
@@ -119,13 +118,7 @@ class Observer:
         sources = [TopicPartition(settings.flags_topic, partition) for partition in range(settings.partitions)]
         sources += [TopicPartition(topic, 0) for topic in (settings.cuts_topic, settings.curves_topic)]
         with quiet_kafka():
-            consumer = KafkaConsumer(
-                **kafka_python_options(settings),
-                group_id=None,
-                auto_offset_reset="earliest",
-                enable_auto_commit=False,
-                metrics_enabled=False,
-            )
+            consumer = new_consumer(settings)
         with closing(consumer):
             consumer.assign(sources)
             while not self._stop.is_set():
@@ -138,7 +131,7 @@ class Observer:
         self._news_at_s = time.monotonic()
         for record in records:
             if topic == self._settings.flags_topic:
-                self._take_flag(_flag_of(record.value))
+                self._take_flag(flag_in(record.value))
             elif topic == self._settings.curves_topic:
                 self._take_curve(record.key, record.value)
             elif record.value is None:
@@ -146,16 +139,14 @@ class Observer:
             else:
                 self._cuts[record.key] = _cut_of(record.value)
 
-    def _take_flag(self, flag: Flag) -> None:
-        if flag.flag_id not in self._flag_ids:
+    def _take_flag(self, flag: Flag | None) -> None:
+        if flag is not None and flag.flag_id not in self._flag_ids:
             self._flag_ids.add(flag.flag_id)
             self.flags.append(flag)
 
     def _take_curve(self, key: bytes, value: bytes) -> None:
         if key.startswith(b"status/"):
-            known = status.decode(value)
-            if status.replaces(known, self._statuses.get(known.partition)):
-                self._statuses[known.partition] = known
+            status.read_into(self._statuses, key, value)
         elif key.startswith(b"curves/"):
             self._global_cuts.update(curve_message.decode(value))
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from stream_app.core.messages import Cut, Flag
@@ -21,7 +20,7 @@ from stream_app.demo.generator.population import Truth
 from stream_app.demo.observer import Observer
 from stream_app.demo.progress import DemoProgress, ProgressView
 from stream_app.demo.workers import WorkerFailedError, Workers
-from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.clients import new_producer
 from stream_app.kafka.topics import create
 from stream_app.settings import Settings, with_servers
 from stream_app.sources.recorded_event import RecordedEvent
@@ -159,7 +158,7 @@ class _DemoRun:
 
 def _advance_event_time(settings: Settings, key: bytes, ts_ms: int) -> None:
     """Publish a watermark: after the last event of a recording no event moves event time to the end of the window."""
-    producer = KafkaProducer(**kafka_python_options(settings), metrics_enabled=False)
+    producer = new_producer(settings)
     try:
         producer.send(settings.curves_topic, str(ts_ms).encode(), key, partition=0).get(_PATIENCE_S)
     except KafkaError as error:

@@ -10,12 +10,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownError, UnsupportedVersionError
 from aiokafka.protocol.produce import ProduceRequest
 
 from stream_app.engine.ownership.fencing import Lease
-from stream_app.kafka.clients import aiokafka_options
+from stream_app.kafka.async_clients import new_async_producer
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -124,10 +123,9 @@ class BatchingProducer:
         return self._producer
 
     async def _start(self, *, idempotent: bool) -> Any:
-        producer = AIOKafkaProducer(
-            **aiokafka_options(self._settings),
+        producer = new_async_producer(
+            self._settings,
             enable_idempotence=idempotent,
-            acks="all",
             max_batch_size=_BATCH_BYTES,
             max_request_size=_LARGEST_REQUEST,
             request_timeout_ms=_PATIENCE_MS,

@@ -1,28 +1,135 @@
-"""The settings of Kafka as the options of its two clients, aiokafka and kafka-python."""
+"""Every kafka-python client is made here: none creates topics by writing to them, and none waits for ever.
+
+`new_*` makes a client that its owner closes. `open_*` is for commands: a client for the length of a block, in which
+every failure of Kafka becomes a KafkaOperationError that says what to do.
+"""
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from typing import Any
 
-from stream_app.settings import Settings, SettingsError
-from stream_app.settings.tls import kafka_tls
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
+from kafka.serializer import Serializer
+
+from stream_app.kafka.error_hints import kafka_advice
+from stream_app.kafka.options import kafka_python_options
+from stream_app.kafka.reachability import UnreachableError, require_reachable
+from stream_app.settings import Settings
+
+COMMAND_TIMEOUT_S = 5.0
+"""A person waits for a command: it gives up earlier than a service does."""
+_TIMEOUT_MS = 10_000
+_COMMAND_TIMEOUT_MS = round(COMMAND_TIMEOUT_S * 1000)
+_FETCH_WAIT_MS = 100
+_COMMAND_FETCH_BYTES = 8_000_000
+"""Of a partition, and of a record that is produced: dead letters may be larger than Kafka's defaults."""
+
+NO_VALUE = object()
+"""What a producer of `open_producer` is given for no value, where there is no key either: kafka-python refuses None."""
 
 
-def aiokafka_options(settings: Settings) -> dict[str, Any]:
-    """For every consumer and producer of aiokafka. Raises SettingsError."""
-    return _options(settings, "aiokafka")
+class KafkaOperationError(RuntimeError):
+    """Kafka cannot be reached, or does not do what a command asks; the message says what to do next."""
 
 
-def kafka_python_options(settings: Settings) -> dict[str, Any]:
-    """For every consumer, producer and admin client of kafka-python. Raises SettingsError."""
-    return _options(settings, "kafka")
+class AdminClient(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types
+    """kafka-python's, corrected where it hides an answer of the brokers: docs/reliability.md#fault-admin-client."""
+
+    @classmethod
+    def _describe_configs_process_responses(cls, responses: Any, config_filter: str = "modified") -> Any:
+        """It leaves out a topic whose configuration this user may not see: here the configuration is None."""
+        configs = super()._describe_configs_process_responses(responses, config_filter)
+        refused = [found for response in responses for found in response.results if found.error_code]
+        return {**configs, "topic": {**configs.get("topic", {}), **{found.resource_name: None for found in refused}}}
+
+    def _process_acl_operations(self, found: Any) -> Any:
+        """It fails on operations that it does not know (Tansu sets all 32 bits): here they are None."""
+        try:
+            return super()._process_acl_operations(found)
+        except ValueError:
+            found["authorized_operations"] = None
+            return found
+
+
+def new_admin(settings: Settings, **options: Any) -> AdminClient:
+    """An admin client; `options` replace the defaults. Raises KafkaError, SettingsError."""
+    return AdminClient(**{**kafka_python_options(settings), "bootstrap_timeout_ms": _TIMEOUT_MS, **options})
+
+
+def new_consumer(settings: Settings, **options: Any) -> KafkaConsumer:
+    """A consumer without a group, of committed records, from the beginning; `options` replace the defaults.
+
+    Raises KafkaError, SettingsError.
+    """
+    defaults = {
+        "group_id": None,
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "allow_auto_create_topics": False,
+        "isolation_level": "read_committed",
+        "fetch_max_wait_ms": _FETCH_WAIT_MS,
+        "bootstrap_timeout_ms": _TIMEOUT_MS,
+        "metrics_enabled": False,
+    }
+    return KafkaConsumer(**{**kafka_python_options(settings), **defaults, **options})
+
+
+def new_producer(settings: Settings, **options: Any) -> KafkaProducer:
+    """A producer for topics that exist; `options` replace the defaults. Raises KafkaError, SettingsError."""
+    defaults = {
+        "acks": "all",
+        "allow_auto_create_topics": False,
+        "bootstrap_timeout_ms": _TIMEOUT_MS,
+        "max_block_ms": _TIMEOUT_MS,
+        "request_timeout_ms": _TIMEOUT_MS,
+        "delivery_timeout_ms": 2 * _TIMEOUT_MS,
+        "metrics_enabled": False,
+    }
+    return KafkaProducer(**{**kafka_python_options(settings), **defaults, **options})
+
+
+@contextmanager
+def open_admin(settings: Settings) -> Iterator[Any]:
+    """An admin client for a command. Raises KafkaOperationError, also for a KafkaError in the block."""
+    with _explained(settings), closing(new_admin(settings, **_command_timeouts())) as admin:
+        yield admin
+
+
+@contextmanager
+def open_consumer(settings: Settings) -> Iterator[Any]:
+    """A consumer for a command. Raises KafkaOperationError, also for a KafkaError in the block."""
+    with (
+        _explained(settings),
+        closing(
+            new_consumer(settings, **_command_timeouts(), max_partition_fetch_bytes=_COMMAND_FETCH_BYTES)
+        ) as consumer,
+    ):
+        yield consumer
+
+
+@contextmanager
+def open_producer(settings: Settings) -> Iterator[Any]:
+    """A producer for a command. Raises KafkaOperationError, also for a KafkaError in the block."""
+    with _explained(settings):
+        producer = new_producer(
+            settings,
+            **_command_timeouts(),
+            max_block_ms=_COMMAND_TIMEOUT_MS,
+            delivery_timeout_ms=2 * _COMMAND_TIMEOUT_MS,
+            max_request_size=_COMMAND_FETCH_BYTES,
+            value_serializer=_Unchanged(),
+        )
+        try:
+            yield producer
+        finally:
+            producer.close(COMMAND_TIMEOUT_S)
 
 
 @contextmanager
 def quiet_kafka() -> Iterator[None]:
-    """Keep kafka-python from logging what is raised as an error anyhow: it reports every connection refused."""
+    """Keep kafka-python from logging what it raises as an error anyhow: it logs every connection refused."""
     logger = logging.getLogger("kafka")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -32,45 +139,25 @@ def quiet_kafka() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def servers_of(settings: Settings) -> list[str]:
-    """The bootstrap servers, host:port each."""
-    return [server.strip() for server in settings.brokers.split(",")]
+def _command_timeouts() -> dict[str, int]:
+    return {"bootstrap_timeout_ms": _COMMAND_TIMEOUT_MS, "request_timeout_ms": _COMMAND_TIMEOUT_MS}
 
 
-def read_token(settings: Settings) -> str:
-    """The OAuth token in its file, as it is now: whoever issues tokens replaces the file. Raises SettingsError."""
-    path = settings.kafka_token_file
+@contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
     try:
-        token = Path(path).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
-        raise SettingsError(f"STREAM_APP_KAFKA_TOKEN_FILE={path!r}: the file cannot be read ({why})") from None
-    if not token:
-        raise SettingsError(f"STREAM_APP_KAFKA_TOKEN_FILE={path!r}: the file is empty")
-    return token
+        require_reachable(settings)
+        yield
+    except UnreachableError as error:
+        raise KafkaOperationError(f"{error.what}; {error.advice}") from error
+    except KafkaError as error:
+        advice = kafka_advice(error, settings) or "is it running, and is STREAM_APP_BROKERS right?"
+        raise KafkaOperationError(f"a request to Kafka at {settings.brokers} failed: {error}; {advice}") from error
 
 
-def _options(settings: Settings, library: str) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "bootstrap_servers": servers_of(settings),
-        "security_protocol": settings.kafka_protocol,
-        "ssl_context": kafka_tls(settings),
-    }
-    if "SASL" not in settings.kafka_protocol:
-        return options
-    options["sasl_mechanism"] = settings.kafka_sasl
-    if settings.kafka_sasl == "OAUTHBEARER":
-        return {**options, "sasl_oauth_token_provider": _token_provider(settings, library)}
-    return {
-        **options,
-        "sasl_plain_username": settings.kafka_user,
-        "sasl_plain_password": settings.kafka_password.reveal(),
-    }
+class _Unchanged(Serializer):  # type: ignore[misc]  # kafka-python has no types
+    """Every value as it is."""
 
-
-def _token_provider(settings: Settings, library: str) -> Any:
-    """What a library asks for a token whenever it connects; each insists on a base class of its own."""
-    read_token(settings)  # what is wrong with it is told at the start
-    from stream_app.kafka import oauth  # noqa: PLC0415 - it needs both libraries, and few need it
-
-    return {"aiokafka": oauth.ForAiokafka, "kafka": oauth.ForKafkaPython}[library](settings)
+    def serialize(self, topic: str, headers: Any, data: Any) -> Any:  # noqa: ARG002 - kafka-python's signature
+        """What Kafka gets."""
+        return None if data is NO_VALUE else data

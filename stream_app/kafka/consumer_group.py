@@ -1,16 +1,17 @@
-"""The consumer group of the workers: who is in it, and what it has committed."""
+"""The consumer group of the workers: its members, and the offsets it has committed."""
 
 from collections.abc import Callable, Mapping
-from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
 
 from kafka import TopicPartition
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
 
 from stream_app.settings import Settings
+from stream_app.until import until
 
 _PATIENCE_S = 10.0
-_LOOK_S = 0.2
+_COORDINATOR_ELECTION = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError)
+"""A new cluster needs a moment to find the coordinator of a group."""
 
 T = TypeVar("T")
 
@@ -23,24 +24,16 @@ class Group(NamedTuple):
 
 
 def group(settings: Settings, admin: Any) -> Group:
-    """Who is in it: nobody where there never was one. Raises KafkaError."""
-    told = _once_known(lambda: admin.describe_groups([settings.app_id]))[settings.app_id]
-    return Group(len(told["members"]), told["group_state"].lower())
+    """A group that never existed has no members. Raises KafkaError."""
+    described = _asked(lambda: admin.describe_groups([settings.app_id]))[settings.app_id]
+    return Group(len(described["members"]), described["group_state"].lower())
 
 
 def committed(settings: Settings, admin: Any) -> Mapping[TopicPartition, int]:
     """The committed offsets. Raises KafkaError."""
-    told = _once_known(lambda: admin.list_group_offsets(settings.app_id))[settings.app_id]
-    return {partition: found.offset for partition, found in told.items()}
+    offsets = _asked(lambda: admin.list_group_offsets(settings.app_id))[settings.app_id]
+    return {partition: found.offset for partition, found in offsets.items()}
 
 
-def _once_known(ask: Callable[[], T]) -> T:
-    """The answer, as soon as somebody answers for the groups: a new cluster needs to be asked first."""
-    deadline_s = monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return ask()
-        except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError):
-            if monotonic() > deadline_s:
-                raise
-            sleep(_LOOK_S)
+def _asked(ask: Callable[[], T]) -> T:
+    return until(ask, _PATIENCE_S, retry_on=_COORDINATOR_ELECTION)

@@ -1,4 +1,4 @@
-"""Corrupt record batches: fetched again, as the checksum may have broken on the way; reported where they stay so."""
+"""Corrupt record batches: fetched again, in case only the fetch was damaged; an error if they are corrupt on Kafka."""
 
 import logging
 from collections.abc import Iterator
@@ -12,37 +12,37 @@ _FETCHES = 3
 
 
 class CorruptBatchError(Exception):
-    """A record batch is not what Kafka once took in."""
+    """A record batch on Kafka fails its checksum."""
 
     def __init__(self, tp: TopicPartition, offset: int) -> None:
         place = f"{tp.topic}-{tp.partition}"
         super().__init__(
-            f"{place} cannot be read at offset {offset}: however often it is fetched, the check sum of the record "
-            "batch there is wrong, so Kafka's copy on the broker that leads the partition is damaged. Have another "
-            "replica lead it, or restore it, and start again. Posts and shares can be given up: kafka-dump-log.sh "
-            "shows where the next batch begins, kafka-delete-records.sh deletes what is before it, uncounted"
+            f"{place} cannot be read at offset {offset}: the record batch there fails its checksum in every fetch, so "
+            "the copy of the broker that leads the partition is corrupt. Make another replica the leader, or restore "
+            "the copy, and start again. Or give up these posts or shares: kafka-dump-log.sh shows where the next batch "
+            "begins, and kafka-delete-records.sh deletes the records before it, which are then not counted"
         )
 
 
 class CorruptionCounter:
-    """Knows how often the same batch came damaged."""
+    """Counts how often in a row a batch was fetched corrupt."""
 
     def __init__(self) -> None:
-        self._came: dict[TopicPartition, tuple[int, int]] = {}
+        self._fetched: dict[TopicPartition, tuple[int, int]] = {}
 
     def lasts(self, tp: TopicPartition, offset: int) -> bool:
-        """Whether a batch that came damaged has to be taken for damaged in Kafka: no fetch brings another."""
-        before, times = self._came.get(tp, (offset, 0))
+        """Count a corrupt fetch; whether there were so many that the batch must be corrupt on Kafka."""
+        before, times = self._fetched.get(tp, (offset, 0))
         times = times + 1 if before == offset else 1
-        self._came[tp] = (offset, times)
+        self._fetched[tp] = (offset, times)
         if times >= _FETCHES:
             return True
-        logger.warning("%s-%d: the record batch at offset %d came damaged, fetching it again", *tp, offset)
+        logger.warning("%s-%d: the record batch at offset %d was fetched corrupt, fetching it again", *tp, offset)
         return False
 
 
 class CorruptBatch:
-    """Stands in the place of a corrupt record batch: reading its records raises CorruptBatchError."""
+    """Replaces a corrupt record batch: reading its records raises CorruptBatchError."""
 
     last_offset_delta = max_timestamp = 0
 

@@ -1,4 +1,4 @@
-"""What it means when Kafka refuses a connection, and what to do: one clause for each error of the client libraries."""
+"""Hints for errors of Kafka: what to do about each error of the client libraries, in one clause."""
 
 import ssl
 
@@ -11,11 +11,11 @@ _ACLS = "docs/security.md lists the ACLs that each command needs"
 
 
 def kafka_advice(error: BaseException, settings: Settings) -> str:
-    """What to do about `error`; empty where it says enough, or is none of a connection."""
+    """What to do about `error`; empty where its own text says enough, or it is no refusal."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _about_certificate(error, settings)
-    if isinstance(error, ssl.SSLError) and _is_about_ours(error):
-        return "Kafka does not take our certificate: see STREAM_APP_KAFKA_CERT_FILE and STREAM_APP_KAFKA_KEY_FILE"
+    if isinstance(error, ssl.SSLError) and _is_about_our_certificate(error):
+        return "Kafka refuses our certificate: see STREAM_APP_KAFKA_CERT_FILE and STREAM_APP_KAFKA_KEY_FILE"
     if isinstance(error, ssl.SSLError):
         return f"does it speak TLS there? STREAM_APP_KAFKA_PROTOCOL is {settings.kafka_protocol}"
     # By name: aiokafka and kafka-python each have errors of their own.
@@ -30,12 +30,12 @@ def kafka_advice(error: BaseException, settings: Settings) -> str:
 
 
 def or_unseen(settings: Settings) -> str:
-    """What else it can mean that Kafka says a topic does not exist: it says so too to those who may not know."""
+    """The other meaning of `no such topic`: Kafka says the same to a user who may not describe the topic."""
     return "" if settings.kafka_protocol == "PLAINTEXT" else f" (or {who(settings)} may not see it: {_ACLS})"
 
 
 def refused(settings: Settings) -> str:
-    """What to do when Kafka does not accept who we say we are."""
+    """What to do when Kafka refuses our credentials."""
     if settings.kafka_sasl == "OAUTHBEARER":
         return "Kafka refuses the token in STREAM_APP_KAFKA_TOKEN_FILE: is it valid still, and meant for these brokers?"
     return (
@@ -45,7 +45,7 @@ def refused(settings: Settings) -> str:
 
 
 def who(settings: Settings) -> str:
-    """Us, as Kafka knows us."""
+    """Our user, as Kafka knows it."""
     return f"the user {settings.kafka_user}" if settings.kafka_user else "our user"
 
 
@@ -55,9 +55,9 @@ def _about_certificate(error: ssl.SSLCertVerificationError, settings: Settings) 
     if error.verify_code in _NOT_FOR_HOST:
         return "STREAM_APP_BROKERS, and what the brokers advertise, must be names that their certificates hold"
     trusted = repr(settings.kafka_ca_file) if settings.kafka_ca_file else "empty: those that the system trusts"
-    return f"STREAM_APP_KAFKA_CA_FILE ({trusted}) must hold the certificate of whoever signed that of Kafka"
+    return f"STREAM_APP_KAFKA_CA_FILE ({trusted}) must hold the certificate of the CA that signed Kafka's"
 
 
-def _is_about_ours(error: ssl.SSLError) -> bool:
-    """Whether the other side has answered our certificate, or its absence, with an alert."""
+def _is_about_our_certificate(error: ssl.SSLError) -> bool:
+    """Whether the broker has answered our certificate, or its absence, with an alert."""
     return "ALERT" in (error.reason or "") and "CERTIFICATE" in (error.reason or "")

@@ -1,7 +1,8 @@
 """Record batches of Kafka, left packed until they are counted.
 
 The problem: aiokafka unpacks what it fetches at once, in the consumer's thread. The agent then finds every one of these
-small objects in the cache of another core, and that cost a quarter of a worker's time.
+small objects in the cache of another core, and that cost a quarter of a worker's time
+(docs/reliability.md#fault-unpacking).
 
 How: aiokafka's fetcher is made to see a whole record batch as one record, at the offset of its last. Everything it does
 with records (positions, aborted transactions, control batches) then works on batches:
@@ -10,8 +11,9 @@ with records (positions, aborted transactions, control batches) then works on ba
     handed   PackedBatch(first=10, offset=19)   PackedBatch(first=20, offset=29)   nothing(30, 30)
 
 The invariant: the `first` of each is one above the `offset` of the one before, so that the ledger's position follows
-every offset, also those without a record. Patched for the whole process, in one place (`leave_records_packed`), which
-everything that reads with aiokafka calls. Change together: engine/faust/contract.py lists what is used of aiokafka.
+every offset, also those without a record (docs/reliability.md#fault-transaction-marks). `leave_records_packed` patches
+the whole process; `new_async_consumer` calls it, and so does `configured_app`, for the consumer that Faust makes. No
+other code makes a consumer of aiokafka. Change together: engine/faust/contract.py lists what is used of aiokafka.
 """
 
 from collections.abc import Iterator, Sequence
@@ -62,9 +64,9 @@ class PackedBatch:
         return cls((), b"", first=first, offset=last, count=0, timestamp=-1)
 
     def records(self) -> list[Record]:
-        """The records, once: what was fetched is let go, because Faust holds on to the last message of every agent.
+        """The records, once: then the fetched bytes are released, because Faust keeps the last message of every agent.
 
-        Raises DamagedError.
+        Raises CorruptBatchError.
         """
         try:
             records = list(self._batch)
@@ -151,7 +153,7 @@ def _readable(fetch: bytes, base_offset: int) -> list[Record]:
 
 
 class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types here
-    _damage = CorruptionCounter()
+    _corrupt = CorruptionCounter()
     _records_iterator: Any
 
     def __init__(self, tp: Any, batches: Any, *settings: Any) -> None:
@@ -170,7 +172,7 @@ class _LeftPacked(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka h
                 return found
         except CorruptRecordException:
             place = (self._tp, self.next_fetch_offset)
-            if self._end == self.next_fetch_offset and self._damage.lasts(*place):  # else marks before it come first
+            if self._end == self.next_fetch_offset and self._corrupt.lasts(*place):  # else marks before it come first
                 return PackedBatch.of(CorruptBatch(*place), b"")
         except StopIteration:
             pass

@@ -1,4 +1,4 @@
-"""Reading topics without a group: whole ones from the beginning, or partitions from where one wants."""
+"""Readers of topics for asyncio, without a group: of whole topics, or of partitions from any offset."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CorruptRecordException
 
-from stream_app.kafka.clients import aiokafka_options
+from stream_app.kafka.async_clients import aiokafka_options, new_async_consumer
 from stream_app.kafka.corrupt_batches import CorruptBatchError
 from stream_app.kafka.records import Record
 from stream_app.settings import Settings
@@ -17,14 +17,14 @@ _WAIT_MS = 200
 
 
 class TopicReader:
-    """Topics that are being read."""
+    """Reads whole topics, from their beginning."""
 
     def __init__(self, consumer: AIOKafkaConsumer, ends: dict[object, int]) -> None:
         self._consumer = consumer
         self._ends = ends
 
     async def fetch(self) -> list[tuple[str, Iterator[Any]]]:
-        """The next records by topic; none after some time without any."""
+        """The next records by topic; an empty list after a while without any."""
         fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
         return [
             (place.topic, chain.from_iterable(packed.records() for packed in batches))
@@ -32,7 +32,7 @@ class TopicReader:
         ]
 
     async def has_caught_up(self) -> bool:
-        """Whether everything that was there at the start has been fetched."""
+        """Whether everything up to the ends at the start has been fetched."""
         for partition, end in list(self._ends.items()):
             if await self._consumer.position(partition) < end:
                 return False
@@ -48,11 +48,9 @@ async def read_topics(settings: Settings, *topics: str) -> AsyncIterator[TopicRe
 
 
 @asynccontextmanager
-async def reader(client: Mapping[str, Any], *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group that begins at the beginning; `client`: how Kafka is reached. Raises KafkaError."""
-    consumer = AIOKafkaConsumer(
-        *topics, **client, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=100
-    )
+async def reader(connection: Mapping[str, Any], *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group that begins at the beginning, started and stopped. Raises KafkaError."""
+    consumer = new_async_consumer(connection, *topics)
     await consumer.start()
     try:
         yield consumer
@@ -68,35 +66,35 @@ class Bounds(NamedTuple):
 
 
 class Partitions:
-    """Partitions of one topic, each read from where it was last sought."""
+    """Reads partitions of one topic, each from the offset of its last `seek`."""
 
     def __init__(self, consumer: Any, places: Sequence[TopicPartition]) -> None:
         self._consumer = consumer
         self._places = {place.partition: place for place in places}
 
     async def bounds(self) -> dict[int, Bounds]:
-        """By partition, what Kafka has now. Raises KafkaError."""
+        """By partition, the offsets that Kafka has now. Raises KafkaError."""
         places = list(self._places.values())
         first, ends = await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
         return {number: Bounds(first[place], ends[place]) for number, place in self._places.items()}
 
     async def offset_at(self, partition: int, time_ms: int) -> int | None:
-        """The first offset whose record is of that time or later; None where there is none. Raises KafkaError."""
+        """The first offset with a record of that time or later; None where there is none. Raises KafkaError."""
         place = self._places[partition]
         found = (await self._consumer.offsets_for_times({place: time_ms})).get(place)
         return None if found is None else found.offset
 
     def seek(self, partition: int, offset: int) -> None:
-        """Go on from there."""
+        """Read on from there."""
         self._consumer.seek(self._places[partition], offset)
 
     async def position(self, partition: int) -> int:
-        """Up to where it has been read."""
+        """The offset of the next record."""
         reached: int = await self._consumer.position(self._places[partition])
         return reached
 
     async def fetch(self) -> AsyncIterator[tuple[int, Sequence[Record]]]:
-        """The next records by partition, a batch of Kafka at a time; none after some time without any."""
+        """The next records by partition, one batch of Kafka at a time; none after a while without any."""
         fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
         for place, batches in fetched.items():
             for packed in batches:
@@ -114,12 +112,8 @@ OpenPartitions = Callable[[str, Sequence[int]], AbstractAsyncContextManager[Part
 @asynccontextmanager
 async def partitions(settings: Settings, topic: str, numbers: Sequence[int]) -> AsyncIterator[Partitions]:
     """Read some partitions of a topic for the length of the block. Raises KafkaError."""
-    consumer = AIOKafkaConsumer(
-        **aiokafka_options(settings),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=_WAIT_MS,
+    consumer = new_async_consumer(
+        aiokafka_options(settings), isolation_level="read_committed", fetch_max_wait_ms=_WAIT_MS
     )
     await consumer.start()
     try:

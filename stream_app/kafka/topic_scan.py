@@ -1,4 +1,4 @@
-"""Reading topics from their start, or from near their end, to the end that they have now."""
+"""Scanning topics: from their start, or from near their end, to the end that they have now."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 
-from stream_app.kafka.operator_clients import OperatingError
+from stream_app.kafka.clients import KafkaOperationError
+from stream_app.until import until
 
 OnProgress = Callable[[int, int], None]
 """Called with how many offsets have been read, and how many there are."""
 
 _POLL_MS = 500
-_LOOK_MS = 20
+_HIGHWATER_WITHIN_S = 0.5
+_HIGHWATER_POLL_MS = 20
 _PATIENCE_S = 20.0
 
 
@@ -40,14 +42,17 @@ def spans(consumer: Any, partitions: list[TopicPartition]) -> dict[TopicPartitio
     if not partitions:
         return {}
     starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-    # What a broker tells may be short of the end by a batch (Tansu): what it sends tells more.
-    consumer.unsubscribe()  # what it knew of them is forgotten
+    # The end that Tansu answers may be short by a batch: the high watermark that comes with a fetch is right.
+    consumer.unsubscribe()  # forgets the high watermarks of earlier fetches
     consumer.assign(partitions)
     for partition in partitions:
         consumer.seek(partition, ends[partition])
-    deadline_s = monotonic() + _POLL_MS / 1000
-    while any(consumer.highwater(partition) is None for partition in partitions) and monotonic() < deadline_s:
-        consumer.poll(timeout_ms=_LOOK_MS)
+
+    def has_highwaters() -> bool:
+        consumer.poll(timeout_ms=_HIGHWATER_POLL_MS)
+        return all(consumer.highwater(partition) is not None for partition in partitions)
+
+    until(has_highwaters, _HIGHWATER_WITHIN_S, every_s=0)
     return {
         partition: Span(starts[partition], max(ends[partition], consumer.highwater(partition) or 0))
         for partition in partitions
@@ -60,23 +65,23 @@ def newest(wanted: Spans, count: int) -> dict[TopicPartition, Span]:
 
 
 def read(consumer: Any, wanted: Spans, on_progress: OnProgress | None = None) -> Iterator[Any]:
-    """Every record in the spans: each partition in its order. Raises OperatingError when the broker stops sending."""
+    """Every record in the spans, each partition in order. Raises KafkaOperationError when the broker stops sending."""
     left = {partition: span for partition, span in wanted.items() if span.start < span.end}
     total = sum(span.end - span.start for span in left.values())
     consumer.assign(list(left))
     for partition, span in left.items():
         consumer.seek(partition, span.start)
     positions = {partition: span.start for partition, span in left.items()}
-    heard = monotonic()
+    progress_s = monotonic()
     while left:
         fetched = consumer.poll(timeout_ms=_POLL_MS)
         for partition, records in fetched.items():
             yield from (record for record in records if record.offset < wanted[partition].end)
         now = {partition: min(consumer.position(partition), span.end) for partition, span in left.items()}
         if now != {partition: positions[partition] for partition in left}:
-            heard = monotonic()
-        elif monotonic() - heard > _PATIENCE_S:
-            raise OperatingError(
+            progress_s = monotonic()
+        elif monotonic() - progress_s > _PATIENCE_S:
+            raise KafkaOperationError(
                 f"Kafka has stopped sending {next(iter(left)).topic}: nothing for {_PATIENCE_S:g} s; is it well?"
             )
         positions |= now
@@ -86,16 +91,16 @@ def read(consumer: Any, wanted: Spans, on_progress: OnProgress | None = None) ->
 
 
 class TopicTail:
-    """What has come to a topic since it was last asked for; at first, all that it holds."""
+    """Reads what has come to a topic since the last call; the first time, all that it holds."""
 
     def __init__(self, consumer: Any, topic: str) -> None:
         self._consumer = consumer
         self._topic = topic
         self._read: dict[TopicPartition, int] = {}
 
-    def news(self) -> Iterator[Any]:
-        """The records that were not read yet, up to the present ends. Raises OperatingError."""
+    def unread(self) -> Iterator[Any]:
+        """The records up to the present ends that were not read yet. Raises KafkaOperationError."""
         now = spans(self._consumer, partitions_of(self._consumer, [self._topic]))
-        unread = {place: Span(max(start, self._read.get(place, 0)), end) for place, (start, end) in now.items()}
-        yield from read(self._consumer, unread)
+        spans_left = {place: Span(max(start, self._read.get(place, 0)), end) for place, (start, end) in now.items()}
+        yield from read(self._consumer, spans_left)
         self._read = {place: span.end for place, span in now.items()}

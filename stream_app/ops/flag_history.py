@@ -1,24 +1,24 @@
-"""The flags of the past, read from Kafka."""
+"""Past flags, read from Kafka."""
 
 from typing import Any
 
 from stream_app.core.messages import Flag, flag_in
+from stream_app.kafka.clients import KafkaOperationError, open_consumer
 from stream_app.kafka.error_hints import or_unseen
-from stream_app.kafka.operator_clients import OperatingError, consumer
 from stream_app.kafka.topic_scan import OnProgress, Span, partitions_of, read, spans
 from stream_app.settings import Settings
 
 _SKEW_MS = 300_000
-"""By so much the clocks of workers and brokers may differ."""
+"""How far the clocks of workers and brokers may differ."""
 
 
 def flags_since(settings: Settings, since_ms: int, on_progress: OnProgress | None = None) -> list[Flag]:
-    """Those raised from `since_ms` (epoch ms, wall clock) on. Raises OperatingError."""
-    with consumer(settings) as reader:
+    """The flags raised at `since_ms` (epoch ms, wall clock) or later. Raises KafkaOperationError."""
+    with open_consumer(settings) as reader:
         places = partitions_of(reader, [settings.flags_topic])
         if not places:
-            raise OperatingError(
-                f"Kafka at {settings.brokers} has no topic {settings.flags_topic}: make it with "
+            raise KafkaOperationError(
+                f"Kafka at {settings.brokers} has no topic {settings.flags_topic}: create it with "
                 f"`stream-app topics create`, or name another with --flags-topic{or_unseen(settings)}"
             )
         found = reader.offsets_for_times(dict.fromkeys(places, max(0, since_ms - _SKEW_MS)))
@@ -28,7 +28,7 @@ def flags_since(settings: Settings, since_ms: int, on_progress: OnProgress | Non
 
 
 def _from(found: Any, span: Span) -> Span:
-    """What was written since then; all where the broker does not tell."""
+    """The span from the offset that was found; all of it where the broker found none."""
     if found is None or found.offset is None or found.offset < 0:
         return span
     return span._replace(start=min(max(span.start, found.offset), span.end))

@@ -1,8 +1,9 @@
-"""Forgetting: the topics that hold the tracker's state made anew, the group's offsets deleted, the beginning chosen."""
+"""Reset: recreates the topics with the tracker's state, deletes the group's offsets, and sets where counting starts."""
 
 from collections.abc import Iterator
 from contextlib import suppress
-from time import monotonic, sleep
+from functools import partial
+from operator import not_
 from typing import Any, Literal, NamedTuple
 
 from kafka import TopicPartition
@@ -12,8 +13,8 @@ from kafka.structs import OffsetAndMetadata
 
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.state.ledger import Ledger
+from stream_app.kafka.clients import KafkaOperationError, open_admin, open_consumer, open_producer
 from stream_app.kafka.consumer_group import committed, group
-from stream_app.kafka.operator_clients import OperatingError, administration, consumer, producer
 from stream_app.kafka.topic_scan import partitions_of, spans
 from stream_app.kafka.topics import (
     TopicSpec,
@@ -24,49 +25,49 @@ from stream_app.kafka.topics import (
     topics_of,
 )
 from stream_app.settings import Settings
+from stream_app.until import until
 
 Positions = Literal["earliest", "latest"]
 
-_GONE_WITHIN_S = 20.0
-_LOOK_S = 0.2
+_DELETED_WITHIN_S = 20.0
 _SENT_WITHIN_S = 30.0
 
 
-class Doomed(NamedTuple):
-    """A topic that is deleted and made again: as it should be, with the copies and further settings that it had."""
+class TopicToReset(NamedTuple):
+    """A topic that is deleted and created again, with the replication and configuration that it had."""
 
     topic: TopicSpec
     exists: bool
     records: int
-    """About: compaction leaves gaps."""
+    """At most: compaction leaves gaps."""
     replication: int
     config: dict[str, str]
 
 
 class ResetPlan(NamedTuple):
-    """What a reset does."""
+    """Everything that a reset changes."""
 
-    topics: list[Doomed]
+    topics: list[TopicToReset]
     offsets: int
     """Committed offsets of the group."""
     starts: dict[TopicPartition, int]
-    """Where counting begins, of the partitions where that is not with the oldest record."""
+    """The offset where counting starts, of the partitions where it is not the oldest record."""
 
 
 def plan(settings: Settings, positions: Positions, *, outputs: bool) -> ResetPlan:
-    """Look at what there is. Raises OperatingError, also where workers are running."""
+    """Plan a reset; changes nothing. Raises KafkaOperationError, also while workers are running."""
     state = {topic.name for topic in state_topics_of(settings)}
-    doomed = [
+    targets = [
         topic
         for topic in topics_of(settings)
         if topic.name in state or (outputs and topic.name not in {*settings.input_topics, settings.erasures_topic})
     ]
-    with administration(settings) as admin, consumer(settings) as reader:
-        _require_nobody(settings, admin)
-        _require_partitions(settings, reader, {topic.name for topic in doomed})
+    with open_admin(settings) as admin, open_consumer(settings) as reader:
+        _require_no_workers(settings, admin)
+        _require_partitions(settings, reader, {topic.name for topic in targets})
         inputs = partitions_of(reader, settings.input_topics)
         starts = spans(reader, inputs) if positions == "latest" else {}
-        described = list(_described(settings, admin, reader, doomed))
+        described = list(_described(settings, admin, reader, targets))
         return ResetPlan(
             topics=[found for found in described if found.exists or not found.topic.is_optional],
             offsets=len(committed(settings, admin)),
@@ -75,48 +76,50 @@ def plan(settings: Settings, positions: Positions, *, outputs: bool) -> ResetPla
 
 
 def carry_out(settings: Settings, planned: ResetPlan) -> Iterator[str]:
-    """Do it; yields what has been done, one thing after the other. Raises OperatingError; it can be repeated."""
-    with administration(settings) as admin:
-        _require_nobody(settings, admin)
-        told = admin.delete_groups([settings.app_id])[settings.app_id]
-        if told not in {"OK", "GroupIdNotFoundError"}:  # Apache Kafka says so when there never was one
-            raise OperatingError(f"Kafka does not delete the group {settings.app_id}: {told}; end the workers first")
+    """Carry out the plan; yields each step that is done. Raises KafkaOperationError, after which it can be repeated."""
+    with open_admin(settings) as admin:
+        _require_no_workers(settings, admin)
+        outcome = admin.delete_groups([settings.app_id])[settings.app_id]
+        if outcome not in {"OK", "GroupIdNotFoundError"}:
+            raise KafkaOperationError(
+                f"Kafka does not delete the group {settings.app_id}: {outcome}; stop the workers first"
+            )
         yield f"deleted the committed offsets of the group {settings.app_id}"
-        _delete(admin, [doomed.topic.name for doomed in planned.topics if doomed.exists])
-        _make(admin, planned.topics)
+        _delete(admin, [target.topic.name for target in planned.topics if target.exists])
+        _create(admin, planned.topics)
     wrong = [f"{found.topic.name}: {found.problem}" for found in create_needed(settings) if found.problem]
     if wrong:
-        raise OperatingError("; ".join(wrong))
-    for doomed in planned.topics:
-        name = doomed.topic.name
-        yield f"deleted {name} and made it again" if doomed.exists else f"made {name}"
+        raise KafkaOperationError("; ".join(wrong))
+    for target in planned.topics:
+        name = target.topic.name
+        yield f"deleted {name} and created it again" if target.exists else f"created {name}"
     if planned.starts:
-        _begin(settings, planned.starts)
-        yield "noted the ends of the input topics as the place where counting begins"
+        _write_starts(settings, planned.starts)
+        yield "recorded the ends of the input topics as the place where counting starts"
 
 
-def _require_nobody(settings: Settings, admin: Any) -> None:
+def _require_no_workers(settings: Settings, admin: Any) -> None:
     if members := group(settings, admin).members:
         count = "1 worker is" if members == 1 else f"{members} workers are"
-        raise OperatingError(
-            f"{count} running in the group {settings.app_id}, which would go on writing what is to be forgotten: "
-            f"end them first; one that was killed counts until its session is over ({settings.session_timeout_s:g} s)"
+        raise KafkaOperationError(
+            f"{count} running in the group {settings.app_id} and would write to the topics that are deleted: "
+            f"stop them first; one that was killed counts until its session is over ({settings.session_timeout_s:g} s)"
         )
 
 
-def _require_partitions(settings: Settings, reader: Any, doomed: set[str]) -> None:
-    """What stays must have the partitions that workers expect of it afterwards."""
+def _require_partitions(settings: Settings, reader: Any, deleted: set[str]) -> None:
+    """The topics that stay must have the partitions that workers require."""
     for topic in needed_topics_of(settings):
         count = len(partitions_of(reader, [topic.name]))
-        if topic.name not in doomed and count not in {0, topic.partitions}:
+        if topic.name not in deleted and count not in {0, topic.partitions}:
             is_input = topic.name in settings.input_topics
-            advice = f"set it to {count}" if is_input else "add --outputs, which makes it again"
-            raise OperatingError(
+            advice = f"set it to {count}" if is_input else "add --outputs, which creates it again"
+            raise KafkaOperationError(
                 f"{topic.name} has {count} partitions and STREAM_APP_PARTITIONS is {settings.partitions}: {advice}"
             )
 
 
-def _described(settings: Settings, admin: Any, reader: Any, topics: list[TopicSpec]) -> Iterator[Doomed]:
+def _described(settings: Settings, admin: Any, reader: Any, topics: list[TopicSpec]) -> Iterator[TopicToReset]:
     names = [topic.name for topic in topics]
     held = {topic["name"]: topic for topic in admin.describe_topics(names) if not topic["error_code"]}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in held]
@@ -124,8 +127,9 @@ def _described(settings: Settings, admin: Any, reader: Any, topics: list[TopicSp
     ranges = spans(reader, partitions_of(reader, held))
     for topic in topics:
         found = held.get(topic.name)
-        kept = {name: told["value"] for name, told in configs.get(topic.name, {}).items() if told["value"] is not None}
-        yield Doomed(
+        entries = configs.get(topic.name, {}).items()
+        kept = {name: entry["value"] for name, entry in entries if entry["value"] is not None}
+        yield TopicToReset(
             topic=topic,
             exists=found is not None,
             records=sum(span.end - span.start for part, span in ranges.items() if part.topic == topic.name),
@@ -137,35 +141,35 @@ def _described(settings: Settings, admin: Any, reader: Any, topics: list[TopicSp
 def _delete(admin: Any, names: list[str]) -> None:
     if names:
         admin.delete_topics(names)
-    deadline_s = monotonic() + _GONE_WITHIN_S
-    while left := set(admin.list_topics()).intersection(names):
-        if monotonic() > deadline_s:
-            raise OperatingError(f"Kafka has not deleted {', '.join(left)} within {_GONE_WITHIN_S:g} s: reset again")
-        sleep(_LOOK_S)
+    left = until(lambda: set(admin.list_topics()).intersection(names), _DELETED_WITHIN_S, is_done=not_)
+    if left:
+        raise KafkaOperationError(
+            f"Kafka has not deleted {', '.join(left)} within {_DELETED_WITHIN_S:g} s: reset again"
+        )
 
 
-def _make(admin: Any, topics: list[Doomed]) -> None:
-    deadline_s = monotonic() + _GONE_WITHIN_S
-    for doomed in topics:
+def _create(admin: Any, topics: list[TopicToReset]) -> None:
+    for target in topics:
         wanted = {
-            "num_partitions": doomed.topic.partitions,
-            "replication_factor": doomed.replication,
-            "configs": doomed.config,
+            target.topic.name: {
+                "num_partitions": target.topic.partitions,
+                "replication_factor": target.replication,
+                "configs": target.config,
+            }
         }
-        while True:
-            try:
-                admin.create_topics({doomed.topic.name: wanted})
-                break
-            except TopicAlreadyExistsError:  # a broker that still deletes the one before
-                if monotonic() > deadline_s:
-                    raise
-                sleep(_LOOK_S)
+        # A broker may be deleting the topic of that name still.
+        until(partial(_creates, admin, wanted), _DELETED_WITHIN_S, retry_on=(TopicAlreadyExistsError,))
 
 
-def _begin(settings: Settings, starts: dict[TopicPartition, int]) -> None:
-    """Have counting begin at `starts`: written as the positions of ledgers that are empty, because these decide."""
+def _creates(admin: Any, topics: dict[str, Any]) -> bool:
+    admin.create_topics(topics)
+    return True
+
+
+def _write_starts(settings: Settings, starts: dict[TopicPartition, int]) -> None:
+    """Have counting start at `starts`: written as the positions of empty ledgers, because the ledgers decide."""
     segments, _ = changelogs_of(settings)
-    with producer(settings) as sender:
+    with open_producer(settings) as sender:
         for partition in sorted({place.partition for place in starts}):
             written: dict[bytes, bytes | None] = {}
             ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
@@ -179,6 +183,9 @@ def _begin(settings: Settings, starts: dict[TopicPartition, int]) -> None:
             sender.flush(_SENT_WITHIN_S)
             for record in sent:
                 record.get(_SENT_WITHIN_S)
-    with administration(settings) as admin, suppress(KafkaError):  # for those who look at the group: nothing needs it
+    with (
+        open_admin(settings) as admin,
+        suppress(KafkaError),
+    ):  # shown by tools that list the group; the tracker needs no offsets
         offsets = {place: OffsetAndMetadata(start, "", -1) for place, start in starts.items()}
         admin.alter_group_offsets(settings.app_id, offsets)

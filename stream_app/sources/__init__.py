@@ -1,1 +1,1 @@
-"""Recorded events to Kafka: files, their pace, and the replay."""
+"""Recorded events to Kafka: file readers, pacing, and the replay."""

@@ -1,4 +1,4 @@
-"""Recorded events from files: JSON lines, gzipped or not, and Parquet."""
+"""Readers of files with recorded events: JSON lines, gzipped or not, and Parquet."""
 
 import datetime as dt
 import gzip
@@ -23,7 +23,7 @@ _MS = dt.timedelta(milliseconds=1)
 
 
 class _Head(msgspec.Struct, gc=False):
-    """What the replay needs of an event: all other fields are skipped, not decoded."""
+    """The fields that the replay needs: all others are skipped, not decoded."""
 
     user_id: str | int
     ts: int | dt.datetime
@@ -36,20 +36,20 @@ _head_of = msgspec.json.Decoder(_Head).decode
 def read_events(paths: Iterable[Path]) -> Iterator[RecordedEvent]:
     """Yield the events of the files, one after the other, in their order.
 
-    A file is gzip or Parquet by its content, else JSON lines; blank lines are skipped. A line that is not a readable
-    event is yielded all the same (with no key, no time, or neither), so that the tracker can show it.
-    Raises EventFileError: at once where a file is missing or empty, later where it turns out to be damaged.
+    Gzip and Parquet are recognised by content; anything else is JSON lines, of which blank ones are skipped. A line
+    that is not a readable event is yielded too, without key or time, so that the tracker makes it a dead letter.
+    Raises EventFileError: at once where a file is missing or empty, while reading where it is damaged.
     """
     return chain.from_iterable([_reader(Path(path)) for path in paths])
 
 
 def is_event(event: RecordedEvent) -> bool:
-    """Whether it says who did it and when: without these no line is an event."""
+    """Whether it has a user and a time: without these a line is no event."""
     return event.key != NO_KEY and event.ts_ms != NO_TIME_MS
 
 
 def require_events(paths: Iterable[Path]) -> None:
-    """Return when every file holds an event. Raises EventFileError: one without is not the one that was meant."""
+    """Return when every file holds an event. Raises EventFileError: a file without one is a mistake."""
     for path in paths:
         if not any(map(is_event, read_events([path]))):
             raise EventFileError(
@@ -97,7 +97,7 @@ def _time_ms(ts: int | dt.datetime) -> int:
 
 
 def _reader(path: Path) -> Iterator[RecordedEvent]:
-    """Look at the file now, read it later."""
+    """Open and check the file now, read it later."""
     try:
         with path.open("rb") as file:
             start = file.read(4)
@@ -117,7 +117,7 @@ def _json_lines(path: Path, *, zipped: bool) -> Iterator[RecordedEvent]:
     read = 0
     try:
         with gzip.open(path) if zipped else path.open("rb") as lines:
-            for read, line in enumerate(lines, 1):  # noqa: B007 - told when the file is damaged
+            for read, line in enumerate(lines, 1):  # noqa: B007 - named when the file is damaged
                 if text := line.rstrip(b"\r\n"):
                     yield recorded(text)
     except (OSError, EOFError, zlib.error) as error:

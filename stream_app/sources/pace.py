@@ -1,9 +1,9 @@
-"""When to send recorded events so that event time passes at a multiple of real time."""
+"""Pacing: when to send recorded events so that event time passes at a multiple of real time."""
 
 LONGEST_STEP_MS = 24 * 3_600_000
-"""An event further off than this, either way, is late, of a wrong clock, or after a hole: it is not waited for."""
+"""An event further off than this is late, of a wrong clock, or after a gap: the replay does not wait for it."""
 CONVINCING = 20
-"""So many events in a row that are off together: that is where the recording is now."""
+"""After so many events in a row that are off by about the same, the recording continues there."""
 
 _NEVER_MS = -2 * LONGEST_STEP_MS
 

@@ -1,4 +1,4 @@
-"""Recorded events: what the files, the demo and the benchmark hand to the replay."""
+"""A recorded event, as files, demo and benchmark give it to the replay."""
 
 from typing import NamedTuple
 
@@ -8,10 +8,10 @@ class EventFileError(ValueError):
 
 
 class RecordedEvent(NamedTuple):
-    """A record to produce, as it will stand on Kafka."""
+    """A record to produce."""
 
     share: bool
-    """Whether it belongs on the topic of shares; every other kind belongs on that of posts."""
+    """Whether it goes to the topic of shares; every other kind goes to the topic of posts."""
     key: bytes
     """The user id as text; empty when the event has none."""
     value: bytes

@@ -1,4 +1,4 @@
-"""Recorded events to Kafka, each with its user as the key: as fast as possible, or at a multiple of real time."""
+"""Replay: produces recorded events to Kafka, keyed by user, as fast as possible or at a multiple of real time."""
 
 import gc
 import threading
@@ -10,11 +10,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.partitioner.default import murmur2
 
-from stream_app.kafka.clients import kafka_python_options, quiet_kafka
+from stream_app.kafka.clients import new_admin, new_producer, quiet_kafka
 from stream_app.kafka.error_hints import or_unseen
 from stream_app.kafka.reachability import UnreachableError, require_reachable
 from stream_app.settings import Settings
@@ -24,7 +23,6 @@ from stream_app.sources.recorded_event import RecordedEvent
 PROGRESS_S = 0.2
 """How often `on_progress` is called."""
 
-_CONNECT_TIMEOUT_MS = 10_000
 _DELIVERY_TIMEOUT_S = 30
 _REQUEST_TIMEOUT_MS = 10_000
 _CLOSE_TIMEOUT_S = 2.0
@@ -40,20 +38,20 @@ class ReplayError(RuntimeError):
 
 
 class Progress(NamedTuple):
-    """How far a replay has come."""
+    """The progress of a replay."""
 
     sent: int
     """Records handed to the producer."""
     left_out: int
     """Events at or after `until_ms`."""
     event_time_ms: int
-    """Event time of the last event sent that has one; -1 before the first. A wrong clock shows for a moment."""
+    """Event time of the last event sent that has one; -1 before the first."""
     seconds: float
     """Wall time since the start."""
 
 
 class ReplayReport(NamedTuple):
-    """What a replay did. Every record sent has been acknowledged."""
+    """The result of a replay; Kafka has acknowledged every record sent."""
 
     posts: int
     shares: int
@@ -86,9 +84,9 @@ def replay(
 ) -> ReplayReport:
     """Produce the events, in their order, to `settings.posts_topic` and `settings.shares_topic` of `brokers`.
 
-    `speed` is event time per wall time (None: as fast as possible). Events at or after `until_ms` are left out, those
-    without a time are sent. Records are stamped with the time they are sent at, not with that of the event.
-    `on_progress` is called several times a second; setting `stop` ends the replay after what was sent is acknowledged.
+    `speed` is event time per wall time (None: as fast as possible). Events at or after `until_ms` are left out; events
+    without a time are sent. The timestamp of a record is the time it is sent, not event time. `on_progress` is called
+    several times a second. Setting `stop` ends the replay when Kafka has acknowledged what was sent.
     Raises ReplayError.
     """
     try:
@@ -98,7 +96,7 @@ def replay(
             return run.report()
     except KafkaError as error:
         raise ReplayError(
-            f"Kafka at {brokers} cannot be used: {error}; see to the broker, then replay again"
+            f"a request to Kafka at {brokers} failed: {error}; check the broker, then replay again"
         ) from error
 
 
@@ -120,7 +118,7 @@ class _Replay:
         self._left_out = 0
         self._event_time_ms = -1
         self._in_flight: deque[Any] = deque()
-        self._start = self._told = time.monotonic()
+        self._start = self._reported_s = time.monotonic()
 
     def send_all(self, events: Iterable[RecordedEvent], pace: ReplayClock | None, until_ms: int | None) -> None:
         for event in events:
@@ -134,10 +132,10 @@ class _Replay:
             self._send(event)
             if len(self._in_flight) >= _MOST_IN_FLIGHT:
                 self._settle(_MOST_IN_FLIGHT // 2)
-            if time.monotonic() - self._told >= PROGRESS_S:
-                self._tell()
+            if time.monotonic() - self._reported_s >= PROGRESS_S:
+                self._report_progress()
         self._finish()
-        self._tell()
+        self._report_progress()
 
     def report(self) -> ReplayReport:
         seconds = time.monotonic() - self._start
@@ -151,7 +149,7 @@ class _Replay:
         except MessageSizeTooLargeError as error:
             raise ReplayError(
                 f"event {sum(self._sent) + self._left_out + 1}, of user {event.key.decode(errors='replace')!r}, has "
-                f"{len(event.value)} bytes: more than a record of Kafka takes ({_REQUEST_BYTES}); leave it out"
+                f"{len(event.value)} bytes: more than a record may have ({_REQUEST_BYTES}); leave it out"
             ) from error
         self._sent[event.share] += 1
         if event.ts_ms >= 0:
@@ -162,7 +160,7 @@ class _Replay:
         try:
             self._producer.flush(_DELIVERY_TIMEOUT_S)
         except KafkaError as error:
-            raise self._not_taken(len(self._in_flight), error) from error
+            raise self._not_acknowledged(len(self._in_flight), error) from error
         self._settle(0)
 
     def _settle(self, most: int) -> None:
@@ -174,25 +172,25 @@ class _Replay:
             try:
                 sent.get(_DELIVERY_TIMEOUT_S)
             except KafkaError as error:
-                raise self._not_taken(len(self._in_flight) + 1, error) from error
+                raise self._not_acknowledged(len(self._in_flight) + 1, error) from error
 
-    def _not_taken(self, open_records: int, error: KafkaError) -> ReplayError:
+    def _not_acknowledged(self, open_records: int, error: KafkaError) -> ReplayError:
         return ReplayError(
-            f"Kafka at {self._brokers} did not take a record within {_DELIVERY_TIMEOUT_S} s ({error}); "
-            f"{sum(self._sent) - open_records} were taken: see to the broker, then replay again"
+            f"Kafka at {self._brokers} did not acknowledge a record within {_DELIVERY_TIMEOUT_S} s ({error}); "
+            f"{sum(self._sent) - open_records} were acknowledged: check the broker, then replay again"
         )
 
     def _wait(self, delay_s: float) -> None:
         end = time.monotonic() + delay_s
         while (left_s := end - time.monotonic()) > 0 and not self._stop.wait(min(left_s, PROGRESS_S)):
-            self._tell()
+            self._report_progress()
 
-    def _tell(self) -> None:
-        self._told = time.monotonic()
+    def _report_progress(self) -> None:
+        self._reported_s = time.monotonic()
         while self._in_flight and self._in_flight[0].is_done:
             self._settle(len(self._in_flight) - 1)
         if self._on_progress is not None:
-            seconds = self._told - self._start
+            seconds = self._reported_s - self._start
             self._on_progress(Progress(sum(self._sent), self._left_out, self._event_time_ms, seconds))
 
 
@@ -204,27 +202,21 @@ def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
         require_reachable(settings)
     except UnreachableError as error:
         raise ReplayError(str(error)) from error
-    options = kafka_python_options(settings)
     with quiet_kafka():
-        admin = KafkaAdminClient(**options, bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS)
-        with closing(admin):
+        with closing(new_admin(settings)) as admin:
             missing = {settings.posts_topic, settings.shares_topic}.difference(admin.list_topics())
         if missing:
             raise ReplayError(
                 f"Kafka at {brokers} has no topic {' and no topic '.join(sorted(missing))}: "
-                f"make it with `stream-app topics create`{or_unseen(settings)}"
+                f"create it with `stream-app topics create`{or_unseen(settings)}"
             )
-        producer = KafkaProducer(
-            **options,
-            bootstrap_timeout_ms=_CONNECT_TIMEOUT_MS,
-            max_block_ms=_CONNECT_TIMEOUT_MS,
+        producer = new_producer(
+            settings,
             delivery_timeout_ms=_DELIVERY_TIMEOUT_S * 1000,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            allow_auto_create_topics=False,
             batch_size=_BATCH_BYTES,
             linger_ms=_LINGER_MS,
             max_request_size=_REQUEST_BYTES,
-            metrics_enabled=False,
         )
         try:
             yield producer

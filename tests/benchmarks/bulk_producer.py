@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from kafka.partitioner.default import murmur2
 
-from stream_app.kafka.clients import aiokafka_options
+from stream_app.kafka.async_clients import aiokafka_options
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 

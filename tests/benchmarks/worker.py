@@ -15,9 +15,11 @@ from kafka import KafkaConsumer, TopicPartition
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.demo.embedded.process import LOCALHOST, free_port
-from stream_app.kafka.clients import kafka_python_options, quiet_kafka
+from stream_app.kafka.clients import quiet_kafka
+from stream_app.kafka.options import kafka_python_options
 from stream_app.settings import Settings
 from stream_app.settings.text import as_environment
+from stream_app.until import until
 from tests.benchmarks.process import BenchError, MeasuredProcess
 
 POLL_S = 0.1
@@ -50,14 +52,15 @@ class Worker:
 
     def until(self, what: str, is_so: Callable[[], bool]) -> float:
         """Wait until `is_so` and return when that was seen, as time.monotonic(). Raises BenchError."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not is_so():
+
+        def is_seen() -> bool:
             self.process.check()
-            if time.monotonic() > deadline:
-                raise BenchError(
-                    f"the worker was not {what} within {PATIENCE_S:g} s; the end of its log:\n{self.process.log_tail()}"
-                )
-            time.sleep(POLL_S)
+            return is_so()
+
+        if not until(is_seen, PATIENCE_S, every_s=POLL_S):
+            raise BenchError(
+                f"the worker was not {what} within {PATIENCE_S:g} s; the end of its log:\n{self.process.log_tail()}"
+            )
         return time.monotonic()
 
     def _get(self, path: str) -> tuple[int, str] | None:
@@ -109,9 +112,7 @@ class Statuses:
         """As of now."""
         for records in self._consumer.poll(timeout_ms=_POLL_MS).values():
             for record in records:
-                if record.key.startswith(b"status/"):
-                    known = status.decode(record.value)
-                    self._statuses[known.partition] = known
+                status.read_into(self._statuses, record.key, record.value)
         sources = [source for known in self._statuses.values() for source in known.sources.values()]
         return Totals(
             read=sum(source.read for source in sources),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.ops.audit.acls import kafka_acls, redis_commands, redis_keys
 from stream_app.settings import FILE_SUFFIX, NAMES, SECRETS, SECURITY, Settings, environment_name
+from tests.tools.acls import kafka_acls, redis_commands, redis_keys
 
 DOCUMENT = (Path(__file__).parent.parent.parent / "docs" / "security.md").read_text()
 ACLS = kafka_acls(Settings())

@@ -137,8 +137,8 @@ class Seen:
     def take(self, record: Any) -> None:
         """One record."""
         self.records.setdefault(record.topic, []).append(record)
-        if record.topic == self.settings.curves_topic and record.key.startswith(b"status/"):
-            self._take_status(status.decode(record.value))
+        if record.topic == self.settings.curves_topic:
+            self._take_status(record)
         if record.topic == self.settings.cuts_topic:
             self._take_cut(record.key, record.value)
 
@@ -146,14 +146,14 @@ class Seen:
         """Sum of a counter over all partitions and sources."""
         return sum(getattr(source, counter) for known in self.statuses.values() for source in known.sources.values())
 
-    def _take_status(self, known: Status) -> None:
-        before = self.statuses.get(known.partition)
-        if not status.replaces(known, before):
-            return
-        for topic, source in before.sources.items() if before else ():
-            if known.sources[topic].position < source.position:
-                self.regressions.append(f"{topic}-{known.partition}: {source} became {known.sources[topic]}")
-        self.statuses[known.partition] = known
+    def _take_status(self, record: Any) -> None:
+        former = dict(self.statuses)
+        status.read_into(self.statuses, record.key, record.value)
+        for partition, before in former.items():
+            now = self.statuses[partition].sources
+            for topic, source in before.sources.items():
+                if now[topic].position < source.position:
+                    self.regressions.append(f"{topic}-{partition}: {source} became {now[topic]}")
 
     def _take_cut(self, key: bytes, value: bytes | None) -> None:
         topic, _, role = json.loads(key)

@@ -79,7 +79,7 @@ def check_others(run: Tracker, follower: Follower, events: Iterable[load.Event],
 def check_gone(run: Tracker, result: Result, names: Iterable[str]) -> None:
     """Nothing of the person is left; where the broker deletes no records the command says where they are."""
     report = json.loads(result.stdout)
-    stay = {place["where"] for place in report["places"] if "does not delete" in (place["note"] or "")}
+    stay = {place["where"] for place in report["places"] if "cannot delete" in (place["note"] or "")}
     s = run.settings
     assert stay <= {s.flags_topic, s.dead_letters_topic, s.late_topic}
     left = {where for where, (_, left) in places(result).items() if left}

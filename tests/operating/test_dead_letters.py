@@ -77,14 +77,14 @@ def test_letters_are_shown_for_people_and_for_programs(own: Settings) -> None:
 def test_a_letter_that_is_not_there_is_told_with_status_1(own: Settings) -> None:
     result = run(own, "dead-letters", "show", own.posts_topic, 0, 999)
     assert result.exit_code == 1
-    assert result.stderr == f"There is none of these in {own.dead_letters_topic}.\n"
+    assert result.stderr == f"There are none of these in {own.dead_letters_topic}.\n"
     assert run(own, "dead-letters", "show", own.posts_topic, "x").exit_code == 2
 
 
 def test_a_missing_topic_is_told(brokers: str) -> None:
     result = run(settings_of(brokers, "no-letters"), "dead-letters", "list")
     assert result.exit_code == 1
-    assert "has no topic no-letters.dead_letters_topic: make it with `stream-app topics create`" in result.stderr
+    assert "has no topic no-letters.dead_letters_topic: create it with `stream-app topics create`" in result.stderr
 
 
 def test_a_replay_must_be_told_which(own: Settings) -> None:
@@ -101,7 +101,7 @@ def test_a_replay_sends_each_letter_once_however_often_it_is_asked_for(own: Sett
         {"reason": "invalid", "topic": own.shares_topic, "records": 1},
         {"reason": "not-json", "topic": posts, "records": 2},
     ]
-    assert "Nothing is to be sent." in run(own, "dead-letters", "replay", "--reason", "none").output
+    assert "There is nothing to send." in run(own, "dead-letters", "replay", "--reason", "none").output
     for sent, skipped in ((2, {"there twice": 1}), (0, {"replayed before": 3})):
         result = run(own, "dead-letters", "replay", "--reason", "not-json", "--json")
         assert result.exit_code == 0
@@ -188,13 +188,13 @@ def test_with_pseudonyms_dead_letters_cannot_be_replayed_and_every_command_says_
         with following(tracked, settings.curves_topic) as follower:
             assert counted(follower, rejected=3) == {"rejected": 3}
         found = json.loads(run(settings, "dead-letters", "list", "--json").output)
-        assert {pile["reason"]: (pile["distinct"], pile["not_replayable"]) for pile in found} == {
+        assert {group["reason"]: (group["distinct"], group["not_replayable"]) for group in found} == {
             "invalid": (2, 2),
             "empty": (1, 1),
         }
         listed = words(run(settings, "dead-letters", "list").output)
         assert "2 cannot be replayed: key and value not kept" in listed
-        assert listed.count("As long as Kafka keeps it") == 1
+        assert listed.count("As long as Kafka keeps the record") == 1
         shown = words(run(settings, "dead-letters", "show", posts, place, 1).output)
         assert "cannot be replayed: key and value not kept" in shown
         assert f"as long as Kafka keeps it: kafka-console-consumer.sh --bootstrap-server … --topic {posts}" in shown
@@ -207,7 +207,7 @@ def test_with_pseudonyms_dead_letters_cannot_be_replayed_and_every_command_says_
         refused = run(settings, "dead-letters", "replay", "--reason", "invalid")
         assert refused.exit_code == 1
         assert "Not replayable: 2 (key and value not kept)." in refused.output
-        assert "As long as Kafka keeps it" in words(refused.output)
+        assert "As long as Kafka keeps the record" in words(refused.output)
         assert [record.value for record in records(settings, posts, 3)] == [bad(1), bad(2), b""]
 
 

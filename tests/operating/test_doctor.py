@@ -17,12 +17,12 @@ from redis import Redis
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.demo.embedded.kafka import embedded_broker
 from stream_app.demo.embedded.redis import embedded_redis
-from stream_app.kafka import operator_clients
-from stream_app.kafka.operator_clients import administration
+from stream_app.findings import Finding, Severity
+from stream_app.kafka import clients
+from stream_app.kafka.clients import open_admin
 from stream_app.kafka.topics import needed_topics_of
 from stream_app.ops.doctor import machine, redis
-from stream_app.ops.doctor.examination import examine
-from stream_app.ops.doctor.findings import Finding, Severity
+from stream_app.ops.doctor.checks import check_all
 from stream_app.settings import Settings
 from stream_app.settings.secret import SecretUrl
 from tests.engine.tracker import following, tracker, variables
@@ -41,7 +41,7 @@ def own(brokers: str, request: pytest.FixtureRequest) -> Settings:
 
 
 def findings(settings: Settings, area: str) -> list[Finding]:
-    return [finding for finding in examine(settings) if finding.area == area]
+    return [finding for finding in check_all(settings) if finding.area == area]
 
 
 def worst(found: list[Finding]) -> Severity:
@@ -90,7 +90,7 @@ def test_it_reads_well(own: Settings) -> None:
 
 def test_missing_topics_are_a_problem_and_the_rest_is_examined(brokers: str) -> None:
     settings = settings_of(brokers, "doctor-of-nothing")
-    found = list(examine(settings))
+    found = list(check_all(settings))
     missing = the_one(found, "missing")
     assert missing.state is Severity.PROBLEM
     assert missing.found.count("doctor-of-nothing") == len(needed_topics_of(settings))
@@ -114,7 +114,7 @@ def test_configs_that_lose_records_are_told(own: Settings) -> None:
         f"{name}-segments-changelog": {"max.message.bytes": "1000000"},
         own.flags_topic: {"unclean.leader.election.enable": "true"},
     }
-    with administration(own) as admin:
+    with open_admin(own) as admin:
         admin.delete_topics(list(wrong))
         for topic, configs in wrong.items():
             partitions = 1 if topic == own.cuts_topic else PARTITIONS
@@ -174,7 +174,7 @@ def test_a_running_tracker_is_well_and_one_whose_topic_was_made_again_is_not(bro
         assert the_one(found, ": 1 worker, stable")
         assert the_one(found, "no lag")
         assert the_one(found, "the ledgers decide")
-    with administration(settings) as admin:
+    with open_admin(settings) as admin:
         admin.delete_topics([settings.posts_topic])
     made(settings)
     beyond = the_one(findings(settings, "counting"), "other records were counted than there are now")
@@ -193,17 +193,17 @@ def mute_server() -> Iterator[int]:
 
 
 def test_servers_that_never_answer_are_told_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operator_clients, "_TIMEOUT_MS", 1000)
-    for module in (operator_clients, machine, redis):
-        monkeypatch.setattr(module, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(clients, "_COMMAND_TIMEOUT_MS", 1000)
+    for module in (clients, machine, redis):
+        monkeypatch.setattr(module, "COMMAND_TIMEOUT_S", 1.0)
     with mute_server() as port:
         settings = settings_of(
             f"127.0.0.1:{port}", "mute", redis_url=f"redis://127.0.0.1:{port}/0", http_host="127.0.0.1", http_port=port
         )
         started = time.monotonic()
-        found = list(examine(settings))
+        found = list(check_all(settings))
         assert time.monotonic() - started < 10
-    assert the_one(found, f"Kafka at 127.0.0.1:{port} does not take us").state is Severity.PROBLEM
+    assert the_one(found, f"cannot connect to Kafka at 127.0.0.1:{port}").state is Severity.PROBLEM
     assert the_one(found, f"127.0.0.1:{port}/0: Timeout").area == "Redis"
     assert the_one(found, "does not answer as a worker does").state is Severity.WARNING
 
@@ -213,7 +213,7 @@ def test_a_broker_that_ends_in_the_middle_does_not_hold_up_the_rest() -> None:
         brokers = stack.enter_context(embedded_broker())
         settings = made(settings_of(brokers, "ends"))
         found = []
-        for finding in examine(settings):
+        for finding in check_all(settings):
             found.append(finding)
             if finding.area == "Kafka":
                 stack.close()

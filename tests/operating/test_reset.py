@@ -15,7 +15,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
 from stream_app.core.messages import Role
 from stream_app.core.queries import TopUsers
 from stream_app.kafka import consumer_group, topic_scan
-from stream_app.kafka.operator_clients import OperatingError, administration, consumer
+from stream_app.kafka.clients import KafkaOperationError, open_admin, open_consumer
 from stream_app.kafka.topics import changelogs_of, check
 from stream_app.ops import reset as reset_module
 from stream_app.ops.reset import carry_out, plan
@@ -47,7 +47,7 @@ def own(brokers: str, request: pytest.FixtureRequest) -> Settings:
 
 def sizes(settings: Settings) -> dict[str, int]:
     """Records in each topic, by the name of its setting."""
-    with consumer(settings) as reader:
+    with open_consumer(settings) as reader:
         topics = [found.topic.name for found in check(settings)]
         found = topic_scan.spans(reader, topic_scan.partitions_of(reader, topics))
     return {
@@ -70,7 +70,7 @@ def counting(environment: dict[str, str], logs: Path) -> Iterator[tuple[Tracker,
         settings = tracked.settings
         with following(tracked, settings.curves_topic) as follower:
             yield tracked, follower
-    with administration(settings) as admin:  # the embedded broker notices that only when another one joins
+    with open_admin(settings) as admin:  # the embedded broker notices that only when another one joins
         members = admin.describe_groups([settings.app_id])[settings.app_id]["members"]
         admin.remove_group_members(settings.app_id, [MemberToRemove(member["member_id"]) for member in members])
 
@@ -135,16 +135,16 @@ def test_where_nobody_can_be_asked_it_must_be_told_yes(own: Settings) -> None:
     before = sizes(own)
     result = run(own, "reset")
     assert result.exit_code == 2
-    assert "say --yes" in result.stderr
+    assert "add --yes" in result.stderr
     assert sizes(own) == before
 
 
 def test_what_was_done_is_told_step_by_step(own: Settings) -> None:
     done = json.loads(run(own, "reset", "--positions", "latest", "--yes", "--json").output)["done"]
     assert done[0] == f"deleted the committed offsets of the group {own.app_id}"
-    assert f"deleted {own.cuts_topic} and made it again" in done
-    assert done[-1].startswith("noted the ends of the input topics")
-    with administration(own) as admin:
+    assert f"deleted {own.cuts_topic} and created it again" in done
+    assert done[-1].startswith("recorded the ends of the input topics")
+    with open_admin(own) as admin:
         assert {place.topic: offset for place, offset in consumer_group.committed(own, admin).items()} == {
             own.posts_topic: 3
         }
@@ -152,14 +152,14 @@ def test_what_was_done_is_told_step_by_step(own: Settings) -> None:
 
 @BOTH_BROKERS
 def test_a_reset_cut_short_anywhere_is_completed_by_the_next(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for step in ("_delete", "_make", "create_needed", "_begin"):
+    for step in ("_delete", "_create", "create_needed", "_write_starts"):
         with monkeypatch.context() as patched:
 
             def crash(*_arguments: object) -> None:
-                raise OperatingError("killed here")
+                raise KafkaOperationError("killed here")
 
             patched.setattr(reset_module, step, crash)
-            with pytest.raises(OperatingError):
+            with pytest.raises(KafkaOperationError):
                 list(carry_out(own, plan(own, "latest", outputs=False)))
     assert run(own, "reset", "--yes").exit_code == 0
     assert [found.problem for found in check(own) if found.problem] == []
@@ -169,7 +169,7 @@ def test_a_reset_cut_short_anywhere_is_completed_by_the_next(own: Settings, monk
 @pytest.mark.parametrize("brokers", [APACHE], indirect=True)
 def test_what_an_operator_set_on_a_topic_stays(own: Settings) -> None:
     resource = ConfigResource(ConfigResourceType.TOPIC, own.curves_topic)
-    with administration(own) as admin:
+    with open_admin(own) as admin:
         given = {"min.cleanable.dirty.ratio": "0.1", "cleanup.policy": "delete"}
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, own.curves_topic, given)])
         assert run(own, "reset", "--yes").exit_code == 0
@@ -228,7 +228,7 @@ def test_what_people_were_told_is_forgotten_with_the_flags_only_and_no_topic_of_
     assert run(own, "reset", "--outputs", "--yes").exit_code == 0
     assert sizes(own)["alerts"] == 0
     names = [own.alerts_topic, own.undelivered_topic]
-    with administration(own) as admin:
+    with open_admin(own) as admin:
         admin.delete_topics(names)
     assert run(own, "reset", "--outputs", "--yes").exit_code == 0
     assert not [found.topic.name for found in check(own) if found.exists and found.topic.name in names]

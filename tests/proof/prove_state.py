@@ -18,6 +18,7 @@ from tests.proof.scale import Scale
 from tests.proof.stage import stage
 from tests.servers.brokers import EMBEDDED
 from tests.test_golden import GOLDEN, kinds
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -60,10 +61,7 @@ def test_a_topic_that_was_made_again_is_refused(brokers: str, tmp_path: Path, sc
 def make_again(admin: KafkaAdminClient, topic: str, partitions: int) -> None:
     """Delete a topic, and make another of that name."""
     admin.delete_topics([topic])
-    deadline = time.monotonic() + 30
-    while topic in admin.list_topics():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    assert eventually(lambda: topic not in admin.list_topics(), 30)
     admin.create_topics([NewTopic(topic, partitions, 1)])
 
 

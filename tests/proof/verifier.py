@@ -9,7 +9,7 @@ import msgspec
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.messages import Cut, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
-from stream_app.kafka.operator_clients import consumer
+from stream_app.kafka.clients import open_consumer
 from stream_app.kafka.topic_scan import partitions_of, read, spans
 from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
@@ -61,7 +61,7 @@ def verdict(settings: Settings, seen: Seen, contents: Contents) -> Verdict:
 
 def everything(settings: Settings, topic: str) -> list[Any]:
     """All records of a topic."""
-    with consumer(settings) as reader:
+    with open_consumer(settings) as reader:
         return list(read(reader, spans(reader, partitions_of(reader, [topic]))))
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream_app.ops.audit.acls import redis_commands
 from stream_app.settings import NAMES, environment_name
 from tests.security.parts import KAFKA_PASSWORDS, REDIS_PASSWORDS, Secured, redis_rules
 from tests.servers.certificates import Authority
 from tests.servers.redis_tls import redis_with_tls
 from tests.servers.secure import ACLS, sasl, secure_kafka, tls
+from tests.tools.acls import redis_commands
 
 
 @pytest.fixture(autouse=True)

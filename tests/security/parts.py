@@ -25,10 +25,11 @@ from kafka.admin import (
 
 from stream_app.cli import main
 from stream_app.demo.embedded.process import LOCALHOST, spawn
-from stream_app.ops.audit.acls import Acl, redis_keys
 from stream_app.settings import NAMES, Settings, environment_of_child
 from tests.servers.apache import Cluster
 from tests.servers.certificates import Authority
+from tests.tools.acls import Acl, redis_keys
+from tests.waiting import eventually
 
 USERS = (
     "worker",
@@ -175,10 +176,7 @@ def events(folder: Path) -> Path:
 
 def until(is_so: Callable[[], bool], log: Path) -> None:
     """Return when it is so; fails with the end of a worker's log."""
-    deadline_s = time.monotonic() + SOON_S
-    while not is_so():
-        assert time.monotonic() < deadline_s, log.read_text()[-3000:]
-        time.sleep(0.1)
+    assert eventually(is_so, SOON_S), log.read_text()[-3000:]
 
 
 def answer(port: int, path: str, token: str = "") -> str:

@@ -13,9 +13,10 @@ from click.testing import Result
 from kafka import KafkaProducer
 
 from stream_app import worker as worker_module
-from stream_app.ops.audit.acls import TOPIC, Acl, kafka_acls
 from stream_app.settings import Settings, load
 from tests.security.parts import REDIS_PASSWORDS, Secured, a_worker, asked, own_topics, ran
+from tests.tools.acls import TOPIC, Acl, kafka_acls
+from tests.waiting import eventually
 
 USER_OF = {
     "worker": "worker",
@@ -34,7 +35,6 @@ USER_OF = {
 DENIED = re.compile(r"lacks a permission|may not|not authorized|AuthorizationFailed", re.IGNORECASE)
 PERSON_KEY = "planted-person-key"
 SOON_S = 30
-POLL_S = 0.05
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -239,7 +239,5 @@ def is_denied_at_work(tracked: Tracked, log: Path) -> bool:
     """Whether a worker that has something to do soon says what it lacks."""
     tracked.happen()
     with a_worker(tracked.variables("worker"), log) as worker:
-        deadline_s = time.monotonic() + SOON_S
-        while not DENIED.search(log.read_text()) and worker.poll() is None and time.monotonic() < deadline_s:
-            time.sleep(POLL_S)
+        eventually(lambda: bool(DENIED.search(log.read_text())) or worker.poll() is not None, SOON_S)
         return bool(DENIED.search(log.read_text()))

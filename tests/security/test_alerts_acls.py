@@ -13,11 +13,11 @@ import pytest
 from kafka import KafkaProducer
 
 from stream_app.demo.embedded.process import spawn
-from stream_app.ops.audit.acls import Acl, kafka_acls
 from stream_app.settings import Settings, load
 from tests.alerting.parts import Hook, a_flag, a_hook, to_hook
 from tests.security.parts import Secured, own_topics, ran
 from tests.security.test_acls import DENIED
+from tests.tools.acls import Acl, kafka_acls
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)

@@ -62,7 +62,7 @@ def test_a_wrong_password_is_told(kafka: Secured, mechanism: str) -> None:
 
 
 def test_a_stranger_who_signed_is_told(kafka: Secured, stranger: Authority) -> None:
-    assert f"STREAM_APP_KAFKA_CA_FILE ({str(stranger.cert)!r}) must hold the certificate of whoever signed" in refused(
+    assert f"STREAM_APP_KAFKA_CA_FILE ({str(stranger.cert)!r}) must hold the certificate of the CA" in refused(
         kafka.variables("nobody", kafka_ca_file=stranger.cert)
     )
     assert "STREAM_APP_KAFKA_CA_FILE (empty: those that the system trusts)" in refused(
@@ -87,7 +87,7 @@ def test_a_certificate_of_ours_that_is_missing_or_not_taken_is_told(
     kafka_with_certificates: Secured, authority: Authority, stranger: Authority
 ) -> None:
     ask = kafka_with_certificates.variables
-    told = "Kafka does not take our certificate: see STREAM_APP_KAFKA_CERT_FILE and STREAM_APP_KAFKA_KEY_FILE"
+    told = "Kafka refuses our certificate: see STREAM_APP_KAFKA_CERT_FILE and STREAM_APP_KAFKA_KEY_FILE"
     assert told in refused(ask())
     assert told in refused(ask(kafka_cert_file=stranger.sign("client").both))
     assert told in refused(ask(kafka_cert_file=authority.sign("old-client", days=-1).both))
@@ -115,7 +115,7 @@ def test_files_that_do_not_serve_are_told(kafka_with_certificates: Secured, auth
         ({"kafka_ca_file": __file__}, "holds no certificate in PEM form"),
         ({"kafka_cert_file": "nowhere.pem"}, "STREAM_APP_KAFKA_CERT_FILE='nowhere.pem': there is no such file"),
         ({"kafka_cert_file": own.cert, "kafka_key_file": "nowhere"}, "_KEY_FILE='nowhere': there is no such file"),
-        ({"kafka_cert_file": own.cert}, "our certificate and its key do not serve"),
+        ({"kafka_cert_file": own.cert}, "the client certificate and its key cannot be used"),
         ({"kafka_cert_file": own.cert, "kafka_key_file": locked.key}, "does the key need another STREAM_APP_KAFKA_KEY"),
         (locked_files, "does the key need another STREAM_APP_KAFKA_KEY_PASSWORD?"),
         ({**locked_files, "kafka_key_password": "planted-wrong"}, "STREAM_APP_KAFKA_KEY_PASSWORD?"),

@@ -7,7 +7,6 @@ import pytest
 
 from stream_app.demo.embedded.process import free_port
 from stream_app.demo.workers import Workers
-from stream_app.ops.audit.acls import kafka_acls
 from stream_app.settings import SECRETS, Settings, environment_name, load
 from tests.security.parts import (
     KAFKA_PASSWORDS,
@@ -22,6 +21,7 @@ from tests.security.parts import (
     until,
 )
 from tests.servers.certificates import Authority
+from tests.tools.acls import kafka_acls
 from tests.waiting import eventually
 
 KEY_PASSWORD = "planted-key-password"

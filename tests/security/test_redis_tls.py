@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from stream_app.core.messages import Role
-from stream_app.ops.audit.acls import redis_commands
 from stream_app.serving.redis.board import Board, BoardUnavailableError, open_board
 from stream_app.serving.redis.erasure import BoardEraser
 from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, StandingRef
@@ -17,6 +16,7 @@ from tests.board_samples import a_cut, a_flag, a_partition
 from tests.security.parts import REDIS_PASSWORDS, as_variables, redis_rules
 from tests.servers.certificates import Authority
 from tests.servers.redis_tls import redis_with_tls
+from tests.tools.acls import redis_commands
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning",  # asyncio forgets the transport of a refused TLS handshake

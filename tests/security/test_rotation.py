@@ -6,9 +6,9 @@ import pytest
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
 from stream_app.demo.embedded.process import free_port
-from stream_app.ops.audit.acls import kafka_acls
 from stream_app.settings import load
 from tests.security.parts import KAFKA_PASSWORDS, Secured, a_worker, answer, asked, own_topics, until
+from tests.tools.acls import kafka_acls
 
 pytestmark = pytest.mark.timeout(240)
 

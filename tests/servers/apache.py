@@ -17,6 +17,7 @@ from kafka.errors import KafkaError
 
 from stream_app.demo.embedded.process import LOCALHOST, free_port, spawn
 from stream_app.kafka.clients import quiet_kafka
+from stream_app.until import until
 from tests.fetched import fetched
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
@@ -26,7 +27,6 @@ HEAP = "-Xmx512m"
 _FORMAT_S = 60
 _START_S = 60.0
 _STOP_S = 30.0
-_POLL_S = 0.1
 _LOG_TAIL = 3000
 
 
@@ -123,12 +123,16 @@ class Cluster:
 
     def wait(self) -> None:
         """Return when all nodes serve. Raises ApacheKafkaError when one ended or not all do within a minute."""
-        deadline = time.monotonic() + _START_S
+        deadline_s = time.monotonic() + _START_S
         for node, port in zip(self.nodes, self._inside, strict=True):
-            while _known_to(port) < len(self.nodes):
-                if node.process is None or node.process.poll() is not None or time.monotonic() > deadline:
-                    raise ApacheKafkaError(f"node {node.number} does not serve; its last words:\n{node.said()}")
-                time.sleep(_POLL_S)
+
+            def serves(node: Node = node, port: int = port) -> bool:
+                if node.process is None or node.process.poll() is not None:
+                    raise ApacheKafkaError(f"node {node.number} ended; its last words:\n{node.said()}")
+                return _known_to(port) == len(self.nodes)
+
+            if not until(serves, deadline_s - time.monotonic()):
+                raise ApacheKafkaError(f"node {node.number} does not serve; its last words:\n{node.said()}")
 
 
 def _known_to(port: int) -> int:

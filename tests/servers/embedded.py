@@ -1,16 +1,15 @@
 """The embedded servers with a handle: to freeze them, to end them, and to start them again on the same port."""
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from stream_app.demo.embedded import kafka, redis
 from stream_app.demo.embedded.process import free_port, spawn
+from tests.waiting import eventually
 
 _START_S = 20.0
-_POLL_S = 0.05
 
 
 class Server:
@@ -26,11 +25,9 @@ class Server:
     def start(self) -> None:
         """Start it, and return when it answers."""
         self._process = spawn(self._command, self._log)
-        deadline = time.monotonic() + _START_S
-        while not self._answers(self.port):
-            assert self._process.poll() is None, f"{self._command[0]} ended with {self._process.returncode}"
-            assert time.monotonic() < deadline, f"{self._command[0]} does not answer"
-            time.sleep(_POLL_S)
+        is_there = eventually(lambda: self._process.poll() is not None or self._answers(self.port), _START_S)
+        assert self._process.poll() is None, f"{self._command[0]} ended with {self._process.returncode}"
+        assert is_there, f"{self._command[0]} does not answer"
 
     def kill(self) -> None:
         """End it by SIGKILL."""

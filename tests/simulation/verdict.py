@@ -143,15 +143,13 @@ def _told(run: "Run") -> Iterator[str]:
     """Counters that were told never go back; what a former owner tells late is taken by nobody."""
     last: dict[int, Status] = {}
     for record in run.told:
-        known = status.decode(record.value or b"")
-        before = last.get(known.partition)
-        if not status.replaces(known, before):
-            continue
-        for topic, source in before.sources.items() if before else ():
-            now = known.sources.get(topic)
-            if now is None or now.position < source.position or now.read < source.read:
-                yield f"told of {topic}-{known.partition}: {source}, then {now}"
-        last[known.partition] = known
+        former = dict(last)
+        status.read_into(last, record.key, record.value)
+        for partition, before in former.items():
+            for topic, source in before.sources.items():
+                now = last[partition].sources.get(topic)
+                if now is None or now.position < source.position or now.read < source.read:
+                    yield f"told of {topic}-{partition}: {source}, then {now}"
 
 
 def _values(totals: Totals) -> dict[tuple[Scope, int], dict[str, int]]:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from stream_app.core.changelog import ledger_store, segments
 from stream_app.core.cuts import curve_message, curve_updates, global_cuts
 from stream_app.core.state import ledger
-from stream_app.engine import build, engine, producer
+from stream_app.engine import build, engine
 from stream_app.engine.build import build_engine
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust import app, restore
@@ -26,7 +26,7 @@ from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ports import Meter
 from stream_app.engine.rounds import cut_publisher, evaluation_round
-from stream_app.kafka import topic_reader
+from stream_app.kafka import async_clients
 from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 from tests.simulation.broker import Broker
@@ -168,8 +168,8 @@ def engines(plan: Plan) -> Iterator[None]:
         (app, "collect_quietly", _nothing),
         (engine, "_SWEEP_S", _SWEEP_S),
         (engine, "_OBSERVE_S", 5.0),
-        (producer, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
-        (topic_reader, "AIOKafkaConsumer", lambda *topics, **_: _worker().new_reader(*topics)),
+        (async_clients, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
+        (async_clients, "AIOKafkaConsumer", lambda *topics, **_: _worker().new_reader(*topics)),
         (restore, "monotonic", _monotonic),
         (evaluation_round, "perf_counter", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from kafka import KafkaProducer
 
-from stream_app.alerts.leadership import CLOSE_MS, TIMEOUT_MS
+from stream_app.alerts.leadership import CLOSE_MS
 from stream_app.alerts.state import state_records
 from stream_app.alerts.state.state_records import LEADER_KEY, LeaderRecord, StateRecord
 from stream_app.core.messages import Undelivered
-from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.clients import new_producer
 from stream_app.settings import Settings
 
 WRITER_HEADER = "by"
@@ -27,17 +26,7 @@ class StateWriter:
         """Raises KafkaError."""
         self._settings = settings
         self._name = ""
-        self._producer = KafkaProducer(
-            **kafka_python_options(settings),
-            acks="all",
-            max_block_ms=TIMEOUT_MS,
-            delivery_timeout_ms=2 * TIMEOUT_MS,
-            request_timeout_ms=TIMEOUT_MS,
-            max_request_size=_MAX_REQUEST_BYTES,
-            allow_auto_create_topics=False,
-            bootstrap_timeout_ms=TIMEOUT_MS,
-            metrics_enabled=False,
-        )
+        self._producer = new_producer(settings, max_request_size=_MAX_REQUEST_BYTES)
 
     def claim(self, leader: LeaderRecord) -> None:
         """Write that this instance leads from here on. Raises KafkaError."""

@@ -10,48 +10,48 @@ import click
 
 from stream_app.cli.options import Command, TimeOption, settings_options
 from stream_app.cli.views.dead_letters import (
+    group_as_json,
     letter_as_json,
-    pile_as_json,
+    print_groups,
     print_letter,
-    print_piles,
     print_report,
     report_as_json,
 )
 from stream_app.core.events.dead_letter import DeadLetterId, Origin
-from stream_app.kafka import operator_clients, topic_scan
-from stream_app.kafka.clients import quiet_kafka
+from stream_app.kafka import topic_scan
+from stream_app.kafka.clients import open_consumer, open_producer, quiet_kafka
 from stream_app.ops.dead_letters import replay, scan
-from stream_app.ops.dead_letters.scan import Choice, Filed
+from stream_app.ops.dead_letters.scan import Entry, LetterFilter
 from stream_app.settings import Settings
 from stream_app.terminal.format import plural
 from stream_app.terminal.output import print_json, reading_bar
 
 _LATE = "late"
-"""The reason of all that is in the late topic."""
+"""The reason of every event in the late topic."""
 
 _TOPICS = ("brokers", "dead_letters_topic", "late_topic")
 
 
 @click.group("dead-letters")
 def command() -> None:
-    """Look at the records that could not be counted, and replay them.
+    """List the records that could not be counted, and replay them.
 
-    They lie in Kafka as they came, with headers that say where they came from and why they are there.
+    Kafka holds them as they came, with headers that say where they came from and why they were not counted.
     """
 
 
 def _options(*settings: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """What all three have in common."""
+    """The options that all three share."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in (
             settings_options(*_TOPICS, *settings),
             click.option("--json", "as_json", is_flag=True, help="print JSON"),
-            click.option("--late", is_flag=True, help="the events older than the window too, from the late topic"),
+            click.option("--late", is_flag=True, help="also the events older than the window, from the late topic"),
             click.option(
-                "--since", "since_ms", type=TimeOption(), metavar="TIME", help="set aside at that time or later"
+                "--since", "since_ms", type=TimeOption(), metavar="TIME", help="written at that time or later"
             ),
-            click.option("--reason", metavar="NAME", help="of that reason, such as not-json"),
+            click.option("--reason", metavar="NAME", help="only that reason, such as not-json"),
         ):
             function = option(function)
         return function
@@ -66,18 +66,18 @@ def _options(*settings: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 )
 @_options()
 def list_command(*, settings: Settings, reason: str | None, since_ms: int | None, late: bool, as_json: bool) -> None:
-    """How many there are, by reason and by the topic they came from.
+    """Count them by reason and by the topic they came from.
 
-    The same record can be there twice, after a crash: `distinct` counts it once. `replayed` of these have been sent
-    again. With --json `not_replayable` counts those that hold no value to send.
+    After a crash the same record can be there twice: `distinct` counts it once. `replayed` is how many of these have
+    been sent again. With --json, `not_replayable` counts those without a value to send.
     """
     topics = scan.topics_of(settings, late=late or reason == _LATE)
-    with _opened(settings, topics) as filed:
-        piles = scan.piles(filed(), Choice(reason, since_ms))
+    with _opened(settings, topics) as entries:
+        groups = scan.grouped(entries(), LetterFilter(reason, since_ms))
     if as_json:
-        print_json([pile_as_json(pile) for pile in piles])
+        print_json([group_as_json(group) for group in groups])
     else:
-        print_piles(piles, " and ".join(topics))
+        print_groups(groups, " and ".join(topics))
 
 
 @command.command(
@@ -90,7 +90,7 @@ def list_command(*, settings: Settings, reason: str | None, since_ms: int | None
     ),
 )
 @click.argument("origin", nargs=-1, metavar="[TOPIC PARTITION OFFSET]")
-@click.option("--limit", type=click.IntRange(min=1), default=10, metavar="N", help="so many at most  [10]")
+@click.option("--limit", type=click.IntRange(min=1), default=10, metavar="N", help="at most N  [10]")
 @_options()
 def show_command(
     *,
@@ -102,22 +102,22 @@ def show_command(
     late: bool,
     as_json: bool,
 ) -> None:
-    """The records themselves, the newest first.
+    """Print the records, the newest first.
 
-    With --json one object a line: `key` and `value` are text, or null where they are not UTF-8; then `key_base64` and
+    With --json, one object a line: `key` and `value` are text, or null where they are not UTF-8; then `key_base64` and
     `value_base64` hold the bytes. `replayable` is false where there is no value to send.
     """
-    choice = Choice(reason, since_ms, _origin(origin))
+    wanted = LetterFilter(reason, since_ms, _origin(origin))
     topics = scan.topics_of(settings, late=late or reason == _LATE)
-    with _opened(settings, topics) as filed:
-        found = scan.newest(filed(), choice, limit)
+    with _opened(settings, topics) as entries:
+        found = scan.newest(entries(), wanted, limit)
     for one, replayed in found:
         if as_json:
             sys.stdout.write(json.dumps(letter_as_json(one, replayed=replayed), ensure_ascii=False) + "\n")
         else:
             print_letter(one, replayed=replayed)
     if not found:
-        click.echo(f"There is none of these in {' and '.join(topics)}.", err=True)
+        click.echo(f"There are none of these in {' and '.join(topics)}.", err=True)
         raise SystemExit(1)
 
 
@@ -130,15 +130,21 @@ def show_command(
         "stream-app dead-letters replay --all --since 2026-10-06T08:00Z --yes",
     ),
 )
-@click.option("--all", "everything", is_flag=True, help="of every reason; one of --reason and --all is needed")
+@click.option("--all", "everything", is_flag=True, help="every reason; either --reason or --all is required")
 @click.option(
-    "--rekey", is_flag=True, help="key-not-user, wrong-partition: make the key the user_id, and place it anew"
+    "--rekey",
+    is_flag=True,
+    help="key-not-user, wrong-partition: send with the user_id as the key, to the partition of that key",
 )
 @click.option(
-    "--max-attempts", type=click.IntRange(min=1), default=3, metavar="N", help="what was replayed so often stays  [3]"
+    "--max-attempts",
+    type=click.IntRange(min=1),
+    default=3,
+    metavar="N",
+    help="leave out records that were replayed N times  [3]",
 )
-@click.option("--dry-run", is_flag=True, help="only say what would be sent")
-@click.option("--yes", is_flag=True, help="do not ask")
+@click.option("--dry-run", is_flag=True, help="only print what would be sent")
+@click.option("--yes", is_flag=True, help="do not ask for confirmation")
 @_options("posts_topic", "shares_topic")
 def replay_command(
     *,
@@ -155,20 +161,20 @@ def replay_command(
 ) -> None:
     """Send records again to the topic and partition they came from, with key and value as they were.
 
-    First mend what was wrong: a setting, a clock, a release. Each record is sent once: repeating the command sends only
-    what is new. What is rejected again is a new dead letter, which knows how often it was replayed. Not replayable is
-    what holds no value: where STREAM_APP_PSEUDONYMS is true key and value are not copied, and the record itself is only
-    in the topic it came from. The exit status is 1 where something is left out that was not replayed before.
+    First correct the cause: a setting, a clock, a release. Each record is sent once: repeating the command sends only
+    new ones. A record that is rejected again becomes a new dead letter with its number of attempts. A record without a
+    value cannot be replayed: with STREAM_APP_PSEUDONYMS, key and value are not copied, and only the topic that the
+    record came from has it. The exit status is 1 where a record that was never replayed is left out.
     """
     if not everything and reason is None:
         raise click.UsageError("say which: --reason NAME, or --all; `stream-app dead-letters list` shows the reasons")
-    choice = Choice(reason, since_ms)
+    wanted = LetterFilter(reason, since_ms)
     rules = replay.ReplayRules(settings.input_topics, max_attempts, rekey)
     topics = scan.topics_of(settings, late=late or reason == _LATE)
-    with _opened(settings, topics) as filed:
-        replayed = {found for found in filed() if isinstance(found, DeadLetterId)}
+    with _opened(settings, topics) as entries:
+        replayed = {found for found in entries() if isinstance(found, DeadLetterId)}
         report = replay.DeadLetterReport()
-        for _ in replay.sort_out(filed(), choice, rules, replayed, report):
+        for _ in replay.messages_of(entries(), wanted, rules, replayed, report):
             pass  # only counted
         count = report.sent.total()
         sending = bool(count) and not dry_run
@@ -179,8 +185,8 @@ def replay_command(
             click.confirm(f"Send {plural(count, 'record')}?", abort=True, err=True)
         if sending:
             report = replay.DeadLetterReport()
-            with operator_clients.producer(settings) as producer:
-                replay.send(producer, replay.sort_out(filed(), choice, rules, replayed, report))
+            with open_producer(settings) as producer:
+                replay.send(producer, replay.messages_of(entries(), wanted, rules, replayed, report))
     if as_json:
         print_json(report_as_json(report, dry_run=dry_run))
     elif sending:
@@ -195,23 +201,23 @@ def _origin(given: Sequence[str]) -> Origin | None:
     match given:
         case [topic, partition, offset] if partition.isdigit() and offset.isdigit():
             return Origin(topic, int(partition), int(offset))
-    raise click.UsageError("a record is named by its topic, partition and offset, such as influence.posts 3 1207")
+    raise click.UsageError("name a record by its topic, partition and offset, such as influence.posts 3 1207")
 
 
 @contextmanager
-def _opened(settings: Settings, topics: Sequence[str]) -> Iterator[Callable[[], Iterator[Filed | DeadLetterId]]]:
-    """What reads all that is set aside now: the same records each time it is called."""
-    with quiet_kafka(), operator_clients.consumer(settings) as consumer:
+def _opened(settings: Settings, topics: Sequence[str]) -> Iterator[Callable[[], Iterator[Entry]]]:
+    """A function that reads everything in the topics now: the same records each time it is called."""
+    with quiet_kafka(), open_consumer(settings) as consumer:
         partitions = topic_scan.partitions_of(consumer, topics)
         if not partitions:
             raise click.ClickException(
-                f"Kafka at {settings.brokers} has no topic {topics[0]}: make it with "
+                f"Kafka at {settings.brokers} has no topic {topics[0]}: create it with "
                 "`stream-app topics create`, or name another with --dead-letters-topic"
             )
         spans = topic_scan.spans(consumer, partitions)
 
-        def filed() -> Iterator[Filed | DeadLetterId]:
+        def entries() -> Iterator[Entry]:
             with reading_bar() as progress:
-                yield from scan.filed_in(consumer, spans, progress)
+                yield from scan.letters_in(consumer, spans, progress)
 
-        yield filed
+        yield entries

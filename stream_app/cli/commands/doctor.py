@@ -8,8 +8,8 @@ from rich.markup import escape
 
 from stream_app.cli.options import ALL, Command, settings_options
 from stream_app.cli.views.dead_letters import readable
+from stream_app.findings import Finding, Severity
 from stream_app.kafka.clients import quiet_kafka
-from stream_app.ops.doctor.findings import Finding, Severity
 from stream_app.settings import Settings
 from stream_app.terminal.format import plural
 from stream_app.terminal.output import console, print_json, table
@@ -25,16 +25,16 @@ _STYLES = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @settings_options(*ALL)
 def command(settings: Settings, as_json: bool) -> None:
-    """Examine everything the tracker needs, and say what to do.
+    """Check everything the tracker needs, and say what to do.
 
     Asks Kafka, Redis and a worker on this machine; reads a sample of the newest records, and the alerts file; changes
-    nothing. With --production true what keeps a worker from starting is a problem. The exit status is 1 where there is
-    a problem, 0 where there are warnings at most.
+    nothing. With --production true, a finding that keeps a worker from starting is a problem. The exit status is 1
+    where there is a problem, and 0 where there are warnings at most.
     """
-    from stream_app.ops.doctor.examination import examine
+    from stream_app.ops.doctor.checks import check_all
 
-    with quiet_kafka(), console(stderr=True).status("[dim]examining …[/]"):
-        findings = list(examine(settings))
+    with quiet_kafka(), console(stderr=True).status("[dim]checking …[/]"):
+        findings = list(check_all(settings))
     if as_json:
         print_json(_as_json(findings))
     else:

@@ -21,11 +21,11 @@ INCOMPLETE = 3
 
 ELSEWHERE = """\
 - Kafka's disks: superseded segments and standings vanish when Kafka compacts their topics, within about
-  7 days where `stream-app topics create` made them (max.compaction.lag.ms; tombstones, which name the
+  7 days where `stream-app topics create` created them (max.compaction.lag.ms; tombstones, which name the
   user of a standing, a compaction later). Deleted records vanish with the log segment they are in.
-- The input topics: their producer's to delete. What is read from them again is rejected.
-- What others share of this person's can name them as its author. Such late events and dead letters were
-  removed; those that come later are kept as they come.
+- The input topics: their producers have to delete them. The person's events there are rejected if read again.
+- Shares by others of this person's posts, which can name them as the author. Such late events and dead
+  letters were removed; later ones are kept as they come.
 - Redis keeps the bytes of a deleted stream entry until the node of the stream they are in is trimmed.
 - Backups, and what consumers of the flags have stored. (Logs and metrics never name users.)"""
 
@@ -34,23 +34,26 @@ ELSEWHERE = """\
     "erase",
     cls=Command,
     examples=(
-        "stream-app erase ann --dry-run          where she is; nothing is changed",
+        "stream-app erase ann --dry-run          where she is found; nothing is changed",
         "stream-app erase ann                    asks before it begins",
         "stream-app erase - --yes < user-id.txt  the id stays out of the shell's history",
     ),
 )
 @click.argument("user")
-@click.option("--yes", is_flag=True, help="do not ask")
-@click.option("--dry-run", is_flag=True, help="only tell where the person is")
-@click.option("--wait", "wait_s", type=Duration(), default="60s", show_default=True, help="for the workers, at most")
+@click.option("--yes", is_flag=True, help="do not ask for confirmation")
+@click.option("--dry-run", is_flag=True, help="only print where the person is found")
+@click.option(
+    "--wait", "wait_s", type=Duration(), default="60s", show_default=True, help="how long to wait for the workers"
+)
 @click.option("--json", "as_json", is_flag=True, help="print the report as JSON")
 @settings_options(*KAFKA_NAMES, "redis_url", "redis_prefix")
 def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: float, as_json: bool) -> None:
     """Erase the person with the id USER (- reads it from stdin) from everything that the tracker holds.
 
-    They leave ledgers, standings, flags, Redis, dead letters and late events, and a keyed hash remembers them: their
-    events are rejected from then on. The workers and this command need the same STREAM_APP_PERSON_KEY. The id is given
-    as it is in events, also where pseudonyms replace it. May be repeated; exit status 3: something is left.
+    They are removed from ledgers, standings, flags, Redis, dead letters and late events. A keyed hash of the id is
+    kept, so that their events are rejected from then on. The workers and this command need the same
+    STREAM_APP_PERSON_KEY. Give the id as it is in events, also where pseudonyms replace it. The command can be
+    repeated; exit status 3: something is left.
     """
     user = _checked(sys.stdin.readline().rstrip("\r\n") if user == "-" else user)
     if not (yes or dry_run):
@@ -63,7 +66,7 @@ def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: flo
             report = look(settings, user, board)
         else:
             now_ms = time.time_ns() // 1_000_000
-            report = erase(settings, user, board, wait_s=wait_s, now_ms=now_ms, tell=_tell)
+            report = erase(settings, user, board, wait_s=wait_s, now_ms=now_ms, on_step=_print_step)
     if as_json:
         print_json(_as_json(report))
     else:
@@ -91,9 +94,9 @@ def _board(settings: Settings) -> Iterator[BoardEraser | None]:
         yield board
 
 
-def _tell(doing: str) -> None:
+def _print_step(step: str) -> None:
     if sys.stderr.isatty():
-        click.secho(f"{doing} …", dim=True, err=True)
+        click.secho(f"{step} …", dim=True, err=True)
 
 
 def _show(report: ErasureReport) -> None:
@@ -114,9 +117,9 @@ def _outcome(report: ErasureReport) -> str:
         return "Erased: nothing of this person is left in what the tracker holds."
     if report.waiting:
         return (
-            f"[red]Remembered, but not carried out yet[/] in {len(report.waiting)} partitions "
+            f"[red]Recorded, but not carried out yet[/] in {len(report.waiting)} partitions "
             f"({', '.join(map(str, report.waiting))}): is a worker running? The next owner of a partition carries it "
-            "out before it counts. Run this command again then: it completes what is left."
+            "out before it counts. Then run this command again: it completes what is left."
         )
     return "[red]Not everything is gone[/]: run this command again; the notes say what stays."
 

@@ -30,14 +30,14 @@ from stream_app.terminal.output import console, print_json
     "files", nargs=-1, required=True, metavar="FILE…", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--speed", type=Speed(), default="max", metavar="X|max", help="times real time; max: as fast as possible")
-@click.option("--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out events at or after it")
+@click.option("--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out events at or after that time")
 @click.option("--json", "as_json", is_flag=True, help="print what was produced as JSON")
 @settings_options("brokers", "posts_topic", "shares_topic")
 def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: int | None, as_json: bool) -> None:
     """Produce recorded events from FILEs (JSON lines, gzipped or not, or Parquet) to Kafka.
 
     Each event goes to the topic of posts or of shares, with its user as the key, in the order of the files. The topics
-    must exist (`stream-app topics create`).
+    must exist (`stream-app topics create`). Parquet needs the extra `stream-app[parquet]`.
     """
     require_events(files)
     stream = recorded_stream(files, until_ms, None if math.isinf(speed) else speed)

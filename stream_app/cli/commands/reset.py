@@ -23,25 +23,25 @@ from stream_app.terminal.output import console, print_json, table
     "--positions",
     type=click.Choice(get_args(Positions)),
     default="earliest",
-    help="begin with the oldest record Kafka has, or with the next ones  [earliest]",
+    help="start with the oldest record that Kafka has, or with new ones only  [earliest]",
 )
-@click.option("--outputs", is_flag=True, help="the flags, dead letters and late events too")
-@click.option("--dry-run", is_flag=True, help="only say what would be done")
-@click.option("--yes", is_flag=True, help="do not ask")
+@click.option("--outputs", is_flag=True, help="also delete flags, dead letters and late events")
+@click.option("--dry-run", is_flag=True, help="only print what would be done")
+@click.option("--yes", is_flag=True, help="do not ask for confirmation")
 @click.option("--json", "as_json", is_flag=True, help="print what was done as JSON")
 @settings_options(*KAFKA_NAMES, "redis_url", "redis_prefix")
 def command(
     *, settings: Settings, positions: Positions, outputs: bool, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
-    """Forget what was counted, so that the tracker starts anew.
+    """Delete everything that was counted, so that the tracker starts from nothing.
 
-    Deletes its topics of state (segments, standings, cuts, curves) and makes them again, deletes the committed offsets
-    of its group and the keys of its Redis board. The input topics are left alone. All workers must have ended. What was
-    interrupted can be repeated.
+    Deletes its state topics (segments, standings, cuts, curves) and creates them again; deletes the committed offsets
+    of its group and the keys of its Redis board. The input topics are not changed. All workers must have stopped. An
+    interrupted reset can be repeated.
     """
     with quiet_kafka():
         planned = plan(settings, positions, outputs=outputs)
-        keys = asyncio.run(_forget_board(settings, dry_run=True))
+        keys = asyncio.run(_clear_board(settings, dry_run=True))
         if not as_json:
             _print(settings, planned, keys, positions, outputs=outputs)
         done = []
@@ -58,17 +58,17 @@ def command(
 
 def _confirm() -> None:
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody is there to be asked whether all this may be deleted: say --yes")
+        raise click.UsageError("stdin is not a terminal, so this cannot ask for confirmation: add --yes")
     click.confirm("Delete all this?", abort=True, err=True)
 
 
 def _steps(settings: Settings, planned: ResetPlan) -> Iterator[str]:
     yield from carry_out(settings, planned)
     if settings.redis_url:
-        yield f"deleted {plural(asyncio.run(_forget_board(settings)), 'key')} of the Redis board"
+        yield f"deleted {plural(asyncio.run(_clear_board(settings)), 'key')} of the Redis board"
 
 
-async def _forget_board(settings: Settings, *, dry_run: bool = False) -> int:
+async def _clear_board(settings: Settings, *, dry_run: bool = False) -> int:
     if not settings.redis_url:
         return 0
     board = open_board(settings)
@@ -80,16 +80,16 @@ async def _forget_board(settings: Settings, *, dry_run: bool = False) -> int:
 
 def _print(settings: Settings, planned: ResetPlan, keys: int, positions: Positions, *, outputs: bool) -> None:
     shown = table("to be deleted", "holds", "then", numbers={"holds"})
-    for doomed in planned.topics:
-        holds = plural(doomed.records, "record") if doomed.exists else "–"
-        shown.add_row(f"topic {doomed.topic.name}", holds, "made again" if doomed.exists else "made")
+    for target in planned.topics:
+        holds = plural(target.records, "record") if target.exists else "–"
+        shown.add_row(f"topic {target.topic.name}", holds, "created again" if target.exists else "created")
     shown.add_row(f"group {settings.app_id}", plural(planned.offsets, "offset"), "")
     if settings.redis_url:
         shown.add_row(f"Redis {settings.redis_prefix}:…", plural(keys, "key"), "written again by the workers")
     out = console()
     out.print(shown)
-    begin = "the oldest record that Kafka has" if positions == "earliest" else "the records that come from now on"
-    out.print(f"Counting begins with {begin}. Kafka: {settings.brokers}.")
+    start = "the oldest record that Kafka has" if positions == "earliest" else "the records that come from now on"
+    out.print(f"Counting starts with {start}. Kafka: {settings.brokers}.")
     if not outputs:
         out.print("Flags, dead letters and late events stay (--outputs deletes them too).")
 
@@ -98,8 +98,8 @@ def _as_json(planned: ResetPlan, keys: int, positions: Positions, done: list[str
     return {
         "dry_run": dry_run,
         "topics": [
-            {"topic": doomed.topic.name, "existed": doomed.exists, "records": doomed.records}
-            for doomed in planned.topics
+            {"topic": target.topic.name, "existed": target.exists, "records": target.records}
+            for target in planned.topics
         ],
         "committed_offsets": planned.offsets,
         "redis_keys": keys,

@@ -13,10 +13,10 @@ from stream_app.terminal.output import console, print_json, table
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @settings_options()
 def command(settings: Settings, as_json: bool) -> None:
-    """List every setting with its environment variable, flag, present value, default and meaning.
+    """List every setting with its environment variable, flag, current value, default and meaning.
 
-    Durations take text such as 90s, 15m, 1h30m or 24h. Values that differ from the default stand out. Secrets, which
-    are never shown, have no flag: they come from their variable, or from the file that STREAM_APP_…_FILE names.
+    Durations take text such as 90s, 15m, 1h30m or 24h. Values that differ from the default are highlighted. Secrets are
+    never shown and have no flag: they come from their variable, or from the file that STREAM_APP_…_FILE names.
     """
     rows = [_described(name, settings) for name in NAMES]
     if as_json:

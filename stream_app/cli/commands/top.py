@@ -12,11 +12,11 @@ from stream_app.settings import Settings, SettingsError
 from stream_app.terminal.output import console, print_json, table
 
 _NAMED = 8
-"""Of what there is instead, so many are named."""
+"""How many of the names that exist a message lists."""
 
 
 @click.command("top", cls=Command, examples=("stream-app top --topic phone --role maven -n 20",))
-@click.option("--topic", default=ALL_TOPICS, metavar="NAME", help="* is all of them together  [*]")
+@click.option("--topic", default=ALL_TOPICS, metavar="NAME", help="* is all topics together  [*]")
 @click.option(
     "--role", type=click.Choice([role.value for role in Role]), default=Role.CONNECTOR.value, show_default=True
 )
@@ -25,9 +25,9 @@ _NAMED = 8
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @settings_options("redis_url", "redis_prefix")
 def command(settings: Settings, topic: str, role: str, population: str, count: int, as_json: bool) -> None:
-    """The top users of a topic in the present window, as the workers keep them in Redis.
+    """Print the top users of a topic in the current window, as the workers keep them in Redis.
 
-    Where there are none the exit status is 1.
+    The exit status is 1 where there are none.
     """
     topic = folded(topic)
     users, missing = asyncio.run(_read(settings, topic, Role(role), population, count))
@@ -63,7 +63,7 @@ def _why_none(settings: Settings, topic: str, role: Role, population: str, shown
         return (
             f"there is no board in Redis under the prefix {settings.redis_prefix}: is a worker running, with events in "
             "its window, and are STREAM_APP_REDIS_URL and STREAM_APP_REDIS_PREFIX those of the worker? "
-            "`stream-app doctor` examines that"
+            "`stream-app doctor` checks that"
         )
     if topics := sorted(name for kind, group, name in shown if (kind, group) == (role, population)):
         more = f" and {len(topics) - _NAMED:,} more" if len(topics) > _NAMED else ""

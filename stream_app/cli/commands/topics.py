@@ -4,7 +4,7 @@ import click
 
 from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
 from stream_app.kafka.clients import quiet_kafka
-from stream_app.kafka.topics import TopicFinding, check, create
+from stream_app.kafka.topics import TopicState, check, create
 from stream_app.settings import Settings
 from stream_app.terminal.output import console, print_json, table
 
@@ -24,39 +24,39 @@ def command() -> None:
 def create_command(settings: Settings, as_json: bool) -> None:
     """Create the topics that are missing, then check all."""
     with quiet_kafka():
-        findings = create(settings)
-    _show(findings, as_json=as_json)
+        states = create(settings)
+    _show(states, as_json=as_json)
 
 
 @command.command("check", cls=Command)
 @_json_option
 @settings_options(*KAFKA_NAMES)
 def check_command(settings: Settings, as_json: bool) -> None:
-    """Tell what is missing or wrong; the exit status is 1 where anything is."""
+    """Print what is missing or wrong; the exit status is 1 where anything is."""
     with quiet_kafka():
-        findings = check(settings)
-    _show(findings, as_json=as_json)
+        states = check(settings)
+    _show(states, as_json=as_json)
 
 
-def _show(findings: list[TopicFinding], *, as_json: bool) -> None:
+def _show(states: list[TopicState], *, as_json: bool) -> None:
     if as_json:
         print_json(
             [
                 {
-                    "topic": finding.topic.name,
-                    "purpose": finding.topic.purpose,
-                    "partitions": finding.partitions,
-                    "problem": finding.problem or None,
+                    "topic": state.topic.name,
+                    "purpose": state.topic.purpose,
+                    "partitions": state.partitions,
+                    "problem": state.problem or None,
                 }
-                for finding in findings
+                for state in states
             ]
         )
     else:
         rows = table("topic", "partitions", "purpose", "state", numbers={"partitions"})
-        for finding in findings:
-            state = "[green]ok[/]" if finding.exists else "[dim]not there; only alerts need it[/]"
-            state = f"[red]{finding.problem}[/]" if finding.problem else state
-            rows.add_row(finding.topic.name, str(finding.partitions), finding.topic.purpose, state)
+        for state in states:
+            shown = "[green]ok[/]" if state.exists else "[dim]not there; only alerts need it[/]"
+            shown = f"[red]{state.problem}[/]" if state.problem else shown
+            rows.add_row(state.topic.name, str(state.partitions), state.topic.purpose, shown)
         console().print(rows)
-    if any(finding.problem for finding in findings):
+    if any(state.problem for state in states):
         raise SystemExit(1)

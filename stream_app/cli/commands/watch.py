@@ -8,13 +8,11 @@ from itertools import islice
 from typing import Any
 
 import click
-import msgspec
 
 from stream_app.cli.options import Command, settings_options
-from stream_app.core.messages import Flag, FlagType
-from stream_app.kafka.clients import quiet_kafka
+from stream_app.core.messages import FlagType, flag_in
+from stream_app.kafka.clients import open_consumer, quiet_kafka
 from stream_app.kafka.error_hints import or_unseen
-from stream_app.kafka.operator_clients import consumer
 from stream_app.kafka.topic_scan import partitions_of, spans
 from stream_app.settings import Settings
 from stream_app.terminal.flag_line import flag_line
@@ -38,8 +36,8 @@ _STYLES: dict[str, dict[str, Any]] = {
     ),
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object a line")
-@click.option("--from-beginning", is_flag=True, help="begin with the oldest flag that Kafka has, not with the next one")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="end after so many flags")
+@click.option("--from-beginning", is_flag=True, help="start with the oldest flag that Kafka has, not with the next one")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="exit after N flags")
 @settings_options("brokers", "flags_topic")
 def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int | None) -> None:
     """Print the flags as they are raised, until Ctrl-C.
@@ -53,7 +51,7 @@ def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int 
             for value in islice(flags, limit):
                 _print(value, as_json=as_json)
     except BrokenPipeError:
-        # The reader has gone, as after `| head`: that is no error, and Python shall not flush to it at exit.
+        # The reader of the pipe is gone, as after `| head`: no error, but Python must not flush to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -62,7 +60,9 @@ def _print(value: bytes, *, as_json: bool) -> None:
         sys.stdout.write(value.decode() + "\n")
         sys.stdout.flush()
         return
-    flag = msgspec.json.decode(value, type=Flag)
+    flag = flag_in(value)
+    if flag is None:
+        return
     line = flag_line(flag).replace(flag.type, click.style(flag.type, **_STYLES[flag.type]), 1)
     click.echo(line, color=False if console().no_color else None)
 
@@ -72,11 +72,11 @@ def _flags(settings: Settings, *, from_beginning: bool) -> Iterator[Iterator[byt
     """The values of the flags as they come, of all partitions."""
     with ExitStack() as stack:
         with quiet_kafka():
-            reader = stack.enter_context(consumer(settings))
+            reader = stack.enter_context(open_consumer(settings))
         partitions = partitions_of(reader, [settings.flags_topic])
         if not partitions:
             raise click.ClickException(
-                f"Kafka at {settings.brokers} has no topic {settings.flags_topic}: make it with "
+                f"Kafka at {settings.brokers} has no topic {settings.flags_topic}: create it with "
                 f"`stream-app topics create`, or name another with --flags-topic{or_unseen(settings)}"
             )
         for partition, span in spans(reader, partitions).items():
@@ -87,4 +87,4 @@ def _flags(settings: Settings, *, from_beginning: bool) -> Iterator[Iterator[byt
 def _values(consumer: Any) -> Iterator[bytes]:
     while True:
         for records in consumer.poll(timeout_ms=_POLL_MS).values():
-            yield from (record.value for record in records)
+            yield from (record.value for record in records if record.value)

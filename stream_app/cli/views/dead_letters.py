@@ -1,4 +1,4 @@
-"""Set-aside records as people and programs read them."""
+"""Views of dead letters and late events: tables and text for people, JSON for programs."""
 
 import json
 from base64 import b64encode
@@ -9,58 +9,58 @@ from typing import Any
 import click
 
 from stream_app.ops.dead_letters.replay import DeadLetterReport, Skipped
-from stream_app.ops.dead_letters.scan import Filed, Pile
+from stream_app.ops.dead_letters.scan import LetterGroup, StoredLetter
 from stream_app.terminal.format import moment, plural
 from stream_app.terminal.output import console, table
 
 _MOST_CHARACTERS = 2000
 _WITHHELD = """\
-With STREAM_APP_PSEUDONYMS key and value are not copied. As long as Kafka keeps it, the record itself is still where
-it came from (`stream-app dead-letters show`): mend what was wrong, and have its producer send it again."""
+With STREAM_APP_PSEUDONYMS, key and value are not copied. As long as Kafka keeps the record, it is in the topic it came
+from (`stream-app dead-letters show`): correct the cause, and have its producer send it again."""
 
 
-def print_piles(piles: Sequence[Pile], where: str) -> None:
-    """A table, and an example of each kind."""
-    if not piles:
-        click.echo(f"There is nothing of the kind in {where}.")
+def print_groups(groups: Sequence[LetterGroup], where: str) -> None:
+    """A table, and an example of each group."""
+    if not groups:
+        click.echo(f"There are none in {where}.")
         return
     numbers = {"records", "distinct", "replayed"}
     shown = table("reason", "from", "records", "distinct", "replayed", numbers=numbers)
-    for pile in piles:
-        counts = (pile.records, len(pile.identities), pile.replayed)
-        shown.add_row(readable(pile.reason), readable(pile.topic), *(f"{count:,}" for count in counts))
+    for group in groups:
+        counts = (group.records, len(group.identities), group.replayed)
+        shown.add_row(readable(group.reason), readable(group.topic), *(f"{count:,}" for count in counts))
     console().print(shown)
-    click.echo("The last of each:")
-    for pile in piles:
+    click.echo("The newest of each:")
+    for group in groups:
         click.echo(
-            f"  {click.style(readable(pile.reason), bold=True)} from {readable(pile.topic)}, "
-            f"{moment(pile.last_ms)} (the first {moment(pile.first_ms)})\n    {readable(pile.example)}"
+            f"  {click.style(readable(group.reason), bold=True)} from {readable(group.topic)}, "
+            f"{moment(group.last_ms)} (the first {moment(group.first_ms)})\n    {readable(group.example)}"
         )
-        for why, some in ((Skipped.WITHHELD, pile.withheld), (Skipped.EMPTY, pile.empty)):
+        for why, some in ((Skipped.WITHHELD, group.withheld), (Skipped.EMPTY, group.empty)):
             if some:
                 click.echo(f"    {len(some):,} cannot be replayed: {why.value}")
-    if any(pile.withheld for pile in piles):
+    if any(group.withheld for group in groups):
         click.echo(f"\n{_WITHHELD}")
 
 
-def pile_as_json(pile: Pile) -> dict[str, Any]:
-    """A pile; times are epoch ms."""
+def group_as_json(group: LetterGroup) -> dict[str, Any]:
+    """A group; times in epoch ms."""
     return {
-        "reason": pile.reason,
-        "topic": pile.topic,
-        "records": pile.records,
-        "distinct": len(pile.identities),
-        "replayed": pile.replayed,
-        "not_replayable": pile.not_replayable,
-        "first_ms": pile.first_ms,
-        "last_ms": pile.last_ms,
-        "example": pile.example,
+        "reason": group.reason,
+        "topic": group.topic,
+        "records": group.records,
+        "distinct": len(group.identities),
+        "replayed": group.replayed,
+        "not_replayable": group.not_replayable,
+        "first_ms": group.first_ms,
+        "last_ms": group.last_ms,
+        "example": group.example,
     }
 
 
-def print_letter(filed: Filed, *, replayed: bool) -> None:
-    """One record, as far as it can be read."""
-    letter, place = filed.letter, filed.place
+def print_letter(stored: StoredLetter, *, replayed: bool) -> None:
+    """One record, as far as it is readable."""
+    letter, place = stored.letter, stored.place
     attempts = f", replayed {plural(letter.attempts, 'time')} before" if letter.attempts else ""
     state = ", replayed since" if replayed else ""
     click.echo(
@@ -69,7 +69,7 @@ def print_letter(filed: Filed, *, replayed: bool) -> None:
     )
     lines = {
         "why": readable(letter.message),
-        "when": f"{moment(filed.timestamp_ms)}, at {place.topic} {place.partition} {place.offset}",
+        "when": f"{moment(stored.timestamp_ms)}, at {place.topic} {place.partition} {place.offset}",
         "key": _bytes_text(letter.key),
         "value": _bytes_text(letter.value),
     }
@@ -88,9 +88,9 @@ def print_letter(filed: Filed, *, replayed: bool) -> None:
     click.echo()
 
 
-def letter_as_json(filed: Filed, *, replayed: bool) -> dict[str, Any]:
+def letter_as_json(stored: StoredLetter, *, replayed: bool) -> dict[str, Any]:
     """One record; bytes that are not UTF-8 in base64, times in epoch ms."""
-    letter = filed.letter
+    letter = stored.letter
     return {
         "reason": letter.reason,
         "message": letter.message,
@@ -98,14 +98,14 @@ def letter_as_json(filed: Filed, *, replayed: bool) -> dict[str, Any]:
         "attempts": letter.attempts,
         "replayed": replayed,
         "replayable": bool(letter.value),
-        "set_aside": {**filed.place._asdict(), "timestamp_ms": filed.timestamp_ms},
+        "set_aside": {**stored.place._asdict(), "timestamp_ms": stored.timestamp_ms},
         **_bytes_as_json("key", letter.key),
         **_bytes_as_json("value", letter.value),
     }
 
 
 def print_report(report: DeadLetterReport, *, planned: bool) -> None:
-    """What was sent, or what would be."""
+    """What was sent, or would be."""
     rows = [(f"{count:,}", readable(reason), topic) for (reason, topic), count in sorted(report.sent.items())]
     heading = "to be sent" if planned else "sent"
     shown = table(heading, "reason", "to", numbers={heading})
@@ -114,7 +114,7 @@ def print_report(report: DeadLetterReport, *, planned: bool) -> None:
     if rows:
         console().print(shown)
     else:
-        click.echo("Nothing is to be sent.")
+        click.echo("There is nothing to send.")
     for why, count in report.skipped.items():
         heading = "Not replayable" if why in {Skipped.WITHHELD, Skipped.EMPTY} else "Left out"
         click.echo(f"{heading}: {count:,} ({why.value}).")
@@ -123,7 +123,7 @@ def print_report(report: DeadLetterReport, *, planned: bool) -> None:
 
 
 def report_as_json(report: DeadLetterReport, *, dry_run: bool) -> dict[str, Any]:
-    """The same; `sent` is what would be in a dry run."""
+    """The same; in a dry run `sent` is what would be sent."""
     sent = [
         {"reason": reason, "topic": topic, "records": count} for (reason, topic), count in sorted(report.sent.items())
     ]
@@ -132,7 +132,7 @@ def report_as_json(report: DeadLetterReport, *, dry_run: bool) -> dict[str, Any]
 
 
 def readable(text: str) -> str:
-    """The text, without what a terminal would take for a command: that is shown by its number."""
+    """The text with control characters escaped, which a terminal would execute."""
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 

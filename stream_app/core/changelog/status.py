@@ -6,6 +6,7 @@ from stream_app.core.changelog.columns import FormatError
 from stream_app.core.state.watermark import Source
 
 VERSION = 1
+_KEY = b"status/"
 
 
 class Status(msgspec.Struct, array_like=True):
@@ -41,9 +42,17 @@ def encode(status: Status) -> bytes:
     return _ENCODER.encode(status)
 
 
-def replaces(new: Status, before: Status | None) -> bool:
-    """Return whether `new` supersedes `before`. A status that a former owner publishes late does not."""
-    return before is None or new.epoch >= before.epoch
+def read_into(newest: dict[int, Status], key: bytes | None, value: bytes | None) -> None:
+    """Take the status in a record of the curves topic, if it holds one, into `newest` by its partition.
+
+    A status that a former owner wrote late is left out. Raises FormatError.
+    """
+    if not (key or b"").startswith(_KEY) or not value:
+        return
+    found = decode(value)
+    before = newest.get(found.partition)
+    if before is None or found.epoch >= before.epoch:
+        newest[found.partition] = found
 
 
 def decode(value: bytes) -> Status:

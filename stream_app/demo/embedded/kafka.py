@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from stream_app.demo.embedded.process import LOCALHOST, local_server, packaged_binary
-from stream_app.kafka.clients import quiet_kafka
+from stream_app.kafka.clients import new_admin, quiet_kafka
+from stream_app.settings import Settings
 
 _PROBE_TIMEOUT_MS = 2000
 
@@ -42,7 +42,7 @@ def command() -> Callable[[int], list[str]]:
 def answers(port: int) -> bool:
     """Whether a Kafka on the port answers with its metadata."""
     with quiet_kafka(), suppress(KafkaError):
-        admin = KafkaAdminClient(bootstrap_servers=f"{LOCALHOST}:{port}", bootstrap_timeout_ms=_PROBE_TIMEOUT_MS)
+        admin = new_admin(Settings(brokers=f"{LOCALHOST}:{port}"), bootstrap_timeout_ms=_PROBE_TIMEOUT_MS)
         with closing(admin):
             return bool(admin.describe_cluster()["brokers"])
     return False

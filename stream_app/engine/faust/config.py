@@ -21,7 +21,8 @@ from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.exit_codes import Exit, end
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
-from stream_app.kafka.clients import aiokafka_options, servers_of
+from stream_app.kafka.async_clients import aiokafka_options
+from stream_app.kafka.options import servers_of
 from stream_app.kafka.record_batches import leave_records_packed
 from stream_app.settings import Settings
 

@@ -10,11 +10,11 @@ import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.protocol.consumer.offsets import IsolationLevel
 
-from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.clients import AdminClient, new_admin
 from stream_app.kafka.reachability import UnreachableError, require_reachable
 from stream_app.kafka.records import Partition
 from stream_app.settings import Settings, SettingsError
@@ -47,7 +47,7 @@ class BrokerMonitor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin: KafkaAdminClient | None = None
+        self._admin: AdminClient | None = None
         self.answer = BrokerState({}, {})
         """The last answer."""
         self.has_answered = threading.Event()
@@ -66,11 +66,7 @@ class BrokerMonitor:
         """Ask now. Raises KafkaError, OSError, or UnreachableError, which says why Kafka refuses the connection."""
         if self._admin is None:
             require_reachable(self._settings)
-            self._admin = KafkaAdminClient(
-                **kafka_python_options(self._settings),
-                bootstrap_timeout_ms=_TIMEOUT_MS,
-                request_timeout_ms=_TIMEOUT_MS,
-            )
+            self._admin = new_admin(self._settings, bootstrap_timeout_ms=_TIMEOUT_MS, request_timeout_ms=_TIMEOUT_MS)
         described = self._admin.describe_topics(list(self._settings.input_topics))
         topics = {
             found["name"]: TopicIdentity(str(found["topic_id"]), len(found["partitions"]))

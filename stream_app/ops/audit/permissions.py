@@ -1,51 +1,45 @@
-"""Whether Kafka lets us into our group: a consumer that it keeps out waits for ever, and says nothing."""
+"""Whether this user may join the consumer group.
+
+A consumer that may not waits for ever, without an error: docs/reliability.md#fault-denied-group.
+"""
 
 from contextlib import closing
-from time import monotonic, sleep
 
-from kafka import KafkaAdminClient
-from kafka.errors import GroupAuthorizationFailedError, KafkaError
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, RetriableError
 
-from stream_app.kafka.clients import kafka_python_options
+from stream_app.kafka.clients import AdminClient, new_admin
 from stream_app.kafka.error_hints import who
 from stream_app.settings import Settings
+from stream_app.until import until
 
-_TIMEOUT_MS = 10_000
-_PATIENCE_S = 10.0
-_LOOK_S = 0.2
+_COORDINATOR_WITHIN_S = 10.0
 
 
 class NotAllowedError(RuntimeError):
-    """Kafka would not let this worker work; the message says what is missing."""
+    """This user lacks a permission that a worker needs; the message names it."""
 
 
 def require_group(settings: Settings) -> None:
-    """Return when we may join. Raises NotAllowedError. Without credentials there is nothing to ask."""
+    """Return when this user may join. Raises NotAllowedError. Without credentials there is nothing to ask."""
     if settings.kafka_protocol == "PLAINTEXT":
         return
     try:
-        with closing(KafkaAdminClient(**kafka_python_options(settings), bootstrap_timeout_ms=_TIMEOUT_MS)) as admin:
-            allowed = _operations(admin, settings.app_id)
-            is_allowed = allowed is None or "READ" in allowed
+        with closing(new_admin(settings)) as admin:
+            operations = _allowed_operations(admin, settings.app_id)
+            may_read = operations is None or "READ" in operations
     except GroupAuthorizationFailedError:
-        is_allowed = False
+        may_read = False
     except KafkaError as error:
-        raise NotAllowedError(f"{settings.brokers} does not tell of the group {settings.app_id}: {error}") from error
-    if not is_allowed:
+        raise NotAllowedError(f"{settings.brokers} does not describe the group {settings.app_id}: {error}") from error
+    if not may_read:
         raise NotAllowedError(
             f"{who(settings)} may not read as the group {settings.app_id} (STREAM_APP_APP_ID): "
             "docs/security.md lists the ACLs that a worker needs"
         )
 
 
-def _operations(admin: KafkaAdminClient, group: str) -> list[str] | None:
-    """What we may do with the group, None where it is new. A new cluster needs a moment to say who coordinates it."""
-    deadline_s = monotonic() + _PATIENCE_S
-    while True:
-        try:
-            operations: list[str] | None = admin.describe_groups([group])[group]["authorized_operations"]
-            return operations
-        except KafkaError as error:
-            if not getattr(error, "retriable", False) or monotonic() > deadline_s:
-                raise
-        sleep(_LOOK_S)
+def _allowed_operations(admin: AdminClient, group: str) -> list[str] | None:
+    """None for a group that is new. A new cluster needs a moment to find the coordinator of a group."""
+    described = until(lambda: admin.describe_groups([group]), _COORDINATOR_WITHIN_S, retry_on=(RetriableError,))
+    operations: list[str] | None = described[group]["authorized_operations"]
+    return operations

@@ -1,4 +1,4 @@
-"""The audit as a whole: what Kafka says of the topics is fetched, the rest is judged without asking anybody."""
+"""The startup audit: fetches the facts about topics from Kafka, and judges them and the settings."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -7,28 +7,26 @@ from typing import Any
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
-from stream_app.kafka.admin import Administration
-from stream_app.kafka.clients import kafka_python_options
+from stream_app.findings import Finding
+from stream_app.kafka.clients import new_admin
 from stream_app.kafka.topics import TopicsError, topics_of
 from stream_app.ops.audit.addresses import addresses
-from stream_app.ops.audit.findings import AuditError, AuditFinding
 from stream_app.ops.audit.topics import TopicFacts, topics
 from stream_app.settings import Settings
 
-_TIMEOUT_MS = 10_000
+
+class AuditError(RuntimeError):
+    """The settings say production, and the audit has found dangers; the message has a line for each."""
 
 
-def audit(settings: Settings, facts: Mapping[str, TopicFacts]) -> list[AuditFinding]:
+def audit(settings: Settings, facts: Mapping[str, TopicFacts]) -> list[Finding]:
     """Every finding, the dangers first."""
     found = [*addresses(settings), *topics(settings, facts)]
     return sorted(found, key=lambda finding: not finding.is_danger)
 
 
-def require_safe(settings: Settings) -> list[AuditFinding]:
-    """What is found; raises AuditError where there is a danger in it and the settings say production.
-
-    Raises TopicsError when Kafka does not answer.
-    """
+def require_safe(settings: Settings) -> list[Finding]:
+    """Every finding. Raises AuditError for dangers in production, TopicsError when Kafka does not answer."""
     found = audit(settings, fetch(settings))
     dangers = [str(finding) for finding in found if finding.is_danger]
     if dangers and settings.production:
@@ -37,16 +35,16 @@ def require_safe(settings: Settings) -> list[AuditFinding]:
 
 
 def fetch(settings: Settings) -> dict[str, TopicFacts]:
-    """What Kafka says of the topics that there are, by name. Raises TopicsError."""
+    """The facts about the topics that exist, by name. Raises TopicsError."""
     try:
-        with closing(Administration(**kafka_python_options(settings), bootstrap_timeout_ms=_TIMEOUT_MS)) as admin:
+        with closing(new_admin(settings)) as admin:
             return facts_of(settings, admin)
     except KafkaError as error:
-        raise TopicsError(f"{settings.brokers} does not tell its topics: {error}") from error
+        raise TopicsError(f"{settings.brokers} does not describe its topics: {error}") from error
 
 
 def facts_of(settings: Settings, admin: Any) -> dict[str, TopicFacts]:
-    """The same, by a client that is there already. Raises KafkaError."""
+    """The same, through an admin client. Raises KafkaError."""
     names = [topic.name for topic in topics_of(settings)]
     described = {topic["name"]: topic["partitions"] for topic in admin.describe_topics(names) if topic["partitions"]}
     asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in described]
@@ -61,5 +59,5 @@ def facts_of(settings: Settings, admin: Any) -> dict[str, TopicFacts]:
     }
 
 
-def _values(told: Mapping[str, Any] | None) -> dict[str, str] | None:
-    return None if told is None else {key: found["value"] for key, found in told.items()}
+def _values(entries: Mapping[str, Any] | None) -> dict[str, str] | None:
+    return None if entries is None else {name: entry["value"] for name, entry in entries.items()}

@@ -1,22 +1,14 @@
-"""What is dangerous about the topics: where confirmed records can be lost, or state be deleted."""
+"""Audit of the topics: where confirmed records can be lost, or state be deleted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from stream_app.findings import Finding, danger, problem, warning
 from stream_app.kafka.topics import TopicSpec, topics_of
-from stream_app.ops.audit.findings import AuditFinding, Grade
 from stream_app.settings import Settings
 
 _FOREVER_MS = -1
-
-
-class Remark(NamedTuple):
-    """What is wrong with a topic, and what to do, where TOPIC stands for its name."""
-
-    what: str
-    advice: str
-    grade: Grade = Grade.DANGER
 
 
 class TopicFacts(NamedTuple):
@@ -26,29 +18,32 @@ class TopicFacts(NamedTuple):
     copies: int
     """Of the partition that has the fewest."""
     config: Mapping[str, str] | None
-    """As far as the broker tells; None where we may not ask."""
+    """As far as the broker reports it; None where this user may not see it."""
 
 
-def topics(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[AuditFinding]:
-    """Every topic of the tracker that there is; what a broker does not tell is not judged."""
-    remarks = [
-        (topic.name, remark)
+def topics(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[Finding]:
+    """Every topic of the tracker that exists; a configuration that the broker does not report is not judged."""
+    found = [
+        finding
         for topic in topics_of(settings)
         if topic.name in facts
-        for remark in _remarks(topic, facts[topic.name], settings)
+        for finding in _findings(topic, facts[topic.name], settings)
     ]
-    yield from gathered(remarks, len(facts))
+    yield from gathered(found, len(facts))
     yield from _unequal(settings, facts)
 
 
-def gathered(remarks: Iterable[tuple[str, Remark]], every: int = 0) -> Iterator[AuditFinding]:
-    """Each remark once, with the names of the topics that it is about; where these are `every` topic, it says so."""
-    about = defaultdict(list)
-    for name, remark in remarks:
-        about[remark].append(name)
-    for (what, advice, grade), names in about.items():
-        where = "every topic" if len(names) == every > 1 else ", ".join(names)
-        yield AuditFinding(where, what, advice.replace("TOPIC", names[0]) if len(names) == 1 else advice, grade)
+def gathered(findings: Iterable[Finding], every: int = 0) -> Iterator[Finding]:
+    """Findings about topics, each once, with all topics it is about; where these are `every` topic, it says so.
+
+    In an advice, TOPIC is replaced by the name of the topic where there is only one.
+    """
+    names = defaultdict(list)
+    for finding in findings:
+        names[finding[1:]].append(finding.area)
+    for (state, found, advice), topic_names in names.items():
+        area = "every topic" if len(topic_names) == every > 1 else ", ".join(topic_names)
+        yield Finding(area, state, found, advice.replace("TOPIC", area) if len(topic_names) == 1 else advice)
 
 
 def altering(name: str, value: object) -> str:
@@ -56,25 +51,28 @@ def altering(name: str, value: object) -> str:
     return f"kafka-configs.sh --bootstrap-server … --alter --topic TOPIC --add-config {name}={value}"
 
 
-def _remarks(topic: TopicSpec, fact: TopicFacts, settings: Settings) -> Iterator[Remark]:
+def _findings(topic: TopicSpec, fact: TopicFacts, settings: Settings) -> Iterator[Finding]:
     config = fact.config
     if config is None:
-        yield Remark("its configuration may not be seen, nor judged", "allow DescribeConfigs, see docs/security.md")
+        advice = "allow DescribeConfigs, see docs/security.md"
+        yield danger(topic.name, "its configuration may not be seen, nor judged", advice)
         config = {}
-    yield from _copies(fact.copies, config)
+    yield from _copies(topic.name, fact.copies, config)
     yield from _cleanup(topic, config)
     if config.get("unclean.leader.election.enable") == "true":
-        yield Remark(
+        yield danger(
+            topic.name,
             "unclean leader election: a broker that lacks confirmed records may lead",
             altering("unclean.leader.election.enable", "false"),
         )
     if topic.name in settings.input_topics:
-        yield from _retention(config, settings.window_s)
+        yield from _retention(topic.name, config, settings.window_s)
 
 
-def _copies(copies: int, config: Mapping[str, str]) -> Iterator[Remark]:
+def _copies(name: str, copies: int, config: Mapping[str, str]) -> Iterator[Finding]:
     if copies == 1:
-        yield Remark(
+        yield danger(
+            name,
             "one copy only: all is lost with the disk of one broker",
             "in production have three brokers, and create topics with `stream-app topics create --replication 3`",
         )
@@ -83,45 +81,43 @@ def _copies(copies: int, config: Mapping[str, str]) -> Iterator[Remark]:
         return
     least = int(config["min.insync.replicas"])
     if least < 2:
-        yield Remark(
-            "min.insync.replicas 1: what one broker has is confirmed already, and lost with it",
+        yield danger(
+            name,
+            "min.insync.replicas 1: Kafka confirms a record that one broker has, and it is lost with that broker",
             altering("min.insync.replicas", 2),
         )
     if least >= copies:
-        # More than there are copies: Kafka takes it for as many, other brokers may take it at its word.
+        # Kafka lowers a number above that of the copies to it; other brokers may not.
+        found = f"min.insync.replicas {least} of {copies} copies: nothing can be written while a broker is down"
         lower = altering("min.insync.replicas", copies - 1)
-        yield Remark(
-            f"min.insync.replicas {least} of {copies} copies: nothing can be written while a broker is down",
-            lower if copies > 2 else f"have three copies, or put up with losing what one broker confirmed: {lower}",
-            Grade.DANGER if least > copies else Grade.WARNING,
-        )
+        advice = lower if copies > 2 else f"have three copies, or accept losing what one broker confirmed: {lower}"
+        yield (danger if least > copies else warning)(name, found, advice)
 
 
-def _cleanup(topic: TopicSpec, config: Mapping[str, str]) -> Iterator[Remark]:
-    found, wanted = config.get("cleanup.policy"), topic.config.get("cleanup.policy", "delete")
-    if found is None or found == wanted:
+def _cleanup(topic: TopicSpec, config: Mapping[str, str]) -> Iterator[Finding]:
+    policy, wanted = config.get("cleanup.policy"), topic.config.get("cleanup.policy", "delete")
+    if policy is None or policy == wanted:
         return
-    why = "what is kept there is deleted by age" if wanted == "compact" else "records with the same key are deleted"
-    yield Remark(f"cleanup.policy {found}: {why}", altering("cleanup.policy", wanted), Grade.HARM)
+    why = "its records are deleted by age" if wanted == "compact" else "records with the same key are deleted"
+    yield problem(topic.name, f"cleanup.policy {policy}: {why}", altering("cleanup.policy", wanted))
 
 
-def _retention(config: Mapping[str, str], window_s: float) -> Iterator[Remark]:
+def _retention(name: str, config: Mapping[str, str], window_s: float) -> Iterator[Finding]:
     kept_ms = int(config.get("retention.ms", _FOREVER_MS))
     if kept_ms != _FOREVER_MS and kept_ms < window_s * 1000:
-        yield Remark(
-            f"kept for {kept_ms / 3_600_000:g} h, less than the window: the counts could not be made anew from it",
+        yield warning(
+            name,
+            f"kept for {kept_ms / 3_600_000:g} h, less than the window: a reset could not count all of it again",
             altering("retention.ms", round(window_s * 1000)),
-            Grade.WARNING,
         )
 
 
-def _unequal(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[AuditFinding]:
+def _unequal(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[Finding]:
     partitions = {name: facts[name].partitions for name in settings.input_topics if name in facts}
     if len(set(partitions.values())) > 1:
-        told = ", ".join(f"{name} has {count}" for name, count in partitions.items())
-        yield AuditFinding(
+        counts = ", ".join(f"{name} has {count}" for name, count in partitions.items())
+        yield problem(
             "the input topics",
-            f"unequal partitions ({told}): the posts and the shares of a user go to different ledgers",
+            f"unequal partitions ({counts}): the posts and the shares of a user go to different ledgers",
             "start with new topics and a new STREAM_APP_APP_ID; partitions cannot be taken away",
-            Grade.HARM,
         )

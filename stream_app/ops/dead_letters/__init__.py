@@ -1,1 +1,1 @@
-"""Dead letters: which there are, and replaying them."""
+"""Dead letters and late events: scanning them, and replaying them."""

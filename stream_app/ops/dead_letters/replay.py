@@ -1,9 +1,9 @@
-"""Set-aside records sent again to the topic they came from, each once, and no more often than is allowed.
+"""Replaying dead letters: each is sent once to the topic it came from, and no more often than is allowed.
 
-Once Kafka has a record, a short one is added behind the letter, to the same partition of the topic that it was set
-aside in, which says so: that memory is as durable as the letters and outlives them, and the input topics need not be
-searched for what came back. A crash in between repeats a few records, which to the tracker are duplicates: they have
-the same event id. What is rejected again is a new letter, from the place it was sent to, with its number of attempts.
+When Kafka has acknowledged a record, a short marker is appended behind the dead letter, in the same partition: it is as
+durable as the letter and outlives it, and the input topics need not be searched for what came back. A crash between the
+two repeats a few records; the tracker drops them as duplicates, because they have the same event id. A record that is
+rejected again becomes a new dead letter, with the place it was sent to as its origin and the number of attempts.
 """
 
 from collections import Counter
@@ -17,18 +17,18 @@ import msgspec
 from kafka.errors import KafkaError
 
 from stream_app.core.events.dead_letter import DeadLetterId, attempt_headers, replayed_headers
-from stream_app.kafka.operator_clients import OperatingError
-from stream_app.ops.dead_letters.scan import Choice, Filed
+from stream_app.kafka.clients import KafkaOperationError
+from stream_app.ops.dead_letters.scan import Entry, LetterFilter, StoredLetter
 
 REKEYED = frozenset({"key-not-user", "wrong-partition"})
-"""The reasons that another key, or the default partitioner, is the answer to."""
+"""The reasons that another key, or the default partitioner, corrects."""
 
 _BATCH = 500
 _SENT_WITHIN_S = 30.0
 
 
 class Skipped(StrEnum):
-    """Why a letter is not sent."""
+    """Why a dead letter is not sent."""
 
     REPLAYED = "replayed before"
     TWICE = "there twice"
@@ -40,10 +40,10 @@ class Skipped(StrEnum):
 
 
 class ReplayRules(NamedTuple):
-    """What may be sent."""
+    """Which dead letters may be sent."""
 
     topics: Collection[str]
-    """Where to: the input topics, whatever a header says."""
+    """The input topics; nothing is sent to another topic that a header names."""
     max_attempts: int
     rekey: bool
 
@@ -51,26 +51,26 @@ class ReplayRules(NamedTuple):
 class ReplayMessage(NamedTuple):
     """A record to send; partition None is for the default partitioner."""
 
-    filed: Filed
+    stored: StoredLetter
     partition: int | None
     key: bytes | None
 
 
 @dataclass
 class DeadLetterReport:
-    """What was sent, or would be, by (reason, topic), and what was not, by why."""
+    """How many records were sent, or would be, by (reason, topic), and how many were not, by why."""
 
     sent: Counter[tuple[str, str]] = field(default_factory=Counter)
     skipped: Counter[Skipped] = field(default_factory=Counter)
 
     @property
     def not_replayable(self) -> int:
-        """Letters that were asked for and hold no value: none that could be sent, and none that would be counted."""
+        """Chosen letters without a value: there is nothing to send."""
         return self.skipped[Skipped.WITHHELD] + self.skipped[Skipped.EMPTY]
 
     @property
     def refused(self) -> int:
-        """Letters that were asked for and never were nor will be sent like this."""
+        """Chosen letters that were never sent, and are not sent with these options."""
         return self.skipped.total() - self.skipped[Skipped.REPLAYED] - self.skipped[Skipped.TWICE]
 
 
@@ -81,20 +81,17 @@ class _EventHead(msgspec.Struct):
 _head_of = msgspec.json.Decoder(_EventHead).decode
 
 
-def sort_out(
-    filed: Iterable[Filed | DeadLetterId],
-    choice: Choice,
+def messages_of(
+    entries: Iterable[Entry],
+    wanted: LetterFilter,
     rules: ReplayRules,
     replayed: set[DeadLetterId],
     report: DeadLetterReport,
 ) -> Iterator[ReplayMessage]:
-    """The messages to send, each letter once; they and the others are counted in `report` as they come.
-
-    `replayed` names the letters to leave out.
-    """
+    """The messages to send, each letter once and none of `replayed`; all are counted in `report` as they come."""
     done: set[DeadLetterId] = set()
-    for found in filed:
-        if isinstance(found, DeadLetterId) or not choice.takes(found):
+    for found in entries:
+        if isinstance(found, DeadLetterId) or not wanted.takes(found):
             continue
         verdict = _message(found, rules, replayed, done)
         if isinstance(verdict, Skipped):
@@ -106,22 +103,22 @@ def sort_out(
 
 
 def send(producer: Any, messages: Iterable[ReplayMessage]) -> None:
-    """Send and remember them, a batch at a time. Raises OperatingError."""
+    """Send the messages and their markers, a batch at a time. Raises KafkaOperationError."""
     left, sent = iter(messages), 0
     while batch := list(islice(left, _BATCH)):
         try:
             _acknowledged(producer, [_sent(producer, message) for message in batch])
-            _acknowledged(producer, [_remembered(producer, message) for message in batch])
+            _acknowledged(producer, [_marked(producer, message) for message in batch])
         except (KafkaError, ValueError) as error:
-            raise OperatingError(
-                f"Kafka did not take one of {len(batch)} records ({error}); {sent} before them are replayed: "
-                "see to it, then replay again: what was replayed is not sent again"
+            raise KafkaOperationError(
+                f"Kafka did not accept one of {len(batch)} records ({error}); {sent} before them are replayed: "
+                "correct that, then replay again: nothing is sent twice"
             ) from error
         sent += len(batch)
 
 
 def _message(
-    found: Filed, rules: ReplayRules, replayed: set[DeadLetterId], done: set[DeadLetterId]
+    found: StoredLetter, rules: ReplayRules, replayed: set[DeadLetterId], done: set[DeadLetterId]
 ) -> ReplayMessage | Skipped:
     letter = found.letter
     if letter.origin.topic not in rules.topics:
@@ -143,7 +140,7 @@ def _message(
 
 
 def _sent(producer: Any, message: ReplayMessage) -> Any:
-    letter = message.filed.letter
+    letter = message.stored.letter
     return producer.send(
         letter.origin.topic,
         letter.value,
@@ -153,10 +150,10 @@ def _sent(producer: Any, message: ReplayMessage) -> Any:
     )
 
 
-def _remembered(producer: Any, message: ReplayMessage) -> Any:
-    filed = message.filed
-    headers = replayed_headers(filed.letter.identity)
-    return producer.send(filed.place.topic, b"", None, headers=headers, partition=filed.place.partition)
+def _marked(producer: Any, message: ReplayMessage) -> Any:
+    stored = message.stored
+    headers = replayed_headers(stored.letter.identity)
+    return producer.send(stored.place.topic, b"", None, headers=headers, partition=stored.place.partition)
 
 
 def _acknowledged(producer: Any, sent: list[Any]) -> None:

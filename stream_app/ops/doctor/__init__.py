@@ -1,1 +1,1 @@
-"""The examination behind `stream-app doctor`: one file per thing examined."""
+"""The checks behind `stream-app doctor`, one file per thing that is checked."""

@@ -1,4 +1,4 @@
-"""Examining the counting: whether workers are there, how far they have come, and whether that fits the topics."""
+"""Check of the counting: whether workers run, how far they have counted, and whether that fits the topics."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -8,16 +8,16 @@ from kafka import TopicPartition
 from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.state.watermark import Source
+from stream_app.findings import Finding, ok, problem, warning
 from stream_app.kafka.consumer_group import committed, group
 from stream_app.kafka.topic_scan import Span, newest, partitions_of, read, spans
-from stream_app.ops.doctor.findings import Finding, ok, problem, warning
 from stream_app.settings import Settings
 
-_RESET = "`stream-app reset` starts anew"
+_RESET = "`stream-app reset` starts counting again"
 _MUCH_BATCHES = 10
 _SHOWN = 8
-_MOST_TOLD = 100_000
-"""Of what the workers told, so much is read: they tell how far they are several times a second."""
+_STATUS_RECORDS = 100_000
+"""The newest records of the curves topic that are read: each owner writes a status several times a second."""
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -28,7 +28,7 @@ class SourcePartition(NamedTuple):
     span: Span
     committed: int | None
     source: Source | None
-    """By the ledger, which decides; None where no worker has told."""
+    """By the ledger, which decides; None where no worker has written a status."""
 
     @property
     def position(self) -> int:
@@ -37,7 +37,7 @@ class SourcePartition(NamedTuple):
 
     @property
     def lag(self) -> int:
-        """Records still to be counted."""
+        """Records not counted yet."""
         return max(self.span.end - max(self.position, self.span.start), 0)
 
 
@@ -49,13 +49,14 @@ def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]
         yield ok("counting", f"group {settings.app_id}: {workers}, {state}")
     else:
         yield warning("counting", f"group {settings.app_id} has no members", "start one: `stream-app worker`")
-    told, strange = _told(settings, consumer)
-    if strange:
-        yield problem("counting", f"{settings.curves_topic} cannot be read: {strange}", f"same release? else {_RESET}")
+    sources, unreadable = _sources(settings, consumer)
+    if unreadable:
+        advice = f"same release? else {_RESET}"
+        yield problem("counting", f"{settings.curves_topic} cannot be read: {unreadable}", advice)
     inputs = spans(consumer, partitions_of(consumer, settings.input_topics))
     offsets = committed(settings, admin)
     places = [
-        SourcePartition(partition, span, offsets.get(partition), told.get((partition.topic, partition.partition)))
+        SourcePartition(partition, span, offsets.get(partition), sources.get((partition.topic, partition.partition)))
         for partition, span in inputs.items()
     ]
     yield from _lag(settings, places, members)
@@ -63,23 +64,20 @@ def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]
     yield from _positions(places, {topic["name"]: str(topic["topic_id"]) for topic in described})
 
 
-def _told(settings: Settings, consumer: Any) -> tuple[Mapping[tuple[str, int], Source], str]:
-    """What the workers have told of the sources, by topic and partition; and what could not be read."""
-    told: dict[int, status.Status] = {}
-    strange = ""
+def _sources(settings: Settings, consumer: Any) -> tuple[Mapping[tuple[str, int], Source], str]:
+    """The sources in the statuses of the workers, by topic and partition; and why a status could not be read."""
+    statuses: dict[int, status.Status] = {}
+    unreadable = ""
     curves = spans(consumer, partitions_of(consumer, [settings.curves_topic]))
-    for record in read(consumer, newest(curves, _MOST_TOLD)):
-        if (record.key or b"").startswith(b"status/"):
-            try:
-                known = status.decode(record.value or b"")
-                if status.replaces(known, told.get(known.partition)):
-                    told[known.partition] = known
-            except FormatError as error:
-                strange = str(error)
+    for record in read(consumer, newest(curves, _STATUS_RECORDS)):
+        try:
+            status.read_into(statuses, record.key, record.value)
+        except FormatError as error:
+            unreadable = str(error)
     sources = {
-        (topic, partition): source for partition, known in told.items() for topic, source in known.sources.items()
+        (topic, partition): source for partition, known in statuses.items() for topic, source in known.sources.items()
     }
-    return sources, strange
+    return sources, unreadable
 
 
 def _lag(settings: Settings, places: list[SourcePartition], members: int) -> Iterator[Finding]:
@@ -89,21 +87,21 @@ def _lag(settings: Settings, places: list[SourcePartition], members: int) -> Ite
     more = f" and {len(behind) - _SHOWN} more" if len(behind) > _SHOWN else ""
     what = f"{total:,} records not counted yet: {named}{more}" if behind else "no lag: all records are counted"
     if total and not members:
-        yield problem("counting", what, "nobody counts them: start `stream-app worker`")
+        yield problem("counting", what, "no worker counts them: start `stream-app worker`")
     elif total > _MUCH_BATCHES * settings.batch_events:
-        yield warning("counting", what, "look again in a minute; if it grows, start more workers, or see their log")
+        yield warning("counting", what, "look again in a minute; if it grows, start more workers, or read their logs")
     else:
         yield ok("counting", what)
 
 
 def _positions(places: list[SourcePartition], ids: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether what was counted is what the topics hold; `ids` of the topics by name."""
+    """Whether the topics hold the records that were counted; `ids` of the topics by name."""
     known = [place for place in places if place.source]
     other = [place for place in known if _is_other(place, ids) or place.position > place.span.end]
     gone = [place for place in known if place.position < place.span.start]
     if other:
         what = ", ".join(f"{_name(place)} to {place.position:,} of {place.span.end:,}" for place in other[:_SHOWN])
-        advice = f"the topic was deleted and made again; workers refuse to count it: {_RESET}"
+        advice = f"the topic was deleted and created again; workers refuse to count it: {_RESET}"
         yield problem("counting", f"other records were counted than there are now: {what}", advice)
     elif gone:
         lost = sum(place.span.start - place.position for place in gone)

@@ -1,96 +1,90 @@
-"""Examining the Kafka cluster and the topics: which brokers there are, and whether the topics keep what they hold."""
+"""Check of the Kafka cluster and the topics: its brokers, and whether the topics keep what they hold."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from stream_app.findings import Finding, Severity, ok, problem, warning
 from stream_app.kafka.topics import TopicSpec, compared, topics_of
-from stream_app.ops.audit import findings as audited
-from stream_app.ops.audit.findings import Grade
 from stream_app.ops.audit.startup import facts_of
-from stream_app.ops.audit.topics import Remark, TopicFacts, altering, gathered
+from stream_app.ops.audit.topics import TopicFacts, altering, gathered
 from stream_app.ops.audit.topics import topics as audit_of
-from stream_app.ops.doctor.findings import Finding, Severity, ok, problem, warning
 from stream_app.settings import Settings
 
 _OLDEST = (3, 9)
 _SET = ("cleanup.policy", "max.message.bytes")
-"""At the creation of topics: a broker that tells only what was set (Tansu) tells these where they matter."""
+"""Set when topics are created: a broker that reports only what was set (Tansu) reports these where they matter."""
 _JUDGED = (*_SET, "min.insync.replicas", "unclean.leader.election.enable", "retention.ms")
 
 
 def cluster(settings: Settings, admin: Any) -> Iterator[Finding]:
     """The brokers."""
-    told = admin.describe_cluster()
-    brokers = [broker for broker in told["brokers"] if not broker.get("is_fenced")]
+    described = admin.describe_cluster()
+    brokers = [broker for broker in described["brokers"] if not broker.get("is_fenced")]
     version = admin.get_broker_version_data(brokers[0]["broker_id"]).broker_version
     features = {
         name: found["finalized"][1] for name, found in admin.describe_features().items() if "finalized" in found
     }
     level = f", metadata.version {features['metadata.version']}" if "metadata.version" in features else ""
     count = "1 broker" if len(brokers) == 1 else f"{len(brokers)} brokers"
-    what = f"{count} at {settings.brokers}, cluster {told['cluster_id']}, Kafka {'.'.join(map(str, version))}{level}"
+    cluster_id = described["cluster_id"]
+    what = f"{count} at {settings.brokers}, cluster {cluster_id}, Kafka {'.'.join(map(str, version))}{level}"
     if version < _OLDEST:
         yield problem("Kafka", what, "use Kafka 3.9 or newer")
     else:
         yield ok("Kafka", what)
-    if gone := len(told["brokers"]) - len(brokers):
-        yield warning("Kafka", f"{gone} of {len(told['brokers'])} brokers are fenced off", "see to them")
+    if fenced := len(described["brokers"]) - len(brokers):
+        yield warning("Kafka", f"{fenced} of {len(described['brokers'])} brokers are fenced off", "read their logs")
 
 
 def topics(settings: Settings, admin: Any, _consumer: Any) -> Iterator[Finding]:
     """Whether they are there, have the right partitions, keep what they hold, and take what is written to them."""
-    found = list(compared(admin, settings))
-    wrong = [(finding.topic.name, _wrong(finding.problem)) for finding in found if finding.problem]
+    states = list(compared(admin, settings))
+    wrong = [state.finding for state in states if state.finding]
     if not wrong:
-        there = sum(finding.exists for finding in found)
+        there = sum(state.exists for state in states)
         yield ok("topics", f"all {there} there, the inputs with {settings.partitions} partitions each")
     facts = facts_of(settings, admin)
     described = {topic["name"]: topic["partitions"] for topic in admin.describe_topics([*facts])}
-    remarks = [
-        (topic.name, remark)
+    now = [
+        finding
         for topic in topics_of(settings)
         if topic.name in facts
-        for remark in (*_at_present(described[topic.name]), *_size(topic, facts[topic.name]))
+        for finding in (*_replicas(topic.name, described[topic.name]), *_size(topic, facts[topic.name]))
     ]
-    judged = (*gathered(wrong), *audit_of(settings, facts), *gathered(remarks, len(facts)))
+    judged = (*gathered(wrong), *audit_of(settings, facts), *gathered(now, len(facts)))
     yield from sorted(
         (_shown(each, settings) for each in judged), key=lambda shown: shown.state is not Severity.PROBLEM
     )
-    if untold := ", ".join(_untold(settings, facts)):
-        yield ok("topics", f"not told by this broker, so not judged: {untold}")
+    if unreported := ", ".join(_unreported(settings, facts)):
+        yield ok("topics", f"not reported by this broker, so not judged: {unreported}")
 
 
-def _wrong(told: str) -> Remark:
-    what, _, advice = told.partition(": ")
-    return Remark(what, advice, Grade.HARM)
-
-
-def _shown(judged: audited.AuditFinding, settings: Settings) -> Finding:
-    """What is wrong, as the doctor says it: a danger keeps workers from starting in production."""
-    is_problem = judged.grade is Grade.HARM or (judged.is_danger and settings.production)
+def _shown(finding: Finding, settings: Settings) -> Finding:
+    """A finding about topics, for the doctor: a danger is a problem only where it keeps workers from starting."""
+    is_problem = finding.state is Severity.PROBLEM or (finding.is_danger and settings.production)
     state = Severity.PROBLEM if is_problem else Severity.WARNING
-    return Finding("topics", state, f"{judged.where}: {judged.what}", judged.advice)
+    return Finding("topics", state, f"{finding.area}: {finding.found}", finding.advice)
 
 
-def _at_present(partitions: Sequence[Mapping[str, Any]]) -> Iterator[Remark]:
+def _replicas(name: str, partitions: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     if any(partition["leader_id"] < 0 for partition in partitions):
-        yield Remark("partitions without a leader", "start the brokers that hold them", Grade.HARM)
+        yield problem(name, "partitions without a leader", "start the brokers that hold them")
     elif any(len(partition["isr_nodes"]) < len(partition["replica_nodes"]) for partition in partitions):
         advice = "is a broker down? it catches up by itself when it is back"
-        yield Remark("copies that are not in step", advice, Grade.WARNING)
+        yield warning(name, "copies that are not in step", advice)
 
 
-def _size(topic: TopicSpec, fact: TopicFacts) -> Iterator[Remark]:
+def _size(topic: TopicSpec, fact: TopicFacts) -> Iterator[Finding]:
     wanted, limit = topic.config.get("max.message.bytes"), (fact.config or {}).get("max.message.bytes")
     if wanted and limit and int(limit) < int(wanted):
-        yield Remark(f"takes records of {limit} bytes only", altering("max.message.bytes", wanted), Grade.HARM)
+        yield problem(topic.name, f"takes records of {limit} bytes only", altering("max.message.bytes", wanted))
 
 
-def _untold(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[str]:
-    """The configurations that the broker does not tell of topics that we may ask about."""
-    told = {name: fact.config for name, fact in facts.items() if fact.config is not None}
+def _unreported(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[str]:
+    """The configurations that the broker leaves out, of topics whose configuration this user may see."""
+    visible = {name: fact.config for name, fact in facts.items() if fact.config is not None}
     for setting in _JUDGED:
-        silent = {name for name, config in told.items() if setting not in config}
+        silent = {name for name, config in visible.items() if setting not in config}
         matters = setting not in _SET or any(setting in t.config for t in topics_of(settings) if t.name in silent)
         if silent and matters:
-            yield setting if len(silent) == len(told) else f"{setting} (of some topics)"
+            yield setting if len(silent) == len(visible) else f"{setting} (of some topics)"

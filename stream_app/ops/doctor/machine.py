@@ -1,4 +1,4 @@
-"""Examining this machine: the versions that run here, whether their fast parts do, and the worker's HTTP port."""
+"""Check of this machine: versions, C extensions, and the worker's HTTP port."""
 
 import http.client
 import platform
@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
 
-from aiokafka.record.default_records import DefaultRecordBatch
-from faust import streams
-
 from stream_app import __version__
-from stream_app.kafka.operator_clients import TIMEOUT_S
-from stream_app.ops.doctor.findings import Finding, ok, problem, warning
+from stream_app.engine.faust.extensions import missing_extensions
+from stream_app.findings import Finding, ok, problem, warning
+from stream_app.kafka.clients import COMMAND_TIMEOUT_S
 from stream_app.settings import Settings
 
 _PACKAGES = ("faust-streaming", "aiokafka", "kafka-python", "redis", "msgspec", "numpy")
@@ -21,15 +19,10 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a worker
 
 
 def versions(_settings: Settings) -> Iterator[Finding]:
-    """Of Python and the libraries; and whether these run compiled."""
+    """Versions of Python and the libraries; and whether these run compiled."""
     listed = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
     yield ok("versions", f"stream-app {__version__}, Python {platform.python_version()} on {sys.platform}; {listed}")
-    slow = []
-    if getattr(streams, "_CStreamIterator", None) is None:
-        slow.append("faust")
-    if "_crecords" not in DefaultRecordBatch.__module__:
-        slow.append("aiokafka")
-    if slow:
+    if slow := missing_extensions():
         advice = "unset NO_CYTHON and AIOKAFKA_NO_EXTENSIONS, or install the wheels: `make clean setup`"
         yield warning("versions", f"{' and '.join(slow)} without its compiled part: slower, the same answers", advice)
     else:
@@ -46,7 +39,7 @@ def worker(settings: Settings) -> Iterator[Finding]:
     if not _listens(host, settings.http_port):
         yield ok("HTTP", f"nothing listens at {where}: no worker with these settings on this machine")
         return
-    with closing(http.client.HTTPConnection(host, settings.http_port, timeout=TIMEOUT_S)) as connection:
+    with closing(http.client.HTTPConnection(host, settings.http_port, timeout=COMMAND_TIMEOUT_S)) as connection:
         try:
             connection.request("GET", "/readyz")
             answer = connection.getresponse()
@@ -60,14 +53,16 @@ def worker(settings: Settings) -> Iterator[Finding]:
     if status == http.client.OK:
         yield ok("HTTP", f"the worker at {where} is ready")
     elif status == http.client.SERVICE_UNAVAILABLE:
-        yield problem("HTTP", f"the worker at {where} is not ready: {said}", "wait until it has recovered; see its log")
+        yield problem(
+            "HTTP", f"the worker at {where} is not ready: {said}", "wait until it has recovered; read its log"
+        )
     else:
         yield warning("HTTP", f"{where}/readyz answers {status}", "is another program there? STREAM_APP_HTTP_PORT")
 
 
 def _listens(host: str, port: int) -> bool:
     try:
-        socket.create_connection((host, port), TIMEOUT_S).close()
+        socket.create_connection((host, port), COMMAND_TIMEOUT_S).close()
     except OSError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Examining records: whether the newest of the inputs can be counted, what was set aside lately, and their clocks."""
+"""Check of records: whether the newest of the inputs can be counted, the latest dead letters, and clocks."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from stream_app.core.events.decode import Rejected, decode
 from stream_app.core.events.murmur2 import partitions_of as murmur2_partitions_of
 from stream_app.core.events.partition_check import misplaced
 from stream_app.core.events.schema import Event, Post, Share
+from stream_app.findings import Finding, ok, problem, warning
 from stream_app.kafka.topic_scan import newest, partitions_of, read, spans
-from stream_app.ops.dead_letters.scan import Filed, filed_in, topics_of
-from stream_app.ops.doctor.findings import Finding, ok, problem, warning
+from stream_app.ops.dead_letters.scan import StoredLetter, letters_in, topics_of
 from stream_app.settings import Settings
 
 _SAMPLE = 200
@@ -27,7 +27,7 @@ _AHEAD_S = 1.0
 
 
 def inputs(settings: Settings, _admin: Any, consumer: Any) -> Iterator[Finding]:
-    """A sample of the newest records of each input: what a worker would say to them."""
+    """A sample of the newest records of each input: whether a worker would count them."""
     newest_ms = 0
     kinds: tuple[type[Event], type[Event]] = (Post, Share)
     for topic, kind in zip(settings.input_topics, kinds, strict=True):
@@ -54,8 +54,8 @@ def set_aside(settings: Settings, _admin: Any, consumer: Any) -> Iterator[Findin
     since_ms = (time() - _LATELY_S) * 1000
     for topic in topics_of(settings, late=True):
         lately = newest(spans(consumer, partitions_of(consumer, [topic])), _LETTERS)
-        filed = (found for found in filed_in(consumer, lately) if isinstance(found, Filed))
-        letters = {found.letter.identity: found.letter for found in filed if found.timestamp_ms >= since_ms}
+        stored = (found for found in letters_in(consumer, lately) if isinstance(found, StoredLetter))
+        letters = {found.letter.identity: found.letter for found in stored if found.timestamp_ms >= since_ms}
         reasons = Counter(letter.reason for letter in letters.values())
         least = "at least " if any(span.end - span.start == _LETTERS for span in lately.values()) else ""
         if not reasons:
@@ -67,7 +67,7 @@ def set_aside(settings: Settings, _admin: Any, consumer: Any) -> Iterator[Findin
 
 
 def _rejected(settings: Settings, kind: type[Event], partition: int, batch: list[Any]) -> list[Rejected]:
-    """What a worker would set aside of records of one partition."""
+    """The records of one partition that a worker would set aside."""
     events, indices, rejected = decode([record.value for record in batch], kind, settings.max_event_bytes)
     users = credit(events, kind, ViewRates(settings.view_rate, settings.channel_view_rates)).users
     place = partial(murmur2_partitions_of, partitions=settings.partitions)
@@ -85,4 +85,4 @@ def _judged(topic: str, sampled: int, bad: list[Rejected]) -> Finding:
     example = next(reject.message for reject in bad if reject.reason == common)
     what = f"{topic}: of the newest {sampled:,} {100 * len(bad) / sampled:.1f} % cannot be counted ({named})"
     judge = problem if len(bad) > _MANY * sampled else warning
-    return judge("records", what, f"mend the producer; for instance: {example}")
+    return judge("records", what, f"correct the producer; for instance: {example}")

@@ -1,4 +1,4 @@
-"""Examining Redis: whether the board can be kept there, and whether its clock is this machine's."""
+"""Check of Redis: whether it can keep the board, and whether its clock is this machine's."""
 
 from collections.abc import Iterator
 from time import time
@@ -7,8 +7,8 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from stream_app.kafka.operator_clients import TIMEOUT_S
-from stream_app.ops.doctor.findings import Finding, ok, problem, warning
+from stream_app.findings import Finding, ok, problem, warning
+from stream_app.kafka.clients import COMMAND_TIMEOUT_S
 from stream_app.serving.redis.connection import redis_advice, redis_options
 from stream_app.settings import Settings, SettingsError
 
@@ -25,7 +25,7 @@ def redis(settings: Settings) -> Iterator[Finding]:
     try:
         client = _client(settings)
     except SettingsError as error:
-        yield problem("Redis", "cannot be asked", str(error))
+        yield problem("Redis", "no connection is possible", str(error))
         return
     except ValueError:  # its text may hold a part of the password
         yield problem("Redis", "STREAM_APP_REDIS_URL cannot be read", "write it like redis://host:6379/0")
@@ -48,21 +48,21 @@ def redis(settings: Settings) -> Iterator[Finding]:
 def _server(client: Any, address: str) -> Iterator[Finding]:
     client.ping()
     try:
-        told = client.info()
+        info = client.info()
     except NoPermissionError:
-        yield ok("Redis", f"answers at {address}; version and memory not told: INFO is not allowed")
+        yield ok("Redis", f"answers at {address}; version and memory unknown: INFO is not allowed")
         return
-    name, version = ("Valkey", told["valkey_version"]) if "valkey_version" in told else ("Redis", told["redis_version"])
+    name, version = ("Valkey", info["valkey_version"]) if "valkey_version" in info else ("Redis", info["redis_version"])
     what = f"{name} {version} at {address}"
-    if told.get("redis_mode") == "cluster":
+    if info.get("redis_mode") == "cluster":
         yield problem("Redis", f"{what} is a cluster", "point STREAM_APP_REDIS_URL at a single server")
     elif int(version.split(".")[0]) < _OLDEST:
         yield warning("Redis", what, "use Redis or Valkey 7 or newer")
     else:
         yield ok("Redis", what)
-    policy, most = told.get("maxmemory_policy", "not told"), int(told.get("maxmemory", 0))
+    policy, most = info.get("maxmemory_policy", "unknown"), int(info.get("maxmemory", 0))
     memory = f"maxmemory {most:,} bytes" if most else "no maxmemory"
-    if most and policy not in {"noeviction", "not told"}:
+    if most and policy not in {"noeviction", "unknown"}:
         advice = "give the board a server of its own with maxmemory-policy noeviction"
         yield warning("Redis", f"{memory}, {policy}: when it is full, parts of the board go", advice)
     else:
@@ -79,7 +79,7 @@ def _scripts(client: Any) -> Iterator[Finding]:
 
 
 def _clock(client: Any) -> Iterator[Finding]:
-    """Redis tells its time; half of the way there and back is the best guess of when."""
+    """TIME answers for the middle of the round trip, as far as can be known."""
     before = time()
     try:
         seconds, microseconds = client.time()
@@ -97,8 +97,8 @@ def _client(settings: Settings) -> Redis:
     """A client of the board's Redis. Raises ValueError for a URL that it does not understand."""
     return Redis.from_url(
         settings.redis_url.reveal(),
-        socket_connect_timeout=TIMEOUT_S,
-        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=COMMAND_TIMEOUT_S,
+        socket_timeout=COMMAND_TIMEOUT_S,
         decode_responses=True,
         **redis_options(settings),
     )

@@ -1,1 +1,1 @@
-"""The erasure of a person: where something of them is, and removing it."""
+"""The erasure of a person: finding their records, and removing them."""

@@ -1,7 +1,7 @@
-"""The erasure of a person, step by step: remembered, carried out by the workers, removed where no worker does it."""
+"""The erasure of a person, step by step: recorded, carried out by the workers, then removed where no worker does it."""
 
 from collections.abc import Callable, Collection
-from time import monotonic, sleep
+from operator import not_
 from typing import Any, NamedTuple, Protocol
 
 from kafka import TopicPartition
@@ -11,21 +11,22 @@ from stream_app.core.changelog.status import Status
 from stream_app.core.privacy import erasures
 from stream_app.core.privacy.erasures import CHECK_KEY, PersonKeyError
 from stream_app.core.privacy.pseudonyms import PersonHashes
-from stream_app.kafka.operator_clients import consumer, producer
+from stream_app.kafka.clients import open_consumer, open_producer
 from stream_app.kafka.topic_scan import TopicTail
 from stream_app.kafka.topics import changelogs_of
 from stream_app.ops.erasure.matcher import Person
 from stream_app.ops.erasure.purge import deletes_records, remove
 from stream_app.ops.erasure.scan import Holds, LiveValues, Records
 from stream_app.settings import Settings
+from stream_app.until import until
 
-_LOOK_S = 0.5
+_EVERY_S = 0.5
 _ACK_S = 60
-_ALERTS = "flags told or to be told"
+_ALERTS = "alerts sent or waiting"
 
 
 class ErasurePlace(NamedTuple):
-    """Somewhere that a person was looked for."""
+    """A topic, or Redis, that was searched for a person."""
 
     where: str
     what: str
@@ -36,7 +37,7 @@ class ErasurePlace(NamedTuple):
 
 
 class ErasureReport(NamedTuple):
-    """What became of an erasure."""
+    """The result of an erasure."""
 
     remembered: bool
     """False in a dry run."""
@@ -46,7 +47,7 @@ class ErasureReport(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left that the tracker holds."""
+        """Whether the tracker holds nothing of the person any more."""
         return self.remembered and not self.waiting and not any(place.left for place in self.places)
 
 
@@ -54,14 +55,14 @@ class ErasableBoard(Protocol):
     """The Redis board, to be searched for a person by their names."""
 
     def count(self, names: Collection[str]) -> int:
-        """Keys, members and entries that hold them."""
+        """The number of keys, members and entries that hold them."""
 
     def remove(self, names: Collection[str]) -> None:
         """Remove these."""
 
 
-Tell = Callable[[str], None]
-"""Called with what is being done."""
+OnStep = Callable[[str], None]
+"""Called with a description of the step that begins."""
 
 
 def persons_of(settings: Settings) -> PersonHashes:
@@ -75,9 +76,9 @@ def persons_of(settings: Settings) -> PersonHashes:
 
 
 def look(settings: Settings, user: str, board: ErasableBoard | None) -> ErasureReport:
-    """Where the person is; nothing is changed. Raises PersonKeyError, OperatingError, and what `board` raises."""
+    """Find the person; changes nothing. Raises PersonKeyError, KafkaOperationError, and what `board` raises."""
     person = Person(user, persons_of(settings))
-    with consumer(settings) as reader:
+    with open_consumer(settings) as reader:
         places = []
         for what, live in _live(settings, reader, person).items():
             places.append(ErasurePlace(live.topic, what, found := live.count(), found))
@@ -89,38 +90,38 @@ def look(settings: Settings, user: str, board: ErasableBoard | None) -> ErasureR
 
 
 def erase(
-    settings: Settings, user: str, board: ErasableBoard | None, *, wait_s: float, now_ms: int, tell: Tell
+    settings: Settings, user: str, board: ErasableBoard | None, *, wait_s: float, now_ms: int, on_step: OnStep
 ) -> ErasureReport:
-    """Erase the person; may be repeated after any failure, and then completes what was left.
+    """Erase the person. After any failure it can be repeated, and completes what was left.
 
     `wait_s`: how long to wait for the workers, and again until the segments that held the person are deleted.
-    Raises PersonKeyError, OperatingError, and what `board` raises.
+    Raises PersonKeyError, KafkaOperationError, and what `board` raises.
     """
     persons = persons_of(settings)
     person = Person(user, persons)
     shown = board.count(person.names) if board else 0
-    with consumer(settings) as reader:
+    with open_consumer(settings) as reader:
         live = _live(settings, reader, person)
-        tell("looking for what the workers hold")
+        on_step("searching the state of the workers")
         found = [values.count() for values in live.values()]
         alerts = LiveValues(reader, settings.alerts_topic, person.is_in_alert)
-        position = _remember(settings, reader, persons, user, now_ms)
-        tell("remembered; waiting for the workers")
+        position = _record(settings, reader, persons, user, now_ms)
+        on_step("recorded; waiting for the workers")
         waiting = _wait(settings, reader, position, wait_s)
-        # Only now: until the workers have done it they could write about the person again.
-        removed = [_purged(settings, reader, *topic, tell) for topic in _topics(settings, person)]
-        tell("waiting until segments and standings are deleted")
+        # Only now: until the workers have carried it out they could write about the person again.
+        removed = [_purged(settings, reader, *topic, on_step) for topic in _topics(settings, person)]
+        on_step("waiting until segments and standings are deleted")
         left = _left([*live.values()], 0.0 if waiting else wait_s)
-        told = _untold(settings, alerts, wait_s)
+        alerts_place = _forget_alerts(settings, alerts, wait_s)
     if board:
-        tell("removing from Redis")
-        board.remove(person.names)  # after the workers have refreshed it without them
+        on_step("removing from Redis")
+        board.remove(person.names)  # after the workers have refreshed it without the person
     compacted = [
         ErasurePlace(values.topic, what, before, after)
         for (what, values), before, after in zip(live.items(), found, left, strict=True)
     ]
     on_board = [place._replace(found=shown) for place in _on_board(board, person)]
-    return ErasureReport(remembered=True, waiting=waiting, places=[*compacted, *removed, told, *on_board])
+    return ErasureReport(remembered=True, waiting=waiting, places=[*compacted, *removed, alerts_place, *on_board])
 
 
 def _live(settings: Settings, reader: Any, person: Person) -> dict[str, LiveValues]:
@@ -149,62 +150,57 @@ def _on_board(board: ErasableBoard | None, person: Person) -> list[ErasurePlace]
     return [ErasurePlace("Redis", "keys, members and entries", count, count)]
 
 
-def _remember(settings: Settings, reader: Any, persons: PersonHashes, user: str, now_ms: int) -> int:
-    """Write the erasure; returns the offset up to which a worker must have read the topic to know of it."""
+def _record(settings: Settings, reader: Any, persons: PersonHashes, user: str, now_ms: int) -> int:
+    """Write the erasure; returns the offset up to which a worker must have read the topic to know it."""
     own = erasures.check(persons)
-    checks = [record.value for record in TopicTail(reader, settings.erasures_topic).news() if record.key == CHECK_KEY]
+    checks = [record.value for record in TopicTail(reader, settings.erasures_topic).unread() if record.key == CHECK_KEY]
     if checks and checks[-1] != own.value:
         raise PersonKeyError(
             f"STREAM_APP_PERSON_KEY is not the key that the hashes in {settings.erasures_topic} are made with: set it "
             "to the key that the workers have"
         )
-    if not checks and _heard(TopicTail(reader, settings.curves_topic), {}):
+    if not checks and _statuses(TopicTail(reader, settings.curves_topic), {}):
         raise PersonKeyError(
-            "the workers have not run with STREAM_APP_PERSON_KEY yet, and would end when they see the erasure: restart "
-            "them with this key first"
+            "the workers have not run with STREAM_APP_PERSON_KEY yet, and would exit when they read the erasure: "
+            "restart them with this key first"
         )
-    with producer(settings) as sender:
+    with open_producer(settings) as sender:
         records = [*([] if checks else [own]), *erasures.erasure(persons, user, now_ms)]
         sent = [sender.send(settings.erasures_topic, key=key, value=value, partition=0) for key, value in records]
         return int(sent[-1].get(_ACK_S).offset) + 1
 
 
-def _heard(curves: TopicTail, told: dict[int, Status]) -> dict[int, Status]:
-    """`told` with the news: by partition that ever had an owner, the last word of its last owner."""
-    for record in curves.news():
-        if (record.key or b"").startswith(b"status/") and record.value:
-            known = status.decode(record.value)
-            if status.replaces(known, told.get(known.partition)):
-                told[known.partition] = known
-    return told
+def _statuses(curves: TopicTail, newest: dict[int, Status]) -> dict[int, Status]:
+    """`newest` brought up to date: the last status of every partition that ever had an owner."""
+    for record in curves.unread():
+        status.read_into(newest, record.key, record.value)
+    return newest
 
 
 def _wait(settings: Settings, reader: Any, position: int, wait_s: float) -> list[int]:
-    """Wait until the owners of all partitions have carried out the erasures; returns those that have not in time."""
-    deadline_s = monotonic() + wait_s
-    told: dict[int, Status] = {}
+    """Wait until the owners of all partitions have carried out the erasure; returns the partitions left over."""
+    newest: dict[int, Status] = {}
     curves = TopicTail(reader, settings.curves_topic)
-    while True:
-        _heard(curves, told)
-        done = {known.partition for known in told.values() if known.erased >= position}
-        waiting = [number for number in range(settings.partitions) if number not in done]
-        if not waiting or monotonic() > deadline_s:
-            return waiting
-        sleep(_LOOK_S)
+
+    def waiting() -> list[int]:
+        done = {known.partition for known in _statuses(curves, newest).values() if known.erased >= position}
+        return [number for number in range(settings.partitions) if number not in done]
+
+    return until(waiting, wait_s, is_done=not_, every_s=_EVERY_S)
 
 
-def _purged(settings: Settings, reader: Any, topic: str, what: str, holds: Holds, tell: Tell) -> ErasurePlace:
-    tell(f"looking through {topic}")
+def _purged(settings: Settings, reader: Any, topic: str, what: str, holds: Holds, on_step: OnStep) -> ErasurePlace:
+    on_step(f"searching {topic}")
     before = Records(reader, topic, holds)
     found = before.counts.total()
     if not found:
         return ErasurePlace(topic, what, 0, 0)
     if not deletes_records(settings, topic):
-        note = "this broker does not delete records: they stay until the retention of the topic removes them"
+        note = "this broker cannot delete records: they stay until the retention of the topic removes them"
         return ErasurePlace(topic, what, found, found, note)
     copies = 0
     for partition, last in before.last.items():
-        tell(f"removing from {topic}-{partition}")
+        on_step(f"removing from {topic}-{partition}")
         copies += remove(settings, TopicPartition(topic, partition), last, holds)
     left = Records(reader, topic, holds).counts.total()
     return ErasurePlace(
@@ -212,26 +208,24 @@ def _purged(settings: Settings, reader: Any, topic: str, what: str, holds: Holds
     )
 
 
-def _untold(settings: Settings, alerts: LiveValues, wait_s: float) -> ErasurePlace:
-    """Delete what is remembered of flags; whoever delivers forgets it then. What is written meanwhile goes too."""
+def _forget_alerts(settings: Settings, alerts: LiveValues, wait_s: float) -> ErasurePlace:
+    """Delete the state of alerts about the person, also what `stream-app alerts run` writes until it reads that."""
     before = alerts.count()
-    deadline_s = monotonic() + wait_s
-    with producer(settings) as sender:
-        while keys := alerts.keys():
+    with open_producer(settings) as sender:
+
+        def left() -> int:
+            keys = alerts.keys()
             sent = [sender.send(alerts.topic, key=key, value=None, partition=partition) for partition, key in keys]
             for record in sent:
                 record.get(_ACK_S)
-            if not alerts.count() or monotonic() > deadline_s:
-                break
-            sleep(_LOOK_S)
+            return alerts.count()
+
+        until(left, wait_s, is_done=not_, every_s=_EVERY_S)
     return ErasurePlace(alerts.topic, _ALERTS, before, alerts.count())
 
 
 def _left(live: list[LiveValues], wait_s: float) -> list[int]:
-    """How many live values still hold the person, once none does or the time is over."""
-    deadline_s = monotonic() + wait_s
-    while True:
-        left = [values.count() for values in live]
-        if not any(left) or monotonic() > deadline_s:
-            return left
-        sleep(_LOOK_S)
+    """How many live values still hold the person, when none does or the time is over."""
+    return until(
+        lambda: [values.count() for values in live], wait_s, is_done=lambda counts: not any(counts), every_s=_EVERY_S
+    )

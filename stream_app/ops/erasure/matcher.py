@@ -1,4 +1,4 @@
-"""One person, and whether a record on Kafka holds them: by their id or its pseudonym."""
+"""Whether a record on Kafka is about a person, by their id or its pseudonym."""
 
 import json
 import re
@@ -15,12 +15,12 @@ LONGEST_ID = 256
 
 
 class _Named(msgspec.Struct):
-    """The part of a flag that names somebody."""
+    """The part of a flag that names its user."""
 
     user_id: str
 
 
-class _Telling(msgspec.Struct):
+class _Alert(msgspec.Struct):
     """The part of a record of `stream-app alerts` that names people."""
 
     flag: _Named | None = None
@@ -33,7 +33,7 @@ _OF_FLAG = b"flag/"
 
 
 class Person:
-    """Somebody by the id that they have in events (an integer as text), and by its pseudonym."""
+    """A person by their id in events (an integer as text), and by its pseudonym."""
 
     def __init__(self, user: str, persons: PersonHashes) -> None:
         self.user = user
@@ -49,7 +49,7 @@ class Person:
     def is_in_segment(self, record: Any) -> bool:
         """Whether a segment holds something of them."""
         if not any(key in record.value for key in self._keys):
-            return False  # nearly always; decoding takes far longer
+            return False  # true for nearly every segment, and far quicker than decoding
         try:
             if SegmentKey.decode(record.key).kind == "epoch":
                 return False
@@ -69,17 +69,17 @@ class Person:
         return record.key in self._keys
 
     def is_in_alert(self, record: Any) -> bool:
-        """Whether what is remembered of a flag is about them."""
-        return (record.key or b"").startswith(_OF_FLAG) and not self.names.isdisjoint(_told(record.value))
+        """Whether the state of an alert is about a flag of theirs."""
+        return (record.key or b"").startswith(_OF_FLAG) and not self.names.isdisjoint(_people_in(record.value))
 
     def is_in_undelivered(self, record: Any) -> bool:
-        """Whether a message that no sink took tells of them, and perhaps of others."""
-        return not self.names.isdisjoint(_told(record.value))
+        """Whether an undelivered message is about them, and perhaps about others."""
+        return not self.names.isdisjoint(_people_in(record.value))
 
     def is_in_letter(self, record: Any) -> bool:
-        """Whether a record that was set aside is of them, or names them as the author of what somebody shared.
+        """Whether a dead letter or late event is theirs, or names them as the author of what was shared.
 
-        It may be broken: then the id is looked for as it is written.
+        It may be malformed: then the id is searched for as it is written.
         """
         value = record.value or b""
         return record.key in self._keys or bool(self._said.search(value)) or not self.names.isdisjoint(_ids(value))
@@ -94,10 +94,10 @@ def _ids(value: bytes) -> set[str]:
     return {str(user) for user in found if isinstance(user, str | int)}
 
 
-def _told(value: bytes) -> set[str]:
+def _people_in(value: bytes) -> set[str]:
     """The people in a record of `stream-app alerts`."""
     try:
-        telling = msgspec.json.decode(value, type=_Telling)
+        alert = msgspec.json.decode(value, type=_Alert)
     except msgspec.DecodeError:
         return set()
-    return {named.user_id for named in (*telling.flags, *([telling.flag] if telling.flag else []))}
+    return {named.user_id for named in (*alert.flags, *([alert.flag] if alert.flag else []))}

@@ -1,4 +1,4 @@
-"""Where on Kafka something of a person is: in which live values of compacted topics, in which records of the others."""
+"""Finding a person on Kafka: in the live values of compacted topics, and in the records of the others."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -20,8 +20,8 @@ class LiveValues:
         self._found: set[tuple[int, bytes]] = set()
 
     def count(self) -> int:
-        """How many there are now; reads only what has come since it was last asked."""
-        for record in self._tail.news():
+        """How many there are now; reads only what has come since the last call."""
+        for record in self._tail.unread():
             place = (record.partition, record.key)
             if record.value is not None and self._holds(record):
                 self._found.add(place)
@@ -30,7 +30,7 @@ class LiveValues:
         return len(self._found)
 
     def keys(self) -> list[tuple[int, bytes]]:
-        """Their partitions and keys, as of when they were last counted."""
+        """Their partitions and keys, as of the last count."""
         return sorted(self._found)
 
 
@@ -42,7 +42,7 @@ class Records:
         """By partition."""
         self.last: dict[int, int] = {}
         """By partition, the offset of the last of them."""
-        for record in TopicTail(consumer, topic).news():
+        for record in TopicTail(consumer, topic).unread():
             if holds(record):
                 self.counts[record.partition] += 1
                 self.last[record.partition] = record.offset

@@ -6,8 +6,8 @@ from typing import Any
 
 from stream_app import __version__
 from stream_app.kafka.topics import TopicSpec, topics_of
-from stream_app.ops.audit.acls import kafka_acls
 from stream_app.settings import Settings
+from tests.tools.acls import kafka_acls
 from tests.tools.schemas.records import BINDING, records_of_topics
 
 FILE_NAME = "asyncapi.json"

@@ -9,27 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.events.dead_letter import DeadLetter, DeadLetterId, Origin, attempts_of, read
-from stream_app.kafka.operator_clients import OperatingError
-from stream_app.ops.dead_letters.replay import DeadLetterReport, ReplayMessage, ReplayRules, Skipped, send, sort_out
-from stream_app.ops.dead_letters.scan import Choice, Filed, newest, piles
+from stream_app.kafka.clients import KafkaOperationError
+from stream_app.ops.dead_letters.replay import DeadLetterReport, ReplayMessage, ReplayRules, Skipped, messages_of, send
+from stream_app.ops.dead_letters.scan import LetterFilter, StoredLetter, grouped, newest
 from tests.operating.parts import letter
 
 POSTS, DEAD = "posts", "dead"
-ALL = Choice()
+ALL = LetterFilter()
 RULES = ReplayRules({POSTS, "shares"}, max_attempts=3, rekey=False)
 USER = b'{"event_id":"e","user_id":"bob"}'
 
 
-def filed(letters: Sequence[DeadLetter], first_ms: int = 1000) -> list[Filed]:
-    return [Filed(first_ms + place, Origin(DEAD, 0, place), each) for place, each in enumerate(letters)]
+def filed(letters: Sequence[DeadLetter], first_ms: int = 1000) -> list[StoredLetter]:
+    return [StoredLetter(first_ms + place, Origin(DEAD, 0, place), each) for place, each in enumerate(letters)]
 
 
 def sorted_out(
-    found: Sequence[Filed | DeadLetterId], choice: Choice = ALL, rules: ReplayRules = RULES
+    found: Sequence[StoredLetter | DeadLetterId], wanted: LetterFilter = ALL, rules: ReplayRules = RULES
 ) -> tuple[list[ReplayMessage], dict[Skipped, int]]:
     report = DeadLetterReport()
     replayed = {each for each in found if isinstance(each, DeadLetterId)}
-    messages = list(sort_out(found, choice, rules, replayed, report))
+    messages = list(messages_of(found, wanted, rules, replayed, report))
     assert report.sent.total() == len(messages)
     return messages, dict(report.skipped)
 
@@ -51,7 +51,7 @@ class Broker:
 
     def get(self, timeout_s: float) -> None: ...
 
-    def set_aside(self) -> list[Filed | DeadLetterId]:
+    def set_aside(self) -> list[StoredLetter | DeadLetterId]:
         """What those who read the topic of dead letters find of what was taken."""
         found = [read(key, value, headers) for topic, _, key, value, headers in self.taken if topic == DEAD]
         assert all(isinstance(each, DeadLetterId) for each in found)
@@ -80,14 +80,14 @@ def test_what_was_replayed_is_not_sent_again_and_what_came_back_is() -> None:
     send(broker, sorted_out(letters)[0])
     came_back = filed([letter(POSTS, 100, attempts=1)])
     messages, skipped = sorted_out([*letters, *broker.set_aside(), *came_back, *letters])
-    assert [message.filed.letter.origin.offset for message in messages] == [100]
+    assert [message.stored.letter.origin.offset for message in messages] == [100]
     assert skipped == {Skipped.REPLAYED: 4}
 
 
 def test_another_record_at_the_same_place_of_a_topic_made_again_is_sent() -> None:
     old, new = filed([letter(POSTS, 7), letter(POSTS, 7, value=b"[")])
     messages, _ = sorted_out([old, old.letter.identity, new])
-    assert [message.filed for message in messages] == [new]
+    assert [message.stored for message in messages] == [new]
 
 
 @pytest.mark.parametrize(("attempts", "sent"), [(0, 1), (2, 1), (3, 0), (99, 0)])
@@ -120,7 +120,9 @@ def test_a_record_that_came_without_a_value_is_never_sent(key: bytes | None, val
 def test_what_is_not_replayable_is_counted() -> None:
     report = DeadLetterReport()
     bare = [letter(POSTS, offset, key=None, value=None) for offset in (7, 8, 8)]
-    assert list(sort_out(filed([*bare, letter(POSTS, 9, value=b"", reason="empty")]), ALL, RULES, set(), report)) == []
+    assert (
+        list(messages_of(filed([*bare, letter(POSTS, 9, value=b"", reason="empty")]), ALL, RULES, set(), report)) == []
+    )
     assert (report.not_replayable, report.refused) == (4, 4)
 
 
@@ -143,7 +145,7 @@ def test_other_reasons_keep_their_key() -> None:
 
 def test_only_the_chosen_ones_are_sent() -> None:
     found = filed([letter(POSTS, 7), letter(POSTS, 8, reason="invalid"), letter(POSTS, 9)])
-    chosen = [message.filed for message in sorted_out(found, Choice("not-json", since_ms=1001))[0]]
+    chosen = [message.stored for message in sorted_out(found, LetterFilter("not-json", since_ms=1001))[0]]
     assert chosen == [found[2]]
 
 
@@ -151,7 +153,7 @@ def test_only_the_chosen_ones_are_sent() -> None:
 def test_whenever_it_is_cut_short_a_repetition_sends_the_rest(takes: int, count: int) -> None:
     found = filed([letter(POSTS, offset) for offset in range(count)])
     first, second = Broker(takes), Broker()
-    with suppress(OperatingError):
+    with suppress(KafkaOperationError):
         send(first, sorted_out(found)[0])
     remembered = first.set_aside()
     send(second, sorted_out([*found, *remembered])[0])
@@ -163,13 +165,13 @@ def test_whenever_it_is_cut_short_a_repetition_sends_the_rest(takes: int, count:
 
 
 def test_a_broker_that_takes_no_more_is_told_with_what_to_do() -> None:
-    with pytest.raises(OperatingError, match=r"did not take one of 2 records \(Unrecognized.*replay again"):
+    with pytest.raises(KafkaOperationError, match=r"did not accept one of 2 records \(Unrecognized.*replay again"):
         send(Broker(1), sorted_out(filed([letter(POSTS, 7), letter(POSTS, 8)]))[0])
 
 
 def test_piles_count_copies_and_what_was_replayed() -> None:
     found = filed([letter(POSTS, 7), letter(POSTS, 7), letter(POSTS, 8, message="last"), letter("shares", 7)])
-    large, small = piles([*found, found[0].letter.identity], Choice())
+    large, small = grouped([*found, found[0].letter.identity], LetterFilter())
     assert (large.topic, large.records, len(large.identities), large.replayed) == (POSTS, 3, 2, 1)
     assert (large.first_ms, large.last_ms, large.example) == (1000, 1002, "last")
     assert (small.topic, small.records, small.replayed) == ("shares", 1, 0)
@@ -178,13 +180,13 @@ def test_piles_count_copies_and_what_was_replayed() -> None:
 def test_piles_count_what_is_not_replayable_once() -> None:
     bare = letter(POSTS, 7, key=None, value=None)
     found = filed([letter(POSTS, 6), bare, bare, letter(POSTS, 8, value=None, reason="empty")])
-    large, small = piles(found, Choice())
+    large, small = grouped(found, LetterFilter())
     assert (large.reason, len(large.identities), large.not_replayable) == ("not-json", 2, 1)
     assert (small.reason, small.not_replayable) == ("empty", 1)
 
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 9))
 def test_the_newest_come_first(times: list[int], limit: int) -> None:
-    found = [Filed(ms, Origin(DEAD, 0, place), letter(POSTS, place)) for place, ms in enumerate(times)]
-    shown = [each for each, _ in newest(found, Choice(), limit)]
+    found = [StoredLetter(ms, Origin(DEAD, 0, place), letter(POSTS, place)) for place, ms in enumerate(times)]
+    shown = [each for each, _ in newest(found, LetterFilter(), limit)]
     assert shown == sorted(found, key=lambda each: (each.timestamp_ms, each.place), reverse=True)[:limit]

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from stream_app.findings import Finding, Severity
 from stream_app.kafka.topics import TopicSpec, needed_topics_of, topics_of
 from stream_app.ops.audit.startup import facts_of
 from stream_app.ops.audit.topics import topics as audit_of
 from stream_app.ops.doctor import kafka
-from stream_app.ops.doctor.findings import Finding, Severity
 from stream_app.settings import Settings
 
 SETTINGS = Settings()
@@ -90,7 +90,12 @@ def test_where_all_is_well_nothing_is_said() -> None:
         ({"isr_nodes": [1, 3]}, {}, Severity.WARNING, "copies that are not in step"),
         ({"replica_nodes": [1], "isr_nodes": [1]}, {}, Severity.WARNING, "one copy only"),
         ({}, {"cleanup.policy": "compact"}, Severity.PROBLEM, "cleanup.policy compact: records with the same key"),
-        ({}, {"min.insync.replicas": "1"}, Severity.WARNING, "min.insync.replicas 1: what one broker has"),
+        (
+            {},
+            {"min.insync.replicas": "1"},
+            Severity.WARNING,
+            "min.insync.replicas 1: Kafka confirms",
+        ),
         (
             {},
             {"min.insync.replicas": "3"},
@@ -132,7 +137,7 @@ def test_what_the_audit_finds_is_said_in_its_words_the_problems_first() -> None:
     )
     audited = list(audit_of(SETTINGS, facts_of(SETTINGS, cluster)))
     told = said(cluster)
-    assert {(f"{finding.where}: {finding.what}", finding.advice) for finding in audited} == {
+    assert {(f"{finding.area}: {finding.found}", finding.advice) for finding in audited} == {
         (finding.found, finding.advice) for finding in told
     }
     assert [finding.state for finding in told] == [Severity.PROBLEM, Severity.WARNING, Severity.WARNING]
@@ -156,15 +161,15 @@ def test_records_that_are_too_large_for_a_topic_are_a_problem() -> None:
 def test_what_a_broker_does_not_tell_is_said_and_not_taken_for_well() -> None:
     (finding,) = said(Cluster(tells=lambda _, setting: setting not in {"min.insync.replicas", "cleanup.policy"}))
     assert finding.state is Severity.OK
-    assert finding.found == "not told by this broker, so not judged: cleanup.policy, min.insync.replicas"
+    assert finding.found == "not reported by this broker, so not judged: cleanup.policy, min.insync.replicas"
     (finding,) = said(Cluster(tells=lambda topic, setting: topic.name != POSTS or setting != "retention.ms"))
-    assert finding.found == "not told by this broker, so not judged: retention.ms (of some topics)"
+    assert finding.found == "not reported by this broker, so not judged: retention.ms (of some topics)"
 
 
 def test_a_broker_that_tells_only_what_was_set_is_not_said_to_hide_that_the_rest_is_not_set() -> None:
     (finding,) = said(Cluster(tells=lambda topic, setting: setting in topic.config))
     untold = "min.insync.replicas, unclean.leader.election.enable, retention.ms"
-    assert finding.found == f"not told by this broker, so not judged: {untold}"
+    assert finding.found == f"not reported by this broker, so not judged: {untold}"
 
 
 def test_what_may_not_be_seen_is_not_said_to_be_untold() -> None:

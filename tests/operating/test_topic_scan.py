@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaProducer
 
 from stream_app.kafka import topic_scan
-from stream_app.kafka.operator_clients import OperatingError, administration, consumer
+from stream_app.kafka.clients import KafkaOperationError, open_admin, open_consumer
 from stream_app.kafka.topic_scan import Span, newest, partitions_of, read, spans
 from stream_app.settings import Settings
 from tests.operating.parts import TIMEOUT_S
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.broker
 def topic_with(settings: Settings, batches: list[list[int]]) -> str:
     """A topic of three partitions; each batch, of partition numbers, is produced at once."""
     topic = f"reading-{uuid4().hex}"
-    with administration(settings) as admin:
+    with open_admin(settings) as admin:
         admin.create_topics({topic: {"num_partitions": 3, "replication_factor": 1}})
         admin.wait_for_topics([topic])
     producer = KafkaProducer(bootstrap_servers=settings.brokers, linger_ms=50)
@@ -39,7 +39,7 @@ def test_everything_is_read_once_in_the_order_of_each_partition_and_again(broker
     settings = Settings(brokers=brokers)
     topic = topic_with(settings, [[0] * 700 + [1] * 10, [0] * 5])
     told: list[tuple[int, int]] = []
-    with consumer(settings) as reader:
+    with open_consumer(settings) as reader:
         wanted = spans(reader, partitions_of(reader, [topic, "there-is-no-such-topic"]))
         assert [tuple(span) for span in wanted.values()] == [(0, 705), (0, 10), (0, 0)]
         for _ in range(2):
@@ -55,7 +55,7 @@ def test_everything_is_read_once_in_the_order_of_each_partition_and_again(broker
 def test_what_comes_after_the_look_at_the_end_is_not_read(brokers: str) -> None:
     settings = Settings(brokers=brokers)
     topic = topic_with(settings, [[0, 0, 1]])
-    with consumer(settings) as reader:
+    with open_consumer(settings) as reader:
         wanted = spans(reader, partitions_of(reader, [topic]))
         producer = KafkaProducer(bootstrap_servers=brokers)
         for partition in (0, 1, 2):
@@ -68,9 +68,9 @@ def test_a_broker_that_stops_sending_is_told(brokers: str, monkeypatch: pytest.M
     monkeypatch.setattr(topic_scan, "_PATIENCE_S", 0.5)
     settings = Settings(brokers=brokers)
     topic = topic_with(settings, [[0]])
-    with consumer(settings) as reader:
+    with open_consumer(settings) as reader:
         beyond = {partitions_of(reader, [topic])[0]: Span(0, 2)}
-        with pytest.raises(OperatingError, match=f"Kafka has stopped sending {topic}"):
+        with pytest.raises(KafkaOperationError, match=f"Kafka has stopped sending {topic}"):
             list(read(reader, beyond))
 
 
@@ -79,8 +79,8 @@ def test_a_server_that_never_answers_is_given_up() -> None:
         address = f"127.0.0.1:{mute.getsockname()[1]}"
         started = time.monotonic()
         with (
-            pytest.raises(OperatingError, match=f"Kafka at {address} .*STREAM_APP_BROKERS"),
-            consumer(Settings(brokers=address)),
+            pytest.raises(KafkaOperationError, match=f"Kafka at {address} .*STREAM_APP_BROKERS"),
+            open_consumer(Settings(brokers=address)),
         ):
             pass
         assert time.monotonic() - started < 10

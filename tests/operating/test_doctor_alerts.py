@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from stream_app.findings import Severity
 from stream_app.ops.doctor.alerts import alerts
-from stream_app.ops.doctor.findings import Severity
 from stream_app.settings import Settings
 from tests.alerting.parts import SECRET
 

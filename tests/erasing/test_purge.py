@@ -4,7 +4,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from stream_app.kafka.operator_clients import NOTHING, producer
+from stream_app.kafka.clients import NO_VALUE, open_producer
 from stream_app.ops.erasure.purge import deletes_records, remove
 from stream_app.settings import Settings
 from tests.erasing.traces import records_of
@@ -50,8 +50,8 @@ def test_records_of_others_with_neither_key_nor_value_move_too(brokers: str) -> 
     """As dead letters are where pseudonyms are on, and where a record came with neither."""
     settings = filled(brokers, "rewriting-nothing", "a")
     why = [("why", b"nothing")]
-    with producer(settings) as sender:
-        for key, value in ((None, NOTHING), (b"x", b"value")):
+    with open_producer(settings) as sender:
+        for key, value in ((None, NO_VALUE), (b"x", b"value")):
             sender.send("rewriting-nothing", value, key, why, partition=1).get(30)
     place = TopicPartition("rewriting-nothing", 1)
     assert remove(settings, place, 2, lambda record: record.key == b"x") == 2
