@@ -9,7 +9,7 @@ ARGS ?=
 USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo test prove bench format lock clean
+.PHONY: help setup demo lint types check test prove bench format lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -20,13 +20,23 @@ setup: $(INSTALLED) ## Make .venv with everything pinned in requirements.lock, a
 demo: setup ## Embedded Kafka and Redis, a demo stream, and who is taking off in it
 	@$(BIN)/stream-app demo $(ARGS)
 
-test: setup ## Lint, formatting, types and all tests
+lint: setup ## ruff, its format, and who may import whom
 	$(call heading,ruff check)
 	@$(BIN)/ruff check
 	$(call heading,ruff format --check)
 	@$(BIN)/ruff format --check
+	$(call heading,import-linter)
+	@$(BIN)/lint-imports --no-logo
+
+types: setup ## mypy --strict
 	$(call heading,mypy --strict)
 	@$(BIN)/mypy --strict
+
+check: lint types ## Lint, types, unit tests and 40 seeds of the simulation, in under 2 minutes
+	$(call heading,pytest -m unit)
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m unit $(ARGS)
+
+test: lint types ## Lint, types and all tests
 	$(call heading,pytest)
 	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS) # they wait more than they compute; a file's tests share what they started
 
@@ -49,7 +59,7 @@ lock: ## Write the lock files anew from pyproject.toml (needs uv; ARGS=--upgrade
 	@$(LOCK) --extra alerts --constraints requirements.lock --output-file deploy/docker/requirements.lock # the image
 
 clean: ## Remove .venv and every cache
-	@rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find stream_app tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.lock pyproject.toml

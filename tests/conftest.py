@@ -7,6 +7,7 @@ import pytest
 
 from stream_app.demo.embedded.kafka import embedded_broker
 from stream_app.demo.embedded.redis import embedded_redis
+from tests.marks import MARKS, mark_of
 from tests.servers.apache import ApacheKafkaMissing, apache_kafka, libraries
 from tests.servers.brokers import EMBEDDED
 
@@ -16,10 +17,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", metavar="DIR", help="keep the pictures of the page there (tests/page)")
 
 
-def pytest_configure() -> None:
-    """Let Ctrl-C reach the processes that tests start: a background job ignores it, and they would inherit that."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marks, and let Ctrl-C reach the processes that tests start.
+
+    A background job ignores it, and they would inherit that.
+    """
+    for name, meaning in MARKS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test by what it uses, see tests/marks.py."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        mark = mark_of(item)
+        if mark != "unit" or item.get_closest_marker("slow") is None:
+            item.add_marker(mark)
 
 
 @pytest.fixture

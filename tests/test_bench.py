@@ -30,6 +30,7 @@ STATE = StateCost(1_000_000, 300_000, 90.0, 240.0, 150.0, 9.0, 3.0, 230.0)
 IDIOMATIC = Baseline(20_000, 10.0, 9.0, 80.0)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_small_benchmark_measures_both_and_writes_its_report(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
@@ -45,6 +46,7 @@ def test_a_small_benchmark_measures_both_and_writes_its_report(tmp_path: Path) -
     assert report["ratio"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_small_page_benchmark_has_pages_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_load, "TURNS", 2)

@@ -49,12 +49,13 @@ def run(*arguments: object, **keywords: Any) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments], **keywords)
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), *SUBCOMMANDS])
-def test_every_command_has_help_that_says_what_it_does(command: tuple[str, ...]) -> None:
-    result = run(*command, "--help")
-    assert result.exit_code == 0
-    assert len(result.output) > 200
-    assert "Traceback" not in result.output
+def test_every_command_has_help_that_says_what_it_does(subtests: pytest.Subtests) -> None:
+    for command in [(), *((name,) for name in COMMANDS), *SUBCOMMANDS]:
+        with subtests.test(command=command):
+            result = run(*command, "--help")
+            assert result.exit_code == 0
+            assert len(result.output) > 200
+            assert "Traceback" not in result.output
 
 
 def test_the_help_lists_every_command() -> None:

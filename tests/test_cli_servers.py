@@ -76,7 +76,6 @@ def raise_flags(settings: Settings, numbers: Iterable[int]) -> None:
     producer.close(TIMEOUT_S)
 
 
-@pytest.mark.broker
 def test_topics_are_created_and_checked(brokers: str) -> None:
     given = ("--brokers", brokers, "--app-id", "cli-topics", "--posts-topic", "cli-topics.posts")
     assert run("topics", "check", *given).exit_code == 1
@@ -91,7 +90,6 @@ def test_topics_are_created_and_checked(brokers: str) -> None:
     assert "8 partitions instead of 4" in " ".join(wrong.output.split())
 
 
-@pytest.mark.broker
 def test_a_worker_without_its_topics_says_how_to_get_them(brokers: str) -> None:
     settings = Settings(brokers=brokers, posts_topic="not.there", partitions=4)
     result = run("worker", "--http-port", 0, *flags_of(settings, "brokers", "posts_topic", "partitions"))
@@ -107,7 +105,6 @@ def test_a_worker_whose_port_is_taken_says_which_setting_to_change() -> None:
     assert result.output.startswith(f"Error: port {port} on 127.0.0.1 is in use: set STREAM_APP_HTTP_PORT")
 
 
-@pytest.mark.broker
 def test_a_replay_tells_what_it_produced(own: Settings, tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
     kinds = ("post", "share", "post")
@@ -122,7 +119,6 @@ def test_a_replay_tells_what_it_produced(own: Settings, tmp_path: Path) -> None:
     assert "1 of them is no event, and will be set aside" in run("replay", events, *given).output
 
 
-@pytest.mark.broker
 def test_a_file_without_an_event_is_told_and_not_sent(own: Settings, tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("# notes\n" * 30)
@@ -133,7 +129,6 @@ def test_a_file_without_an_event_is_told_and_not_sent(own: Settings, tmp_path: P
     assert records(own, own.posts_topic, 0) == []
 
 
-@pytest.mark.broker
 def test_flags_are_watched_as_one_json_object_a_line(own: Settings) -> None:
     raise_flags(own, range(5))
     given = flags_of(own, "brokers", "flags_topic")
@@ -142,7 +137,6 @@ def test_flags_are_watched_as_one_json_object_a_line(own: Settings) -> None:
     assert flags == [flag(number) for number in range(5)]
 
 
-@pytest.mark.broker
 def test_a_watched_flag_reads_well(own: Settings) -> None:
     raise_flags(own, range(1))
     given = flags_of(own, "brokers", "flags_topic")
@@ -151,7 +145,6 @@ def test_a_watched_flag_reads_well(own: Settings) -> None:
     assert " ".join(output.split()) == wanted
 
 
-@pytest.mark.broker
 def test_watching_survives_a_closed_pipe(own: Settings) -> None:
     raise_flags(own, range(50))
     command = [sys.executable, "-m", "stream_app", "watch", "--json", "--from-beginning"]
@@ -171,7 +164,6 @@ def test_watching_survives_a_closed_pipe(own: Settings) -> None:
         watch.wait()
 
 
-@pytest.mark.broker
 def test_only_new_flags_are_watched_unless_asked_for_all(own: Settings) -> None:
     raise_flags(own, range(3))
     command = [sys.executable, "-u", "-m", "stream_app", "watch", "--json", "--limit", "1"]
@@ -188,7 +180,6 @@ def test_only_new_flags_are_watched_unless_asked_for_all(own: Settings) -> None:
             watch.kill()
 
 
-@pytest.mark.broker
 def test_a_missing_flags_topic_is_told(brokers: str) -> None:
     result = run("watch", "--brokers", brokers, "--flags-topic", "none.flags")
     assert result.exit_code == 1

@@ -28,7 +28,7 @@ DAY_MS = 24 * HOUR_MS
 BEGIN_MS = 1_475_625_600_000
 """2016-10-05T00:00Z."""
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 
 @contextmanager

@@ -19,8 +19,6 @@ from stream_app.demo.embedded.redis import embedded_redis
 from stream_app.extras import MissingExtraError
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.broker
-
 DEADLINE_S = 10.0
 BOTH_UNTIL_KILLED = """
 import time

@@ -33,7 +33,7 @@ from tests.engine.tracker import following, tracker, variables
 from tests.erasing import load
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 RECORDS = 4000
 FIRST, SECOND, THIRD, LAST = (a_flag(user, flag_id=user) for user in ("ann", "bob", "cy", "dee"))

@@ -64,7 +64,6 @@ def event(ts_ms: int, *, share: bool = False, user: bytes = b"ann") -> RecordedE
     return RecordedEvent(share, user, b'{"ts":%d}' % ts_ms, ts_ms)
 
 
-@pytest.mark.broker
 def test_every_event_arrives_once_in_order_in_the_partition_of_its_user(brokers: str, settings: Settings) -> None:
     events = list(bench_events(3000))
     before = time.time() * 1000
@@ -80,7 +79,6 @@ def test_every_event_arrives_once_in_order_in_the_partition_of_its_user(brokers:
             assert all(before - 1000 <= ts <= time.time() * 1000 + 1000 for _, _, ts in arrived)
 
 
-@pytest.mark.broker
 def test_events_from_until_on_are_left_out_and_those_without_a_time_are_sent(brokers: str, settings: Settings) -> None:
     told: list[Progress] = []
     report = replay(
@@ -90,7 +88,6 @@ def test_events_from_until_on_are_left_out_and_those_without_a_time_are_sent(bro
     assert told[-1][:3] == (3, 2, 9)
 
 
-@pytest.mark.broker
 def test_a_replay_can_be_stopped_while_it_waits(brokers: str, settings: Settings) -> None:
     stop = threading.Event()
 
@@ -107,20 +104,17 @@ def test_a_replay_can_be_stopped_while_it_waits(brokers: str, settings: Settings
     assert time.monotonic() - start < 10
 
 
-@pytest.mark.broker
 def test_at_a_speed_events_wait_for_their_time(brokers: str, settings: Settings) -> None:
     report = replay([event(0), event(HOUR_MS)], brokers, settings, speed=HOUR_MS / 1000 / 0.3)
     assert report.posts == 2
     assert 0.3 <= report.seconds < 10
 
 
-@pytest.mark.broker
 def test_an_event_larger_than_a_record_is_told(brokers: str, settings: Settings) -> None:
     with pytest.raises(ReplayError, match=r"event 2, of user 'bob', has 2000000 bytes"):
         replay([event(1), RecordedEvent(False, b"bob", b"x" * 2_000_000, 2)], brokers, settings)
 
 
-@pytest.mark.broker
 def test_a_missing_topic_is_told_and_not_made(brokers: str) -> None:
     settings = Settings(posts_topic="none.posts", shares_topic="none.shares")
     for _ in range(2):
@@ -148,7 +142,6 @@ def test_a_server_that_is_no_kafka_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     gc.collect()
 
 
-@pytest.mark.broker
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets refused sockets
 def test_a_broker_that_dies_is_told_and_no_thread_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_module, "_DELIVERY_TIMEOUT_S", 1)

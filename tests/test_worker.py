@@ -13,7 +13,7 @@ from stream_app.sources.replay import replay
 from tests.engine.tracker import Seen, following, tracker, variables
 from tests.erasing import load
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(100)]
+pytestmark = pytest.mark.timeout(100)
 
 RECORDS = 2000
 WAIT_S = 40.0

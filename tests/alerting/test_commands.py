@@ -92,7 +92,6 @@ def test_without_apprise_no_command_starts_with_an_apprise_sink_and_doctor_repor
     )
 
 
-@pytest.mark.broker
 def test_a_dry_run_prints_what_would_have_been_sent_and_sends_nothing(brokers: str, tmp_path: Path, hook: Hook) -> None:
     alerted = AlertInstances(brokers, "alerts-dry", tmp_path, to_hook(hook, per_hour=2, cooldown="2h"))
     start_ms = now_ms() - 5 * 60 * MINUTE_MS
@@ -147,7 +146,6 @@ def logging_as_before() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@pytest.mark.broker
 @pytest.mark.usefixtures("logging_as_before")
 def test_errors_about_missing_topics_and_a_missing_file_say_what_to_do(
     brokers: str, tmp_path: Path, hook: Hook

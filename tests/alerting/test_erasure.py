@@ -11,7 +11,7 @@ from tests.alerting.parts import SOON_S, AlertInstances, a_flag, a_hook, to_hook
 from tests.servers.brokers import BOTH_BROKERS
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 WITHOUT_WORKERS = 3
 

@@ -15,7 +15,7 @@ from tests.servers.brokers import BOTH_BROKERS
 from tests.servers.embedded import kafka_server
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 SOON_S = 30.0
 STILL_S = 2.0

@@ -10,7 +10,7 @@ import pytest
 from tests.api.asking import asked, reply, url
 from tests.api.stage import FRIENDS, HOSTILE, Stage
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.timeout(150)
 
 EXECUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full width is the point
 LISTS = [

@@ -9,7 +9,7 @@ from tests.api.asking import asked, of_user
 from tests.api.expected import Counted
 from tests.api.stage import HOSTILE, Stage
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.timeout(150)
 
 SHOWN = 5
 USERS = ("riser-01", "riser-05", "u00001", "u00002", HOSTILE[0], HOSTILE[1])

@@ -13,7 +13,7 @@ from tests.api.asking import asked, of_user, reply, streaming, url
 from tests.api.moving import GIVEN, PANES, USERS, Moving
 from tests.engine.tracker import tracker, variables
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.timeout(150)
 
 
 @pytest.fixture(scope="module")

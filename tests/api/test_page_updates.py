@@ -31,7 +31,6 @@ def of_name(events: list[Event], name: str) -> list[Event]:
     return [event for event in events if event.name == name]
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     "query", [{}, {"topic": "phone", "role": "maven"}, {"topic": "nothing", "population": "nobody"}]
@@ -59,7 +58,6 @@ def test_the_page_is_sent_every_answer_and_the_last_flags(where: str, query: dic
         assert [event.data for event in rest.flags(19)] == [event.data for event in events[11:30]]
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(150)
 def test_only_what_has_changed_is_sent_again(stage: Stage) -> None:
     with streaming(stage.addresses[0], "/live") as stream:

@@ -142,7 +142,6 @@ async def test_the_former_owner_of_a_partition_is_not_asked_about_it() -> None:
     assert asked == []
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("path", ["/peers/leaders", "/peers/places"])
 def test_many_questions_at_once_are_answered_as_each_by_itself(stage: Stage, path: str) -> None:

@@ -17,7 +17,7 @@ from tests.api.asking import asked, of_user, reply, streaming, url
 from tests.api.moving import GIVEN, START_MS, Moving
 from tests.engine.tracker import tracker, variables
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.timeout(150)
 
 KEY = "a secret of sixteen or more"
 PEOPLE = 40

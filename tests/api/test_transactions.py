@@ -17,7 +17,7 @@ from stream_app.serving.api.users.evidence import EvidenceReader
 from stream_app.settings import Settings
 from tests.api.flags_topic import nobody
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(100)]
+pytestmark = pytest.mark.timeout(100)
 
 AT_MS = 1_767_225_600_000
 POSTS, SHARES = "evidence.posts", "evidence.shares"

@@ -9,7 +9,7 @@ from stream_app.core.messages import ROLES, Role
 from tests.api.asking import asked, every_page, of_user, reply, url
 from tests.api.stage import EVERYBODY, FRIENDS, HOSTILE, Stage
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.timeout(150)
 
 SCOPES = (EVERYBODY, ("all", "phone"), ("all", "console"), (FRIENDS, "phone"))
 CASES = [(scope, role) for scope in SCOPES for role in ROLES]
@@ -147,28 +147,29 @@ def test_a_topic_is_meant_however_it_is_written(where: str) -> None:
     assert asked(where, "/curve", topic=" Phone ") == asked(where, "/curve", topic="phone")
 
 
-@pytest.mark.parametrize("user", ["riser-01", "u00001", *HOSTILE])
-def test_a_user_is_known_in_every_topic_and_role(stage: Stage, where: str, user: str) -> None:
-    answer = asked(where, of_user(user))
-    assert answer["user_id"] == user
-    wanted = {
-        (*scope, role.value): panes.total()
-        for (scope, name, role), panes in stage.expected.panes.items()
-        if name == user
-    }
-    found = {(one["population"], one["topic"], one["role"]): one for one in answer["places"]}
-    assert {key: one["now"]["value"] for key, one in found.items()} == {
-        key: sum_ for key, sum_ in wanted.items() if sum_
-    }
-    for (population, topic, role), one in found.items():
-        assert one["now"]["panes"] == stage.expected.by_pane((population, topic), user, Role(role))
-        assert one["now"]["user_id"] == user
-        assert (one["flag"] is None) == (one["now"]["standing"] == "none")
-        cut = stage.expected.cut((population, topic), Role(role))
-        assert cut is not None
-        assert one["threshold"] == cut.threshold
-    shares = [one["now"]["share"] for one in answer["places"]]
-    assert shares == sorted(shares, reverse=True)
+def test_a_user_is_known_in_every_topic_and_role(stage: Stage, where: str, subtests: pytest.Subtests) -> None:
+    for user in ["riser-01", "u00001", *HOSTILE]:
+        with subtests.test(user=user):
+            answer = asked(where, of_user(user))
+            assert answer["user_id"] == user
+            wanted = {
+                (*scope, role.value): panes.total()
+                for (scope, name, role), panes in stage.expected.panes.items()
+                if name == user
+            }
+            found = {(one["population"], one["topic"], one["role"]): one for one in answer["places"]}
+            assert {key: one["now"]["value"] for key, one in found.items()} == {
+                key: sum_ for key, sum_ in wanted.items() if sum_
+            }
+            for (population, topic, role), one in found.items():
+                assert one["now"]["panes"] == stage.expected.by_pane((population, topic), user, Role(role))
+                assert one["now"]["user_id"] == user
+                assert (one["flag"] is None) == (one["now"]["standing"] == "none")
+                cut = stage.expected.cut((population, topic), Role(role))
+                assert cut is not None
+                assert one["threshold"] == cut.threshold
+            shares = [one["now"]["share"] for one in answer["places"]]
+            assert shares == sorted(shares, reverse=True)
 
 
 def test_why_has_the_place_the_flag_its_rule_and_the_cut(where: str) -> None:

@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from stream_app.core.changelog.standing_records import standing_key
 from stream_app.core.messages import Cut, Flag
 from stream_app.engine.output_topics import cut_key
-from stream_app.kafka.topics import TopicSpec, topics_of
+from stream_app.kafka.topics import topics_of
 from stream_app.settings import Settings
 from tests.contracts.document import CHANNELS, DOCUMENT, REGISTRY, problems
 from tests.contracts.specification import NpmMissing, asyncapi_schema
@@ -24,11 +24,7 @@ TOPICS = topics_of(Settings())
 MESSAGES = {
     f"{topic}: {name}": message for topic, channel in CHANNELS.items() for name, message in channel["messages"].items()
 }
-EXAMPLES = [
-    pytest.param(name, example, id=name)
-    for name, message in MESSAGES.items()
-    for example in message.get("examples", ())
-]
+EXAMPLES = [(name, example) for name, message in MESSAGES.items() for example in message.get("examples", ())]
 SPOILT: dict[str, object] = {
     "info": {},
     "operations/sendFlags/action": "emit",
@@ -88,15 +84,16 @@ def test_the_document_has_the_topics_of_the_tracker_and_no_others() -> None:
     assert list(CHANNELS) == [topic.name for topic in TOPICS]
 
 
-@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_a_topic_is_in_the_document_as_it_is_created(topic: TopicSpec) -> None:
-    bindings = CHANNELS[topic.name]["bindings"]["kafka"]
-    assert bindings["partitions"] == topic.partitions
-    told = {
-        name: ",".join(value) if isinstance(value, list) else str(value)
-        for name, value in bindings["topicConfiguration"].items()
-    }
-    assert told == {"cleanup.policy": "delete"} | topic.config
+def test_a_topic_is_in_the_document_as_it_is_created(subtests: pytest.Subtests) -> None:
+    for topic in TOPICS:
+        with subtests.test(topic=topic):
+            bindings = CHANNELS[topic.name]["bindings"]["kafka"]
+            assert bindings["partitions"] == topic.partitions
+            told = {
+                name: ",".join(value) if isinstance(value, list) else str(value)
+                for name, value in bindings["topicConfiguration"].items()
+            }
+            assert told == {"cleanup.policy": "delete"} | topic.config
 
 
 def test_workers_receive_what_comes_in_and_send_what_goes_out() -> None:
@@ -107,21 +104,23 @@ def test_workers_receive_what_comes_in_and_send_what_goes_out() -> None:
     assert told == {"receive": {"posts", "shares", "flags", *kept}, "send": {"flags", "deadLetters", "late", *kept}}
 
 
-@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_every_topic_says_who_sends_and_who_receives(topic: TopicSpec) -> None:
-    said = re.fullmatch(
-        r".*\. Sent by (?P<sent>.*)\. Received by (?P<received>.*)\.", CHANNELS[topic.name]["description"]
-    )
-    assert said
-    assert ("programs of yours" in said["sent"]) == topic.purpose.startswith("input")
-    assert ("programs of yours" in said["received"]) == topic.purpose.startswith("output")
-    by = "`stream-app alerts run`" if topic.is_optional else "`stream-app worker`"
-    assert by in said["sent"] + said["received"]
+def test_every_topic_says_who_sends_and_who_receives(subtests: pytest.Subtests) -> None:
+    for topic in TOPICS:
+        with subtests.test(topic=topic):
+            said = re.fullmatch(
+                r".*\. Sent by (?P<sent>.*)\. Received by (?P<received>.*)\.", CHANNELS[topic.name]["description"]
+            )
+            assert said
+            assert ("programs of yours" in said["sent"]) == topic.purpose.startswith("input")
+            assert ("programs of yours" in said["received"]) == topic.purpose.startswith("output")
+            by = "`stream-app alerts run`" if topic.is_optional else "`stream-app worker`"
+            assert by in said["sent"] + said["received"]
 
 
-@pytest.mark.parametrize("reference", sorted({*references(DOCUMENT)}))
-def test_every_reference_leads_somewhere(reference: str) -> None:
-    assert REGISTRY.resolver(FILE_NAME).lookup(reference).contents
+def test_every_reference_leads_somewhere(subtests: pytest.Subtests) -> None:
+    for reference in sorted({*references(DOCUMENT)}):
+        with subtests.test(reference=reference):
+            assert REGISTRY.resolver(FILE_NAME).lookup(reference).contents
 
 
 @pytest.mark.parametrize("topic", topic_schemas(), ids=lambda topic: topic.topic)
@@ -130,12 +129,13 @@ def test_every_schema_is_the_payload_of_a_message_of_its_topic(topic: TopicSchem
     assert {"$ref": topic.file_name} in payloads
 
 
-@pytest.mark.parametrize(("name", "example"), EXAMPLES)
-def test_an_example_is_what_its_message_says_and_no_other_of_its_topic(name: str, example: dict[str, Any]) -> None:
-    assert refusals(MESSAGES[name], example) == []
-    topic, _, _ = name.partition(": ")
-    others = [other for other in MESSAGES if other.startswith(f"{topic}: ") and other != name]
-    assert all(refusals(MESSAGES[other], example) for other in others)
+def test_an_example_is_what_its_message_says_and_no_other_of_its_topic(subtests: pytest.Subtests) -> None:
+    for name, example in EXAMPLES:
+        with subtests.test(name=name, example=example):
+            assert refusals(MESSAGES[name], example) == []
+            topic, _, _ = name.partition(": ")
+            others = [other for other in MESSAGES if other.startswith(f"{topic}: ") and other != name]
+            assert all(refusals(MESSAGES[other], example) for other in others)
 
 
 def test_every_message_of_a_public_topic_has_an_example() -> None:

@@ -126,11 +126,11 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("what", CHANGES)
-def test_a_change_breaks_what_it_should_for_producers_and_for_consumers(what: str) -> None:
-    old, new, producers, consumers = CHANGES[what]
-    assert [str(found) for found in broken_for_producers(old, new)] == producers
-    assert [str(found) for found in broken_for_consumers(old, new)] == consumers
+def test_a_change_breaks_what_it_should_for_producers_and_for_consumers(subtests: pytest.Subtests) -> None:
+    for what, (old, new, producers, consumers) in CHANGES.items():
+        with subtests.test(what=what):
+            assert [str(found) for found in broken_for_producers(old, new)] == producers
+            assert [str(found) for found in broken_for_consumers(old, new)] == consumers
 
 
 def test_a_keyword_that_the_checker_does_not_know_is_told_and_not_passed_over() -> None:

@@ -22,7 +22,7 @@ from tests.erasing import load
 from tests.erasing.load import VICTIM
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 RECORDS = 1500
 LATER_MS = load.START_MS + 3 * 86_400_000

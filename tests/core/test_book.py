@@ -126,6 +126,7 @@ def _busy_stream() -> list[Batch]:
     return streams.batches_of(found, range(0, 48, 7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chores", [[0], [MAINTAIN], [MAINTAIN | SWEEP], [0, SWEEP, MAINTAIN, IDLE, IDLE | SWEEP]])
 def test_a_busy_stream_survives_a_crash_at_every_single_write(chores: list[int]) -> None:
     batches = _busy_stream()

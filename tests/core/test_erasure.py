@@ -134,6 +134,7 @@ BUSY: list[Event] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chores", [[0], [MAINTAIN], [MAINTAIN | SWEEP], [0, SWEEP, MAINTAIN]])
 @pytest.mark.parametrize("erased_after", [1, 7, 14])
 def test_a_crash_at_every_single_write_leaves_nothing_of_the_erased(chores: list[int], erased_after: int) -> None:

@@ -79,25 +79,25 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("value", "reason"), BAD.values(), ids=BAD)
-def test_a_bad_record_is_rejected_with_its_place_and_reason_and_its_neighbours_live(
-    value: bytes | None, reason: str
-) -> None:
-    before, after = _with(event_id="before"), _with(event_id="after")
-    decoded = decode([before, value, after], Post, MAX_BYTES)
-    assert [event.event_id for event in decoded.events] == ["before", "after"]
-    assert list(decoded.indices) == [0, 2]
-    ((index, found, message),) = decoded.rejected
-    assert (index, found) == (1, reason)
-    assert message
+def test_a_bad_record_is_rejected_with_its_place_and_reason_and_its_neighbours_live(subtests: pytest.Subtests) -> None:
+    for name, (value, reason) in BAD.items():
+        with subtests.test(name=name):
+            before, after = _with(event_id="before"), _with(event_id="after")
+            decoded = decode([before, value, after], Post, MAX_BYTES)
+            assert [event.event_id for event in decoded.events] == ["before", "after"]
+            assert list(decoded.indices) == [0, 2]
+            ((index, found, message),) = decoded.rejected
+            assert (index, found) == (1, reason)
+            assert message
 
 
-@pytest.mark.parametrize("name", [name for name, (value, _) in BAD.items() if value is not None])
-def test_a_batch_of_one_bad_kind_has_no_event(name: str) -> None:
-    value, reason = BAD[name]
-    decoded = decode([value, value], Post, MAX_BYTES)
-    assert not decoded.events
-    assert [(rejected.index, rejected.reason) for rejected in decoded.rejected] == [(0, reason), (1, reason)]
+def test_a_batch_of_one_bad_kind_has_no_event(subtests: pytest.Subtests) -> None:
+    for name in [name for name, (value, _) in BAD.items() if value is not None]:
+        with subtests.test(name=name):
+            value, reason = BAD[name]
+            decoded = decode([value, value], Post, MAX_BYTES)
+            assert not decoded.events
+            assert [(rejected.index, rejected.reason) for rejected in decoded.rejected] == [(0, reason), (1, reason)]
 
 
 def test_deep_nesting_within_the_size_limit_is_rejected_too() -> None:

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.events.dead_letter import (
+    HEADER,
     DeadLetter,
-    DeadLetterId,
     Origin,
     attempt_headers,
     attempts_of,
@@ -14,6 +14,7 @@ from stream_app.core.events.dead_letter import (
 )
 
 ORIGIN = Origin("influence.posts", 3, 2**40)
+NAMES = ("topic", "partition", "offset", "exception", "replayed", "attempts")
 LETTER = DeadLetter(ORIGIN, b"ann", b"\xff{", "not-json", "not a JSON object in UTF-8: é", 2)
 
 
@@ -48,14 +49,19 @@ def test_attempts_are_read_from_the_header_of_a_record() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(
-                [f"__streams.errors.{name}" for name in ("topic", "partition", "offset", "exception", "replayed")]
-                + ["__streams.errors.attempts", "__streams.errors.", "x", ""]
-            ),
+            st.sampled_from([*(HEADER + name for name in NAMES), HEADER, "x", ""]),
             st.none() | st.binary(max_size=30) | st.integers().map(lambda n: b"%d" % n),
         )
     )
 )
 def test_whatever_headers_hold_can_be_read(headers: list[tuple[str, bytes | None]]) -> None:
-    assert isinstance(read(b"k", b"v", headers), DeadLetter | DeadLetterId | None)
-    assert attempts_of(headers) >= 0
+    last = dict(headers)
+    topic, partition, offset, exception, replayed, attempts = (last.get(HEADER + name) for name in NAMES)
+    has_origin = topic is not None and _is_number(partition, 9) and _is_number(offset, 19)
+    has_reason = exception is not None or replayed is not None
+    assert (read(b"k", b"v", headers) is not None) == (has_origin and has_reason)
+    assert attempts_of(headers) == (int(attempts or 0) if _is_number(attempts, 9) else 0)
+
+
+def _is_number(text: bytes | None, most_digits: int) -> bool:
+    return text is not None and text.isdigit() and len(text) <= most_digits

@@ -30,6 +30,7 @@ Cuts = dict[tuple[str, int], CutInts]
 
 pytestmark = [
     pytest.mark.oracle,
+    pytest.mark.slow,
     pytest.mark.skipif(not ORACLE.exists(), reason="needs ../shared"),
 ]
 

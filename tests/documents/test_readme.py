@@ -46,7 +46,7 @@ FINITE = {
 """What ends by itself, and what it prints."""
 BY_MAKE = {"make demo": "stream-app demo"}
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture

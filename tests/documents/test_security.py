@@ -29,9 +29,10 @@ def documented(command: str) -> Permissions:
     return found
 
 
-@pytest.mark.parametrize("command", ACLS)
-def test_the_permissions_of_each_command_are_those_that_are_tested(command: str) -> None:
-    assert documented(command) == {(acl.resource, acl.name): {*acl.operations} for acl in ACLS[command]}
+def test_the_permissions_of_each_command_are_those_that_are_tested(subtests: pytest.Subtests) -> None:
+    for command in ACLS:
+        with subtests.test(command=command):
+            assert documented(command) == {(acl.resource, acl.name): {*acl.operations} for acl in ACLS[command]}
 
 
 def test_the_permissions_in_redis_are_those_that_are_tested() -> None:

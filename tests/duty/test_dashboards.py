@@ -38,12 +38,7 @@ OTHERS = {"up", "ALERTS"}
 KNOWN_UNITS = {value for name, value in vars(units).items() if not name.startswith("_")}
 
 BOARDS = [dashboard(path) for path in DASHBOARDS]
-PANELS = [
-    pytest.param(panel, id=f"{board['title']}: {panel['title']}")
-    for board in BOARDS
-    for panel in board["panels"]
-    if panel["type"] not in {"row", "text"}
-]
+PANELS = [panel for board in BOARDS for panel in board["panels"] if panel["type"] not in {"row", "text"}]
 
 
 def _covered(panel: dict[str, Any]) -> set[tuple[int, int]]:
@@ -75,20 +70,21 @@ def test_a_dashboard_holds_nothing_that_grafana_does_not_know(path: Path) -> Non
     assert again == board
 
 
-@pytest.mark.parametrize("panel", PANELS)
-def test_a_panel_says_what_it_shows_in_which_unit_and_under_which_names(panel: dict[str, Any]) -> None:
-    assert len(panel["description"]) > 20
-    assert panel["description"].endswith(".")
-    assert panel["datasource"]["uid"] == "${datasource}"
-    assert panel["targets"]
-    if panel["type"] == "state-timeline":
-        assert panel["fieldConfig"]["defaults"]["mappings"]
-    else:
-        assert len(_units(panel)) >= (len(panel["targets"]) if panel["type"] == "table" else 1)
-        assert all(unit in KNOWN_UNITS or unit.startswith("suffix:") for unit in _units(panel))
-    if panel["type"] == "timeseries":
-        assert panel["options"]["legend"]["showLegend"]
-        assert all(target["legendFormat"] != "__auto" for target in panel["targets"])
+def test_a_panel_says_what_it_shows_in_which_unit_and_under_which_names(subtests: pytest.Subtests) -> None:
+    for panel in PANELS:
+        with subtests.test(panel=panel):
+            assert len(panel["description"]) > 20
+            assert panel["description"].endswith(".")
+            assert panel["datasource"]["uid"] == "${datasource}"
+            assert panel["targets"]
+            if panel["type"] == "state-timeline":
+                assert panel["fieldConfig"]["defaults"]["mappings"]
+            else:
+                assert len(_units(panel)) >= (len(panel["targets"]) if panel["type"] == "table" else 1)
+                assert all(unit in KNOWN_UNITS or unit.startswith("suffix:") for unit in _units(panel))
+            if panel["type"] == "timeseries":
+                assert panel["options"]["legend"]["showLegend"]
+                assert all(target["legendFormat"] != "__auto" for target in panel["targets"])
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: str(board["title"]))

@@ -18,7 +18,7 @@ from tests.engine.tracker import Tracker, tracker, variables
 from tests.servers.prometheus import Prometheus, prometheus, require
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 START_S = 60.0
 PATIENCE_S = 90.0
@@ -122,19 +122,22 @@ def _expressions() -> Iterator[tuple[str, str]]:
         yield asked.where, asked.expr
 
 
-@pytest.mark.parametrize("where", [asked.where for asked in PANELS])
-def test_a_panel_has_data(scene: Scene, where: str) -> None:
-    assert where not in scene.silent, scene.silent[where]
+def test_a_panel_has_data(scene: Scene, subtests: pytest.Subtests) -> None:
+    for where in [asked.where for asked in PANELS]:
+        with subtests.test(where=where):
+            assert where not in scene.silent, scene.silent[where]
 
 
-@pytest.mark.parametrize("where", [choice.where for choice in CHOICES])
-def test_there_is_something_to_choose(scene: Scene, where: str) -> None:
-    assert where not in scene.silent, scene.silent[where]
+def test_there_is_something_to_choose(scene: Scene, subtests: pytest.Subtests) -> None:
+    for where in [choice.where for choice in CHOICES]:
+        with subtests.test(where=where):
+            assert where not in scene.silent, scene.silent[where]
 
 
-@pytest.mark.parametrize("where", [asked.where for asked in (*ALERTS, *RECORDS)])
-def test_a_rule_has_data_to_judge_by(scene: Scene, where: str) -> None:
-    assert where not in scene.silent, scene.silent[where]
+def test_a_rule_has_data_to_judge_by(scene: Scene, subtests: pytest.Subtests) -> None:
+    for where in [asked.where for asked in (*ALERTS, *RECORDS)]:
+        with subtests.test(where=where):
+            assert where not in scene.silent, scene.silent[where]
 
 
 def test_prometheus_can_evaluate_every_rule(scene: Scene) -> None:

@@ -44,16 +44,18 @@ def test_the_rules_do_what_their_cases_say(path: Path) -> None:
     promtool("test", "rules", path)
 
 
-@pytest.mark.parametrize("alert", [alert["alert"] for alert in ALERTS])
-def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(alert: str) -> None:
-    cases = [bool(case.get("exp_alerts")) for case in _tests("alert_rule_test") if case["alertname"] == alert]
-    assert {*cases} == {True, False}
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not(subtests: pytest.Subtests) -> None:
+    for alert in [alert["alert"] for alert in ALERTS]:
+        with subtests.test(alert=alert):
+            cases = [bool(case.get("exp_alerts")) for case in _tests("alert_rule_test") if case["alertname"] == alert]
+            assert {*cases} == {True, False}
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_every_recording_rule_has_a_case_and_somebody_who_needs_it(name: str) -> None:
-    assert any(name in case["expr"] for case in _tests("promql_expr_test"))
-    assert any(name in asked.metrics for asked in everything_asked())
+def test_every_recording_rule_has_a_case_and_somebody_who_needs_it(subtests: pytest.Subtests) -> None:
+    for name in RECORDED:
+        with subtests.test(name=name):
+            assert any(name in case["expr"] for case in _tests("promql_expr_test"))
+            assert any(name in asked.metrics for asked in everything_asked())
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: str(alert["alert"]))
@@ -76,11 +78,12 @@ def test_the_runbook_has_a_section_for_every_alert_and_for_nothing_else() -> Non
     assert list(_sections()) == [alert["alert"] for alert in ALERTS]
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: str(alert["alert"]))
-def test_a_section_of_the_runbook_says_what_it_means_how_to_see_it_and_what_to_do(alert: dict[str, Any]) -> None:
-    text = _sections()[alert["alert"]]
-    assert re.findall(r"^- (\*\*\w+\*\*)", text, re.MULTILINE) == [*PARTS]
-    assert f"*{alert['labels']['severity']}*" in text
+def test_a_section_of_the_runbook_says_what_it_means_how_to_see_it_and_what_to_do(subtests: pytest.Subtests) -> None:
+    for alert in ALERTS:
+        with subtests.test(alert=alert):
+            text = _sections()[alert["alert"]]
+            assert re.findall(r"^- (\*\*\w+\*\*)", text, re.MULTILINE) == [*PARTS]
+            assert f"*{alert['labels']['severity']}*" in text
 
 
 def test_the_panels_in_the_runbook_exist() -> None:

@@ -29,7 +29,6 @@ ALL_TOPICS = 10**9
 SOME_TOPICS = 150
 
 pytestmark = [
-    pytest.mark.broker,
     pytest.mark.oracle,
     pytest.mark.skipif(not ORACLE.exists(), reason="needs ../shared"),
     pytest.mark.timeout(100),

@@ -10,7 +10,7 @@ from tests.engine.tracker import tracker, variables
 from tests.servers.embedded import kafka_server
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.timeout(90)
 
 WAIT_S = 30.0
 AWAY_S = 10.0

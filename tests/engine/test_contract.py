@@ -27,6 +27,7 @@ def test_the_pinned_libraries_have_every_name() -> None:
     assert refusal() == ""
 
 
+@pytest.mark.slow
 def test_every_name_that_is_gone_is_reported_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = [(module, f"{name}_of_another_release") for module, name in NAMES]
     renamed = {module: {f"{name}_of_another_release": "why" for name in names} for module, names in CONTRACT.items()}

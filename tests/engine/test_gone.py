@@ -12,7 +12,7 @@ from tests.engine.load import START_MS
 from tests.engine.tracker import Tracker, following, tracker, variables
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(100)]
+pytestmark = pytest.mark.timeout(100)
 
 POSTS = 30
 STALL_S = 3.0

@@ -15,7 +15,7 @@ from tests.engine.tracker import Follower, Seen, Tracker, following, tracker, va
 from tests.naive import NaiveCut
 from tests.servers.brokers import BOTH_BROKERS
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.timeout(150)
 
 KILLS = 3
 PORTION_S = 3.0

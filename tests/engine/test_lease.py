@@ -158,7 +158,6 @@ async def test_after_a_write_that_kafka_did_not_take_nothing_counts_as_written()
             await asyncio.wait_for(flushing, 5)
 
 
-@pytest.mark.broker
 async def test_a_producer_that_tries_again_by_itself_asks_the_lease_before_every_try(brokers: str) -> None:
     """It was cut off with a batch that it had taken already: it must not write when it is back before others are."""
     clock = Clock()

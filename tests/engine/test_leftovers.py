@@ -71,7 +71,6 @@ async def test_buckets_that_come_later_are_published_although_they_did_not_chang
     assert parts.publisher.took_over.is_set()
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(90)
 def test_a_worker_deletes_what_it_finds_when_it_takes_over(brokers: str, tmp_path: Path) -> None:
     environment = variables(brokers, "leftovers", partitions="2")

@@ -48,7 +48,6 @@ def test_the_app_knows_no_codec_that_unpickles() -> None:
         get_codec("json|pickle")
 
 
-@pytest.mark.broker
 def test_a_record_that_would_run_is_set_aside(brokers: str, trap: Path, tmp_path: Path) -> None:
     raw = pickle.dumps(Trap(trap))
     forms = [raw, base64.b64encode(raw), json.dumps({"__faust": {"ns": "builtins"}, "codec": "pickle"}).encode()]

@@ -13,7 +13,7 @@ from tests.engine.load import START_MS
 from tests.engine.tracker import Seen, following, tracker, variables
 from tests.servers.brokers import BOTH_BROKERS
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(100)]
+pytestmark = pytest.mark.timeout(100)
 
 USERS, LOUD = 600, 60
 WAIT_S = 30.0

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from tests.engine.load import START_MS
 from tests.engine.tracker import Tracker, following, tracker, variables
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(100)]
+pytestmark = pytest.mark.timeout(100)
 
 USERS, ROUNDS = 40, 3
 STALL_S = 3.0

@@ -65,7 +65,6 @@ def test_pseudonyms_are_off_unless_asked_for() -> None:
     assert load({"STREAM_APP_PSEUDONYMS": "true", "STREAM_APP_PERSON_KEY": KEY}).pseudonyms
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(90)
 def test_without_a_key_or_with_another_than_the_workers_nothing_is_written(brokers: str) -> None:
     environment = variables(brokers, "erase-keys", person_key=KEY)
@@ -80,7 +79,6 @@ def test_without_a_key_or_with_another_than_the_workers_nothing_is_written(broke
     assert told(settings) == [erasures.CHECK_KEY]
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(90)
 def test_a_topic_that_is_missing_is_told(brokers: str) -> None:
     result = erase(variables(brokers, "erase-nowhere", person_key=KEY), "ann", "--yes")
@@ -88,7 +86,6 @@ def test_a_topic_that_is_missing_is_told(brokers: str) -> None:
     assert "create it with `stream-app topics create`" in result.stderr
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(120)
 def test_workers_without_the_key_are_not_ended_by_an_erasure_but_named_by_the_command(
     brokers: str, tmp_path: Path
@@ -103,7 +100,6 @@ def test_workers_without_the_key_are_not_ended_by_an_erasure_but_named_by_the_co
         assert run.workers[0].process.poll() is None
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("key", "says"), [("", "STREAM_APP_PERSON_KEY is empty"), (OTHER_KEY, "is not the key")])
 def test_a_worker_without_the_key_of_the_others_ends_with_a_line_that_says_so(
@@ -120,7 +116,6 @@ def test_a_worker_without_the_key_of_the_others_ends_with_a_line_that_says_so(
         assert "took over" not in refused.said()
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(120)
 def test_a_worker_with_a_key_lets_the_others_see_which(brokers: str, tmp_path: Path) -> None:
     environment = variables(brokers, "erase-introduced", partitions="2", person_key=KEY)

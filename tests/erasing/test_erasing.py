@@ -21,7 +21,7 @@ from tests.naive import NaiveCut
 from tests.servers.brokers import BOTH_BROKERS
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.timeout(200)
 
 KEY = "a secret of sixteen or more"
 PSEUDONYM = PersonHashes(KEY).pseudonym(VICTIM)

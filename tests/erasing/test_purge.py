@@ -10,7 +10,7 @@ from stream_app.settings import Settings
 from tests.erasing.traces import records_of
 from tests.servers.brokers import APACHE
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.timeout(90)
 
 
 def filled(brokers: str, topic: str, keys: str) -> Settings:

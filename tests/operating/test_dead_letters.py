@@ -13,8 +13,6 @@ from tests.engine.tracker import Follower, following, tracker, variables
 from tests.operating.parts import letter, made, produce, put, records, run, settings_of
 from tests.servers.brokers import BOTH_BROKERS
 
-pytestmark = pytest.mark.broker
-
 WAIT_S = 30.0
 
 

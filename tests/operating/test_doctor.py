@@ -29,8 +29,6 @@ from tests.engine.tracker import following, tracker, variables
 from tests.operating.parts import PARTITIONS, letter, made, produce, put, run, settings_of
 from tests.servers.brokers import APACHE, BOTH_BROKERS
 
-pytestmark = pytest.mark.broker
-
 WAIT_S = 30.0
 
 

@@ -28,8 +28,6 @@ from tests.engine.tracker import Follower, Tracker, following, tracker, variable
 from tests.operating.parts import letter, made, produce, put, run, settings_of
 from tests.servers.brokers import APACHE, BOTH_BROKERS
 
-pytestmark = pytest.mark.broker
-
 WAIT_S = 30.0
 COUNTERS = ("applied", "duplicate", "late", "rejected")
 

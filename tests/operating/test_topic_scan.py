@@ -14,8 +14,6 @@ from stream_app.settings import Settings
 from tests.operating.parts import TIMEOUT_S
 from tests.servers.brokers import BOTH_BROKERS
 
-pytestmark = pytest.mark.broker
-
 
 def topic_with(settings: Settings, batches: list[list[int]]) -> str:
     """A topic of three partitions; each batch, of partition numbers, is produced at once."""

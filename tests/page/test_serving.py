@@ -47,25 +47,26 @@ def name(path: Path) -> str:
     return path.relative_to(FOLDER).as_posix()
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-async def test_a_file_is_served_as_what_it_is(client: aiohttp.ClientSession, path: Path) -> None:
-    kinds = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
-    async with client.get(where(path)) as response:
-        assert response.status == 200
-        assert response.headers["Content-Type"] == f"{kinds[path.suffix]}; charset=utf-8"
-        assert response.headers["Cache-Control"] == "no-cache"
-        assert response.headers["X-Content-Type-Options"] == "nosniff"
-        assert response.headers["Referrer-Policy"] == "no-referrer"
-        assert "default-src 'none'; script-src 'self'" in response.headers["Content-Security-Policy"]
-        assert "unsafe" not in response.headers["Content-Security-Policy"]
-        assert await response.read() == body_of(path)
-        etag = response.headers["ETag"]
-    async with client.get(where(path), headers={"If-None-Match": etag}) as response:
-        assert response.status == 304
-        assert response.headers["ETag"] == etag
-        assert not await response.read()
-    async with client.get(where(path), headers={"If-None-Match": '"older"'}) as response:
-        assert response.status == 200
+async def test_a_file_is_served_as_what_it_is(client: aiohttp.ClientSession, subtests: pytest.Subtests) -> None:
+    for path in FILES:
+        with subtests.test(path=path):
+            kinds = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
+            async with client.get(where(path)) as response:
+                assert response.status == 200
+                assert response.headers["Content-Type"] == f"{kinds[path.suffix]}; charset=utf-8"
+                assert response.headers["Cache-Control"] == "no-cache"
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
+                assert response.headers["Referrer-Policy"] == "no-referrer"
+                assert "default-src 'none'; script-src 'self'" in response.headers["Content-Security-Policy"]
+                assert "unsafe" not in response.headers["Content-Security-Policy"]
+                assert await response.read() == body_of(path)
+                etag = response.headers["ETag"]
+            async with client.get(where(path), headers={"If-None-Match": etag}) as response:
+                assert response.status == 304
+                assert response.headers["ETag"] == etag
+                assert not await response.read()
+            async with client.get(where(path), headers={"If-None-Match": '"older"'}) as response:
+                assert response.status == 200
 
 
 @pytest.mark.parametrize("path", ["__init__.py", "index.html", "", "..%2f__init__.py", "no.js", "charts", "charts/"])
@@ -89,20 +90,22 @@ def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
         assert {f"stream_app/serving/page/{name(path)}" for path in FILES} <= {*archive.namelist()}
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=name)
-def test_a_script_only_ever_sets_text(path: Path) -> None:
+def test_a_script_only_ever_sets_text(subtests: pytest.Subtests) -> None:
     dangerous = (
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|\beval\b|Function\(|javascript:|DOMParser"
     )
-    assert not re.findall(dangerous, path.read_text())
+    for path in SCRIPTS:
+        with subtests.test(path=path):
+            assert not re.findall(dangerous, path.read_text())
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=name)
-def test_a_script_begins_with_what_may_stand_in_it_and_has_one_subject(path: Path) -> None:
-    lines = path.read_text().splitlines()
-    assert re.fullmatch(r"// .*\.", lines[0])
-    assert len(lines) <= MAX_LINES
-    assert max(map(len, lines)) <= 120
+def test_a_script_begins_with_what_may_stand_in_it_and_has_one_subject(subtests: pytest.Subtests) -> None:
+    for path in SCRIPTS:
+        with subtests.test(path=path):
+            lines = path.read_text().splitlines()
+            assert re.fullmatch(r"// .*\.", lines[0])
+            assert len(lines) <= MAX_LINES
+            assert max(map(len, lines)) <= 120
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_is_inline() -> None:

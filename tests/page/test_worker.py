@@ -16,7 +16,7 @@ from tests.engine import tracker as engine
 from tests.page.browser import DESKTOP, PHONE, Tab
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.broker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
 START_S = 60.0
 CALM_MS = 90_000

@@ -19,7 +19,7 @@ from tests.shipping.image import Image
 from tests.shipping.test_image import START_S, answers, running
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 """That of the image, where none is given."""

@@ -17,7 +17,7 @@ from tests.shipping.image import USER, Container, Image
 from tests.shipping.test_dockerfile import pinned
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 START_S = 60.0
 MOST_MB = 160

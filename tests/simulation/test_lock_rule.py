@@ -50,6 +50,7 @@ class Watch:
         return noted
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_what_the_lock_guards_is_changed_under_the_lock_only() -> None:
     watch = Watch()

@@ -127,7 +127,7 @@ MUTATIONS = {
     ),
 }
 WITHIN = 30
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 def _harsh(seed: int, mutation: Mutation) -> Plan:

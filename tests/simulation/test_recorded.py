@@ -62,7 +62,6 @@ def test_the_simulation_calls_an_engine_as_faust_does(seed: int, recorded: Calls
     assert simulated(seed) == recorded
 
 
-@pytest.mark.broker
 @pytest.mark.timeout(150)
 def test_faust_still_calls_an_engine_as_recorded(embedded_brokers: str, tmp_path: Path, recorded: Calls) -> None:
     assert played(embedded_brokers, tmp_path) == recorded

@@ -10,7 +10,9 @@ from tests.simulation.plan import plan_of
 from tests.simulation.run import Run, failure_of
 
 pytestmark = pytest.mark.timeout(120)
-SEEDS, TOGETHER = 200, 5
+SEEDS, CHECKED, TOGETHER = 200, 40, 5
+"""All seeds, those of them that `make check` plays, and how many in one test."""
+
 _PLAY = """
 from tests.simulation.plan import plan_of
 from tests.simulation.run import Run
@@ -20,7 +22,13 @@ print(*run.trace, run.agenda.steps, sep="\\n")
 """
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, TOGETHER))
+@pytest.mark.parametrize(
+    "first",
+    [
+        *range(0, CHECKED, TOGETHER),
+        *(pytest.param(first, marks=pytest.mark.slow) for first in range(CHECKED, SEEDS, TOGETHER)),
+    ],
+)
 def test_nothing_is_lost_or_counted_twice_whatever_happens(first: int) -> None:
     for seed in range(first, first + TOGETHER):
         assert not (report := failure_of(plan_of(seed))), report
