@@ -47,8 +47,11 @@ def influencer(found: FoundUser, panes: list[int]) -> Influencer:
 def by_pane(counts: CountsByPane, found: FoundUser, role: int, window: range) -> list[int]:
     """What a user made in each pane of the window."""
     packed = counts.packed.get(found.user, {}).get(found.scope, {})
-    opened = counts.opened.get((found.user, found.scope), {})
-    return [packed.get(pane, _NOTHING)[role] + opened.get(pane, _NOTHING)[role] for pane in window]
+    made = [packed.get(pane, _NOTHING)[role] for pane in window] if packed else [0] * len(window)
+    for pane, opened in counts.opened.get((found.user, found.scope), {}).items():
+        if pane in window:
+            made[pane - window.start] += opened[role]
+    return made
 
 
 def _trend(z: float) -> Trend:
