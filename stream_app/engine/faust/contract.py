@@ -121,6 +121,15 @@ def refusal() -> str:
     return ""
 
 
+def missing_extensions() -> list[str]:
+    """Return the libraries that run without their C extensions: they are slower then, with the same results."""
+    is_compiled = {
+        "faust": getattr(import_module("faust.streams"), "_CStreamIterator", None) is not None,
+        "aiokafka": "_crecords" in import_module("aiokafka.record.default_records").DefaultRecordBatch.__module__,
+    }
+    return [library for library, compiled in is_compiled.items() if not compiled]
+
+
 def _exists(module: str, name: str) -> bool:
     try:
         found: Any = import_module(module)

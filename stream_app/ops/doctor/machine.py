@@ -9,7 +9,7 @@ from contextlib import closing
 from importlib.metadata import version
 
 from stream_app import __version__
-from stream_app.engine.faust.extensions import missing_extensions
+from stream_app.engine.faust.contract import missing_extensions
 from stream_app.findings import Finding, ok, problem, warning
 from stream_app.kafka.clients import COMMAND_TIMEOUT_S
 from stream_app.settings import Settings

@@ -42,16 +42,20 @@ def records_of_topics() -> dict[str, Records]:
     return {
         s.posts_topic: Records("posts", {"post": _event(s.posts_topic, "post")}),
         s.shares_topic: Records("shares", {"share": _event(s.shares_topic, "share")}),
-        s.flags_topic: Records("flags", {"flag": _told(s.flags_topic, "flag", _USER)}),
-        s.cuts_topic: Records("cuts", {"cut": _told(s.cuts_topic, "cut", scope), "noCut": no_cut}),
-        standings: Records("standings", {"standing": _told(standings, "flag", standing), "noStanding": no_standing}),
+        s.flags_topic: Records("flags", {"flag": _json_message(s.flags_topic, "flag", _USER)}),
+        s.cuts_topic: Records("cuts", {"cut": _json_message(s.cuts_topic, "cut", scope), "noCut": no_cut}),
+        standings: Records(
+            "standings", {"standing": _json_message(standings, "flag", standing), "noStanding": no_standing}
+        ),
         s.dead_letters_topic: Records("deadLetters", {"deadLetter": _dead_letter(), "replayed": _replayed()}),
         s.late_topic: Records("late", {"lateEvent": _late_event(), "replayed": _replayed()}),
         s.curves_topic: Records("curves", {"curves": _packed("`curves/…` or `status/…`")}),
         segments: Records("segments", {"segment": _packed("Packed.")}),
         s.erasures_topic: Records("erasures", {"erasure": _erasure()}),
-        s.alerts_topic: Records("alerts", {"told": _told_of()}),
-        s.undelivered_topic: Records("undelivered", {"undelivered": _told(s.undelivered_topic, "undelivered", _SINK)}),
+        s.alerts_topic: Records("alerts", {"alertState": _alert_state()}),
+        s.undelivered_topic: Records(
+            "undelivered", {"undelivered": _json_message(s.undelivered_topic, "undelivered", _SINK)}
+        ),
     }
 
 
@@ -73,10 +77,10 @@ def _array_key(items: str, *example: str) -> dict[str, Any]:
 
 
 def _event(topic: str, kind: str) -> Message:
-    return _told(topic, kind, _USER) | {"headers": headers.of_an_event()}
+    return _json_message(topic, kind, _USER) | {"headers": headers.of_an_event()}
 
 
-def _told(topic: str, kind: str, key: dict[str, Any]) -> Message:
+def _json_message(topic: str, kind: str, key: dict[str, Any]) -> Message:
     return _message(key, _schema(topic), examples=[{"payload": json.loads(_sample(kind))}])
 
 
@@ -139,7 +143,7 @@ def _erasure() -> Message:
     return _message(key, {"type": "object", "description": "When the user was erased; or the check."})
 
 
-def _told_of() -> Message:
+def _alert_state() -> Message:
     key = {"type": "string", "description": "`flag/…`, `digest/…`, `positions` or `owner`."}
     return _message(key, {"type": ["object", "null"], "description": "What is known of it; no value deletes the key."})
 
