@@ -14,7 +14,7 @@ from tests.servers.brokers import EMBEDDED
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Where to keep what tests have seen."""
-    parser.addoption("--screenshots", metavar="DIR", help="keep the pictures of the page there (tests/page)")
+    parser.addoption("--screenshots", metavar="DIR", help="keep the pictures of the page there (tests/e2e/page)")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,7 +14,7 @@ MARKS = {
 }
 
 BROWSER = frozenset({"browser", "tab"})
-"""Fixtures of tests/page that start Chromium."""
+"""Fixtures of tests/e2e/page that start Chromium."""
 
 SERVER = frozenset(
     {

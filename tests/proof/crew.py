@@ -10,7 +10,7 @@ from typing import Any, Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from tests.engine.tracker import Tracker, Worker
+from tests.servers.tracker import Tracker, Worker
 
 _LOOK_S = 0.1
 _ANSWER_S = 3.0

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.tracker import WORKER, Tracker, Worker
 from tests.proof.crew import asked
 from tests.proof.faulty import FAULTS
 from tests.proof.prove_kills import PATIENCE_S, contents, finish
 from tests.proof.report import Proof
 from tests.proof.scale import Scale
 from tests.proof.stage import stage
+from tests.servers.tracker import WORKER, Tracker, Worker
 
 pytestmark = pytest.mark.timeout(600)
 

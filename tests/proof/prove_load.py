@@ -11,7 +11,6 @@ import pytest
 
 from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
-from tests.engine.tracker import Worker
 from tests.proof.contents import Recipe, Record, home_of, made
 from tests.proof.crew import asked, rss_mb
 from tests.proof.prove_kills import PATIENCE_S, finish
@@ -19,6 +18,7 @@ from tests.proof.report import Proof
 from tests.proof.scale import Scale
 from tests.proof.stage import Stage, stage
 from tests.proof.verifier import everything
+from tests.servers.tracker import Worker
 
 pytestmark = pytest.mark.timeout(1500)
 

@@ -15,10 +15,10 @@ from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.kafka import topics
 from stream_app.settings import Settings, load
 from tests.board_samples import a_flag
-from tests.engine.fakes import Crash, Surroundings
-from tests.engine.tracker import variables
 from tests.proof.report import Proof
 from tests.proof.verifier import everything
+from tests.servers.tracker import variables
+from tests.unit.engine.fakes import Crash, Surroundings
 
 pytestmark = pytest.mark.timeout(600)
 

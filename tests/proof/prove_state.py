@@ -10,14 +10,14 @@ from kafka.admin import NewTopic
 
 from stream_app.core.changelog.columns import FormatError
 from stream_app.engine.liveness.exit_codes import Exit
-from tests.engine.tracker import WORKER, Tracker, Worker
 from tests.proof.prove_kills import PATIENCE_S, contents, kill_at_random
 from tests.proof.prove_records import corrupt
 from tests.proof.report import Proof
 from tests.proof.scale import Scale
 from tests.proof.stage import stage
 from tests.servers.brokers import EMBEDDED
-from tests.test_golden import GOLDEN, kinds
+from tests.servers.tracker import WORKER, Tracker, Worker
+from tests.unit.schemas.test_golden import GOLDEN, kinds
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(600)

@@ -12,11 +12,11 @@ import pytest
 from stream_app.demo.embedded.process import spawn
 from stream_app.kafka import topics
 from stream_app.settings import Settings
-from tests.engine.tracker import ROOT
 from tests.proof.contents import Recipe, Totals, made
 from tests.proof.feeder import Feeder
 from tests.proof.report import Proof
 from tests.proof.verifier import differences, everything
+from tests.servers.tracker import ROOT
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.engine.tracker import Follower, Seen, Tracker, Worker, following, tracker, variables
 from tests.proof.contents import Contents
 from tests.proof.crew import Crew
 from tests.proof.feeder import Feeder
 from tests.proof.report import Proof
 from tests.proof.verifier import Verdict, cuts_of, verdict
+from tests.servers.tracker import Follower, Seen, Tracker, Worker, following, tracker, variables
 
 Start = Callable[[Tracker], Worker]
 """Starts a worker of a tracker."""

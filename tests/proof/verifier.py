@@ -13,8 +13,8 @@ from stream_app.kafka.clients import open_consumer
 from stream_app.kafka.topic_scan import partitions_of, read, spans
 from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
-from tests.engine.tracker import Seen
 from tests.proof.contents import Contents, Cuts, Totals
+from tests.servers.tracker import Seen
 
 _SHOWN = 5
 _ORIGIN = [f"__streams.errors.{name}" for name in ("topic", "partition", "offset")]

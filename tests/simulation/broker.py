@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from stream_app.kafka.record_batches import PackedBatch
-from tests.engine.packing import read, record_batch
 from tests.simulation.loop import Agenda
+from tests.unit.engine.packing import read, record_batch
 
 Headers = Sequence[tuple[str, bytes]]
 Place = tuple[str, int]

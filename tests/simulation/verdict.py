@@ -13,11 +13,11 @@ from stream_app.core.events.schema import Post
 from stream_app.core.messages import ROLES, Cut, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.topics import changelogs_of
-from tests.core.streams import totals_of
 from tests.naive import NaiveCut, Totals, ms_of, naive_cut, naive_people, naive_topics
 from tests.simulation.broker import Place
 from tests.simulation.feed import PANE_MS, Fate, expected
 from tests.simulation.plan import DWELL_S, PANES
+from tests.unit.core.streams import totals_of
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run

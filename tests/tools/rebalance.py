@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from stream_app.demo.embedded.kafka import embedded_broker
-from tests.engine.tracker import ROOT, Worker, tracker, variables
+from tests.servers.tracker import ROOT, Worker, tracker, variables
 from tests.simulation.callbacks import Callback, canonical
 from tests.waiting import eventually
 

@@ -1,0 +1,23 @@
+"""The stage that most tests of the API share: two workers with the whole demo stream counted."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.api.stage import PARTITIONS, Stage, demo_events
+from tests.servers.tracker import tracker, variables
+
+
+@pytest.fixture(scope="package")
+def stage(embedded_brokers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    given = {"partitions": str(PARTITIONS), "tick_s": "200ms", "population_sizes": "all=1000"}
+    environment = variables(embedded_brokers, "api", **given)
+    with tracker(environment, tmp_path_factory.mktemp("api"), workers=2) as run:
+        yield Stage(run, demo_events())
+
+
+@pytest.fixture(params=[0, 1], ids=["worker-0", "worker-1"])
+def where(stage: Stage, request: pytest.FixtureRequest) -> str:
+    """The address of each of both workers."""
+    number: int = request.param
+    return stage.addresses[number]

@@ -1,0 +1,137 @@
+"""What one record of the curves topic does to what a worker knows."""
+
+import logging
+
+import msgspec
+import pytest
+
+from stream_app.core.changelog import status
+from stream_app.core.cuts import curve_message
+from stream_app.core.state.watermark import NO_TIME, Source
+from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY, CurveExchange
+from tests.unit.engine.fakes import NOW_MS, PARTITION, Surroundings, posts
+from tests.unit.engine.parts import CHANGELOG, Parts
+
+
+def new_exchange() -> tuple[CurveExchange, Surroundings]:
+    fake = Surroundings()
+    return CurveExchange(fake.settings, fake.context.global_cuts, fake.erasures), fake
+
+
+def status_of(partition: int, horizon: int) -> status.Status:
+    return status.Status(status.VERSION, partition, {"posts": Source(position=7, applied=7)}, horizon, True, 1, 2, 3, 4)
+
+
+def tell_status(exchange: CurveExchange, partition: int, horizon: int) -> None:
+    exchange.update(b"status/%d" % partition, status.encode(status_of(partition, horizon)))
+
+
+def test_before_anything_is_told_there_is_no_event_time() -> None:
+    exchange, _ = new_exchange()
+    assert exchange.newest_ms == NO_TIME
+
+
+def test_the_last_status_of_every_partition_is_kept() -> None:
+    exchange, _ = new_exchange()
+    for partition, horizon in ((0, 10), (1, 20), (0, 30)):
+        tell_status(exchange, partition, horizon)
+    assert exchange.statuses == {0: status_of(0, 30), 1: status_of(1, 20)}
+
+
+def test_event_time_is_that_of_the_partition_that_is_farthest() -> None:
+    exchange, _ = new_exchange()
+    for partition, horizon in ((0, 10), (1, 20)):
+        tell_status(exchange, partition, horizon)
+    assert exchange.newest_ms == 20
+
+
+def test_a_watermark_moves_event_time_on_but_never_back() -> None:
+    exchange, _ = new_exchange()
+    tell_status(exchange, 0, 10)
+    for said in (b"30", b"20"):
+        exchange.update(WATERMARK_KEY, said)
+    assert exchange.newest_ms == 30
+
+
+async def test_curves_reach_the_whole() -> None:
+    curve_updates = Parts()
+    await curve_updates.count(posts(range(3)))
+    await curve_updates.round()
+    exchange, fake = new_exchange()
+    for told in curve_updates.fake.producer.of("influence.curves"):
+        exchange.update(told.key or b"", told.value or b"")
+    assert fake.context.global_cuts.recompute()
+    assert exchange.statuses[PARTITION].sources["influence.posts"].applied == 3
+    assert exchange.newest_ms == NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), version=99))),
+        (b"status/0", b"\x93\x01\x02"),
+        (b"status/0", b""),
+        (b"curves/0/0", b"\x99"),
+        (b"curves/0/0", msgspec.msgpack.encode([curve_message.VERSION + 1])),
+        (WATERMARK_KEY, b"soon"),
+        (WATERMARK_KEY, b"\xff"),
+    ],
+)
+def test_what_cannot_be_read_is_logged_and_changes_nothing(
+    key: bytes, value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange, _ = new_exchange()
+    exchange.update(key, value)
+    assert exchange.statuses == {}
+    assert exchange.newest_ms == NO_TIME
+    ((_, level, text),) = caplog.record_tuples
+    assert level == logging.ERROR
+    assert repr(key) in text
+
+
+def test_a_status_of_another_release_is_told_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    exchange, _ = new_exchange()
+    exchange.update(b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), version=99)))
+    assert "version 99" in caplog.text
+    assert f"reads {status.VERSION}" in caplog.text
+
+
+@pytest.mark.parametrize("fields_added_since", [1, 2])
+def test_a_status_of_an_earlier_release_can_be_read(fields_added_since: int) -> None:
+    exchange, _ = new_exchange()
+    older = msgspec.msgpack.decode(status.encode(status_of(0, 10)))[:-fields_added_since]
+    exchange.update(b"status/0", msgspec.msgpack.encode(older))
+    assert exchange.statuses == {0: status_of(0, 10)}
+
+
+async def test_what_a_former_owner_tells_late_is_not_taken_and_the_owner_repeats_what_it_overwrote() -> None:
+    frozen = Parts()
+    await frozen.count(posts(range(3)))
+    await frozen.round()
+    late = frozen.fake.producer.of("influence.curves")
+    owner = Parts(hold=False)
+    owner.restore_table({r.key: r.value for r in frozen.fake.producer.of(CHANGELOG) if r.key and r.value})
+    await owner.ownership.take_over({PARTITION}, 2)
+    await owner.count(posts(range(3, 8)))
+    for _ in range(3):
+        await owner.round()
+    told, known = owner.fake.producer.of("influence.curves"), owner.exchange.statuses[PARTITION]
+    await owner.round()
+    assert owner.fake.producer.of("influence.curves") == told, "it was at rest"
+    for record in late:
+        owner.exchange.update(record.key or b"", record.value or b"")
+    assert not owner.fake.context.global_cuts.recompute()
+    assert owner.exchange.statuses[PARTITION] == known
+    for _ in range(2):
+        await owner.round()
+    all_told = owner.fake.producer.of("influence.curves")
+    assert {r.key: r.value for r in all_told[len(told) :]} == {r.key: r.value for r in told}
+    await owner.round()
+    assert owner.fake.producer.of("influence.curves") == all_told, "it repeats once"
+
+
+@pytest.mark.parametrize("key", [b"", b"something", b"other/1"])
+def test_keys_of_others_are_ignored(key: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    exchange, _ = new_exchange()
+    exchange.update(key, b"value")
+    assert caplog.record_tuples == []

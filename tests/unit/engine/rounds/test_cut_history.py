@@ -1,0 +1,94 @@
+"""What cuts were at the end of each pane: told by the owner of the bucket, and deleted once the window has passed."""
+
+from stream_app.core.cuts.curve_message import bucket_of
+from stream_app.core.cuts.history import CutHistory, PastKey
+from stream_app.core.messages import Role
+from stream_app.core.state.scopes import ScopeName
+from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts
+from tests.unit.engine.parts import Parts
+
+CURVES = "influence.curves"
+SCOPE = next(scope for scope in (ScopeName("all", f"t{n}") for n in range(100)) if bucket_of(scope) % 8 == PARTITION)
+"""One whose cuts the worker of PARTITION publishes."""
+TOPIC = [SCOPE.topic]
+PANE_S = 900
+
+
+def past_records(parts: Parts) -> list[tuple[PastKey, bytes | None]]:
+    records = parts.fake.producer.of(CURVES)
+    keyed = [(record.key or b"", record.value) for record in records]
+    return [(PastKey.decode(key), value) for key, value in keyed if key.startswith(b"past/")]
+
+
+def counted(parts: Parts) -> list[tuple[int, int]]:
+    """Pane and total of the posts in the topic."""
+    return [(pane, was.total) for pane, was in parts.exchange.past.of(SCOPE, Role.MAVEN, 0)]
+
+
+async def test_a_cut_is_told_as_it_was_when_its_pane_ended() -> None:
+    parts = Parts()
+    pane = NOW_MS // (PANE_S * 1000)
+    await parts.count(posts(range(3), topics=TOPIC))
+    for _ in range(2):
+        await parts.round()
+    assert counted(parts) == []
+    parts.fake.now_s += PANE_S
+    await parts.count([post(3, ts_ms=NOW_MS + PANE_S * 1000, topics=TOPIC)])
+    for _ in range(3):
+        await parts.round()
+    assert counted(parts) == [(pane, 3)]
+
+
+async def test_what_has_left_the_window_is_deleted() -> None:
+    parts = Parts(window_s=2.0 * PANE_S, short_s=PANE_S)
+    parts.fake.now_s += 10 * PANE_S
+    for step in range(6):
+        await parts.count([post(step, ts_ms=NOW_MS + step * PANE_S * 1000, topics=TOPIC)])
+        for _ in range(2):
+            await parts.round()
+    told = past_records(parts)
+    first = NOW_MS // (PANE_S * 1000)
+    assert {ended.pane for ended, value in told if value} == {first + step for step in range(5)}
+    assert {ended.pane for ended, value in told if value is None} == {first, first + 1, first + 2}
+    assert [pane for pane, _ in counted(parts)] == [first + 3, first + 4]
+
+
+async def test_a_worker_that_starts_anew_knows_what_was_told_before() -> None:
+    parts = Parts()
+    await parts.count(posts(range(3), topics=TOPIC))
+    for _ in range(2):
+        await parts.round()
+    parts.fake.now_s += PANE_S
+    await parts.count([post(3, ts_ms=NOW_MS + PANE_S * 1000, topics=TOPIC)])
+    for _ in range(2):
+        await parts.round()
+    told = CutHistory()
+    for ended, value in past_records(parts):
+        told.update(ended.encode(), value or b"")
+    assert [was.total for _, was in told.of(SCOPE, Role.MAVEN, 0)] == [3]
+
+
+async def test_a_worker_without_partitions_tells_nothing() -> None:
+    parts = Parts(hold=False)
+    parts.publisher.publish([], NOW_MS)
+    parts.publisher.publish([], NOW_MS + PANE_S * 1000)
+    assert past_records(parts) == []
+
+
+async def test_a_cut_waits_until_it_is_known_where_the_window_ends() -> None:
+    curve_updates, parts = Parts(), Parts()
+    await curve_updates.count(posts(range(3), topics=TOPIC))
+    for _ in range(2):
+        await curve_updates.round()
+    told = curve_updates.fake.producer.of(CURVES)
+    for record in told:
+        if (record.key or b"").startswith(b"curves/"):
+            parts.exchange.update(record.key or b"", record.value or b"")
+    changed = parts.fake.context.global_cuts.recompute()
+    parts.publisher.publish(changed, parts.exchange.newest_ms)
+    assert parts.publisher.present() == []
+    for record in told:
+        parts.exchange.update(record.key or b"", record.value or b"")
+    parts.publisher.publish([], parts.exchange.newest_ms)
+    assert {cut.topic for cut in parts.publisher.present()} == set(TOPIC)
+    assert all(cut.window_start > 0 for cut in parts.publisher.present())

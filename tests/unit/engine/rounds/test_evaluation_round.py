@@ -1,0 +1,126 @@
+"""The regular round: what is told when, and what a round without news costs."""
+
+import asyncio
+
+import msgspec
+
+from stream_app.core.changelog import status
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts.curve_message import bucket_of
+from stream_app.core.messages import ROLES, Flag, FlagType
+from stream_app.core.state.scopes import ScopeName
+from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts, user_of
+from tests.unit.engine.parts import CHANGELOG, Parts
+
+CURVES, CUTS, FLAGS = "influence.curves", "influence.cuts", "influence.flags"
+
+
+def statuses(parts: Parts) -> list[Status]:
+    records = parts.fake.producer.of(CURVES)
+    return [status.decode(record.value or b"") for record in records if (record.key or b"").startswith(b"status/")]
+
+
+async def test_a_round_tells_how_far_the_partition_has_come() -> None:
+    parts = Parts()
+    await parts.count(posts(range(3)))
+    await parts.round()
+    told = statuses(parts)[-1]
+    assert told.partition == PARTITION
+    assert told.sources == parts.ledger.sources
+    assert (told.horizon, told.users, told.lagging) == (parts.ledger.horizon, 1, False)
+
+
+async def test_counters_are_durable_before_they_are_told() -> None:
+    parts = Parts()
+    await parts.count(posts(range(3)))
+    await parts.evaluation.round()
+    steps = parts.fake.producer.steps
+    delta = len(steps) - 1 - steps[::-1].index(CHANGELOG)
+    told = len(steps) - 1 - steps[::-1].index(CURVES)
+    assert "flush" in steps[delta:told], "the status goes out beside the delta: a crash may keep the status only"
+
+
+async def test_a_round_without_news_writes_nothing() -> None:
+    parts = Parts()
+    await parts.count(posts(range(3)))
+    for _ in range(3):
+        await parts.round()
+    steps = len(parts.fake.producer.steps)
+    await parts.evaluation.round()
+    assert parts.fake.producer.steps[steps:] == []
+
+
+async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
+    parts = Parts(min_users=1, min_posts=1, min_impressions=1, diffuse_fraction=0.9)
+    few = [post(offset, user=user_of(PARTITION, offset), audience=1) for offset in range(30)]
+    many = [post(30 + offset, user=user_of(PARTITION), audience=1000) for offset in range(100)]
+    await parts.count([*few, *many])
+    for _ in range(3):
+        await parts.round()
+    flags = [msgspec.json.decode(record.value or b"", type=Flag) for record in parts.fake.producer.of(FLAGS)]
+    assert [(flag.user_id, flag.role, flag.type) for flag in flags] == [
+        (user_of(PARTITION), role, FlagType.ENTERED) for role in ROLES
+    ]
+    assert [flag.value for flag in flags] == [101, 100_001]
+    assert len(parts.fake.standings.of_partition(PARTITION)) == 2
+
+
+async def test_a_partition_that_moves_away_during_a_round_is_not_evaluated() -> None:
+    parts = Parts()
+    await parts.count(posts(range(3)))
+    held = parts.fake.context.owned[PARTITION]
+    async with held.lock:
+        under_way = asyncio.create_task(parts.evaluation.round())
+        await asyncio.sleep(0)
+        parts.fake.context.owned.clear()
+    await under_way
+    assert CURVES not in parts.fake.producer.steps
+
+
+async def test_cuts_are_published_by_the_worker_that_holds_their_partition() -> None:
+    parts = Parts()
+    await parts.count(posts(range(3), topics=[f"topic{number}" for number in range(50)]))
+    for _ in range(2):
+        await parts.round()
+    topics = {msgspec.json.decode(record.key or b"")[0] for record in parts.fake.producer.of(CUTS)}
+    mine = {f"topic{number}" for number in range(50) if bucket_of(ScopeName("all", f"topic{number}")) % 8 == PARTITION}
+    assert mine
+    assert topics - {"*"} == mine
+
+
+async def test_cuts_that_are_no_longer_published_here_leave_the_metrics() -> None:
+    """Their new owner shows them: what stays here would be shown for ever as it was."""
+    parts = Parts()
+    await parts.count(posts(range(3), topics=[f"topic{number}" for number in range(50)]))
+    for _ in range(2):
+        await parts.round()
+    meter = parts.fake.meter
+    shown = {(call.args[0].topic, call.args[0].role) for call in meter.cut.call_args_list}
+    assert shown
+    meter.cut_gone.assert_not_called()
+    await parts.ownership.take_over(set(), 2)
+    await parts.round()
+    assert {(call.args[0].topic, call.args[0].role) for call in meter.cut_gone.call_args_list} == shown
+
+
+async def test_the_cut_of_a_scope_that_has_no_users_any_more_leaves_the_metrics() -> None:
+    parts = Parts()
+    gone = next(name for name in map("topic{}".format, range(50)) if bucket_of(ScopeName("all", name)) % 8 == PARTITION)
+    await parts.count([post(0, topics=[gone]), post(1, ts_ms=NOW_MS + 1)])
+    for _ in range(2):
+        await parts.round()
+    assert gone in {call.args[0].topic for call in parts.fake.meter.cut.call_args_list}
+    parts.fake.now_s += 2 * 86_400
+    await parts.count([post(2, ts_ms=NOW_MS + 2 * 86_400_000)])
+    for _ in range(2):
+        await parts.round()
+    assert {call.args[0].topic for call in parts.fake.meter.cut_gone.call_args_list} == {gone}
+
+
+async def test_a_round_tells_where_its_users_are_asked_for_and_what_is_unread() -> None:
+    parts = Parts()
+    parts.evaluation.http = "10.0.0.7:6066"
+    await parts.count(posts(range(3)))
+    parts.fake.context.owned[PARTITION].unread = {"influence.posts": 4, "influence.shares": 3}
+    await parts.round()
+    assert (statuses(parts)[-1].http, statuses(parts)[-1].unread) == ("10.0.0.7:6066", 7)

@@ -1,0 +1,92 @@
+"""Cuts of scopes that vanished while nobody, or somebody else, published them: the owner of today deletes them."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from kafka import KafkaProducer
+
+from stream_app.core.cuts.curve_message import BUCKETS, bucket_of
+from stream_app.core.state.scopes import ScopeName
+from stream_app.kafka import topics
+from stream_app.sources.replay import replay
+from tests.board_samples import a_cut
+from tests.e2e.erasure import load
+from tests.servers.tracker import following, tracker, variables
+from tests.unit.engine.fakes import PARTITION, posts
+from tests.unit.engine.parts import Parts
+
+CUTS = "influence.cuts"
+WAIT_S = 30.0
+
+
+def key(topic: str) -> bytes:
+    return json.dumps([topic, "all", "maven"], separators=(",", ":")).encode()
+
+
+def named(partition: int) -> str:
+    """A topic whose cuts fall to the owner of the partition."""
+    names = map("gone{}".format, range(10 * BUCKETS))
+    return next(name for name in names if bucket_of(ScopeName("all", name)) % 8 == partition)
+
+
+async def rounds(parts: Parts) -> None:
+    await parts.count(posts(range(3), topics=[named(PARTITION)]))
+    for _ in range(2):
+        await parts.round()
+
+
+async def test_cuts_that_are_still_some_or_another_workers_are_not_deleted() -> None:
+    parts = Parts()
+    await rounds(parts)
+    kept = key(named(PARTITION))
+    assert kept in [cut.key for cut in parts.fake.producer.of(CUTS)]
+    parts.publisher.forget_others([kept, key(named(PARTITION + 1)), b"no key of a cut"])
+    await parts.fake.producer.flush()
+    assert not [cut.key for cut in parts.fake.producer.of(CUTS) if cut.value is None]
+
+
+async def test_the_leftover_of_an_owner_before_is_deleted() -> None:
+    parts = Parts()
+    await rounds(parts)
+    names = [f"left{number}" for number in range(100)]
+    mine = {name for name in names if bucket_of(ScopeName("all", name)) % 8 == PARTITION}
+    parts.publisher.forget_others(map(key, names))
+    await parts.fake.producer.flush()
+    assert {cut.key for cut in parts.fake.producer.of(CUTS) if cut.value is None} == set(map(key, mine))
+    assert mine
+
+
+async def test_buckets_that_come_later_are_published_although_they_did_not_change() -> None:
+    parts = Parts()
+    await rounds(parts)
+    held = parts.fake.context.owned.pop(PARTITION)
+    await parts.round()
+    assert parts.publisher.present() == []
+    parts.publisher.took_over.clear()
+    parts.fake.context.owned[PARTITION] = held
+    await parts.round()
+    assert {cut.topic for cut in parts.publisher.present()} >= {named(PARTITION)}
+    assert parts.publisher.took_over.is_set()
+
+
+@pytest.mark.timeout(90)
+def test_a_worker_deletes_what_it_finds_when_it_takes_over(brokers: str, tmp_path: Path) -> None:
+    environment = variables(brokers, "leftovers", partitions="2")
+    with tracker(environment, tmp_path, workers=0) as run:
+        s = run.settings
+        assert not [found.problem for found in topics.create(s) if found.problem]
+        producer = KafkaProducer(bootstrap_servers=brokers)
+        producer.send(s.cuts_topic, key=key("gone"), value=msgspec.json.encode(a_cut("gone")), partition=0).get(WAIT_S)
+        producer.close()
+        replay(load.made("e").records[:100], brokers, s)
+        run.start()
+        with following(run, s.cuts_topic) as follower:
+            follower.until(
+                lambda seen: any(r.key == key("gone") and r.value is None for r in seen.records.get(s.cuts_topic, ())),
+                "the cut of a vanished scope deleted",
+                WAIT_S,
+            )
+            follower.until(lambda seen: ("phone", "maven") in seen.cuts, "the cuts", WAIT_S)
+            assert [r.key for r in follower.drain().records[s.cuts_topic] if r.value is None] == [key("gone")]

@@ -1,0 +1,228 @@
+"""The rules of the house: who may import whom, what files look like, which words name things; each lists offenders."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tokenize
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from tokenize import COMMENT
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[3]
+PACKAGE = ROOT / "stream_app"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+PYTHON_FILES = [*SOURCES, *(path for folder in ("tests", "deploy") for path in sorted((ROOT / folder).rglob("*.py")))]
+
+MAX_LINES = 300
+MAX_FILES = 13
+LINES_OF_0_1 = 23_383
+"""Lines of Python in `stream_app` before it was laid out anew; it may not grow back."""
+
+MAX_FAUST_FILES = 7
+
+CORE_MAY_IMPORT = {"msgspec", "numpy", "xxhash"}
+"""Besides the harmless part of the standard library."""
+
+IMPURE_MODULES = {
+    *("asyncio", "concurrent", "multiprocessing", "queue", "selectors", "signal", "threading"),
+    *("http", "io", "os", "pathlib", "shutil", "socket", "subprocess", "sys", "tempfile", "urllib"),
+    *("logging", "random", "secrets", "time", "uuid", "warnings"),
+}
+IMPURE_CALLS = {"open()", "print()", "input()", ".now()", ".utcnow()", ".today()", ".default_rng()"}
+"""Functions and methods that read a clock, make random numbers, or touch the outside."""
+
+RUN_WHAT_WAS_SENT = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "yaml", "eval", "exec", "allow_pickle"}
+ENVIRONMENT = {"os.environ", "os.getenv", "os.environb"}
+MACHINE_PATH = re.compile(r"(?<![\w.~$}*-])/(?:home|root|Users|mnt|media|work|workspace|builds)/\w")
+
+TERMS = {
+    **{term: (term,) for term in ("event", "partition", "offset", "watermark", "window", "late", "dedup", "state")},
+    **{term: (term,) for term in ("changelog", "checkpoint", "restore", "rebalance", "fencing", "histogram", "outbox")},
+    **{term: (term,) for term in ("producer", "retry")},
+    "decode": ("decode", "decoding"),
+    "top-k": ("top_k",),
+    "DLQ": ("dlq", "dead_letter"),
+    "leader election": ("leader_election", "leadership"),
+}
+"""What a reader who knows stream processing looks for, and the path that answers."""
+LEAST_TERMS = 18
+
+BANNED = re.compile(r"\b(tells?|told|telling|whoever)\b", re.IGNORECASE)
+PROSE = {".md", ".yaml", ".yml", ".json", ".js", ".html", ".css", ".conf", ".toml", ".sh", ".txt"}
+
+SHARED_NAMES = {
+    *("__init__", "__main__"),
+    *("alerts", "dead_letters", "doctor", "replay", "reset", "topics", "worker"),  # cli/commands/x.py runs what x names
+    *("kafka", "redis"),  # the part that has to do with that server
+    *("addresses", "checks", "config", "counting", "erasure", "findings", "metrics", "options", "records", "scan"),
+    *("schema", "scopes", "server", "service", "writer"),
+}
+"""Modules of which there may be several, because the folder says whose."""
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Every module or name that a file imports, as a full dotted name."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _called(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(id=name):
+            return f"{name}()"
+        case ast.Attribute(attr=name):
+            return f".{name}()"
+    return ""
+
+
+def _tracked(*folders: str) -> list[Path]:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("needs a git checkout")
+    command = [git, "ls-files", "-z", "--", *folders]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=30).stdout
+    return [path for name in listing.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def _none(offenders: Iterable[str], rule: str) -> None:
+    if found := "\n  ".join(sorted(offenders)):
+        pytest.fail(f"{rule}:\n  {found}", pytrace=False)
+
+
+def test_imports_go_down_the_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlinter.cli import lint_imports  # noqa: PLC0415 - the other rules hold without it
+
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert status == 0, capsys.readouterr().out
+    faust = [path for path in SOURCES if any(name.split(".")[0] == "faust" for name in _imports(path))]
+    assert len(faust) <= MAX_FAUST_FILES, f"files that import faust: {[_name(path) for path in faust]}"
+
+
+def test_the_core_is_pure() -> None:
+    found = []
+    for path in (path for path in SOURCES if path.is_relative_to(PACKAGE / "core")):
+        modules = {name.split(".")[0] for name in _imports(path)}
+        foreign = {name for name in modules if name not in sys.stdlib_module_names} - CORE_MAY_IMPORT - {PACKAGE.name}
+        found += [f"{_name(path)} imports {name}" for name in foreign | modules & IMPURE_MODULES]
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.AsyncFunctionDef | ast.Await):
+                found.append(f"{_name(path)}:{node.lineno} is async")
+            elif isinstance(node, ast.Call) and _called(node) in IMPURE_CALLS:
+                found.append(f"{_name(path)}:{node.lineno} calls {_called(node)}")
+    _none(found, "no I/O, clock, chance or logging in the core; numpy, msgspec and xxhash at most")
+
+
+def test_input_is_never_run_and_only_settings_reads_the_environment() -> None:
+    found = []
+    for path in SOURCES:
+        nodes = list(ast.walk(_tree(path)))
+        imported = set(_imports(path))
+        used = {node.id for node in nodes if isinstance(node, ast.Name)} | {name.split(".")[0] for name in imported}
+        used |= {str(node.arg) for node in nodes if isinstance(node, ast.keyword)}
+        read = imported | {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+        if not path.is_relative_to(PACKAGE / "settings"):
+            used |= read & ENVIRONMENT
+        found += [f"{_name(path)} uses {name}" for name in used & (RUN_WHAT_WAS_SENT | ENVIRONMENT)]
+    _none(found, "nothing runs what was sent; values of the environment come from Settings")
+
+
+def test_files_and_folders_have_one_subject_and_say_which() -> None:
+    found = []
+    for path in PYTHON_FILES:
+        first, *others = path.read_text().splitlines()
+        if not re.fullmatch(r'"""\S.*\.(""")?', first):
+            found.append(f"{_name(path)} begins with {first!r}, not with one sentence that says what may stand in it")
+        if (lines := len(others) + 1) > MAX_LINES:
+            found.append(f"{_name(path)} has {lines} lines, more than {MAX_LINES}: split it by subject")
+    members = defaultdict(list)
+    for path in _tracked(PACKAGE.name):
+        members[path.parent].append(path)
+    crowded = {folder: len(files) for folder, files in members.items() if len(files) > MAX_FILES}
+    found += [f"{_name(folder)} has {count} files, more than {MAX_FILES}" for folder, count in crowded.items()]
+    if (PACKAGE / "local").exists():
+        found.append("stream_app/local names no subject")
+    lines = sum(path.read_bytes().count(b"\n") for path in SOURCES)
+    if lines >= LINES_OF_0_1:
+        found.append(f"stream_app has {lines} lines of Python, not fewer than {LINES_OF_0_1}")
+    _none(found, "one subject a file and a folder")
+
+
+def test_terms_of_the_field_are_found_by_name_and_a_name_means_one_thing() -> None:
+    parts = [part for path in _tracked(PACKAGE.name) for part in path.relative_to(PACKAGE).with_suffix("").parts]
+    missing = [term for term, words in TERMS.items() if not any(word in part for word in words for part in parts)]
+    if len(TERMS) - len(missing) < LEAST_TERMS:
+        pytest.fail(f"no file or folder of {PACKAGE.name} is named after {missing}", pytrace=False)
+    places = defaultdict(list)
+    for path in SOURCES:
+        if path.stem not in SHARED_NAMES:
+            places[f"module {path.stem}"].append(_name(path))
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.ClassDef):
+                places[f"class {node.name}"].append(f"{_name(path)}:{node.lineno}")
+    _none((f"{name}: {found}" for name, found in places.items() if len(found) > 1), "one name, one thing")
+
+
+def _prose(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines to read: all of a document; the comments and the text constants of a program."""
+    if path.suffix != ".py":
+        yield from enumerate(path.read_text(errors="ignore").splitlines(), 1)
+        return
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from enumerate(node.value.splitlines(), node.lineno)
+    with path.open("rb") as file:
+        yield from (
+            (token.start[0], token.string) for token in tokenize.tokenize(file.readline) if token.type == COMMENT
+        )
+
+
+def test_prose_is_plain_english() -> None:
+    found = []
+    for path in _tracked(PACKAGE.name, "deploy", "docs", "schemas", "*.md"):
+        if path.suffix in PROSE | {".py"}:
+            words = ((line, match) for line, text in _prose(path) for match in BANNED.finditer(text))
+            found += [f"{_name(path)}:{line}: {match.group()}" for line, match in words]
+    _none(found, "say who reports, logs, returns or raises what")
+
+
+def test_no_tracked_file_names_a_path_of_somebodys_machine() -> None:
+    found = []
+    for path in _tracked():
+        text = path.read_bytes().decode(errors="ignore")
+        found += [f"{_name(path)}: {match.group()}…" for match in MACHINE_PATH.finditer(text)]
+    _none(found, "paths are relative to the project")
+
+
+def test_the_lock_names_no_index_and_satisfies_the_project_file() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert "index-url" not in lock
+    pinned = {
+        canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", lock, re.MULTILINE)
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = (project["dependencies"], *project["optional-dependencies"].values())
+    wanted = [want for lines in groups for line in lines if (want := Requirement(line)).name != project["name"]]
+    stale = (str(want) for want in wanted if pinned.get(canonicalize_name(want.name), "") not in want.specifier)
+    _none(stale, "the lock is older than pyproject.toml: run `make lock`")

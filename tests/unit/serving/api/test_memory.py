@@ -1,0 +1,101 @@
+"""Asking leaves nothing behind in the state of a worker, and a worker that has counted nothing answers."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
+
+import msgspec
+import pytest
+
+from stream_app.core.messages import ROLES
+from stream_app.engine.engine import Engine
+from stream_app.serving.api import params
+from stream_app.serving.api.answers import Answers, UnknownUserError
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.scopes.overview import Overview
+from stream_app.serving.api.scopes.throughput import Throughput
+from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.users.local_users import LocalUsers
+from stream_app.serving.api.users.peers import Peers
+from stream_app.worker import queryable_state
+from tests.unit.engine.fakes import PARTITION, post, user_of
+from tests.unit.engine.parts import Parts
+
+
+class Worker:
+    """The answers of a worker on fakes."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        settings = parts.fake.settings
+        engine = SimpleNamespace(
+            context=parts.fake.context,
+            exchange=parts.exchange,
+            owned=parts.fake.context.owned,
+            publisher=parts.publisher,
+            standings_of=lambda _partition, keys: parts.fake.standings.some(keys),
+            settings=settings,
+        )
+        state = queryable_state(cast(Engine, engine))
+        budget = TimeBudget()
+        self.local = LocalUsers(state, budget)
+        peers = Peers(self.local, state, "", budget)
+        flags = FlagLog(state.erasures.among)
+        flags.is_complete.set()
+        health = Mock(live=lambda: (True, {}), ready=lambda: (True, {}))
+        overview = Overview(settings, state, flags, Throughput(state), health, lambda: None)
+        self.answers = Answers(settings, state, overview, peers, flags, Mock(of=AsyncMock()), budget)
+
+    async def ask_about(self, topic: str, population: str, user: str) -> dict[str, Any]:
+        """Every question there is; the answers by name, as JSON."""
+        found: dict[str, Any] = {
+            "about": self.answers.overview.about(),
+            "health": self.answers.overview.health(),
+            "topics": self.answers.scopes.topics(params.TopicParams(population=population, search=topic)),
+            "cuts": self.answers.scopes.cuts(params.CutParams(topic=topic, population=population)),
+            "flags": self.answers.flags(params.FlagParams(topic=topic, user=user)),
+        }
+        for role in ROLES:
+            scope: dict[str, Any] = {"topic": topic, "population": population, "role": role}
+            found["curve"] = self.answers.scopes.curve(params.ScopeParams(**scope))
+            found["history"] = self.answers.scopes.history(params.HistoryParams(**scope))
+            found["influencers"] = await self.answers.influencers(params.InfluencerParams(**scope, search=user))
+            with pytest.raises(UnknownUserError):
+                await self.answers.why(user, params.ScopeParams(**scope))
+        with pytest.raises(UnknownUserError):
+            await self.answers.user(user)
+        return {name: msgspec.json.decode(msgspec.json.encode(answer)) for name, answer in found.items()}
+
+    def sizes(self) -> list[int]:
+        """Of everything that grows with what was counted."""
+        global_cuts, ledger = self.parts.fake.context.global_cuts, self.parts.ledger
+        return [
+            *(len(global_cuts.names), len(global_cuts._numbers), global_cuts.generation, global_cuts.version),
+            *(len(ledger.users), len(ledger.scopes), len(ledger.rows), ledger.renumbered, len(ledger.panes)),
+            *(len(self.parts.exchange.past._records), len(self.local._packed)),
+        ]
+
+
+async def test_asking_for_what_is_not_there_makes_nothing() -> None:
+    parts = Parts()
+    await parts.count([post(offset, user=user_of(PARTITION, offset), topics=["tea"]) for offset in range(30)])
+    for _ in range(2):
+        await parts.round()
+    worker = Worker(parts)
+    before = worker.sizes()
+    for number in range(20):
+        for topic in ("tea", f"t{number}"):
+            for population in ("all", f"p{number}"):
+                await worker.ask_about(topic, population, f"nobody-{number}")
+    assert worker.sizes() == before
+    found = await worker.answers.user(user_of(PARTITION, 1))
+    assert {place.topic for place in found.places} == {"*", "tea"}
+    assert worker.sizes() == before
+
+
+async def test_a_tracker_that_has_counted_nothing_has_empty_answers() -> None:
+    found = await Worker(Parts()).ask_about("*", "all", "ann")
+    assert (found["topics"]["topics"], found["topics"]["populations"]) == ([], [])
+    assert (found["curve"]["points"], found["curve"]["cut"], found["history"]["moments"]) == ([], None, [])
+    assert (found["influencers"]["total"], found["influencers"]["first_pane"]) == (0, 0)
+    assert (found["health"]["event_time"], found["health"]["delay_s"]) == (None, None)
