@@ -18,7 +18,7 @@ _WORKER = """
 import json, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 from stream_app.settings import load
-from stream_app.worker.run import run_worker
+from stream_app.worker import run_worker
 from tests.simulation.callbacks import noting
 with noting(lambda call: print("callback", json.dumps(call), flush=True)):
     sys.exit(run_worker(load(json.loads(sys.argv[1]))))
