@@ -95,7 +95,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Whether the promise was kept; told once, to the process that makes the report."""
+    """Attach to the report whether the promise was kept, once, for the process that prints it."""
     report: pytest.TestReport = yield
     if call.when == "call" or not report.passed:
         made = item.stash[PROOF]

@@ -24,7 +24,7 @@ def table(proofs: Sequence[Proof]) -> Iterator[str]:
 def _cell(proof: Proof | None) -> str:
     if proof is None:
         return "–"
-    return f"**broken**: {proof.told}" if proof.kept is False else proof.told
+    return f"**broken**: {proof.summary}" if proof.kept is False else proof.summary
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Workers that are killed, ended, frozen, added and taken away while events flow."""
+"""Workers that are killed, stopped, frozen, added and removed while events flow."""
 
 import random
 from pathlib import Path
@@ -107,7 +107,7 @@ def test_every_count_is_exact_although_workers_come_and_go(
 
 
 @pytest.mark.promise(4)
-def test_a_worker_that_is_told_to_end_under_load_ends_well_and_soon(
+def test_a_worker_that_is_terminated_under_load_ends_well_and_soon(
     brokers: str, tmp_path: Path, scale: Scale, proof: Proof
 ) -> None:
     given = contents(scale)

@@ -1,4 +1,4 @@
-"""Much of everything: more events than can be counted, a large state, and users who come and go for days."""
+"""High load: more events than can be counted, a large state, and users who come and go for days."""
 
 import signal
 import threading
@@ -99,14 +99,14 @@ def test_a_cold_start_with_a_large_state_is_quick_and_shows_its_progress(
         ready_s = time.monotonic() - began_s
         seen = len({left for left in remaining if left})
         proof.figure(state_rows=rows, ready_s=ready_s, progress_seen=seen)
-        assert seen or ready_s < READY_WITHIN_S / 2, "the metric did not tell how far it was"
+        assert seen or ready_s < READY_WITHIN_S / 2, "the metric did not show any progress"
         assert worker.has_said("restoring the ledgers: 0 of")
         finish(on, proof)
         assert ready_s <= READY_WITHIN_S
 
 
 def metric(worker: Worker, name: str) -> float:
-    """The value of a metric without labels; 0 where the worker does not tell."""
+    """The value of a metric without labels; 0 where the worker does not export it."""
     lines = [line for line in asked(worker, "/metrics")[1].splitlines() if line.startswith(f"{name} ")]
     return float(lines[0].split()[1]) if lines else 0.0
 

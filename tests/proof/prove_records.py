@@ -1,4 +1,4 @@
-"""Records that nobody should have sent."""
+"""Invalid and hostile records."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""State that is not what it was: of another release, of another topic, of another number of partitions."""
+"""Foreign state: of another release, another topic, another number of partitions."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Change = Callable[[KafkaAdminClient, str], None]
 
 
 @pytest.mark.promise(15)
-def test_what_earlier_releases_have_written_is_read(proof: Proof) -> None:
+def test_records_of_earlier_releases_can_be_read(proof: Proof) -> None:
     """The tests of the golden files are the proof; here they are counted."""
     for kind in kinds():
         kind.read()

@@ -28,7 +28,7 @@ CHANGELOGS = ("idiomatic-posts-changelog", "idiomatic-impressions-changelog")
 
 
 @pytest.mark.promise(0)
-def test_an_idiomatic_app_is_found_out(brokers: str, tmp_path: Path, proof: Proof) -> None:
+def test_the_verifier_finds_the_double_counts_of_an_idiomatic_app(brokers: str, tmp_path: Path, proof: Proof) -> None:
     settings = Settings(brokers=brokers)
     topics.create(settings)
     given = made(Recipe(EVENTS, window_hours=ALL_HOURS))

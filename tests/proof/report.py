@@ -46,7 +46,7 @@ SENTENCES = (
     "{corrupt:,} corrupt, byte-identical",
     "{crashes} crashes, {raised:,} flags, {repeats} repeats, {distinct:,} distinct",
     "{strays} strays, {late} late, {watermarks} watermark",
-    "noticed after {told_s:.1f} s, replaced after {replaced_s:.0f} s (stall_s {stall_s:.0f})",
+    "noticed after {noticed_s:.1f} s, replaced after {replaced_s:.0f} s (stall_s {stall_s:.0f})",
     "{backlog:,} behind, drained in {drained_s:.0f} s, {peak_mb:.0f} MB at most",
     "{state_rows:,} rows, ready after {ready_s:.1f} s, progress seen {progress_seen} times",
     "{days} days of {users_a_day:,} users: {keys} keys, {memory_mb} MB",
@@ -81,10 +81,10 @@ class Proof:
         return {True: "[green]yes[/]", False: "[red]NO[/]", None: "[yellow]–[/]"}[self.kept]
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The figures in words; without any, why not."""
-        told = [text.format(**self.figures) for text in SENTENCES if _needed(text) <= self.figures.keys()]
-        return "; ".join(told) or self.why.split("\n")[0]
+        parts = [text.format(**self.figures) for text in SENTENCES if _needed(text) <= self.figures.keys()]
+        return "; ".join(parts) or self.why.split("\n")[0]
 
     def line(self) -> str:
         """What is said as soon as it is known."""
@@ -120,7 +120,7 @@ class Report:
             table.add_column(column, justify="right" if column in {"#", "s"} else "left", overflow="fold")
         for proof in self:
             seconds = f"{proof.seconds:.0f}" if proof.kept is not None else ""
-            table.add_row(str(proof.row), proof.promise, proof.kafka, proof.verdict, seconds, proof.told)
+            table.add_row(str(proof.row), proof.promise, proof.kafka, proof.verdict, seconds, proof.summary)
         console.print(table)
         broken, untried = (sum(proof.kept is kept for proof in self) for kept in (False, None))
         verdict = f"{broken} broken, {untried} not tried" if broken or untried else "every promise was kept"

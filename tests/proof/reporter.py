@@ -34,10 +34,10 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One line as soon as a promise was kept, or broken."""
-        told: dict[str, Any] | None = getattr(report, "proof", None)
-        if told is None:
+        proof: dict[str, Any] | None = getattr(report, "proof", None)
+        if proof is None:
             return
-        self._report.proofs.append(Proof(**told))
+        self._report.proofs.append(Proof(**proof))
         line = f"{len(self._report.proofs):3} of {self._wanted}  {self._report.proofs[-1].line()}"
         self._console.print(line, soft_wrap=True)
 

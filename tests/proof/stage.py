@@ -42,7 +42,7 @@ class Stage:
         return feeder.start()
 
     def read(self) -> int:
-        """Records counted, as the workers told."""
+        """Records counted, as the workers report it."""
         return self.seen.total("read")
 
     def until(self, condition: Callable[[], bool], what: str, within_s: float) -> float:
@@ -68,7 +68,7 @@ class Stage:
             self.follower.poll()
 
     def state(self) -> str:
-        """Where things stand, for whoever has to find out why."""
+        """Where things stand, for the one who has to find out why."""
         counted = {name: self.seen.total(name) for name in self.contents.results}
         logs = "\n".join(
             f"-- {worker.process.pid} {worker.process.poll()}\n{worker.said()[-1500:]}" for worker in self.crew.members

@@ -52,7 +52,7 @@ def verdict(settings: Settings, seen: Seen, contents: Contents) -> Verdict:
         *_unequal("cut", cuts_of(seen), contents.cuts(settings.share)),
         *_standings(settings, seen, contents),
         *_flags(settings, seen),
-        *_letters(settings, seen, contents),
+        *_dead_letters(settings, seen, contents),
     ]
     flags = [flag.flag_id for flag in flags_of(settings, seen)]
     figures = {"flags": len(set(flags)), "flags_repeated": len(flags) - len(set(flags)), "rows": len(totals)}
@@ -76,9 +76,9 @@ def ledger_totals(settings: Settings, log: Iterable[Any]) -> Totals:
             stored[record.partition][record.key] = record.value
     owned = [
         LedgerStore(
-            number, Ledger(settings.pane_ms, settings.panes, settings.short_panes), held, lambda _key, _value: None
+            number, Ledger(settings.pane_ms, settings.panes, settings.short_panes), segments, lambda _key, _value: None
         )
-        for number, held in stored.items()
+        for number, segments in stored.items()
     ]
     newest_ms = max(source.watermark for store in owned for source in store.ledger.sources.values())
     for store in owned:
@@ -180,23 +180,23 @@ def _flags(settings: Settings, seen: Seen) -> Iterable[str]:
     yield from (f"{what} ({count} times)" for what, count in wrong.most_common(_SHOWN) if count)
 
 
-def _letters(settings: Settings, seen: Seen, contents: Contents) -> Iterable[str]:
+def _dead_letters(settings: Settings, seen: Seen, contents: Contents) -> Iterable[str]:
     """Every record that cannot be counted is set aside as it came; a crash may set it aside twice."""
     for topic, expected in (
         (settings.dead_letters_topic, contents.results["rejected"]),
         (settings.late_topic, contents.results["late"]),
     ):
-        found = letters_of(seen, topic)
+        found = dead_letters_of(seen, topic)
         if len(found) != expected:
             yield f"{len(found)} records on {topic} instead of {expected}"
     known = Counter((record.key, record.value) for record in contents.rejected)
-    set_aside = Counter(letters_of(seen, settings.dead_letters_topic).values())
+    set_aside = Counter(dead_letters_of(seen, settings.dead_letters_topic).values())
     if known != set_aside:
         changed = (set_aside - known).total()
         yield f"{changed} dead letters are not byte-identical to what was rejected"
 
 
-def letters_of(seen: Seen, topic: str) -> dict[tuple[bytes, ...], tuple[bytes | None, bytes | None]]:
+def dead_letters_of(seen: Seen, topic: str) -> dict[tuple[bytes, ...], tuple[bytes | None, bytes | None]]:
     """Key and value of what was set aside on a topic, by origin."""
     found = {}
     for record in seen.records.get(topic, ()):

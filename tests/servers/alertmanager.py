@@ -1,4 +1,4 @@
-"""A real Alertmanager, which is told of flags."""
+"""A real Alertmanager, which receives alerts about flags."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ class Alertmanager(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Where it is told."""
+        """Where it listens."""
         return f"http://{LOCALHOST}:{self.port}"
 
     def alerts(self) -> list[dict[str, Any]]:
@@ -39,7 +39,7 @@ def alertmanager(folder: Path) -> Iterator[Alertmanager]:
     """Alertmanager with the configuration of compose; skips where it is missing."""
     binary = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
     if binary is None:
-        pytest.skip("needs system package: prometheus-alertmanager (it is told of flags)")
+        pytest.skip("needs system package: prometheus-alertmanager (it receives alerts about flags)")
 
     def command(port: int) -> list[str]:
         return [

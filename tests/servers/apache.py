@@ -1,4 +1,4 @@
-"""Apache Kafka in KRaft mode: its libraries by Maven; clusters of one node or several, ended and started as told."""
+"""Apache Kafka in KRaft mode: its libraries by Maven; clusters of one or several nodes, which tests stop and start."""
 
 import shutil
 import signal
@@ -65,7 +65,7 @@ class Node:
         self._log: IO[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; `Cluster.wait` tells when it serves."""
+        """Start it; `Cluster.wait` waits until it serves."""
         self._log = self._folder.joinpath("log.txt").open("ab")
         self.process = spawn(java("kafka.Kafka", self._folder / "server.properties"), self._log)
 

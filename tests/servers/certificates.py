@@ -1,4 +1,4 @@
-"""Certificates for the servers and clients of the tests, made by openssl: good ones, and such as must be refused."""
+"""Certificates for servers and clients of the tests, made by openssl: valid ones, and ones to be refused."""
 
 import shutil
 import subprocess

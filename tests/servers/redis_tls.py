@@ -1,4 +1,4 @@
-"""A Redis as in production: TLS, and users who may do what they need and no more. The embedded Valkey knows no TLS."""
+"""A Redis as in production: TLS, and users with minimal permissions. The embedded Valkey has no TLS."""
 
 import shutil
 import socket

@@ -1,4 +1,4 @@
-"""Apache Kafka as in production: TLS, SASL, and ACLs without which nothing is allowed."""
+"""Apache Kafka as in production: TLS, SASL, and ACLs that deny by default."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -116,8 +116,8 @@ class Broker:
     def append(self, place: Place, records: Sequence[tuple[bytes | None, bytes | None, Headers]]) -> None:
         """Append a batch."""
         self.logs[place].append(records, round(self.now_s * 1000))
-        for told in self.on_append:
-            told(place, self.logs[place].batches[-1].records)
+        for listener in self.on_append:
+            listener(place, self.logs[place].batches[-1].records)
         waiting, self._waiting[place] = self._waiting[place], []
         for future in waiting:
             self.agenda.after(self.delay_s(), partial(_resolve, future))

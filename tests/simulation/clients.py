@@ -125,13 +125,13 @@ class Producer:
             drained.set()
         self._agenda.after(self._line.broker.delay_s(), lambda: self._arrive(place))
 
-    def _arrive(self, place: Place, *, held: bool = False) -> None:
+    def _arrive(self, place: Place, *, delayed: bool = False) -> None:
         """A batch reaches the broker; of a frozen process perhaps only when it is awake again."""
         process, broker = self._line.process, self._line.broker
         if not process.alive:
             return
-        if process.frozen and (held or self._agenda.rng.random() < 0.5):
-            self._agenda.after(_LOOK_S, lambda: self._arrive(place, held=True))
+        if process.frozen and (delayed or self._agenda.rng.random() < 0.5):
+            self._agenda.after(_LOOK_S, lambda: self._arrive(place, delayed=True))
             return
         batch, sent = self._under_way[place].popleft()
         if self.loses_next:

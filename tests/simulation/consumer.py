@@ -136,7 +136,7 @@ class Consumer:
             beating.cancel()
 
     async def _beat(self) -> None:
-        """Tell the group that this worker lives; every answer but that it is not known renews the lease."""
+        """Send heartbeats to the group; every answer renews the lease, except that the member is unknown."""
         while self._number:
             await asyncio.sleep(self.app.settings.session_timeout_s / 4)
             asked_s, number, generation = self._line.broker.agenda.now, self._number, self._generation

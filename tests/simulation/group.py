@@ -1,7 +1,8 @@
 """The simulated group coordinator: members, generations, who is assigned what, and the committed offsets.
 
-As in Kafka's eager protocol: when somebody joins, leaves or is not heard of for the session timeout, everybody gives up
-all partitions and joins again; whoever does not in time is out. Then there is a new generation with a new assignment.
+As in Kafka's eager protocol: when a member joins, leaves or sends no heartbeat for the session timeout, every member
+gives up all partitions and joins again; one that does not join in time is removed. Then there is a new generation with
+a new assignment.
 A commit counts only if it comes from a member of the present generation while the group is stable (or preparing).
 """
 
@@ -168,10 +169,10 @@ class Group:
         fair = -(-self._partitions // len(members))
         sticky = rng.random() < 0.6
         kept = {m: self.assignment.get(m, [])[:fair] if sticky else [] for m in members}
-        taken = {partition for held in kept.values() for partition in held}
+        taken = {partition for partitions in kept.values() for partition in partitions}
         left = [partition for partition in range(self._partitions) if partition not in taken]
         rng.shuffle(left)
         for partition in left:
             least = min(members, key=lambda m: (len(kept[m]), rng.random()))
             kept[least] = [*kept[least], partition]
-        return {member: sorted(held) for member, held in kept.items()}
+        return {member: sorted(partitions) for member, partitions in kept.items()}

@@ -85,8 +85,8 @@ class Process:
         if self.alive:
             self.alive = False
             self.agenda.processes.remove(self)
-            for told in self.on_death:
-                told()
+            for listener in self.on_death:
+                listener()
             self.loop.abandon()
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

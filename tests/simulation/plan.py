@@ -34,7 +34,7 @@ class Plan:
     most_entries: int
     most_deltas: int
     strict: bool
-    """Whether standings, flags, cuts and what is told are checked as well."""
+    """Whether standings, flags, cuts and published statuses are checked as well."""
 
 
 HARMLESS = (

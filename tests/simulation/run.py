@@ -53,8 +53,8 @@ class Run:
         self._sources: dict[int, tuple[int, dict[str, Source]]] = {}
         self._appended_s = 0.0
         self._events_until_s = plan.active_s
-        self.told: list[Record] = []
-        """Every status told, in order."""
+        self.statuses: list[Record] = []
+        """Every published status, in order."""
         self.broker.on_append.append(self._note)
 
     def play(self) -> list[str]:
@@ -90,7 +90,7 @@ class Run:
 
     def end(self, worker: Worker) -> None:
         """End a worker in good order: its agents end, it leaves the group, and ends a moment later."""
-        self.say(f"{worker.name} is told to end")
+        self.say(f"{worker.name} is terminated")
         worker.is_leaving = True
         worker.process.start(self._end(worker))
 
@@ -126,7 +126,7 @@ class Run:
     def _note(self, place: Place, records: list[Record]) -> None:
         self._appended_s = self.agenda.now
         if place[0] == self.plan.settings.curves_topic:
-            self.told += [record for record in records if (record.key or b"").startswith(b"status/")]
+            self.statuses += [record for record in records if (record.key or b"").startswith(b"status/")]
 
     def _produce(self) -> None:
         if self.agenda.now < self._events_until_s:

@@ -52,7 +52,7 @@ class Watch:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_what_the_lock_guards_is_changed_under_the_lock_only() -> None:
+def test_guarded_fields_are_changed_only_under_the_lock() -> None:
     watch = Watch()
     set_attribute = OwnedPartition.__setattr__
 

@@ -53,14 +53,14 @@ async def _not_asked(_consumer: BatchConsumer, _positions: object, _generation: 
     return True
 
 
-async def _counts_before_it_sets_aside(counter: BatchCounter, held: OwnedPartition, batch: Batch) -> None:
+async def _counts_before_it_sets_aside(counter: BatchCounter, owned: OwnedPartition, batch: Batch) -> None:
     """And writes what it has counted after it has waited for Kafka."""
-    credits_, indices, rejected = counter._credit(held, batch)
-    late = held.store.ledger.late(batch.topic, credits_.ts_ms)
-    applied = held.store.ledger.apply(batch.topic, batch.end, credits_, late, len(batch.records) - len(indices))
+    credits_, indices, rejected = counter._credit(owned, batch)
+    late = owned.store.ledger.late(batch.topic, credits_.ts_ms)
+    applied = owned.store.ledger.apply(batch.topic, batch.end, credits_, late, len(batch.records) - len(indices))
     await counter._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
-    held.store._write_delta(applied.content)
-    counter._follow(held, batch)
+    owned.store._write_delta(applied.content)
+    counter._follow(owned, batch)
 
 
 async def _raise_flags_first(outbox: FlagOutbox, partition: int, flags: Sequence[Flag]) -> None:
@@ -87,7 +87,7 @@ async def _revoked_and_forgotten(engine: Engine, *args: Any, **kwargs: Any) -> N
     engine._is_moving = False
 
 
-def _held_forever(_lease: Lease) -> bool:
+def _never_lapses(_lease: Lease) -> bool:
     return False
 
 
@@ -104,7 +104,7 @@ class Mutation(NamedTuple):
 
 
 _FROZEN = ("freeze", "freeze in few steps", "cut off")
-_UNLEASED = (Lease, "has_lapsed", _held_forever)
+_UNLEASED = (Lease, "has_lapsed", _never_lapses)
 MUTATIONS = {
     "positions are not part of the segments": Mutation(((Ledger, "restore", _without_positions),)),
     "event ids are not restored": Mutation(((Deduplicator, "restore", _nothing_seen),)),

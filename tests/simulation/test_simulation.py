@@ -35,7 +35,7 @@ def test_nothing_is_lost_or_counted_twice_whatever_happens(first: int) -> None:
 
 
 @pytest.mark.parametrize("seed", PINNED)
-def test_a_bug_that_was_found_stays_mended(seed: int) -> None:
+def test_a_bug_that_was_found_stays_fixed(seed: int) -> None:
     assert not (report := failure_of(plan_of(seed))), report
 
 

@@ -54,9 +54,9 @@ def unrest(run: "Run") -> list[str]:
 
 def problems(run: "Run") -> list[str]:
     """Everything that is not as it must be."""
-    found = [*_counts(run), *_counters(run), *_letters(run)]
+    found = [*_counts(run), *_counters(run), *_dead_letters(run)]
     if run.plan.strict:
-        found += [*_told(run), *_cuts(run), *_flags(run), *_sequences(run), *_standings(run)]
+        found += [*_statuses(run), *_cuts(run), *_flags(run), *_sequences(run), *_standings(run)]
     return found
 
 
@@ -90,8 +90,8 @@ def _counts(run: "Run") -> Iterator[str]:
     yield from _difference("restored from the log", wanted, restored)
     live: Totals = {}
     for worker in run.live():
-        for held in worker.engine.owned.values():
-            live |= totals_of(held.store.ledger)
+        for owned in worker.engine.owned.values():
+            live |= totals_of(owned.store.ledger)
     yield from _difference("in memory", wanted, live)
 
 
@@ -115,14 +115,14 @@ def _counters(run: "Run") -> Iterator[str]:
             yield f"{topic}-{partition} begins at {start}, reported as gone: {false}"
 
 
-def _letters(run: "Run") -> Iterator[str]:
+def _dead_letters(run: "Run") -> Iterator[str]:
     settings = run.plan.settings
-    for fate, letters_topic in ((Fate.REJECTED, settings.dead_letters_topic), (Fate.LATE, settings.late_topic)):
+    for fate, topic_of_fate in ((Fate.REJECTED, settings.dead_letters_topic), (Fate.LATE, settings.late_topic)):
         found: dict[tuple[str, int, int], tuple[bytes | None, bytes | None]] = {}
         for (topic, _), log in run.broker.logs.items():
-            for record in log.records() if topic == letters_topic else ():
-                told = {name.removeprefix("__streams.errors."): value.decode() for name, value in record.headers}
-                found[told["topic"], int(told["partition"]), int(told["offset"])] = (record.key, record.value)
+            for record in log.records() if topic == topic_of_fate else ():
+                origin = {name.removeprefix("__streams.errors."): value.decode() for name, value in record.headers}
+                found[origin["topic"], int(origin["partition"]), int(origin["offset"])] = (record.key, record.value)
         wanted = {
             (*place, offset): (record.key, record.value)
             for place, records in run.feed.produced.items()
@@ -131,25 +131,25 @@ def _letters(run: "Run") -> Iterator[str]:
         }
         lost = {(*place, offset) for place, gaps in run.gone.items() for gap in gaps for offset in gap}
         for where in sorted({*wanted} - {*found} - lost):
-            yield f"{letters_topic} misses the record {where}"
+            yield f"{topic_of_fate} misses the record {where}"
         for where in sorted({*found} - {*wanted}):
-            yield f"{letters_topic} has the record {where}, which is not {fate.value}"
+            yield f"{topic_of_fate} has the record {where}, which is not {fate.value}"
         for where in sorted({*found} & {*wanted}):
             if found[where] != wanted[where]:
-                yield f"{letters_topic} has {where} as {found[where]}, it was {wanted[where]}"
+                yield f"{topic_of_fate} has {where} as {found[where]}, it was {wanted[where]}"
 
 
-def _told(run: "Run") -> Iterator[str]:
-    """Counters that were told never go back; what a former owner tells late is taken by nobody."""
+def _statuses(run: "Run") -> Iterator[str]:
+    """Published counters never go back; late statuses of a former owner are ignored."""
     last: dict[int, Status] = {}
-    for record in run.told:
+    for record in run.statuses:
         former = dict(last)
         status.read_into(last, record.key, record.value)
         for partition, before in former.items():
             for topic, source in before.sources.items():
                 now = last[partition].sources.get(topic)
                 if now is None or now.position < source.position or now.read < source.read:
-                    yield f"told of {topic}-{partition}: {source}, then {now}"
+                    yield f"published for {topic}-{partition}: {source}, then {now}"
 
 
 def _values(totals: Totals) -> dict[tuple[Scope, int], dict[str, int]]:

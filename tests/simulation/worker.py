@@ -55,7 +55,7 @@ class Worker:
         """Why it ended by itself."""
         self.producer: Producer | None = None
         self.is_leaving = False
-        """It was told to end."""
+        """It was terminated."""
         self.app: App
         self.engine: Engine
         self._group = group

@@ -51,7 +51,7 @@ def _worker(settings: Settings) -> list[Acl]:
 
 
 def _alerts(settings: Settings) -> list[Acl]:
-    """It reads flags, keeps in its topic what it has told, and writes what no sink took."""
+    """It reads flags, records the alerts it has sent, and writes what no sink accepted."""
     return [
         Acl(TOPIC, settings.flags_topic, ("Read",)),
         Acl(TOPIC, settings.alerts_topic, ("Read", "Write")),

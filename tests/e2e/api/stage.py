@@ -107,10 +107,10 @@ class Stage:
             cut = asked(where, "/curve", role=role)["cut"]
             if cut is None or wanted is None or (cut["k"], cut["total"]) != (wanted.k, wanted.total):
                 return False
-            held = [
+            standings = [
                 asked(where, "/influencers", role=role, standing=names, limit=1)["total"]
                 for names in (["entered", "fading"], ["emerging"])
             ]
-            if held != [cut["flagged"], cut["emerging"]]:
+            if standings != [cut["flagged"], cut["emerging"]]:
                 return False
         return True

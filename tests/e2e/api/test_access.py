@@ -1,4 +1,4 @@
-"""Who may ask: nobody without the token where there is one; where there is none, only this machine by its own name."""
+"""Access to the API: with a token only requests that carry it; without one only requests from this machine."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -55,11 +55,11 @@ def refused(got: Reply, status: int) -> str:
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_what_reveals_nothing_about_anyone_needs_no_token(where: str, path: str) -> None:
+def test_paths_without_personal_data_need_no_token(where: str, path: str) -> None:
     assert reply(where, path).status not in {401, 403}
 
 
-def test_everything_else_does(where: str, subtests: pytest.Subtests) -> None:
+def test_every_other_path_needs_the_token(where: str, subtests: pytest.Subtests) -> None:
     for path in GUARDED:
         for headers in [
             {},
@@ -81,7 +81,7 @@ def test_everything_else_does(where: str, subtests: pytest.Subtests) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/peers/leaders", "/api/v1/peers/places"])
-def test_other_workers_need_it_too(where: str, path: str) -> None:
+def test_other_workers_need_the_token_too(where: str, path: str) -> None:
     refused(reply(where, path, method="POST", body=b"{}"), 401)
     refused(reply(where, path, method="POST", body=b"{}", headers=BEARER), 400)
 
@@ -142,7 +142,7 @@ def test_behind_a_proxy_that_speaks_tls_the_cookie_is_sent_over_tls_only(where: 
     ],
     ids=str,
 )
-def test_a_form_that_is_none_lets_nobody_in(where: str, headers: dict[str, str], body: bytes) -> None:
+def test_a_malformed_login_form_is_refused(where: str, headers: dict[str, str], body: bytes) -> None:
     got = reply(where, url("/session"), method="POST", headers=headers, body=body)
     assert got.status in {400, 401, 413}
     assert got.headers["content-type"] == "application/problem+json"
@@ -192,7 +192,7 @@ async def serving(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "worker-1"])  # noqa: S104 - that is what is refused
-async def test_who_listens_to_others_without_a_token_answers_nobody(host: str) -> None:
+async def test_without_a_token_a_worker_on_a_public_address_refuses_every_request(host: str) -> None:
     async with serving(Settings(http_host=host)) as session:
         for path in ("/api/v1/about", "/api/v1/users/x", "/api/v1/live", "/api/v1/openapi.json"):
             async with session.get(path) as response:
@@ -202,7 +202,7 @@ async def test_who_listens_to_others_without_a_token_answers_nobody(host: str) -
             assert response.status == 200
 
 
-async def test_what_goes_wrong_in_an_answer_is_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_while_answering_is_shown_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     settings = Settings(http_token=Secret(TOKEN))
     async with serving(settings) as session, session.get("/api/v1/topics", headers=BEARER) as response:

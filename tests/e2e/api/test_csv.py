@@ -1,4 +1,4 @@
-"""Lists as CSV say what the JSON says, and no cell in them is one that a spreadsheet would execute."""
+"""Lists as CSV equal those in JSON, and no cell is one that a spreadsheet would execute."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Flags over HTTP, listed and streamed: those that are on Kafka, from wherever one goes on, on either worker."""
+"""Flags over HTTP, listed and streamed: those on Kafka, resumed from any position, on either worker."""
 
 import json
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer is one or a Problem; nothing is a failure."""
+"""Hostile requests: every one gets an answer or a Problem, none an internal error."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, complete, and what a running worker does: schemathesis asks all it allows, and not."""
+"""The OpenAPI document is valid, complete and true: schemathesis sends what it allows, and what it forbids."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_the_file_is_what_is_written_from_the_code_and_what_a_worker_serves(stag
         assert asked(where, "/openapi.json") == json.loads(kept)
 
 
-def test_what_is_served_is_described_and_what_is_described_is_served() -> None:
+def test_the_document_describes_every_route_and_no_other() -> None:
     served = {
         (route.method, _path(route))
         for route in app_of().router.routes()

@@ -1,4 +1,4 @@
-"""What the page is sent: every answer at once, then what has changed; computed once, however many look."""
+"""Updates of the page: every answer at once, then the changes; computed once for any number of pages."""
 
 import asyncio
 import re
@@ -141,7 +141,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
     return Counting()
 
 
-async def test_what_two_look_at_is_computed_once(counting: Counting) -> None:
+async def test_a_selection_that_two_pages_watch_is_computed_once(counting: Counting) -> None:
     async with running(counting) as shown:
         with shown.watching(PHONE) as first, shown.watching(params.ScopeParams(topic="phone")) as second:
             assert await names(first) == list(PARTS)
@@ -154,7 +154,7 @@ async def test_what_two_look_at_is_computed_once(counting: Counting) -> None:
             assert {*counting.curves} == {PHONE}
 
 
-async def test_who_comes_later_is_sent_what_is_known_at_once(counting: Counting) -> None:
+async def test_a_page_that_opens_later_is_sent_the_known_answers_at_once(counting: Counting) -> None:
     async with running(counting) as shown:
         with shown.watching(PHONE) as first:
             await names(first)
@@ -162,7 +162,7 @@ async def test_who_comes_later_is_sent_what_is_known_at_once(counting: Counting)
                 assert (await second.take(0)).count(b"event: ") == len(PARTS)
 
 
-async def test_what_it_takes_to_serve_who_has_just_come_delays_the_next_round(
+async def test_the_time_spent_on_a_new_page_delays_the_next_round(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opening pages takes from the time that all of them together get."""
@@ -177,7 +177,7 @@ async def test_what_it_takes_to_serve_who_has_just_come_delays_the_next_round(
             assert await watcher.take(10 * page_updates.REFRESH_S) == b""
 
 
-async def test_who_was_erased_is_not_shown_until_the_next_round(
+async def test_an_erased_user_is_not_shown_until_the_next_round(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_updates, "BUSY_FRACTION", 0.01)
@@ -192,7 +192,7 @@ async def test_who_was_erased_is_not_shown_until_the_next_round(
                 assert b"without them" in await watcher.take(WAIT_S)
 
 
-async def test_what_nobody_looks_at_any_more_is_not_computed(counting: Counting) -> None:
+async def test_a_selection_that_no_page_watches_is_not_computed(counting: Counting) -> None:
     async with running(counting) as shown:
         with shown.watching(PHONE) as first, shown.watching(COFFEE) as stays:
             await names(first)
@@ -275,7 +275,7 @@ async def test_in_a_storm_of_flags_only_the_last_are_handed_on(counting: Countin
     assert found.count(b"event: flag") == page_updates.FLAGS
 
 
-async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Counting) -> None:
+async def test_an_answer_that_fails_leaves_no_task_running(counting: Counting) -> None:
     counting.fails = True
     shown = PageUpdates(cast(Answers, counting), FlagLog(nobody), TimeBudget(), lambda: 0)
     with shown.watching(PHONE), pytest.raises(ExceptionGroup):
@@ -284,7 +284,7 @@ async def test_where_an_answer_fails_nothing_is_left_running_twice(counting: Cou
 
 
 @pytest.mark.parametrize("steps", range(5))
-async def test_it_ends_when_cancelled_even_as_somebody_comes(counting: Counting, steps: int) -> None:
+async def test_a_refresh_ends_when_it_is_cancelled_even_while_a_page_opens(counting: Counting, steps: int) -> None:
     """asyncio.wait_for of Python 3.11 forgets that it was cancelled when what it waits for comes at the same time."""
     shown = PageUpdates(cast(Answers, counting), FlagLog(nobody), TimeBudget(), lambda: 0)
     task = asyncio.create_task(shown._refresh_all())

@@ -1,4 +1,4 @@
-"""Asking other workers: each partition of one of them, within bounded time, whatever they do."""
+"""Requests to other workers: each partition is asked of one of them, within bounded time, even if they fail."""
 
 import asyncio
 import json

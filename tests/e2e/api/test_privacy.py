@@ -1,4 +1,4 @@
-"""People in the API: with pseudonyms nobody is named in any answer, and who was erased is in none."""
+"""Privacy in the API: with pseudonyms no answer has a user id, and erased users are in no answer."""
 
 import json
 from collections.abc import Iterator
@@ -123,7 +123,7 @@ def test_with_pseudonyms_nobody_is_named_anywhere(people: People) -> None:
         assert not worker.has_said(RAW)
 
 
-def test_who_was_erased_is_in_no_answer_and_all_others_are(people: People) -> None:
+def test_an_erased_user_is_in_no_answer_and_all_others_are(people: People) -> None:
     moving = people.plain
     before = {where: everything(where) for where in moving.addresses}
     for said in before.values():

@@ -1,4 +1,4 @@
-"""Evidence from transactions: events that were committed are shown, those taken back or still open are not."""
+"""Evidence from transactions: committed events are shown, aborted and open ones are not."""
 
 import asyncio
 from contextlib import closing

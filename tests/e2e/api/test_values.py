@@ -74,7 +74,7 @@ def test_search_finds_a_part_of_the_name_in_any_case(where: str) -> None:
     assert some == [one for one in everybody if "iser-0" in one["user_id"]] != []
 
 
-def test_those_who_are_emerging_come_first_the_soonest_before_the_others(where: str) -> None:
+def test_emerging_users_come_first_the_soonest_before_the_others(where: str) -> None:
     for topic in ("phone", "console", "*"):
         found = every_page(where, "/influencers", "influencers", 100, topic=topic, order="emerging")
         emerging = [one["standing"] == "emerging" for one in found]

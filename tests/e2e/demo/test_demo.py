@@ -144,7 +144,7 @@ def test_the_window_ends_at_until_and_later_events_are_left_out(tmp_path: Path) 
     assert report["events"]["read"] == sum(made["ts"] < end_ms for made in events)
 
 
-def test_a_file_without_events_is_told_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_file_without_events_is_reported_and_not_waited_for(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("nothing\nin here\nis an event\n")
     output, report = finished(tmp_path, text)
@@ -162,12 +162,12 @@ def test_ending_it_at_any_moment_leaves_no_process_and_no_file(tmp_path: Path, e
         start = time.monotonic()
         process.communicate(timeout=DEADLINE_S)
         assert time.monotonic() - start < 15
-    assert as_a_shell_tells(process.returncode) == 128 + end
+    assert exit_status(process.returncode) == 128 + end
     assert eventually(lambda: not any(map(is_running, children)), DEADLINE_S), list(map(command_line, children))
     assert list(tmp_path.glob("stream-app-demo-*")) == []
 
 
-def as_a_shell_tells(returncode: int) -> int:
+def exit_status(returncode: int) -> int:
     """The exit status of a process.
 
     Where Ctrl-C meets Python in an exec(), in the middle of an import say, Python ends by the signal although the

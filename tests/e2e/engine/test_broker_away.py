@@ -15,10 +15,10 @@ pytestmark = pytest.mark.timeout(90)
 WAIT_S = 30.0
 AWAY_S = 10.0
 FEW_LINES = 15
-TOLD_TO_END_S = 12.0
+END_WITHIN_S = 12.0
 
 
-def test_a_worker_without_kafka_says_what_is_wrong_and_not_much_more_and_ends_when_told_to(tmp_path: Path) -> None:
+def test_a_worker_without_kafka_says_what_is_wrong_and_not_much_more_and_ends_on_a_signal(tmp_path: Path) -> None:
     with (
         kafka_server(tmp_path) as server,
         tracker(variables(f"127.0.0.1:{server.port}", "away", partitions="2"), tmp_path, workers=1) as run,
@@ -32,6 +32,6 @@ def test_a_worker_without_kafka_says_what_is_wrong_and_not_much_more_and_ends_wh
         meanwhile = log.read_text()[before:]
         assert worker.process.poll() is None
         worker.process.terminate()
-        assert worker.process.wait(TOLD_TO_END_S) == Exit.CUT_SHORT
+        assert worker.process.wait(END_WITHIN_S) == Exit.CUT_SHORT
     assert "Kafka does not answer, waiting for it" in meanwhile
     assert len(meanwhile.splitlines()) <= FEW_LINES, meanwhile

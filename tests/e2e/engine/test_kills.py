@@ -68,8 +68,8 @@ def test_totals_and_cuts_are_exact_although_workers_are_killed(brokers: str, tmp
             follower.until(lambda seen: standings_without_a_flag(seen) == [], "the flag of every standing", 20)
             seen = follower.drain()
     assert produced == load.RECORDS
-    assert letters(seen, s.dead_letters_topic) == load.BAD
-    assert letters(seen, s.late_topic) == load.LATE
+    assert records_of(seen, s.dead_letters_topic) == load.BAD
+    assert records_of(seen, s.late_topic) == load.LATE
     assert seen.regressions == []
 
 
@@ -77,7 +77,7 @@ def answers(cuts: Mapping[tuple[str, str], Cut | NaiveCut]) -> dict[tuple[str, s
     return {scope: (cut.users, cut.total, cut.k, cut.threshold, cut.ties) for scope, cut in cuts.items()}
 
 
-def letters(seen: Seen, topic: str) -> int:
+def records_of(seen: Seen, topic: str) -> int:
     """Distinct records set aside: a crash may set one aside twice, which its origin shows."""
     origin = [f"__streams.errors.{name}" for name in ("topic", "partition", "offset")]
     headers = [dict(record.headers) for record in seen.records[topic]]

@@ -1,4 +1,4 @@
-"""Records that Kafka deletes before they are counted: the worker says which, and counts on with what comes."""
+"""Records that Kafka deletes before they are counted: the worker logs which, and continues with the next."""
 
 from contextlib import closing
 from pathlib import Path

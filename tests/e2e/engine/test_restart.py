@@ -1,4 +1,4 @@
-"""A worker that was killed and started again: it goes on with all it had, and says nothing twice in other words."""
+"""A worker that is killed and restarted: it continues with its whole state, and repeats flags unchanged."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Producers that write in transactions: what was committed counts, what was aborted or is still open does not."""
+"""Producers with transactions: committed events are counted, aborted and open ones are not."""
 
 import asyncio
 import time
@@ -86,7 +86,7 @@ def test_only_what_was_committed_counts_and_nobody_waits_for_the_marks(apache_br
             first.begin()
             second.begin()
             second.commit()  # nobody can read it while the first is open
-            until_s = time.monotonic() + 2.5 * STALL_S  # a worker that waits for what cannot be read has ended by then
+            until_s = time.monotonic() + 2.5 * STALL_S  # a worker that waits for unreadable offsets has ended by then
             seen = follower.until(lambda _: time.monotonic() > until_s, "time passed", WAIT_S)
             assert seen.total("read") == ROUNDS * USERS
             first.commit()

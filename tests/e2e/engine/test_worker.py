@@ -1,4 +1,4 @@
-"""The worker as a process: what it leaves behind when it is told to end, and how it keeps its memory."""
+"""The worker as a process: what it leaves behind when it is terminated, and how it keeps its memory."""
 
 import re
 import sys
@@ -33,7 +33,7 @@ def flag_ids(seen: Seen) -> set[str]:
     return {msgspec.json.decode(record.value, type=Flag).flag_id for record in records}
 
 
-def test_a_worker_that_is_told_to_end_leaves_no_flag_out_of_redis(brokers: str, redis_url: str, tmp_path: Path) -> None:
+def test_a_worker_that_is_terminated_leaves_no_flag_out_of_redis(brokers: str, redis_url: str, tmp_path: Path) -> None:
     given = {"redis_url": redis_url, "redis_prefix": "ending", "redis_refresh_s": "1h", "partitions": "1"}
     environment = variables(brokers, "ending", **given, window_s="24h", tick_s="100ms", min_users="1")
     with tracker(environment, tmp_path, workers=1) as run:

@@ -103,7 +103,7 @@ def second_half(run: Tracker, threads: ThreadPoolExecutor, made: load.Load) -> "
 
 
 @BOTH_BROKERS
-def test_who_is_erased_under_load_is_gone_and_a_replay_does_not_bring_them_back(
+def test_a_user_erased_under_load_is_gone_and_a_replay_does_not_bring_them_back(
     brokers: str, redis_url: str, tmp_path: Path
 ) -> None:
     made = load.made("e")
@@ -113,16 +113,16 @@ def test_who_is_erased_under_load_is_gone_and_a_replay_does_not_bring_them_back(
         assert eventually(lambda: traces.on_redis(run.settings, [f":user:{VICTIM}:"]) != set(), WAIT_S)
         found = places(erase(run, "--dry-run"))
         assert all(before == after for before, after in found.values())
-        untold = {run.settings.alerts_topic, run.settings.undelivered_topic}  # no process delivers here
-        assert {where for where, (before, _) in found.items() if not before} - untold <= {run.settings.late_topic}
+        unused = {run.settings.alerts_topic, run.settings.undelivered_topic}  # no process delivers here
+        assert {where for where, (before, _) in found.items() if not before} - unused <= {run.settings.late_topic}
         producing = second_half(run, threads, made)
         result = erase(run, "--yes")
         producing.result(WAIT_S)
         follower.until_read(len(made.records), WAIT_S)
         check_others(run, follower, made.events)
         check_gone(run, result, [VICTIM])
-        letters = run.settings.dead_letters_topic
-        assert places(result)[letters][0] >= found[letters][0]
+        dead_letters = run.settings.dead_letters_topic
+        assert places(result)[dead_letters][0] >= found[dead_letters][0]
         again = load.made("again", context=False)
         erased = sum(record.key == VICTIM.encode() for record in again.records)
         before_s = sum(map(erased_records, traces.metrics(run)))

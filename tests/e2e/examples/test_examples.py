@@ -93,7 +93,7 @@ def test_a_flag_that_comes_again_after_a_restart_is_not_printed_again(source: So
         assert printed(consumer, 1) == [line_of(THIRD)]
 
 
-def test_of_a_worker_that_is_killed_every_flag_is_printed_once_by_consumers_that_are_killed(
+def test_killed_consumers_print_every_flag_of_a_killed_worker_once(
     default_topics: str, own_redis: str, tmp_path: Path
 ) -> None:
     records = load.made("x").records[:RECORDS]
@@ -118,16 +118,16 @@ def test_of_a_worker_that_is_killed_every_flag_is_printed_once_by_consumers_that
 def check_the_rest(source: Source, before: list[str], folder: Path) -> None:
     """A consumer that was killed when it had printed the lines `before` prints all others, and only them."""
     source.send(LAST)
-    held = source.flags_before(LAST)
-    flags = Counter(map(line_of, {flag.flag_id: flag for flag in held}.values()))
-    assert flags.total() < len(held), "no flag came again"
+    earlier = source.flags_before(LAST)
+    flags = Counter(map(line_of, {flag.flag_id: flag for flag in earlier}.values()))
+    assert flags.total() < len(earlier), "no flag came again"
     with running(source.example, folder, source.environment) as consumer:
         lines = Counter(before + printed_until(consumer, line_of(LAST)))
     assert flags - lines == Counter()
     assert (lines - flags).total() <= 1, "more than the one that it was at"
 
 
-def test_what_the_example_producer_sends_can_be_counted(default_topics: str, tmp_path: Path) -> None:
+def test_events_of_the_example_producer_can_be_counted(default_topics: str, tmp_path: Path) -> None:
     with running("produce_events.py", tmp_path, {"STREAM_APP_BROKERS": default_topics}) as producer:
         assert producer.wait(DEADLINE_S) == 0
     consumer = KafkaConsumer(

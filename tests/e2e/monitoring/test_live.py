@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real worker under load: whatever dashboards and rules ask for is there."""
+"""A real Prometheus scrapes a real worker under load: every metric that dashboards and rules use exists."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -57,7 +57,7 @@ def scene(embedded_brokers: str, redis_url: str, tmp_path_factory: pytest.TempPa
     with tracker(environment, folder, workers=1) as run, a_hook() as hook:
         address = _address(run)
         alerted = AlertInstances(embedded_brokers, "duty", folder, to_hook(hook), partitions="8")
-        with closing(alerted), prometheus([address], folder, [_told_at(alerted)]) as server:
+        with closing(alerted), prometheus([address], folder, [_alerts_address(alerted)]) as server:
             feed = Feed(_stream, run.settings, None)
             feed.start()
             try:
@@ -66,7 +66,7 @@ def scene(embedded_brokers: str, redis_url: str, tmp_path_factory: pytest.TempPa
                 feed.stop(PATIENCE_S)
 
 
-def _told_at(alerted: AlertInstances) -> str:
+def _alerts_address(alerted: AlertInstances) -> str:
     """Where the process that delivers shows its metrics, once it delivers."""
     alerted.until_active(alerted.start())
     return alerted.address(0)
@@ -128,7 +128,7 @@ def test_a_panel_has_data(scene: Scene, subtests: pytest.Subtests) -> None:
             assert where not in scene.silent, scene.silent[where]
 
 
-def test_there_is_something_to_choose(scene: Scene, subtests: pytest.Subtests) -> None:
+def test_every_choice_of_a_dashboard_has_values(scene: Scene, subtests: pytest.Subtests) -> None:
     for where in [choice.where for choice in CHOICES]:
         with subtests.test(where=where):
             assert where not in scene.silent, scene.silent[where]
@@ -144,7 +144,7 @@ def test_prometheus_can_evaluate_every_rule(scene: Scene) -> None:
     assert scene.faults == []
 
 
-def test_nobody_is_called_while_all_is_well(scene: Scene) -> None:
+def test_no_alert_fires_on_a_healthy_worker(scene: Scene) -> None:
     assert scene.firing == []
 
 

@@ -11,19 +11,22 @@ from stream_app.core.events.murmur2 import partitions_of
 from stream_app.settings import Settings
 from tests.servers.brokers import BOTH_BROKERS
 from tests.servers.tracker import Follower, following, tracker, variables
-from tests.unit.ops.parts import letter, made, produce, put, records, run, settings_of
+from tests.unit.ops.parts import dead_letter, made, produce, put, records, run, settings_of
 
 WAIT_S = 30.0
 
 
 @pytest.fixture
 def own(brokers: str, request: pytest.FixtureRequest) -> Settings:
-    """A tracker's topics with letters in them."""
+    """The topics of a tracker, with dead letters in them."""
     settings = made(settings_of(brokers, f"letters{abs(hash(request.node.nodeid))}"))
     posts, shares = settings.input_topics
-    twice = letter(posts, 7, partition=1, message="unexpected \x1b[31m end")
-    put(settings, [letter(posts, 6), twice, twice, letter(shares, 7, key=None, value=b"\xff\x00", reason="invalid")])
-    put(settings, [letter(posts, 9, reason="late")], settings.late_topic)
+    twice = dead_letter(posts, 7, partition=1, message="unexpected \x1b[31m end")
+    put(
+        settings,
+        [dead_letter(posts, 6), twice, twice, dead_letter(shares, 7, key=None, value=b"\xff\x00", reason="invalid")],
+    )
+    put(settings, [dead_letter(posts, 9, reason="late")], settings.late_topic)
     produce(settings, settings.dead_letters_topic, [(0, b"k", b"put here by somebody else", [])])
     return settings
 
@@ -33,7 +36,7 @@ def lines(output: str) -> list[list[str]]:
 
 
 @BOTH_BROKERS
-def test_letters_are_listed_by_reason_and_topic(own: Settings) -> None:
+def test_dead_letters_are_listed_by_reason_and_topic(own: Settings) -> None:
     posts, shares = own.input_topics
     listed = run(own, "dead-letters", "list")
     assert listed.exit_code == 0
@@ -53,7 +56,7 @@ def test_letters_are_listed_by_reason_and_topic(own: Settings) -> None:
     assert json.loads(run(own, "dead-letters", "list", "--since", "2999-01-01", "--json").output) == []
 
 
-def test_letters_are_shown_for_people_and_for_programs(own: Settings) -> None:
+def test_dead_letters_are_shown_for_people_and_for_programs(own: Settings) -> None:
     posts, shares = own.input_topics
     shown = run(own, "dead-letters", "show", "--reason", "invalid").output
     assert lines(shown)[0] == ["invalid", shares, "0", "7"]
@@ -72,27 +75,27 @@ def test_letters_are_shown_for_people_and_for_programs(own: Settings) -> None:
     assert [json.loads(line) for line in limited] == answers[:1]
 
 
-def test_a_letter_that_is_not_there_is_told_with_status_1(own: Settings) -> None:
+def test_an_unknown_dead_letter_is_reported_with_status_1(own: Settings) -> None:
     result = run(own, "dead-letters", "show", own.posts_topic, 0, 999)
     assert result.exit_code == 1
     assert result.stderr == f"There are none of these in {own.dead_letters_topic}.\n"
     assert run(own, "dead-letters", "show", own.posts_topic, "x").exit_code == 2
 
 
-def test_a_missing_topic_is_told(brokers: str) -> None:
+def test_a_missing_topic_is_reported(brokers: str) -> None:
     result = run(settings_of(brokers, "no-letters"), "dead-letters", "list")
     assert result.exit_code == 1
     assert "has no topic no-letters.dead_letters_topic: create it with `stream-app topics create`" in result.stderr
 
 
-def test_a_replay_must_be_told_which(own: Settings) -> None:
+def test_a_replay_needs_a_selection(own: Settings) -> None:
     result = run(own, "dead-letters", "replay")
     assert result.exit_code == 2
     assert "--reason NAME, or --all" in result.stderr
 
 
 @BOTH_BROKERS
-def test_a_replay_sends_each_letter_once_however_often_it_is_asked_for(own: Settings) -> None:
+def test_a_replay_sends_each_dead_letter_once_however_often_it_is_run(own: Settings) -> None:
     posts, _ = own.input_topics
     planned = json.loads(run(own, "dead-letters", "replay", "--all", "--dry-run", "--json").output)
     assert planned["sent"] == [
@@ -106,7 +109,7 @@ def test_a_replay_sends_each_letter_once_however_often_it_is_asked_for(own: Sett
         report = json.loads(result.output)
         assert sum(entry["records"] for entry in report["sent"]) == sent
         assert report["skipped"] == skipped
-    put(own, [letter(posts, 7, partition=1, message="unexpected end")])  # written again after a crash
+    put(own, [dead_letter(posts, 7, partition=1, message="unexpected end")])  # written again after a crash
     assert json.loads(run(own, "dead-letters", "replay", "--reason", "not-json", "--json").output)["sent"] == []
     came = records(own, posts, 2)
     assert [(record.partition, record.key, record.value) for record in came] == [(0, b"ann", b"{"), (1, b"ann", b"{")]
@@ -114,16 +117,16 @@ def test_a_replay_sends_each_letter_once_however_often_it_is_asked_for(own: Sett
     assert "replayed since" in run(own, "dead-letters", "show", posts, 1, 7).output
 
 
-def test_what_cannot_be_sent_makes_status_1(own: Settings) -> None:
-    put(own, [letter(own.posts_topic, 70, attempts=3, reason="invalid")])
+def test_a_dead_letter_that_cannot_be_sent_gives_status_1(own: Settings) -> None:
+    put(own, [dead_letter(own.posts_topic, 70, attempts=3, reason="invalid")])
     result = run(own, "dead-letters", "replay", "--reason", "invalid")
     assert result.exit_code == 1
     assert "Left out: 1 (replayed too often)." in result.output
 
 
-def test_a_record_without_a_value_is_never_sent_and_said_to_be_not_replayable(own: Settings) -> None:
+def test_a_record_without_a_value_is_never_sent_and_reported_as_not_replayable(own: Settings) -> None:
     posts, shares = own.input_topics
-    put(own, [letter(shares, 8, value=None, reason="empty"), letter(posts, 8, value=b"", reason="empty")])
+    put(own, [dead_letter(shares, 8, value=None, reason="empty"), dead_letter(posts, 8, value=b"", reason="empty")])
     found = json.loads(run(own, "dead-letters", "list", "--json").output)
     assert {pile["reason"]: pile["not_replayable"] for pile in found} == {"empty": 1, "not-json": 0, "invalid": 0}
     assert "1 cannot be replayed: no value" in run(own, "dead-letters", "list").output

@@ -1,4 +1,4 @@
-"""`stream-app doctor`: what it finds on servers that are well, that are not, and that are not there."""
+"""`stream-app doctor`: its findings on servers that are healthy, faulty or absent."""
 
 import json
 import socket
@@ -27,7 +27,7 @@ from stream_app.settings import Settings
 from stream_app.settings.secret import SecretUrl
 from tests.servers.brokers import APACHE, BOTH_BROKERS
 from tests.servers.tracker import following, tracker, variables
-from tests.unit.ops.parts import PARTITIONS, letter, made, produce, put, run, settings_of
+from tests.unit.ops.parts import PARTITIONS, dead_letter, made, produce, put, run, settings_of
 
 WAIT_S = 30.0
 
@@ -65,21 +65,21 @@ def test_a_new_tracker_has_no_problem(own: Settings, redis_url: str) -> None:
     settings = msgspec.structs.replace(own, redis_url=SecretUrl(redis_url))
     result = run(settings, "doctor", "--json")
     assert result.exit_code == 0, result.output
-    told = json.loads(result.output)
-    assert told["problems"] == 0
-    warned = [finding for finding in told["findings"] if finding["state"] == "warning"]
-    assert told["warnings"] == len(warned)
+    answer = json.loads(result.output)
+    assert answer["problems"] == 0
+    warned = [finding for finding in answer["findings"] if finding["state"] == "warning"]
+    assert answer["warnings"] == len(warned)
     assert {finding["found"].split(":")[0] for finding in warned} == {
         "every topic",  # one copy only
         f"group {own.app_id} has no members",
     }
     assert all(finding["advice"] for finding in warned)
-    assert {finding["area"] for finding in told["findings"]} == {
+    assert {finding["area"] for finding in answer["findings"]} == {
         *("versions", "Kafka", "topics", "counting", "records", "dead letters", "Redis", "clock", "alerts", "HTTP")
     }
 
 
-def test_it_reads_well(own: Settings) -> None:
+def test_the_report_fits_the_screen_and_says_what_to_do(own: Settings) -> None:
     output = run(own, "doctor").output
     assert "0 problems, 2 warnings." in output
     assert "→ start one: `stream-app worker`" in output
@@ -104,7 +104,7 @@ def test_topics_of_other_partitions_are_a_problem(own: Settings) -> None:
 
 
 @pytest.mark.parametrize("brokers", [APACHE], indirect=True)
-def test_configs_that_lose_records_are_told(own: Settings) -> None:
+def test_configs_that_lose_records_are_reported(own: Settings) -> None:
     name = own.app_id
     wrong = {
         own.posts_topic: {"cleanup.policy": "compact"},
@@ -144,8 +144,9 @@ def test_a_partitioner_of_ones_own_is_not_checked(own: Settings) -> None:
     assert "can all be counted" in the_one(findings(settings, "records"), own.posts_topic).found
 
 
-def test_what_was_set_aside_lately_is_counted(own: Settings) -> None:
-    put(own, [letter(own.posts_topic, 1), letter(own.posts_topic, 1), letter(own.posts_topic, 2, reason="empty")])
+def test_recent_dead_letters_are_counted(own: Settings) -> None:
+    posts = own.posts_topic
+    put(own, [dead_letter(posts, 1), dead_letter(posts, 1), dead_letter(posts, 2, reason="empty")])
     found = the_one(findings(own, "dead letters"), own.dead_letters_topic)
     assert found.state is Severity.WARNING
     assert "1 not-json, 1 empty in the last 24 hours" in found.found
@@ -190,7 +191,7 @@ def mute_server() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_servers_that_never_answer_are_told_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_that_never_answer_are_reported_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "_COMMAND_TIMEOUT_MS", 1000)
     for module in (clients, machine, redis):
         monkeypatch.setattr(module, "COMMAND_TIMEOUT_S", 1.0)
@@ -230,7 +231,7 @@ def redis_findings(url: str) -> list[Finding]:
     return list(redis.redis(settings_of("127.0.0.1:1", "redis", redis_url=url)))
 
 
-def test_a_redis_that_may_drop_the_board_is_told(own_redis: tuple[str, Redis]) -> None:
+def test_a_redis_that_may_drop_the_board_is_reported(own_redis: tuple[str, Redis]) -> None:
     url, client = own_redis
     assert worst(redis_findings(url)) is Severity.OK
     client.config_set("maxmemory", "100mb")
@@ -239,7 +240,7 @@ def test_a_redis_that_may_drop_the_board_is_told(own_redis: tuple[str, Redis]) -
     assert the_one(redis_findings(url), "allkeys-lru: when it is full").state is Severity.WARNING
 
 
-def test_a_redis_user_without_scripts_is_told(own_redis: tuple[str, Redis]) -> None:
+def test_a_redis_user_without_scripts_is_reported(own_redis: tuple[str, Redis]) -> None:
     url, client = own_redis
     client.acl_setuser("few", enabled=True, passwords=["+secret"], keys=["*"], commands=["+ping", "+get"])
     found = redis_findings(url.replace("//", "//few:secret@"))
@@ -248,13 +249,13 @@ def test_a_redis_user_without_scripts_is_told(own_redis: tuple[str, Redis]) -> N
     assert "secret" not in str(found)
 
 
-def test_a_clock_that_is_apart_is_told(own_redis: tuple[str, Redis], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_differs_is_reported(own_redis: tuple[str, Redis], monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time
     monkeypatch.setattr(redis, "time", lambda: now() + 5)
     assert the_one(redis_findings(own_redis[0]), "5.0 s ahead of that of Redis").state is Severity.WARNING
 
 
-def test_no_redis_and_a_wrong_url_are_told() -> None:
+def test_a_missing_redis_and_a_wrong_url_are_reported() -> None:
     assert redis_findings("") == [Finding("Redis", Severity.OK, "no board: STREAM_APP_REDIS_URL is empty")]
     assert worst(redis_findings("redis://127.0.0.1:1/0")) is Severity.PROBLEM
     assert "write it like redis://" in redis_findings("nonsense")[0].advice

@@ -1,4 +1,4 @@
-"""`stream-app reset`: what was counted is forgotten, counting begins where it was told to, and nothing else changes."""
+"""`stream-app reset`: deletes the counts, begins counting at the given positions, and changes nothing else."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from stream_app.settings.secret import SecretUrl
 from tests.e2e.engine.load import START_MS
 from tests.servers.brokers import APACHE, BOTH_BROKERS
 from tests.servers.tracker import Follower, Tracker, following, tracker, variables
-from tests.unit.ops.parts import letter, made, produce, put, run, settings_of
+from tests.unit.ops.parts import dead_letter, made, produce, put, run, settings_of
 
 WAIT_S = 30.0
 COUNTERS = ("applied", "duplicate", "late", "rejected")
@@ -38,7 +38,7 @@ def own(brokers: str, request: pytest.FixtureRequest) -> Settings:
     settings = made(settings_of(brokers, f"reset{abs(hash(request.node.nodeid))}"))
     for topic in (settings.curves_topic, settings.cuts_topic, *changelogs_of(settings)):
         produce(settings, topic, [(0, b"key", b"value", [])] * 2)
-    put(settings, [letter(settings.posts_topic, 1)])
+    put(settings, [dead_letter(settings.posts_topic, 1)])
     produce(settings, settings.posts_topic, [(0, b"ann", b"{}", [])] * 3)
     return settings
 
@@ -75,7 +75,7 @@ def counting(environment: dict[str, str], logs: Path) -> Iterator[tuple[Tracker,
 
 @pytest.mark.timeout(150)
 @BOTH_BROKERS
-def test_a_tracker_that_is_reset_counts_anew_from_where_it_was_told(brokers: str, tmp_path: Path) -> None:
+def test_a_tracker_that_is_reset_counts_anew_from_the_given_positions(brokers: str, tmp_path: Path) -> None:
     name = f"resets{abs(hash(brokers))}"
     environment = variables(brokers, name, partitions="1")
     with counting(environment, tmp_path) as (tracked, follower):
@@ -100,7 +100,7 @@ def test_a_tracker_that_is_reset_counts_anew_from_where_it_was_told(brokers: str
 
 
 @BOTH_BROKERS
-def test_only_the_state_goes_and_it_can_be_repeated(own: Settings) -> None:
+def test_a_reset_deletes_only_the_state_and_can_be_repeated(own: Settings) -> None:
     before = sizes(own)
     for _ in range(2):
         assert run(own, "reset", "--yes").exit_code == 0
@@ -112,24 +112,24 @@ def test_only_the_state_goes_and_it_can_be_repeated(own: Settings) -> None:
     assert [found.problem for found in check(own) if found.problem] == []
 
 
-def test_the_outputs_go_when_told_to(own: Settings) -> None:
+def test_the_outputs_are_deleted_on_request(own: Settings) -> None:
     assert run(own, "reset", "--outputs", "--yes").exit_code == 0
     assert {name: size for name, size in sizes(own).items() if size} == {"posts": 3}
 
 
-def test_a_dry_run_tells_all_and_changes_nothing(own: Settings) -> None:
+def test_a_dry_run_reports_everything_and_changes_nothing(own: Settings) -> None:
     before = sizes(own)
     result = run(own, "reset", "--positions", "latest", "--dry-run", "--json")
     assert result.exit_code == 0
-    told = json.loads(result.output)
-    assert (told["dry_run"], told["done"], told["positions"]) == (True, [], "latest")
+    report = json.loads(result.output)
+    assert (report["dry_run"], report["done"], report["positions"]) == (True, [], "latest")
     holding = dict.fromkeys((own.curves_topic, own.cuts_topic, *changelogs_of(own)), 2)
-    assert {topic["topic"]: topic["records"] for topic in told["topics"]} == holding
-    assert told["starts"] == [{"topic": own.posts_topic, "partition": 0, "offset": 3}]
+    assert {topic["topic"]: topic["records"] for topic in report["topics"]} == holding
+    assert report["starts"] == [{"topic": own.posts_topic, "partition": 0, "offset": 3}]
     assert sizes(own) == before
 
 
-def test_where_nobody_can_be_asked_it_must_be_told_yes(own: Settings) -> None:
+def test_without_a_terminal_the_option_yes_is_required(own: Settings) -> None:
     before = sizes(own)
     result = run(own, "reset")
     assert result.exit_code == 2
@@ -137,7 +137,7 @@ def test_where_nobody_can_be_asked_it_must_be_told_yes(own: Settings) -> None:
     assert sizes(own) == before
 
 
-def test_what_was_done_is_told_step_by_step(own: Settings) -> None:
+def test_every_step_that_was_done_is_reported(own: Settings) -> None:
     done = json.loads(run(own, "reset", "--positions", "latest", "--yes", "--json").output)["done"]
     assert done[0] == f"deleted the committed offsets of the group {own.app_id}"
     assert f"deleted {own.cuts_topic} and created it again" in done
@@ -165,18 +165,18 @@ def test_a_reset_cut_short_anywhere_is_completed_by_the_next(own: Settings, monk
 
 
 @pytest.mark.parametrize("brokers", [APACHE], indirect=True)
-def test_what_an_operator_set_on_a_topic_stays(own: Settings) -> None:
+def test_topic_settings_of_an_operator_stay(own: Settings) -> None:
     resource = ConfigResource(ConfigResourceType.TOPIC, own.curves_topic)
     with open_admin(own) as admin:
         given = {"min.cleanable.dirty.ratio": "0.1", "cleanup.policy": "delete"}
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, own.curves_topic, given)])
         assert run(own, "reset", "--yes").exit_code == 0
-        told = admin.describe_configs([resource])["topic"][own.curves_topic]
-    assert told["min.cleanable.dirty.ratio"]["value"] == "0.1"
-    assert told["cleanup.policy"]["value"] == "compact"
+        config = admin.describe_configs([resource])["topic"][own.curves_topic]
+    assert config["min.cleanable.dirty.ratio"]["value"] == "0.1"
+    assert config["cleanup.policy"]["value"] == "compact"
 
 
-def test_topics_that_would_not_fit_afterwards_are_told_before_anything_is_deleted(own: Settings) -> None:
+def test_topics_that_would_not_fit_afterwards_are_reported_before_anything_is_deleted(own: Settings) -> None:
     before = sizes(own)
     other = msgspec.structs.replace(own, partitions=3)
     result = run(other, "reset", "--yes")
@@ -219,7 +219,7 @@ def test_a_redis_that_does_not_answer_stops_it_before_anything_is_deleted(own: S
 
 
 @BOTH_BROKERS
-def test_what_people_were_told_is_forgotten_with_the_flags_only_and_no_topic_of_alerts_is_made(own: Settings) -> None:
+def test_sent_alerts_are_deleted_only_with_the_outputs_and_their_topics_are_not_created(own: Settings) -> None:
     produce(own, own.alerts_topic, [(0, b"positions", b"{}", [])])
     assert run(own, "reset", "--yes").exit_code == 0
     assert sizes(own)["alerts"] == 1

@@ -1,4 +1,4 @@
-"""People who cannot see, point or bear motion: what axe finds, what the keyboard and the settings of a system do."""
+"""Accessibility of the page: what axe finds, the keyboard, and the settings of the system for motion and contrast."""
 
 import json
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Choosing what is looked at: topic, population, role, standing, names; and the way back."""
+"""Choosing topic, population, role, standing and names on the page; and the way back."""
 
 import re
 from dataclasses import replace
@@ -98,7 +98,7 @@ async def test_a_user_is_found_by_name_with_one_question(tab: Tab, tracker: Fake
     await expect(tab.page.locator("#board .user")).to_have_count(23)
 
 
-async def test_what_was_searched_for_stays_up_to_date(tab: Tab, tracker: FakeTracker) -> None:
+async def test_the_results_of_a_search_stay_up_to_date(tab: Tab, tracker: FakeTracker) -> None:
     await tab.open("?topic=phone")
     await tab.page.get_by_label("Find a user").fill("riser-02")
     await expect(tab.page.locator("#board .user")).to_have_text(["riser-02"])

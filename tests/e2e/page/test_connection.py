@@ -1,4 +1,4 @@
-"""The connection of the page: lost and found again, closed while nobody looks, and asked for a token."""
+"""The connection of the page: lost and restored, closed while the page is hidden, and asking for a token."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Names that somebody made up to do harm: they stay text, and the page keeps its shape."""
+"""Hostile names on the page: they stay text, and the page keeps its layout."""
 
 from dataclasses import replace
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 PHONE = Selection("phone")
 
 
-async def test_it_says_who_makes_80_percent_of_the_impressions(tab: Tab) -> None:
+async def test_the_page_says_who_makes_80_percent_of_the_impressions(tab: Tab) -> None:
     await tab.open("?topic=phone")
     await expect(tab.page.locator("#scope")).to_have_text("phone")
     await expect(tab.page.locator("#sentence")).to_have_text("7.9 % of users make 80 % of impressions")
@@ -148,7 +148,7 @@ async def test_the_feed_waits_while_somebody_reads_it(tab: Tab, tracker: FakeTra
     await expect(tab.page.locator("#held")).to_be_hidden()
 
 
-async def test_those_who_emerge_are_not_swept_away_by_those_who_enter(tab: Tab, tracker: FakeTracker) -> None:
+async def test_emerging_users_stay_in_the_feed_while_many_users_enter(tab: Tab, tracker: FakeTracker) -> None:
     await tab.open()
     for i in range(60):
         tracker.flag(flag(f"many-{i}", FlagType.ENTERED))

@@ -49,7 +49,9 @@ async def test_a_why_is_pictured(tab: Tab, size: tuple[int, int], scheme: Scheme
 
 @SIZES
 @SCHEMES
-async def test_what_is_wrong_is_pictured(tab: Tab, tracker: FakeTracker, size: tuple[int, int], scheme: Scheme) -> None:
+async def test_the_error_states_are_pictured(
+    tab: Tab, tracker: FakeTracker, size: tuple[int, int], scheme: Scheme
+) -> None:
     tab.tolerated.append("Failed to load resource|net::ERR")
     name = await prepare(tab, size, scheme)
     await tab.open("?topic=phone")

@@ -1,4 +1,4 @@
-"""Why a user stands there: opened from the feed, from the leaderboard, by mouse, by keyboard and by address."""
+"""The explanation of a user: opened from the feed and the leaderboard, by mouse, keyboard and address."""
 
 import re
 
@@ -122,7 +122,7 @@ async def test_a_term_is_explained_to_mouse_and_keyboard(tab: Tab, way: str) -> 
     await expect(tab.page.locator("#definition")).to_be_hidden()
 
 
-async def test_what_is_read_stays_while_the_numbers_change(tab: Tab, tracker: FakeTracker) -> None:
+async def test_an_open_definition_stays_open_while_the_numbers_change(tab: Tab, tracker: FakeTracker) -> None:
     await tab.open("?topic=phone")
     await tab.page.get_by_role("button", name="Gini").focus()
     await tab.page.keyboard.press("Enter")

@@ -46,7 +46,7 @@ def command(run: Tracker, *arguments: str) -> int:
 
 
 @contextmanager
-def telling(run: Tracker, folder: Path) -> Iterator[None]:
+def alerts_running(run: Tracker, folder: Path) -> Iterator[None]:
     """An instance of the process that delivers, for the length of the block, once it is active."""
     log = folder / "alerts.log"
     with log.open("wb") as out:
@@ -88,7 +88,7 @@ def test_every_record_is_one_of_the_messages_of_its_topic_and_every_message_occu
     with tracker(environment, tmp_path, workers=1) as run:
         s = run.settings
         assert [topic.name for topic in topics_of(s)] == list(CHANNELS)
-        with telling(run, tmp_path), following(run, *CHANNELS) as follower:
+        with alerts_running(run, tmp_path), following(run, *CHANNELS) as follower:
             replay(load.made("c").records[:RECORDS], s.brokers, s)
             follower.until_read(RECORDS, WAIT_S)
             assert command(run, "dead-letters", "replay", "--all", "--late", "--yes") == 0

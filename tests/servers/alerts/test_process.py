@@ -1,4 +1,4 @@
-"""The process that delivers, with real Kafka and a real receiver: kills, fail-over, sinks that are down or refuse."""
+"""The alerts process with a real Kafka and a real receiver: kills, fail-over, and sinks that are down or refuse."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -206,7 +206,7 @@ def test_a_redirect_is_not_followed(instances: Make, hook: Hook) -> None:
     assert hook.asked == 1
 
 
-def test_flags_over_the_hourly_limit_are_held_and_those_before_the_first_start_are_not_sent(
+def test_flags_over_the_hourly_limit_are_delayed_and_those_before_the_first_start_are_not_sent(
     instances: Make, hook: Hook
 ) -> None:
     run = instances(to_hook(hook, per_hour=2))

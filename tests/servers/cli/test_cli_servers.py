@@ -105,7 +105,7 @@ def test_a_worker_whose_port_is_taken_says_which_setting_to_change() -> None:
     assert result.output.startswith(f"Error: port {port} on 127.0.0.1 is in use: set STREAM_APP_HTTP_PORT")
 
 
-def test_a_replay_tells_what_it_produced(own: Settings, tmp_path: Path) -> None:
+def test_a_replay_reports_what_it_produced(own: Settings, tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
     kinds = ("post", "share", "post")
     lines = (f'{{"event_id":{n},"ts":{n},"user_id":"ann","kind":"{kind}"}}\n' for n, kind in enumerate(kinds, 1))
@@ -119,7 +119,7 @@ def test_a_replay_tells_what_it_produced(own: Settings, tmp_path: Path) -> None:
     assert "1 of them is no event, and will be set aside" in run("replay", events, *given).output
 
 
-def test_a_file_without_an_event_is_told_and_not_sent(own: Settings, tmp_path: Path) -> None:
+def test_a_file_without_an_event_is_reported_and_not_sent(own: Settings, tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("# notes\n" * 30)
     given = flags_of(own, "brokers", "posts_topic", "shares_topic")
@@ -180,7 +180,7 @@ def test_only_new_flags_are_watched_unless_asked_for_all(own: Settings) -> None:
             watch.kill()
 
 
-def test_a_missing_flags_topic_is_told(brokers: str) -> None:
+def test_a_missing_flags_topic_is_reported(brokers: str) -> None:
     result = run("watch", "--brokers", brokers, "--flags-topic", "none.flags")
     assert result.exit_code == 1
     assert "has no topic none.flags: create it with `stream-app topics create`" in result.stderr
@@ -215,7 +215,7 @@ async def show_on_board(redis_url: str) -> None:
         (("--redis-prefix", "nobody"), "there is no board in Redis under the prefix nobody: is a worker running"),
     ],
 )
-def test_why_there_are_no_top_users_is_told(redis_url: str, arguments: tuple[str, ...], why: str) -> None:
+def test_top_says_why_there_are_no_users(redis_url: str, arguments: tuple[str, ...], why: str) -> None:
     asyncio.run(show_on_board(redis_url))
     result = run("top", "--redis-url", redis_url, "--redis-prefix", "cli-top", *arguments)
     assert result.exit_code == 1
@@ -224,5 +224,5 @@ def test_why_there_are_no_top_users_is_told(redis_url: str, arguments: tuple[str
 
 
 def test_an_error_of_redis_ends_with_one_full_stop() -> None:
-    told = run("top", "--redis-url", "redis://127.0.0.1:1/0").stderr
-    assert "('127.0.0.1', 1). is it running" in told
+    stderr = run("top", "--redis-url", "redis://127.0.0.1:1/0").stderr
+    assert "('127.0.0.1', 1). is it running" in stderr

@@ -70,6 +70,6 @@ def test_other_prefixes_are_left_alone(redis_url: str, client: Any) -> None:
     assert client.exists(*KEYS.values()) == len(KEYS)
 
 
-def test_a_redis_that_does_not_answer_is_told() -> None:
+def test_a_redis_that_does_not_answer_is_reported() -> None:
     with pytest.raises(BoardUnavailableError, match=r"redis://127\.0\.0\.1:1/0: .*STREAM_APP_REDIS_URL"):
         BoardEraser(settings_of("redis://127.0.0.1:1/0")).count([ANN])

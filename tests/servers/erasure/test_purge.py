@@ -67,7 +67,7 @@ def test_the_very_last_record_can_be_removed(brokers: str) -> None:
     assert list(records_of(settings, "rewriting-last")) == []
 
 
-def test_a_broker_that_deletes_no_records_is_found_out(brokers: str) -> None:
+def test_a_broker_that_deletes_no_records_is_detected(brokers: str) -> None:
     settings = filled(brokers, "rewriting-embedded", "x")
     assert not deletes_records(settings, "rewriting-embedded")
     assert len(list(records_of(settings, "rewriting-embedded"))) == 1

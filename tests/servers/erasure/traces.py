@@ -1,4 +1,4 @@
-"""Where a text is still to be found: in what is live on Kafka, in Redis, in logs and metrics. The obvious way."""
+"""Where a text still occurs: in live records on Kafka, in Redis, in logs and metrics."""
 
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -50,8 +50,8 @@ def on_kafka(settings: Settings, texts: Iterable[str], spared: Iterable[str] = (
         is_compacted = topic.config.get("cleanup.policy") == "compact"
         records = live(settings, topic.name).values() if is_compacted else records_of(settings, topic.name)
         for record in records:
-            held = [record.key or b"", record.value or b"", *(value for _, value in record.headers)]
-            if any(text in part for text in wanted for part in held):
+            parts = [record.key or b"", record.value or b"", *(value for _, value in record.headers)]
+            if any(text in part for text in wanted for part in parts):
                 found.add(topic.name)
     return found
 
@@ -67,8 +67,8 @@ def on_redis(settings: Settings, texts: Iterable[str]) -> set[str]:
         "string": client.get,
     }
     keys = list(client.scan_iter(match=f"{settings.redis_prefix}:*"))
-    held = {key: f"{key} {readers[client.type(key)](key)}" for key in keys if client.exists(key)}
-    return {key for key, text in held.items() if any(wanted in text for wanted in texts)}
+    texts_of = {key: f"{key} {readers[client.type(key)](key)}" for key in keys if client.exists(key)}
+    return {key for key, text in texts_of.items() if any(wanted in text for wanted in texts)}
 
 
 def in_logs_and_metrics(run: Tracker, texts: Iterable[str]) -> set[str]:
@@ -96,9 +96,9 @@ def counted(settings: Settings) -> Counts:
     for (partition, key), record in live(settings, changelogs_of(settings)[0]).items():
         stored[partition][key] = record.value
     found: Counts = {}
-    for partition, held in stored.items():
+    for partition, segments in stored.items():
         ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
-        LedgerStore(partition, ledger, held, lambda _key, _value: None)
+        LedgerStore(partition, ledger, segments, lambda _key, _value: None)
         for (_, topic, user), (posts, impressions, _squares) in totals_of(ledger).items():
             assert (topic, user) not in found
             found[topic, user] = (posts, impressions)

@@ -1,4 +1,4 @@
-"""Reading a topic from its start to its present end: everything once, and nothing that comes later."""
+"""Scanning a topic from its start to its present end: every record once, and none that arrives later."""
 
 import socket
 import time
@@ -36,21 +36,21 @@ def topic_with(settings: Settings, batches: list[list[int]]) -> str:
 def test_everything_is_read_once_in_the_order_of_each_partition_and_again(brokers: str) -> None:
     settings = Settings(brokers=brokers)
     topic = topic_with(settings, [[0] * 700 + [1] * 10, [0] * 5])
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     with open_consumer(settings) as reader:
         wanted = spans(reader, partitions_of(reader, [topic, "there-is-no-such-topic"]))
         assert [tuple(span) for span in wanted.values()] == [(0, 705), (0, 10), (0, 0)]
         for _ in range(2):
-            found = list(read(reader, wanted, lambda done, total: told.append((done, total))))
+            found = list(read(reader, wanted, lambda done, total: progress.append((done, total))))
             assert sorted(int(record.value) for record in found) == list(range(715))
             assert [record.offset for record in found if record.partition == 0] == list(range(705))
         last = {(record.partition, record.offset) for record in read(reader, newest(wanted, 3))}
         assert last == {(0, 702), (0, 703), (0, 704), (1, 7), (1, 8), (1, 9)}
-    assert told[-1] == (715, 715)
+    assert progress[-1] == (715, 715)
 
 
 @BOTH_BROKERS
-def test_what_comes_after_the_look_at_the_end_is_not_read(brokers: str) -> None:
+def test_records_that_arrive_after_the_end_was_read_are_not_read(brokers: str) -> None:
     settings = Settings(brokers=brokers)
     topic = topic_with(settings, [[0, 0, 1]])
     with open_consumer(settings) as reader:
@@ -62,7 +62,7 @@ def test_what_comes_after_the_look_at_the_end_is_not_read(brokers: str) -> None:
         assert sorted(int(record.value) for record in read(reader, wanted)) == [0, 1, 2]
 
 
-def test_a_broker_that_stops_sending_is_told(brokers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_stops_sending_is_reported(brokers: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_scan, "_PATIENCE_S", 0.5)
     settings = Settings(brokers=brokers)
     topic = topic_with(settings, [[0]])

@@ -37,7 +37,7 @@ USERS = (
     "checker",
     "producer",
     "watcher",
-    "teller",
+    "alerter",
     "rehearser",
     "reader",
     "resender",
@@ -180,7 +180,7 @@ def until(is_so: Callable[[], bool], log: Path) -> None:
 
 
 def answer(port: int, path: str, token: str = "") -> str:
-    """What a worker answers whoever has the token; empty before it does."""
+    """What a worker answers to a request with the token; empty as long as it does not answer."""
     with closing(http.client.HTTPConnection(LOCALHOST, port, timeout=5)) as connection:
         try:
             connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})

@@ -1,4 +1,4 @@
-"""Every command works with exactly the permissions that are documented, and not with one of them less."""
+"""Every command works with exactly the documented permissions, and not with one fewer."""
 
 import json
 import re
@@ -24,7 +24,7 @@ USER_OF = {
     "topics check": "checker",
     "replay": "producer",
     "watch": "watcher",
-    "alerts run": "teller",
+    "alerts run": "alerter",
     "alerts dry-run": "rehearser",
     "dead-letters list": "reader",
     "dead-letters replay": "resender",
@@ -50,15 +50,15 @@ class Tracked:
         assert {*self.acls} == {*USER_OF}
         for command, user in USER_OF.items():
             kafka.allow(user, self.acls[command])
-        self._told = 0
+        self._produced = 0
 
     def variables(self, user: str, **given: object) -> dict[str, str]:
         return self.kafka.variables(user, **self.given, **given)
 
     def happen(self) -> None:
         """Have events come that lead to a record of every kind; each time in another topic, with another connector."""
-        self._told += 1
-        now_ms, topic = round(time.time() * 1000), f"t{self._told}"
+        self._produced += 1
+        now_ms, topic = round(time.time() * 1000), f"t{self._produced}"
         reach = [1_000_000] + [10] * 11
         values = [
             {"event_id": f"{topic}-{n}", "ts": now_ms + n, "user_id": f"u{n}", "topics": [topic], "audience": audience}
@@ -79,9 +79,9 @@ class Tracked:
                 for key in (b"somebody", user.encode()):
                     producer.send(topic, b"{}", key)
             for name in ("somebody", user):
-                told = {"user_id": name}
-                producer.send(self.settings.undelivered_topic, json.dumps({"flags": [told]}).encode(), b"sink")
-                producer.send(self.settings.alerts_topic, json.dumps({"flag": told}).encode(), f"flag/{name}".encode())
+                flag = {"user_id": name}
+                producer.send(self.settings.undelivered_topic, json.dumps({"flags": [flag]}).encode(), b"sink")
+                producer.send(self.settings.alerts_topic, json.dumps({"flag": flag}).encode(), f"flag/{name}".encode())
             producer.flush()
 
 
@@ -111,8 +111,8 @@ def test_operators_work_with_exactly_the_permissions_listed(kafka: Secured, tmp_
     run.happen()
     with a_worker(run.variables("worker"), tmp_path / "log.txt"):
         deadline_s = time.monotonic() + SOON_S
-        while "not-json" not in (told := asked(run.variables("reader"), "dead-letters", "list", "--late").output):
-            assert time.monotonic() < deadline_s, told
+        while "not-json" not in (listed := asked(run.variables("reader"), "dead-letters", "list", "--late").output):
+            assert time.monotonic() < deadline_s, listed
     for user, *command in (
         ("doctor", "doctor"),
         ("resender", "dead-letters", "replay", "--all", "--late", "--yes"),
@@ -125,7 +125,7 @@ def test_operators_work_with_exactly_the_permissions_listed(kafka: Secured, tmp_
         assert not DENIED.search(done.output)
 
 
-def test_somebody_without_permissions_can_do_nothing_and_is_told(tracked: Tracked, tmp_path: Path) -> None:
+def test_a_user_without_permissions_can_do_nothing_and_every_command_says_so(tracked: Tracked, tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text('{"event_id":"r","ts":1,"user_id":"u1","topics":["tea"]}\n')
     for command in (
         ("topics", "create"),
@@ -149,8 +149,8 @@ def test_a_worker_needs_every_one_of_its_permissions(
         if (acl.name, operation) == (tracked.settings.erasures_topic, "Write"):
             continue  # only the first worker with a person_key writes there, once
         tracked.kafka.forbid("worker", acl.resource, acl.name, operation)
-        told = asked(tracked.variables("worker"), "worker")
-        if not DENIED.search(told.output):
+        result = asked(tracked.variables("worker"), "worker")
+        if not DENIED.search(result.output):
             assert is_denied_at_work(tracked, tmp_path / f"{acl.name}-{operation}.txt"), f"{operation} on {acl.name}"
         tracked.kafka.allow("worker", [acl._replace(operations=(operation,))])
 
@@ -163,17 +163,17 @@ def test_a_producer_and_a_watcher_need_every_one_of_their_permissions(
     options = {"replay": str(tmp_path / "events.jsonl"), "watch": "--from-beginning"}
     for acl, operation in each(tracked.acls[command]):
         tracked.kafka.forbid(user, acl.resource, acl.name, operation)
-        told = asked(tracked.variables(user), command, options[command])
-        assert told.exit_code == 1
-        assert DENIED.search(told.output)
+        result = asked(tracked.variables(user), command, options[command])
+        assert result.exit_code == 1
+        assert DENIED.search(result.output)
         tracked.kafka.allow(user, [acl])
 
 
 def test_a_doctor_says_which_configurations_it_may_not_see(tracked: Tracked) -> None:
     name = tracked.settings.posts_topic
     tracked.kafka.forbid("doctor", TOPIC, name, "DescribeConfigs")
-    told = json.loads(asked(tracked.variables("doctor"), "doctor", "--json").stdout)["findings"]
-    assert f"{name}: its configuration may not be seen, nor judged" in [finding["found"] for finding in told]
+    findings = json.loads(asked(tracked.variables("doctor"), "doctor", "--json").stdout)["findings"]
+    assert f"{name}: its configuration may not be seen, nor judged" in [finding["found"] for finding in findings]
     tracked.kafka.allow("doctor", [Acl(TOPIC, name, ("DescribeConfigs",))])
     assert "may not be seen" not in asked(tracked.variables("doctor"), "doctor", "--json").stdout
 
@@ -219,9 +219,9 @@ def test_an_eraser_needs_every_one_of_its_permissions(kafka: Secured) -> None:
         if operation != "Describe":  # which comes with each of the others, and would be missed first
             kafka.allow("eraser", [acl._replace(operations=("Describe",))])
         kafka.forbid("eraser", acl.resource, acl.name, operation)
-        told = asked(run.variables("eraser"), *erase)
-        assert told.exit_code == 1, f"{operation} on {acl.name}"
-        assert DENIED.search(told.output), told.output
+        result = asked(run.variables("eraser"), *erase)
+        assert result.exit_code == 1, f"{operation} on {acl.name}"
+        assert DENIED.search(result.output), result.output
         kafka.forbid("eraser", acl.resource, acl.name, "Describe")
         kafka.allow("eraser", [acl._replace(operations=(operation,))])
     remembered = asked(run.variables("eraser"), *erase)

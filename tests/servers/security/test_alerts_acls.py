@@ -1,4 +1,4 @@
-"""The process that delivers works with exactly the permissions that are documented, and not with one of them less."""
+"""The alerts process works with exactly the documented permissions, and not with one fewer."""
 
 import json
 import sys
@@ -26,26 +26,26 @@ SOON_S = 60.0
 STOP_S = 15.0
 
 
-class Telling:
-    """A tracker of which somebody is told."""
+class AlertedTracker:
+    """A tracker whose flags are delivered to a webhook."""
 
     def __init__(self, kafka: Secured, folder: Path, hook: Hook) -> None:
         self._kafka = kafka
         self._file = folder / "alerts.yaml"
         self._file.write_text(json.dumps(to_hook(hook)))
         self.settings: Settings = load(self.variables("nobody"))
-        for user, command in (("creator", "topics create"), ("teller", "alerts run"), ("rehearser", "alerts dry-run")):
+        for user, command in (("creator", "topics create"), ("alerter", "alerts run"), ("rehearser", "alerts dry-run")):
             kafka.allow(user, kafka_acls(self.settings)[command])
         ran(self.variables("creator"), "topics", "create")
 
     def variables(self, user: str) -> dict[str, str]:
-        own = own_topics("telling") | {"partitions": "1", "session_timeout_s": "3s", "alerts_http_port": "0"}
+        own = own_topics("alerted") | {"partitions": "1", "session_timeout_s": "3s", "alerts_http_port": "0"}
         return self._kafka.variables(user, **own, alerts_file=self._file)
 
     @contextmanager
     def running(self, log: Path) -> Iterator[None]:
         with log.open("wb") as out:
-            process = spawn([sys.executable, "-m", "stream_app", "alerts", "run"], out, self.variables("teller"))
+            process = spawn([sys.executable, "-m", "stream_app", "alerts", "run"], out, self.variables("alerter"))
         try:
             yield
         finally:
@@ -62,7 +62,7 @@ class Telling:
 
 def test_the_process_needs_every_one_of_its_permissions_and_no_others(kafka: Secured, tmp_path: Path) -> None:
     with a_hook() as hook:
-        run = Telling(kafka, tmp_path, hook)
+        run = AlertedTracker(kafka, tmp_path, hook)
         log = tmp_path / "all.txt"
         with run.running(log):
             assert eventually(lambda: "active: " in log.read_text(), SOON_S), log.read_text()
@@ -74,13 +74,13 @@ def test_the_process_needs_every_one_of_its_permissions_and_no_others(kafka: Sec
         done = ran(run.variables("rehearser"), "alerts", "dry-run", "--json")
         assert json.loads(done.stdout)["flags"] == 2
         for number, (acl, operation) in enumerate(each(kafka_acls(run.settings)["alerts run"])):
-            kafka.forbid("teller", acl.resource, acl.name, operation)
+            kafka.forbid("alerter", acl.resource, acl.name, operation)
             log = tmp_path / f"{number}.txt"
             hook.always = 403  # so that it has to write to the undelivered ones, too
             with run.running(log):
                 run.raise_flag(f"g{number}")
                 assert eventually(partial(is_denied, log), SOON_S), (acl, operation)
-            kafka.allow("teller", [acl._replace(operations=(operation,))])
+            kafka.allow("alerter", [acl._replace(operations=(operation,))])
 
 
 def is_denied(log: Path) -> bool:

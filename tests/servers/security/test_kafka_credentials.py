@@ -55,13 +55,13 @@ def test_a_certificate_of_ours_is_taken(kafka_with_certificates: Secured, author
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "PLAIN"])
-def test_a_wrong_password_is_told(kafka: Secured, mechanism: str) -> None:
+def test_a_wrong_password_is_reported(kafka: Secured, mechanism: str) -> None:
     text = refused(kafka.variables("nobody", kafka_sasl=mechanism, kafka_password="planted-wrong"))
     assert "Kafka refuses the user nobody or the password: set STREAM_APP_KAFKA_USER" in text
     assert "planted" not in text
 
 
-def test_a_stranger_who_signed_is_told(kafka: Secured, stranger: Authority) -> None:
+def test_a_certificate_signed_by_an_unknown_authority_is_reported(kafka: Secured, stranger: Authority) -> None:
     assert f"STREAM_APP_KAFKA_CA_FILE ({str(stranger.cert)!r}) must hold the certificate of the CA" in refused(
         kafka.variables("nobody", kafka_ca_file=stranger.cert)
     )
@@ -70,47 +70,47 @@ def test_a_stranger_who_signed_is_told(kafka: Secured, stranger: Authority) -> N
     )
 
 
-def test_a_certificate_for_another_host_is_told(kafka: Secured) -> None:
+def test_a_certificate_for_another_host_is_reported(kafka: Secured) -> None:
     there = kafka.cluster.brokers.replace("127.0.0.1", "localhost")
     assert "STREAM_APP_BROKERS, and what the brokers advertise, must be names that their certificates hold" in refused(
         kafka.variables("nobody", brokers=there)
     )
 
 
-def test_an_expired_certificate_is_told(authority: Authority, tmp_path: Path) -> None:
+def test_an_expired_certificate_is_reported(authority: Authority, tmp_path: Path) -> None:
     expired = authority.sign("expired-broker", "127.0.0.1", days=-1)
     with secure_kafka(tmp_path, "SSL", tls(expired, authority.cert)) as cluster:
         assert "Kafka's certificate has expired" in refused(Secured(cluster, authority).variables())
 
 
-def test_a_certificate_of_ours_that_is_missing_or_not_taken_is_told(
+def test_a_client_certificate_that_is_missing_or_refused_is_reported(
     kafka_with_certificates: Secured, authority: Authority, stranger: Authority
 ) -> None:
     ask = kafka_with_certificates.variables
-    told = "Kafka refuses our certificate: see STREAM_APP_KAFKA_CERT_FILE and STREAM_APP_KAFKA_KEY_FILE"
-    assert told in refused(ask())
-    assert told in refused(ask(kafka_cert_file=stranger.sign("client").both))
-    assert told in refused(ask(kafka_cert_file=authority.sign("old-client", days=-1).both))
+    message = "Kafka refuses our certificate: see STREAM_APP_KAFKA_CERT_FILE and STREAM_APP_KAFKA_KEY_FILE"
+    assert message in refused(ask())
+    assert message in refused(ask(kafka_cert_file=stranger.sign("client").both))
+    assert message in refused(ask(kafka_cert_file=authority.sign("old-client", days=-1).both))
 
 
-def test_the_wrong_protocol_is_told(kafka: Secured) -> None:
+def test_the_wrong_protocol_is_reported(kafka: Secured) -> None:
     login = {"kafka_user": "nobody", "kafka_password": "x", "kafka_ca_file": ""}
     brokers, plain = kafka.cluster.brokers, kafka.cluster.administration
-    for given, told in (
+    for given, message in (
         ({"kafka_protocol": "PLAINTEXT", "brokers": brokers}, "is PLAINTEXT: does it speak TLS?"),
         ({"kafka_protocol": "SASL_PLAINTEXT", "brokers": brokers, **login}, "SASL_PLAINTEXT: does it speak TLS?"),
         ({"kafka_protocol": "SSL", "brokers": plain}, "does it speak TLS there? STREAM_APP_KAFKA_PROTOCOL is SSL"),
         ({"kafka_protocol": "SASL_PLAINTEXT", "brokers": plain, **login}, "does not offer SCRAM-SHA-512"),
     ):
-        assert told in refused({f"STREAM_APP_{name.upper()}": value for name, value in given.items()})
+        assert message in refused({f"STREAM_APP_{name.upper()}": value for name, value in given.items()})
     assert "by SCRAM-SHA-512" in (text := refused(kafka.variables()))
     assert "STREAM_APP_KAFKA_PROTOCOL is SSL: set it to SASL_SSL" in text
 
 
-def test_files_that_do_not_serve_are_told(kafka_with_certificates: Secured, authority: Authority) -> None:
+def test_unusable_files_are_reported(kafka_with_certificates: Secured, authority: Authority) -> None:
     own, locked = authority.sign("files-client"), authority.sign("files-locked", password="planted-key")
     locked_files = {"kafka_cert_file": locked.cert, "kafka_key_file": locked.key}
-    for given, told in (
+    for given, message in (
         ({"kafka_ca_file": "nowhere.pem"}, "STREAM_APP_KAFKA_CA_FILE='nowhere.pem': the file cannot be read"),
         ({"kafka_ca_file": __file__}, "holds no certificate in PEM form"),
         ({"kafka_cert_file": "nowhere.pem"}, "STREAM_APP_KAFKA_CERT_FILE='nowhere.pem': there is no such file"),
@@ -121,5 +121,5 @@ def test_files_that_do_not_serve_are_told(kafka_with_certificates: Secured, auth
         ({**locked_files, "kafka_key_password": "planted-wrong"}, "STREAM_APP_KAFKA_KEY_PASSWORD?"),
     ):
         text = refused(kafka_with_certificates.variables(**given))
-        assert told in text
+        assert message in text
         assert "planted" not in text

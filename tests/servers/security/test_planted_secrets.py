@@ -108,11 +108,11 @@ def test_errors_and_listings_show_no_secret(everything: dict[str, str], kafka: S
         ):
             if environ in (everything, malformed, refused) and command[0] == "watch":
                 continue  # it would watch: a worker may read flags, and needs no Redis for that
-            told = asked(environ, *command)
-            assert not PLANTED.search(told.output), command
-            assert told.exit_code in {0, 1, 2}
-            assert "Traceback" not in told.output
-            assert told.exception is None or isinstance(told.exception, SystemExit)
+            result = asked(environ, *command)
+            assert not PLANTED.search(result.output), command
+            assert result.exit_code in {0, 1, 2}
+            assert "Traceback" not in result.output
+            assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
 def test_a_token_shows_nowhere(kafka: Secured, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ async def refused(given: Settings) -> str:
     return text
 
 
-async def told_by(attempt: Awaitable[object]) -> str:
+async def error_of(attempt: Awaitable[object]) -> str:
     """What is wrong; empty where nothing is."""
     try:
         await attempt
@@ -94,9 +94,9 @@ async def test_every_permission_to_keep_the_board_is_needed(authority: Authority
     with redis_with_tls(authority.sign("redis-less", "127.0.0.1"), authority, users, tmp_path) as address:
         for user, (missing, _) in missing_of.items():
             board = open_board(settings(authority, url(address, user, "planted-pw"), redis_prefix="influence:x"))
-            told = await told_by(show(board))
+            message = await error_of(show(board))
             await board.close()
-            assert "docs/security.md lists those that the board needs" in told, missing
+            assert "docs/security.md lists those that the board needs" in message, missing
 
 
 async def test_a_user_with_exactly_the_permissions_listed_erases_and_every_one_is_needed(
@@ -111,10 +111,10 @@ async def test_a_user_with_exactly_the_permissions_listed_erases_and_every_one_i
         shown = BoardSnapshot(full=True, partitions=[a_partition({"ann": 7}, standings=[a_flag()])])
         for user, (missing, _) in missing_of.items():
             await board.refresh(shown, [a_flag()])
-            told = await told_by(
+            message = await error_of(
                 asyncio.to_thread(erase, settings(authority, url(address, user, "planted-pw"), **given))
             )
-            assert "docs/security.md lists those that the board needs" in told, missing
+            assert "docs/security.md lists those that the board needs" in message, missing
         await board.refresh(shown, [a_flag()])
         await board.close()
         assert await asyncio.to_thread(erase, settings(authority, url(address, "erase"), **given)) == 0
@@ -128,36 +128,38 @@ def erase(given: Settings) -> int:
         return eraser.count(["ann"])
 
 
-async def test_other_keys_are_out_of_reach(redis_address: str, authority: Authority) -> None:
+async def test_keys_outside_the_prefix_are_refused(redis_address: str, authority: Authority) -> None:
     board = open_board(settings(authority, url(redis_address), redis_prefix="theirs"))
-    told = await told_by(show(board))
+    message = await error_of(show(board))
     await board.close()
-    assert "no permissions" in told
+    assert "no permissions" in message
 
 
-async def test_a_wrong_password_is_told(redis_address: str, authority: Authority) -> None:
+async def test_a_wrong_password_is_reported(redis_address: str, authority: Authority) -> None:
     text = await refused(settings(authority, url(redis_address, password="planted-wrong")))
     assert "user and password in STREAM_APP_REDIS_URL" in text
 
 
-async def test_a_stranger_who_signed_is_told(redis_address: str, authority: Authority, stranger: Authority) -> None:
-    told = "STREAM_APP_REDIS_CA_FILE must hold the certificate of whoever signed that of Redis"
-    assert told in await refused(settings(stranger, url(redis_address)))
-    assert told in await refused(load(as_variables(redis_url=url(redis_address))))
+async def test_a_certificate_signed_by_an_unknown_authority_is_reported(
+    redis_address: str, authority: Authority, stranger: Authority
+) -> None:
+    message = "STREAM_APP_REDIS_CA_FILE must hold the certificate of the CA that signed that of Redis"
+    assert message in await refused(settings(stranger, url(redis_address)))
+    assert message in await refused(load(as_variables(redis_url=url(redis_address))))
 
 
-async def test_a_certificate_for_another_host_is_told(redis_address: str, authority: Authority) -> None:
+async def test_a_certificate_for_another_host_is_reported(redis_address: str, authority: Authority) -> None:
     there = redis_address.replace("127.0.0.1", "localhost")
     assert "must name a host that its certificate holds" in await refused(settings(authority, url(there)))
 
 
-async def test_an_expired_certificate_is_told(authority: Authority, tmp_path: Path) -> None:
+async def test_an_expired_certificate_is_reported(authority: Authority, tmp_path: Path) -> None:
     expired = authority.sign("redis-expired", "127.0.0.1", days=-1)
     with redis_with_tls(expired, authority, {}, tmp_path) as address:
         assert "its certificate has to be renewed" in await refused(settings(authority, url(address)))
 
 
-async def test_no_tls_where_there_is_and_the_reverse_is_told(
+async def test_tls_against_a_plain_server_and_the_reverse_are_reported(
     redis_address: str, redis_url: str, authority: Authority
 ) -> None:
     plain = load(as_variables(redis_url=url(redis_address).replace("rediss", "redis")))
@@ -184,7 +186,7 @@ async def test_redis_that_asks_for_a_certificate_gets_ours(authority: Authority,
         assert "set STREAM_APP_REDIS_CERT_FILE and STREAM_APP_REDIS_KEY_FILE" in text
 
 
-def test_files_that_do_not_serve_are_told(authority: Authority) -> None:
+def test_unusable_files_are_reported(authority: Authority) -> None:
     with pytest.raises(SettingsError, match="STREAM_APP_REDIS_CERT_FILE='nowhere': there is no such file"):
         open_board(settings(authority, "rediss://127.0.0.1:1/0", redis_cert_file="nowhere"))
     with pytest.raises(SettingsError, match="STREAM_APP_REDIS_CA_FILE='nowhere': the file cannot be read"):
@@ -192,7 +194,7 @@ def test_files_that_do_not_serve_are_told(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("password", ["pa/ss", "123#ss", "pa?ss", "5?@ss"])
-def test_a_password_that_is_not_quoted_is_told_without_showing_any_of_it(password: str) -> None:
+def test_an_unquoted_password_is_reported_without_showing_any_of_it(password: str) -> None:
     with pytest.raises(SettingsError) as caught:
         open_board(load(as_variables(redis_url=f"redis://ann:{password}@127.0.0.1:1/0")))
     assert "%2F" in str(caught.value)

@@ -1,4 +1,4 @@
-"""The replay: every event once, in the partition of its user, at the pace asked for, with errors that help."""
+"""The replay: every event once, in the partition of its user, at the given speed, with errors that help."""
 
 import gc
 import socket
@@ -80,12 +80,16 @@ def test_every_event_arrives_once_in_order_in_the_partition_of_its_user(brokers:
 
 
 def test_events_from_until_on_are_left_out_and_those_without_a_time_are_sent(brokers: str, settings: Settings) -> None:
-    told: list[Progress] = []
+    progress: list[Progress] = []
     report = replay(
-        [event(5), event(10), event(-1), event(9), event(99)], brokers, settings, until_ms=10, on_progress=told.append
+        [event(5), event(10), event(-1), event(9), event(99)],
+        brokers,
+        settings,
+        until_ms=10,
+        on_progress=progress.append,
     )
     assert (report.posts, report.left_out) == (3, 2)
-    assert told[-1][:3] == (3, 2, 9)
+    assert progress[-1][:3] == (3, 2, 9)
 
 
 def test_a_replay_can_be_stopped_while_it_waits(brokers: str, settings: Settings) -> None:
@@ -110,19 +114,19 @@ def test_at_a_speed_events_wait_for_their_time(brokers: str, settings: Settings)
     assert 0.3 <= report.seconds < 10
 
 
-def test_an_event_larger_than_a_record_is_told(brokers: str, settings: Settings) -> None:
+def test_an_event_larger_than_a_record_is_reported(brokers: str, settings: Settings) -> None:
     with pytest.raises(ReplayError, match=r"event 2, of user 'bob', has 2000000 bytes"):
         replay([event(1), RecordedEvent(False, b"bob", b"x" * 2_000_000, 2)], brokers, settings)
 
 
-def test_a_missing_topic_is_told_and_not_made(brokers: str) -> None:
+def test_a_missing_topic_is_reported_and_not_created(brokers: str) -> None:
     settings = Settings(posts_topic="none.posts", shares_topic="none.shares")
     for _ in range(2):
         with pytest.raises(ReplayError, match=r"no topic none.posts and no topic none.shares: create it with"):
             replay([event(1)], brokers, settings)
 
 
-def test_a_broker_that_is_not_there_is_told() -> None:
+def test_an_unreachable_broker_is_reported() -> None:
     with pytest.raises(ReplayError, match=r"no Kafka answers at 127.0.0.1:1,\[::1\]:1 \(.*refused.*--brokers"):
         replay([event(1)], "127.0.0.1:1,[::1]:1", Settings())
     with pytest.raises(ReplayError, match=r"no Kafka answers at here:now"):
@@ -130,7 +134,7 @@ def test_a_broker_that_is_not_there_is_told() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets its sockets
-def test_a_server_that_is_no_kafka_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_no_kafka_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reachability, "_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
@@ -143,7 +147,7 @@ def test_a_server_that_is_no_kafka_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets refused sockets
-def test_a_broker_that_dies_is_told_and_no_thread_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_dies_is_reported_and_no_thread_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_module, "_DELIVERY_TIMEOUT_S", 1)
     monkeypatch.setattr(replay_module, "_REQUEST_TIMEOUT_MS", 500)
     settings = Settings()

@@ -91,26 +91,26 @@ def _tombstone(key: dict[str, Any], what: str) -> Message:
 def _dead_letter() -> Message:
     value = b"ann posted"
     (rejected,) = decode([value], Post, _SETTINGS.max_event_bytes).rejected
-    letter = DeadLetter(Origin(_SETTINGS.posts_topic, 3, 1042), b"ann", value, rejected.reason, rejected.message)
+    dead_letter = DeadLetter(Origin(_SETTINGS.posts_topic, 3, 1042), b"ann", value, rejected.reason, rejected.message)
     return _message(
         _AS_IT_CAME,
         {"description": "Any bytes, as they came; no value where it came without one or pseudonyms are on."},
         summary="A record that cannot be counted.",
         contentType="application/octet-stream",
         headers=headers.of_a_letter(),
-        examples=[{"headers": _readable(letter.headers()), "payload": value.decode()}],
+        examples=[{"headers": _readable(dead_letter.headers()), "payload": value.decode()}],
     )
 
 
 def _late_event() -> Message:
-    letter = _late_letter()
+    dead_letter = _late_letter()
     events = [_schema(topic) for topic in _SETTINGS.input_topics]
     return _message(
         _AS_IT_CAME,
         {"anyOf": [*events, _NOTHING], "description": "The event as it came; no value where pseudonyms are on."},
         summary="An event older than the window.",
         headers=headers.of_a_letter(),
-        examples=[{"headers": _readable(letter.headers()), "payload": json.loads(letter.value or b"")}],
+        examples=[{"headers": _readable(dead_letter.headers()), "payload": json.loads(dead_letter.value or b"")}],
     )
 
 

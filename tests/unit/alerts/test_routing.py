@@ -1,4 +1,4 @@
-"""What the rules do with flags: cooldown, limits, digests, quiet hours; and a state that is read in any order."""
+"""What the rules do with flags: cooldown, limits, digests, quiet hours; and a state whose records come in any order."""
 
 import random
 from typing import Any
@@ -40,7 +40,7 @@ def steps(file: AlertsFile, *flags: Flag) -> list[tuple[float, str, str]]:
     ]
 
 
-def test_a_user_is_sent_once_within_the_cooldown_and_others_are_not_held_back() -> None:
+def test_a_user_is_sent_once_within_the_cooldown_and_other_users_are_sent() -> None:
     ann = {"user_id": "ann"}
     flags = [flag(1, 0, **ann), flag(2, 30, **ann), flag(3, 31), flag(4, 60, **ann)]
     assert steps(a_file({"cooldown": "1h"}), *flags) == [
@@ -115,7 +115,7 @@ def test_a_repeat_however_late_and_a_flag_that_is_too_old_are_dropped() -> None:
     assert decide(flag(2, type=FlagType.LEFT), state, START_MS) == Dropped("no rule")
 
 
-def test_a_record_is_kept_for_as_long_as_its_cooldown_and_a_held_one_for_longer() -> None:
+def test_a_record_is_kept_for_its_cooldown_and_a_delayed_one_for_longer() -> None:
     state = NotificationState(a_file({"cooldown": "3d", "per_hour": 1}))
     for number in (1, 2):
         decided = decide(flag(number), state, START_MS)

@@ -168,14 +168,14 @@ def test_settings_are_listed_for_people_and_for_programs(monkeypatch: pytest.Mon
         (("frobnicate",), "No such command"),
     ],
 )
-def test_what_is_asked_wrongly_is_told_with_status_2(arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_arguments_are_reported_with_status_2(arguments: tuple[str, ...], message: str) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.output
 
 
-def test_an_unknown_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_variable_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}WINDOWS", "24h")
     result = run("settings")
     assert result.exit_code == 2
@@ -185,7 +185,7 @@ def test_an_unknown_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets refused sockets
-def test_servers_that_are_not_there_are_told_with_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_servers_are_reported_with_status_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream_app.kafka.clients._COMMAND_TIMEOUT_MS", 300)
     events = tmp_path / "events.jsonl"
     events.write_text('{"event_id":1,"ts":1,"user_id":"ann"}\n')
@@ -202,7 +202,7 @@ def test_servers_that_are_not_there_are_told_with_status_1(tmp_path: Path, monke
         assert result.stderr.count("\n") == 1
 
 
-def test_an_empty_file_is_told(tmp_path: Path) -> None:
+def test_an_empty_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
     result = run("replay", tmp_path / "empty.jsonl")
     assert result.exit_code == 1
@@ -223,7 +223,7 @@ def test_a_time_is_rfc_3339_or_a_date_or_epoch_ms(text: str, ms: int) -> None:
     assert TimeOption().convert(text, None, None) == ms
 
 
-def test_a_time_without_a_zone_is_told() -> None:
+def test_a_time_without_a_zone_is_reported() -> None:
     with pytest.raises(click.BadParameter, match="has no zone: add Z for UTC"):
         TimeOption().convert("2016-10-06T00:00", None, None)
 

@@ -1,4 +1,4 @@
-"""Several ledgers that tell each other their curves, through the bytes that are sent."""
+"""Several ledgers that exchange their curves as the bytes that workers send."""
 
 import zlib
 from collections import defaultdict
@@ -18,11 +18,11 @@ BOTH_ROLES = (0, 1)
 
 
 class Partitions:
-    """Ledgers of co-partitioned posts and shares, and one worker's view of the whole."""
+    """Ledgers of co-partitioned posts and shares, and the cuts of one worker over all of them."""
 
     def __init__(self, count: int, new_ledger: Callable[[], Ledger], share: float = 0.8) -> None:
         self.ledgers = [new_ledger() for _ in range(count)]
-        self.tellers = [CurveUpdates(partition, 1) for partition in range(count)]
+        self.curve_updates = [CurveUpdates(partition, 1) for partition in range(count)]
         self.views = [ScopeMap() for _ in range(count)]
         self.global_cuts = GlobalCuts(share)
 
@@ -49,11 +49,11 @@ class Partitions:
         return self.views[partition].cuts(self.ledgers[partition], self.global_cuts)
 
     def exchange(self, rounds: int = 2) -> int:
-        """Tell and put together; returns how many messages that took."""
+        """Exchange and merge the curves; return the number of messages."""
         messages = 0
         for _ in range(rounds):
-            for partition, (ledger, curve_updates) in enumerate(zip(self.ledgers, self.tellers, strict=True)):
-                for message in curve_updates.collect(ledger, self.cuts(partition)):
+            for partition, (ledger, updates) in enumerate(zip(self.ledgers, self.curve_updates, strict=True)):
+                for message in updates.collect(ledger, self.cuts(partition)):
                     self.global_cuts.update(curve_message.decode(curve_message.encode(message)))
                     messages += 1
             self.global_cuts.recompute()

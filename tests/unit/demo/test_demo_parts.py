@@ -1,4 +1,4 @@
-"""The parts of the demo: foresight judged, progress that fits, numbers that read well."""
+"""The parts of the demo: foresight, progress, and numbers that read well."""
 
 import io
 import re
@@ -130,7 +130,7 @@ def test_risers_are_foreseen_when_they_are_flagged_as_emerging_before_they_enter
     assert [rise.lead_ms is not None for rise in seen.risers] == [True, True, False, False]
 
 
-def test_who_was_flagged_as_emerging_and_did_not_enter_is_a_false_alarm() -> None:
+def test_a_user_flagged_as_emerging_who_did_not_enter_is_a_false_alarm() -> None:
     seen = foresight(truth(), FLAGS)
     assert (seen.others, seen.false_alarms, seen.undecided) == (3, 2, 1)
     assert [decoy.user_id for decoy in seen.decoys] == ["steady"]

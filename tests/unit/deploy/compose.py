@@ -43,8 +43,8 @@ def variables_of(name: str) -> dict[str, str]:
     own: dict[str, str] = services()[name]["environment"]
     secrets = {f"/run/secrets/{secret['source']}" for secret in services()[name].get("secrets", ())}
     in_files = {variable for variable, path in own.items() if path in secrets}
-    held = {variable.removesuffix(FILE_SUFFIX): SECRET for variable in in_files}
-    return {**stages()[-1].pairs("ENV"), **{key: own[key] for key in own.keys() - in_files}, **held}
+    values = {variable.removesuffix(FILE_SUFFIX): SECRET for variable in in_files}
+    return {**stages()[-1].pairs("ENV"), **{key: own[key] for key in own.keys() - in_files}, **values}
 
 
 def writable(name: str) -> list[str]:

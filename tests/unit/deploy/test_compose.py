@@ -69,7 +69,7 @@ def test_no_port_of_this_machine_is_asked_for_twice() -> None:
 
 
 @ALL
-def test_what_is_kept_is_in_a_named_volume_and_what_is_configured_is_read_only(name: str) -> None:
+def test_data_is_in_a_named_volume_and_configuration_is_mounted_read_only(name: str) -> None:
     for mount in services()[name].get("volumes", ()):
         if mount["type"] == "volume":
             assert mount["source"] in configured()["volumes"]
@@ -106,7 +106,7 @@ def test_our_services_run_a_command_with_settings_that_exist(name: str) -> None:
     assert "/tmp" in writable(name)  # noqa: S108 - the one in the container
 
 
-def test_alerts_are_told_by_a_file_that_loads_and_serve_where_prometheus_asks() -> None:
+def test_the_alerts_service_has_a_file_that_loads_and_listens_where_prometheus_scrapes() -> None:
     (mount,) = services()["alerts"]["volumes"]
     assert load(variables_of("alerts")).alerts_file == mount["target"]
     file = read_alerts(mount["source"])

@@ -67,12 +67,12 @@ def test_every_source_that_is_copied_exists_and_is_sent_to_the_builder() -> None
     assert sorted(sources) == sorted(allowed)
 
 
-def test_it_ends_as_a_user_with_no_name_and_no_rights() -> None:
+def test_the_image_runs_as_a_user_without_name_and_rights() -> None:
     assert stages()[-1].texts("USER") == [f"{USER}:{USER}"]
     assert stages()[-1].texts("STOPSIGNAL") == ["SIGTERM"]
 
 
-def test_it_runs_a_worker_that_others_can_reach_where_it_says() -> None:
+def test_the_image_runs_a_worker_that_listens_on_the_exposed_port() -> None:
     final = stages()[-1]
     assert final.command("ENTRYPOINT") == [PROJECT["name"]]
     assert is_command(final.command("CMD"))

@@ -1,4 +1,4 @@
-"""deploy/README.md: what it names exists, and the commands are those that it promises."""
+"""deploy/README.md: the files that it names exist, and its commands are right."""
 
 import re
 
@@ -17,7 +17,7 @@ def test_every_link_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_it_takes_four_commands_with_files_that_exist(block: str) -> None:
+def test_each_way_to_deploy_takes_four_commands_with_files_that_exist(block: str) -> None:
     assert len(block.splitlines()) == 4
     paths = re.findall(r" -[fk] (\S+)", block)
     assert paths

@@ -205,7 +205,7 @@ def test_only_prometheus_and_other_workers_come_in() -> None:
     assert rule["from"][1:] == [{"podSelector": {}}]
 
 
-def test_a_worker_tells_the_others_the_address_of_its_pod() -> None:
+def test_a_worker_advertises_the_address_of_its_pod() -> None:
     env = {each["name"]: each for each in of_worker()["env"]}
     assert env["POD_IP"]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
     assert env["STREAM_APP_HTTP_ADVERTISED"]["value"] == f"$(POD_IP):{Settings().http_port}"

@@ -45,7 +45,7 @@ def test_every_file_of_the_folder_is_seen_by_a_service() -> None:
     assert {*FOLDER.iterdir()} - {FOLDER / "http-token"} == {path for path in seen if path.is_relative_to(FOLDER)}
 
 
-def test_prometheus_asks_all_workers_and_tells_alertmanager() -> None:
+def test_prometheus_scrapes_all_workers_and_sends_to_alertmanager() -> None:
     found = loaded(FOLDER / "prometheus.yml")
     job, alerts = found["scrape_configs"]
     workers = [name for name in services() if name.startswith("worker")]

@@ -1,4 +1,4 @@
-"""The scaler on lag: it asks for the lag of the workers' group, as the workers would, and for no more than can work."""
+"""The scaler on lag: it reads the lag of the workers' group, and starts no more workers than partitions."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def test_a_field_that_keda_does_not_have_is_found() -> None:
         jsonschema.validate({**lags()[0], "lagTreshold": "1"}, KAFKA)
 
 
-def test_it_scales_the_workers_up_to_the_number_of_partitions() -> None:
+def test_the_scaler_scales_the_workers_up_to_the_number_of_partitions() -> None:
     found = load({})
     assert scaler()["scaleTargetRef"]["name"] == one("Deployment")["metadata"]["name"]
     assert environment_name("partitions") not in settings()
@@ -77,7 +77,7 @@ def test_it_scales_the_workers_up_to_the_number_of_partitions() -> None:
     assert scaler()["maxReplicaCount"] == found.partitions
 
 
-def test_it_asks_for_the_lag_of_the_group_in_every_input() -> None:
+def test_the_scaler_asks_for_the_lag_of_the_group_in_every_input() -> None:
     found = load({})
     assert {lag["consumerGroup"] for lag in lags()} == {found.app_id}
     assert {lag["topic"] for lag in lags()} == {*found.input_topics}
@@ -85,7 +85,7 @@ def test_it_asks_for_the_lag_of_the_group_in_every_input() -> None:
     assert {lag["offsetResetPolicy"] for lag in lags()} == {"earliest"}  # where a worker begins, too
 
 
-def test_it_speaks_to_kafka_as_the_workers_do() -> None:
+def test_the_scaler_connects_to_kafka_as_the_workers_do() -> None:
     given = settings()
     assert given["STREAM_APP_KAFKA_PROTOCOL"] == "SASL_SSL"
     for lag in lags():

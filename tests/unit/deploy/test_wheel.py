@@ -87,7 +87,7 @@ def test_the_wheel_has_its_metadata_and_says_that_it_is_typed(wheel: Path) -> No
     assert text["Keywords"]
 
 
-def test_what_it_brings_is_small(environment: Path) -> None:
+def test_the_installed_packages_are_small(environment: Path) -> None:
     (packages,) = environment.glob("lib/python*/site-packages")
     on_disk = sum(path.lstat().st_blocks for path in packages.rglob("*")) * 512  # as du counts
     assert on_disk <= MOST_MB * 1_000_000, f"{on_disk / 1e6:.0f} MB: see which package has grown with du -sk"

@@ -1,4 +1,4 @@
-"""What containers are made of is YAML as tidy as the Python here."""
+"""The YAML files of the deployment pass yamllint."""
 
 import pytest
 from yamllint import linter
@@ -27,13 +27,13 @@ def problems(text: str) -> list[str]:
     return [str(problem) for problem in linter.run(text, RULES)]
 
 
-def test_yamllint_finds_nothing_in_it(subtests: pytest.Subtests) -> None:
+def test_yamllint_finds_nothing(subtests: pytest.Subtests) -> None:
     for path in FILES:
         with subtests.test(path=path):
             assert not problems(path.read_text())
 
 
-def test_it_begins_with_what_it_is_for(subtests: pytest.Subtests) -> None:
+def test_every_yaml_file_begins_with_its_purpose(subtests: pytest.Subtests) -> None:
     for path in FILES:
         with subtests.test(path=path):
             assert path.read_text().startswith("# ")

@@ -1,4 +1,4 @@
-"""An engine without Kafka: writes that are remembered, a group that answers as told, a clock that stands still."""
+"""An engine without Kafka: recorded writes, a group with given answers, a clock that stands still."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -80,7 +80,7 @@ class FakeOutgoing(BatchingProducer):
 
 
 class FakeKafka(SourceConsumer):
-    """A group that takes commits as told; nothing lags unless `ended` says so."""
+    """A group that answers commits as set; nothing lags unless `ended` says so."""
 
     def __init__(self) -> None:
         self.commits: list[Mapping[Partition, int]] = []

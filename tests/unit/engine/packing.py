@@ -1,4 +1,4 @@
-"""Records packed as Kafka packs them, and read by the consumer's own classes."""
+"""Record batches as Kafka packs them, read by the consumer's own classes."""
 
 import struct
 from collections.abc import Sequence

@@ -25,9 +25,9 @@ class Parts:
     def __init__(self, *, hold: bool = True, **settings: Any) -> None:
         self.fake = Surroundings(**settings)
         context = self.fake.context
-        self.told = Mock()
+        self.listener = Mock()
         self.exchange = CurveExchange(context.settings, context.global_cuts, context.erasures)
-        self.outbox = FlagOutbox(self.fake.standings, context.output, context.meter, self.told)
+        self.outbox = FlagOutbox(self.fake.standings, context.output, context.meter, self.listener)
         self.publisher = CutPublisher(context, self.exchange.past)
         self.forgotten = Mock()
         eraser = PartitionEraser(context, self.fake.standings, self.forgotten)
@@ -42,7 +42,7 @@ class Parts:
 
     @property
     def store(self) -> LedgerStore:
-        """The book of the partition."""
+        """The ledger store of the partition."""
         return self.fake.context.owned[PARTITION].store
 
     @property

@@ -1,4 +1,4 @@
-"""From raw records to the book: what is counted, what is set aside and how."""
+"""From raw records to the ledger: what is counted, and what goes to the dead letters and the late events."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,8 +38,8 @@ BAD: dict[str, tuple[bytes | None, str]] = {
 }
 
 
-def headers(letter: Written) -> dict[str, str]:
-    return {name.removeprefix("__streams.errors."): value.decode() for name, value in letter.headers}
+def headers(dead_letter: Written) -> dict[str, str]:
+    return {name.removeprefix("__streams.errors."): value.decode() for name, value in dead_letter.headers}
 
 
 def counters(parts: Parts, topic: str = POSTS) -> tuple[int, int, int, int]:
@@ -51,13 +51,13 @@ def counters(parts: Parts, topic: str = POSTS) -> tuple[int, int, int, int]:
 async def test_a_bad_record_goes_to_the_dead_letters_as_it_came(value: bytes | None, reason: str) -> None:
     parts = Parts()
     await parts.count([post(0), record(1, value, USER.encode()), post(2)])
-    (letter,) = parts.fake.producer.of(DEAD)
-    assert (letter.key, letter.value, letter.partition) == (USER.encode(), value, PARTITION)
-    told = headers(letter)
-    assert (told["topic"], told["partition"], told["offset"]) == (POSTS, str(PARTITION), "1")
-    assert told["exception"] == reason
-    assert told["message"]
-    assert len(letter.headers) == 5
+    (dead_letter,) = parts.fake.producer.of(DEAD)
+    assert (dead_letter.key, dead_letter.value, dead_letter.partition) == (USER.encode(), value, PARTITION)
+    origin = headers(dead_letter)
+    assert (origin["topic"], origin["partition"], origin["offset"]) == (POSTS, str(PARTITION), "1")
+    assert origin["exception"] == reason
+    assert origin["message"]
+    assert len(dead_letter.headers) == 5
     assert counters(parts) == (2, 0, 0, 1)
     assert parts.ledger.source(POSTS).position == 3
 
@@ -66,27 +66,27 @@ async def test_every_kind_of_bad_record_at_once_is_counted_once_each() -> None:
     parts = Parts()
     records = [record(place, value, USER.encode()) for place, (value, _) in enumerate(BAD.values())]
     await parts.count([*records, post(len(records))])
-    letters = parts.fake.producer.of(DEAD)
-    assert [int(headers(letter)["offset"]) for letter in letters] == list(range(len(BAD)))
-    assert [headers(letter)["exception"] for letter in letters] == [reason for _, reason in BAD.values()]
+    dead_letters = parts.fake.producer.of(DEAD)
+    assert [int(headers(dead_letter)["offset"]) for dead_letter in dead_letters] == list(range(len(BAD)))
+    assert [headers(dead_letter)["exception"] for dead_letter in dead_letters] == [reason for _, reason in BAD.values()]
     assert counters(parts) == (1, 0, 0, len(BAD))
 
 
 async def test_a_record_without_a_key_is_not_counted() -> None:
     parts = Parts()
     await parts.count([record(0, event(), None)])
-    (letter,) = parts.fake.producer.of(DEAD)
-    assert letter.key is None
-    assert headers(letter)["exception"] == "key-not-user"
+    (dead_letter,) = parts.fake.producer.of(DEAD)
+    assert dead_letter.key is None
+    assert headers(dead_letter)["exception"] == "key-not-user"
     parts.fake.meter.misrouted.assert_called_once_with(1)
 
 
 async def test_a_record_in_the_partition_of_others_is_not_counted() -> None:
     parts = Parts()
     await parts.count([post(0, user=user_of(PARTITION + 1))])
-    (letter,) = parts.fake.producer.of(DEAD)
-    assert headers(letter)["exception"] == "wrong-partition"
-    assert "partitioner" in headers(letter)["message"]
+    (dead_letter,) = parts.fake.producer.of(DEAD)
+    assert headers(dead_letter)["exception"] == "wrong-partition"
+    assert "partitioner" in headers(dead_letter)["message"]
     assert counters(parts) == (0, 0, 0, 1)
 
 
@@ -121,10 +121,10 @@ async def test_late_events_are_in_kafka_before_the_delta_is_written() -> None:
     written = len(parts.fake.producer.steps)
     await parts.count([post(0), post(1, ts_ms=NOW_MS - 2 * DAY_MS)])
     assert parts.fake.producer.steps[written:] == [LATE, "flush", CHANGELOG]
-    (letter,) = parts.fake.producer.of(LATE)
-    assert headers(letter)["offset"] == "1"
-    assert headers(letter)["exception"] == "late"
-    assert letter.value == post(1, ts_ms=NOW_MS - 2 * DAY_MS).value
+    (dead_letter,) = parts.fake.producer.of(LATE)
+    assert headers(dead_letter)["offset"] == "1"
+    assert headers(dead_letter)["exception"] == "late"
+    assert dead_letter.value == post(1, ts_ms=NOW_MS - 2 * DAY_MS).value
     assert counters(parts) == (1, 0, 1, 0)
 
 
@@ -132,7 +132,7 @@ async def test_the_late_one_is_found_among_bad_records() -> None:
     parts = Parts()
     bad = record(0, b"{", USER.encode())
     await parts.count([bad, post(1), record(2, None, USER.encode()), post(3, ts_ms=NOW_MS - 2 * DAY_MS)])
-    assert [headers(letter)["offset"] for letter in parts.fake.producer.of(LATE)] == ["3"]
+    assert [headers(dead_letter)["offset"] for dead_letter in parts.fake.producer.of(LATE)] == ["3"]
     assert counters(parts) == (1, 0, 1, 2)
 
 
@@ -152,7 +152,7 @@ async def test_records_read_are_reported_as_they_come_from_kafka_also_those_skip
     assert parts.fake.meter.skipped.call_args.args == (POSTS, again)
 
 
-async def test_what_became_of_a_batch_is_reported() -> None:
+async def test_the_results_of_a_batch_are_reported() -> None:
     parts = Parts()
     await parts.count([post(0), post(0 + 1, audience=None), record(2, b"", USER.encode())])
     (topic, counts, seconds), _ = parts.fake.meter.batch.call_args
@@ -174,7 +174,7 @@ def news(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [line.getMessage() for line in caplog.records if repeats.is_news(line, 0.0)]
 
 
-async def test_much_rubbish_is_told_once_for_every_topic_and_reason(caplog: pytest.LogCaptureFixture) -> None:
+async def test_many_bad_records_are_logged_once_for_every_topic_and_reason(caplog: pytest.LogCaptureFixture) -> None:
     parts = Parts()
     for offset in range(9):
         for topic, value in ((POSTS, b"{"), (SHARES, b"{" if offset < 5 else b"")):
@@ -182,7 +182,7 @@ async def test_much_rubbish_is_told_once_for_every_topic_and_reason(caplog: pyte
     assert [line.split()[5].rpartition("-")[0] for line in news(caplog)] == [POSTS, SHARES, SHARES]
 
 
-async def test_no_loss_is_held_back(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_log_line_about_a_loss_is_suppressed(caplog: pytest.LogCaptureFixture) -> None:
     parts = Parts()
     for first in (5, 9):
         parts.fake.kafka.began[Partition(POSTS, PARTITION)] = first
@@ -199,6 +199,6 @@ async def test_a_dead_letter_carries_on_how_often_its_record_was_replayed(
     parts = Parts()
     replayed = [("other", b"\xff"), ("__streams.errors.attempts", value)]
     await parts.count([post(0), record(1, b"{", USER.encode(), headers=replayed), post(2)])
-    (letter,) = parts.fake.producer.of(DEAD)
-    assert headers(letter).get("attempts") == attempts
-    assert "other" not in headers(letter)
+    (dead_letter,) = parts.fake.producer.of(DEAD)
+    assert headers(dead_letter).get("attempts") == attempts
+    assert "other" not in headers(dead_letter)

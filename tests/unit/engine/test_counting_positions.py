@@ -1,4 +1,4 @@
-"""From raw records to the book: how far each source is read, whatever is missing, repeated or cut short."""
+"""From raw records to the ledger: how far each source is read, with missing, repeated and interrupted batches."""
 
 import asyncio
 from unittest.mock import patch
@@ -84,7 +84,7 @@ async def test_posts_and_shares_have_a_position_each() -> None:
     assert parts.ledger.rows.totals[:, 0].tolist() == [5, 80]
 
 
-async def test_records_of_a_partition_that_is_not_held_are_left_to_its_owner() -> None:
+async def test_records_of_a_partition_of_another_owner_are_skipped() -> None:
     parts = Parts(hold=False)
     await parts.count(posts(range(5)))
     assert parts.fake.producer.steps == []
@@ -114,7 +114,7 @@ async def test_offsets_without_records_are_counted_as_read() -> None:
     assert parts.ledger.source(POSTS).position == 7
 
 
-async def test_that_nothing_is_left_to_read_is_told_even_where_no_record_said_so() -> None:
+async def test_a_source_without_lag_is_reported_even_if_no_record_showed_it() -> None:
     parts = Parts()
     parts.fake.kafka.ended = {Partition(POSTS, PARTITION): 7}
     await parts.count(posts(range(5)))
@@ -123,15 +123,15 @@ async def test_that_nothing_is_left_to_read_is_told_even_where_no_record_said_so
     assert parts.exchange.statuses[PARTITION].lagging
     await parts.counter.count(FetchedBatches(POSTS, PARTITION, [PackedBatch.nothing(5, 6)]))
     await parts.round()
-    told = parts.exchange.statuses[PARTITION]
-    assert (told.lagging, told.sources[POSTS].position) == (False, 7)
+    status = parts.exchange.statuses[PARTITION]
+    assert (status.lagging, status.sources[POSTS].position) == (False, 7)
 
 
 async def test_a_batch_whose_counting_is_cancelled_is_counted_whole_or_not_at_all() -> None:
     """A worker that ends cancels its agents wherever they wait, and goes on to write what it has."""
     parts = Parts()
     await parts.count(posts(range(3)))
-    held, producer = parts.fake.context.owned[PARTITION], parts.fake.producer
+    owned, producer = parts.fake.context.owned[PARTITION], parts.fake.producer
 
     async def forever() -> None:
         await asyncio.Event().wait()
@@ -141,7 +141,7 @@ async def test_a_batch_whose_counting_is_cancelled_is_counted_whole_or_not_at_al
         await asyncio.sleep(0)
         counting.cancel()
         await asyncio.wait((counting,))
-    held.store.erase({"somebody"})  # writes how far the ledger has come
+    owned.store.erase({"somebody"})  # writes how far the ledger has come
     await producer.flush()
     new = Parts(hold=False)
     new.restore_table(stored_after(producer.of(CHANGELOG)))

@@ -1,4 +1,4 @@
-"""The engine around a rebalance: partitions on their way out neither end the worker nor count as stalled."""
+"""The engine in a rebalance: partitions that move away neither end the worker nor count as stalled."""
 
 import asyncio
 from unittest.mock import AsyncMock, Mock, patch

@@ -1,4 +1,4 @@
-"""What fails in an engine ends its worker, with the exit status that says what it was."""
+"""A failure in an engine ends its worker with the exit status that names the reason."""
 
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -60,7 +60,7 @@ async def _observed(engine: Engine) -> None:
     ],
     ids=["count", "revoke", "exchange", "observe"],
 )
-async def test_what_fails_ends_the_worker_as_broken(part: Part, ended: list[Exit]) -> None:
+async def test_a_failing_part_ends_the_worker_as_broken(part: Part, ended: list[Exit]) -> None:
     with pytest.raises(Ended):
         await part(broken())
     assert ended == [Exit.BROKEN]
@@ -78,6 +78,6 @@ async def test_a_write_that_kafka_does_not_take_is_a_lost_write_in_every_part(pa
 
     engine = Engine(parts._replace(counter=Mock(count=flush), ownership=Mock(pause=flush)))
     refusing = Mock(start=AsyncMock(side_effect=KafkaTimeoutError), stop=AsyncMock())
-    with patch("stream_app.engine.producer.AIOKafkaProducer", return_value=refusing), pytest.raises(Ended):
+    with patch("stream_app.engine.producer.new_async_producer", return_value=refusing), pytest.raises(Ended):
         await part(engine)
     assert ended == [Exit.LOST_WRITE]

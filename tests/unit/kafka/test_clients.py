@@ -1,4 +1,4 @@
-"""The clients of Kafka: what all of one library have in common."""
+"""Kafka clients: the options that all clients of one library share."""
 
 import pytest
 from aiokafka.consumer import fetcher

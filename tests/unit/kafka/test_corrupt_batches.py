@@ -1,4 +1,4 @@
-"""Record batches whose bytes have changed: on the way it costs a fetch; in Kafka it ends the worker with a reason."""
+"""Corrupt record batches: corrupt in transit costs a fetch; corrupt in Kafka ends the worker with a reason."""
 
 import struct
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def test_a_batch_that_came_damaged_is_fetched_again(caplog: pytest.LogCaptureFix
     assert [record.offset for record in packed.records()] == [102, 103]
 
 
-def test_a_batch_that_stays_damaged_is_told_in_its_turn() -> None:
+def test_a_batch_that_stays_damaged_raises_when_its_turn_comes() -> None:
     good, bad = record_batch(numbered([200, 201])), changed(record_batch(numbered([202, 203])))
     assert [record.offset for packed in read(good + bad, 200) for record in packed.records()] == [200, 201]
     assert list(read(bad, 202)) == []

@@ -1,4 +1,4 @@
-"""Records as Kafka packed them: all of them come out, once, and nothing that aiokafka leaves out."""
+"""Record batches of Kafka: every record is read once, and none that aiokafka leaves out."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Topics created on a broker that learns of them late: Apache Kafka answers before every part of it knows."""
+"""Topics on a broker that learns of them late: Apache Kafka answers before all its nodes know them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ SETTINGS = Settings(partitions=4)
 
 
 class SlowBroker:
-    """Creates topics at once and tells of them only when asked for the third time."""
+    """Creates topics at once and describes them only from the third request on."""
 
     def __init__(self, *, late: int = 3) -> None:
         self.created: dict[str, int] = {}
@@ -39,7 +39,7 @@ def test_new_topics_are_checked_once_the_broker_knows_them(monkeypatch: pytest.M
     assert [finding.problem for finding in create(SETTINGS)] == [""] * len(topics_of(SETTINGS))
 
 
-def test_a_topic_that_never_appears_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topic_that_never_appears_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topics, "_admin", lambda _settings: SlowBroker(late=1_000_000))
     monkeypatch.setattr(topics, "_KNOWN_WITHIN_S", 0.2)
     for finding in create(SETTINGS):
@@ -68,6 +68,6 @@ def test_every_topic_that_is_not_as_required_is_named(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", [SETTINGS.erasures_topic, SETTINGS.alerts_topic])
-def test_who_was_erased_and_what_was_told_is_no_state_that_a_reset_forgets(name: str) -> None:
+def test_a_reset_keeps_the_erasures_and_the_alerts_that_were_sent(name: str) -> None:
     assert name in {topic.name for topic in topics_of(SETTINGS)}
     assert name not in {topic.name for topic in topics.state_topics_of(SETTINGS)}

@@ -1,4 +1,4 @@
-"""Log lines that repeat others: what is new is told at once, and of the rest nothing goes without being counted."""
+"""Repeated log lines: a new line is logged at once, and every suppressed line is counted."""
 
 import logging
 import re
@@ -65,7 +65,7 @@ def because_of(why: str) -> Callable[[], None]:
         (line("bad", kind="malformed"), line("bad", kind="malformed")),
     ],
 )
-def test_a_line_that_differs_in_numbers_and_names_only_is_held_back(
+def test_a_line_that_differs_only_in_numbers_and_names_is_suppressed(
     first: logging.LogRecord, second: logging.LogRecord
 ) -> None:
     repeats = Repeats()
@@ -89,28 +89,28 @@ def test_a_line_that_differs_in_numbers_and_names_only_is_held_back(
         (line("progress", level=INFO), line("progress", level=INFO)),
     ],
 )
-def test_other_news_is_told_at_once(first: logging.LogRecord, second: logging.LogRecord) -> None:
+def test_a_line_that_is_new_is_logged_at_once(first: logging.LogRecord, second: logging.LogRecord) -> None:
     repeats = Repeats()
     assert repeats.is_news(first, 0.0)
     assert repeats.is_news(second, 0.0)
 
 
-def test_what_was_held_back_is_told_with_its_number() -> None:
+def test_suppressed_lines_are_logged_with_their_number() -> None:
     repeats = Repeats()
     for number in range(314):
         assert repeats.is_news(line("line %d", number), number / 100) == (number == 0)
     assert repeats.due(29.9) == []
-    (told,) = repeats.due(30.4)
-    assert told.record.getMessage() == "line 313"
-    assert told.rest == " (and 312 more like it in 30 s)"
+    (repeated,) = repeats.due(30.4)
+    assert repeated.record.getMessage() == "line 313"
+    assert repeated.rest == " (and 312 more like it in 30 s)"
 
 
-def test_one_line_that_was_held_back_is_told_as_it_was() -> None:
+def test_a_single_suppressed_line_is_logged_unchanged() -> None:
     repeats = Repeats()
     for number in range(2):
         repeats.is_news(line("line %d", number), 0.0)
-    (told,) = repeats.due(30.0)
-    assert (told.record.getMessage(), told.rest) == ("line 1", "")
+    (repeated,) = repeats.due(30.0)
+    assert (repeated.record.getMessage(), repeated.rest) == ("line 1", "")
 
 
 def test_after_quiet_time_a_line_is_news_again() -> None:
@@ -121,28 +121,28 @@ def test_after_quiet_time_a_line_is_news_again() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.0, 20.0)), max_size=60))
-def test_every_line_is_told_or_counted_and_none_more_often_than_allowed(steps: list[tuple[str, float]]) -> None:
+def test_every_line_is_logged_or_counted_and_none_more_often_than_allowed(steps: list[tuple[str, float]]) -> None:
     repeats, now_s = Repeats(), 0.0
     accounted: Counter[str] = Counter()
-    told_s = defaultdict(list)
+    logged_s = defaultdict(list)
 
     def take(at_s: float, *, end: bool = False) -> None:
-        for told in repeats.everything(at_s) if end else repeats.due(at_s):
-            counted = re.search(r"and (\d+) more", told.rest)
-            accounted[told.record.msg] += 1 + int(counted[1] if counted else 0)
+        for repeated in repeats.everything(at_s) if end else repeats.due(at_s):
+            counted = re.search(r"and (\d+) more", repeated.rest)
+            accounted[repeated.record.msg] += 1 + int(counted[1] if counted else 0)
             if not end:
-                told_s[told.record.msg].append(at_s)
+                logged_s[repeated.record.msg].append(at_s)
 
     for text, pause_s in steps:
         now_s += pause_s
         take(now_s)
         if repeats.is_news(line(text), now_s):
             accounted[text] += 1
-            told_s[text].append(now_s)
+            logged_s[text].append(now_s)
         take(now_s)
     take(now_s, end=True)
     assert accounted == Counter(text for text, _ in steps)
-    for times in told_s.values():
+    for times in logged_s.values():
         assert all(later - earlier >= 30.0 for earlier, later in pairwise(times))
     assert repeats.everything(now_s) == []
 
@@ -170,7 +170,9 @@ def test_the_number_stands_before_the_traceback(writer: Writer) -> None:
     assert re.fullmatch(r"Crashed \(and 1 more like it in \d+ s\)", second)
 
 
-def test_what_is_held_back_is_told_without_another_line(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_suppressed_lines_are_logged_even_if_no_other_line_follows(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in (1, 2):
         writer.handle(line("away %d", number))
     assert "away 2" not in writer.stream.getvalue()
@@ -178,14 +180,14 @@ def test_what_is_held_back_is_told_without_another_line(writer: Writer, monkeypa
     assert eventually(lambda: "away 2" in writer.stream.getvalue(), 5.0)
 
 
-def test_the_line_that_ends_a_worker_comes_after_what_was_held_back(writer: Writer) -> None:
+def test_the_line_that_ends_a_worker_comes_after_the_suppressed_lines(writer: Writer) -> None:
     for level in (WARNING, WARNING, logging.CRITICAL):
         writer.handle(line("a line", level=level))
     writer.close()
     assert [text.split()[2] for text in writer.stream.getvalue().splitlines()] == ["WARNING", "WARNING", "CRITICAL"]
 
 
-def test_nothing_is_held_back_after_the_end(writer: Writer) -> None:
+def test_nothing_is_suppressed_after_the_end(writer: Writer) -> None:
     writer.close()
     for number in (1, 2):
         writer.handle(line("away %d", number))

@@ -1,4 +1,4 @@
-"""The dashboards: as the script makes them, complete enough to be understood, and asking for metrics that there are."""
+"""The dashboards: as the script generates them, with units and descriptions, on metrics that exist."""
 
 import json
 import re
@@ -97,7 +97,7 @@ def test_panels_lie_beside_each_other(board: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: str(board["title"]))
-def test_what_can_be_chosen_makes_a_difference(board: dict[str, Any]) -> None:
+def test_every_variable_of_a_dashboard_is_used_in_its_queries(board: dict[str, Any]) -> None:
     text = " ".join(asked.expr for asked in [*asked_by(board), *(choice.series for choice in choices(board))])
     variables = {variable["name"] for variable in board["templating"]["list"]} - {"datasource"}
     used = set(re.findall(r"\$(\w+)", text))

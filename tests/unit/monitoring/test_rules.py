@@ -1,4 +1,4 @@
-"""The alerts: each is tested with promtool in both ways, complete, and explained in the runbook."""
+"""The alerts: promtool tests each one firing and not firing, and the runbook explains it."""
 
 import re
 from collections.abc import Iterator

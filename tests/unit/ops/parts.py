@@ -1,4 +1,4 @@
-"""What the tests of operating share: topics of a test's own, commands, and letters put where workers put them."""
+"""What the tests of `ops` share: topics for each test, commands, and dead letters written as by workers."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -37,16 +37,16 @@ def run(settings: Settings, *arguments: object, **keywords: Any) -> Result:
     return CliRunner().invoke(main, [str(word) for word in arguments], env=as_environment(settings), **keywords)
 
 
-def letter(topic: str, offset: int, **given: Any) -> DeadLetter:
-    """A letter of a record that stood there; `partition` is one of PARTITIONS."""
+def dead_letter(topic: str, offset: int, **given: Any) -> DeadLetter:
+    """The dead letter of the record at that offset; `partition` is one of PARTITIONS."""
     origin = Origin(topic, given.pop("partition", 0), offset)
     values = {"key": b"ann", "value": b"{", "reason": "not-json", "message": "not a JSON object in UTF-8"}
     return DeadLetter(origin, **{**values, **given})
 
 
-def put(settings: Settings, letters: Iterable[DeadLetter], topic: str = "") -> None:
-    """Set letters aside as a worker does."""
-    sent = [(each.origin.partition, each.key, each.value, each.headers()) for each in letters]
+def put(settings: Settings, dead_letters: Iterable[DeadLetter], topic: str = "") -> None:
+    """Write dead letters as a worker does."""
+    sent = [(each.origin.partition, each.key, each.value, each.headers()) for each in dead_letters]
     produce(settings, topic or settings.dead_letters_topic, sent)
 
 

@@ -91,8 +91,8 @@ def _misfits(value: Schema, taken: Schema, field: str, who: str) -> Iterator[Bre
     if (listed := _listed(taken)) is not None:
         yield Break(field, f"{who} takes {_text(listed)} only")
     for name, nothing in (LEAST | MOST | OTHER).items():
-        told, limit = value.get(name, nothing), taken.get(name, nothing)
-        if limit > told if name in LEAST else limit < told if name in MOST else limit not in (told, nothing):
+        sent, limit = value.get(name, nothing), taken.get(name, nothing)
+        if limit > sent if name in LEAST else limit < sent if name in MOST else limit not in (sent, nothing):
             yield Break(field, f"{who} says {name} {_text(limit)}")
     for name in taken.get("required", ()):
         if name not in value.get("required", ()):

@@ -89,19 +89,19 @@ def test_a_topic_is_in_the_document_as_it_is_created(subtests: pytest.Subtests) 
         with subtests.test(topic=topic):
             bindings = CHANNELS[topic.name]["bindings"]["kafka"]
             assert bindings["partitions"] == topic.partitions
-            told = {
+            documented = {
                 name: ",".join(value) if isinstance(value, list) else str(value)
                 for name, value in bindings["topicConfiguration"].items()
             }
-            assert told == {"cleanup.policy": "delete"} | topic.config
+            assert documented == {"cleanup.policy": "delete"} | topic.config
 
 
 def test_workers_receive_what_comes_in_and_send_what_goes_out() -> None:
-    told: dict[str, set[str]] = {"receive": set(), "send": set()}
+    channels: dict[str, set[str]] = {"receive": set(), "send": set()}
     for operation in DOCUMENT["operations"].values():
-        told[operation["action"]].add(operation["channel"]["$ref"].removeprefix("#/channels/"))
+        channels[operation["action"]].add(operation["channel"]["$ref"].removeprefix("#/channels/"))
     kept = {"cuts", "standings", "curves", "segments", "erasures"}
-    assert told == {"receive": {"posts", "shares", "flags", *kept}, "send": {"flags", "deadLetters", "late", *kept}}
+    assert channels == {"receive": {"posts", "shares", "flags", *kept}, "send": {"flags", "deadLetters", "late", *kept}}
 
 
 def test_every_topic_says_who_sends_and_who_receives(subtests: pytest.Subtests) -> None:
@@ -145,20 +145,20 @@ def test_every_message_of_a_public_topic_has_an_example() -> None:
 
 
 def test_the_keys_in_the_document_are_those_that_the_tracker_writes() -> None:
-    (told,) = MESSAGES["influence.standings: standing"]["examples"]
+    (example,) = MESSAGES["influence.standings: standing"]["examples"]
     for message in ("standing", "noStanding"):
-        key = standing_key(msgspec.convert(told["payload"], Flag)).decode()
+        key = standing_key(msgspec.convert(example["payload"], Flag)).decode()
         assert key_of("influence.standings", message)["examples"] == [key]
-    (told,) = MESSAGES["influence.cuts: cut"]["examples"]
+    (example,) = MESSAGES["influence.cuts: cut"]["examples"]
     for message in ("cut", "noCut"):
-        key = cut_key(msgspec.convert(told["payload"], Cut)).decode()
+        key = cut_key(msgspec.convert(example["payload"], Cut)).decode()
         assert key_of("influence.cuts", message)["examples"] == [key]
 
 
 def test_the_document_and_the_readme_beside_it_have_the_same_headers() -> None:
     documented = set(re.findall(r"`(__streams\.errors\.[a-z]+)`", (FOLDER / "README.md").read_text()))
-    told = {header for message in MESSAGES.values() for header in message.get("headers", {}).get("properties", {})}
-    assert told == documented
+    headers = {header for message in MESSAGES.values() for header in message.get("headers", {}).get("properties", {})}
+    assert headers == documented
 
 
 @pytest.mark.parametrize("topic", topic_schemas(), ids=lambda topic: topic.topic)

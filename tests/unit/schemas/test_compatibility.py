@@ -45,7 +45,7 @@ class Case(NamedTuple):
         return schema
 
     @property
-    def told(self) -> list[bytes]:
+    def samples(self) -> list[bytes]:
         """Good messages of that release."""
         kind = self.topic.kind.__name__.lower()
         written = self.release / f"{kind}.json"
@@ -116,14 +116,14 @@ def test_no_schema_changes_in_a_way_that_breaks_producers_or_consumers(case: Cas
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_messages_of_before_pass_the_schema_and_the_decoder_of_today(case: Case) -> None:
-    assert case.told
-    assert refusals(case.today, case.told) == []
-    for message in case.told:
+    assert case.samples
+    assert refusals(case.today, case.samples) == []
+    for message in case.samples:
         msgspec.json.decode(message, type=case.topic.kind)
 
 
 @pytest.mark.parametrize("case", OUTPUTS, ids=str)
-def test_what_the_tracker_writes_today_passes_the_schema_of_before(case: Case) -> None:
+def test_messages_of_today_pass_the_schema_of_the_release_before(case: Case) -> None:
     assert refusals(case.before, good_samples(case.topic)) == []
     written = [path.read_bytes() for path in GOLDEN.glob(f"*/{case.topic.kind.__name__.lower()}.json")]
     assert refusals(case.before, written) == []

@@ -29,11 +29,11 @@ def change(
     old: Fields, new: Fields, *, today: Iterable[str] = (), before: Iterable[str] = (), said: Iterable[str] = ()
 ) -> Change:
     """What is found: word for word, and what the schema of today or of before does, to x where no field is named."""
-    for_all = [*said, *(_told(why, "today's schema") for why in today)]
-    return Change(old, new, for_all, [*for_all, *(_told(why, "the schema of before") for why in before)])
+    for_all = [*said, *(_finding(why, "today's schema") for why in today)]
+    return Change(old, new, for_all, [*for_all, *(_finding(why, "the schema of before") for why in before)])
 
 
-def _told(why: str, who: str) -> str:
+def _finding(why: str, who: str) -> str:
     field, _, reason = why.rpartition(": ")
     return f"{field or 'x'}: {who} {reason}"
 
@@ -133,6 +133,6 @@ def test_a_change_breaks_what_it_should_for_producers_and_for_consumers(subtests
             assert [str(found) for found in broken_for_consumers(old, new)] == consumers
 
 
-def test_a_keyword_that_the_checker_does_not_know_is_told_and_not_passed_over() -> None:
+def test_a_keyword_that_the_checker_does_not_know_is_reported_and_not_ignored() -> None:
     with pytest.raises(NotImplementedError, match=r"x has \['contains'\]: teach this checker"):
         broken_for_producers(message(x=TEXT), message(x={"type": "array", "contains": TEXT}))

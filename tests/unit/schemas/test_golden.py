@@ -35,12 +35,12 @@ def segment(value: bytes) -> Any:
     return found.header.sources, found.header.oldest, found.scopes, found.users(), pane, columns, hashes.tolist()
 
 
-def told_curves(value: bytes) -> Any:
+def read_curves(value: bytes) -> Any:
     found = curve_message.decode(value)
     return found.partition, found.bucket, found.scopes, [column.tolist() for column in found.cells()]
 
 
-def told_status(value: bytes) -> Any:
+def read_status(value: bytes) -> Any:
     return msgspec.structs.asdict(status.decode(value))
 
 
@@ -59,7 +59,7 @@ READERS: dict[str, tuple[Callable[[bytes], Any], Any]] = {
     ),
     "epoch.bin": (OwnershipEpochs.decode, OwnershipEpochs(((3, 0), (5, 41)))),
     "status.bin": (
-        told_status,
+        read_status,
         {
             "version": 1,
             "partition": 3,
@@ -72,7 +72,7 @@ READERS: dict[str, tuple[Callable[[bytes], Any], Any]] = {
             "state_bytes": 4096,
         },
     ),
-    "curves.bin": (told_curves, (3, 9, [("all", "tea")], [[0, 0, 1], [1, 2, 300], [5, 1, 2], [5, 2, 600]])),
+    "curves.bin": (read_curves, (3, 9, [("all", "tea")], [[0, 0, 1], [1, 2, 300], [5, 1, 2], [5, 2, 600]])),
     "flag.json": (msgspec.json.Decoder(Flag).decode, a_flag("ann", "tea", flag_id="f1", eta_s=None)),
     "cut.json": (msgspec.json.Decoder(Cut).decode, a_cut("tea")),
 }

@@ -1,4 +1,4 @@
-"""What the Prometheus metrics show after things happened."""
+"""The values of the Prometheus metrics after each event."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_a_batch_is_counted_by_result_with_every_result_present(registry: Collec
     assert registry.get_sample_value("influence_batch_seconds_sum", {"topic": "influence.posts"}) == pytest.approx(0.04)
 
 
-def test_what_an_input_topic_is_counted_by_starts_at_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
+def test_the_counters_of_an_input_topic_start_at_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
     """Prometheus would else miss the first records, and could not distinguish no input from no worker."""
     names = ("influence_read_records_total", "influence_skipped_records_total", "influence_batches_total")
     for name in names:
@@ -169,7 +169,7 @@ def test_the_page_holds_every_metric_with_help_in_prometheus_format(
     assert values["influence_recovery_seconds"] == 1.2
 
 
-def test_where_there_is_no_redis_none_is_up_or_down(registry: CollectorRegistry, metrics: Metrics) -> None:
+def test_without_a_redis_its_metric_is_neither_up_nor_down(registry: CollectorRegistry, metrics: Metrics) -> None:
     """An alarm on 0 would go off wherever there is no board to keep."""
     shown = registry.get_sample_value("influence_redis_up")
     assert shown is not None

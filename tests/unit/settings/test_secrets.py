@@ -1,4 +1,4 @@
-"""Secrets: never shown, from the environment or a file; what fits together among the settings of credentials."""
+"""Secrets: never shown, read from the environment or a file; and credentials that do not fit together."""
 
 import logging
 import sys
@@ -54,15 +54,15 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str, host: str) ->
 @given(st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=4))
 def test_a_secret_is_taken_out_of_texts_however_it_is_written(text: str) -> None:
     redacted = Redaction([Secret(text)])
-    for told in (
+    for written in (
         text,
         repr({"password": text}),
         repr(text.encode()),
         f"b'\\x00ann\\x00{text}'",
         f"redis://ann:{text}@x",
     ):
-        assert HIDDEN in redacted(told)
-        assert text not in redacted(told).replace(HIDDEN, "*")
+        assert HIDDEN in redacted(written)
+        assert text not in redacted(written).replace(HIDDEN, "*")
 
 
 def test_a_token_is_taken_out_though_nobody_knew_it() -> None:
@@ -99,7 +99,7 @@ def test_every_secret_can_come_from_a_file(name: str, tmp_path: Path) -> None:
         load({**environ, environment_name(name): text})
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for path, why in (
         ("nowhere", "No such file"),
@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"kafka_password": PLANTED}, "STREAM_APP_KAFKA_PASSWORD is set, but STREAM_APP_KAFKA_PROTOCOL is PLAINTEXT"),
         ({"kafka_ca_file": "ca.pem"}, "STREAM_APP_KAFKA_CA_FILE is set, but STREAM_APP_KAFKA_PROTOCOL is PLAINTEXT"),
@@ -131,10 +131,10 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         ({"production": "perhaps"}, "STREAM_APP_PRODUCTION='perhaps': Expected `bool`"),
     ],
 )
-def test_credentials_that_do_not_fit_together_are_told(given: dict[str, str], told: str) -> None:
+def test_credentials_that_do_not_fit_together_are_reported(given: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load({environment_name(name): value for name, value in given.items()})
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert PLANTED not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Recorded events: read as they are from JSON lines, gzip and Parquet, with key and time where they have them."""
+"""Recorded events: read unchanged from JSON lines, gzip and Parquet, with key and time if they have them."""
 
 import datetime as dt
 import gzip
@@ -59,7 +59,7 @@ def test_every_other_kind_is_a_post(kind: str) -> None:
         (b'{"user_id":5,"ts":1e3}', False, b"5", -1),
     ],
 )
-def test_what_cannot_be_read_is_still_handed_on(line: bytes, share: bool, key: bytes, ts_ms: int) -> None:
+def test_a_line_that_cannot_be_decoded_is_still_produced(line: bytes, share: bool, key: bytes, ts_ms: int) -> None:
     assert recorded(line) == RecordedEvent(share, key, line, ts_ms)
 
 
@@ -110,14 +110,14 @@ def test_integers_and_strings_of_parquet_are_the_users_text(tmp_path: Path) -> N
     assert [event.key for event in read_events([tmp_path / "events.parquet"])] == [b"7", b"%d" % (2**62 + 1)]
 
 
-def test_a_missing_file_is_told_before_anything_is_read(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(EventFileError, match=r"nowhere.jsonl cannot be read: No such file"):
         read_events([written(tmp_path / "good.jsonl", POST), tmp_path / "nowhere.jsonl"])
     with pytest.raises(EventFileError, match="Is a directory"):
         read_events([tmp_path])
 
 
-def test_an_empty_file_is_told(tmp_path: Path) -> None:
+def test_an_empty_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EventFileError, match="is empty"):
         read_events([written(tmp_path / "empty.jsonl", b"")])
     with pytest.raises(EventFileError, match="holds no line"):
@@ -127,7 +127,7 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
         list(read_events([tmp_path / "empty.parquet"]))
 
 
-def test_a_damaged_file_is_told_with_the_place(tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_with_the_place(tmp_path: Path) -> None:
     global_cuts = gzip.compress(b"\n".join([POST] * 3), compresslevel=0)
     with pytest.raises(EventFileError, match=r"cut.gz is damaged after line 1"):
         list(read_events([written(tmp_path / "cut.gz", global_cuts[:100])]))

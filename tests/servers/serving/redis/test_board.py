@@ -180,7 +180,7 @@ async def test_lost_data_is_noticed_by_the_next_refresh(make_board: Callable[...
     assert not await board.refresh(a_snapshot())
 
 
-async def test_a_key_of_somebody_else_is_reported_with_its_name(
+async def test_a_key_of_another_type_is_reported_with_its_name(
     make_board: Callable[..., Board], store: "redis.Redis"
 ) -> None:
     store.set("influence:flags", "not a stream")

@@ -1,4 +1,4 @@
-"""The loop that keeps the Redis board fresh, while Redis is well, slow, away and back."""
+"""The loop that keeps the Redis board fresh, while Redis is up, slow, down and back."""
 
 import asyncio
 import time
@@ -105,7 +105,7 @@ async def test_a_full_snapshot_comes_on_request(server: ValkeyServer) -> None:
         await _until(lambda: engine.asked.count(True) == 2)
 
 
-async def test_what_never_changes_is_written_again_before_it_expires(server: ValkeyServer) -> None:
+async def test_unchanged_keys_are_written_again_before_they_expire(server: ValkeyServer) -> None:
     engine = Engine()
     async with _running(server.connection_url, engine, expiry_s=0.6):
         begin = time.monotonic()
@@ -192,7 +192,7 @@ async def test_when_too_many_flags_wait_the_oldest_are_dropped_and_counted(store
     assert (stream[0], stream[-1]) == ("f2", "f very last")
 
 
-async def test_a_dear_refresh_is_followed_by_a_longer_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_refresh_is_followed_by_a_longer_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine()
     board = Board("redis://127.0.0.1:1/0", "influence", 10, EXPIRY_S, partitions=4)
     writer = BoardWriter(board, 1.0, EXPIRY_S, engine.on_state, engine.on_dropped)

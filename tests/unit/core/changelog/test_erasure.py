@@ -1,4 +1,4 @@
-"""People taken out of a ledger and its log: as if they had never been counted, whatever is cut short on the way."""
+"""Users erased from a ledger and its log: as if never counted, whichever write the erasure ends at."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.changelog import ledger_store as book_module
+from stream_app.core.changelog import ledger_store as ledger_store_module
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
@@ -28,7 +28,7 @@ CHORES = st.lists(st.integers(0, 3), min_size=1, max_size=5)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of several parts, and seals of open panes, in small streams too."""
     monkeypatch.setattr(segments, "MOST_ENTRIES", 3)
-    monkeypatch.setattr(book_module, "MOST_DELTAS", 3)
+    monkeypatch.setattr(ledger_store_module, "MOST_DELTAS", 3)
     monkeypatch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 2)
 
 
@@ -57,7 +57,7 @@ def _count(store: LedgerStore, log: Log, batch: Batch, chore: int, *, is_after: 
 
 
 def _counted(store: LedgerStore, batches: Sequence[Batch]) -> int:
-    """How many of the batches are in the book."""
+    """How many of the batches the ledger has counted."""
     return sum(batch.position <= store.ledger.source(batch.topic).position for batch in batches)
 
 
@@ -90,8 +90,8 @@ def _state(store: LedgerStore) -> State:
 
 def _names(log: Log) -> set[str]:
     """Whose names the values in the log hold."""
-    held = [value for key, value in log.table().items() if SegmentKey.decode(key).kind != "epoch"]
-    return {name for value in held for name in segments.decode(value).users()}
+    stored = [value for key, value in log.table().items() if SegmentKey.decode(key).kind != "epoch"]
+    return {name for value in stored for name in segments.decode(value).users()}
 
 
 @settings(deadline=None, max_examples=60)
@@ -181,7 +181,7 @@ def test_erasing_twice_in_a_row_writes_no_key_twice() -> None:
     assert streams.totals_of(log.open(2).ledger).keys() == {("all", "*", "c"), ("all", "x", "c")}
 
 
-def test_how_far_erasures_were_carried_out_is_in_the_log() -> None:
+def test_the_log_has_how_far_erasures_were_carried_out() -> None:
     log = Log()
     store = log.open(1)
     _count(store, log, Batch(streams.POSTS, BUSY[:1], 1), 0, is_after=False)

@@ -1,4 +1,4 @@
-"""A book that crashes between any two writes, and one whose owner does not know that it has lost it."""
+"""Ledger stores that crash between any two writes, and owners that do not know that they have lost the partition."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.changelog import ledger_store as book_module
+from stream_app.core.changelog import ledger_store as ledger_store_module
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.events.schema import Event, Post, Share
@@ -25,7 +25,7 @@ CUTS = st.lists(st.integers(0, 200), min_size=1, max_size=3)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of several parts, seals of open panes and renumbering in small streams too."""
     monkeypatch.setattr(segments, "MOST_ENTRIES", 3)
-    monkeypatch.setattr(book_module, "MOST_DELTAS", 3)
+    monkeypatch.setattr(ledger_store_module, "MOST_DELTAS", 3)
     monkeypatch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 2)
 
 
@@ -81,7 +81,7 @@ def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
 
 @settings(deadline=None, max_examples=60)
 @given(streams.events(), ENDS, CHORES, CHORES, CUTS)
-def test_what_a_frozen_owner_still_writes_changes_nothing(
+def test_late_writes_of_a_frozen_owner_change_nothing(
     stream: list[Event], ends: list[int], chores: list[int], later: list[int], cuts: list[int]
 ) -> None:
     """It wakes after the new owner has begun: its batches and seals still come, and deletions confirmed before."""
@@ -147,8 +147,8 @@ def test_the_log_stays_as_small_as_the_window() -> None:
     for number in range(300):
         found: list[Event] = [Post(event_id=number, ts=number * 5, user_id="a")]
         _count(store, log, [Batch(streams.POSTS, found, number + 1)], [MAINTAIN | SWEEP])
-    assert len(log.table()) <= 3 * streams.PANES + book_module.MOST_DELTAS
-    assert store.segment_count <= 2 * streams.PANES + book_module.MOST_DELTAS
+    assert len(log.table()) <= 3 * streams.PANES + ledger_store_module.MOST_DELTAS
+    assert store.segment_count <= 2 * streams.PANES + ledger_store_module.MOST_DELTAS
     assert log.open(2).sequence == store.sequence
 
 
@@ -158,7 +158,7 @@ def test_panes_are_sealed_before_the_deltas_become_many_even_while_they_are_open
     for number in range(50):
         found: list[Event] = [Post(event_id=number, ts=0, user_id="a")]
         _count(store, log, [Batch(streams.POSTS, found, number + 1)], [MAINTAIN | SWEEP])
-    assert store.segment_count <= book_module.MOST_DELTAS + 2
+    assert store.segment_count <= ledger_store_module.MOST_DELTAS + 2
     assert streams.totals_of(log.open(2).ledger) == {("all", "*", "a"): (50, 0, 0)}
 
 
@@ -173,7 +173,7 @@ def test_two_owners_never_write_to_the_same_key() -> None:
     assert len(written) == len(set(written))
 
 
-def test_an_empty_log_is_a_new_book_with_an_epoch_record() -> None:
+def test_an_empty_log_gives_a_new_store_with_an_epoch_record() -> None:
     log = Log()
     store = log.open(5)
     assert [key for key, _, _ in log.writes] == [b"3/epoch/0/5/0/0"]
@@ -181,7 +181,7 @@ def test_an_empty_log_is_a_new_book_with_an_epoch_record() -> None:
     assert store.sweepable() == 0
 
 
-def test_a_book_without_news_comes_to_rest() -> None:
+def test_a_store_without_changes_stops_writing() -> None:
     log = Log()
     store = log.open(1)
     _count(store, log, _busy_stream(), [0])

@@ -1,4 +1,4 @@
-"""Which stored segments are the history of a ledger, and which are not or no longer."""
+"""Which stored segments are the history of a ledger, and which are garbage."""
 
 import random
 
@@ -59,7 +59,7 @@ def test_nothing_stored_is_an_empty_history() -> None:
     assert replay({}, P) == (OwnershipEpochs(), 0, None, {}, {}, [])
 
 
-def test_deltas_are_told_oldest_first_and_the_newest_says_how_far() -> None:
+def test_deltas_are_replayed_oldest_first_and_the_newest_has_the_positions() -> None:
     stored = {**_holding(9, 11), **_holding(2, 9), **_epoch((1, 0))}
     history = replay(stored, P)
     assert [sequence for _, sequence in _sequences(history)] == list(range(2, 11))
@@ -123,7 +123,7 @@ def test_only_the_newest_epoch_record_counts() -> None:
     assert history.garbage == list(old)
 
 
-def test_what_a_worker_wrote_after_another_had_taken_over_is_garbage() -> None:
+def test_writes_of_a_worker_after_another_took_over_are_garbage() -> None:
     zombie = {**_delta(1, 3), **_delta(1, 4), **_seal(1, 4, pane=2)}
     kept = {**_delta(1, 1), **_delta(1, 2), **_seal(1, 2, pane=2), **_delta(2, 3), **_epoch((1, 0), (2, 2))}
     history = replay({**zombie, **kept}, P)
@@ -137,7 +137,7 @@ def test_a_seal_that_an_earlier_owner_finished_late_is_kept_because_it_holds_no_
     assert history.sealed[2][0].epoch == 1
 
 
-def test_what_an_unknown_worker_wrote_is_garbage() -> None:
+def test_writes_of_an_unknown_worker_are_garbage() -> None:
     foreign = _delta(2, 1)
     history = replay({**foreign, **_epoch((1, 0), (3, 0)), **_delta(3, 1)}, P)
     assert (_sequences(history), history.garbage) == ([(3, 1)], list(foreign))
@@ -157,7 +157,7 @@ def test_deltas_that_were_deleted_because_a_seal_holds_them_are_not_missed() -> 
     assert (_sequences(history), history.sequence) == ([(1, 3), (1, 4)], 4)
 
 
-def test_a_later_seal_of_the_same_sequence_tells_which_deltas_may_be_gone() -> None:
+def test_a_later_seal_of_the_same_sequence_decides_which_deltas_may_be_missing() -> None:
     """Two panes settle one after the other while no batch comes; the second seal is written after the first garbage."""
     stored = {**_epoch((1, 0)), **_delta(1, 3, oldest=1), **_seal(1, 3, oldest=1), **_seal(1, 3, pane=1, oldest=3)}
     history = replay(stored, P)

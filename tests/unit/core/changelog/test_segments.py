@@ -34,8 +34,8 @@ def _entries(rows: list[tuple[int, ...]]) -> Entries:
 
 
 def _encode(panes: Panes) -> list[bytes]:
-    held = [(pane, _entries(rows), np.array(hashes, np.uint64)) for pane, rows, hashes in panes]
-    return segments.encode(HEADER, SCOPES, USERS, held)
+    encoded = [(pane, _entries(rows), np.array(hashes, np.uint64)) for pane, rows, hashes in panes]
+    return segments.encode(HEADER, SCOPES, USERS, encoded)
 
 
 def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
@@ -50,7 +50,7 @@ def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
 
 @settings(deadline=None, max_examples=40)
 @given(PANES, st.integers(1, 10))
-def test_what_is_decoded_is_what_was_encoded_in_however_many_parts(panes: Panes, most_entries: int) -> None:
+def test_decoding_returns_what_was_encoded_in_any_number_of_parts(panes: Panes, most_entries: int) -> None:
     panes = list({pane: (pane, rows, hashes) for pane, rows, hashes in panes}.values())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "MOST_ENTRIES", most_entries)
@@ -118,7 +118,7 @@ def test_a_segment_of_another_version_is_refused_with_its_version() -> None:
         (_encode([])[0][:-1], "not a segment of version 1"),
     ],
 )
-def test_what_is_no_segment_is_refused_with_what_it_says(value: bytes, message: str) -> None:
+def test_a_value_that_is_no_segment_is_refused_with_the_reason(value: bytes, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         segments.decode(value)
 

@@ -1,4 +1,4 @@
-"""Standings as a worker keeps them: nothing of the flag is lost, and what cannot be read is told where it is needed."""
+"""Standings as a worker stores them: no field of the flag is lost; unreadable ones raise when they are decoded."""
 
 import msgspec
 import pytest
@@ -25,12 +25,12 @@ def test_a_flag_comes_back_as_it_was(flag: Flag) -> None:
     assert flag_of(kept(msgspec.json.encode(flag))) == flag
 
 
-def test_it_takes_less_than_half_of_the_json() -> None:
+def test_a_standing_takes_less_than_half_of_the_json() -> None:
     json = msgspec.json.encode(a_flag())
     assert len(kept(json)) < len(json) / 2
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b'{"flag_id":"f"}', b"\xff"])
-def test_what_cannot_be_read_is_told_when_it_is_read_not_when_it_is_kept(value: bytes) -> None:
+def test_an_unreadable_standing_raises_when_it_is_decoded_not_when_it_is_stored(value: bytes) -> None:
     with pytest.raises(FormatError, match="another release"):
         flag_of(kept(value))

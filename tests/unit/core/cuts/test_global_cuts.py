@@ -1,4 +1,4 @@
-"""What partitions tell each other, put together, against the naive model."""
+"""Cuts over all partitions, merged from the curves that they exchange, against the naive model."""
 
 from collections import defaultdict
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts import curve_message
-from stream_app.core.cuts import global_cuts as whole_module
+from stream_app.core.cuts import global_cuts as global_cuts_module
 from stream_app.core.cuts import histogram as curve_module
 from stream_app.core.cuts.curve_updates import CurveUpdates
 from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeMap
@@ -54,7 +54,7 @@ def test_the_cuts_of_all_partitions_are_those_of_one(
     in_order = sorted(stream, key=ms_of)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 1)
-        patch.setattr(whole_module, "_SCOPES_FORGOTTEN", 1)
+        patch.setattr(global_cuts_module, "_SCOPES_FORGOTTEN", 1)
         patch.setattr(curve_module, "EXACT_USERS", 1)
         for batch in streams.batches_of(in_order, ends):
             naive.apply(batch.topic, batch.events)
@@ -66,7 +66,7 @@ def test_the_cuts_of_all_partitions_are_those_of_one(
             assert parts.all_cuts() == _expected(naive, share)
 
 
-def test_nothing_is_told_when_nothing_changed() -> None:
+def test_nothing_is_sent_when_nothing_changed() -> None:
     parts = Partitions(2, streams.new_ledger)
     parts.count(_posts(30))
     assert parts.exchange(2) >= 2
@@ -75,7 +75,7 @@ def test_nothing_is_told_when_nothing_changed() -> None:
     assert parts.global_cuts.version == version
 
 
-def test_only_the_changed_part_is_told() -> None:
+def test_only_the_changed_part_is_sent() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count([event for number in range(200) for event in _posts(3, topic=f"t{number}")])
     parts.exchange()
@@ -96,7 +96,7 @@ def test_a_scope_is_rough_at_first_and_exact_once_its_cut_is_known(monkeypatch: 
     assert parts.all_cuts()[ALL, 1] == (500, cut.total, cut.k, cut.threshold, cut.ties)
 
 
-def test_what_has_left_the_window_is_in_no_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_that_left_the_window_are_in_no_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 0)
     parts = Partitions(2, streams.new_ledger)
     parts.count(_posts(30, topic="old"))
@@ -107,14 +107,14 @@ def test_what_has_left_the_window_is_in_no_cut(monkeypatch: pytest.MonkeyPatch) 
     assert {scope.topic for scope, _ in parts.all_cuts()} == {"*", "new"}
 
 
-def test_a_new_owner_replaces_all_that_the_one_before_has_told() -> None:
-    """It may know less: what it does not tell of is gone."""
+def test_a_new_owner_replaces_all_that_the_former_owner_published() -> None:
+    """It may know less: what it does not publish is gone."""
     parts = Partitions(2, streams.new_ledger)
     parts.count(_posts(30))
     parts.exchange()
     users = parts.all_cuts()[ALL, 0][0]
     lost = len(parts.ledgers[1].users)
-    parts.ledgers[1], parts.tellers[1], parts.views[1] = streams.new_ledger(), CurveUpdates(1, 1), ScopeMap()
+    parts.ledgers[1], parts.curve_updates[1], parts.views[1] = streams.new_ledger(), CurveUpdates(1, 1), ScopeMap()
     parts.exchange()
     assert 0 < lost < users
     assert parts.all_cuts()[ALL, 0][0] == users - lost
@@ -144,19 +144,19 @@ def test_a_rank_is_the_number_of_users_above_plus_one() -> None:
     assert parts.global_cuts.ranks(*asked).tolist() == [1, 2, 30, 1]
 
 
-def test_a_scope_that_nobody_tells_of_has_no_cut() -> None:
+def test_a_scope_that_no_partition_has_has_no_cut() -> None:
     global_cuts = GlobalCuts(0.8)
     cuts = global_cuts.cuts(global_cuts.numbers([ScopeName("all", "nobody")]))
     assert not np.concatenate([cuts.users, cuts.totals, cuts.k, cuts.thresholds]).any()
     assert cuts.exact.all()
 
 
-def test_a_told_bucket_is_read_as_it_was_written() -> None:
+def test_a_published_bucket_is_read_as_it_was_written() -> None:
     parts = Partitions(1, streams.new_ledger)
     parts.count(_posts(5))
-    told = CurveUpdates(0, 1).collect(parts.ledgers[0], parts.cuts(0))
-    assert len(told) == curve_message.BUCKETS
-    for message in told:
+    messages = CurveUpdates(0, 1).collect(parts.ledgers[0], parts.cuts(0))
+    assert len(messages) == curve_message.BUCKETS
+    for message in messages:
         read = curve_message.decode(curve_message.encode(message))
         assert (read.partition, read.bucket, read.scopes) == (0, message.bucket, message.scopes)
         assert [column.tolist() for column in read.cells()] == [column.tolist() for column in message.cells()]

@@ -22,8 +22,8 @@ CURVES = 4
 
 
 def _cells(partitions: Sequence[tuple[Ints, Ints]], exact_bins: Ints) -> Cells:
-    told = [cells_of(curves, values, exact_bins) for curves, values in partitions]
-    return merge(Cells(*(np.concatenate(columns) for columns in zip(*told, strict=True))))
+    parts = [cells_of(curves, values, exact_bins) for curves, values in partitions]
+    return merge(Cells(*(np.concatenate(columns) for columns in zip(*parts, strict=True))))
 
 
 def _partitions(users: Sequence[tuple[int, int, int]]) -> list[tuple[Ints, Ints]]:
@@ -100,7 +100,7 @@ def test_the_cut_of_a_binned_scope_is_exact_after_one_more_round(
 @settings(deadline=None, max_examples=70)
 @given(USERS, st.sampled_from(SHARES))
 def test_a_cut_that_says_it_is_exact_is(users: list[tuple[int, int, int]], share: float) -> None:
-    """Whoever believes it does not ask for another round."""
+    """A caller that relies on it asks for no other round."""
     expected = _expected(users, share)
     if not expected:
         return

@@ -1,4 +1,4 @@
-"""What cuts were: told by pane, found again by scope and role, forgotten, and bounded."""
+"""Past cuts: stored by pane, found by scope and role, deleted, and bounded in number."""
 
 from typing import Any
 
@@ -23,14 +23,14 @@ def cut(scope: ScopeName = PHONE, role: Role = Role.MAVEN, **given: Any) -> Cut:
     return msgspec.convert({**values, **numbers, **fractions, **moment, **given}, Cut)
 
 
-def told(cut_history: CutHistory, pane: int, *cuts: Cut, scope: ScopeName = PHONE) -> None:
+def store(cut_history: CutHistory, pane: int, *cuts: Cut, scope: ScopeName = PHONE) -> None:
     cut_history.update(PastKey(bucket_of(scope), pane).encode(), history.encode(cuts))
 
 
 def test_a_cut_is_found_by_scope_and_role_from_the_oldest_pane_on() -> None:
     cut_history = CutHistory()
     for pane in (12, 10, 11):
-        told(cut_history, pane, cut(k=pane), cut(role=Role.CONNECTOR, k=99))
+        store(cut_history, pane, cut(k=pane), cut(role=Role.CONNECTOR, k=99))
     assert [(pane, was.k) for pane, was in cut_history.of(PHONE, Role.MAVEN, 11)] == [(11, 11), (12, 12)]
     assert [was.k for _, was in cut_history.of(PHONE, Role.CONNECTOR, 0)] == [99, 99, 99]
     assert list(cut_history.of(ScopeName("staff", "phone"), Role.MAVEN, 0)) == []
@@ -38,15 +38,15 @@ def test_a_cut_is_found_by_scope_and_role_from_the_oldest_pane_on() -> None:
 
 def test_the_last_word_on_a_pane_counts() -> None:
     cut_history = CutHistory()
-    told(cut_history, 10, cut(k=1))
-    told(cut_history, 10, cut(k=2))
+    store(cut_history, 10, cut(k=1))
+    store(cut_history, 10, cut(k=2))
     assert [was.k for _, was in cut_history.of(PHONE, Role.MAVEN, 0)] == [2]
 
 
-def test_what_is_deleted_is_gone() -> None:
+def test_a_deleted_cut_is_gone() -> None:
     cut_history = CutHistory()
-    told(cut_history, 10, cut())
-    told(cut_history, 11, cut())
+    store(cut_history, 10, cut())
+    store(cut_history, 11, cut())
     assert cut_history.before(11) == [PastKey(bucket_of(PHONE), 10)]
     cut_history.update(PastKey(bucket_of(PHONE), 10).encode(), b"")
     cut_history.update(PastKey(bucket_of(PHONE), 10).encode(), b"")
@@ -54,12 +54,12 @@ def test_what_is_deleted_is_gone() -> None:
     assert [pane for pane, _ in cut_history.of(PHONE, Role.MAVEN, 0)] == [11]
 
 
-def test_of_many_cuts_those_of_the_most_users_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_cuts_with_the_most_users_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "MOST_PER_BUCKET", 2)
     cut_history = CutHistory()
-    told(cut_history, 1, cut(role=Role.MAVEN, users=5), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
+    store(cut_history, 1, cut(role=Role.MAVEN, users=5), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
     assert list(cut_history.of(PHONE, Role.MAVEN, 0)) == []
-    told(cut_history, 2, cut(users=8), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
+    store(cut_history, 2, cut(users=8), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
     assert [was.users for _, was in cut_history.of(PHONE, Role.MAVEN, 0)] == [8]
 
 
@@ -70,8 +70,8 @@ def test_a_key_that_is_none_is_refused(key: bytes) -> None:
 
 
 @pytest.mark.parametrize("value", [b"\xc1", b"\x92\x02\x90", b"\x91\x01"])
-def test_what_another_release_has_told_is_passed_over(value: bytes) -> None:
+def test_records_of_another_release_are_skipped(value: bytes) -> None:
     cut_history = CutHistory()
     cut_history.update(PastKey(bucket_of(PHONE), 1).encode(), value)
-    told(cut_history, 2, cut())
+    store(cut_history, 2, cut())
     assert [pane for pane, _ in cut_history.of(PHONE, Role.MAVEN, 0)] == [2]

@@ -18,7 +18,7 @@ def curve_of(values: list[int]) -> list[tuple[float, float]]:
 
 
 @given(VALUES)
-def test_it_rises_from_nobody_to_everybody_and_bends_to_one_side(values: list[int]) -> None:
+def test_the_curve_rises_from_nobody_to_everybody_and_bends_to_one_side(values: list[int]) -> None:
     points = curve_of(values)
     assert points[0] == (0.0, 0.0)
     assert points[-1] == (1.0, 1.0)

@@ -1,4 +1,4 @@
-"""What an event is worth, and to whom."""
+"""The credit of an event: how many impressions, and for which user."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Letters: what is written beside a record that is set aside is read again, and nothing that a header holds raises."""
+"""Dead letters: the headers that are written can be read again, and no content of a header raises."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,18 +18,18 @@ NAMES = ("topic", "partition", "offset", "exception", "replayed", "attempts")
 LETTER = DeadLetter(ORIGIN, b"ann", b"\xff{", "not-json", "not a JSON object in UTF-8: é", 2)
 
 
-def test_a_letter_is_read_as_it_was_written() -> None:
+def test_a_dead_letter_is_read_as_it_was_written() -> None:
     assert read(LETTER.key, LETTER.value, LETTER.headers()) == LETTER
     first = LETTER._replace(attempts=0, key=None, value=None)
     assert read(None, None, first.headers()) == first
     assert len(first.headers()) == 5
 
 
-def test_a_record_that_says_of_a_letter_that_it_was_replayed_is_no_letter() -> None:
+def test_a_replay_marker_is_read_as_the_identity_of_its_dead_letter() -> None:
     assert read(None, None, replayed_headers(LETTER.identity)) == LETTER.identity
 
 
-def test_copies_of_a_letter_are_the_same_and_other_letters_are_not() -> None:
+def test_copies_of_a_dead_letter_are_equal_and_other_dead_letters_are_not() -> None:
     assert LETTER._replace(message="in other words", attempts=0).identity == LETTER.identity
     others = [
         LETTER._replace(origin=ORIGIN._replace(offset=1)),
@@ -54,7 +54,7 @@ def test_attempts_are_read_from_the_header_of_a_record() -> None:
         )
     )
 )
-def test_whatever_headers_hold_can_be_read(headers: list[tuple[str, bytes | None]]) -> None:
+def test_any_headers_can_be_read(headers: list[tuple[str, bytes | None]]) -> None:
     last = dict(headers)
     topic, partition, offset, exception, replayed, attempts = (last.get(HEADER + name) for name in NAMES)
     has_origin = topic is not None and _is_number(partition, 9) and _is_number(offset, 19)

@@ -1,4 +1,4 @@
-"""Records to events: what is read, what is not and why, and that a bad record harms no other."""
+"""Records to events: which are decoded, which are rejected and why; a bad record affects no other."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""Kafka's default partitioner: where Kafka's own clients put a key, there this one does."""
+"""Kafka's default partitioner: it puts every key where Kafka's own clients put it."""
 
 from aiokafka.partitioner import murmur2
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Which records did not come in the partition of their user."""
+"""Which records are not in the partition of their user."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -31,13 +31,13 @@ def test_a_record_keyed_by_its_user_in_the_users_partition_is_counted() -> None:
 
 
 @pytest.mark.parametrize("key", [None, b"", b"A", b'"a"', b"a ", "ä".encode("latin-1")])
-def test_a_record_with_another_key_is_not(key: bytes | None) -> None:
+def test_a_record_with_another_key_is_rejected(key: bytes | None) -> None:
     (rejected,) = _misplaced(["a"], [key])
     assert (rejected.index, rejected.reason) == (0, "key-not-user")
     assert "produce with key = user_id" in rejected.message
 
 
-def test_a_record_in_the_partition_of_another_partitioner_is_not() -> None:
+def test_a_record_in_the_partition_of_another_partitioner_is_rejected() -> None:
     (rejected,) = _misplaced(["a", "bb"], [b"a", b"bb"])
     assert (rejected.index, rejected.reason) == (1, "wrong-partition")
     assert "belongs to partition 2 and was found in 1" in rejected.message

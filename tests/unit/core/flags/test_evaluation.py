@@ -98,29 +98,29 @@ def seen(request: pytest.FixtureRequest) -> list[Seen]:
     return _watched([*_steady(), *_riser(), *_viral()], request.param, StandingRules())
 
 
-def _told(seen: list[Seen], user: str, role: Role, since_ms: int = 0) -> list[FlagType]:
+def _flags_of(seen: list[Seen], user: str, role: Role, since_ms: int = 0) -> list[FlagType]:
     return [c.type for at_ms, c in seen if (c.user_id, c.role) == (user, role) and at_ms >= since_ms]
 
 
 @pytest.mark.parametrize("role", list(Role))
 def test_a_riser_is_emerging_before_it_has_entered(seen: list[Seen], role: Role) -> None:
-    assert _told(seen, "riser", role, LOUD_FROM_MS) == [FlagType.EMERGING, FlagType.ENTERED]
+    assert _flags_of(seen, "riser", role, LOUD_FROM_MS) == [FlagType.EMERGING, FlagType.ENTERED]
 
 
 @pytest.mark.parametrize("role", list(Role))
 def test_a_steady_user_never_emerges_and_is_flagged_once(seen: list[Seen], role: Role) -> None:
-    flags = [_told(seen, f"steady{user}", role) for user in range(STEADY)]
-    assert not any(FlagType.EMERGING in told for told in flags)
+    flags = [_flags_of(seen, f"steady{user}", role) for user in range(STEADY)]
+    assert not any(FlagType.EMERGING in raised_flags for raised_flags in flags)
     assert flags[0] == flags[1] == [FlagType.ENTERED]
     assert flags[-1] == []
 
 
 def test_a_single_viral_event_is_not_emerging(seen: list[Seen]) -> None:
-    assert _told(seen, "viral", Role.CONNECTOR) == [FlagType.ENTERED]
-    assert _told(seen, "viral", Role.MAVEN) == []
+    assert _flags_of(seen, "viral", Role.CONNECTOR) == [FlagType.ENTERED]
+    assert _flags_of(seen, "viral", Role.MAVEN) == []
 
 
-def test_the_numbers_that_decided_are_told(seen: list[Seen]) -> None:
+def test_a_flag_has_the_numbers_that_decided(seen: list[Seen]) -> None:
     emerging, entered = (
         c for at_ms, c in seen if (c.user_id, c.role) == ("riser", Role.MAVEN) and at_ms > LOUD_FROM_MS
     )
@@ -176,7 +176,7 @@ def test_a_user_whose_scope_is_gone_fades_and_leaves_after_the_dwell_time() -> N
     assert ledger.rows.standings[0].tolist() == [NONE]
 
 
-def test_what_was_changed_is_told_to_the_others() -> None:
+def test_changed_standings_are_sent_to_the_other_partitions() -> None:
     parts = Partitions(1, _day_ledger)
     parts.count(
         [Post(event_id=f"{n}/{m}", ts=START_MS, user_id=f"u{n}") for n in range(30) for m in range(1 + n**4 // 2000)]
@@ -236,7 +236,7 @@ def test_the_past_is_only_what_was_observed() -> None:
 
 
 @given(st.lists(st.floats(1e-9, 1e15) | st.floats(-1e15, -1e-9) | st.sampled_from([0.0, np.inf])))
-def test_what_a_flag_measures_has_six_digits(values: list[float]) -> None:
+def test_the_measures_of_a_flag_have_six_digits(values: list[float]) -> None:
     rounded = _rounded(np.array(values, np.float64)).tolist()
     assert rounded == [float(f"{value:.6g}") for value in rounded]
     assert rounded == pytest.approx(values, rel=5.01e-6)

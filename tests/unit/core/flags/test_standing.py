@@ -141,7 +141,7 @@ def test_every_rule_has_cases_that_fit_and_cases_that_do_not() -> None:
         pytest.param(User(ENTERED, value=150), 0, id="is not for those who meet it"),
     ],
 )
-def test_the_time_below(user: User, since: int) -> None:
+def test_the_time_below_the_threshold_is_counted(user: User, since: int) -> None:
     assert _decide(user)[2] == since
 
 
@@ -160,7 +160,7 @@ def test_a_value_that_swings_around_the_cut_raises_one_flag() -> None:
     assert _follow([User(value=value) for _ in range(200) for value in (110, 85)]) == [(ENTERED, 1)]
 
 
-def test_a_career() -> None:
+def test_a_standing_goes_from_emerging_over_entered_and_fading_to_none() -> None:
     rising = [RISING._replace(value=value) for value in (8, 20, 60, 99)]
     fallen = [User(value=60)] * 20
     assert _follow([*rising, *[User(value=120)] * 5, *fallen]) == [(EMERGING, 3), (ENTERED, 1), (FADING, 4), (NONE, 5)]

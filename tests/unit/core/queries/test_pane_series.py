@@ -76,7 +76,7 @@ def test_the_panes_of_a_user_add_up_to_the_total(stream: list[Event], ends: list
     assert {key: made for key, made in sums.items() if any(made)} == totals
 
 
-def test_of_users_who_are_not_there_nothing_is_found() -> None:
+def test_unknown_users_have_no_series() -> None:
     ledger = streams.new_ledger()
     assert series_of(ledger, {"nobody"}) == {}
     assert len(ledger.users) == 0

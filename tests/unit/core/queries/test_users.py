@@ -1,4 +1,4 @@
-"""Who is found in a ledger, in which order, and how fast they go: against the slow and obvious way."""
+"""Which users a query finds, in which order, and their pace: against a slow and obvious computation."""
 
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def test_only_those_with_the_standings_asked_for_are_found_even_without_a_value(
     assert found(ledger, UserQuery(X, 0)) == ["b"]
 
 
-def test_those_who_are_emerging_come_first_the_soonest_before_the_others() -> None:
+def test_emerging_users_come_first_the_soonest_before_the_others() -> None:
     parts = Partitions(1, lambda: Ledger(pane_ms=1000, panes=100, short_panes=10))
     ledger = parts.ledgers[0]
     # The short window is the last tenth; `slow` and `fast` post in it, `old` did before.

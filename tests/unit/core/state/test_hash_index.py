@@ -43,9 +43,7 @@ def test_find_knows_what_was_added_and_nothing_else(batches: list[list[int]], ot
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(KEYS, unique=True, max_size=200), st.lists(KEYS, max_size=60))
-def test_an_index_of_given_keys_numbers_them_in_their_order_and_grows_on(
-    given_keys: list[int], more: list[int]
-) -> None:
+def test_an_index_of_given_keys_numbers_them_in_their_order_and_grows(given_keys: list[int], more: list[int]) -> None:
     kept = _keys(given_keys)
     index = HashIndex(kept)
     assert index.find(_keys(given_keys)).tolist() == list(range(len(given_keys)))
@@ -56,7 +54,7 @@ def test_an_index_of_given_keys_numbers_them_in_their_order_and_grows_on(
     assert kept.tolist() == given_keys
 
 
-def test_it_holds_many_keys_that_all_want_the_same_slots() -> None:
+def test_the_index_holds_many_keys_that_hash_to_the_same_slots() -> None:
     keys = np.arange(50_000, dtype=np.int64) << 32
     index = HashIndex()
     rows = np.concatenate([index.add(part) for part in np.array_split(keys, 7)])

@@ -81,8 +81,8 @@ def test_sealing_any_pane_at_any_time_changes_no_answer(
             assert streams.outcomes(applied) == naive.apply(batch.topic, batch.events)
             naive.advance(streams.newest_of(ledger))
             for choice, pack in seals:
-                held = list(ledger.panes)
-                pane = held[choice % len(held)]
+                present = list(ledger.panes)
+                pane = present[choice % len(present)]
                 _seal(ledger, pane, sequence, pack=ledger.panes[pane].packed or (pack and ledger.is_settled(pane)))
             assert streams.state_of(ledger) == streams.naive_state(naive)
 
@@ -157,7 +157,7 @@ def test_one_event_ahead_does_not_let_a_lagging_source_lose_its_events() -> None
     assert streams.totals_of(ledger) == {("all", "*", "a"): (1, 0, 0)}
 
 
-def test_what_is_late_does_not_depend_on_how_far_the_other_source_has_been_read() -> None:
+def test_lateness_does_not_depend_on_the_position_in_the_other_source() -> None:
     """After a crash the sources are read in another order; the answers stay."""
     old: list[Event] = [_post(1, 1000), _post(2, 0)]
     outcomes = []

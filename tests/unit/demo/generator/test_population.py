@@ -110,7 +110,7 @@ def test_the_products_differ_clearly_and_one_is_diffuse() -> None:
     assert all(more > 1.2 * less for less, more in pairwise(connectors))
 
 
-def test_every_record_is_told_what_becomes_of_it() -> None:
+def test_every_record_is_applied_duplicate_late_or_rejected() -> None:
     tally = demo().truth.tally
     assert tally.read == len(demo().events)
     assert tally.read == tally.applied + tally.duplicate + tally.late + tally.rejected

@@ -58,7 +58,7 @@ def test_two_schedulers_do_not_share_their_size() -> None:
     assert len(scheduled({TP(POSTS, 0): packed(range(2), range(2, 3))})) == 1
 
 
-def test_what_was_fetched_reaches_the_agent_as_it_came() -> None:
+def test_a_fetched_batch_reaches_the_agent_unchanged() -> None:
     ((_, message),) = scheduled({TP(POSTS, 0): packed(range(3))})
     schema = RawSchema()
     assert schema.loads_value(None, message) is message.value

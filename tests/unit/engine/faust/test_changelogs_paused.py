@@ -1,4 +1,4 @@
-"""The logs of tables, which are assigned like topics, are not fetched by the consumer of the agents."""
+"""Changelogs, which Faust assigns like topics, are not fetched by the consumer of the agents."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -21,18 +21,20 @@ def thread() -> Any:
     return made
 
 
-async def test_they_are_paused_before_anything_can_be_fetched(thread: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[set[TP], int, set[TP]]] = []
+async def test_changelogs_are_paused_before_anything_can_be_fetched(
+    thread: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[set[TP], int, set[TP]]] = []
 
     async def note(self: Any, assigned: set[TP], generation_id: int) -> None:
-        told.append((assigned, generation_id, set(self.paused)))
+        calls.append((assigned, generation_id, set(self.paused)))
 
     monkeypatch.setattr(AIOKafkaConsumerThread, "on_partitions_assigned", note)
     await thread.on_partitions_assigned({LOG, SOURCE}, 7)
-    assert told == [({LOG, SOURCE}, 7, {LOG})]
+    assert calls == [({LOG, SOURCE}, 7, {LOG})]
 
 
-def test_faust_does_not_complain_that_they_are_not_fetched(thread: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faust_does_not_complain_that_changelogs_are_not_fetched(thread: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[TP] = []
     monkeypatch.setattr(AIOKafkaConsumerThread, "verify_event_path", lambda _self, _now, tp: looked_at.append(tp))
     for tp in (LOG, SOURCE):

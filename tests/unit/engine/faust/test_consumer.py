@@ -1,4 +1,4 @@
-"""The consumer: it goes on where the books are, whatever the group has committed; and what the group says of it."""
+"""The consumer: it continues where the ledgers are, whatever offsets the group has committed."""
 
 from typing import Any, NamedTuple
 from unittest.mock import AsyncMock, Mock, patch
@@ -29,7 +29,7 @@ def consumer(positions: dict[TP, int]) -> BatchConsumer:
     return made
 
 
-async def test_records_that_were_thrown_away_are_read_again_from_where_the_books_are() -> None:
+async def test_discarded_records_are_read_again_from_where_the_ledgers_are() -> None:
     """Also where nothing was ever counted: Faust would stay behind what it threw away, as nothing is committed."""
     made = consumer({MINE: 40, UNREAD: 0, ANOTHERS: 7})
     await made.perform_seek()

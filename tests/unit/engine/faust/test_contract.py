@@ -1,4 +1,4 @@
-"""The contract with Faust, aiokafka and kafka-python: whatever of it is gone is named, and a worker refuses to run."""
+"""The contract with Faust, aiokafka and kafka-python: every missing name is listed, and a worker refuses to run."""
 
 import subprocess
 import sys

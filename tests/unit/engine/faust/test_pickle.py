@@ -1,4 +1,4 @@
-"""No path to pickle: what could run on a worker is a record like others, and Faust has no codec for it."""
+"""No path to pickle: a record that would execute is a dead letter, and Faust has no codec for it."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ def trap(tmp_path: Path) -> Path:
     return tmp_path / "caught"
 
 
-def test_the_trap_works(trap: Path) -> None:
+def test_unpickling_the_trap_creates_a_file(trap: Path) -> None:
     pickle.loads(pickle.dumps(Trap(trap))).close()  # noqa: S301 - it is ours
     assert trap.exists()
 

@@ -1,4 +1,4 @@
-"""The table that is told its partition: what is written, where, and what it holds afterwards."""
+"""Tables with an explicit partition: what is written, where, and what they hold afterwards."""
 
 from tests.unit.engine.fakes import Surroundings, Written, record
 

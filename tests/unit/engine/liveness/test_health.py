@@ -1,4 +1,4 @@
-"""Health: a source with lag that makes no progress is told, and whatever else does not come to an end."""
+"""Health: reports a source that lags without progress, and every step that does not end."""
 
 from stream_app.engine.liveness.health import WorkerHealth
 
@@ -64,7 +64,7 @@ def test_the_time_of_a_stall_begins_with_the_first_record_to_read() -> None:
     assert health.live()[0]
 
 
-def test_one_stalled_source_among_others_is_told() -> None:
+def test_one_stalled_source_among_others_is_reported() -> None:
     health, clock = new_health()
     for seconds in (0, STALL_S + 1):
         later(health, clock, seconds)
@@ -73,7 +73,7 @@ def test_one_stalled_source_among_others_is_told() -> None:
     assert list(health.live()[1]["stalled_s"]) == ["posts-0"]
 
 
-def test_it_is_told_for_how_long_a_source_has_stood_still() -> None:
+def test_health_says_for_how_long_a_source_has_stood_still() -> None:
     health, clock = new_health()
     stood = []
     for position in (1, 1, 2, 2):
@@ -101,7 +101,7 @@ def test_no_time_passes_while_kafka_does_not_answer() -> None:
         assert set(health.live()[1]["stalled_s"]) == {"posts-0", "commit"}
 
 
-def test_what_does_not_come_to_an_end_is_a_stall() -> None:
+def test_a_step_that_does_not_end_is_a_stall() -> None:
     health, clock = new_health()
     with health.doing("commit"):
         later(health, clock, 2)

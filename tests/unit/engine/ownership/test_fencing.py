@@ -1,4 +1,4 @@
-"""The lease, and what is not sent without it."""
+"""Fencing: the lease, and which writes are stopped without it."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class Batch:
 
 
 class Producer:
-    """Acknowledges what it was sent when told to."""
+    """Acknowledges records only when the test resolves `acknowledged`."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -145,7 +145,7 @@ async def test_a_write_that_kafka_does_not_take_ends_the_sending_even_when_nobod
 
 
 async def test_after_a_write_that_kafka_did_not_take_nothing_counts_as_written() -> None:
-    """Whoever waited for the flush before it, or flushes later, would delete what the lost write was to replace."""
+    """A caller of an earlier or later flush would delete the records that the lost write was to replace."""
     batching, producer = sending(Lease(SESSION_S))
     batching.put("flags", 0, b"a", b"1")
     first = asyncio.ensure_future(batching.flush())

@@ -1,4 +1,4 @@
-"""Who holds which partition: books kept or rebuilt, positions given to the group, and nothing deleted too early."""
+"""Rebalances: ledgers are kept or rebuilt, positions are committed, and nothing is deleted too early."""
 
 import asyncio
 
@@ -38,34 +38,34 @@ async def counted(batches: int = 4, size: int = 3) -> Parts:
     return parts
 
 
-async def test_a_partition_that_stays_keeps_its_book() -> None:
+async def test_a_partition_that_stays_keeps_its_ledger_store() -> None:
     parts = await counted()
-    held = parts.fake.context.owned[PARTITION]
+    owned = parts.fake.context.owned[PARTITION]
     await parts.ownership.take_over({PARTITION}, 2)
-    assert parts.fake.context.owned[PARTITION] is held
+    assert parts.fake.context.owned[PARTITION] is owned
 
 
-async def test_a_partition_that_moved_away_is_no_longer_held() -> None:
+async def test_a_partition_that_moved_away_is_no_longer_owned() -> None:
     parts = await counted()
     await parts.ownership.take_over({PARTITION + 1}, 2)
     assert list(parts.fake.context.owned) == [PARTITION + 1]
     parts.fake.meter.partition_revoked.assert_called_once_with(PARTITION)
 
 
-async def test_a_book_is_rebuilt_when_somebody_else_has_owned_the_partition() -> None:
+async def test_a_ledger_is_rebuilt_when_another_worker_has_owned_the_partition() -> None:
     first = await counted()
     other = await restarted(first)
     await other.count(posts(range(12, 15)))
     await other.fake.producer.flush()
-    held = first.fake.context.owned[PARTITION]
+    owned = first.fake.context.owned[PARTITION]
     first.restore_table(stored_after(other.fake.producer.of(CHANGELOG)))
     await first.ownership.take_over({PARTITION}, 3)
-    assert first.fake.context.owned[PARTITION] is not held
+    assert first.fake.context.owned[PARTITION] is not owned
     assert first.ledger.source(POSTS).applied == 15
     assert first.store.ownership.epoch > other.store.ownership.epoch
 
 
-async def test_what_a_frozen_worker_writes_after_the_take_over_does_not_count() -> None:
+async def test_writes_of_a_frozen_worker_after_the_take_over_do_not_count() -> None:
     frozen = await counted()
     await frozen.fake.producer.flush()
     new = await restarted(frozen)
@@ -167,7 +167,7 @@ async def test_nothing_is_deleted_while_the_partitions_may_move() -> None:
     assert tombstones(parts) == []
 
 
-async def test_the_group_is_asked_about_the_generation_in_which_the_books_were_taken_over() -> None:
+async def test_the_group_is_asked_about_the_generation_in_which_the_partitions_were_taken_over() -> None:
     parts = await counted()
     await parts.ownership.take_over({PARTITION}, 7)
     await parts.ownership.sweep()
@@ -175,7 +175,7 @@ async def test_the_group_is_asked_about_the_generation_in_which_the_books_were_t
 
 
 async def test_partitions_do_not_move_while_garbage_is_being_deleted() -> None:
-    """A take-over in the middle took the books away under the sweep, which ended the worker."""
+    """A take-over in the middle of the sweep removed the ledgers that it read, which ended the worker."""
     parts = await counted()
     asked, answer = asyncio.Event(), asyncio.Event()
 
@@ -221,7 +221,7 @@ async def test_before_partitions_move_the_log_has_all_that_was_counted() -> None
     assert stored_after(parts.fake.producer.of(CHANGELOG)).keys() == parts.fake.segments.of_partition(PARTITION).keys()
 
 
-async def test_partitions_do_not_move_while_somebody_is_at_a_book() -> None:
+async def test_partitions_do_not_move_while_a_ledger_is_in_use() -> None:
     parts = await counted()
     pausing = asyncio.ensure_future(parts.ownership.pause())
     async with parts.fake.context.owned[PARTITION].lock:

@@ -1,4 +1,4 @@
-"""Which topics a book was read from: one that was made again, or has other partitions, is refused."""
+"""The topics a ledger was read from: one that was recreated, or has another number of partitions, is refused."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.unit.engine.parts import Parts
 TOPIC = {POSTS: TopicIdentity("id-1", 8), SHARES: TopicIdentity("id-2", 8)}
 
 
-async def test_a_book_remembers_which_topics_it_was_read_from() -> None:
+async def test_a_ledger_remembers_which_topics_it_was_read_from() -> None:
     first = await counted()
     assert not first.ownership.adopt(TOPIC)
     await first.count(posts(range(12, 15)))
@@ -22,19 +22,19 @@ async def test_a_book_remembers_which_topics_it_was_read_from() -> None:
 async def test_a_topic_that_was_made_again_is_refused_with_the_command_that_repairs_it() -> None:
     parts = await counted()
     parts.ownership.adopt(TOPIC)
-    told = parts.ownership.adopt(TOPIC | {POSTS: TopicIdentity("id-3", 8)})
-    assert told.startswith("topic influence.posts was deleted and created again")
-    assert "stream-app reset" in told
+    refusal = parts.ownership.adopt(TOPIC | {POSTS: TopicIdentity("id-3", 8)})
+    assert refusal.startswith("topic influence.posts was deleted and created again")
+    assert "stream-app reset" in refusal
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_another_number_of_partitions_is_refused_even_by_a_book_that_has_read_nothing(known: bool) -> None:
+async def test_another_number_of_partitions_is_refused_even_by_a_ledger_that_has_read_nothing(known: bool) -> None:
     parts = await counted()
     if known:
         parts.ownership.adopt(TOPIC)
-    told = parts.ownership.adopt(TOPIC | {SHARES: TopicIdentity("id-2", 16)})
-    assert told.startswith("topic influence.shares has 16 partitions now and had 8")
-    assert "stream-app reset" in told
+    refusal = parts.ownership.adopt(TOPIC | {SHARES: TopicIdentity("id-2", 16)})
+    assert refusal.startswith("topic influence.shares has 16 partitions now and had 8")
+    assert "stream-app reset" in refusal
 
 
 def test_another_number_of_partitions_is_refused_before_any_is_taken_over() -> None:

@@ -1,4 +1,4 @@
-"""What one record of the curves topic does to what a worker knows."""
+"""The curve exchange: what each record of the curves topic changes in a worker."""
 
 import logging
 
@@ -22,11 +22,11 @@ def status_of(partition: int, horizon: int) -> status.Status:
     return status.Status(status.VERSION, partition, {"posts": Source(position=7, applied=7)}, horizon, True, 1, 2, 3, 4)
 
 
-def tell_status(exchange: CurveExchange, partition: int, horizon: int) -> None:
+def publish_status(exchange: CurveExchange, partition: int, horizon: int) -> None:
     exchange.update(b"status/%d" % partition, status.encode(status_of(partition, horizon)))
 
 
-def test_before_anything_is_told_there_is_no_event_time() -> None:
+def test_before_the_first_status_there_is_no_event_time() -> None:
     exchange, _ = new_exchange()
     assert exchange.newest_ms == NO_TIME
 
@@ -34,32 +34,32 @@ def test_before_anything_is_told_there_is_no_event_time() -> None:
 def test_the_last_status_of_every_partition_is_kept() -> None:
     exchange, _ = new_exchange()
     for partition, horizon in ((0, 10), (1, 20), (0, 30)):
-        tell_status(exchange, partition, horizon)
+        publish_status(exchange, partition, horizon)
     assert exchange.statuses == {0: status_of(0, 30), 1: status_of(1, 20)}
 
 
 def test_event_time_is_that_of_the_partition_that_is_farthest() -> None:
     exchange, _ = new_exchange()
     for partition, horizon in ((0, 10), (1, 20)):
-        tell_status(exchange, partition, horizon)
+        publish_status(exchange, partition, horizon)
     assert exchange.newest_ms == 20
 
 
 def test_a_watermark_moves_event_time_on_but_never_back() -> None:
     exchange, _ = new_exchange()
-    tell_status(exchange, 0, 10)
+    publish_status(exchange, 0, 10)
     for said in (b"30", b"20"):
         exchange.update(WATERMARK_KEY, said)
     assert exchange.newest_ms == 30
 
 
-async def test_curves_reach_the_whole() -> None:
-    curve_updates = Parts()
-    await curve_updates.count(posts(range(3)))
-    await curve_updates.round()
+async def test_curves_reach_the_global_cuts() -> None:
+    sender = Parts()
+    await sender.count(posts(range(3)))
+    await sender.round()
     exchange, fake = new_exchange()
-    for told in curve_updates.fake.producer.of("influence.curves"):
-        exchange.update(told.key or b"", told.value or b"")
+    for record in sender.fake.producer.of("influence.curves"):
+        exchange.update(record.key or b"", record.value or b"")
     assert fake.context.global_cuts.recompute()
     assert exchange.statuses[PARTITION].sources["influence.posts"].applied == 3
     assert exchange.newest_ms == NOW_MS
@@ -77,7 +77,7 @@ async def test_curves_reach_the_whole() -> None:
         (WATERMARK_KEY, b"\xff"),
     ],
 )
-def test_what_cannot_be_read_is_logged_and_changes_nothing(
+def test_an_unreadable_record_is_logged_and_changes_nothing(
     key: bytes, value: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     exchange, _ = new_exchange()
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_logged_and_changes_nothing(
     assert repr(key) in text
 
 
-def test_a_status_of_another_release_is_told_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_status_of_another_release_is_logged_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
     exchange, _ = new_exchange()
     exchange.update(b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), version=99)))
     assert "version 99" in caplog.text
@@ -104,7 +104,7 @@ def test_a_status_of_an_earlier_release_can_be_read(fields_added_since: int) -> 
     assert exchange.statuses == {0: status_of(0, 10)}
 
 
-async def test_what_a_former_owner_tells_late_is_not_taken_and_the_owner_repeats_what_it_overwrote() -> None:
+async def test_late_records_of_a_former_owner_are_ignored_and_the_owner_repeats_what_they_overwrote() -> None:
     frozen = Parts()
     await frozen.count(posts(range(3)))
     await frozen.round()
@@ -115,19 +115,19 @@ async def test_what_a_former_owner_tells_late_is_not_taken_and_the_owner_repeats
     await owner.count(posts(range(3, 8)))
     for _ in range(3):
         await owner.round()
-    told, known = owner.fake.producer.of("influence.curves"), owner.exchange.statuses[PARTITION]
+    before, known = owner.fake.producer.of("influence.curves"), owner.exchange.statuses[PARTITION]
     await owner.round()
-    assert owner.fake.producer.of("influence.curves") == told, "it was at rest"
+    assert owner.fake.producer.of("influence.curves") == before, "it was at rest"
     for record in late:
         owner.exchange.update(record.key or b"", record.value or b"")
     assert not owner.fake.context.global_cuts.recompute()
     assert owner.exchange.statuses[PARTITION] == known
     for _ in range(2):
         await owner.round()
-    all_told = owner.fake.producer.of("influence.curves")
-    assert {r.key: r.value for r in all_told[len(told) :]} == {r.key: r.value for r in told}
+    after = owner.fake.producer.of("influence.curves")
+    assert {r.key: r.value for r in after[len(before) :]} == {r.key: r.value for r in before}
     await owner.round()
-    assert owner.fake.producer.of("influence.curves") == all_told, "it repeats once"
+    assert owner.fake.producer.of("influence.curves") == after, "it repeats once"
 
 
 @pytest.mark.parametrize("key", [b"", b"something", b"other/1"])

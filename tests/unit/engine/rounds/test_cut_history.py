@@ -1,4 +1,4 @@
-"""What cuts were at the end of each pane: told by the owner of the bucket, and deleted once the window has passed."""
+"""Cuts at the end of each pane: published by the owner of the bucket, and deleted once the window has passed."""
 
 from stream_app.core.cuts.curve_message import bucket_of
 from stream_app.core.cuts.history import CutHistory, PastKey
@@ -25,7 +25,7 @@ def counted(parts: Parts) -> list[tuple[int, int]]:
     return [(pane, was.total) for pane, was in parts.exchange.past.of(SCOPE, Role.MAVEN, 0)]
 
 
-async def test_a_cut_is_told_as_it_was_when_its_pane_ended() -> None:
+async def test_a_cut_is_published_as_it_was_when_its_pane_ended() -> None:
     parts = Parts()
     pane = NOW_MS // (PANE_S * 1000)
     await parts.count(posts(range(3), topics=TOPIC))
@@ -39,21 +39,21 @@ async def test_a_cut_is_told_as_it_was_when_its_pane_ended() -> None:
     assert counted(parts) == [(pane, 3)]
 
 
-async def test_what_has_left_the_window_is_deleted() -> None:
+async def test_cuts_that_left_the_window_are_deleted() -> None:
     parts = Parts(window_s=2.0 * PANE_S, short_s=PANE_S)
     parts.fake.now_s += 10 * PANE_S
     for step in range(6):
         await parts.count([post(step, ts_ms=NOW_MS + step * PANE_S * 1000, topics=TOPIC)])
         for _ in range(2):
             await parts.round()
-    told = past_records(parts)
+    published = past_records(parts)
     first = NOW_MS // (PANE_S * 1000)
-    assert {ended.pane for ended, value in told if value} == {first + step for step in range(5)}
-    assert {ended.pane for ended, value in told if value is None} == {first, first + 1, first + 2}
+    assert {ended.pane for ended, value in published if value} == {first + step for step in range(5)}
+    assert {ended.pane for ended, value in published if value is None} == {first, first + 1, first + 2}
     assert [pane for pane, _ in counted(parts)] == [first + 3, first + 4]
 
 
-async def test_a_worker_that_starts_anew_knows_what_was_told_before() -> None:
+async def test_a_restarted_worker_knows_the_cuts_that_were_published_before() -> None:
     parts = Parts()
     await parts.count(posts(range(3), topics=TOPIC))
     for _ in range(2):
@@ -62,13 +62,13 @@ async def test_a_worker_that_starts_anew_knows_what_was_told_before() -> None:
     await parts.count([post(3, ts_ms=NOW_MS + PANE_S * 1000, topics=TOPIC)])
     for _ in range(2):
         await parts.round()
-    told = CutHistory()
+    restored = CutHistory()
     for ended, value in past_records(parts):
-        told.update(ended.encode(), value or b"")
-    assert [was.total for _, was in told.of(SCOPE, Role.MAVEN, 0)] == [3]
+        restored.update(ended.encode(), value or b"")
+    assert [was.total for _, was in restored.of(SCOPE, Role.MAVEN, 0)] == [3]
 
 
-async def test_a_worker_without_partitions_tells_nothing() -> None:
+async def test_a_worker_without_partitions_publishes_nothing() -> None:
     parts = Parts(hold=False)
     parts.publisher.publish([], NOW_MS)
     parts.publisher.publish([], NOW_MS + PANE_S * 1000)
@@ -76,18 +76,18 @@ async def test_a_worker_without_partitions_tells_nothing() -> None:
 
 
 async def test_a_cut_waits_until_it_is_known_where_the_window_ends() -> None:
-    curve_updates, parts = Parts(), Parts()
-    await curve_updates.count(posts(range(3), topics=TOPIC))
+    sender, parts = Parts(), Parts()
+    await sender.count(posts(range(3), topics=TOPIC))
     for _ in range(2):
-        await curve_updates.round()
-    told = curve_updates.fake.producer.of(CURVES)
-    for record in told:
+        await sender.round()
+    published = sender.fake.producer.of(CURVES)
+    for record in published:
         if (record.key or b"").startswith(b"curves/"):
             parts.exchange.update(record.key or b"", record.value or b"")
     changed = parts.fake.context.global_cuts.recompute()
     parts.publisher.publish(changed, parts.exchange.newest_ms)
     assert parts.publisher.present() == []
-    for record in told:
+    for record in published:
         parts.exchange.update(record.key or b"", record.value or b"")
     parts.publisher.publish([], parts.exchange.newest_ms)
     assert {cut.topic for cut in parts.publisher.present()} == set(TOPIC)

@@ -1,4 +1,4 @@
-"""The regular round: what is told when, and what a round without news costs."""
+"""The evaluation round: what it publishes when, and what a round without changes costs."""
 
 import asyncio
 
@@ -20,24 +20,24 @@ def statuses(parts: Parts) -> list[Status]:
     return [status.decode(record.value or b"") for record in records if (record.key or b"").startswith(b"status/")]
 
 
-async def test_a_round_tells_how_far_the_partition_has_come() -> None:
+async def test_a_round_publishes_how_far_the_partition_has_come() -> None:
     parts = Parts()
     await parts.count(posts(range(3)))
     await parts.round()
-    told = statuses(parts)[-1]
-    assert told.partition == PARTITION
-    assert told.sources == parts.ledger.sources
-    assert (told.horizon, told.users, told.lagging) == (parts.ledger.horizon, 1, False)
+    newest = statuses(parts)[-1]
+    assert newest.partition == PARTITION
+    assert newest.sources == parts.ledger.sources
+    assert (newest.horizon, newest.users, newest.lagging) == (parts.ledger.horizon, 1, False)
 
 
-async def test_counters_are_durable_before_they_are_told() -> None:
+async def test_counters_are_durable_before_they_are_published() -> None:
     parts = Parts()
     await parts.count(posts(range(3)))
     await parts.evaluation.round()
     steps = parts.fake.producer.steps
     delta = len(steps) - 1 - steps[::-1].index(CHANGELOG)
-    told = len(steps) - 1 - steps[::-1].index(CURVES)
-    assert "flush" in steps[delta:told], "the status goes out beside the delta: a crash may keep the status only"
+    published = len(steps) - 1 - steps[::-1].index(CURVES)
+    assert "flush" in steps[delta:published], "the status goes out beside the delta: a crash may keep the status only"
 
 
 async def test_a_round_without_news_writes_nothing() -> None:
@@ -68,8 +68,8 @@ async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
 async def test_a_partition_that_moves_away_during_a_round_is_not_evaluated() -> None:
     parts = Parts()
     await parts.count(posts(range(3)))
-    held = parts.fake.context.owned[PARTITION]
-    async with held.lock:
+    owned = parts.fake.context.owned[PARTITION]
+    async with owned.lock:
         under_way = asyncio.create_task(parts.evaluation.round())
         await asyncio.sleep(0)
         parts.fake.context.owned.clear()
@@ -117,7 +117,7 @@ async def test_the_cut_of_a_scope_that_has_no_users_any_more_leaves_the_metrics(
     assert {call.args[0].topic for call in parts.fake.meter.cut_gone.call_args_list} == {gone}
 
 
-async def test_a_round_tells_where_its_users_are_asked_for_and_what_is_unread() -> None:
+async def test_a_round_publishes_the_workers_address_and_the_unread_records() -> None:
     parts = Parts()
     parts.evaluation.http = "10.0.0.7:6066"
     await parts.count(posts(range(3)))

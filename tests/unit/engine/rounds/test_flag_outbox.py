@@ -1,4 +1,4 @@
-"""Flags through crashes: each arrives at least once, every repeat under the same id, and none that was not decided."""
+"""Flags through crashes: each is sent at least once, repeats have the same id, and none is invented."""
 
 from collections import Counter
 from itertools import count
@@ -104,7 +104,7 @@ async def test_a_crash_between_any_two_steps_loses_no_flag(reached: int) -> None
     assert step >= 9
 
 
-async def test_what_was_sent_before_the_crash_is_repeated_under_the_same_id() -> None:
+async def test_flags_sent_before_the_crash_are_repeated_with_the_same_id() -> None:
     dead = await crashed(FIRST, SECOND, step=9, reached=0)
     assert dead is not None
     new = await after_crash(dead, SECOND)
@@ -144,20 +144,20 @@ async def test_standings_are_taken_up_with_their_codes() -> None:
     ledger = new_ledger()
     stored = {standing_key(flag): kept(msgspec.json.encode(flag)) for flag in [*flags, flag("e", FlagType.LEFT, 5)]}
     await outbox_of(fake).take_over(PARTITION, stored, ledger)
-    held = dict(zip(ledger.users.names, ledger.rows.standings[0].tolist(), strict=False))
-    assert held == {**{flag.user_id: CODE_OF[flag.type] for flag in flags}, "e": NONE}
+    standings = dict(zip(ledger.users.names, ledger.rows.standings[0].tolist(), strict=False))
+    assert standings == {**{flag.user_id: CODE_OF[flag.type] for flag in flags}, "e": NONE}
 
 
-async def test_no_standing_is_no_work() -> None:
+async def test_a_partition_without_standings_sends_no_flag() -> None:
     fake = Surroundings()
     await outbox_of(fake).take_over(PARTITION, {}, new_ledger())
     assert fake.producer.of(FLAGS) == []
 
 
-async def test_who_listens_is_told_the_flags_of_the_partition() -> None:
+async def test_a_listener_receives_the_flags_of_the_partition() -> None:
     parts = Parts()
     await parts.outbox.raise_flags(PARTITION, FIRST)
-    parts.told.assert_called_once_with(PARTITION, FIRST)
+    parts.listener.assert_called_once_with(PARTITION, FIRST)
 
 
 async def test_a_flag_sent_again_at_a_take_over_is_not_counted_again() -> None:

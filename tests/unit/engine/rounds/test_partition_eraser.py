@@ -1,4 +1,4 @@
-"""People who were erased, in a worker: whose records are rejected, what is taken out, and which key that needs."""
+"""Erased users in a worker: their records are rejected, their state is deleted, and the key must match."""
 
 from typing import Any
 
@@ -24,12 +24,12 @@ def new_parts(**settings: Any) -> Parts:
     return Parts(person_key=Secret(KEY), min_users=1, min_posts=1, diffuse_fraction=0.9, **settings)
 
 
-def tell(parts: Parts, *users: str) -> None:
-    """Let a worker read that somebody was erased."""
-    told = parts.fake.erasures
+def erase(parts: Parts, *users: str) -> None:
+    """Let the worker read the erasure of each user."""
+    received = parts.fake.erasures
     for user in users:
         for key, value in erasures.erasure(PERSONS, user, NOW_MS):
-            told.update(key, value, told.position)
+            received.update(key, value, received.position)
 
 
 def counters(parts: Parts) -> tuple[int, int, int, int]:
@@ -46,7 +46,7 @@ async def flagged(parts: Parts) -> None:
 
 async def test_records_of_the_erased_are_rejected_and_nowhere_copied() -> None:
     parts = new_parts()
-    tell(parts, ANN)
+    erase(parts, ANN)
     await parts.count([post(0, user=ANN), post(1, user=BOB), post(2, user=ANN, ts_ms=NOW_MS - 2 * DAY_MS)])
     assert counters(parts) == (1, 0, 0, 2)
     assert parts.ledger.users.names == [BOB]
@@ -68,10 +68,10 @@ async def test_records_of_the_erased_are_rejected_and_nowhere_copied() -> None:
 )
 async def test_a_bad_record_of_the_erased_is_no_dead_letter(bad: Any) -> None:
     parts = new_parts()
-    tell(parts, ANN)
+    erase(parts, ANN)
     await parts.count([bad, post(1, user=BOB), record(2, b"{", BOB.encode())])
     assert counters(parts) == (1, 0, 0, 2)
-    assert [letter.key for letter in parts.fake.producer.of(DEAD)] == [BOB.encode()]
+    assert [dead_letter.key for dead_letter in parts.fake.producer.of(DEAD)] == [BOB.encode()]
     parts.fake.meter.erased.assert_called_once_with(1)
 
 
@@ -82,11 +82,11 @@ async def test_while_nobody_is_erased_nobody_is_looked_for() -> None:
     parts.fake.meter.erased.assert_not_called()
 
 
-async def test_the_erased_leave_the_ledger_the_standings_and_the_status_tells_it() -> None:
+async def test_erased_users_leave_the_ledger_and_the_standings_and_the_status_counts_them() -> None:
     parts = new_parts()
     await flagged(parts)
     assert any(ANN.encode() in key for key in parts.fake.standings.of_partition(PARTITION))
-    tell(parts, ANN)
+    erase(parts, ANN)
     await parts.round()
     assert parts.ledger.users.names == [BOB, CID]
     assert not any(ANN.encode() in key for key in parts.fake.standings.of_partition(PARTITION))
@@ -100,7 +100,7 @@ async def test_the_erased_leave_the_ledger_the_standings_and_the_status_tells_it
 async def test_nothing_of_the_erased_is_in_the_log_once_it_is_swept() -> None:
     parts = new_parts()
     await flagged(parts)
-    tell(parts, ANN)
+    erase(parts, ANN)
     await parts.round()
     await parts.ownership.sweep()
     await parts.fake.producer.flush()
@@ -110,11 +110,11 @@ async def test_nothing_of_the_erased_is_in_the_log_once_it_is_swept() -> None:
         assert not [key for key, value in stored.items() if ANN.encode() in key + value]
 
 
-async def test_no_flag_tells_of_an_erasure() -> None:
+async def test_an_erasure_publishes_no_flag() -> None:
     parts = new_parts()
     await flagged(parts)
     flags = len(parts.fake.producer.of("influence.flags"))
-    tell(parts, ANN)
+    erase(parts, ANN)
     for _ in range(3):
         await parts.round()
     assert ANN.encode() not in [flag.key for flag in parts.fake.producer.of("influence.flags")[flags:]]
@@ -129,7 +129,7 @@ async def test_a_worker_that_takes_over_carries_out_what_was_remembered_before_i
     for key, value in before.fake.standings.of_partition(PARTITION).items():
         standings.data.data[key] = value
         standings.data._key_partition[key] = PARTITION
-    tell(parts, ANN)
+    erase(parts, ANN)
     await parts.ownership.take_over({PARTITION}, 2)
     assert parts.ledger.users.names == [BOB, CID]
     assert ANN.encode() not in [flag.key for flag in parts.fake.producer.of("influence.flags")]
@@ -138,11 +138,11 @@ async def test_a_worker_that_takes_over_carries_out_what_was_remembered_before_i
     assert parts.exchange.statuses[PARTITION].erased == 2
 
 
-async def test_who_is_known_by_a_pseudonym_is_erased_by_the_id_in_events() -> None:
+async def test_with_pseudonyms_a_user_is_erased_by_the_id_in_events() -> None:
     parts = new_parts(pseudonyms=True)
     await parts.count([post(0, user=ANN), post(1, user=BOB)])
     assert parts.ledger.users.names == [PERSONS.pseudonym(ANN), PERSONS.pseudonym(BOB)]
-    tell(parts, ANN)
+    erase(parts, ANN)
     await parts.round()
     assert parts.ledger.users.names == [PERSONS.pseudonym(BOB)]
     await parts.count([post(2, user=ANN)])
@@ -154,9 +154,9 @@ async def test_with_pseudonyms_what_is_set_aside_says_only_where_it_came_from_an
     late = post(2, user=BOB, ts_ms=NOW_MS - 2 * DAY_MS)
     await parts.count([post(0, user=ANN), record(1, b'{"user_id":', ANN.encode()), late])
     for topic, offset, reason in ((DEAD, "1", "not-json"), (LATE, "2", "late")):
-        (letter,) = parts.fake.producer.of(topic)
-        headers = {name.removeprefix("__streams.errors."): value.decode() for name, value in letter.headers}
-        assert (letter.key, letter.value) == (None, None)
+        (dead_letter,) = parts.fake.producer.of(topic)
+        headers = {name.removeprefix("__streams.errors."): value.decode() for name, value in dead_letter.headers}
+        assert (dead_letter.key, dead_letter.value) == (None, None)
         assert (headers["topic"], headers["partition"], headers["offset"]) == (POSTS, str(PARTITION), offset)
         assert headers["exception"] == reason
 
@@ -172,15 +172,15 @@ async def test_no_line_of_the_log_names_a_user(caplog: pytest.LogCaptureFixture)
     stranger = user_of(PARTITION + 1)
     parts = new_parts()
     await parts.count([post(0, user=stranger), record(1, post(2, user=ANN).value, BOB.encode())])
-    tell(parts, ANN)
+    erase(parts, ANN)
     await parts.round()
     assert "cannot be counted" in caplog.text
     assert not [user for user in (ANN, BOB, stranger) if f"{user} " in caplog.text or f"'{user}'" in caplog.text]
 
 
-def new_erasures(key: str, *told: erasures.ErasureRecord) -> Erasures:
+def new_erasures(key: str, *records: erasures.ErasureRecord) -> Erasures:
     made = Erasures("influence.erasures", key)
-    for offset, (name, value) in enumerate(told):
+    for offset, (name, value) in enumerate(records):
         made.update(name, value, offset)
     return made
 
@@ -190,15 +190,15 @@ ERASURE = erasures.erasure(PERSONS, ANN, NOW_MS)
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "records"),
     [("", []), (KEY, []), (KEY, [OWN_CHECK]), (KEY, [OWN_CHECK, *ERASURE]), (KEY, [OTHER_CHECK, OWN_CHECK])],
 )
-def test_with_the_right_key_or_without_erasures_a_worker_runs(key: str, told: list[erasures.ErasureRecord]) -> None:
-    new_erasures(key, *told).verify()
+def test_with_the_right_key_or_without_erasures_a_worker_runs(key: str, records: list[erasures.ErasureRecord]) -> None:
+    new_erasures(key, *records).verify()
 
 
 @pytest.mark.parametrize(
-    ("key", "told", "says"),
+    ("key", "records", "says"),
     [
         ("", [OWN_CHECK], "STREAM_APP_PERSON_KEY is empty"),
         ("", [OWN_CHECK, *ERASURE], "STREAM_APP_PERSON_KEY is empty"),
@@ -207,9 +207,11 @@ def test_with_the_right_key_or_without_erasures_a_worker_runs(key: str, told: li
         (KEY, [OWN_CHECK, *ERASURE, OTHER_CHECK], "STREAM_APP_PERSON_KEY is not the key"),
     ],
 )
-def test_without_the_right_key_it_does_not(key: str, told: list[erasures.ErasureRecord], says: str) -> None:
+def test_without_the_right_key_a_worker_refuses_to_run(
+    key: str, records: list[erasures.ErasureRecord], says: str
+) -> None:
     with pytest.raises(PersonKeyError, match=says):
-        new_erasures(key, *told).verify()
+        new_erasures(key, *records).verify()
 
 
 def test_a_key_is_introduced_once_and_no_key_never() -> None:
@@ -228,4 +230,4 @@ def test_an_erasure_that_was_taken_back_is_forgotten() -> None:
 
 
 def test_the_topic_of_erasures_names_nobody() -> None:
-    assert not [text for told in ERASURE for text in told if ANN.encode() in text]
+    assert not [text for record in ERASURE for text in record if ANN.encode() in text]

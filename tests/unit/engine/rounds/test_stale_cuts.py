@@ -1,4 +1,4 @@
-"""Cuts of scopes that vanished while nobody, or somebody else, published them: the owner of today deletes them."""
+"""Cuts of scopes that vanished while another worker or none published them: the present owner deletes them."""
 
 import json
 from pathlib import Path
@@ -61,11 +61,11 @@ async def test_the_leftover_of_an_owner_before_is_deleted() -> None:
 async def test_buckets_that_come_later_are_published_although_they_did_not_change() -> None:
     parts = Parts()
     await rounds(parts)
-    held = parts.fake.context.owned.pop(PARTITION)
+    owned = parts.fake.context.owned.pop(PARTITION)
     await parts.round()
     assert parts.publisher.present() == []
     parts.publisher.took_over.clear()
-    parts.fake.context.owned[PARTITION] = held
+    parts.fake.context.owned[PARTITION] = owned
     await parts.round()
     assert {cut.topic for cut in parts.publisher.present()} >= {named(PARTITION)}
     assert parts.publisher.took_over.is_set()

@@ -1,4 +1,4 @@
-"""The startup audit: each danger is found, said with what to do, and refused in production; nothing is invented."""
+"""The startup audit: every danger is found with advice, and refused in production; no false findings."""
 
 from collections.abc import Mapping
 
@@ -35,7 +35,7 @@ def found(settings: Settings, known: Mapping[str, TopicFacts] | None = None) -> 
     return audit(settings, facts(settings) if known is None else known)
 
 
-def test_nothing_is_said_where_all_is_well() -> None:
+def test_the_audit_finds_nothing_on_a_safe_cluster() -> None:
     assert found(Settings()) == []
     assert found(Settings(brokers="127.0.0.1:1,localhost:2,[::1]:3", http_host="::1")) == []
     secure = Settings(
@@ -150,7 +150,7 @@ def test_inputs_that_are_kept_for_less_than_the_window_are_a_warning() -> None:
     assert found(settings, facts(settings, posts_topic=forever, shares_topic=forever)) == []
 
 
-def test_what_a_broker_does_not_tell_is_not_judged() -> None:
+def test_settings_that_a_broker_does_not_report_are_not_judged() -> None:
     settings = Settings(window_s=900 * 86_400.0)
     silent = {name: TopicFacts(fact.partitions, 3, {}) for name, fact in facts(settings).items()}
     assert found(settings, silent) == []

@@ -1,4 +1,4 @@
-"""Which letters are sent again: each once, no more often than allowed, only to the inputs, with the key as asked."""
+"""Which dead letters are replayed: each once, no more often than allowed, only to the inputs, with the right key."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,7 +12,7 @@ from stream_app.core.events.dead_letter import DeadLetter, DeadLetterId, Origin,
 from stream_app.kafka.clients import KafkaOperationError
 from stream_app.ops.dead_letters.replay import DeadLetterReport, ReplayMessage, ReplayRules, Skipped, messages_of, send
 from stream_app.ops.dead_letters.scan import LetterFilter, StoredLetter, grouped, newest
-from tests.unit.ops.parts import letter
+from tests.unit.ops.parts import dead_letter
 
 POSTS, DEAD = "posts", "dead"
 ALL = LetterFilter()
@@ -20,8 +20,8 @@ RULES = ReplayRules({POSTS, "shares"}, max_attempts=3, rekey=False)
 USER = b'{"event_id":"e","user_id":"bob"}'
 
 
-def filed(letters: Sequence[DeadLetter], first_ms: int = 1000) -> list[StoredLetter]:
-    return [StoredLetter(first_ms + place, Origin(DEAD, 0, place), each) for place, each in enumerate(letters)]
+def filed(dead_letters: Sequence[DeadLetter], first_ms: int = 1000) -> list[StoredLetter]:
+    return [StoredLetter(first_ms + place, Origin(DEAD, 0, place), each) for place, each in enumerate(dead_letters)]
 
 
 def sorted_out(
@@ -52,14 +52,14 @@ class Broker:
     def get(self, timeout_s: float) -> None: ...
 
     def set_aside(self) -> list[StoredLetter | DeadLetterId]:
-        """What those who read the topic of dead letters find of what was taken."""
+        """The records of the dead-letter topic, as their readers decode them."""
         found = [read(key, value, headers) for topic, _, key, value, headers in self.taken if topic == DEAD]
         assert all(isinstance(each, DeadLetterId) for each in found)
         return [each for each in found if isinstance(each, DeadLetterId)]
 
 
-def test_a_letter_goes_to_where_it_came_from_with_one_attempt_more() -> None:
-    messages, skipped = sorted_out(filed([letter(POSTS, 7, partition=1, attempts=1)]))
+def test_a_dead_letter_is_replayed_to_its_origin_with_one_more_attempt() -> None:
+    messages, skipped = sorted_out(filed([dead_letter(POSTS, 7, partition=1, attempts=1)]))
     broker = Broker()
     send(broker, messages)
     (topic, partition, key, value, headers), _ = broker.taken
@@ -68,43 +68,43 @@ def test_a_letter_goes_to_where_it_came_from_with_one_attempt_more() -> None:
     assert skipped == {}
 
 
-def test_a_letter_that_is_there_twice_is_sent_once() -> None:
-    messages, skipped = sorted_out(filed([letter(POSTS, 7), letter(POSTS, 8), letter(POSTS, 7)]))
+def test_a_duplicate_dead_letter_is_sent_once() -> None:
+    messages, skipped = sorted_out(filed([dead_letter(POSTS, 7), dead_letter(POSTS, 8), dead_letter(POSTS, 7)]))
     assert len(messages) == 2
     assert skipped == {Skipped.TWICE: 1}
 
 
-def test_what_was_replayed_is_not_sent_again_and_what_came_back_is() -> None:
-    letters = filed([letter(POSTS, 7), letter(POSTS, 8)])
+def test_replayed_dead_letters_are_not_sent_again_unless_they_came_back() -> None:
+    dead_letters = filed([dead_letter(POSTS, 7), dead_letter(POSTS, 8)])
     broker = Broker()
-    send(broker, sorted_out(letters)[0])
-    came_back = filed([letter(POSTS, 100, attempts=1)])
-    messages, skipped = sorted_out([*letters, *broker.set_aside(), *came_back, *letters])
+    send(broker, sorted_out(dead_letters)[0])
+    came_back = filed([dead_letter(POSTS, 100, attempts=1)])
+    messages, skipped = sorted_out([*dead_letters, *broker.set_aside(), *came_back, *dead_letters])
     assert [message.stored.letter.origin.offset for message in messages] == [100]
     assert skipped == {Skipped.REPLAYED: 4}
 
 
 def test_another_record_at_the_same_place_of_a_topic_made_again_is_sent() -> None:
-    old, new = filed([letter(POSTS, 7), letter(POSTS, 7, value=b"[")])
+    old, new = filed([dead_letter(POSTS, 7), dead_letter(POSTS, 7, value=b"[")])
     messages, _ = sorted_out([old, old.letter.identity, new])
     assert [message.stored for message in messages] == [new]
 
 
 @pytest.mark.parametrize(("attempts", "sent"), [(0, 1), (2, 1), (3, 0), (99, 0)])
-def test_a_letter_is_not_replayed_more_often_than_allowed(attempts: int, sent: int) -> None:
-    messages, skipped = sorted_out(filed([letter(POSTS, 7, attempts=attempts)]))
+def test_a_dead_letter_is_not_replayed_more_often_than_allowed(attempts: int, sent: int) -> None:
+    messages, skipped = sorted_out(filed([dead_letter(POSTS, 7, attempts=attempts)]))
     assert len(messages) == sent
     assert skipped == ({} if sent else {Skipped.ATTEMPTS: 1})
 
 
 def test_nothing_is_sent_to_a_topic_that_is_no_input_whatever_a_header_says() -> None:
-    assert sorted_out(filed([letter("__consumer_offsets", 7)])) == ([], {Skipped.FOREIGN: 1})
+    assert sorted_out(filed([dead_letter("__consumer_offsets", 7)])) == ([], {Skipped.FOREIGN: 1})
 
 
 @pytest.mark.parametrize("rekey", [False, True])
 @pytest.mark.parametrize("reason", ["not-json", "key-not-user", "late"])
-def test_a_letter_whose_key_and_value_were_not_kept_is_refused(reason: str, rekey: bool) -> None:
-    bare = letter(POSTS, 7, key=None, value=None, reason=reason)
+def test_a_dead_letter_without_its_key_and_value_is_refused(reason: str, rekey: bool) -> None:
+    bare = dead_letter(POSTS, 7, key=None, value=None, reason=reason)
     assert bare.is_withheld
     assert sorted_out(filed([bare]), rules=RULES._replace(rekey=rekey)) == ([], {Skipped.WITHHELD: 1})
 
@@ -112,16 +112,17 @@ def test_a_letter_whose_key_and_value_were_not_kept_is_refused(reason: str, reke
 @pytest.mark.parametrize("key", [None, b"ann"])
 @pytest.mark.parametrize("value", [None, b""])
 def test_a_record_that_came_without_a_value_is_never_sent(key: bytes | None, value: bytes | None) -> None:
-    empty = letter(POSTS, 7, key=key, value=value, reason="empty")
+    empty = dead_letter(POSTS, 7, key=key, value=value, reason="empty")
     assert not empty.is_withheld
     assert sorted_out(filed([empty])) == ([], {Skipped.EMPTY: 1})
 
 
-def test_what_is_not_replayable_is_counted() -> None:
+def test_dead_letters_that_cannot_be_replayed_are_counted() -> None:
     report = DeadLetterReport()
-    bare = [letter(POSTS, offset, key=None, value=None) for offset in (7, 8, 8)]
+    bare = [dead_letter(POSTS, offset, key=None, value=None) for offset in (7, 8, 8)]
     assert (
-        list(messages_of(filed([*bare, letter(POSTS, 9, value=b"", reason="empty")]), ALL, RULES, set(), report)) == []
+        list(messages_of(filed([*bare, dead_letter(POSTS, 9, value=b"", reason="empty")]), ALL, RULES, set(), report))
+        == []
     )
     assert (report.not_replayable, report.refused) == (4, 4)
 
@@ -129,29 +130,29 @@ def test_what_is_not_replayable_is_counted() -> None:
 @pytest.mark.parametrize("reason", ["key-not-user", "wrong-partition"])
 def test_with_another_key_a_record_is_placed_anew(reason: str) -> None:
     rules = RULES._replace(rekey=True)
-    (message,), _ = sorted_out(filed([letter(POSTS, 7, value=USER, reason=reason)]), rules=rules)
+    (message,), _ = sorted_out(filed([dead_letter(POSTS, 7, value=USER, reason=reason)]), rules=rules)
     assert (message.key, message.partition) == (b"bob", None)
-    (message,), _ = sorted_out(filed([letter(POSTS, 7, value=b'{"user_id":5}', reason=reason)]), rules=rules)
+    (message,), _ = sorted_out(filed([dead_letter(POSTS, 7, value=b'{"user_id":5}', reason=reason)]), rules=rules)
     assert message.key == b"5"
-    (message,), _ = sorted_out(filed([letter(POSTS, 7, value=USER, reason=reason)]))
+    (message,), _ = sorted_out(filed([dead_letter(POSTS, 7, value=USER, reason=reason)]))
     assert (message.key, message.partition) == (b"ann", 0)
-    assert sorted_out(filed([letter(POSTS, 7, reason=reason)]), rules=rules) == ([], {Skipped.NO_USER: 1})
+    assert sorted_out(filed([dead_letter(POSTS, 7, reason=reason)]), rules=rules) == ([], {Skipped.NO_USER: 1})
 
 
 def test_other_reasons_keep_their_key() -> None:
-    (message,), _ = sorted_out(filed([letter(POSTS, 7, value=USER)]), rules=RULES._replace(rekey=True))
+    (message,), _ = sorted_out(filed([dead_letter(POSTS, 7, value=USER)]), rules=RULES._replace(rekey=True))
     assert (message.key, message.partition) == (b"ann", 0)
 
 
 def test_only_the_chosen_ones_are_sent() -> None:
-    found = filed([letter(POSTS, 7), letter(POSTS, 8, reason="invalid"), letter(POSTS, 9)])
+    found = filed([dead_letter(POSTS, 7), dead_letter(POSTS, 8, reason="invalid"), dead_letter(POSTS, 9)])
     chosen = [message.stored for message in sorted_out(found, LetterFilter("not-json", since_ms=1001))[0]]
     assert chosen == [found[2]]
 
 
 @given(takes=st.integers(0, 7), count=st.integers(0, 4))
 def test_whenever_it_is_cut_short_a_repetition_sends_the_rest(takes: int, count: int) -> None:
-    found = filed([letter(POSTS, offset) for offset in range(count)])
+    found = filed([dead_letter(POSTS, offset) for offset in range(count)])
     first, second = Broker(takes), Broker()
     with suppress(KafkaOperationError):
         send(first, sorted_out(found)[0])
@@ -164,13 +165,15 @@ def test_whenever_it_is_cut_short_a_repetition_sends_the_rest(takes: int, count:
     assert len(remembered) + len(second.set_aside()) == count
 
 
-def test_a_broker_that_takes_no_more_is_told_with_what_to_do() -> None:
+def test_a_broker_that_accepts_no_more_records_is_reported_with_what_to_do() -> None:
     with pytest.raises(KafkaOperationError, match=r"did not accept one of 2 records \(Unrecognized.*replay again"):
-        send(Broker(1), sorted_out(filed([letter(POSTS, 7), letter(POSTS, 8)]))[0])
+        send(Broker(1), sorted_out(filed([dead_letter(POSTS, 7), dead_letter(POSTS, 8)]))[0])
 
 
 def test_piles_count_copies_and_what_was_replayed() -> None:
-    found = filed([letter(POSTS, 7), letter(POSTS, 7), letter(POSTS, 8, message="last"), letter("shares", 7)])
+    found = filed(
+        [dead_letter(POSTS, 7), dead_letter(POSTS, 7), dead_letter(POSTS, 8, message="last"), dead_letter("shares", 7)]
+    )
     large, small = grouped([*found, found[0].letter.identity], LetterFilter())
     assert (large.topic, large.records, len(large.identities), large.replayed) == (POSTS, 3, 2, 1)
     assert (large.first_ms, large.last_ms, large.example) == (1000, 1002, "last")
@@ -178,8 +181,8 @@ def test_piles_count_copies_and_what_was_replayed() -> None:
 
 
 def test_piles_count_what_is_not_replayable_once() -> None:
-    bare = letter(POSTS, 7, key=None, value=None)
-    found = filed([letter(POSTS, 6), bare, bare, letter(POSTS, 8, value=None, reason="empty")])
+    bare = dead_letter(POSTS, 7, key=None, value=None)
+    found = filed([dead_letter(POSTS, 6), bare, bare, dead_letter(POSTS, 8, value=None, reason="empty")])
     large, small = grouped(found, LetterFilter())
     assert (large.reason, len(large.identities), large.not_replayable) == ("not-json", 2, 1)
     assert (small.reason, small.not_replayable) == ("empty", 1)
@@ -187,6 +190,6 @@ def test_piles_count_what_is_not_replayable_once() -> None:
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 9))
 def test_the_newest_come_first(times: list[int], limit: int) -> None:
-    found = [StoredLetter(ms, Origin(DEAD, 0, place), letter(POSTS, place)) for place, ms in enumerate(times)]
+    found = [StoredLetter(ms, Origin(DEAD, 0, place), dead_letter(POSTS, place)) for place, ms in enumerate(times)]
     shown = [each for each, _ in newest(found, LetterFilter(), limit)]
     assert shown == sorted(found, key=lambda each: (each.timestamp_ms, each.place), reverse=True)[:limit]

@@ -1,4 +1,4 @@
-"""What `stream-app doctor` says of the alerts file: absent, wrong, right, and right but for a sink without a rule."""
+"""`stream-app doctor` on the alerts file: absent, invalid, valid, and valid with a sink that no rule uses."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ def named(tmp_path: Path) -> tuple[Path, Settings]:
     return path, Settings(alerts_file=str(path))
 
 
-def test_no_file_is_well() -> None:
+def test_no_alerts_file_is_fine() -> None:
     (found,) = alerts(Settings())
     assert found.state is Severity.OK
     assert "STREAM_APP_ALERTS_FILE is empty" in found.found
 
 
-def test_a_file_that_can_be_read_is_told_with_its_sinks_and_rules(named: tuple[Path, Settings]) -> None:
+def test_a_readable_file_is_reported_with_its_sinks_and_rules(named: tuple[Path, Settings]) -> None:
     path, settings = named
     path.write_text(GOOD)
     (found,) = alerts(settings)
@@ -41,20 +41,20 @@ def test_a_file_that_can_be_read_is_told_with_its_sinks_and_rules(named: tuple[P
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [
         ("sinks: [crm]", "sinks: [cmr]", "rule phones: there is no sink 'cmr'; did you mean crm?"),
         ('kind: alertmanager, url: "http:', 'kind: apprise, url: "nowhere:', "sink duty"),
     ],
 )
 def test_a_file_that_keeps_alerts_from_starting_is_a_problem_with_its_place(
-    named: tuple[Path, Settings], before: str, after: str, told: str
+    named: tuple[Path, Settings], before: str, after: str, message: str
 ) -> None:
     path, settings = named
     path.write_text(GOOD.replace(before, after))
     (found,) = alerts(settings)
     assert found.state is Severity.PROBLEM
-    assert told in found.found
+    assert message in found.found
     assert str(path) in found.advice
 
 
@@ -64,7 +64,7 @@ def test_a_file_that_is_not_there_is_a_problem(named: tuple[Path, Settings]) -> 
     assert "cannot be read" in found.found
 
 
-def test_a_sink_that_no_rule_names_is_told(named: tuple[Path, Settings]) -> None:
+def test_a_sink_that_no_rule_names_is_reported(named: tuple[Path, Settings]) -> None:
     path, settings = named
     path.write_text(GOOD.replace("sinks: [duty]", "sinks: [crm]"))
     _, found = alerts(settings)

@@ -1,4 +1,4 @@
-"""What the doctor says of the topics: all that the startup audit finds, and what only operators need to know."""
+"""`stream-app doctor` on topics: all findings of the startup audit, and those for operators only."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,23 +33,23 @@ class Cluster:
         self,
         partition: Mapping[str, Any] = THREE,
         configs: Mapping[str, Mapping[str, str] | None] | None = None,
-        tells: Callable[[TopicSpec, str], bool] = lambda _topic, _setting: True,
+        reports: Callable[[TopicSpec, str], bool] = lambda _topic, _setting: True,
         missing: Sequence[str] = (),
     ) -> None:
-        """`partition`: the first of the posts; `configs`: of topics by name; `tells`: which of these it tells."""
+        """`partition`: the first of the posts; `configs`: of topics by name; `reports`: which of these it reports."""
         self._missing = missing
         self._partition = partition
         self._configs = configs or {}
-        self._tells = tells
+        self._reports = reports
 
     def describe_topics(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """All partitions."""
         return [{"name": name, "partitions": self._partitions(name)} for name in names]
 
     def describe_configs(self, asked: Sequence[Any], config_filter: str) -> dict[str, Any]:
-        """What it tells; None where it may not be seen."""
+        """What it reports; None where it may not be seen."""
         assert config_filter == "all"
-        return {"topic": {resource.name: self._told(resource.name) for resource in asked}}
+        return {"topic": {resource.name: self._reported(resource.name) for resource in asked}}
 
     def _partitions(self, name: str) -> list[Mapping[str, Any]]:
         if name in self._missing:
@@ -58,13 +58,13 @@ class Cluster:
         first = self._partition if name == POSTS else THREE
         return [first, *[THREE] * (topic.partitions - 1)]
 
-    def _told(self, name: str) -> dict[str, Any] | None:
+    def _reported(self, name: str) -> dict[str, Any] | None:
         given = self._configs.get(name, {})
         if given is None:
             return None
         topic = wanted(name)
         config = {**WELL, **topic.config, **given}
-        return {setting: {"value": value} for setting, value in config.items() if self._tells(topic, setting)}
+        return {setting: {"value": value} for setting, value in config.items() if self._reports(topic, setting)}
 
 
 def wanted(name: str) -> TopicSpec:
@@ -79,7 +79,7 @@ def said(cluster: Cluster, settings: Settings = SETTINGS) -> list[Finding]:
     return others
 
 
-def test_where_all_is_well_nothing_is_said() -> None:
+def test_the_doctor_finds_nothing_on_a_healthy_cluster() -> None:
     assert said(Cluster()) == []
 
 
@@ -113,7 +113,7 @@ def test_where_all_is_well_nothing_is_said() -> None:
         ({}, None, Severity.WARNING, "its configuration may not be seen, nor judged"),
     ],
 )
-def test_what_is_wrong_with_a_topic_is_said_once(
+def test_a_problem_of_a_topic_is_reported_once(
     partition: dict[str, Any], configs: dict[str, str] | None, state: Severity, found: str
 ) -> None:
     (finding,) = said(Cluster({**THREE, **partition}, {POSTS: configs}))
@@ -130,20 +130,20 @@ def test_missing_topics_are_named_also_where_they_are_as_many_as_the_others() ->
     assert finding.found == f"{', '.join(half)}: missing"
 
 
-def test_what_the_audit_finds_is_said_in_its_words_the_problems_first() -> None:
+def test_findings_of_the_audit_are_reported_in_its_words_problems_first() -> None:
     cluster = Cluster(
         {**THREE, "replica_nodes": [1]},
         {POSTS: {"cleanup.policy": "compact"}, SETTINGS.flags_topic: {"unclean.leader.election.enable": "true"}},
     )
     audited = list(audit_of(SETTINGS, facts_of(SETTINGS, cluster)))
-    told = said(cluster)
+    findings = said(cluster)
     assert {(f"{finding.area}: {finding.found}", finding.advice) for finding in audited} == {
-        (finding.found, finding.advice) for finding in told
+        (finding.found, finding.advice) for finding in findings
     }
-    assert [finding.state for finding in told] == [Severity.PROBLEM, Severity.WARNING, Severity.WARNING]
+    assert [finding.state for finding in findings] == [Severity.PROBLEM, Severity.WARNING, Severity.WARNING]
 
 
-def test_what_keeps_workers_from_starting_in_production_is_a_problem_there() -> None:
+def test_a_finding_that_keeps_workers_from_starting_in_production_is_a_problem_there() -> None:
     production = msgspec.structs.replace(SETTINGS, production=True)
     danger = Cluster(configs={POSTS: {"min.insync.replicas": "1"}})
     assert [finding.state for finding in said(danger, production)] == [Severity.PROBLEM]
@@ -158,21 +158,21 @@ def test_records_that_are_too_large_for_a_topic_are_a_problem() -> None:
     assert finding.advice.endswith(f"--topic {SETTINGS.late_topic} --add-config max.message.bytes=4000000")
 
 
-def test_what_a_broker_does_not_tell_is_said_and_not_taken_for_well() -> None:
-    (finding,) = said(Cluster(tells=lambda _, setting: setting not in {"min.insync.replicas", "cleanup.policy"}))
+def test_settings_that_a_broker_does_not_report_are_listed_and_not_assumed_to_be_right() -> None:
+    (finding,) = said(Cluster(reports=lambda _, setting: setting not in {"min.insync.replicas", "cleanup.policy"}))
     assert finding.state is Severity.OK
     assert finding.found == "not reported by this broker, so not judged: cleanup.policy, min.insync.replicas"
-    (finding,) = said(Cluster(tells=lambda topic, setting: topic.name != POSTS or setting != "retention.ms"))
+    (finding,) = said(Cluster(reports=lambda topic, setting: topic.name != POSTS or setting != "retention.ms"))
     assert finding.found == "not reported by this broker, so not judged: retention.ms (of some topics)"
 
 
-def test_a_broker_that_tells_only_what_was_set_is_not_said_to_hide_that_the_rest_is_not_set() -> None:
-    (finding,) = said(Cluster(tells=lambda topic, setting: setting in topic.config))
-    untold = "min.insync.replicas, unclean.leader.election.enable, retention.ms"
-    assert finding.found == f"not reported by this broker, so not judged: {untold}"
+def test_a_broker_that_reports_only_what_was_set_is_not_blamed_for_unset_topic_settings() -> None:
+    (finding,) = said(Cluster(reports=lambda topic, setting: setting in topic.config))
+    unreported = "min.insync.replicas, unclean.leader.election.enable, retention.ms"
+    assert finding.found == f"not reported by this broker, so not judged: {unreported}"
 
 
-def test_what_may_not_be_seen_is_not_said_to_be_untold() -> None:
+def test_settings_that_may_not_be_seen_are_not_called_unreported() -> None:
     (finding,) = said(Cluster(configs=dict.fromkeys(EVERY)))
     assert finding.found == "every topic: its configuration may not be seen, nor judged"
     assert finding.advice == "allow DescribeConfigs, see docs/security.md"

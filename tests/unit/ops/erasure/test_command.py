@@ -1,4 +1,4 @@
-"""`stream-app erase` where it must not begin, and workers that must not go on."""
+"""`stream-app erase`: when it refuses to begin, and when workers refuse to run."""
 
 from pathlib import Path
 
@@ -35,13 +35,13 @@ def erase(environment: dict[str, str], *arguments: str, stdin: str = "") -> Resu
         ((), "", "Missing argument 'USER'"),
     ],
 )
-def test_what_is_no_user_is_refused(arguments: tuple[str, ...], stdin: str, says: str) -> None:
+def test_an_invalid_user_is_refused(arguments: tuple[str, ...], stdin: str, says: str) -> None:
     result = erase({}, *arguments, stdin=stdin)
     assert result.exit_code == 2
     assert says in result.stderr
 
 
-def test_it_asks_before_it_begins() -> None:
+def test_erase_asks_before_it_begins() -> None:
     result = erase({}, "ann", stdin="n\n")
     assert result.exit_code == 1
     assert "cannot be undone" in result.stderr
@@ -70,17 +70,17 @@ def test_without_a_key_or_with_another_than_the_workers_nothing_is_written(broke
     environment = variables(brokers, "erase-keys", person_key=KEY)
     settings = load(environment)
     topics.create(settings)
-    tell(settings, erasures.check(PersonHashes(OTHER_KEY)))
+    publish(settings, erasures.check(PersonHashes(OTHER_KEY)))
     for key, says in (("", "STREAM_APP_PERSON_KEY is empty"), (KEY, "STREAM_APP_PERSON_KEY is not the key")):
         result = erase({**environment, "STREAM_APP_PERSON_KEY": key}, "ann", "--yes")
         assert result.exit_code == 1
         assert result.stderr.startswith("Error: ")
         assert says in result.stderr
-    assert told(settings) == [erasures.CHECK_KEY]
+    assert published_keys(settings) == [erasures.CHECK_KEY]
 
 
 @pytest.mark.timeout(90)
-def test_a_topic_that_is_missing_is_told(brokers: str) -> None:
+def test_a_missing_topic_is_reported(brokers: str) -> None:
     result = erase(variables(brokers, "erase-nowhere", person_key=KEY), "ann", "--yes")
     assert result.exit_code == 1
     assert "create it with `stream-app topics create`" in result.stderr
@@ -96,7 +96,7 @@ def test_workers_without_the_key_are_not_ended_by_an_erasure_but_named_by_the_co
         result = erase({**environment, "STREAM_APP_PERSON_KEY": KEY}, "ann", "--yes")
         assert result.exit_code == 1
         assert "the workers have not run with STREAM_APP_PERSON_KEY yet" in result.stderr
-        assert told(run.settings) == []
+        assert published_keys(run.settings) == []
         assert run.workers[0].process.poll() is None
 
 
@@ -107,7 +107,7 @@ def test_a_worker_without_the_key_of_the_others_ends_with_a_line_that_says_so(
 ) -> None:
     environment = variables(brokers, f"erase-refused-{len(key)}", partitions="2", person_key=key)
     with tracker(environment, tmp_path, workers=0) as run:
-        tell(run.settings, erasures.check(PersonHashes(KEY)))
+        publish(run.settings, erasures.check(PersonHashes(KEY)))
         refused = run.start()
         assert eventually(lambda: refused.process.poll() is not None, WAIT_S)
         assert refused.process.returncode == Exit.REFUSED
@@ -120,22 +120,22 @@ def test_a_worker_without_the_key_of_the_others_ends_with_a_line_that_says_so(
 def test_a_worker_with_a_key_lets_the_others_see_which(brokers: str, tmp_path: Path) -> None:
     environment = variables(brokers, "erase-introduced", partitions="2", person_key=KEY)
     with tracker(environment, tmp_path, workers=1) as run, following(run, run.settings.erasures_topic) as follower:
-        check_told(run, follower)
+        check_key_was_published(run, follower)
         assert KEY not in run.workers[0].said()
 
 
-def check_told(run: Tracker, follower: Follower) -> None:
+def check_key_was_published(run: Tracker, follower: Follower) -> None:
     topic = run.settings.erasures_topic
     seen = follower.until(lambda seen: bool(seen.records.get(topic)), "the check of the key", WAIT_S)
     assert [(record.key, record.value) for record in seen.records[topic]] == [erasures.check(PersonHashes(KEY))]
 
 
-def tell(settings: Settings, *records: erasures.ErasureRecord) -> None:
+def publish(settings: Settings, *records: erasures.ErasureRecord) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.brokers)
     for key, value in records:
         producer.send(settings.erasures_topic, value, key, partition=0).get(WAIT_S)
     producer.close()
 
 
-def told(settings: Settings) -> list[bytes]:
+def published_keys(settings: Settings) -> list[bytes]:
     return [record.key for record in records_of(settings, settings.erasures_topic)]

@@ -1,4 +1,4 @@
-"""Which records hold a person: by their id or its pseudonym, in clear JSON or in what is broken."""
+"""Which records are about a user: by id or pseudonym, in valid JSON and in broken records."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -50,7 +50,7 @@ def event(**fields: Any) -> bytes:
         ("ann", PERSONS.pseudonym("ann").encode(), None),
     ],
 )
-def test_a_letter_of_the_person_is_found(user: str, key: bytes | None, value: bytes | None) -> None:
+def test_a_dead_letter_of_the_person_is_found(user: str, key: bytes | None, value: bytes | None) -> None:
     assert person(user).is_in_letter(record(key, value))
 
 
@@ -69,7 +69,7 @@ def test_a_letter_of_the_person_is_found(user: str, key: bytes | None, value: by
         ("None", None, event(user_id="other")),
     ],
 )
-def test_a_letter_of_others_is_not(user: str, key: bytes | None, value: bytes | None) -> None:
+def test_a_dead_letter_of_others_is_not_found(user: str, key: bytes | None, value: bytes | None) -> None:
     assert not person(user).is_in_letter(record(key, value))
 
 
@@ -89,7 +89,7 @@ def test_standings_flags_and_segments_are_those_of_the_exact_id(user: str) -> No
     assert found == [user == "ann"] * 3
 
 
-def test_what_cannot_be_read_is_not_taken_for_nothing() -> None:
+def test_an_unreadable_record_is_searched_as_bytes() -> None:
     assert person().is_in_segment(record(b"no key", b"about ann"))
     assert not person().is_in_segment(record(b"no key", b"about others"))
     assert not person().is_in_standing(record(b"no key"))

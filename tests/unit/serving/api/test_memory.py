@@ -1,4 +1,4 @@
-"""Asking leaves nothing behind in the state of a worker, and a worker that has counted nothing answers."""
+"""Queries add nothing to the state of a worker, and a worker that has counted nothing answers."""
 
 from types import SimpleNamespace
 from typing import Any, cast

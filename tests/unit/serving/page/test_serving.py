@@ -1,4 +1,4 @@
-"""The files of the page: how they are served, that they are all there, and what may not stand in them."""
+"""The files of the page: how they are served, that none is missing, and what they may not contain."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What the board is given: everything when asked for, else the last state of what changed."""
+"""What the board is fed: everything on request, else the last state of each change."""
 
 from collections.abc import Iterable
 from unittest.mock import Mock
@@ -69,7 +69,7 @@ def test_only_what_changed_since_the_last_time_is_shown() -> None:
     assert feed.shown() == ([a_flag("bob")], [])
 
 
-def test_of_many_changes_of_a_standing_the_last_is_shown() -> None:
+def test_only_the_last_of_many_changes_of_a_standing_is_shown() -> None:
     feed = Feed()
     entered = msgspec.structs.replace(a_flag("ann"), type=FlagType.ENTERED)
     feed.raised(a_flag("ann"))

@@ -1,4 +1,4 @@
-"""The log of flags: from any position exactly the missed ones, each once, in order, on any worker; gaps are shown."""
+"""The flag log: from any position exactly the missed flags, once, in order, on any worker; gaps are reported."""
 
 import asyncio
 from typing import NamedTuple
@@ -99,7 +99,7 @@ def test_a_reader_goes_on_on_another_worker_exactly_where_it_was(
 
 
 @given(raised(), st.integers(0, 25))
-def test_who_listens_is_sent_what_comes_and_nothing_that_was_there(records: list[Raised], old: int) -> None:
+def test_a_subscriber_is_sent_new_flags_and_no_earlier_ones(records: list[Raised], old: int) -> None:
     async def check() -> None:
         log, sent = await read(records[:old], records[old:])
         before = {one.flag.flag_id for one in records[:old] if one.flag}
@@ -111,13 +111,13 @@ def test_who_listens_is_sent_what_comes_and_nothing_that_was_there(records: list
 
 
 @given(raised(), st.integers(1, 6), st.integers(0, 25))
-def test_what_a_log_has_forgotten_is_reported_as_a_gap(records: list[Raised], kept: int, old: int) -> None:
+def test_flags_that_a_log_no_longer_keeps_are_reported_as_a_gap(records: list[Raised], kept: int, old: int) -> None:
     async def check() -> None:
         log, _ = await read(records)
         with patch.object(flag_log, "KEPT", kept):
             other, _ = await read(records[:old], records[old:])
-        held = set(ids(other.last(SEVERAL)))
-        assert len(held) <= kept
+        remembered = set(ids(other.last(SEVERAL)))
+        assert len(remembered) <= kept
         times = [entry.flag.detected_at for entry in other.last(SEVERAL)]
         assert [other.detected_since(ms) for ms in range(11)] == [sum(time >= ms for time in times) for ms in range(11)]
         everything = ids(log.last(SEVERAL))
@@ -125,7 +125,7 @@ def test_what_a_log_has_forgotten_is_reported_as_a_gap(records: list[Raised], ke
             missing, missed = other.after(entry.position)
             lost = set(everything[place + 1 :]) - set(ids(missed))
             assert not lost or missing >= len(lost)
-            assert lost.isdisjoint(held)
+            assert lost.isdisjoint(remembered)
             assert len(ids(missed)) == len(set(ids(missed)))
             assert in_order(missed)
 
@@ -161,12 +161,12 @@ def test_a_position_of_fewer_partitions_begins_the_others_at_their_beginning() -
 
 
 @pytest.mark.parametrize("position", ["", "x", "-1", "1..2", "1_0", "٣", "9" * 19, " 1"])
-def test_what_is_no_position_is_refused(position: str) -> None:
+def test_an_invalid_position_is_refused(position: str) -> None:
     with pytest.raises(ValueError, match="offset"):
         FlagLog(nobody).after(position)
 
 
-async def test_who_does_not_keep_up_is_cut_off_with_a_bounded_queue() -> None:
+async def test_a_slow_subscriber_is_cut_off_with_a_bounded_queue() -> None:
     subscriber = Subscriber()
     entry = LoggedFlag(0, 0, a_flag(), "1", b"")
     for _ in range(10 * flag_log._MOST_WAITING):

@@ -1,4 +1,4 @@
-"""Server-sent events over a real socket: a reader that takes nothing is cut off, and leaves nothing behind."""
+"""Server-sent events over a real socket: a reader that reads nothing is cut off, and leaves no task behind."""
 
 import asyncio
 import logging
@@ -107,7 +107,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
     assert caplog.records == []
 
 
-async def test_who_falls_too_far_behind_is_sent_away_with_a_position_to_go_on_from() -> None:
+async def test_a_reader_too_far_behind_is_disconnected_with_a_position_to_resume_from() -> None:
     async with served() as tracker, listening(tracker.port, "/flags/stream") as reader:
         await tracker.until_somebody_listens()
         tracker.raise_flags(5000)
@@ -135,7 +135,7 @@ async def test_a_stream_begins_once_it_is_known_which_flags_are_old(monkeypatch:
         assert found.count(b"event: flag") == 2
 
 
-async def test_who_goes_leaves_nothing_behind(
+async def test_a_reader_that_disconnects_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Reading events back: what was not counted is not shown, and what could not be read is reported."""
+"""Evidence: only counted events are shown, and missing records are reported."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -93,7 +93,7 @@ async def test_only_what_was_counted_is_shown() -> None:
     assert (evidence.found, evidence.shares, evidence.is_complete) == (4, [], True)
 
 
-async def test_what_happened_in_the_window_but_came_before_it_is_found() -> None:
+async def test_events_in_the_window_that_arrived_before_it_are_found() -> None:
     """The clock of a producer may be ahead by as much as events may be."""
     old = [a_post(number, at_ms=WINDOW_MS[0] - 10_000_000) for number in range(5)]
     early = a_post(5, at_ms=WINDOW_MS[0], stamp_ms=WINDOW_MS[0] - 290_000)
@@ -102,14 +102,16 @@ async def test_what_happened_in_the_window_but_came_before_it_is_found() -> None
     assert evidence.read_records == 1
 
 
-async def test_of_very_many_records_the_newest_are_read_and_that_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_very_many_records_only_the_newest_are_read_and_the_note_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(evidence, "_MOST_RECORDS", 20)
     some = await found(a_post(number) for number in range(50))
     assert (some.found, some.read_records, some.is_complete) == (20, 20, False)
     assert some.note == "only the newest 20 records of influence.posts were read"
 
 
-async def test_what_kafka_may_have_deleted_is_reported() -> None:
+async def test_records_that_kafka_may_have_deleted_are_reported() -> None:
     some = await found([a_post(number) for number in range(7, 9)], first=7)
     assert (some.found, some.is_complete) == (2, False)
     assert "deleted some of influence.posts" in some.note

@@ -1,4 +1,4 @@
-"""Packed panes as the API reads them: once, again only what is new, and whole even where the one who asked has gone."""
+"""The cache of packed panes: each is read once, then only new ones, and completely even if the client is gone."""
 
 import asyncio
 from collections.abc import Iterable
@@ -50,7 +50,9 @@ def without_empty(found: dict[str, Counts]) -> dict[str, Counts]:
 
 @settings(deadline=None, max_examples=60)
 @given(streams.events(), ENDS, USERS)
-def test_what_is_remembered_is_what_would_be_read(stream: list[Event], ends: list[int], asked: list[set[str]]) -> None:
+def test_cached_panes_equal_those_that_would_be_read(
+    stream: list[Event], ends: list[int], asked: list[set[str]]
+) -> None:
     async def follow() -> None:
         ledger, known = streams.new_ledger(), PackedPanes(TimeBudget())
         for sequence, batch in enumerate(streams.batches_of(stream, ends)):
@@ -96,7 +98,7 @@ async def test_too_many_users_are_all_forgotten(monkeypatch: pytest.MonkeyPatch)
     assert len(known) == 1
 
 
-async def test_where_nothing_is_packed_nobody_is_remembered() -> None:
+async def test_without_packed_panes_no_user_is_cached() -> None:
     known = PackedPanes(TimeBudget())
     assert await known.of([], {"a"}) == {}
     assert len(known) == 0
