@@ -134,7 +134,7 @@ def test_each_command_is_known_to_the_test() -> None:
 def test_make_runs_what_the_readme_says() -> None:
     for target, command in BY_MAKE.items():
         recipe = subprocess.run(
-            [*shlex.split(target), "--dry-run"],
+            [*shlex.split(target), "--dry-run", "--no-print-directory"],
             cwd=ROOT,
             capture_output=True,
             check=True,
