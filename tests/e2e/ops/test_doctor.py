@@ -191,6 +191,7 @@ def mute_server() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_servers_that_never_answer_are_reported_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "_COMMAND_TIMEOUT_MS", 1000)
     for module in (clients, machine, redis):

@@ -72,6 +72,7 @@ def test_a_broker_that_stops_sending_is_reported(brokers: str, monkeypatch: pyte
             list(read(reader, beyond))
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"127.0.0.1:{mute.getsockname()[1]}"
