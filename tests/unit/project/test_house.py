@@ -22,8 +22,6 @@ PYTHON_FILES = [*SOURCES, *(path for folder in ("tests", "deploy") for path in s
 
 MAX_LINES = 300
 MAX_FILES = 13
-LINES_OF_0_1 = 23_383
-"""Lines of Python in `stream_app` before it was laid out anew; it may not grow back."""
 
 MAX_FAUST_FILES = 7
 
@@ -164,9 +162,6 @@ def test_files_and_folders_have_one_subject_and_say_which() -> None:
     found += [f"{_name(folder)} has {count} files, more than {MAX_FILES}" for folder, count in crowded.items()]
     if (PACKAGE / "local").exists():
         found.append("stream_app/local names no subject")
-    lines = sum(path.read_bytes().count(b"\n") for path in SOURCES)
-    if lines >= LINES_OF_0_1:
-        found.append(f"stream_app has {lines} lines of Python, not fewer than {LINES_OF_0_1}")
     _none(found, "one subject a file and a folder")
 
 
