@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from stream_app.core.changelog.replay import replay
 from stream_app.core.state.watermark import Source
+from stream_app.engine.ownership import lost_records
 from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
 from stream_app.kafka.topics import changelogs_of
 from tests.simulation import verdict
@@ -170,6 +171,7 @@ class Run:
     def _listening(self) -> Iterator[None]:
         handler = _Listener(self)
         logger = logging.getLogger("stream_app")
+        assert not logging.getLogger(lost_records.__name__).disabled, "something in this process switched loggers off"
         before = logger.level, logger.propagate
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -178,7 +180,8 @@ class Run:
             yield
         finally:
             logger.removeHandler(handler)
-            logger.level, logger.propagate = before
+            logger.setLevel(before[0])
+            logger.propagate = before[1]
 
 
 class _Listener(logging.Handler):
