@@ -74,7 +74,7 @@ def _recovery_of(app: Any, tables: Tables) -> Recovery:
     recovery = Recovery.__new__(Recovery)
     recovery._app, recovery._tables, recovery._client = app, cast(Any, tables), {}
     recovery.completed, recovery._rebalanced = cast(Any, asyncio.Event()), cast(Any, asyncio.Event())
-    recovery.remaining = 0
+    recovery.remaining = recovery._rebalances = 0
     return recovery
 
 
@@ -179,7 +179,7 @@ class App:
         if self.should_stop:
             return
         await asyncio.sleep(self._line.broker.delay_s(self.slowness))  # agents come first; a recovery goes on
-        self.tables.recovery._rebalanced.set()
+        await self.tables.recovery.on_rebalance()
         await self.on_partitions_assigned.send()
 
     def on_rebalance_end(self) -> None:
@@ -193,6 +193,7 @@ class App:
             await recovery._rebalanced.wait()
             if under_way is not None:
                 under_way.cancel()
+                await asyncio.wait((under_way,))
             recovery._rebalanced.clear()
             under_way = asyncio.get_running_loop().create_task(recovery._recover())
 

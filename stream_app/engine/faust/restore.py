@@ -46,6 +46,7 @@ class Recovery(Service):
         self.completed = Event()
         self.remaining = 0
         """Number of records still to be read."""
+        self._rebalances = 0
         self._app: Any = app
         self._tables = tables
         self._client = client
@@ -62,23 +63,30 @@ class Recovery(Service):
 
     async def on_rebalance(self, *_changes: Any) -> None:
         """Start a new recovery; cancel one that is running."""
+        self._rebalances += 1
         self._rebalanced.set()
 
     @Service.task
     async def _recover_always(self) -> None:
         while not await self.wait_for_stopped(self._rebalanced):
             self._rebalanced.clear()
-            await self.wait_first(self._recover(), self._rebalanced)
+            recovering = asyncio.ensure_future(self._recover())
+            await self.wait_first(recovering, self._rebalanced)
+            await asyncio.wait((recovering,))  # a cancelled one still stops its consumer; two must not fill one table
 
     async def _recover(self) -> None:
         """Restore the tables, have the engine take over the partitions, then resume the source topics."""
         app, consumer = self._app, self._app.consumer
-        generation = app.consumer_generation_id
+        generation, rebalances = app.consumer_generation_id, self._rebalances
         app.in_recovery = True
         assigned = consumer.assignment()
         tables = {table.changelog_topic_name: table for table in self._tables.values()}
         logs = {TopicPartition(*tp): tables[tp.topic] for tp in assigned if tp.topic in tables}
         await self._restore(logs)
+        # An aiokafka consumer that is stopping swallows the cancellation. Without this check the partitions of the next
+        # assignment would be taken over here, although their tables are still empty.
+        if self._rebalances != rebalances:
+            return
         app.in_recovery = False
         await app.on_rebalance_complete.send()
         if app.consumer_generation_id != generation or not app.health.recovered:
@@ -97,7 +105,8 @@ class Recovery(Service):
         """Make the tables equal to these changelogs. Retry connection errors."""
         for table in self._tables.values():
             table.keep({tp.partition for tp, of in logs.items() if of is table})
-        while logs:
+        rebalances = self._rebalances
+        while logs and self._rebalances == rebalances:
             try:
                 await self._read(logs)
             except CorruptBatchError as error:
