@@ -85,6 +85,7 @@ class Recovery(Service):
         await self._restore(logs)
         # An aiokafka consumer that is stopping swallows the cancellation. Without this check the partitions of the next
         # assignment would be taken over here, although their tables are still empty.
+        # See docs/reliability.md#fault-swallowed-cancel.
         if self._rebalances != rebalances:
             return
         app.in_recovery = False
