@@ -139,8 +139,6 @@ class Engine:
             return  # another recovery has begun or is about to; this one is obsolete
         revocations, generation = self._revocations, self.app.consumer_generation_id
         assigned = self.app.consumer.assignment()
-        if assigned != self.app.tables.recovery.restored:
-            return  # another rebalance has begun: not all of these tables are restored
         partitions = {tp.partition for tp in assigned if tp.topic in self.settings.input_topics}
         with self._fatal("the partitions could not be taken over"):
             await self.exchange.caught_up.wait()

@@ -75,7 +75,6 @@ def _recovery_of(app: Any, tables: Tables) -> Recovery:
     recovery._app, recovery._tables, recovery._client = app, cast(Any, tables), {}
     recovery.completed, recovery._rebalanced = cast(Any, asyncio.Event()), cast(Any, asyncio.Event())
     recovery.remaining = recovery._rebalances = 0
-    recovery.restored = set()
     return recovery
 
 

@@ -46,8 +46,6 @@ class Recovery(Service):
         self.completed = Event()
         self.remaining = 0
         """Number of records still to be read."""
-        self.restored: set[TP] = set()
-        """The assignment whose tables were restored last."""
         self._rebalances = 0
         self._app: Any = app
         self._tables = tables
@@ -90,7 +88,6 @@ class Recovery(Service):
         # See docs/reliability.md#fault-swallowed-cancel.
         if self._rebalances != rebalances:
             return
-        self.restored = assigned
         app.in_recovery = False
         await app.on_rebalance_complete.send()
         if app.consumer_generation_id != generation or not app.health.recovered:

@@ -50,7 +50,6 @@ async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitio
     app = Mock(consumer_generation_id=1)
     app.tables.recovery.is_due = False
     app.consumer.assignment.return_value = {Partition(POSTS, PARTITION)}
-    app.tables.recovery.restored = {Partition(POSTS, PARTITION)}
     parts = engine_parts(Settings(), meter := Mock())
     ownership = Mock(take_over=AsyncMock(return_value=True), adopt=Mock(return_value=""))
     engine = Engine(parts._replace(tracker=parts.tracker._replace(app=app), ownership=ownership))
@@ -60,18 +59,3 @@ async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitio
         await engine.on_assigned()
         await engine.on_rebalanced()
     meter.recovery.assert_called_once_with(7.5)
-
-
-async def test_an_assignment_whose_tables_are_not_restored_is_not_taken_over() -> None:
-    app = Mock(consumer_generation_id=1)
-    app.tables.recovery.is_due = False
-    app.tables.recovery.restored = {Partition(POSTS, PARTITION)}
-    app.consumer.assignment.return_value = {Partition(POSTS, PARTITION), Partition(POSTS, PARTITION + 1)}
-    parts = engine_parts(Settings(), Mock())
-    ownership = Mock(take_over=AsyncMock(return_value=True), adopt=Mock(return_value=""))
-    engine = Engine(parts._replace(tracker=parts.tracker._replace(app=app), ownership=ownership))
-    engine.exchange.caught_up.set()
-    parts.broker_monitor.has_answered.set()
-    await engine.on_assigned()
-    await engine.on_rebalanced()
-    ownership.take_over.assert_not_called()
