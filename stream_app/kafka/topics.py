@@ -62,6 +62,11 @@ def changelogs_of(settings: Settings) -> tuple[str, str]:
     return f"{settings.app_id}-segments-changelog", settings.standings_topic
 
 
+def copartitioned_topics(settings: Settings) -> frozenset[str]:
+    """The topics whose partitions of one number belong together: those counted, and the logs of the tables."""
+    return frozenset((*settings.input_topics, *changelogs_of(settings)))
+
+
 def topics_of(settings: Settings) -> list[TopicSpec]:
     """Every topic of the tracker."""
     one, many = 1, settings.partitions

@@ -19,7 +19,7 @@ STEPS = (1, 3, 2, 4, 1)
 STEP_S = 10.0
 FROZEN_SESSIONS = 2.5
 END_WITHIN_S = 10.0
-TERM_S = 20.0
+TERM_S = 30.0
 """How long the load lasts for each SIGTERM, if need be …"""
 FREEZE_S = 30.0
 """… and for each worker that is frozen."""

@@ -197,13 +197,13 @@ class Consumer:
         await line.ask_group(lambda: self._group.join(number, joined))
         self._number, self._generation = await joined
         member, asked_s = (self._number, self._generation), self._line.broker.agenda.now
-        answer, partitions = await line.ask_group(lambda: self._group.sync(*member))
+        answer, sources, logs = await line.ask_group(lambda: self._group.sync(*member))
         if answer is not Answer.OK:
             self._take(answer)
             return
         self.app.lease.renew(asked_s)
-        topics = (*self.app.settings.input_topics, *self.app.tables)
-        self._assignment = {TP(topic, partition) for topic in topics for partition in partitions}
+        dealt = ((self.app.settings.input_topics, sources), (self.app.tables, logs))
+        self._assignment = {TP(topic, number) for topics, numbers in dealt for topic in topics for number in numbers}
         self._positions.clear()
         self._highwaters.clear()
         self._rejoin.clear()

@@ -27,6 +27,7 @@ class Faults:
             "leave": self._leave,
             "rebalance": self._rebalance,
             "rebalance twice": self._rebalance_twice,
+            "visit": self._visit,
             "group forgotten": self._forget_group,
             "lose a write": self._lose,
             "freeze": lambda: self._freeze(self._some()),
@@ -104,6 +105,11 @@ class Faults:
         """The second while workers still recover from the first."""
         self._rebalance()
         self._run.agenda.after(self._rng.uniform(0.3, 2.5), self._rebalance)
+
+    def _visit(self) -> None:
+        """A worker of an older version is stopped while it starts."""
+        self._run.say("a member that has subscribed to the sources only comes and goes")
+        self._run.group.visit(self._rng.choice((0.3, 1.0, 4.0)))
 
     def _forget_group(self) -> None:
         """All workers are gone for so long that Kafka forgets their group."""

@@ -3,11 +3,13 @@
 As in Kafka's eager protocol: when a member joins, leaves or sends no heartbeat for the session timeout, every member
 gives up all partitions and joins again; one that does not join in time is removed. Then there is a new generation with
 a new assignment.
+A visitor is a member that has subscribed to the sources but not to the logs of the tables, as a Faust app does that is
+stopped while it starts. Faust's assignor deals topics with different subscribers separately.
 A commit counts only if it comes from a member of the present generation while the group is stable (or preparing).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from itertools import count
 
@@ -39,10 +41,16 @@ class Answer(Enum):
 class Member:
     """A member as the coordinator knows it."""
 
-    def __init__(self, number: int, now: float) -> None:
+    def __init__(self, number: int, now: float, *, is_visitor: bool = False) -> None:
         self.number = number
+        self.is_visitor = is_visitor
         self.heard = now
         self.joining: asyncio.Future[tuple[int, int]] | None = None
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether it waits for the next generation."""
+        return self.is_visitor or self.joining is not None
 
 
 class Group:
@@ -52,7 +60,8 @@ class Group:
         self.generation = 0
         self.state = State.EMPTY
         self.committed: dict[Partition, int] = {}
-        self.assignment: dict[int, list[int]] = {}
+        self._sources: dict[int, list[int]] = {}
+        self._logs: dict[int, list[int]] = {}
         """Partitions by member, as last decided."""
         self._agenda = agenda
         self._partitions = partitions
@@ -73,14 +82,21 @@ class Group:
             self.rebalance()
         self._complete_if_all_joined()
 
-    def sync(self, number: int, generation: int) -> tuple[Answer, list[int]]:
-        """The partitions of a member in the new generation."""
+    def visit(self, seconds: float) -> None:
+        """A member comes that has subscribed to the sources only, and soon goes."""
+        member = Member(next(self._number), self._agenda.now, is_visitor=True)
+        self._members[member.number] = member
+        self.rebalance()
+        self._agenda.after(seconds, lambda: self.leave(member.number))
+
+    def sync(self, number: int, generation: int) -> tuple[Answer, list[int], list[int]]:
+        """The partitions of sources and those of logs that a member has in the new generation."""
         if (answer := self._refused(number, generation)) is not None:
-            return answer, []
+            return answer, [], []
         if self.state is State.PREPARING:
-            return Answer.REBALANCING, []
+            return Answer.REBALANCING, [], []
         self.state = State.STABLE
-        return Answer.OK, self.assignment[number]
+        return Answer.OK, self._sources[number], self._logs[number]
 
     def heartbeat(self, number: int, generation: int) -> Answer:
         """A sign of life."""
@@ -129,7 +145,7 @@ class Group:
         return None
 
     def _expire(self) -> None:
-        late = [m for m in self._members.values() if not m.joining and m.heard + self._session_s < self._agenda.now]
+        late = [m for m in self._members.values() if not m.has_joined and m.heard + self._session_s < self._agenda.now]
         for member in late:
             del self._members[member.number]
         if late:
@@ -138,7 +154,7 @@ class Group:
 
     def _out_of_patience(self, of_round: int) -> None:
         if self.state is State.PREPARING and self._round == of_round:
-            self._members = {n: member for n, member in self._members.items() if member.joining}
+            self._members = {n: member for n, member in self._members.items() if member.has_joined}
             self._complete_if_all_joined()
 
     def _complete_if_all_joined(self) -> None:
@@ -147,11 +163,14 @@ class Group:
         if not self._members:
             self.state = State.EMPTY
             return
-        if not all(member.joining for member in self._members.values()):
+        if not all(member.has_joined for member in self._members.values()):
             return
         self.generation += 1
         self.state = State.COMPLETING
-        self.assignment = self._assigned(sorted(self._members))
+        members = sorted(self._members)
+        subscribed = [number for number in members if not self._members[number].is_visitor]
+        self._sources = self._assigned(members, self._sources)
+        self._logs = self._sources if subscribed == members else self._assigned(subscribed, self._logs)
         for member in self._members.values():
             answered, member.joining, member.heard = member.joining, None, self._agenda.now
             self._answer(answered, (member.number, self.generation))
@@ -163,12 +182,14 @@ class Group:
 
         self._agenda.after(self._agenda.rng.uniform(0.001, 0.3), resolve)
 
-    def _assigned(self, members: Sequence[int]) -> dict[int, list[int]]:
+    def _assigned(self, members: Sequence[int], before: Mapping[int, list[int]]) -> dict[int, list[int]]:
         """Mostly everybody keeps what it has, as far as that is fair; sometimes all is dealt anew."""
+        if not members:
+            return {}
         rng = self._agenda.rng
         fair = -(-self._partitions // len(members))
         sticky = rng.random() < 0.6
-        kept = {m: self.assignment.get(m, [])[:fair] if sticky else [] for m in members}
+        kept = {m: before.get(m, [])[:fair] if sticky else [] for m in members}
         taken = {partition for partitions in kept.values() for partition in partitions}
         left = [partition for partition in range(self._partitions) if partition not in taken]
         rng.shuffle(left)

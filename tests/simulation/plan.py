@@ -47,6 +47,7 @@ HARMLESS = (
         "leave",
         "rebalance",
         *["rebalance twice"] * 2,
+        "visit",
     ),
     *("group forgotten", "lose a write"),
 )

@@ -1,6 +1,6 @@
 """The simulation finds bugs: engines broken on purpose, each caught within so many seeds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -16,13 +16,15 @@ from stream_app.core.changelog.segments import Header, SegmentKey
 from stream_app.core.messages import Flag
 from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.ledger import Ledger
+from stream_app.engine import engine
 from stream_app.engine.context import OwnedPartition
 from stream_app.engine.counting import BatchCounter
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust.consumer import BatchConsumer
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
-from stream_app.kafka.records import Batch
+from stream_app.kafka.records import Batch, Partition
+from stream_app.settings import Settings
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.run import failure_of
 
@@ -87,6 +89,11 @@ async def _revoked_and_forgotten(engine: Engine, *args: Any, **kwargs: Any) -> N
     engine._is_moving = False
 
 
+def _by_sources(assigned: Iterable[Partition], _topics: object) -> set[int]:
+    inputs = Settings().input_topics
+    return {partition for topic, partition in assigned if topic in inputs}
+
+
 def _never_lapses(_lease: Lease) -> bool:
     return False
 
@@ -120,6 +127,9 @@ MUTATIONS = {
     ),
     "a take-over does not mind another rebalance": Mutation(
         ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3
+    ),
+    "a partition is taken over without the logs of its tables": Mutation(
+        ((engine, "complete", _by_sources),), ("visit",), partitions=3
     ),
     "a worker writes although the group has given it up": Mutation((_UNLEASED,), _FROZEN),
     "garbage is deleted without asking the group": Mutation(

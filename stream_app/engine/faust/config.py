@@ -24,6 +24,7 @@ from stream_app.engine.ownership.fencing import Lease
 from stream_app.kafka.async_clients import aiokafka_options
 from stream_app.kafka.options import servers_of
 from stream_app.kafka.record_batches import leave_records_packed
+from stream_app.kafka.topics import copartitioned_topics
 from stream_app.settings import Settings
 
 _BATCHES_AHEAD = 2
@@ -69,6 +70,7 @@ def configured_app(
         stream_wait_empty=False,
     )
     app.lease, app.health, app.positions, app.client_options = lease, health, positions, options
+    app.copartitioned = copartitioned_topics(settings)
     transport: Any = app.transport
     transport.Consumer = BatchConsumer  # Faust has no setting for it
     return app

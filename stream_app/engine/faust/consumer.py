@@ -24,6 +24,8 @@ class TrackerApp(faust.App):
     lease: Lease
     health: WorkerHealth
     positions: Callable[[], Positions]
+    copartitioned: frozenset[str]
+    """The topics that a member of the group subscribes to."""
     client_options: Mapping[str, Any]
     tables: Any
 
@@ -75,6 +77,16 @@ class BatchConsumer(Consumer):
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group with all topics, or not at all.
+
+        A Faust app that is stopped while it starts subscribes to the topics it has got to know so far. The group would
+        assign it sources without the logs of their tables.
+        See docs/reliability.md#fault-partial-subscription.
+        """
+        if cast(TrackerApp, self.app).copartitioned <= set(topics):
+            await super().subscribe(topics)
 
     async def perform_seek(self) -> None:
         """Seek to the positions of the ledgers. Faust calls this after it has discarded fetched records.

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from time import perf_counter
 
 from stream_app.core.changelog.ledger_store import LedgerStore
@@ -200,6 +201,17 @@ class PartitionOwnership:
         async with held.lock:
             await self._eraser.visit(partition, held)  # before unsent flags are sent
             await self._outbox.take_over(partition, self._standings.of_partition(partition), store.ledger)
+
+
+def complete(assigned: Iterable[tuple[str, int]], topics: Collection[str]) -> set[int]:
+    """Return the partitions of which all `topics` are assigned.
+
+    While a member has not subscribed to all topics, the group may assign sources without the logs of their tables: that
+    ledger would be empty.
+    See docs/reliability.md#fault-partial-subscription.
+    """
+    found = Counter(partition for topic, partition in assigned if topic in topics)
+    return {partition for partition, count in found.items() if count == len(topics)}
 
 
 def positions_of(stores: Iterable[LedgerStore], topics: Iterable[str]) -> dict[Partition, int]:

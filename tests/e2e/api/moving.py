@@ -1,7 +1,8 @@
 """A tracker whose window moves on when a test wants: people post, panes end, workers come and go."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -94,13 +95,19 @@ class Moving:
         """Where a pane ends."""
         return START_MS + (pane + 1) * PANE_MS
 
-    def flag_ids(self) -> list[list[str]]:
-        """By partition, the flags on Kafka, each once."""
+    def flag_ids(self, since: Iterable[int] | None = None) -> list[list[str]]:
+        """By partition, the flags on Kafka from some offsets on, each once."""
         found = self.records(self.run.settings.flags_topic)
         flags = [
-            [json.loads(one.value) for one in records if one.value and b"flag_id" in one.value] for records in found
+            [json.loads(one.value) for one in records if one.offset >= first and one.value and b"flag_id" in one.value]
+            for first, records in zip(since or repeat(0), found, strict=False)
         ]
         return [list(dict.fromkeys(flag["flag_id"] for flag in of_one)) for of_one in flags]
+
+    def flag_ends(self) -> list[int]:
+        """By partition, the offset after the last flag on Kafka."""
+        found = self.records(self.run.settings.flags_topic)
+        return [records[-1].offset + 1 if records else 0 for records in found]
 
     def records(self, topic: str) -> list[list[Any]]:
         """All that is on a topic, by partition."""

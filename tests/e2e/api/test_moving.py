@@ -43,19 +43,19 @@ def now(where: str) -> dict[str, Any]:
 
 def test_flags_come_as_they_are_raised_and_go_on_elsewhere_exactly_once(moving: Moving) -> None:
     first, second = moving.addresses
-    before = sum(map(len, moving.flag_ids()))
-    with streaming(first, "/flags/stream") as stream:
+    # A worker may not have read the newest flags yet: the stream begins at the end of the topic.
+    ends = moving.flag_ends()
+    with streaming(first, "/flags/stream", {"Last-Event-ID": ".".join(map(str, ends))}) as stream:
         moving.send(2)
         seen = stream.flags(3)
     with streaming(second, "/flags/stream", {"Last-Event-ID": seen[2].id}) as stream:
         moving.send()
-        partitions = moving.flag_ids()
-        rest = stream.flags(sum(map(len, partitions)) - before - 3)
+        partitions = moving.flag_ids(ends)
+        rest = stream.flags(sum(map(len, partitions)) - 3)
     found = [event.json()["flag_id"] for event in (*seen[:3], *rest)]
     assert len(found) == len(set(found))
     for ids in partitions:
-        of_one = [flag_id for flag_id in found if flag_id in ids]
-        assert of_one == ids[len(ids) - len(of_one) :]
+        assert [flag_id for flag_id in found if flag_id in ids] == ids
 
 
 def test_a_flag_that_comes_again_is_not_sent_again(moving: Moving) -> None:

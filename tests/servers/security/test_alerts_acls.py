@@ -79,7 +79,7 @@ def test_the_process_needs_every_one_of_its_permissions_and_no_others(kafka: Sec
             hook.always = 403  # so that it has to write to the undelivered ones, too
             with run.running(log):
                 run.raise_flag(f"g{number}")
-                assert eventually(partial(is_denied, log), SOON_S), (acl, operation)
+                assert eventually(partial(is_denied, log), SOON_S), (acl, operation, log.read_text())
             kafka.allow("alerter", [acl._replace(operations=(operation,))])
 
 

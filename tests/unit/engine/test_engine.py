@@ -8,6 +8,7 @@ from stream_app.engine.engine import Engine
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.kafka.records import Partition
+from stream_app.kafka.topics import copartitioned_topics
 from stream_app.settings import Settings
 from tests.unit.engine.fakes import PARTITION, FakeKafka, posts
 from tests.unit.engine.parts import Parts
@@ -49,7 +50,7 @@ async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitio
     """Most of it goes into reading the changelogs, before anything can be taken over."""
     app = Mock(consumer_generation_id=1)
     app.tables.recovery.is_due = False
-    app.consumer.assignment.return_value = {Partition(POSTS, PARTITION)}
+    app.consumer.assignment.return_value = {Partition(topic, PARTITION) for topic in copartitioned_topics(Settings())}
     parts = engine_parts(Settings(), meter := Mock())
     ownership = Mock(take_over=AsyncMock(return_value=True), adopt=Mock(return_value=""))
     engine = Engine(parts._replace(tracker=parts.tracker._replace(app=app), ownership=ownership))
@@ -59,3 +60,21 @@ async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitio
         await engine.on_assigned()
         await engine.on_rebalanced()
     meter.recovery.assert_called_once_with(7.5)
+
+
+async def test_a_partition_is_left_alone_until_its_sources_and_the_logs_of_its_tables_are_assigned() -> None:
+    """While a member has not subscribed to all topics, Faust's assignor deals them separately."""
+    app = Mock(consumer_generation_id=1)
+    app.tables.recovery.is_due = False
+    topics = copartitioned_topics(Settings())
+    missing = [{Partition(topic, number)} for number, topic in enumerate(topics)]
+    everything = {Partition(topic, number) for topic in topics for number in range(len(topics) + 1)}
+    app.consumer.assignment.return_value = everything - set().union(*missing)
+    parts = engine_parts(Settings(), Mock())
+    ownership = Mock(take_over=AsyncMock(return_value=True), adopt=Mock(return_value=""))
+    engine = Engine(parts._replace(tracker=parts.tracker._replace(app=app), ownership=ownership))
+    engine.exchange.caught_up.set()
+    parts.broker_monitor.has_answered.set()
+    await engine.on_assigned()
+    await engine.on_rebalanced()
+    ownership.take_over.assert_awaited_once_with({len(topics)}, 1)

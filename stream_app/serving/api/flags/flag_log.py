@@ -114,9 +114,13 @@ class FlagLog:
 
     def after(self, position: str) -> tuple[int, list[LoggedFlag]]:
         """What follows a position: how many flags of it only Kafka has, and those that are here. Raises ValueError."""
-        reached = dict(enumerate(map(_offset, position.split("."))))
+        reached = _offsets(position)
         missing = sum(max(began - reached.get(number, 0), 0) for number, began in self._began.items())
         return missing, [entry for entry in self._entries if entry.offset >= reached.get(entry.partition, 0)]
+
+    def is_behind(self, position: str) -> bool:
+        """Whether a position holds more than has been read here. Raises ValueError."""
+        return any(offset > self.offsets.get(number, 0) for number, offset in _offsets(position).items())
 
     def last(self, count: int) -> list[LoggedFlag]:
         """The last `count` flags, less those of people who were erased, the oldest first."""
@@ -152,6 +156,10 @@ class FlagLog:
         del self._detected_ms[bisect_left(self._detected_ms, oldest.flag.detected_at)]
         self._began[oldest.partition] = oldest.offset + 1
         self.since_ms = oldest.flag.detected_at
+
+
+def _offsets(position: str) -> dict[int, int]:
+    return dict(enumerate(map(_offset, position.split("."))))
 
 
 def _offset(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -13,6 +14,8 @@ from stream_app.serving.api.routes import PREFIX, BadRequestError, parsed, probl
 PING_S = 15.0
 STALLED_S = 20.0
 """A reader that takes nothing for so long is cut off: it comes again with the position it has reached."""
+CATCH_UP_S = 10.0
+"""How long a reader that has read more flags than this worker waits for it."""
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _PING = b"event: ping\ndata:\n\n"
 
@@ -60,6 +63,8 @@ class EventStreams:
         asked = parsed(params.FlagStreamParams, request)
         self._resumed(request, asked)  # a position that is none is refused before anything is sent
         stream = await self._opened(request)
+        if position := request.headers.get("Last-Event-ID", ""):
+            await self._caught_up(position)
         with self._flags.subscription() as subscriber:
             await stream.send(self._resumed(request, asked))
             while not subscriber.is_lagging:
@@ -69,6 +74,13 @@ class EventStreams:
                 elif fits(entry.flag, asked) and not self._flags.hides(entry):
                     await stream.send(entry.event)
         return stream.response
+
+    async def _caught_up(self, position: str) -> None:
+        """Wait until this worker has read what the reader has from another one, or it would be sent again."""
+        with self._flags.subscription() as subscriber, suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP_S):
+                while self._flags.is_behind(position):
+                    await subscriber.take(PING_S)
 
     def _resumed(self, request: web.Request, asked: params.FlagStreamParams) -> bytes:
         """What came after the position that a reader has reached; nothing where it gives none."""

@@ -37,6 +37,18 @@ async def test_discarded_records_are_read_again_from_where_the_ledgers_are() -> 
     assert made._read_offset == {MINE: 40, UNREAD: None}
 
 
+async def test_a_worker_that_is_stopped_while_it_starts_does_not_join_with_some_of_the_topics() -> None:
+    """The group would assign it sources without the logs of their tables, and another member the logs."""
+    made = consumer({})
+    made.app.copartitioned = frozenset(("posts", "log"))  # type: ignore[attr-defined]
+    thread: Any = made._thread
+    thread.subscribe = AsyncMock()
+    await made.subscribe({"posts": set()})
+    thread.subscribe.assert_not_called()
+    await made.subscribe({"posts": set(), "log": set()})
+    thread.subscribe.assert_awaited_once()
+
+
 @pytest.mark.parametrize(
     ("taken", "now", "counts"), [(True, 7, True), (True, 8, False), (True, -1, False), (False, 7, False)]
 )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 from unittest.mock import Mock
 
@@ -133,6 +133,27 @@ async def test_a_stream_begins_once_it_is_known_which_flags_are_old(monkeypatch:
         tracker.log.is_complete.set()
         found = await _until(reader, b"\nid: 5\n")
         assert found.count(b"event: flag") == 2
+
+
+async def test_a_reader_that_has_read_more_than_this_worker_gets_nothing_twice() -> None:
+    async with served() as tracker:
+        tracker.raise_flags(2)
+        async with listening(tracker.port, "/flags/stream", "Last-Event-ID: 4\r\n") as reader:
+            await tracker.until_somebody_listens()
+            tracker.raise_flags(3)
+            assert (await _until(reader, b"\nid: 5\n")).count(b"event: flag") == 1
+
+
+async def test_a_position_that_the_topic_never_reaches_does_not_hold_a_stream_back_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sse, "CATCH_UP_S", 0.1)
+    async with served() as tracker, listening(tracker.port, "/flags/stream", "Last-Event-ID: 999\r\n") as reader:
+        found = b""
+        while b"event: flag" not in found:
+            tracker.raise_flags(1)
+            with suppress(TimeoutError):
+                found += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(reader, 4096), 0.05)
 
 
 async def test_a_reader_that_disconnects_leaves_nothing_behind(
