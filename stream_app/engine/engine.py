@@ -19,7 +19,7 @@ from stream_app.engine.liveness.exit_codes import Exit, end
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.liveness.watchdog import Watchdog
 from stream_app.engine.ownership.fencing import Lease
-from stream_app.engine.ownership.rebalance import PartitionOwnership, complete
+from stream_app.engine.ownership.rebalance import PartitionOwnership, restorable
 from stream_app.engine.ports import FlagListeners
 from stream_app.engine.producer import BatchingProducer
 from stream_app.engine.rounds.curve_exchange import CurveExchange
@@ -29,7 +29,7 @@ from stream_app.engine.rounds.stale_cuts import delete_leftovers
 from stream_app.kafka.corrupt_batches import CorruptBatchError
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Partition
-from stream_app.kafka.topics import copartitioned_topics
+from stream_app.kafka.topics import changelogs_of
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class Engine:
         if self._is_moving or self.app.tables.recovery.is_due:
             return  # another recovery has begun or is about to; this one is obsolete
         revocations, generation = self._revocations, self.app.consumer_generation_id
-        partitions = complete(self.app.consumer.assignment(), copartitioned_topics(self.settings))
+        partitions = restorable(self.app.consumer.assignment(), changelogs_of(self.settings))
         with self._fatal("the partitions could not be taken over"):
             await self.exchange.caught_up.wait()
             self.health.caught_up = True

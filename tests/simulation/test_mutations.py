@@ -129,7 +129,7 @@ MUTATIONS = {
         ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3
     ),
     "a partition is taken over without the logs of its tables": Mutation(
-        ((engine, "complete", _by_sources),), ("visit",), partitions=3
+        ((engine, "restorable", _by_sources),), ("visit",), partitions=3
     ),
     "a worker writes although the group has given it up": Mutation((_UNLEASED,), _FROZEN),
     "garbage is deleted without asking the group": Mutation(

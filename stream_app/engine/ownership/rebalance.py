@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from time import perf_counter
 
 from stream_app.core.changelog.ledger_store import LedgerStore
@@ -203,15 +203,18 @@ class PartitionOwnership:
             await self._outbox.take_over(partition, self._standings.of_partition(partition), store.ledger)
 
 
-def complete(assigned: Iterable[tuple[str, int]], topics: Collection[str]) -> set[int]:
-    """Return the partitions of which all `topics` are assigned.
+def restorable(assigned: Iterable[tuple[str, int]], logs: Iterable[str]) -> set[int]:
+    """Return the partitions of sources whose `logs`, those of the tables, are all assigned too.
 
-    While a member has not subscribed to all topics, the group may assign sources without the logs of their tables: that
-    ledger would be empty.
+    While a member has not subscribed to all topics, the group may assign sources without the logs: that ledger would be
+    empty.
     See docs/reliability.md#fault-partial-subscription.
     """
-    found = Counter(partition for topic, partition in assigned if topic in topics)
-    return {partition for partition, count in found.items() if count == len(topics)}
+    numbers = defaultdict(set)
+    for topic, partition in assigned:
+        numbers[topic].add(partition)
+    logged = set.intersection(*(numbers.pop(log, set()) for log in logs))
+    return logged.intersection(set().union(*numbers.values()))
 
 
 def positions_of(stores: Iterable[LedgerStore], topics: Iterable[str]) -> dict[Partition, int]:

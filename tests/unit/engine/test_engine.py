@@ -3,12 +3,14 @@
 import asyncio
 from unittest.mock import AsyncMock, Mock, patch
 
+import pytest
+
 from stream_app.engine.build import engine_parts
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.kafka.records import Partition
-from stream_app.kafka.topics import copartitioned_topics
+from stream_app.kafka.topics import changelogs_of, copartitioned_topics
 from stream_app.settings import Settings
 from tests.unit.engine.fakes import PARTITION, FakeKafka, posts
 from tests.unit.engine.parts import Parts
@@ -62,19 +64,36 @@ async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitio
     meter.recovery.assert_called_once_with(7.5)
 
 
-async def test_a_partition_is_left_alone_until_its_sources_and_the_logs_of_its_tables_are_assigned() -> None:
+@pytest.mark.parametrize(
+    ("assigned", "taken_over"),
+    [
+        ("posts-0 shares-0 segments-0 standings-0", {0}),
+        ("shares-0 segments-0 standings-0", {0}),
+        ("posts-0 shares-0 segments-0", set()),
+        ("posts-0 shares-0 standings-0", set()),
+        ("posts-0 shares-0", set()),
+        ("segments-0 standings-0", set()),
+        ("posts-0 shares-0 segments-1 standings-1", set()),
+        ("posts-0 posts-1 shares-0 shares-1 segments-0 segments-1 standings-1 standings-2", {1}),
+        ("", set()),
+    ],
+)
+async def test_a_partition_is_left_alone_until_the_logs_of_its_tables_are_assigned(
+    assigned: str, taken_over: set[int]
+) -> None:
     """While a member has not subscribed to all topics, Faust's assignor deals them separately."""
+    settings = Settings()
+    segments, standings = changelogs_of(settings)
+    names = {"posts": POSTS, "shares": settings.shares_topic, "segments": segments, "standings": standings}
+    split = [place.split("-") for place in assigned.split()]
     app = Mock(consumer_generation_id=1)
     app.tables.recovery.is_due = False
-    topics = copartitioned_topics(Settings())
-    missing = [{Partition(topic, number)} for number, topic in enumerate(topics)]
-    everything = {Partition(topic, number) for topic in topics for number in range(len(topics) + 1)}
-    app.consumer.assignment.return_value = everything - set().union(*missing)
-    parts = engine_parts(Settings(), Mock())
+    app.consumer.assignment.return_value = {Partition(names[name], int(number)) for name, number in split}
+    parts = engine_parts(settings, Mock())
     ownership = Mock(take_over=AsyncMock(return_value=True), adopt=Mock(return_value=""))
     engine = Engine(parts._replace(tracker=parts.tracker._replace(app=app), ownership=ownership))
     engine.exchange.caught_up.set()
     parts.broker_monitor.has_answered.set()
     await engine.on_assigned()
     await engine.on_rebalanced()
-    ownership.take_over.assert_awaited_once_with({len(topics)}, 1)
+    ownership.take_over.assert_awaited_once_with(taken_over, 1)
