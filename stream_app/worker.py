@@ -1,7 +1,7 @@
 """The composition root: one worker from start to end; engine, HTTP server and Redis board beside each other."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import faust
@@ -12,7 +12,9 @@ from stream_app.core.queries import QueryableState, ScopeQueries
 from stream_app.core.state.window import Window
 from stream_app.engine.build import build_engine
 from stream_app.engine.engine import Engine
-from stream_app.logs import logging_config
+from stream_app.findings import Finding
+from stream_app.logs import start_logging
+from stream_app.logs.verbosity import Verbosity, log_stacks
 from stream_app.serving.api.server import Api
 from stream_app.serving.http.auth import Access
 from stream_app.serving.http.server import HttpServer
@@ -25,8 +27,11 @@ from stream_app.settings.hosts import reachable
 logger = logging.getLogger(__name__)
 
 
-def run_worker(settings: Settings) -> int:
-    """Run one worker until a signal ends it; returns the exit status."""
+def run_worker(settings: Settings, found: Sequence[Finding] = ()) -> int:
+    """Run one worker until a signal ends it; returns the exit status. Logs what the startup audit `found`."""
+    start_logging(settings)
+    for finding in found:
+        logger.warning("%s", finding)
     return _Worker(settings).run()
 
 
@@ -54,6 +59,8 @@ def queryable_state(engine: Engine) -> QueryableState:
 class _Beside(Service):
     """Runs coroutines beside the Faust app: from before it starts until after it ends."""
 
+    mundane_level = "debug"
+
     def __init__(self, *coroutines: Coroutine[Any, Any, None], last: Callable[[], Awaitable[None]]) -> None:
         """`last` is run before those that have not come to their end are cancelled."""
         super().__init__()
@@ -68,6 +75,19 @@ class _Beside(Service):
     async def on_stop(self) -> None:
         """Give them the time to end well."""
         await self._last()
+
+
+class _FaustWorker(faust.Worker):
+    """Faust's own starts a debugger on SIGUSR2, which stops counting, and writes stacks to stderr on SIGUSR1."""
+
+    mundane_level = "debug"
+    verbosity: Verbosity
+
+    def _on_sigusr1(self) -> None:
+        self.verbosity.toggle()
+
+    def _on_sigusr2(self) -> None:
+        log_stacks()
 
 
 class _Worker:
@@ -87,16 +107,17 @@ class _Worker:
     def run(self) -> int:
         self._engine.watch()
         self._engine.app.on_rebalance_complete.connect(self._board.on_rebalanced, weak=False)
-        worker = faust.Worker(
+        worker = _FaustWorker(
             self._engine.app,
             _Beside(self._serve(), self._engine.run(), self._board.run(), self._api.run(), last=self._board.stop),
-            loglevel=self._settings.log_level,
-            logging_config=logging_config(self._settings),
+            override_logging=False,
             redirect_stdouts=False,
             quiet=True,
             debug=False,
         )
         worker.spinner = None
+        worker.verbosity = Verbosity(self._settings.log_level)
+        worker.verbosity.listen()
         try:
             worker.execute_from_commandline()
         except SystemExit as stop:

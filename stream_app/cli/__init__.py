@@ -1,5 +1,6 @@
 """The command `stream-app`: its subcommands in the order a newcomer meets them, and how errors are printed."""
 
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -7,7 +8,8 @@ import click
 
 from stream_app import __version__
 from stream_app.cli.options import write_examples
-from stream_app.settings import SettingsError
+from stream_app.cli.service_errors import end_with_record, logs_json
+from stream_app.settings import ENV_FILE, SettingsError, use_env_file
 
 _SECTIONS = {
     "Try it, with a Kafka and a Redis of its own": ("demo",),
@@ -37,6 +39,7 @@ _EXAMPLES = (
     "stream-app watch --json | jq .user_id            use what it finds",
 )
 _USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
+_LOGS_JSON = "stream_app.logs_json"
 
 
 class _CommandError(click.ClickException):
@@ -68,26 +71,54 @@ class _Commands(click.Group):
                 formatter.write_dl([(name.ljust(12), _SUMMARIES[name]) for name in names])
         write_examples(formatter, _EXAMPLES)
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """The command that `args` begin with; whether its errors are log records is known from here on."""
+        ctx.meta[_LOGS_JSON] = partial(logs_json, [*args])
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; the errors that stream_app raises on purpose are for people to read."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
-        except SettingsError as error:
-            raise _CommandError(str(error), _USAGE) from error
-        except Exception as error:
-            if type(error).__module__.startswith("stream_app."):
-                raise _CommandError(getattr(error, "strerror", None) or str(error), _FAILED) from error
+        except (click.exceptions.Exit, click.Abort):
             raise
+        except Exception as error:
+            shown = _shown(error)
+            if ctx.meta.get(_LOGS_JSON, bool)():
+                message = shown.format_message() if shown else f"this process ends: {type(error).__name__}"
+                end_with_record(message, shown.exit_code if shown else _FAILED, None if shown else error)
+            if shown is None or shown is error:
+                raise
+            raise shown from error
+
+
+def _shown(error: Exception) -> click.ClickException | None:
+    """What a person sees of an error, in one line; None for one that nobody expected."""
+    if isinstance(error, click.ClickException):
+        return error
+    if isinstance(error, SettingsError):
+        return _CommandError(str(error), _USAGE)
+    if type(error).__module__.startswith("stream_app."):
+        return _CommandError(getattr(error, "strerror", None) or str(error), _FAILED)
+    return None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version")
-def main() -> None:
+@click.option(
+    "--env-file",
+    envvar=ENV_FILE,
+    metavar="FILE",
+    help="read variables from FILE, lines of NAME=VALUE; the environment wins over it",
+)
+def main(env_file: str | None) -> None:
     """Find mass connectors and mass mavens in live event streams as they emerge.
 
     A few per cent of the users make 80 % of all impressions (the connectors) or of all posts (the mavens). This tracker
     counts post and share events from Kafka over a rolling window, finds those users for every topic, and flags who is
     becoming one of them.
     """
+    if env_file:
+        use_env_file(env_file)

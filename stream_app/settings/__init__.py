@@ -1,6 +1,14 @@
 """All settings: one frozen, validated object, read from the environment. Only this package reads the environment."""
 
-from stream_app.settings.environment import FILE_SUFFIX, environment_of_child, from_environment, load
+from stream_app.settings.environment import (
+    ENV_FILE,
+    FILE_SUFFIX,
+    asked_log_format,
+    environment_of_child,
+    from_environment,
+    load,
+    use_env_file,
+)
 from stream_app.settings.schema import (
     ENV_PREFIX,
     NAMES,
@@ -14,6 +22,7 @@ from stream_app.settings.schema import (
 )
 
 __all__ = [
+    "ENV_FILE",
     "ENV_PREFIX",
     "FILE_SUFFIX",
     "NAMES",
@@ -21,10 +30,12 @@ __all__ = [
     "SECURITY",
     "Settings",
     "SettingsError",
+    "asked_log_format",
     "documentation",
     "environment_name",
     "environment_of_child",
     "from_environment",
     "load",
+    "use_env_file",
     "with_servers",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from stream_app.settings.env_file import read_env_file
 from stream_app.settings.kinds import parse_duration_s, parse_pair
 from stream_app.settings.schema import (
     ENV_PREFIX,
@@ -22,6 +23,20 @@ from stream_app.settings.secret import Secret
 
 FILE_SUFFIX = "_FILE"
 """STREAM_APP_X_FILE names the file that holds the secret STREAM_APP_X."""
+
+ENV_FILE = f"{ENV_PREFIX}ENV_FILE"
+"""Names the env file, as --env-file does; no setting."""
+
+
+def use_env_file(path: str) -> None:
+    """Add the variables of an env file to the environment where it lacks them. Raises SettingsError."""
+    for name, value in read_env_file(path).items():
+        os.environ.setdefault(name, value)
+
+
+def asked_log_format() -> str:
+    """What the environment has for log_format, unchecked: for errors before there are settings."""
+    return os.environ.get(environment_name("log_format"), "")
 
 
 def environment_of_child(variables: Mapping[str, str]) -> dict[str, str]:
@@ -44,7 +59,7 @@ def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> 
     """
     values: dict[str, Any] = {}
     for variable, text in environ.items():
-        if not variable.startswith(ENV_PREFIX):
+        if not variable.startswith(ENV_PREFIX) or variable == ENV_FILE:
             continue
         name = variable.removeprefix(ENV_PREFIX).lower()
         if (secret := _secret_in_file(variable)) is not None:

@@ -117,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_advertised: Annotated[str, Doc("host:port at which other workers reach this one; empty: its own")] = ""
     metric_topics: Annotated[tuple[str, ...], Doc("topics with metrics of their cuts, at most 50")] = ("*",)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Doc("lowest level that is logged")] = "INFO"
+    log_format: Annotated[Literal["text", "json"], Doc("form of a log line: text for people, or json")] = "text"
     stall_s: Annotated[
         Positive, Doc("without progress for this long /livez fails; after twice as long the worker exits")
     ] = 20.0

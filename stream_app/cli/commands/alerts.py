@@ -1,6 +1,6 @@
 """`stream-app alerts`: run, test and dry-run."""
 
-import logging.config
+import logging
 import signal
 import time
 from threading import Event
@@ -13,7 +13,7 @@ from stream_app.settings import Settings
 from stream_app.terminal.output import reading_bar
 
 _DAY_MS = 86_400_000
-_SERVING = ("alerts_http_host", "alerts_http_port", "log_level")
+_SERVING = ("alerts_http_host", "alerts_http_port", "log_level", "log_format")
 _TOPICS = ("flags_topic", "alerts_topic", "undelivered_topic")
 _json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
@@ -47,10 +47,12 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
     from stream_app.alerts.sinks.senders import senders_of
     from stream_app.kafka.clients import quiet_kafka
     from stream_app.kafka.topics import require_for_alerts
-    from stream_app.logs import logging_config
+    from stream_app.logs import start_logging
+    from stream_app.logs.verbosity import Verbosity
 
     file = load(settings.alerts_file)
-    logging.config.dictConfig(logging_config(settings, file.secrets))
+    start_logging(settings, file.secrets)
+    Verbosity(settings.log_level).listen()
     senders = senders_of(file)
     with quiet_kafka():
         require_for_alerts(settings)

@@ -19,6 +19,7 @@ def command(settings: Settings) -> None:
     With --production true it does not start where the startup audit finds a danger; otherwise it warns.
     """
     signal.signal(signal.SIGTERM, _exit)  # until Faust installs its handlers
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is logging that it changes
     from stream_app.engine.liveness.memory import keep_little
 
     keep_little()
@@ -35,9 +36,7 @@ def command(settings: Settings) -> None:
         require(settings)
         require_group(settings)
         found = require_safe(settings)
-    for finding in found:
-        click.secho(f"Warning: {finding}", fg="yellow", err=True)
-    raise SystemExit(run_worker(settings))
+    raise SystemExit(run_worker(settings, found))
 
 
 def _exit(_signum: int, _frame: FrameType | None) -> None:

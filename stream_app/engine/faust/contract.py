@@ -59,6 +59,10 @@ CONTRACT: dict[str, dict[str, str]] = {
         "AIOKafkaConsumerThread.on_partitions_assigned": "wrapped: pauses the changelogs",
         "AIOKafkaConsumerThread.verify_event_path": "wrapped: a paused changelog is no stall",
     },
+    "mode.worker": {
+        "Worker._on_sigusr1": "replaced: logs everything for a while",
+        "Worker._on_sigusr2": "replaced: Faust starts a debugger, which stops counting",
+    },
     "mode.utils.queues": {"FlowControlQueue.pressure_high_size": "raised: the consumer waits instead of partitions"},
     "aiokafka.consumer.fetcher": {
         "MemoryRecords": "replaced: record batches are left packed",

@@ -40,6 +40,7 @@ class Recovery(Service):
     """Restores tables after every rebalance, with the interface that Faust's table manager expects."""
 
     abstract = False
+    mundane_level = "debug"
 
     def __init__(self, app: faust.App, tables: "TrackerTables", client: Mapping[str, Any], **options: Any) -> None:
         """`client`: aiokafka's connection options."""

@@ -143,7 +143,7 @@ def test_a_worker_needs_every_one_of_its_permissions(
     tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Most are missed before it starts; the others as soon as it works."""
-    monkeypatch.setattr(worker_module, "run_worker", lambda _settings: 0)
+    monkeypatch.setattr(worker_module, "run_worker", lambda _settings, _found: 0)
     assert not DENIED.search(asked(tracked.variables("worker"), "worker").output)
     for acl, operation in each(tracked.acls["worker"]):
         if (acl.name, operation) == (tracked.settings.erasures_topic, "Write"):

@@ -98,7 +98,7 @@ def test_a_worker_runs_with_the_settings_given(monkeypatch: pytest.MonkeyPatch) 
     seen: list[Settings] = []
     seen_topics_of: list[Settings] = []
 
-    def run_worker(settings: Settings) -> int:
+    def run_worker(settings: Settings, _found: object) -> int:
         seen.append(settings)
         return 7
 

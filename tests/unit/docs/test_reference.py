@@ -18,7 +18,7 @@ from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.kafka.topics import TopicSpec, topics_of
 from stream_app.serving.metrics import Metrics
 from stream_app.serving.redis import layout
-from stream_app.settings import FILE_SUFFIX, NAMES, SECRETS, Settings, environment_name
+from stream_app.settings import ENV_FILE, FILE_SUFFIX, NAMES, SECRETS, Settings, environment_name
 from stream_app.settings.text import setting_text
 from tests.unit.docs.pages import DOCS, PAGES, README, REFERENCE, ROOT, START, blocks, name, prose, row, rows, section
 
@@ -92,7 +92,7 @@ def _default(variable: str) -> str:
 
 
 def test_every_setting_that_a_page_names_exists() -> None:
-    known = {*VARIABLES, *(environment_name(secret) + FILE_SUFFIX for secret in SECRETS)}
+    known = {*VARIABLES, ENV_FILE, *(environment_name(secret) + FILE_SUFFIX for secret in SECRETS)}
     assert set(re.findall(r"STREAM_APP_[A-Z_]+[A-Z]", EVERYTHING)) <= known
 
 

@@ -165,7 +165,7 @@ def test_the_number_stands_before_the_traceback(writer: Writer) -> None:
     for _ in range(3):
         writer.handle(failed(one))
     writer.close()
-    first, second = re.findall(r"mode: (.*)\nTraceback", writer.stream.getvalue())
+    first, second = re.findall(r"mode: (.*)\n    Traceback", writer.stream.getvalue())
     assert first == "Crashed"
     assert re.fullmatch(r"Crashed \(and 1 more like it in \d+ s\)", second)
 
@@ -184,7 +184,7 @@ def test_the_line_that_ends_a_worker_comes_after_the_suppressed_lines(writer: Wr
     for level in (WARNING, WARNING, logging.CRITICAL):
         writer.handle(line("a line", level=level))
     writer.close()
-    assert [text.split()[2] for text in writer.stream.getvalue().splitlines()] == ["WARNING", "WARNING", "CRITICAL"]
+    assert [text.split()[1] for text in writer.stream.getvalue().splitlines()] == ["WARNING", "WARNING", "CRITICAL"]
 
 
 def test_nothing_is_suppressed_after_the_end(writer: Writer) -> None:

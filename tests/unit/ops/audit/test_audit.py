@@ -179,10 +179,11 @@ def test_a_worker_warns_and_in_production_refuses(monkeypatch: pytest.MonkeyPatc
     settings = Settings()
     monkeypatch.setattr(topics_module, "require", lambda _settings: None)
     monkeypatch.setattr(startup, "fetch", lambda _settings: facts(settings, posts_topic=TopicFacts(8, 1, SAFE)))
-    monkeypatch.setattr(worker_module, "run_worker", lambda _settings: 0)
+    logged: list[Finding] = []
+    monkeypatch.setattr(worker_module, "run_worker", lambda _settings, found: logged.extend(found))
     warned = CliRunner().invoke(main, ["worker", "--http-port", "0"])
     assert warned.exit_code == 0
-    assert "Warning: influence.posts: one copy only" in warned.stderr
+    assert ["influence.posts: one copy only" in str(finding) for finding in logged] == [True]
     refused = CliRunner().invoke(main, ["worker", "--http-port", "0", "--production", "true"])
     assert refused.exit_code == 1
     assert "Error: not fit for production (STREAM_APP_PRODUCTION):\n  influence.posts: one copy only" in refused.stderr

@@ -1,0 +1,76 @@
+"""Log levels, and how a signal changes them while a process runs."""
+
+import logging
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+VERBOSE_S = 600.0
+"""SIGUSR1 makes a process verbose for so long: a DEBUG log that is forgotten fills disks."""
+
+_LIBRARIES = ("faust", "mode", "aiokafka", "asyncio", "opentelemetry", "urllib3")
+
+logger = logging.getLogger(__name__)
+
+
+def levels(level: str) -> tuple[str, dict[str, str]]:
+    """The level of the root logger, and those of libraries that differ from it: all log from DEBUG on, or few do."""
+    if level == "DEBUG":
+        return level, dict.fromkeys((*_LIBRARIES, "kafka"), "NOTSET")
+    # Only the broker monitor uses kafka-python, and its errors are raised as well.
+    return level, {**dict.fromkeys(_LIBRARIES, "WARNING"), "kafka": "CRITICAL"}
+
+
+class Verbosity:
+    """SIGUSR1 logs everything for ten minutes; a second one ends that. SIGUSR2 logs what every thread is doing."""
+
+    def __init__(self, level: str, verbose_s: float = VERBOSE_S) -> None:
+        self._level = level
+        self._verbose_s = verbose_s
+        self._timer: threading.Timer | None = None
+
+    def listen(self) -> None:
+        """Handle both signals; without that they end a process."""
+        signal.signal(signal.SIGUSR1, lambda *_: self.toggle())
+        signal.signal(signal.SIGUSR2, lambda *_: log_stacks())
+
+    def toggle(self) -> None:
+        """Log everything for a while, or end that."""
+        if self._timer is not None:
+            self._end()
+            return
+        _apply("DEBUG")
+        logger.info("SIGUSR1: logging everything for %g s; SIGUSR1 ends that", self._verbose_s)
+        self._timer = _timer(self._verbose_s, self._end)
+
+    def _end(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        logger.info("logging from %s on again", self._level)
+        _apply(self._level)
+
+
+def log_stacks() -> None:
+    """Log the stack of every thread: where a process that seems to stand still is."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - the documented way to the stacks
+        stack = "".join(traceback.format_stack(frame))
+        logger.warning("SIGUSR2: thread %s\n%s", names.get(ident, ident), stack, extra={"kind": ident})
+
+
+def _apply(level: str) -> None:
+    own, libraries = levels(level)
+    logging.getLogger().setLevel(own)
+    for name, its in libraries.items():
+        logging.getLogger(name).setLevel(its)
+
+
+def _timer(seconds: float, action: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.name = "log level"
+    timer.start()
+    return timer
