@@ -9,7 +9,7 @@ ARGS ?=
 USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo lint types check test prove bench format lock clean
+.PHONY: help setup demo lint types check test prove bench format lock sbom audit clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -56,7 +56,13 @@ LOCK := uv pip compile --universal --fork-strategy fewest --generate-hashes --no
 lock: ## Write the lock files anew from pyproject.toml (needs uv; ARGS=--upgrade for newer versions)
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
 	@$(LOCK) --all-extras $(ARGS) --output-file requirements.lock
-	@$(LOCK) --extra alerts --constraints requirements.lock --output-file deploy/docker/requirements.lock # the image
+	@$(LOCK) --extra alerts --extra otlp --constraints requirements.lock --output-file deploy/docker/requirements.lock # the image
+
+sbom: setup ## Write sbom.json: the bill of materials of the image's packages (CycloneDX), which goes with a release
+	@$(BIN)/python -m tests.tools.sbom sbom.json
+
+audit: setup ## Look for known vulnerabilities in what is pinned; exit status 1: found, 2: could not be checked
+	@$(BIN)/python -m tests.tools.audit
 
 clean: ## Remove .venv and every cache
 	@rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

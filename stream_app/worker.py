@@ -15,6 +15,7 @@ from stream_app.engine.engine import Engine
 from stream_app.findings import Finding
 from stream_app.logs import start_logging
 from stream_app.logs.verbosity import Verbosity, log_stacks
+from stream_app.otlp import start_otlp
 from stream_app.serving.api.server import Api
 from stream_app.serving.http.auth import Access
 from stream_app.serving.http.server import HttpServer
@@ -101,6 +102,7 @@ class _Worker:
         self._board = BoardFeed(settings, state, metrics, self._engine.publisher.present)
         self._engine.listeners.append(self._board)
         self._api = Api(settings, state, self._engine.health, self._board.is_up)
+        self._registry = registry
         self._http = HttpServer(registry, self._engine.health, Access(settings))
         self._http.add(self._api.add_routes, add_page)
 
@@ -118,6 +120,7 @@ class _Worker:
         worker.spinner = None
         worker.verbosity = Verbosity(self._settings.log_level)
         worker.verbosity.listen()
+        start_otlp(self._settings, self._registry, "stream-app-worker")
         try:
             worker.execute_from_commandline()
         except SystemExit as stop:

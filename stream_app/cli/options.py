@@ -49,7 +49,9 @@ def _sections() -> dict[str, str]:
 
 SECTION_OF = _sections()
 """The heading that each setting stands under."""
-WITHOUT_FLAG = SECRETS - {"redis_url"}
+_URLS = ("redis_url", "otlp_url")
+"""Secret only where they hold a password."""
+WITHOUT_FLAG = SECRETS - {*_URLS}
 """Everybody on the machine can see a command line, and the shell keeps it in its history."""
 ALL = [name for name in NAMES if name not in WITHOUT_FLAG]
 KAFKA_NAMES = ("brokers", "app_id", *(name for name in NAMES if name.endswith("_topic")), "partitions", "replication")
@@ -127,11 +129,13 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
 
 
 def _loaded(given: dict[str, str]) -> Settings:
-    if SecretUrl(given.get("redis_url", "")).has_password:
-        raise SettingsError(
-            "--redis-url holds a password, which everybody on this machine can see on a command line: "
-            "give it as STREAM_APP_REDIS_URL, or in the file that STREAM_APP_REDIS_URL_FILE names"
-        )
+    for name in _URLS:
+        if SecretUrl(given.get(name, "")).has_password:
+            variable = environment_name(name)
+            raise SettingsError(
+                f"{flag_of(name)} holds a password, which everybody on this machine can see on a command line: "
+                f"give it as {variable}, or in the file that {variable}_FILE names"
+            )
     try:
         return from_environment(given)
     except SettingsError as error:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 VERBOSE_S = 600.0
 """SIGUSR1 makes a process verbose for so long: a DEBUG log that is forgotten fills disks."""
 
-_LIBRARIES = ("faust", "mode", "aiokafka", "asyncio", "opentelemetry", "urllib3")
+_RAISING = ("kafka", "opentelemetry")
+"""What they log as errors they raise or return as well, and it is logged by those who ask them."""
+_LIBRARIES = ("faust", "mode", "aiokafka", "asyncio", "urllib3")
 
 logger = logging.getLogger(__name__)
 
@@ -18,9 +20,8 @@ logger = logging.getLogger(__name__)
 def levels(level: str) -> tuple[str, dict[str, str]]:
     """The level of the root logger, and those of libraries that differ from it: all log from DEBUG on, or few do."""
     if level == "DEBUG":
-        return level, dict.fromkeys((*_LIBRARIES, "kafka"), "NOTSET")
-    # Only the broker monitor uses kafka-python, and its errors are raised as well.
-    return level, {**dict.fromkeys(_LIBRARIES, "WARNING"), "kafka": "CRITICAL"}
+        return level, dict.fromkeys((*_LIBRARIES, *_RAISING), "NOTSET")
+    return level, {**dict.fromkeys(_LIBRARIES, "WARNING"), **dict.fromkeys(_RAISING, "CRITICAL")}
 
 
 class Verbosity:

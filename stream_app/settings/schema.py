@@ -118,6 +118,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metric_topics: Annotated[tuple[str, ...], Doc("topics with metrics of their cuts, at most 50")] = ("*",)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Doc("lowest level that is logged")] = "INFO"
     log_format: Annotated[Literal["text", "json"], Doc("form of a log line: text for people, or json")] = "text"
+    otlp_url: Annotated[SecretUrl, Doc("URL that metrics are sent to by OTLP/HTTP, as well; empty: none")] = SecretUrl()
+    otlp_token: Annotated[Secret, Doc("secret: bearer token for it")] = Secret()
+    otlp_every_s: Annotated[Positive, Doc("wall time between two messages to it")] = 30.0
     stall_s: Annotated[
         Positive, Doc("without progress for this long /livez fails; after twice as long the worker exits")
     ] = 20.0
@@ -154,6 +157,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(
                 f"metric_topics names {len(self.metric_topics)} topics, at most {MOST_METRIC_TOPICS} are possible"
             )
+        if self.otlp_url and self.otlp_url.scheme not in {"http", "https"}:
+            raise ValueError("otlp_url must begin with http:// or https://, such as http://127.0.0.1:4318/v1/metrics")
         check_security(self)
 
     @property

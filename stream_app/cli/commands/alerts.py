@@ -13,7 +13,7 @@ from stream_app.settings import Settings
 from stream_app.terminal.output import reading_bar
 
 _DAY_MS = 86_400_000
-_SERVING = ("alerts_http_host", "alerts_http_port", "log_level", "log_format")
+_SERVING = ("alerts_http_host", "alerts_http_port", "log_level", "log_format", "otlp_url", "otlp_every_s")
 _TOPICS = ("flags_topic", "alerts_topic", "undelivered_topic")
 _json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
@@ -49,7 +49,9 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
     from stream_app.kafka.topics import require_for_alerts
     from stream_app.logs import start_logging
     from stream_app.logs.verbosity import Verbosity
+    from stream_app.otlp import require_otlp, start_otlp
 
+    require_otlp(settings)
     file = load(settings.alerts_file)
     start_logging(settings, file.secrets)
     Verbosity(settings.log_level).listen()
@@ -59,6 +61,7 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     service = AlertService(settings, file, senders, AlertMetrics(registry, [*senders]), from_beginning=from_beginning)
+    start_otlp(settings, registry, "stream-app-alerts")
     host = settings.alerts_http_host
     probes = ProbeServer(host, settings.alerts_http_port, registry, is_live=service.is_live, is_ready=service.is_ready)
     logging.getLogger(__name__).info("serving /metrics, /livez and /readyz on http://%s:%d", host, probes.port)

@@ -27,10 +27,12 @@ def command(settings: Settings) -> None:
     from stream_app.kafka.topics import require
     from stream_app.ops.audit.permissions import require_group
     from stream_app.ops.audit.startup import require_safe
+    from stream_app.otlp import require_otlp
     from stream_app.serving.http.server import require_free
     from stream_app.worker import run_worker
 
     # Before Faust starts an error is one line; from within its start it is a traceback of fifty.
+    require_otlp(settings)
     require_free(settings.http_host, settings.http_port)
     with quiet_kafka():
         require(settings)

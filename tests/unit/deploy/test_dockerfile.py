@@ -85,8 +85,9 @@ def test_the_lock_of_the_image_pins_what_a_worker_and_the_alerts_need_and_no_oth
     image, everything = pinned(path), pinned(ROOT / "requirements.lock")
     assert image.items() <= everything.items()
     extras = PROJECT["optional-dependencies"]
-    assert names(PROJECT["dependencies"]) | names(extras["alerts"]) <= {*image}
-    others = names(line for extra, lines in extras.items() if extra != "alerts" for line in lines)
+    in_image = {"alerts", "otlp"}
+    assert names(PROJECT["dependencies"]).union(*(names(extras[extra]) for extra in in_image)) <= {*image}
+    others = names(line for extra, lines in extras.items() if extra not in in_image for line in lines)
     assert others & {*image} <= {"packaging"}  # which aiokafka needs, too
     assert "://" not in path.read_text()
 

@@ -83,7 +83,8 @@ def test_log_records_and_their_tracebacks_hold_no_secret() -> None:
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
 def test_every_secret_can_come_from_a_file(name: str, tmp_path: Path) -> None:
-    text = "rediss://ann:planted-Pa55@cache/0" if name == "redis_url" else PLANTED
+    urls = {"redis_url": "rediss://ann:planted-Pa55@cache/0", "otlp_url": "https://ann:planted-Pa55@otel/"}
+    text = urls.get(name, PLANTED)
     (tmp_path / "secret").write_text(f"{text}\n")
     needed = {
         "kafka_password": {"kafka_protocol": "SASL_SSL", "kafka_user": "ann"},
