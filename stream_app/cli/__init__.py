@@ -15,9 +15,10 @@ _SECTIONS = {
     "Try it, with a Kafka and a Redis of its own": ("demo",),
     "Run it, with yours": ("topics", "worker", "replay"),
     "See what it finds": ("top", "watch", "alerts"),
-    "Operate it": ("doctor", "dead-letters", "erase", "reset"),
+    "Operate it": ("doctor", "dead-letters", "erase", "reset", "migrate"),
     "Set it up": ("settings",),
 }
+_FOLDERS = dict.fromkeys(("erase", "migrate", "reset"), "state.")
 _SUMMARIES = {
     "demo": "Track the demo stream, or recorded events, from start to finish.",
     "topics": "Create the Kafka topics, or check them.",
@@ -29,6 +30,7 @@ _SUMMARIES = {
     "doctor": "Check everything it needs, and say what to do.",
     "dead-letters": "List the records that could not be counted; replay them.",
     "reset": "Delete everything that was counted, and start from nothing.",
+    "migrate": "Change the number of partitions.",
     "erase": "Erase a person from everything the tracker holds.",
     "settings": "List every setting: its variable, value, default and meaning.",
 }
@@ -61,7 +63,8 @@ class _Commands(click.Group):
         """The command of that name."""
         if cmd_name not in _SUMMARIES:
             return None
-        command: click.Command = import_module(f"stream_app.cli.commands.{cmd_name.replace('-', '_')}").command
+        module = f"{_FOLDERS.get(cmd_name, '')}{cmd_name.replace('-', '_')}"
+        command: click.Command = import_module(f"stream_app.cli.commands.{module}").command
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:

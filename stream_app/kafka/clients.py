@@ -110,8 +110,11 @@ def open_consumer(settings: Settings) -> Iterator[Any]:
 
 
 @contextmanager
-def open_producer(settings: Settings) -> Iterator[Any]:
-    """A producer for a command. Raises KafkaOperationError, also for a KafkaError in the block."""
+def open_producer(settings: Settings, **options: Any) -> Iterator[Any]:
+    """A producer for a command; `options` add to the defaults.
+
+    Raises KafkaOperationError, also for a KafkaError in the block.
+    """
     with _explained(settings):
         producer = new_producer(
             settings,
@@ -120,6 +123,7 @@ def open_producer(settings: Settings) -> Iterator[Any]:
             delivery_timeout_ms=2 * _COMMAND_TIMEOUT_MS,
             max_request_size=_COMMAND_FETCH_BYTES,
             value_serializer=_Unchanged(),
+            **options,
         )
         try:
             yield producer

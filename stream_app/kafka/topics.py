@@ -222,7 +222,7 @@ def _finding(topic: TopicSpec, partitions: int, settings: Settings, *, is_hidden
         topic.name,
         f"{partitions} partitions instead of {topic.partitions}",
         "users would move between ledgers; set STREAM_APP_PARTITIONS to what the topics have, "
-        "or start with new topics and a new STREAM_APP_APP_ID",
+        "or have `stream-app migrate` make topics with another number",
     )
 
 

@@ -61,7 +61,16 @@ TEXT = {".py", ".md", ".yaml", ".yml", ".json", ".js", ".html", ".css", ".conf",
 
 SHARED_NAMES = {
     *("__init__", "__main__"),
-    *("alerts", "dead_letters", "doctor", "replay", "reset", "topics", "worker"),  # cli/commands/x.py runs what x names
+    *(
+        "alerts",
+        "dead_letters",
+        "doctor",
+        "migrate",
+        "replay",
+        "reset",
+        "topics",
+        "worker",
+    ),  # cli/commands/x.py runs what x names
     *("kafka", "redis"),  # the part that has to do with that server
     *("addresses", "checks", "config", "counting", "erasure", "findings", "metrics", "options", "records", "scan"),
     *("schema", "scopes", "server", "service", "writer"),

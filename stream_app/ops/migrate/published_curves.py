@@ -1,0 +1,115 @@
+"""What the workers of a tracker have published: statuses, cuts as figures, and how far they have read."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from kafka import TopicPartition
+
+from stream_app.core.changelog import status
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts import curve_message
+from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.messages import ROLES
+from stream_app.core.state.watermark import NO_TIME, Source
+from stream_app.kafka.clients import KafkaOperationError
+from stream_app.kafka.topic_scan import Span, Spans, TopicTail
+from stream_app.settings import Settings
+
+WATERMARK_KEY = b"watermark"
+"""Key of a watermark that a source publishes (see engine/rounds/curve_exchange.py)."""
+
+CutName = tuple[str, str, str]
+"""Topic, population and role."""
+
+
+class CutFigures(NamedTuple):
+    """What must be equal in a cut, however the users are dealt to partitions."""
+
+    users: int
+    total: int
+    k: int
+    threshold: int
+    ties: int
+    exact: bool
+
+
+class PublishedCurves:
+    """The curves topic of a tracker, read as far as it goes now with each `refresh`."""
+
+    def __init__(self, settings: Settings, consumer: Any) -> None:
+        self._settings = settings
+        self._tail = TopicTail(consumer, settings.curves_topic)
+        self._cuts = GlobalCuts(settings.share)
+        self._epochs: dict[int, int] = {}
+        self.statuses: dict[int, status.Status] = {}
+        self.watermark: bytes | None = None
+        """The last that a source published, as it came."""
+
+    def refresh(self) -> int:
+        """Read what is new; returns how many records that was. Raises KafkaOperationError."""
+        records = 0
+        try:
+            for record in self._tail.unread():
+                records += 1
+                self._take(record.key or b"", record.value)
+        except FormatError as error:
+            raise KafkaOperationError(
+                f"{self._settings.curves_topic} cannot be read: {error}; run the release that its workers run"
+            ) from error
+        return records
+
+    @property
+    def newest_ms(self) -> int:
+        """The event time that the tracker has reached, epoch ms."""
+        said = int(self.watermark) if self.watermark else NO_TIME
+        return max((said, *(known.horizon for known in self.statuses.values())))
+
+    @property
+    def counted(self) -> Source:
+        """The counters of all partitions together."""
+        total = Source()
+        for source in (source for known in self.statuses.values() for source in known.sources.values()):
+            for name in ("applied", "duplicate", "late", "rejected"):
+                setattr(total, name, getattr(total, name) + getattr(source, name))
+        return total
+
+    @property
+    def users(self) -> int:
+        """Users with an event in the window."""
+        return sum(known.users for known in self.statuses.values())
+
+    def unread(self, inputs: Spans) -> dict[TopicPartition, Span]:
+        """What of the inputs is not counted, as far as was published."""
+        left = {}
+        for place, span in inputs.items():
+            known = self.statuses.get(place.partition)
+            source = known.sources.get(place.topic, Source()) if known else Source()
+            if (start := max(source.position, span.start)) < span.end:
+                left[place] = Span(start, span.end)
+        return left
+
+    def figures(self) -> dict[CutName, CutFigures]:
+        """Every cut that has users."""
+        self._cuts.recompute()
+        names = self._cuts.names
+        cuts = self._cuts.cuts(np.arange(len(names)))
+        columns = (cuts.users, cuts.totals, cuts.k, cuts.thresholds, cuts.ties, cuts.exact)
+        found: dict[CutName, CutFigures] = {}
+        for role, role_name in enumerate(ROLES):
+            rows = zip(*(column[role].tolist() for column in columns), strict=True)
+            for name, row in zip(names, rows, strict=False):
+                if row[0]:
+                    found[name.topic, name.population, role_name] = CutFigures(*row)
+        return found
+
+    def _take(self, key: bytes, value: bytes | None) -> None:
+        if not value:
+            return
+        status.read_into(self.statuses, key, value)
+        if key == WATERMARK_KEY:
+            self.watermark = value
+        elif key.startswith(b"curves/"):
+            message = curve_message.decode(value)
+            if message.epoch >= self._epochs.get(message.partition, 0):
+                self._epochs[message.partition] = message.epoch
+                self._cuts.update(message)
