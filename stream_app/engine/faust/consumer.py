@@ -21,6 +21,9 @@ Positions = Mapping[Partition, int]
 class TrackerApp(faust.App):
     """A Faust app that holds what its consumer needs from the engine."""
 
+    mundane_level = "debug"
+    """Of "Starting..." and the like, here and in Faust's other services."""
+
     lease: Lease
     health: WorkerHealth
     positions: Callable[[], Positions]
@@ -36,6 +39,8 @@ class TrackerApp(faust.App):
 
 class _ConsumerThread(AIOKafkaConsumerThread):
     """Faust's thread that talks to Kafka. The group's answers renew the lease or end it."""
+
+    mundane_level = "debug"
 
     def _create_consumer(self, loop: Any) -> Any:
         """Create a consumer that reads committed records only. Faust's setting for it would turn on much else."""
@@ -74,6 +79,8 @@ def _is_log(app: faust.types.AppT, tp: TP) -> bool:
 
 class BatchConsumer(Consumer):
     """Faust's consumer for topics that are read in batches, with positions kept in the ledgers."""
+
+    mundane_level = "debug"
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)

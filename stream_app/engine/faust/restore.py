@@ -151,6 +151,7 @@ class Recovery(Service):
 class TrackerTables(TableManager):
     """Faust's table manager with the recovery above."""
 
+    mundane_level = "debug"
     _recovery: Any = None
 
     @property

@@ -16,6 +16,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
     See docs/reliability.md#fault-table-outside-stream.
     """
 
+    mundane_level = "debug"
     producer: BatchingProducer
     data: Any
     kept: Callable[[bytes], bytes] | None = None
