@@ -57,6 +57,8 @@ def _newest(consumer: Any, topic: str) -> dict[bytes, tuple[int, bytes]]:
     """By key: the partition and the last value, without those that were deleted."""
     found: dict[bytes, tuple[int, bytes]] = {}
     for record in read(consumer, spans(consumer, partitions_of(consumer, [topic]))):
+        if record.key is None:
+            continue
         if record.value is None:
             found.pop(record.key, None)
         else:

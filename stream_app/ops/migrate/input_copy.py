@@ -1,5 +1,6 @@
 """Copies the inputs to the new topics, keyed and placed as producers do; a copy that was killed goes on."""
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
@@ -135,6 +136,5 @@ def _copies(plan: MigrationPlan, consumer: Any) -> Iterator[tuple[Any, tuple[int
     """The copies in the new topics, each with the partition and offset it came from."""
     for record in read(consumer, spans(consumer, partitions_of(consumer, plan.after.input_topics))):
         for name, value in record.headers:
-            if name == ORIGIN_HEADER and value:
-                partition, _, offset = value.partition(b"/")
-                yield record, (int(partition), int(offset))
+            if name == ORIGIN_HEADER and (origin := re.fullmatch(rb"(\d{1,9})/(\d{1,18})", value or b"")):
+                yield record, (int(origin[1]), int(origin[2]))

@@ -1,5 +1,6 @@
 """What the workers of a tracker have published: statuses, cuts as figures, and how far they have read."""
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,7 +108,8 @@ class PublishedCurves:
             return
         status.read_into(self.statuses, key, value)
         if key == WATERMARK_KEY:
-            self.watermark = value
+            if re.fullmatch(rb"\d{1,16}", value):  # others may write to this topic
+                self.watermark = value
         elif key.startswith(b"curves/"):
             message = curve_message.decode(value)
             if message.epoch >= self._epochs.get(message.partition, 0):

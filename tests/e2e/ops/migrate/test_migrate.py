@@ -128,6 +128,8 @@ def test_the_tracker_that_takes_over_has_every_count_cut_and_standing(
                 WAIT_S,
             )
             assert figures(now.cuts) == expected
+    exact = synthetic.cuts(synthetic.made()[0], settings.share)
+    assert expected == {scope: (cut.users, cut.total, cut.k, cut.threshold, cut.ties) for scope, cut in exact.items()}
 
 
 def test_a_migration_that_is_killed_goes_on_without_repeats(
