@@ -7,6 +7,7 @@ import click
 
 from stream_app import __version__
 from stream_app.cli.options import write_examples
+from stream_app.core.readable import readable_lines
 from stream_app.settings import SettingsError
 
 _SECTIONS = {
@@ -43,7 +44,7 @@ class _CommandError(click.ClickException):
     """An error in one line: what is wrong, where, and what to do next."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(readable_lines(message))
         self.exit_code = exit_code
 
 
@@ -74,6 +75,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
+        except click.ClickException as error:
+            error.message = readable_lines(error.message)
+            raise
         except SettingsError as error:
             raise _CommandError(str(error), _USAGE) from error
         except Exception as error:

@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 
 from stream_app.cli.options import ALL, Command, ReportFile, Speed, TimeOption, settings_options
 from stream_app.cli.signals import end_like_ctrl_c
@@ -20,7 +19,7 @@ from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.settings import SECURITY, Settings
 from stream_app.settings.text import duration_text
 from stream_app.terminal.format import plural
-from stream_app.terminal.output import console
+from stream_app.terminal.output import console, marked
 
 USERS = 20_000
 _ITS_OWN = {"brokers", "redis_url", "replication", "partitioner", "app_id", "redis_prefix"}
@@ -98,7 +97,7 @@ def command(
         until_ms=until_ms,
         watermark_key=WATERMARK_KEY,
         view=ProgressView(out),
-        on_start=lambda own: out.print(f"[bold]The page: [cyan]{_page(own)}[/][/]\n"),
+        on_start=lambda own: out.print(marked("[bold]The page: [cyan]{}[/][/]\n", _page(own))),
     ) as result:
         print_result(out, result)
         if report is not None:
@@ -112,8 +111,10 @@ def _print_start(out: Console, files: Sequence[Path], settings: Settings, worker
     what = ", ".join(path.name for path in files) or "the demo stream"
     window, pane = (duration_text(seconds) for seconds in (settings.window_s, settings.pane_s))
     out.print(
-        f"[bold]Tracking {escape(what)}[/]\n"
-        f"[dim]{plural(workers, 'worker')}, a window of {window} in panes of {pane}; Ctrl-C ends it[/]\n"
+        marked(
+            "[bold]Tracking {}[/]\n[dim]{}, a window of {} in panes of {}; Ctrl-C ends it[/]\n",
+            *(what, plural(workers, "worker"), window, pane),
+        )
     )
 
 
@@ -146,12 +147,12 @@ def _print_next_steps(
             ("stream-app --help", "all commands; README.md has more"),
         ]
     width = max(len(command) for command, _ in lines)
-    out.print("\n[bold]Where to look next[/]")
+    out.print(marked("\n[bold]Where to look next[/]"))
     for command_line, what in lines:
-        out.print(f"  [cyan]{escape(command_line):<{width}}[/]  [dim]{what}[/]", soft_wrap=True)
+        out.print(marked("  [cyan]{}[/]  [dim]{}[/]", command_line.ljust(width), what), soft_wrap=True)
     if stay:
         more = "" if files else ", and the next days follow"
-        out.print(f"\nEverything keeps running{more}. [dim]Ctrl-C ends it.[/]")
+        out.print(marked("\nEverything keeps running{}. [dim]Ctrl-C ends it.[/]", more))
 
 
 def _stay(settings: Settings, users: int | None) -> None:

@@ -16,7 +16,7 @@ from stream_app.kafka.error_hints import or_unseen
 from stream_app.kafka.topic_scan import partitions_of, spans
 from stream_app.settings import Settings
 from stream_app.terminal.flag_line import flag_line
-from stream_app.terminal.output import console
+from stream_app.terminal.output import console, echo, write_json
 
 _POLL_MS = 500
 _STYLES: dict[str, dict[str, Any]] = {
@@ -47,7 +47,7 @@ def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int 
     try:
         with _flags(settings, from_beginning=from_beginning) as flags:
             if sys.stderr.isatty():
-                click.secho(f"Waiting for flags on {settings.flags_topic}; Ctrl-C ends it.", dim=True, err=True)
+                echo(f"Waiting for flags on {settings.flags_topic}; Ctrl-C ends it.", dim=True, err=True)
             for value in islice(flags, limit):
                 _print(value, as_json=as_json)
     except BrokenPipeError:
@@ -56,12 +56,11 @@ def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int 
 
 
 def _print(value: bytes, *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(value.decode() + "\n")
-        sys.stdout.flush()
-        return
     flag = flag_in(value)
     if flag is None:
+        return
+    if as_json:
+        write_json(value.decode(errors="replace").replace("\n", " "))
         return
     line = flag_line(flag).replace(flag.type, click.style(flag.type, **_STYLES[flag.type]), 1)
     click.echo(line, color=False if console().no_color else None)

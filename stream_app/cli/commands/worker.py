@@ -27,6 +27,7 @@ def command(settings: Settings) -> None:
     from stream_app.ops.audit.permissions import require_group
     from stream_app.ops.audit.startup import require_safe
     from stream_app.serving.http.server import require_free
+    from stream_app.terminal.output import echo
     from stream_app.worker import run_worker
 
     # Before Faust starts an error is one line; from within its start it is a traceback of fifty.
@@ -36,7 +37,7 @@ def command(settings: Settings) -> None:
         require_group(settings)
         found = require_safe(settings)
     for finding in found:
-        click.secho(f"Warning: {finding}", fg="yellow", err=True)
+        echo(f"Warning: {finding}", fg="yellow", err=True)
     raise SystemExit(run_worker(settings))
 
 
