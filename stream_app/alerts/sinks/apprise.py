@@ -69,7 +69,9 @@ def _fits(service: Any, text: MessageText) -> bool:
     elif service.overflow_amalgamate_title:
         body += title + _TITLE_IN_BODY
     is_short = service.body_max_line_count <= 0 or lines <= service.body_max_line_count
-    return is_short and title <= max(0, service.title_maxlen) and body <= service.body_maxlen - service.overflow_buffer
+    return bool(
+        is_short and title <= max(0, service.title_maxlen) and body <= service.body_maxlen - service.overflow_buffer
+    )
 
 
 def _length(text: str) -> int:
