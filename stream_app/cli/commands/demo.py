@@ -13,8 +13,9 @@ import click
 import msgspec
 from rich.console import Console
 
-from stream_app.cli.options import ALL, Command, ReportFile, Speed, TimeOption, settings_options
+from stream_app.cli.options import ALL, Command, EventFile, ReportFile, Speed, TimeOption, settings_options
 from stream_app.cli.signals import end_like_ctrl_c
+from stream_app.cli.views.found import print_found
 from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.settings import SECURITY, Settings
 from stream_app.settings.text import duration_text
@@ -35,7 +36,7 @@ _NAMES = [name for name in ALL if name not in {*_ITS_OWN, *SECURITY} and not nam
         "stream-app demo events.parquet --until 2016-10-06T00:00Z --workers 2",
     ),
 )
-@click.argument("files", nargs=-1, metavar="[FILE]…", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, metavar="[FILE]…", type=EventFile())
 @click.option(
     "--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out later events; the window ends there"
 )
@@ -67,11 +68,14 @@ def command(
     users: int,
     stay: bool | None,
 ) -> None:
-    """Track the demo stream, or recorded events from FILEs (JSON lines, gzipped or not, or Parquet).
+    """Track the demo stream, or recorded events from FILEs; - is the standard input.
+
+    Files are JSON lines, JSON arrays, CSV, TSV or Parquet, compressed or not: see `stream-app replay --help`.
 
     Starts an embedded Kafka and Redis, and workers; needs no server, only `pip install 'stream-app[demo]'`. The demo
     stream is a day of talk about five products, generated so that the right answers are known. The page shows all of
     it. In a terminal everything keeps running at the end, and further days of the demo stream follow, until Ctrl-C.
+    The exit status is 1 where no event could be counted, or where the cuts did not settle.
     """
     from stream_app.demo.feed import demo_stream, recorded_stream
     from stream_app.demo.progress import ProgressView
@@ -100,11 +104,15 @@ def command(
         on_start=lambda own: out.print(marked("[bold]The page: [cyan]{}[/][/]\n", _page(own))),
     ) as result:
         print_result(out, result)
+        if result.found is not None:
+            print_found(out, result.found, result.settings)
         if report is not None:
             report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
         _print_next_steps(out, result.settings, report, files, stay=stay)
         if stay:
             _stay(result.settings, None if files else users)
+    if not result.is_settled or (result.counted.read and not result.counted.applied):
+        raise SystemExit(1)
 
 
 def _print_start(out: Console, files: Sequence[Path], settings: Settings, workers: int) -> None:
