@@ -1,5 +1,6 @@
 """The command `stream-app`: its subcommands in the order a newcomer meets them, and how errors are printed."""
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -7,6 +8,7 @@ import click
 
 from stream_app import __version__
 from stream_app.cli.options import write_examples
+from stream_app.cli.streams import guard_streams
 from stream_app.core.readable import readable_lines
 from stream_app.settings import SettingsError
 
@@ -50,6 +52,14 @@ class _CommandError(click.ClickException):
 
 class _Commands(click.Group):
     """Imports a command when it is used, so that --help is quick; prints errors without a traceback."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Run as a process: the standard streams may be closed, full, or of an old coding."""
+        guard_streams()
+        try:
+            return super().__call__(*args, **options)
+        finally:
+            sys.stdout.flush()
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """All names, by section."""

@@ -18,6 +18,7 @@ from stream_app.cli.signals import end_like_ctrl_c
 from stream_app.cli.views.found import print_found
 from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.settings import SECURITY, Settings
+from stream_app.settings.hosts import host_port
 from stream_app.settings.text import duration_text
 from stream_app.terminal.format import plural
 from stream_app.terminal.output import console, marked
@@ -128,7 +129,7 @@ def _print_start(out: Console, files: Sequence[Path], settings: Settings, worker
 
 def _page(settings: Settings) -> str:
     """Its address on the first worker."""
-    return f"http://{settings.http_host}:{settings.http_port}/"
+    return f"http://{host_port(settings.http_host, settings.http_port)}/"
 
 
 def _print_next_steps(

@@ -1,15 +1,15 @@
 """`stream-app watch`."""
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from typing import Any
 
 import click
 
 from stream_app.cli.options import Command, settings_options
+from stream_app.cli.streams import PipeClosedExit
 from stream_app.core.messages import FlagType, flag_in
 from stream_app.kafka.clients import open_consumer, quiet_kafka
 from stream_app.kafka.error_hints import or_unseen
@@ -44,15 +44,11 @@ def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int 
 
     A flag can come twice, with the same flag_id, when partitions move to another worker.
     """
-    try:
-        with _flags(settings, from_beginning=from_beginning) as flags:
-            if sys.stderr.isatty():
-                echo(f"Waiting for flags on {settings.flags_topic}; Ctrl-C ends it.", dim=True, err=True)
-            for value in islice(flags, limit):
-                _print(value, as_json=as_json)
-    except BrokenPipeError:
-        # The reader of the pipe is gone, as after `| head`: no error, but Python must not flush to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with _flags(settings, from_beginning=from_beginning) as flags, suppress(PipeClosedExit):  # as after `| head`
+        if sys.stderr.isatty():
+            echo(f"Waiting for flags on {settings.flags_topic}; Ctrl-C ends it.", dim=True, err=True)
+        for value in islice(flags, limit):
+            _print(value, as_json=as_json)
 
 
 def _print(value: bytes, *, as_json: bool) -> None:
