@@ -15,7 +15,7 @@ from rich.console import Console
 
 from stream_app.cli.options import ALL, Command, EventFile, ReportFile, Speed, TimeOption, settings_options
 from stream_app.cli.signals import end_like_ctrl_c
-from stream_app.cli.views.found import print_found
+from stream_app.cli.views.found_events import print_found
 from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.settings import SECURITY, Settings
 from stream_app.settings.hosts import host_port

@@ -9,7 +9,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stream_app.cli.options import Command, EventFile, Speed, TimeOption, settings_options
-from stream_app.cli.views.found import print_found
+from stream_app.cli.views.found_events import print_found
 from stream_app.core.changelog.columns import FormatError
 from stream_app.demo.feed import recorded_stream
 from stream_app.kafka.clients import KafkaOperationError, open_consumer, quiet_kafka
@@ -17,7 +17,7 @@ from stream_app.kafka.topic_scan import TopicTail
 from stream_app.settings import Settings
 from stream_app.sources.files import require_events
 from stream_app.sources.found import FoundEvents
-from stream_app.sources.progress import WorkerProgress
+from stream_app.sources.worker_progress import WorkerProgress
 from stream_app.sources.replay import Progress as Replayed
 from stream_app.sources.replay import replay
 from stream_app.sources.skew import PATIENCE_S, SkewBound

@@ -148,7 +148,7 @@ URLS = (
     "mmost://127.0.0.1/3ccdd113474722377935511fc85d3dd4",
     "rocket://user:password@127.0.0.1/#general",
     "workflows://host:443/5b21b0c3/abcdefgh",
-    "gchat://workspace/key/token",
+    "gchat://space/key/token",
     "zulip://bot@org/a6dpwgJJ2VkvLvVM6Ywlw3XXXXXXXXXX/",
 )
 
