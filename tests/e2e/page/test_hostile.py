@@ -90,7 +90,7 @@ async def test_a_name_from_right_to_left_turns_nothing_beside_it(tab: Tab, track
     plant(tracker, "\u05d0\u05d1\u05d2 123")
     await tab.open()
     flag_of_it = tab.page.locator("#flags a").first
-    left, right = (
+    left, right = [
         await flag_of_it.locator(part).evaluate(
             """(node) => {
               const range = document.createRange();
@@ -99,7 +99,7 @@ async def test_a_name_from_right_to_left_turns_nothing_beside_it(tab: Tab, track
             }"""
         )
         for part in (".user", "time")
-    )
+    ]
     assert left < right
     what = flag_of_it.locator(".what")
     assert (await what.text_content() or "").startswith("is becoming a connector in \u2068")
