@@ -23,7 +23,7 @@ Place = tuple[str, int]
 
 STEPS_IN_WINDOW = 4
 PATIENCE_S = 30.0
-"""When nothing was counted for so long, nobody counts: a worker that starts later finds everything in Kafka, in order."""
+"""When nothing was counted for so long, nobody counts: a worker that starts later finds all of it in Kafka."""
 
 DELIVERY_TIMEOUT_S = 30
 """Within which Kafka acknowledges a record."""

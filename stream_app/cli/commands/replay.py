@@ -17,10 +17,10 @@ from stream_app.kafka.topic_scan import TopicTail
 from stream_app.settings import Settings
 from stream_app.sources.files import require_events
 from stream_app.sources.found import FoundEvents
-from stream_app.sources.worker_progress import WorkerProgress
 from stream_app.sources.replay import Progress as Replayed
 from stream_app.sources.replay import replay
 from stream_app.sources.skew import PATIENCE_S, SkewBound
+from stream_app.sources.worker_progress import WorkerProgress
 from stream_app.terminal.format import moment, plural, span
 from stream_app.terminal.output import console, echo, print_json
 
