@@ -138,4 +138,4 @@ class Feed:
     def _bound(self) -> SkewBound | None:
         if self._counted is None:
             return None
-        return SkewBound(self._counted, self._settings.window_s, self._settings.max_ahead_s, math.inf)
+        return SkewBound(self._counted, self._settings, math.inf)

@@ -18,7 +18,7 @@ from stream_app.sources.json_values import is_json_values, values_of
 from stream_app.sources.recorded_event import NO_KEY, NO_TIME_MS, EventFileError, RecordedEvent
 from stream_app.sources.text_lines import as_utf8, lines_of
 
-_WANTED = "name a file of events: JSON lines, a JSON array, CSV or Parquet"
+_WANTED = "name a file with one JSON event a line, a JSON array, CSV or Parquet"
 STDIN = Path("-")
 """Reads the standard input."""
 

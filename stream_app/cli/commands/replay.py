@@ -37,7 +37,7 @@ from stream_app.terminal.output import console, echo, print_json
 @click.option("--speed", type=Speed(), default="max", metavar="X|max", help="times real time; max: as fast as possible")
 @click.option("--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out events at or after that time")
 @click.option("--json", "as_json", is_flag=True, help="print what was produced as JSON")
-@settings_options("brokers", "posts_topic", "shares_topic", "curves_topic", "window_s", "max_ahead_s")
+@settings_options("brokers", "posts_topic", "shares_topic", "curves_topic", "window_s", "pane_s", "max_ahead_s")
 def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: int | None, as_json: bool) -> None:
     """Produce recorded events from FILEs to Kafka; - is the standard input.
 
@@ -45,8 +45,9 @@ def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: i
     content. Columns are named as the fields of an event; topics in a cell are separated by |.
 
     Each event goes to the topic of posts or of shares, with its user as the key, in the order of the files. The topics
-    must exist (`stream-app topics create`). Where workers count meanwhile, the replay is never more than half a window
-    ahead of them, so that events that are in order are not late. The exit status is 1 where a file holds no event.
+    must exist (`stream-app topics create`). Where workers count meanwhile, the replay is never further ahead of them
+    than three quarters of a window, so that events that are in order are not late. The exit status is 1 where a file
+    holds no event.
     Parquet needs the extra `stream-app[parquet]`.
     """
     require_events(files)
@@ -94,7 +95,7 @@ def _bound(stack: ExitStack, settings: Settings) -> SkewBound | None:
             is_counted = bool(progress.positions())
     except (KafkaOperationError, FormatError):
         return None
-    return SkewBound(progress.positions, settings.window_s, settings.max_ahead_s) if is_counted else None
+    return SkewBound(progress.positions, settings) if is_counted else None
 
 
 @contextmanager

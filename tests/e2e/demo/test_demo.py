@@ -155,7 +155,7 @@ def test_a_file_without_events_is_reported_and_not_waited_for(tmp_path: Path) ->
 
 
 def test_a_file_much_longer_than_the_window_has_no_late_event_at_full_speed(tmp_path: Path) -> None:
-    count, windows = 40_000, 6
+    count, windows = 30_000, 4
     step_ms = windows * HOUR_MS // count
     path = tmp_path / "long.csv"
     with path.open("w") as file:

@@ -158,7 +158,7 @@ def test_bytes_of_parquet_that_are_no_text_are_no_user(tmp_path: Path) -> None:
 
 BAD = {
     "a directory": (None, "cannot be read: Is a directory"),
-    "an empty file": (b"", "is empty; name a file of events"),
+    "an empty file": (b"", "is empty; name a file with one JSON event"),
     "nothing but blank lines": (b"\n\r\n\n", "holds no line"),
     "an empty array": (b"[ ]", "holds no line"),
     "an empty table": (CSV.splitlines()[0].encode(), "holds no line"),
