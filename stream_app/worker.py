@@ -23,7 +23,7 @@ from stream_app.serving.metrics import Metrics
 from stream_app.serving.page import add_page
 from stream_app.serving.redis.board_feed import BoardFeed
 from stream_app.settings import Settings
-from stream_app.settings.hosts import reachable
+from stream_app.settings.hosts import host_port, reachable
 
 logger = logging.getLogger(__name__)
 
@@ -130,4 +130,4 @@ class _Worker:
         host = self._settings.http_host
         port = await self._http.start(host, self._settings.http_port)
         self._engine.listens(self._settings.http_advertised or f"{reachable(host)}:{port}")
-        logger.info("serving the page, /api/v1, /metrics, /livez and /readyz on http://%s:%d", host, port)
+        logger.info("serving the page, /api/v1, /metrics, /livez and /readyz on http://%s", host_port(host, port))

@@ -1,17 +1,37 @@
-"""The text of messages: a title of one line and a body, for a flag or a digest of several. No I/O."""
+"""The text of messages: a title of one line and a body, for a flag or a digest of several. No I/O.
+
+Names in events are chosen by strangers, and chats obey what stands in a message: @everyone rings every phone, an
+address becomes a link, a star makes bold. `harmless` replaces what they look for by signs that look alike, for every
+service at once: which of them reads Markdown, mrkdwn, HTML or plain text is for its users to choose, and changes.
+"""
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Flag, FlagType, Role
+from stream_app.core.readable import readable
 
 MAX_LISTED = 10
 """The flags that a digest lists; the others are counted."""
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 _MAX_NAME = 80
-_MARKUP = str.maketrans("<>", "()")
+_LOOK_ALIKE = str.maketrans(
+    dict.fromkeys("@\uff20\ufe6b", "(at)")  # mentions; some services take a wide @ for one
+    | dict.fromkeys("<[", "(")  # mentions and links of Slack and HTML, links of Markdown
+    | dict.fromkeys(">]", ")")
+    | dict.fromkeys("#\uff03", "\u266f")  # tags and channels
+    | {"$": "\uff04", "!": "\u01c3", "&": "\uff06"}  # $tags, !channel and images, entities
+    | {":": "\u2236", "/": "\u2215", "\\": "\u2216"}  # schemes of addresses, :emoji:, /commands, u/names, escapes
+    | {"*": "\u2217", "~": "\u223c", "`": "\u02cb", "|": "\u2223"}  # bold, struck out, code, spoilers
+)
+"""Signs that a chat obeys, and what looks like them."""
+_DOT = re.compile(r"[.\uff0e\u3002\uff61](?=\w)")
+"""Of a host name: evil.example is a link without any scheme."""
+_ENCODED_WORD = re.compile(r"=(?=\?)")
+"""Begins text in another coding within a mail's subject."""
 _VALUES = {Role.MAVEN: "posts", Role.CONNECTOR: "impressions"}
 _TITLES = {
     FlagType.EMERGING: "{user} is taking off: {role} of {topic}",
@@ -53,16 +73,21 @@ def digest_title(flags: Sequence[Flag], rule: str) -> str:
     """One line: how many flags of each type."""
     counts = Counter(flag.type for flag in flags)
     parts = [f"{counts[kind]:,} {word}" for kind, word in _COUNTED.items() if counts[kind]]
-    return f"{len(flags):,} more from “{rule}”: {', '.join(parts)}"
+    return f"{len(flags):,} more from “{_name(rule)}”: {', '.join(parts)}"
 
 
-def digest_body(flags: Sequence[Flag]) -> str:
-    """One line for each of the most important flags, and how many more there are."""
-    listed = sorted(flags, key=importance)[:MAX_LISTED]
+def digest_body(flags: Sequence[Flag], most: int = MAX_LISTED) -> str:
+    """One line for each of the `most` important flags, and how many more there are."""
+    listed = sorted(flags, key=importance)[:most]
     lines = [f"{title_of(flag)} ({_short(flag)})" for flag in listed]
     if more := len(flags) - len(listed):
         lines.append(f"… and {more:,} more.")
     return "\n".join(lines)
+
+
+def harmless(name: str) -> str:
+    """`name` with nothing that pings, links or formats in a chat or a mail."""
+    return _ENCODED_WORD.sub("\ua78a", _DOT.sub("\u2024", name.translate(_LOOK_ALIKE)))
 
 
 def importance(flag: Flag) -> tuple[int, float, str]:
@@ -82,9 +107,7 @@ def _topic(flag: Flag) -> str:
 
 
 def _name(text: str) -> str:
-    """A name from an event, in one line and without markup: a user could choose one that notifies a whole channel."""
-    plain = "".join(character if character.isprintable() else "\ufffd" for character in text.translate(_MARKUP))
-    return plain if len(plain) <= _MAX_NAME else plain[: _MAX_NAME - 1] + "…"
+    return harmless(readable(text, _MAX_NAME))
 
 
 def _percent(part: float) -> str:

@@ -1,5 +1,6 @@
 """The command `stream-app`: its subcommands in the order a newcomer meets them, and how errors are printed."""
 
+import sys
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -9,6 +10,8 @@ import click
 from stream_app import __version__
 from stream_app.cli.options import write_examples
 from stream_app.cli.service_errors import end_with_record, logs_json
+from stream_app.cli.streams import guard_streams
+from stream_app.core.readable import readable_lines
 from stream_app.settings import ENV_FILE, SettingsError, use_env_file
 
 _SECTIONS = {
@@ -48,12 +51,20 @@ class _CommandError(click.ClickException):
     """An error in one line: what is wrong, where, and what to do next."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(readable_lines(message))
         self.exit_code = exit_code
 
 
 class _Commands(click.Group):
     """Imports a command when it is used, so that --help is quick; prints errors without a traceback."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Run as a process: the standard streams may be closed, full, or of an old coding."""
+        guard_streams()
+        try:
+            return super().__call__(*args, **options)
+        finally:
+            sys.stdout.flush()
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """All names, by section."""
@@ -100,6 +111,7 @@ class _Commands(click.Group):
 def _shown(error: Exception) -> click.ClickException | None:
     """What a person sees of an error, in one line; None for one that nobody expected."""
     if isinstance(error, click.ClickException):
+        error.message = readable_lines(error.message)
         return error
     if isinstance(error, SettingsError):
         return _CommandError(str(error), _USAGE)

@@ -174,6 +174,13 @@ class ReportFile(click.Path):
         return path
 
 
+class EventFile(click.Path):
+    """A file, a pipe, or - for the standard input."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+
+
 class TimeOption(click.ParamType):
     """A time, as epoch ms: RFC 3339 with a zone, a date (midnight UTC), or epoch ms."""
 

@@ -1,18 +1,20 @@
 """The stream that a demo produces, and the thread that produces it."""
 
+import math
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from stream_app.demo.generator.activity import HOUR_MS
 from stream_app.demo.generator.population import Truth, demo_population
 from stream_app.settings import Settings
-from stream_app.sources.files import is_event, read_events
+from stream_app.sources.files import is_repeatable, read_events
+from stream_app.sources.found import FoundEvents
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.sources.replay import Progress, replay
+from stream_app.sources.skew import Place, SkewBound
 
 LIVE_MS = round(9.5 * HOUR_MS)
 """The end of the demo stream, in which the risers take off: sent at LIVE_SPEED, the events before it at once."""
@@ -32,18 +34,23 @@ class Stream(NamedTuple):
     """A stream of known length."""
 
     parts: Sequence[Part]
-    size: int
-    """Events to send: those before `until_ms`."""
+    size: int | None
+    """Events to send: those before `until_ms`; None where a pipe is still to be read."""
     truth: Truth | None = None
     """The true results, if they are known."""
-    unreadable: int = 0
-    """Lines among them that cannot be decoded, and become dead letters."""
+    found: FoundEvents | None = None
+    """What recorded events are; complete once they are read."""
 
 
 def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | None) -> Stream:
-    """The events of files, read twice: to count them, and to send them. Raises EventFileError."""
-    kinds = Counter(is_event(event) for event in read_events(paths) if _is_sent(event, until_ms))
-    return Stream([Part(read_events(paths), speed)], kinds.total(), unreadable=kinds[False])
+    """The events of files, read twice: to count them, and to send them; of pipes once. Raises EventFileError."""
+    found = FoundEvents()
+    events = (event for event in read_events(paths) if _is_sent(event, until_ms))
+    if not all(map(is_repeatable, paths)):
+        return Stream([Part(found.passing(events), speed)], None, found=found)
+    for _ in found.passing(events):
+        pass  # only counted
+    return Stream([Part(read_events(paths), speed)], found.count, found=found)
 
 
 def demo_stream(users: int, until_ms: int | None, speed: float | None) -> Stream:
@@ -68,7 +75,15 @@ def _is_sent(event: RecordedEvent, until_ms: int | None) -> bool:
 class Feed:
     """Makes a stream and produces it to Kafka, in a thread."""
 
-    def __init__(self, make: Callable[[], Stream], settings: Settings, until_ms: int | None) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Stream],
+        settings: Settings,
+        until_ms: int | None,
+        counted: Callable[[], Mapping[Place, int]] | None = None,
+    ) -> None:
+        """`counted` is how far the workers have counted, so that nothing that is in order is late."""
+        self._counted = counted
         self._make = make
         self._settings = settings
         self._until_ms = until_ms
@@ -114,7 +129,13 @@ class Feed:
             self._settings,
             speed=part.speed,
             until_ms=self._until_ms,
+            bound=self._bound(),
             on_progress=on_progress,
             stop=self._stop,
         )
         self.sent = before + report.sent
+
+    def _bound(self) -> SkewBound | None:
+        if self._counted is None:
+            return None
+        return SkewBound(self._counted, self._settings, math.inf)

@@ -72,6 +72,20 @@ class Observer:
             total.unknown += source.unknown
         return total
 
+    def positions(self) -> dict[tuple[str, int], int]:
+        """The next offset to be counted, by topic and partition."""
+        with self._lock:
+            return {
+                (topic, known.partition): source.position
+                for known in self._statuses.values()
+                for topic, source in known.sources.items()
+            }
+
+    @property
+    def quiet_s(self) -> float:
+        """For how long nothing was written."""
+        return time.monotonic() - self._news_at_s
+
     def is_settled(self, end_ms: int | None, quiet_s: float) -> bool:
         """Whether the last cuts and flags are out.
 
@@ -88,7 +102,7 @@ class Observer:
                 and len(horizons) == 1
                 and (horizons != {NO_TIME} or not has_counted)
                 and (end_ms is None or min(horizons) >= end_ms)
-                and time.monotonic() - self._news_at_s >= quiet_s
+                and self.quiet_s >= quiet_s
                 and self._is_published()
             )
 

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 from rich.text import Text
@@ -16,6 +15,7 @@ from stream_app.core.messages import Flag, FlagType
 from stream_app.core.state.watermark import Source
 from stream_app.terminal.flag_line import FLAG_STYLES, flag_line
 from stream_app.terminal.format import moment, plural, span, time_of_day
+from stream_app.terminal.output import marked
 
 _LINE_EVERY_S = 5.0
 _EMERGING_AT_ONCE = 5
@@ -87,13 +87,13 @@ class ProgressView:
         """Erase the bar; after Ctrl-C or a signal say what takes a few seconds more."""
         self._bar.stop()
         if kind is not None and not issubclass(kind, Exception):
-            self._console.print("[dim]Ending the workers and the servers …[/]")
+            self._console.print(marked("[dim]Ending the workers and the servers …[/]"))
 
     def show(self, progress: DemoProgress) -> None:
         """Print what is new."""
         rate = self._rate.per_s(progress.counted.read)
         for news in progress.news[self._news_shown :]:
-            self._console.print(f"[red]{escape(news)}[/]")
+            self._console.print(marked("[red]{}[/]", news))
         self._news_shown = len(progress.news)
         self._show_emerging(progress.flags[self._flags_shown :])
         self._flags_shown = len(progress.flags)

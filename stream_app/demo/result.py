@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, FlagType, Role
@@ -16,6 +14,7 @@ from stream_app.demo.truth import TOLERANCE_POINTS, Foresight, Rise, foresight, 
 from stream_app.settings.text import duration_text
 from stream_app.terminal.flag_line import FLAG_STYLES
 from stream_app.terminal.format import hours, moment, plural, span, time_of_day
+from stream_app.terminal.output import PlainTable, marked
 
 _TOPICS_SHOWN = 10
 _ROOMY = 92
@@ -34,11 +33,11 @@ def print_result(console: Console, result: DemoResult) -> None:
     console.print(line)
     if result.counted.rejected and not result.counted.applied:
         console.print(
-            "[yellow]Not one event could be counted: are these events? The README shows what one looks like.[/]"
+            marked("[yellow]Not one event could be counted: are these events? The README shows what one looks like.[/]")
         )
     if not result.is_settled:
         console.print(
-            "[yellow]The cuts still changed when the demo stopped waiting: run it again on an idle machine.[/]"
+            marked("[yellow]The cuts still changed when the demo stopped waiting: run it again on an idle machine.[/]")
         )
     if result.truth is not None:
         console.print()
@@ -64,7 +63,7 @@ def _summary(result: DemoResult) -> Text:
 def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
     chosen = _largest(cuts)
     if not chosen:
-        console.print("[yellow]No events are left in the window, so there are no cuts.[/]")
+        console.print(marked("[yellow]No events are left in the window, so there are no cuts.[/]"))
         return
     of_population = any(cut.percent_of_population is not None for cut in chosen)
     share = f"{chosen[0].share * 100:g} %"
@@ -80,7 +79,7 @@ def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
         for place, cut in enumerate(pair):
             people = [_percent(cut.percent_of_population)] if of_population else []
             table.add_row(
-                f"[bold]{escape(name)}[/]" if place == 0 else "",
+                marked("[bold]{}[/]", name) if place == 0 else "",
                 cut.role,
                 *(
                     f"{cut.users:,}",
@@ -90,13 +89,19 @@ def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
                     _percent(cut.coverage * 100),
                 ),
                 f"{cut.threshold:,}",
-                *(("[dim]diffuse[/]", "[dim]–[/]") if cut.diffuse else (f"{cut.flagged:,}", f"{cut.emerging:,}")),
+                *(
+                    (Text("diffuse", "dim"), Text("–", "dim"))
+                    if cut.diffuse
+                    else (f"{cut.flagged:,}", f"{cut.emerging:,}")
+                ),
             )
     console.print(table)
     console.print()
     topics = {cut.topic for cut in cuts}
     if len(topics) > _TOPICS_SHOWN + 1:
-        console.print(f"[dim]The {_TOPICS_SHOWN} topics with most users, of {len(topics) - 1:,}; --report has all.[/]")
+        console.print(
+            Text(f"The {_TOPICS_SHOWN} topics with most users, of {len(topics) - 1:,}; --report has all.", "dim")
+        )
 
 
 def _largest(cuts: Sequence[Cut]) -> list[Cut]:
@@ -122,11 +127,11 @@ def _by_topic(cuts: Sequence[Cut]) -> Iterable[tuple[str, str | None, list[Cut]]
         yield topic, population if several else None, group
 
 
-def _table(console: Console, title: str, about: str) -> Table:
+def _table(console: Console, title: str, about: str) -> PlainTable:
     """An empty table under its title, closer where the terminal is narrow."""
     gap = (0, 1, 0, 0) if console.width >= _ROOMY else 0
-    console.print(f"[bold]{title}[/] [dim]{about}[/]\n")
-    return Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=gap, collapse_padding=True)
+    console.print(marked("[bold]{}[/] [dim]{}[/]\n", title, about))
+    return PlainTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=gap, collapse_padding=True)
 
 
 def _percent(value: float | None) -> str:
@@ -148,10 +153,10 @@ def _print_truth(console: Console, result: DemoResult, truth: Truth) -> None:
     topics = list(dict.fromkeys(row.true.topic for row in rows))
     for row in sorted(rows, key=lambda row: (topics.index(row.true.topic), row.true.role)):
         cut, true = row.cut, row.true
-        verdict = "[green]right[/]" if row.is_right else f"[red]off by {row.error_points:.1f} points[/]"
+        verdict = Text("right", "green") if row.is_right else Text(f"off by {row.error_points:.1f} points", "red")
         is_second = true.role is Role.MAVEN
         table.add_row(
-            *("" if is_second else f"[bold]{true.topic}[/]", true.role, f"{cut.k:,}" if cut else "–", f"{true.k:,}"),
+            *("" if is_second else Text(true.topic, "bold"), true.role, f"{cut.k:,}" if cut else "–", f"{true.k:,}"),
             *(_percent(cut.percent_of_users if cut else None), _percent(true.percent_of_users)),
             *(_percent(cut.percent_of_population if cut else None), _percent(true.percent_of_population)),
             verdict,
@@ -181,12 +186,12 @@ def _print_foresight(console: Console, seen: Foresight) -> None:
         f"before the end of the stream ({seen.undecided:,} of these {were} still emerging then)."
     )
     names = ", ".join(sorted({flag.user_id for flag in seen.decoys}))
-    console.print(f"[red]Decoys flagged: {names}.[/]" if names else "Of the decoys planted, none was flagged.")
+    console.print(marked("[red]Decoys flagged: {}.[/]", names) if names else "Of the decoys planted, none was flagged.")
 
 
-def _times(rise: Rise) -> tuple[str, str, str, str]:
-    emerging = f"[magenta]{time_of_day(rise.emerging.event_time)}[/]" if rise.emerging else "–"
-    entered = f"[green]{time_of_day(rise.entered.event_time)}[/]" if rise.entered else "–"
+def _times(rise: Rise) -> tuple[str, Text, Text, str]:
+    emerging = Text(time_of_day(rise.emerging.event_time), "magenta") if rise.emerging else Text("–")
+    entered = Text(time_of_day(rise.entered.event_time), "green") if rise.entered else Text("–")
     lead = f"{hours(rise.lead_ms / 1000)}" if rise.lead_ms is not None else "–"
     return time_of_day(rise.riser.onset_ms), emerging, entered, lead
 

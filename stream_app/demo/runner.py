@@ -23,6 +23,7 @@ from stream_app.demo.workers import WorkerFailedError, Workers
 from stream_app.kafka.clients import new_producer
 from stream_app.kafka.topics import create
 from stream_app.settings import Settings, with_servers
+from stream_app.sources.found import FoundEvents
 from stream_app.sources.recorded_event import RecordedEvent
 
 _STEP_S = 0.1
@@ -47,8 +48,10 @@ class DemoResult(NamedTuple):
     seconds: float
     """Wall time from the first event produced to the last one counted."""
     is_settled: bool
-    """Whether the cuts had stopped changing before the demo stopped waiting."""
+    """Whether the last cuts and flags were out when the demo stopped waiting."""
     truth: Truth | None
+    found: FoundEvents | None = None
+    """What recorded events are."""
 
 
 @contextmanager
@@ -79,7 +82,8 @@ def running_demo(
         started = stack.enter_context(Workers(own, workers, folder))
         own = msgspec.structs.replace(own, http_port=started.http_port)
         on_start(own)
-        feed, observer = Feed(make_stream, own, until_ms), Observer(own)
+        observer = Observer(own)
+        feed = Feed(make_stream, own, until_ms, observer.positions)
         stack.callback(observer.stop, _THREAD_S)
         stack.callback(feed.stop, _THREAD_S)
         feed.start()
@@ -90,8 +94,10 @@ def running_demo(
             if until_ms is not None:
                 _advance_event_time(own, watermark_key, until_ms - 1)
             settled = run.settle(until_ms - 1 if until_ms is not None else None)
-        truth = feed.stream.truth if feed.stream else None
-        yield DemoResult(own, observer.counted, observer.cuts, observer.flags, seconds, settled, truth)
+        made = feed.stream or Stream((), 0)
+        yield DemoResult(
+            *(own, observer.counted, observer.cuts, observer.flags, seconds, settled, made.truth, made.found)
+        )
 
 
 @contextmanager
@@ -129,9 +135,9 @@ class _DemoRun:
         return time.monotonic() - (feed.begun_s or self._start_s)
 
     def settle(self, end_ms: int | None) -> bool:
-        """Wait until the last cuts and flags are out; False where that takes too long."""
-        deadline = time.monotonic() + _SETTLE_S
-        while time.monotonic() < deadline:
+        """Wait until the last cuts and flags are out; False where nothing more comes although they are not."""
+        begun_s = time.monotonic()
+        while min(time.monotonic() - begun_s, self._observer.quiet_s) < _SETTLE_S:
             self._step("settling")
             if self._observer.is_settled(end_ms, _QUIET_S):
                 return True

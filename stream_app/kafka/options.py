@@ -46,8 +46,9 @@ def read_token(settings: Settings) -> str:
     """The OAuth token in its file, as it is now: the issuer of tokens replaces the file. Raises SettingsError."""
     path = settings.kafka_token_file
     try:
-        token = Path(path).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        token = Path(path).read_text(encoding="utf-8-sig").strip()
+        token.encode("ascii")
+    except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
         raise SettingsError(f"STREAM_APP_KAFKA_TOKEN_FILE={path!r}: the file cannot be read ({why})") from None
     if not token:

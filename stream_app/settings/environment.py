@@ -3,8 +3,9 @@
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -96,7 +97,7 @@ def _content(variable: str, path: str, environ: Mapping[str, str]) -> str:
     if (other := variable.removesuffix(FILE_SUFFIX)) in environ:
         raise SettingsError(f"{other} and {variable} are both set: set one of them")
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(f"{variable}={path!r}: the file cannot be read ({why})") from None
@@ -109,6 +110,7 @@ def _plain(error: Exception) -> str:
 def _parsed(name: str, text: str, where: str) -> Any:
     """The value of a setting's text, in the form that msgspec converts."""
     default = getattr(Settings(), name)
+    text = text.removeprefix("\ufeff").strip()
     if isinstance(default, Secret):
         return type(default)(text)
     try:
@@ -120,4 +122,13 @@ def _parsed(name: str, text: str, where: str) -> Any:
             return tuple(item.strip() for item in text.split(",") if item.strip())
     except ValueError as error:
         raise SettingsError(f"{where}={text!r}: {error}; {documentation()[name]}") from error
-    return text
+    if name.endswith("_host"):
+        return text.removeprefix("[").removesuffix("]")  # as an IPv6 address stands in a URL
+    return next((choice for choice in _choices(name) if choice.lower() == text.lower()), text)
+
+
+@cache
+def _choices(name: str) -> tuple[str, ...]:
+    """The texts that a setting accepts, if these are few: whether in capitals does not matter."""
+    kind = get_type_hints(Settings)[name]
+    return get_args(kind) if get_origin(kind) is Literal else ()

@@ -12,6 +12,11 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def host_port(host: str, port: int) -> str:
+    """Host and port as they stand in an address: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
 def reachable(host: str) -> str:
     """The name by which others reach a server that listens on `host`: this machine's if it listens on every address."""
     try:

@@ -26,7 +26,7 @@ def filled(text: str, environ: Mapping[str, str] = os.environ) -> str:
 def content(path: str) -> str:
     """The text of a file, without the space around it. Raises MissingReferenceError."""
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise MissingReferenceError(f"the file {path!r} cannot be read ({why})") from None

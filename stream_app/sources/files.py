@@ -1,8 +1,8 @@
-"""Readers of files with recorded events: JSON lines, gzipped or not, and Parquet."""
+"""Files of recorded events, known by their content: JSON lines, a JSON array, CSV, TSV, Parquet; compressed or not."""
 
 import datetime as dt
-import gzip
-import zlib
+import io
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -10,13 +10,18 @@ from typing import Any
 
 import msgspec
 
+from stream_app.core.readable import MAX_TEXT, readable
 from stream_app.extras import require_extra
-from stream_app.sources.recorded_event import EventFileError, RecordedEvent
+from stream_app.sources.compression import BUFFER_BYTES, start_of, unpacked
+from stream_app.sources.csv_rows import columns_of, delimiter_of, events_of
+from stream_app.sources.json_values import is_json_values, values_of
+from stream_app.sources.recorded_event import NO_KEY, NO_TIME_MS, EventFileError, RecordedEvent
+from stream_app.sources.text_lines import as_utf8, lines_of
 
-NO_KEY = b""
-NO_TIME_MS = -1
+_WANTED = "name a file with one JSON event a line, a JSON array, CSV or Parquet"
+STDIN = Path("-")
+"""Reads the standard input."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS = dt.timedelta(milliseconds=1)
@@ -36,9 +41,9 @@ _head_of = msgspec.json.Decoder(_Head).decode
 def read_events(paths: Iterable[Path]) -> Iterator[RecordedEvent]:
     """Yield the events of the files, one after the other, in their order.
 
-    Gzip and Parquet are recognised by content; anything else is JSON lines, of which blank ones are skipped. A line
-    that is not a readable event is yielded too, without key or time, so that the tracker makes it a dead letter.
-    Raises EventFileError: at once where a file is missing or empty, while reading where it is damaged.
+    JSON arrays, CSV, TSV, Parquet and compressions are recognised by content; anything else is JSON lines, of which
+    blank ones are skipped. A line that is not a readable event is yielded too, without key or time, so that the tracker
+    makes it a dead letter. Raises EventFileError: at once where a file is missing or empty, else while reading.
     """
     return chain.from_iterable([_reader(Path(path)) for path in paths])
 
@@ -48,13 +53,33 @@ def is_event(event: RecordedEvent) -> bool:
     return event.key != NO_KEY and event.ts_ms != NO_TIME_MS
 
 
+def is_repeatable(path: Path) -> bool:
+    """Whether it can be read a second time: a pipe cannot."""
+    return path != STDIN and path.is_file()
+
+
 def require_events(paths: Iterable[Path]) -> None:
-    """Return when every file holds an event. Raises EventFileError: a file without one is a mistake."""
-    for path in paths:
+    """Return when every file holds an event. Raises EventFileError: a file without one is a mistake.
+
+    Pipes are not looked into: what is read of them is gone.
+    """
+    for path in filter(is_repeatable, paths):
         if not any(map(is_event, read_events([path]))):
             raise EventFileError(
-                f"{path} holds no event: none of its lines is a JSON object with a user_id and a ts; nothing was sent"
+                f"{path} holds no event: none of its lines is a JSON object with a user_id and a ts{_columns(path)}; "
+                "nothing was sent"
             )
+
+
+def _columns(path: Path) -> str:
+    """What is wrong where it is a table; otherwise empty."""
+    with _opened(path) as file:
+        plain = unpacked(file, _name(path))
+        columns = columns_of(start_of(as_utf8(plain, start_of(plain, _name(path))), _name(path)))
+    if not columns:
+        return ""
+    shown = readable(", ".join(columns))
+    return f"; its columns are {shown}: name them as the fields of an event (event_id, ts, user_id …)"
 
 
 def recorded(line: bytes) -> RecordedEvent:
@@ -97,30 +122,64 @@ def _time_ms(ts: int | dt.datetime) -> int:
 
 
 def _reader(path: Path) -> Iterator[RecordedEvent]:
-    """Open and check the file now, read it later."""
+    """Open and check the file now, read it later; a pipe can be opened once only."""
+    if path != STDIN and (path.is_file() or not path.exists() or path.is_dir()):
+        with _opened(path) as file:
+            _require_start(file, path)
+            if start_of(unpacked(file, _name(path)), _name(path)).startswith(_PARQUET_MAGIC):
+                require_extra("parquet", "pyarrow", "pyarrow")
+    return _events(path)
+
+
+def _events(path: Path) -> Iterator[RecordedEvent]:
+    count = 0
+    with _opened(path) as file:
+        _require_start(file, path)
+        for count, value in enumerate(_values(file, path), 1):  # noqa: B007 - whether there was one
+            yield recorded(value)
+    if not count:
+        raise EventFileError(f"{_name(path)} holds no line; {_WANTED}")
+
+
+def _require_start(file: io.BufferedReader, path: Path) -> None:
+    if not start_of(file, _name(path)):
+        raise EventFileError(f"{_name(path)} is empty; {_WANTED}")
+
+
+def _values(file: io.BufferedReader, path: Path) -> Iterator[bytes]:
+    """The JSON of every event, or what stands in its place."""
+    name = _name(path)
+    plain = unpacked(file, name)
+    if start_of(plain, name).startswith(_PARQUET_MAGIC):
+        return _parquet_rows(path, is_packed=plain is not file)
+    text = as_utf8(plain, start_of(plain, name))
+    start = start_of(text, name)
+    if is_json_values(start):
+        return values_of(text, name)
+    lines = lines_of(text, name)
+    delimiter = delimiter_of(start)
+    return events_of(lines, delimiter, name) if delimiter else (line for line in lines if line.strip())
+
+
+def _parquet_rows(path: Path, *, is_packed: bool) -> Iterator[bytes]:
+    if is_packed or not is_repeatable(path):
+        raise EventFileError(
+            f"{_name(path)} is Parquet in a pipe, or compressed as a whole, but its end is needed first; name the file"
+        )
+    from stream_app.sources.parquet import rows_as_json  # noqa: PLC0415 - half a second that few need
+
+    return rows_as_json(path)
+
+
+def _name(path: Path) -> str:
+    return "the standard input" if path == STDIN else readable(str(path), MAX_TEXT)
+
+
+def _opened(path: Path) -> io.BufferedReader:
     try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise EventFileError(f"{path} cannot be read: {error.strerror}; name a file of events") from error
-    if not start:
-        raise EventFileError(f"{path} is empty; name a file with one JSON event a line, or a Parquet file")
-    if start == _PARQUET_MAGIC:
-        require_extra("parquet", "pyarrow", "pyarrow")
-        from stream_app.sources.parquet import rows_as_json  # noqa: PLC0415 - half a second that few need
-
-        return map(recorded, rows_as_json(path))
-    return _json_lines(path, zipped=start.startswith(_GZIP_MAGIC))
-
-
-def _json_lines(path: Path, *, zipped: bool) -> Iterator[RecordedEvent]:
-    read = 0
-    try:
-        with gzip.open(path) if zipped else path.open("rb") as lines:
-            for read, line in enumerate(lines, 1):  # noqa: B007 - named when the file is damaged
-                if text := line.rstrip(b"\r\n"):
-                    yield recorded(text)
-    except (OSError, EOFError, zlib.error) as error:
-        raise EventFileError(f"{path} is damaged after line {read}: {error}; copy or export it again") from error
-    if not read:
-        raise EventFileError(f"{path} holds no line; name a file with one JSON event a line")
+        if path == STDIN:
+            return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False), BUFFER_BYTES)
+        return io.BufferedReader(io.FileIO(path), BUFFER_BYTES)
+    except (OSError, ValueError, AttributeError) as error:
+        why = getattr(error, "strerror", None) or "it is closed"
+        raise EventFileError(f"{_name(path)} cannot be read: {why}; {_WANTED}") from error

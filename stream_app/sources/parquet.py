@@ -1,6 +1,8 @@
 """Rows of a Parquet file as JSON."""
 
+import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -37,4 +39,21 @@ def _with_plain_times(batch: Any) -> Any:
 
 def _json(row: dict[str, Any]) -> bytes:
     """The row without its nulls; NaN is how a column of floats says null."""
-    return msgspec.json.encode({name: value for name, value in row.items() if value is not None and value == value})  # noqa: PLR0124
+    plain = {name: _plain(value) for name, value in row.items() if value is not None and value == value}  # noqa: PLR0124
+    try:
+        return msgspec.json.encode(plain)
+    except UnicodeEncodeError:  # text that is not UTF-8: the tracker rejects it, and says so
+        return json.dumps(plain, ensure_ascii=False, default=str).encode(errors="surrogateescape")
+
+
+def _plain(value: Any) -> Any:
+    """BINARY is how many writers store text, and DECIMAL how databases store numbers."""
+    if isinstance(value, bytes):
+        return value.decode(errors="surrogateescape")
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value if item is not None]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value

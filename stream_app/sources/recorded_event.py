@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+NO_KEY = b""
+NO_TIME_MS = -1
+
 
 class EventFileError(ValueError):
     """A file of events cannot be read; the message names it and says why."""

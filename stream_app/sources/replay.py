@@ -19,11 +19,12 @@ from stream_app.kafka.reachability import UnreachableError, require_reachable
 from stream_app.settings import Settings
 from stream_app.sources.pace import ReplayClock
 from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.sources.skew import DELIVERY_TIMEOUT_S, SkewBound
 
 PROGRESS_S = 0.2
 """How often `on_progress` is called."""
 
-_DELIVERY_TIMEOUT_S = 30
+_DELIVERY_TIMEOUT_S = DELIVERY_TIMEOUT_S
 _REQUEST_TIMEOUT_MS = 10_000
 _CLOSE_TIMEOUT_S = 2.0
 _BATCH_BYTES = 262_144
@@ -79,19 +80,21 @@ def replay(
     *,
     speed: float | None = None,
     until_ms: int | None = None,
+    bound: SkewBound | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
 ) -> ReplayReport:
     """Produce the events, in their order, to `settings.posts_topic` and `settings.shares_topic` of `brokers`.
 
     `speed` is event time per wall time (None: as fast as possible). Events at or after `until_ms` are left out; events
-    without a time are sent. The timestamp of a record is the time it is sent, not event time. `on_progress` is called
-    several times a second. Setting `stop` ends the replay when Kafka has acknowledged what was sent.
+    without a time are sent. `bound` keeps events that are in order from being late. The timestamp of a record is the
+    time it is sent, not event time. `on_progress` is called several times a second. Setting `stop` ends the replay when
+    Kafka has acknowledged what was sent.
     Raises ReplayError.
     """
     try:
         with _producer(brokers, settings) as producer, _rare_collections():
-            run = _Replay(producer, brokers, settings, on_progress, stop or threading.Event())
+            run = _Replay(producer, brokers, settings, bound, on_progress, stop or threading.Event())
             run.send_all(events, ReplayClock(speed) if speed else None, until_ms)
             return run.report()
     except KafkaError as error:
@@ -108,9 +111,13 @@ class _Replay:
         producer: Any,
         brokers: str,
         settings: Settings,
+        bound: SkewBound | None,
         on_progress: Callable[[Progress], None] | None,
         stop: threading.Event,
     ) -> None:
+        self._bound = bound
+        self._last_sent: dict[tuple[str, int], Any] = {}
+        """By topic and partition; kept where there is a bound."""
         self._producer, self._brokers, self._on_progress, self._stop = producer, brokers, on_progress, stop
         self._topics = (settings.posts_topic, settings.shares_topic)
         self._partitions = [sorted(producer.partitions_for(topic)) for topic in self._topics]
@@ -127,6 +134,8 @@ class _Replay:
                 continue
             if pace is not None:
                 self._wait(pace.delay_s(event.ts_ms, time.monotonic()))
+            if self._bound is not None and self._bound.begins_step(event.ts_ms):
+                self._bound.begin_step(event.ts_ms, self._last_sent, self._is_stopped)
             if self._stop.is_set():
                 break
             self._send(event)
@@ -145,15 +154,24 @@ class _Replay:
         topic, partitions = self._topics[event.share], self._partitions[event.share]
         partition = partitions[_positive_hash(event.key) % len(partitions)]
         try:
-            self._in_flight.append(self._producer.send(topic, event.value, event.key, partition=partition))
+            sent = self._producer.send(topic, event.value, event.key, partition=partition)
         except MessageSizeTooLargeError as error:
             raise ReplayError(
                 f"event {sum(self._sent) + self._left_out + 1}, of user {event.key.decode(errors='replace')!r}, has "
                 f"{len(event.value)} bytes: more than a record may have ({_REQUEST_BYTES}); leave it out"
             ) from error
+        self._in_flight.append(sent)
+        if self._bound is not None:
+            self._last_sent[topic, partition] = sent
         self._sent[event.share] += 1
         if event.ts_ms >= 0:
             self._event_time_ms = event.ts_ms
+
+    def _is_stopped(self) -> bool:
+        """Asked while the bound waits, so that progress is seen meanwhile."""
+        if time.monotonic() - self._reported_s >= PROGRESS_S:
+            self._report_progress()
+        return self._stop.is_set()
 
     def _finish(self) -> None:
         """Wait until every record is acknowledged."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.core.readable import readable
 from stream_app.terminal.format import hours, moment
 
 FLAG_STYLES = {
@@ -16,7 +17,7 @@ _UNITS = {Role.CONNECTOR: "impressions", Role.MAVEN: "posts"}
 
 def flag_line(flag: Flag, when: Callable[[int], str] = moment) -> str:
     """When, what, who, and the numbers behind it."""
-    who = f"{flag.type:<8}  {flag.role:<9}  {flag.topic:<14}  {flag.user_id:<16}"
+    who = f"{flag.type:<8}  {flag.role:<9}  {readable(flag.topic):<14}  {readable(flag.user_id):<16}"
     return f"{when(flag.event_time)}  {who}  {_numbers(flag)}"
 
 

@@ -11,7 +11,8 @@ from stream_app.alerts.config import AlertmanagerSink
 from stream_app.alerts.sinks.http import HttpEndpoint
 from stream_app.alerts.sinks.message import AlertMessage, DeliveryOutcome
 from stream_app.alerts.sinks.urls import SinkUrl
-from stream_app.core.messages import Flag
+from stream_app.core.messages import ALL_TOPICS, Flag
+from stream_app.core.readable import readable
 from stream_app.settings.secret import Redaction
 
 ALERT_NAME = "InfluenceFlag"
@@ -41,9 +42,9 @@ def _alert(flag: Flag, rule: str, ends_s: float) -> dict[str, Any]:
         "alertname": ALERT_NAME,
         "type": flag.type.value,
         "role": flag.role.value,
-        "topic": flag.topic,
-        "population": flag.population,
-        "user_id": flag.user_id,
+        "topic": _label(flag.topic),
+        "population": _label(flag.population),
+        "user_id": _label(flag.user_id),
         "rule": rule,
     }
     return {
@@ -56,6 +57,11 @@ def _alert(flag: Flag, rule: str, ends_s: float) -> dict[str, Any]:
         "startsAt": _rfc3339(flag.detected_at / 1000),
         "endsAt": _rfc3339(ends_s),
     }
+
+
+def _label(name: str) -> str:
+    """A name as messages show it: Alertmanager passes labels on to chats as they are."""
+    return name if name == ALL_TOPICS else templates.harmless(readable(name))
 
 
 def _rfc3339(seconds: float) -> str:

@@ -10,6 +10,7 @@ import click
 from stream_app.cli.options import Command, TimeOption, settings_options
 from stream_app.cli.views.alerts import show_outcomes, show_steps
 from stream_app.settings import Settings
+from stream_app.settings.hosts import host_port
 from stream_app.terminal.output import reading_bar
 
 _DAY_MS = 86_400_000
@@ -64,7 +65,7 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
     start_otlp(settings, registry, "stream-app-alerts")
     host = settings.alerts_http_host
     probes = ProbeServer(host, settings.alerts_http_port, registry, is_live=service.is_live, is_ready=service.is_ready)
-    logging.getLogger(__name__).info("serving /metrics, /livez and /readyz on http://%s:%d", host, probes.port)
+    logging.getLogger(__name__).info("serving /metrics, /livez and /readyz on http://%s", host_port(host, probes.port))
     try:
         service.run(stop)
     finally:

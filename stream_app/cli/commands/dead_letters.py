@@ -24,7 +24,7 @@ from stream_app.ops.dead_letters import replay, scan
 from stream_app.ops.dead_letters.scan import Entry, LetterFilter
 from stream_app.settings import Settings
 from stream_app.terminal.format import plural
-from stream_app.terminal.output import print_json, reading_bar
+from stream_app.terminal.output import echo, print_json, reading_bar, write_json
 
 _LATE = "late"
 """The reason of every event in the late topic."""
@@ -113,11 +113,11 @@ def show_command(
         found = scan.newest(entries(), wanted, limit)
     for one, replayed in found:
         if as_json:
-            sys.stdout.write(json.dumps(letter_as_json(one, replayed=replayed), ensure_ascii=False) + "\n")
+            write_json(json.dumps(letter_as_json(one, replayed=replayed), ensure_ascii=False))
         else:
             print_letter(one, replayed=replayed)
     if not found:
-        click.echo(f"There are none of these in {' and '.join(topics)}.", err=True)
+        echo(f"There are none of these in {' and '.join(topics)}.", err=True)
         raise SystemExit(1)
 
 

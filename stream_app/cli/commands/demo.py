@@ -12,15 +12,16 @@ from pathlib import Path
 import click
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 
-from stream_app.cli.options import ALL, Command, ReportFile, Speed, TimeOption, settings_options
+from stream_app.cli.options import ALL, Command, EventFile, ReportFile, Speed, TimeOption, settings_options
 from stream_app.cli.signals import end_like_ctrl_c
+from stream_app.cli.views.found_events import print_found
 from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.settings import SECURITY, Settings
+from stream_app.settings.hosts import host_port
 from stream_app.settings.text import duration_text
 from stream_app.terminal.format import plural
-from stream_app.terminal.output import console
+from stream_app.terminal.output import console, marked
 
 USERS = 20_000
 _ITS_OWN = {"brokers", "redis_url", "replication", "partitioner", "app_id", "redis_prefix"}
@@ -36,7 +37,7 @@ _NAMES = [name for name in ALL if name not in {*_ITS_OWN, *SECURITY} and not nam
         "stream-app demo events.parquet --until 2016-10-06T00:00Z --workers 2",
     ),
 )
-@click.argument("files", nargs=-1, metavar="[FILE]…", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, metavar="[FILE]…", type=EventFile())
 @click.option(
     "--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out later events; the window ends there"
 )
@@ -68,11 +69,14 @@ def command(
     users: int,
     stay: bool | None,
 ) -> None:
-    """Track the demo stream, or recorded events from FILEs (JSON lines, gzipped or not, or Parquet).
+    """Track the demo stream, or recorded events from FILEs; - is the standard input.
+
+    Files are JSON lines, JSON arrays, CSV, TSV or Parquet, compressed or not: see `stream-app replay --help`.
 
     Starts an embedded Kafka and Redis, and workers; needs no server, only `pip install 'stream-app[demo]'`. The demo
     stream is a day of talk about five products, generated so that the right answers are known. The page shows all of
     it. In a terminal everything keeps running at the end, and further days of the demo stream follow, until Ctrl-C.
+    The exit status is 1 where no event could be counted, or where the cuts did not settle.
     """
     from stream_app.demo.feed import demo_stream, recorded_stream
     from stream_app.demo.progress import ProgressView
@@ -98,28 +102,34 @@ def command(
         until_ms=until_ms,
         watermark_key=WATERMARK_KEY,
         view=ProgressView(out),
-        on_start=lambda own: out.print(f"[bold]The page: [cyan]{_page(own)}[/][/]\n"),
+        on_start=lambda own: out.print(marked("[bold]The page: [cyan]{}[/][/]\n", _page(own))),
     ) as result:
         print_result(out, result)
+        if result.found is not None:
+            print_found(out, result.found, result.settings)
         if report is not None:
             report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
         _print_next_steps(out, result.settings, report, files, stay=stay)
         if stay:
             _stay(result.settings, None if files else users)
+    if not result.is_settled or (result.counted.read and not result.counted.applied):
+        raise SystemExit(1)
 
 
 def _print_start(out: Console, files: Sequence[Path], settings: Settings, workers: int) -> None:
     what = ", ".join(path.name for path in files) or "the demo stream"
     window, pane = (duration_text(seconds) for seconds in (settings.window_s, settings.pane_s))
     out.print(
-        f"[bold]Tracking {escape(what)}[/]\n"
-        f"[dim]{plural(workers, 'worker')}, a window of {window} in panes of {pane}; Ctrl-C ends it[/]\n"
+        marked(
+            "[bold]Tracking {}[/]\n[dim]{}, a window of {} in panes of {}; Ctrl-C ends it[/]\n",
+            *(what, plural(workers, "worker"), window, pane),
+        )
     )
 
 
 def _page(settings: Settings) -> str:
     """Its address on the first worker."""
-    return f"http://{settings.http_host}:{settings.http_port}/"
+    return f"http://{host_port(settings.http_host, settings.http_port)}/"
 
 
 def _print_next_steps(
@@ -146,12 +156,12 @@ def _print_next_steps(
             ("stream-app --help", "all commands; README.md has more"),
         ]
     width = max(len(command) for command, _ in lines)
-    out.print("\n[bold]Where to look next[/]")
+    out.print(marked("\n[bold]Where to look next[/]"))
     for command_line, what in lines:
-        out.print(f"  [cyan]{escape(command_line):<{width}}[/]  [dim]{what}[/]", soft_wrap=True)
+        out.print(marked("  [cyan]{}[/]  [dim]{}[/]", command_line.ljust(width), what), soft_wrap=True)
     if stay:
         more = "" if files else ", and the next days follow"
-        out.print(f"\nEverything keeps running{more}. [dim]Ctrl-C ends it.[/]")
+        out.print(marked("\nEverything keeps running{}. [dim]Ctrl-C ends it.[/]", more))
 
 
 def _stay(settings: Settings, users: int | None) -> None:

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
 from stream_app.cli.options import ALL, Command, settings_options
-from stream_app.cli.views.dead_letters import readable
 from stream_app.findings import Finding, Severity
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.settings import Settings
 from stream_app.terminal.format import plural
-from stream_app.terminal.output import console, print_json, table
+from stream_app.terminal.output import console, marked, print_json, table
 
 _STYLES = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.PROBLEM: "bold red"}
 
@@ -33,7 +32,7 @@ def command(settings: Settings, as_json: bool) -> None:
     """
     from stream_app.ops.doctor.checks import check_all
 
-    with quiet_kafka(), console(stderr=True).status("[dim]checking …[/]"):
+    with quiet_kafka(), console(stderr=True).status(Text("checking …", "dim")):
         findings = list(check_all(settings))
     if as_json:
         print_json(_as_json(findings))
@@ -46,10 +45,9 @@ def command(settings: Settings, as_json: bool) -> None:
 def _print(findings: Sequence[Finding]) -> None:
     shown = table("", "what", "found, and what to do")
     for finding in findings:
-        style = _STYLES[finding.state]
-        advice = f"\n[bold]→[/] {escape(readable(finding.advice))}" if finding.advice else ""
-        found = escape(readable(finding.found))
-        shown.add_row(f"[{style}]{finding.state.value}[/]", finding.area, found + advice)
+        state = Text(finding.state.value, _STYLES[finding.state])
+        found = marked("{}\n[bold]→[/] {}" if finding.advice else "{}", finding.found, finding.advice)
+        shown.add_row(state, finding.area, found)
     out = console()
     out.print(shown)
     problems, warnings = (

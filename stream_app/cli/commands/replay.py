@@ -2,20 +2,27 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream_app.cli.options import Command, Speed, TimeOption, settings_options
+from stream_app.cli.options import Command, EventFile, Speed, TimeOption, settings_options
+from stream_app.cli.views.found_events import print_found
+from stream_app.core.changelog.columns import FormatError
 from stream_app.demo.feed import recorded_stream
+from stream_app.kafka.clients import KafkaOperationError, open_consumer, quiet_kafka
+from stream_app.kafka.topic_scan import TopicTail
 from stream_app.settings import Settings
 from stream_app.sources.files import require_events
+from stream_app.sources.found import FoundEvents
 from stream_app.sources.replay import Progress as Replayed
 from stream_app.sources.replay import replay
+from stream_app.sources.skew import PATIENCE_S, SkewBound
+from stream_app.sources.worker_progress import WorkerProgress
 from stream_app.terminal.format import moment, plural, span
-from stream_app.terminal.output import console, print_json
+from stream_app.terminal.output import console, echo, print_json
 
 
 @click.command(
@@ -26,42 +33,73 @@ from stream_app.terminal.output import console, print_json
         "stream-app replay events.parquet --speed 60          an hour of events a minute",
     ),
 )
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE…", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=EventFile())
 @click.option("--speed", type=Speed(), default="max", metavar="X|max", help="times real time; max: as fast as possible")
 @click.option("--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out events at or after that time")
 @click.option("--json", "as_json", is_flag=True, help="print what was produced as JSON")
-@settings_options("brokers", "posts_topic", "shares_topic")
+@settings_options("brokers", "posts_topic", "shares_topic", "curves_topic", "window_s", "pane_s", "max_ahead_s")
 def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: int | None, as_json: bool) -> None:
-    """Produce recorded events from FILEs (JSON lines, gzipped or not, or Parquet) to Kafka.
+    """Produce recorded events from FILEs to Kafka; - is the standard input.
+
+    Files are JSON lines, JSON arrays, CSV, TSV or Parquet, compressed or not, in UTF-8 or UTF-16, known by their
+    content. Columns are named as the fields of an event; topics in a cell are separated by |.
 
     Each event goes to the topic of posts or of shares, with its user as the key, in the order of the files. The topics
-    must exist (`stream-app topics create`). Parquet needs the extra `stream-app[parquet]`.
+    must exist (`stream-app topics create`). Where workers count meanwhile, the replay is never further ahead of them
+    than three quarters of a window, so that events that are in order are not late. The exit status is 1 where a file
+    holds no event.
+    Parquet needs the extra `stream-app[parquet]`.
     """
     require_events(files)
     stream = recorded_stream(files, until_ms, None if math.isinf(speed) else speed)
     part = stream.parts[0]
-    with _bar(stream.size) as progress:
+    with ExitStack() as stack:
+        bound = _bound(stack, settings)
+        progress = stack.enter_context(_bar(stream.size))
         report = replay(
-            part.events, settings.brokers, settings, speed=part.speed, until_ms=until_ms, on_progress=progress
+            *(part.events, settings.brokers, settings),
+            speed=part.speed,
+            until_ms=until_ms,
+            bound=bound,
+            on_progress=progress,
         )
+    found = stream.found or FoundEvents()
     if as_json:
         counts = {"sent": report.sent, "posts": report.posts, "shares": report.shares, "left_out": report.left_out}
-        print_json({**counts, "unreadable": stream.unreadable, "seconds": round(report.seconds, 3)})
-        return
-    left_out = f", {report.left_out:,} left out" if until_ms is not None else ""
-    console().print(
-        f"{plural(report.sent, 'event')} produced in {span(report.seconds)} ({report.records_per_second:,.0f}/s): "
-        f"{report.posts:,} to {settings.posts_topic}, {report.shares:,} to {settings.shares_topic}{left_out}."
-    )
-    if stream.unreadable:
-        are = "is no event" if stream.unreadable == 1 else "are no events"
-        console().print(f"{stream.unreadable:,} of them {are}, and will be set aside: `stream-app dead-letters list`.")
+        rejected = [kind._asdict() for kind in found.rejected]
+        print_json(
+            {**counts, "unreadable": found.unreadable, "rejected": rejected, "seconds": round(report.seconds, 3)}
+        )
+    else:
+        left_out = f", {report.left_out:,} left out" if until_ms is not None else ""
+        console().print(
+            f"{plural(report.sent, 'event')} produced in {span(report.seconds)} ({report.records_per_second:,.0f}/s): "
+            f"{report.posts:,} to {settings.posts_topic}, {report.shares:,} to {settings.shares_topic}{left_out}."
+        )
+        print_found(console(), found, settings)
+    if bound is not None and bound.is_off:
+        echo(
+            f"No worker counted for {PATIENCE_S:g} s: the rest was sent without waiting; see `stream-app doctor`.",
+            err=True,
+        )
+    if report.sent and found.count == found.unreadable:
+        raise SystemExit(1)
+
+
+def _bound(stack: ExitStack, settings: Settings) -> SkewBound | None:
+    """The bound on the skew, where workers have counted before; who may not read their progress replays without."""
+    try:
+        with quiet_kafka():
+            tail = TopicTail(stack.enter_context(open_consumer(settings)), settings.curves_topic)
+            progress = WorkerProgress(tail, settings.input_topics)
+            is_counted = bool(progress.positions())
+    except (KafkaOperationError, FormatError):
+        return None
+    return SkewBound(progress.positions, settings) if is_counted else None
 
 
 @contextmanager
-def _bar(size: int) -> Iterator[Callable[[Replayed], None]]:
+def _bar(size: int | None) -> Iterator[Callable[[Replayed], None]]:
     """A progress bar on stderr, where that is a terminal."""
     out = console(stderr=True)
     columns = (

@@ -6,7 +6,7 @@ import msgspec
 from stream_app.cli.options import SECTION_OF, Command, flag_of, settings_options
 from stream_app.settings import FILE_SUFFIX, NAMES, Settings, documentation, environment_name
 from stream_app.settings.text import setting_text
-from stream_app.terminal.output import console, print_json, table
+from stream_app.terminal.output import console, marked, print_json, table
 
 
 @click.command("settings", cls=Command)
@@ -29,12 +29,12 @@ def command(settings: Settings, as_json: bool) -> None:
     for row in rows:
         if section != SECTION_OF[row["name"]]:
             section = SECTION_OF[row["name"]]
-            shown.add_row(f"[bold]{section}[/]", end_section=False)
+            shown.add_row(marked("[bold]{}[/]", section), end_section=False)
         changed = row["value"] != row["default"]
         other = row["flag"] or f"or in a file: …{FILE_SUFFIX}"
-        names = f"{row['variable']}\n[dim]{other}[/]"
-        value = f"[bold yellow]{row['value']}[/]" if changed else f"{row['value']}"
-        shown.add_row(names, value, f"[dim]{row['default']}[/]", row["meaning"])
+        names = marked("{}\n[dim]{}[/]", row["variable"], other)
+        value = marked("[bold yellow]{}[/]" if changed else "{}", row["value"])
+        shown.add_row(names, value, marked("[dim]{}[/]", row["default"]), row["meaning"])
     console().print(shown)
 
 

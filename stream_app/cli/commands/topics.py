@@ -1,12 +1,13 @@
 """`stream-app topics`: create and check."""
 
 import click
+from rich.text import Text
 
 from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.kafka.topics import TopicState, check, create
 from stream_app.settings import Settings
-from stream_app.terminal.output import console, print_json, table
+from stream_app.terminal.output import console, marked, print_json, table
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
@@ -54,8 +55,8 @@ def _show(states: list[TopicState], *, as_json: bool) -> None:
     else:
         rows = table("topic", "partitions", "purpose", "state", numbers={"partitions"})
         for state in states:
-            shown = "[green]ok[/]" if state.exists else "[dim]not there; only alerts need it[/]"
-            shown = f"[red]{state.problem}[/]" if state.problem else shown
+            shown = Text("ok", "green") if state.exists else Text("not there; only alerts need it", "dim")
+            shown = marked("[red]{}[/]", state.problem) if state.problem else shown
             rows.add_row(state.topic.name, str(state.partitions), state.topic.purpose, shown)
         console().print(rows)
     if any(state.problem for state in states):

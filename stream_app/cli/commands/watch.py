@@ -1,22 +1,22 @@
 """`stream-app watch`."""
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from typing import Any
 
 import click
 
 from stream_app.cli.options import Command, settings_options
+from stream_app.cli.streams import PipeClosedExit
 from stream_app.core.messages import FlagType, flag_in
 from stream_app.kafka.clients import open_consumer, quiet_kafka
 from stream_app.kafka.error_hints import or_unseen
 from stream_app.kafka.topic_scan import partitions_of, spans
 from stream_app.settings import Settings
 from stream_app.terminal.flag_line import flag_line
-from stream_app.terminal.output import console
+from stream_app.terminal.output import console, echo, write_json
 
 _POLL_MS = 500
 _STYLES: dict[str, dict[str, Any]] = {
@@ -44,24 +44,19 @@ def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int 
 
     A flag can come twice, with the same flag_id, when partitions move to another worker.
     """
-    try:
-        with _flags(settings, from_beginning=from_beginning) as flags:
-            if sys.stderr.isatty():
-                click.secho(f"Waiting for flags on {settings.flags_topic}; Ctrl-C ends it.", dim=True, err=True)
-            for value in islice(flags, limit):
-                _print(value, as_json=as_json)
-    except BrokenPipeError:
-        # The reader of the pipe is gone, as after `| head`: no error, but Python must not flush to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with _flags(settings, from_beginning=from_beginning) as flags, suppress(PipeClosedExit):  # as after `| head`
+        if sys.stderr.isatty():
+            echo(f"Waiting for flags on {settings.flags_topic}; Ctrl-C ends it.", dim=True, err=True)
+        for value in islice(flags, limit):
+            _print(value, as_json=as_json)
 
 
 def _print(value: bytes, *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(value.decode() + "\n")
-        sys.stdout.flush()
-        return
     flag = flag_in(value)
     if flag is None:
+        return
+    if as_json:
+        write_json(value.decode(errors="replace").replace("\n", " "))
         return
     line = flag_line(flag).replace(flag.type, click.style(flag.type, **_STYLES[flag.type]), 1)
     click.echo(line, color=False if console().no_color else None)

@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from rich.markup import escape
+from rich.text import Text
 
 from stream_app.alerts.config import AlertmanagerSink, AlertsFile, AppriseSink, Sink
 from stream_app.alerts.dry_run import DryRunStep
 from stream_app.alerts.sinks.message import DeliveryOutcome, DeliveryResult
 from stream_app.terminal.format import moment, plural
-from stream_app.terminal.output import console, print_json, table
+from stream_app.terminal.output import console, marked, print_json, table
 
 _SENT = {"send", "digest"}
 _ACTIONS = {
-    "send": "[green]sent[/]",
-    "digest": "[green]sent[/] as digest",
+    "send": Text("sent", "green"),
+    "digest": marked("[green]sent[/] as digest"),
     "cooldown": "held back: cooldown",
     "limit": "waits: hourly limit",
     "quiet": "waits: quiet hours",
@@ -48,8 +48,8 @@ def show_outcomes(file: AlertsFile, outcomes: Mapping[str, DeliveryOutcome], *, 
         return
     rows = table("sink", "kind", "result", "what it said")
     for name, outcome in outcomes.items():
-        result = f"[{_STYLES[outcome.result]}]{_RESULTS[outcome.result]}[/]"
-        rows.add_row(name, _kind(file.sinks[name]), result, escape(outcome.reason))
+        result = Text(_RESULTS[outcome.result], _STYLES[outcome.result])
+        rows.add_row(name, _kind(file.sinks[name]), result, outcome.reason)
     console().print(rows)
 
 
@@ -63,9 +63,9 @@ def show_steps(steps: Sequence[DryRunStep], *, flags: int, since_ms: int, as_jso
         rows.add_row(
             moment(step.at_ms),
             _ACTIONS[step.action],
-            escape(step.rule),
+            step.rule,
             ", ".join(step.sinks),
-            escape(step.message.title),
+            step.message.title,
         )
     out = console()
     if steps:

@@ -1,6 +1,5 @@
 """Views of dead letters and late events: tables and text for people, JSON for programs."""
 
-import json
 from base64 import b64encode
 from collections.abc import Sequence
 from shlex import quote
@@ -8,10 +7,11 @@ from typing import Any
 
 import click
 
+from stream_app.core.readable import escaped
 from stream_app.ops.dead_letters.replay import DeadLetterReport, Skipped
 from stream_app.ops.dead_letters.scan import LetterGroup, StoredLetter
 from stream_app.terminal.format import moment, plural
-from stream_app.terminal.output import console, table
+from stream_app.terminal.output import console, echo, table
 
 _MOST_CHARACTERS = 2000
 _WITHHELD = """\
@@ -22,19 +22,19 @@ from (`stream-app dead-letters show`): correct the cause, and have its producer 
 def print_groups(groups: Sequence[LetterGroup], where: str) -> None:
     """A table, and an example of each group."""
     if not groups:
-        click.echo(f"There are none in {where}.")
+        echo(f"There are none in {where}.")
         return
     numbers = {"records", "distinct", "replayed"}
     shown = table("reason", "from", "records", "distinct", "replayed", numbers=numbers)
     for group in groups:
         counts = (group.records, len(group.identities), group.replayed)
-        shown.add_row(readable(group.reason), readable(group.topic), *(f"{count:,}" for count in counts))
+        shown.add_row(escaped(group.reason), escaped(group.topic), *(f"{count:,}" for count in counts))
     console().print(shown)
     click.echo("The newest of each:")
     for group in groups:
         click.echo(
-            f"  {click.style(readable(group.reason), bold=True)} from {readable(group.topic)}, "
-            f"{moment(group.last_ms)} (the first {moment(group.first_ms)})\n    {readable(group.example)}"
+            f"  {click.style(escaped(group.reason), bold=True)} from {escaped(group.topic)}, "
+            f"{moment(group.last_ms)} (the first {moment(group.first_ms)})\n    {escaped(group.example)}"
         )
         for why, some in ((Skipped.WITHHELD, group.withheld), (Skipped.EMPTY, group.empty)):
             if some:
@@ -64,12 +64,12 @@ def print_letter(stored: StoredLetter, *, replayed: bool) -> None:
     attempts = f", replayed {plural(letter.attempts, 'time')} before" if letter.attempts else ""
     state = ", replayed since" if replayed else ""
     click.echo(
-        f"{click.style(readable(letter.reason), bold=True)}  {readable(letter.origin.topic)} "
+        f"{click.style(escaped(letter.reason), bold=True)}  {escaped(letter.origin.topic)} "
         f"{letter.origin.partition} {letter.origin.offset}{attempts}{state}"
     )
     lines = {
-        "why": readable(letter.message),
-        "when": f"{moment(stored.timestamp_ms)}, at {place.topic} {place.partition} {place.offset}",
+        "why": escaped(letter.message),
+        "when": f"{moment(stored.timestamp_ms)}, at {escaped(place.topic)} {place.partition} {place.offset}",
         "key": _bytes_text(letter.key),
         "value": _bytes_text(letter.value),
     }
@@ -80,7 +80,7 @@ def print_letter(stored: StoredLetter, *, replayed: bool) -> None:
         click.echo(
             f"  cannot be replayed: {Skipped.WITHHELD.value} (STREAM_APP_PSEUDONYMS)\n"
             "  the record, as long as Kafka keeps it: "
-            f"kafka-console-consumer.sh --bootstrap-server … --topic {quote(readable(origin.topic))} "
+            f"kafka-console-consumer.sh --bootstrap-server … --topic {quote(escaped(origin.topic))} "
             f"--partition {origin.partition} --offset {origin.offset} --max-messages 1"
         )
     elif not letter.value:
@@ -106,7 +106,7 @@ def letter_as_json(stored: StoredLetter, *, replayed: bool) -> dict[str, Any]:
 
 def print_report(report: DeadLetterReport, *, planned: bool) -> None:
     """What was sent, or would be."""
-    rows = [(f"{count:,}", readable(reason), topic) for (reason, topic), count in sorted(report.sent.items())]
+    rows = [(f"{count:,}", escaped(reason), escaped(topic)) for (reason, topic), count in sorted(report.sent.items())]
     heading = "to be sent" if planned else "sent"
     shown = table(heading, "reason", "to", numbers={heading})
     for row in rows:
@@ -131,16 +131,11 @@ def report_as_json(report: DeadLetterReport, *, dry_run: bool) -> dict[str, Any]
     return {"dry_run": dry_run, "sent": sent, "skipped": skipped, "not_replayable": report.not_replayable}
 
 
-def readable(text: str) -> str:
-    """The text with control characters escaped, which a terminal would execute."""
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
-
-
 def _bytes_text(data: bytes | None) -> str:
     if data is None:
         return click.style("none", dim=True)
     try:
-        text, note = readable(data.decode()), ""
+        text, note = escaped(data.decode()), ""
     except UnicodeDecodeError:
         text, note = data.hex(" "), f"  (hex: {len(data):,} bytes that are not UTF-8)"
     cut = f" … (cut; {len(data):,} bytes in all: --json shows them)" if len(text) > _MOST_CHARACTERS else ""

@@ -8,6 +8,8 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
+from stream_app.core.readable import MAX_TEXT, readable
+
 _EXECUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet take a cell for a formula (OWASP, CSV injection), in full width too."""
 
@@ -44,7 +46,13 @@ def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_EXECUTED) else str(value)
+        return _text(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return " ".join(map(str, value)) if isinstance(value, Sequence) else value
+    return " ".join(_text(str(item)) for item in value) if isinstance(value, Sequence) else value
+
+
+def _text(value: str) -> str:
+    """The text in readable characters, which no spreadsheet executes."""
+    shown = readable(value, MAX_TEXT)
+    return f"'{shown}" if shown.lstrip().startswith(_EXECUTED) else shown

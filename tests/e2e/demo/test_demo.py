@@ -47,14 +47,14 @@ def demo(folder: Path, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def finished(folder: Path, *arguments: object) -> tuple[str, dict[str, Any]]:
+def finished(folder: Path, *arguments: object, status: int = 0) -> tuple[str, dict[str, Any]]:
     """What a demo prints and reports."""
     report = folder / "report.json"
     own = folder / "own"
     own.mkdir()
     with demo(own, *arguments, "--report", report) as process:
         output, errors = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0, errors
+    assert process.returncode == status, errors
     assert errors == ""
     assert list(own.glob("stream-app-demo-*")) == []
     found: dict[str, Any] = json.loads(report.read_text())
@@ -147,10 +147,27 @@ def test_the_window_ends_at_until_and_later_events_are_left_out(tmp_path: Path) 
 def test_a_file_without_events_is_reported_and_not_waited_for(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("nothing\nin here\nis an event\n")
-    output, report = finished(tmp_path, text)
+    output, report = finished(tmp_path, text, status=1)
     assert "Not one event could be counted" in output
+    assert "not-json  3 events, the first is number 1: not a JSON object in UTF-8" in " ".join(output.split("\n"))
     assert "3 rejected" in output
     assert report["settled"] is True
+
+
+def test_a_file_much_longer_than_the_window_has_no_late_event_at_full_speed(tmp_path: Path) -> None:
+    count, windows = 30_000, 4
+    step_ms = windows * HOUR_MS // count
+    path = tmp_path / "long.csv"
+    with path.open("w") as file:
+        file.write("event_id,ts,user_id,kind,topics\n")
+        for number in range(count):
+            kind = "share" if number % 3 else "post"
+            file.write(f"{number},{BEGIN_MS + number * step_ms},u{number % 997},{kind},tea|coffee\n")
+    given = ("--workers", 2, "--window", "1h", "--pane", "1m", "--short", "10m", "--tick", "200ms")
+    output, report = finished(tmp_path, path, *given)
+    assert report["events"] == {"read": count, "applied": count, "duplicate": 0, "late": 0, "rejected": 0}
+    assert report["settled"]
+    assert "are older than a window of 1h that ends with the newest" in " ".join(output.split())
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])

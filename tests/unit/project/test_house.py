@@ -220,3 +220,27 @@ def test_the_lock_names_no_index_and_satisfies_the_project_file() -> None:
     wanted = [want for lines in groups for line in lines if (want := Requirement(line)).name != project["name"]]
     stale = (str(want) for want in wanted if pinned.get(canonicalize_name(want.name), "") not in want.specifier)
     _none(stale, "the lock is older than pyproject.toml: run `make lock`")
+
+
+def test_what_is_printed_holds_no_markup_but_that_of_the_source() -> None:
+    found = []
+    for path in (path for path in SOURCES if path != PACKAGE / "terminal" / "output.py"):
+        rich = {name for name in _imports(path) if name.startswith("rich.")}
+        found += [
+            f"{_name(path)} imports {name}" for name in rich & {"rich.table.Table", "rich.markup.escape", "rich.print"}
+        ]
+        for node in (node for node in ast.walk(_tree(path)) if isinstance(node, ast.Call)):
+            where = f"{_name(path)}:{node.lineno}"
+            match _called(node):
+                case "Console()" | ".from_markup()" | "Table()" | "print()":
+                    found.append(f"{where} calls {_called(node)}: take console, table or marked of terminal/output.py")
+                case "marked()" if not all(isinstance(part, str) for part in _template(node.args[0])):
+                    found.append(f"{where}: the template of marked() is no literal")
+    _none(found, "a name from an event is no markup: it is printed by terminal/output.py, beside the templates")
+
+
+def _template(node: ast.expr) -> list[object]:
+    """What the template can be, where it is chosen among several; anything but text is not allowed."""
+    if isinstance(node, ast.IfExp):
+        return _template(node.body) + _template(node.orelse)
+    return [node.value] if isinstance(node, ast.Constant) else [None]

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import click
+from rich.text import Text
 
 from stream_app.cli.options import KAFKA_NAMES, Command, Duration, settings_options
 from stream_app.kafka.clients import quiet_kafka
@@ -15,7 +16,7 @@ from stream_app.ops.erasure.erasure import ErasureReport, erase, look
 from stream_app.ops.erasure.matcher import LONGEST_ID
 from stream_app.serving.redis.erasure import BoardEraser
 from stream_app.settings import Settings, SettingsError
-from stream_app.terminal.output import console, print_json, table
+from stream_app.terminal.output import console, echo, marked, print_json, table
 
 INCOMPLETE = 3
 
@@ -96,32 +97,34 @@ def _board(settings: Settings) -> Iterator[BoardEraser | None]:
 
 def _print_step(step: str) -> None:
     if sys.stderr.isatty():
-        click.secho(f"{step} …", dim=True, err=True)
+        echo(f"{step} …", dim=True, err=True)
 
 
 def _show(report: ErasureReport) -> None:
     rows = table("where", "what", "found", "left", "", numbers={"found", "left"})
     for place in report.places:
-        left = f"[red]{place.left:,}[/]" if place.left and report.remembered else f"{place.left:,}"
-        rows.add_row(place.where, place.what, f"{place.found:,}", left if report.remembered else "", place.note)
+        left = Text(f"{place.left:,}" if report.remembered else "", "red" if place.left else "")
+        rows.add_row(place.where, place.what, f"{place.found:,}", left, place.note)
     out = console()
     out.print(rows)
     if not report.remembered:
         out.print("Nothing was changed.")
         return
-    out.print(f"{_outcome(report)}\n\nWhat this command does not remove:\n{ELSEWHERE}")
+    out.print(_outcome(report))
+    out.print(f"\nWhat this command does not remove:\n{ELSEWHERE}")
 
 
-def _outcome(report: ErasureReport) -> str:
+def _outcome(report: ErasureReport) -> Text:
     if report.complete:
-        return "Erased: nothing of this person is left in what the tracker holds."
+        return Text("Erased: nothing of this person is left in what the tracker holds.")
     if report.waiting:
-        return (
-            f"[red]Recorded, but not carried out yet[/] in {len(report.waiting)} partitions "
-            f"({', '.join(map(str, report.waiting))}): is a worker running? The next owner of a partition carries it "
-            "out before it counts. Then run this command again: it completes what is left."
+        return marked(
+            "[red]Recorded, but not carried out yet[/] in {} partitions ({}): is a worker running? The next owner of a "
+            "partition carries it out before it counts. Then run this command again: it completes what is left.",
+            len(report.waiting),
+            ", ".join(map(str, report.waiting)),
         )
-    return "[red]Not everything is gone[/]: run this command again; the notes say what stays."
+    return marked("[red]Not everything is gone[/]: run this command again; the notes say what stays.")
 
 
 def _as_json(report: ErasureReport) -> dict[str, Any]:

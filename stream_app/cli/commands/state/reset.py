@@ -13,7 +13,7 @@ from stream_app.ops.reset import Positions, ResetPlan, carry_out, plan
 from stream_app.serving.redis.board import open_board
 from stream_app.settings import Settings
 from stream_app.terminal.format import plural
-from stream_app.terminal.output import console, print_json, table
+from stream_app.terminal.output import console, echo, print_json, table
 
 
 @click.command(
@@ -51,7 +51,7 @@ def command(
             for step in _steps(settings, planned):
                 done.append(step)
                 if not as_json:
-                    click.echo(f"Done: {step}.")
+                    echo(f"Done: {step}.")
     if as_json:
         print_json(_as_json(planned, keys, positions, done, dry_run=dry_run))
 

@@ -5,6 +5,7 @@ import { byId, el, setChildren, setText } from "../dom.js";
 import { duration, exactly, fraction, number, percent, wholePercent } from "../text/format.js";
 import { drawLorenz, madeBy } from "../charts/lorenz.js";
 import { drawTimeline } from "../charts/timeline.js";
+import { readable } from "../text/readable.js";
 import { term } from "../text/terms.js";
 import { amount, topicName, UNIT } from "../text/words.js";
 
@@ -14,7 +15,7 @@ const drawHistory = chart(byId("history"), drawTimeline);
 /** The place is another one: nothing is known of it yet. */
 export function clearCut(place) {
   setText(byId("scope"), topicName(place.topic));
-  byId("scope").title = place.topic;
+  byId("scope").title = readable(place.topic);
   for (const id of ["sentence", "lead", "figures"]) byId(id).replaceChildren();
   for (const id of ["curve-note", "history-note"]) byId(id).replaceChildren();
   drawCurve(null);

@@ -3,6 +3,7 @@
 import { byId, el, icon, keyedRows, setText } from "../dom.js";
 import { ago, exactly, moment, number } from "../text/format.js";
 import { whyHref } from "../selection.js";
+import { named, readable } from "../text/readable.js";
 import { news, numbersOf, populationOf } from "../text/words.js";
 
 const KEPT = 40;
@@ -91,16 +92,17 @@ function speak() {
   if (!unspoken.length) return;
   const last = unspoken.at(-1);
   const before = unspoken.length > 1 ? `${unspoken.length} new flags, the last one: ` : "";
-  setText(byId("spoken"), `${before}${last.user_id} ${news(last)}.`);
+  setText(byId("spoken"), `${before}${named(last.user_id)} ${news(last)}.`);
   unspoken = [];
 }
 
 function makeFlag(flag) {
-  const user = el("span", { class: "user", title: flag.user_id }, flag.user_id);
+  const name = readable(flag.user_id);
+  const user = el("span", { class: "user", title: name }, name);
   const time = el("time", { datetime: new Date(flag.event_time).toISOString() }, moment(flag.event_time));
   const detected = `detected ${exactly(flag.detected_at)}, ${ago(flag.detected_at, Date.now())}`;
   time.title = `Event time ${exactly(flag.event_time)}; ${detected}`;
-  const what = el("span", { class: "what clamp", title: flag.topic }, news(flag) + populationOf(flag));
+  const what = el("span", { class: "what clamp", title: readable(flag.topic) }, news(flag) + populationOf(flag));
   const numbers = el("span", { class: "numbers" }, numbersOf(flag));
   const link = el("a", { class: `flag ${flag.type}`, "data-role": flag.role, href: whyHref(flag.user_id, flag) });
   link.append(icon(flag.type), user, time, what, numbers);

@@ -4,6 +4,7 @@ import { recentPanes, sparkline } from "../charts/bars.js";
 import { el, icon, setText, unseen } from "../dom.js";
 import { number, percent, rate } from "../text/format.js";
 import { whyHref } from "../selection.js";
+import { readable } from "../text/readable.js";
 import { arrival, STANDING } from "../text/words.js";
 
 const cell = (className, ...children) => el("td", { class: className, role: "cell" }, ...children);
@@ -32,8 +33,9 @@ export function makeRow() {
   });
   const update = ({ user, place, about, pane_ms, threshold }) => {
     setText(rank, number(user.rank));
-    setText(link, user.user_id);
-    link.title = user.user_id;
+    const name = readable(user.user_id);
+    setText(link, name);
+    link.title = name;
     link.href = whyHref(user.user_id, place);
     spark.update(user.panes, recentPanes(about, pane_ms));
     showTrend(trend, user);

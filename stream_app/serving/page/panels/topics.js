@@ -4,6 +4,7 @@ import { ask, NoAnswer } from "../api/requests.js";
 import { byId, debounced, el, keyedRows, setText, unseen } from "../dom.js";
 import { number, percent, wholePercent } from "../text/format.js";
 import { placeHref } from "../selection.js";
+import { readable } from "../text/readable.js";
 import { topicName } from "../text/words.js";
 
 const SEARCH_MS = 250;
@@ -42,7 +43,7 @@ function showPopulations(populations) {
   const select = byId("population");
   const names = populations.includes(place.population) ? populations : [place.population, ...populations];
   if (names.join("\n") !== [...select.options].map((option) => option.value).join("\n")) {
-    select.replaceChildren(...names.map((name) => el("option", { value: name }, name)));
+    select.replaceChildren(...names.map((name) => el("option", { value: name }, readable(name))));
   }
   select.value = place.population;
   byId("population-choice").hidden = names.length < 2;
@@ -103,7 +104,7 @@ function makeTopic() {
   const link = el("a", { class: "topic" }, name, ...bars.map((bar) => bar.node));
   const update = (item) => {
     setText(name, topicName(item.topic));
-    name.title = item.topic;
+    name.title = readable(item.topic);
     link.href = placeHref({ ...item.place, topic: item.topic, population: item.population });
     if (item.isHere) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");

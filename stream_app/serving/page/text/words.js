@@ -1,6 +1,7 @@
 // What topics, roles, standings and flags are called.
 
 import { duration, number } from "./format.js";
+import { named } from "./readable.js";
 
 const ALL_TOPICS = "*";
 
@@ -10,12 +11,12 @@ export const ROLE_NAME = { connector: "Connector", maven: "Maven" };
 
 export const STANDING = { none: "None", emerging: "Emerging", entered: "Entered", fading: "Fading", left: "Left" };
 
-export const topicName = (topic) => (topic === ALL_TOPICS ? "All topics" : topic);
+export const topicName = (topic) => (topic === ALL_TOPICS ? "All topics" : named(topic));
 
-const inTopic = (topic) => (topic === ALL_TOPICS ? "across all topics" : `in ${topic}`);
+const inTopic = (topic) => (topic === ALL_TOPICS ? "across all topics" : `in ${named(topic)}`);
 
 /** " · employee"; nothing for the population of those who are in none. */
-export const populationOf = ({ population }) => (population === "all" ? "" : ` · ${population}`);
+export const populationOf = ({ population }) => (population === "all" ? "" : ` · ${named(population)}`);
 
 /** A quantity with its unit: "1 post", "3,470 impressions". */
 export const amount = (value, role) => `${number(value)} ${value === 1 ? UNIT[role].slice(0, -1) : UNIT[role]}`;

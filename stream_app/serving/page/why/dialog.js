@@ -4,6 +4,7 @@ import { ask, NoAnswer } from "../api/requests.js";
 import { byId, el, icon, isForAnotherTab } from "../dom.js";
 import { reasons } from "./reasons.js";
 import { askedWhy } from "../selection.js";
+import { readable } from "../text/readable.js";
 import { populationOf, topicName } from "../text/words.js";
 
 const dialog = byId("why");
@@ -78,7 +79,7 @@ function show(user, place, ...body) {
     "div",
     {},
     el("p", { class: "where clamp" }, where),
-    el("h2", { class: "clamp", id: "why-user", title: user }, user),
+    el("h2", { class: "clamp", id: "why-user", title: readable(user) }, readable(user)),
   );
   dialog.dataset.role = place.role;
   box.replaceChildren(

@@ -2,6 +2,7 @@
 
 import { el } from "../dom.js";
 import { exactly, moment, number } from "../text/format.js";
+import { named, readable } from "../text/readable.js";
 
 /** @returns {HTMLElement[]} */
 export function contributions(items, role, kind) {
@@ -21,11 +22,11 @@ function reach({ impressions }) {
 
 function what(item) {
   const time = el("time", { datetime: new Date(item.ts).toISOString(), title: exactly(item.ts) }, moment(item.ts));
-  const id = item.post_id ?? "";
+  const id = readable(item.post_id ?? "");
   const details = [
-    item.author_id && `by ${item.author_id}`,
-    item.channel && `on ${item.channel}`,
-    item.topics.join(", "),
+    item.author_id && `by ${named(item.author_id)}`,
+    item.channel && `on ${named(item.channel)}`,
+    item.topics.map(named).join(", "),
   ];
   return el(
     "span",

@@ -1,0 +1,68 @@
+"""What recorded events turn out to be: how many, why some will be rejected, and how many are older than the window."""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Post, Share
+from stream_app.core.readable import MAX_TEXT, readable
+from stream_app.sources.recorded_event import NO_TIME_MS, RecordedEvent
+from stream_app.sources.text_lines import MAX_LINE_BYTES
+
+
+class RejectedKind(NamedTuple):
+    """The lines that are no events for one reason."""
+
+    reason: str
+    records: int
+    line: int
+    """Number of the first, in all files together."""
+    message: str
+    example: str
+    """The beginning of the first."""
+
+
+class FoundEvents:
+    """Counts events as they pass."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._rejected: dict[str, RejectedKind] = {}
+        self._times_ms = array("q")
+
+    @property
+    def rejected(self) -> list[RejectedKind]:
+        """The largest first."""
+        return sorted(self._rejected.values(), key=lambda kind: -kind.records)
+
+    @property
+    def unreadable(self) -> int:
+        """How many are no events."""
+        return sum(kind.records for kind in self._rejected.values())
+
+    def older_than(self, window_s: float) -> int:
+        """How many are older than a window that ends with the newest."""
+        if not self._times_ms:
+            return 0
+        start_ms = max(self._times_ms) - window_s * 1000
+        return sum(ts_ms < start_ms for ts_ms in self._times_ms)
+
+    def passing(self, events: Iterable[RecordedEvent]) -> Iterator[RecordedEvent]:
+        """The same events."""
+        for event in events:
+            self.count += 1
+            rejected = decode([event.value], Share if event.share else Post, MAX_LINE_BYTES).rejected
+            if rejected:
+                self._reject(rejected[0].reason, rejected[0].message, event.value)
+            elif event.ts_ms != NO_TIME_MS:
+                self._times_ms.append(event.ts_ms)
+            yield event
+
+    def _reject(self, reason: str, message: str, value: bytes) -> None:
+        before = self._rejected.get(reason)
+        if before is not None:
+            self._rejected[reason] = before._replace(records=before.records + 1)
+            return
+        example = readable(value[:MAX_TEXT].decode(errors="replace"))
+        self._rejected[reason] = RejectedKind(reason, 1, self.count, readable(message, MAX_TEXT), example)
