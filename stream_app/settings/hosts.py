@@ -12,6 +12,15 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def is_address(host: str) -> bool:
+    """Whether it is an IP address, and no name."""
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def reachable(host: str) -> str:
     """The name by which others reach a server that listens on `host`: this machine's if it listens on every address."""
     try:

@@ -9,7 +9,8 @@ import msgspec
 from stream_app import __version__
 from stream_app.serving.api import params
 from stream_app.serving.api.responses import Answer, Problem
-from stream_app.serving.api.routes import PREFIX, PROBLEM, ROUTES, Route
+from stream_app.serving.api.routes import PREFIX, ROUTES, Route
+from stream_app.serving.http.problems import PROBLEM
 
 FILE_NAME = "openapi.json"
 

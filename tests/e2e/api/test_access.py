@@ -183,8 +183,9 @@ def test_without_a_token_this_machine_may_ask(stage: Stage, host: str) -> None:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
     """A server with these settings, whatever it listens to."""
-    server = HttpServer(CollectorRegistry(), Mock(live=lambda: (True, {})), Access(settings))
-    server.add(Api(settings, Mock(erasures=MagicMock()), Mock(), Mock()).add_routes)
+    access = Access(settings)
+    server = HttpServer(CollectorRegistry(), Mock(live=lambda: (True, {})), access)
+    server.add(Api(settings, Mock(erasures=MagicMock()), Mock(), Mock(), access).add_routes)
     port = await server.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session

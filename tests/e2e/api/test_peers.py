@@ -17,6 +17,8 @@ from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users import peers
 from stream_app.serving.api.users.peer_protocol import LeaderQuery, Leaders, PlaceQuery, Places, Ranked
 from stream_app.serving.api.users.peers import Peers
+from stream_app.serving.http.peer_auth import PeerAuth
+from stream_app.settings import Settings
 from tests.e2e.api.asking import reply, url
 from tests.e2e.api.stage import PARTITIONS, Stage
 
@@ -84,7 +86,7 @@ def a_worker(statuses: dict[int, str]) -> Peers:
         return [Places([], one.partitions or []) for one in asked]
 
     local.leaders, local.places = leaders, places
-    return Peers(local, state, "", TimeBudget())
+    return Peers(local, state, PeerAuth(Settings()), TimeBudget())
 
 
 @pytest.mark.parametrize("answer", [silent, rude, babbling, saying_nothing, failing])

@@ -222,7 +222,7 @@ def test_the_network_policy_lets_workers_reach_kafka_and_redis(tmp_path: Path) -
 
 
 def test_the_probes_ask_what_a_worker_serves() -> None:
-    routes = HttpServer(CollectorRegistry(), WorkerHealth(stall_s=1.0), Access(Settings()))._runner.app.router.routes()
+    routes = HttpServer(CollectorRegistry(), WorkerHealth(stall_s=1.0), Access(Settings()))._app.router.routes()
     served = {route.resource.canonical for route in routes if route.resource}
     probes = {name: of_worker()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     paths = {name: broker_monitor["path"] for name, broker_monitor in probes.items()}
