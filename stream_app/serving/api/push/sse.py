@@ -1,7 +1,6 @@
 """Server-sent events: flags as they are raised, and what the page shows as it changes."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 
@@ -59,6 +58,29 @@ class _Stream:
             raise ConnectionResetError("the reader takes nothing") from None
 
 
+class _StreamsOfClients:
+    """The streams that each client has open, known until their connection is gone."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, set[web.Request]] = {}
+
+    def of(self, client: str) -> int:
+        """How many a client has."""
+        return sum(request.transport is not None for request in self._requests.get(client, ()))
+
+    @contextmanager
+    def one_more(self, client: str, request: web.Request) -> Iterator[None]:
+        """Count it for the length of the block."""
+        there = self._requests.setdefault(client, set())
+        there.add(request)
+        try:
+            yield
+        finally:
+            there.discard(request)
+            if not there:
+                self._requests.pop(client, None)
+
+
 class EventStreams:
     """Sends until somebody goes or may not ask any more, or the server stops."""
 
@@ -75,8 +97,8 @@ class EventStreams:
         self._access = access
         self._most_per_client = most_per_client
         self._bound_hit = bound_hit
-        self._of_client: Counter[str] = Counter()
-        self._waiting_of_client: Counter[str] = Counter()
+        self._streams = _StreamsOfClients()
+        self._waiting = _StreamsOfClients()
         self._open: set[asyncio.Task[object]] = set()
 
     def add_routes(self, app: web.Application) -> None:
@@ -124,9 +146,9 @@ class EventStreams:
     async def _page_stream(self, request: web.Request) -> web.StreamResponse:
         asked = parsed(params.ScopeParams, request)
         is_waiting, client = not self._updates.is_known(asked), self._access.client_of(request)
-        if is_waiting and self._waiting_of_client[client] >= MOST_WAITING_PER_CLIENT:
+        if is_waiting and self._waiting.of(client) >= MOST_WAITING_PER_CLIENT:
             return self._refused(404, "Unknown topic", f"nothing has been counted of {asked.topic!r}")
-        with _one_more(self._waiting_of_client, client) if is_waiting else nullcontext():
+        with self._waiting.one_more(client, request) if is_waiting else nullcontext():
             try:
                 with self._updates.watching(asked) as watcher:
                     stream = _Stream(request, self._access.lets_in)
@@ -162,13 +184,13 @@ class EventStreams:
         async def counted(request: web.Request) -> web.StreamResponse:
             task, client = asyncio.current_task(), self._access.client_of(request)
             assert task is not None  # noqa: S101 - a handler runs in a task
-            if self._of_client[client] >= self._most_per_client:
+            if self._streams.of(client) >= self._most_per_client:
                 many = (
                     f"you have {self._most_per_client} streams open (STREAM_APP_HTTP_MAX_STREAMS_PER_CLIENT): end some"
                 )
                 return self._refused(429, "Too many streams", many)
             self._open.add(task)
-            with _one_more(self._of_client, client):
+            with self._streams.one_more(client, request):
                 try:
                     return await handle(request)
                 finally:
@@ -179,15 +201,3 @@ class EventStreams:
     async def _end(self, _app: web.Application) -> None:
         for task in list(self._open):
             task.cancel()
-
-
-@contextmanager
-def _one_more(counts: Counter[str], client: str) -> Iterator[None]:
-    """Count one more for the length of the block."""
-    counts[client] += 1
-    try:
-        yield
-    finally:
-        counts[client] -= 1
-        if not counts[client]:
-            del counts[client]

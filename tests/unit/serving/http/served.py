@@ -19,7 +19,7 @@ from stream_app.settings import Settings
 from stream_app.settings.secret import Secret
 
 LOCALHOST = "127.0.0.1"
-TOKEN = "planted-token-of-this-test"  # noqa: S105 - of this test
+TOKEN = "planted-token-of-this-test"
 GUARDED = Settings(http_token=Secret(TOKEN))
 WAIT_S = 5.0
 
@@ -82,10 +82,14 @@ async def serving(
     hits: Counter[str] = Counter()
     access = Access(settings)
     health = Mock(live=lambda: (True, {}), ready=lambda: (True, {}))
-    server = HttpServer(CollectorRegistry(), health, access, bounds, lambda bound: hits.update([bound]))
+
+    def bound_hit(bound: str) -> None:
+        hits[bound] += 1
+
+    server = HttpServer(CollectorRegistry(), health, access, bounds, bound_hit)
     state = state or Mock(erasures=MagicMock(), partitions=[], statuses={})
-    server.add(Api(settings, state, Mock(), Mock(), access).add_routes, add_page)  # type: ignore[arg-type]
-    server.add(lambda app: app.add_routes(routes) and None)
+    server.add(Api(settings, state, Mock(), Mock(), access, bound_hit).add_routes, add_page)  # type: ignore[arg-type]
+    server._app.add_routes(routes)
     port = await server.start(LOCALHOST, 0)
     access.peers.address = f"{LOCALHOST}:{port}"
     try:
