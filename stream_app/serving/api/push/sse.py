@@ -62,7 +62,7 @@ class _StreamsOfClients:
     """The streams that each client has open, known until their connection is gone."""
 
     def __init__(self) -> None:
-        self._requests: dict[str, set[web.Request]] = {}
+        self._requests: dict[str, list[web.Request]] = {}
 
     def of(self, client: str) -> int:
         """How many a client has."""
@@ -71,12 +71,12 @@ class _StreamsOfClients:
     @contextmanager
     def one_more(self, client: str, request: web.Request) -> Iterator[None]:
         """Count it for the length of the block."""
-        there = self._requests.setdefault(client, set())
-        there.add(request)
+        there = self._requests.setdefault(client, [])
+        there.append(request)
         try:
             yield
         finally:
-            there.discard(request)
+            there.remove(request)
             if not there:
                 self._requests.pop(client, None)
 
