@@ -1,7 +1,7 @@
 """The HTTP server of the process that delivers: metrics, liveness and readiness on one port.
 
-Each connection has one request and a few seconds for it. Where there are too many, the oldest makes room for the next, so
-that probes are answered however many others connect.
+Each connection has one request and a few seconds for it. Where there are too many, the oldest makes room for the next:
+probes are answered however many others connect.
 """
 
 import errno

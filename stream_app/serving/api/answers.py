@@ -14,7 +14,7 @@ from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.topics import ScopeAnswers, next_after, scope_of
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.evidence import EvidenceReader
-from stream_app.serving.api.users.peer_protocol import FoundAt, LeaderQuery, Leaders, PlaceQuery, Ranked
+from stream_app.serving.api.users.peer_protocol import MOST_TEXT, FoundAt, LeaderQuery, Leaders, PlaceQuery, Ranked
 from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, Peers
 from stream_app.settings import Settings
 
@@ -123,6 +123,8 @@ class Answers:
 
     async def _found(self, asked: PlaceQuery) -> list[FoundAt]:
         """Where the one user asked about stands, in one place at least."""
+        if max(map(len, asked.users)) > MOST_TEXT:
+            raise UnknownUserError("nobody has an id of so many characters")
         ((found, missing),) = await self._peers.places([asked])
         if found and not self._state.erasures.among(asked.users):
             return found

@@ -187,7 +187,7 @@ async def test_an_answer_as_it_should_be_is_believed_on_this_machine() -> None:
         ),
         *(
             changed(LEADERS, 0, "first", 0, place, to=value)
-            for place, value in ((0, "e" * 300), (0, ""), (1, -1), (3, -5.0))
+            for place, value in ((0, "e" * 1025), (0, ""), (1, -1), (3, -5.0))
         ),
         *(changed(LEADERS, 0, "total", to=total) for total in (-1, 0, 2**63)),
         *(LEADERS * 2, {}, [1], None, "x", [[[[]]]]),

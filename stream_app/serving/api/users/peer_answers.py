@@ -7,10 +7,17 @@ import msgspec
 
 from stream_app.core.messages import Flag
 from stream_app.serving.api.responses import Influencer, Place
-from stream_app.serving.api.users.peer_protocol import FoundAt, LeaderQuery, Leaders, PlaceQuery, Places, Ranked
+from stream_app.serving.api.users.peer_protocol import (
+    MOST_TEXT,
+    FoundAt,
+    LeaderQuery,
+    Leaders,
+    PlaceQuery,
+    Places,
+    Ranked,
+)
 
 _MOST = 2**63
-_MOST_ID = 256
 
 
 class WrongAnswerError(ValueError):
@@ -51,7 +58,7 @@ def _check_partitions(asked: Iterable[int] | None, answered: Sequence[int]) -> N
 
 def _check_ranked(ranked: Ranked, partitions: set[int]) -> None:
     _require(ranked.partition in partitions, "a user of another partition")
-    _require(0 < len(ranked.user) <= _MOST_ID, "a user whose id is too long")
+    _require(0 < len(ranked.user) <= MOST_TEXT, "a user whose id is too long")
     _require(0 <= ranked.value < _MOST, "a value that nobody has")
     _require(ranked.eta_s is None or (math.isfinite(ranked.eta_s) and ranked.eta_s >= 0), "a time that never comes")
 
@@ -61,7 +68,7 @@ def _check_place(asked: PlaceQuery, found: FoundAt, panes: int) -> None:
     scope = (place.population, place.topic, place.role)
     _require(asked.scope in {None, scope}, "a topic that was not asked about")
     _require(place.now.user_id == found.user, "somebody else's place")
-    _require(max(map(len, scope)) <= _MOST_ID, "a topic that is too long")
+    _require(max(map(len, scope)) <= MOST_TEXT, "a topic that is too long")
     _require(len(place.now.panes) == panes, f"{len(place.now.panes)} panes of {panes}")
     _check_numbers(place, place.now)
     if (flag := place.flag) is not None:

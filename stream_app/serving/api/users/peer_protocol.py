@@ -23,7 +23,10 @@ _MOST_PARTITIONS = 10_000
 _MOST_LEADERS = 10_500
 """Users before the end of the deepest page."""
 
-_Text = Annotated[str, Meta(max_length=256)]
+MOST_TEXT = 1024
+"""Characters of an id or a topic: more than any has, also when letters have become several in small ones."""
+
+_Text = Annotated[str, Meta(max_length=MOST_TEXT)]
 
 
 class _PeerQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -88,7 +88,7 @@ async def serving(
 
     server = HttpServer(CollectorRegistry(), health, access, bounds, bound_hit)
     state = state or Mock(erasures=MagicMock(), partitions=[], statuses={})
-    server.add(Api(settings, state, Mock(), Mock(), access, bound_hit).add_routes, add_page)  # type: ignore[arg-type]
+    server.add(Api(settings, state, health, lambda: None, access, bound_hit).add_routes, add_page)  # type: ignore[arg-type]
     server._app.add_routes(routes)
     port = await server.start(LOCALHOST, 0)
     access.peers.address = f"{LOCALHOST}:{port}"
