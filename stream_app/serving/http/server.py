@@ -88,14 +88,17 @@ class HttpServer:
 
         `probe_port`: where the probes are served too, apart from everything else; 0: nowhere.
         """
+        bound = await self._listen(self._main, host, port, "STREAM_APP_HTTP_PORT")
+        if probe_port:
+            await self._listen(self._probes, host, probe_port, "STREAM_APP_HTTP_PROBE_PORT")
+        return bound
+
+    async def _listen(self, listener: "Listener", host: str, port: int, setting: str) -> int:
         try:
-            bound = await self._main.start(host, port)
-            if probe_port:
-                await self._probes.start(host, probe_port)
+            return await listener.start(host, port)
         except OSError as error:
             await self.stop()
-            raise AddressUnavailableError(error.errno, _advice(host, port, error)) from error
-        return bound
+            raise AddressUnavailableError(error.errno, _advice(host, port, error, setting)) from error
 
     async def stop(self) -> None:
         """Close the port and every connection, within STOP_TIMEOUT_S or so."""
@@ -210,7 +213,8 @@ def _is_secure(request: web.Request) -> bool:
     return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
 
 
-def _advice(host: str, port: int, error: OSError) -> str:
+def _advice(host: str, port: int, error: OSError, setting: str = "STREAM_APP_HTTP_PORT") -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use: set STREAM_APP_HTTP_PORT to a free port, or to 0 to have one chosen"
-    return f"cannot listen on {host}:{port} ({error.strerror}): check STREAM_APP_HTTP_HOST and STREAM_APP_HTTP_PORT"
+        else_0 = "to have one chosen" if setting == "STREAM_APP_HTTP_PORT" else "for none"
+        return f"port {port} on {host} is in use: set {setting} to a free port, or to 0 {else_0}"
+    return f"cannot listen on {host}:{port} ({error.strerror}): check STREAM_APP_HTTP_HOST and {setting}"
