@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.serving.http.auth import Access, Handler
 from stream_app.serving.http.bodies import body_of, unacceptable, wait_for_access
-from stream_app.serving.http.clients import Clients
 from stream_app.serving.http.connections import BoundHit, Connection, ConnectionBounds, Connections
+from stream_app.serving.http.fair_use import Clients
 from stream_app.serving.http.probes import HealthCheck, add_probes
 from stream_app.serving.http.problems import BadRequestError, RefusedError, add_headers, problem
 from stream_app.serving.metrics import render

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import msgspec
@@ -14,7 +14,7 @@ from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import page_updates
-from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, UnknownScopeError, Watcher
+from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, Watcher
 from stream_app.serving.api.time_budget import TimeBudget
 from tests.board_samples import a_flag
 from tests.e2e.api.asking import Event, asked, streaming
@@ -302,25 +302,3 @@ async def test_a_refresh_ends_when_it_is_cancelled_even_while_a_page_opens(count
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.wait_for(task, WAIT_S)
-
-
-async def test_invented_topics_cost_nothing_and_keep_nobody_out() -> None:
-    counting = Counting()
-    async with running(counting) as shown:
-        with ExitStack() as open_pages:
-            for number in range(page_updates.MOST_UNKNOWN):
-                open_pages.enter_context(shown.watching(params.ScopeParams(topic=f"invented-{number}")))
-            with pytest.raises(UnknownScopeError), shown.watching(params.ScopeParams(topic="invented-more")):
-                pass
-            for number in range(page_updates.MOST_SELECTIONS):
-                watcher = open_pages.enter_context(shown.watching(params.ScopeParams(topic=f"t{number}")))
-            assert {*await names(watcher)} >= {"curve", "influencers"}
-
-
-async def test_a_page_of_a_topic_that_nobody_has_talked_about_yet_waits_for_it() -> None:
-    counting = Counting()
-    async with running(counting) as shown:
-        with shown.watching(params.ScopeParams(topic="invented")) as watcher:
-            assert b"nobody" in await watcher.take(WAIT_S)
-            counting.exists = lambda asked: True  # type: ignore[method-assign]  # noqa: ARG005
-            assert b'{"text":"influencers"}' in await watcher.take(WAIT_S)

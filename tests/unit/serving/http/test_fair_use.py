@@ -7,10 +7,10 @@ from unittest.mock import Mock
 import pytest
 from aiohttp import web
 
-from stream_app.serving.http import clients
+from stream_app.serving.http import fair_use
 from stream_app.serving.http.auth import Access
-from stream_app.serving.http.clients import Clients
 from stream_app.serving.http.connections import ConnectionBounds
+from stream_app.serving.http.fair_use import Clients
 from stream_app.serving.http.problems import RefusedError
 from stream_app.settings import Settings
 from tests.unit.serving.http.served import LOCALHOST, close, serving, status
@@ -31,12 +31,12 @@ async def test_who_takes_too_much_waits_and_nobody_else() -> None:
         await taken.answer(request_of(address), busy)
 
     await ask("10.0.0.1")
-    taken._take("10.0.0.1", clients.BURST_S + 1)
+    taken._take("10.0.0.1", fair_use.BURST_S + 1)
     with pytest.raises(RefusedError, match="too much time"):
         await ask("10.0.0.1")
     assert hits == ["http_client_time"]
     await ask("10.0.0.2")
-    now_s += 2 / clients.SHARE
+    now_s += 2 / fair_use.SHARE
     await ask("10.0.0.1")
 
 
@@ -60,7 +60,7 @@ async def test_only_the_time_in_which_the_loop_is_held_counts() -> None:
 
 
 async def test_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "_MOST_CLIENTS", 3)
+    monkeypatch.setattr(fair_use, "_MOST_CLIENTS", 3)
     taken = Clients(Access(Settings()), lambda _bound: None)
     for number in range(10):
         taken._take(f"10.0.0.{number}", 1)
