@@ -49,7 +49,7 @@ class AlertMetrics:
             registry=registry,
         )
         self._bound_hits = Counter(
-            "influence_bound_hits",
+            "influence_alerts_bound_hits",
             "times that a bound refused, cut or ended something, by the bound",
             ("bound",),
             registry=registry,

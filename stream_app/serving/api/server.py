@@ -52,7 +52,8 @@ class Api:
         self._local_users = LocalUsers(state, budget)
         self._peer_auth = access.peers
         most_bytes = settings.peer_answer_bytes
-        self._peers = Peers(self._local_users, state, self._peer_auth, budget, most_bytes, bound_hit)
+        parts = settings.partitions
+        self._peers = Peers(self._local_users, state, self._peer_auth, budget, most_bytes, bound_hit, parts)
         self._throughput = Throughput(state)
         overview = Overview(settings, state, flags, self._throughput, health, redis_up)
         evidences = EvidenceReader(settings, open_partitions, erased)

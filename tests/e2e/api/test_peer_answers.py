@@ -131,6 +131,11 @@ async def test_places_are_not_believed_beyond_what_was_asked(answer: Any) -> Non
     assert (there.found, there.missing) == ([], [1])
 
 
+async def test_partitions_that_there_are_not_are_neither_asked_nor_missing() -> None:
+    asking = a_worker({0: "", **dict.fromkeys([-1, 20_000, 2**40], "127.0.0.1:1")})
+    assert [found.missing for found in await asking.leaders([RANKING])] == [[]]
+
+
 async def test_who_has_no_secret_can_neither_answer_nor_learn_the_token() -> None:
     SEEN.clear()
     async with other(saying("200 OK", body=json.dumps(LEADERS).encode())) as address, asyncio.timeout(WAIT_S):

@@ -19,7 +19,7 @@ PLACES = "/api/v1/peers/places"
 MOST_QUERIES = 16
 MOST_USERS = 500
 """Of one query: as many as a page has."""
-_MOST_PARTITIONS = 10_000
+MOST_PARTITIONS = 10_000
 _MOST_LEADERS = 10_500
 """Users before the end of the deepest page."""
 
@@ -32,7 +32,7 @@ _Text = Annotated[str, Meta(max_length=MOST_TEXT)]
 class _PeerQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What every query has."""
 
-    partitions: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=_MOST_PARTITIONS)] | None = None
+    partitions: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=MOST_PARTITIONS)] | None = None
     """In which to look, null: in all. Who answers leaves out those that it does not have."""
 
     def is_about(self, partition: int) -> bool:

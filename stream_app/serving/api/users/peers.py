@@ -27,6 +27,7 @@ from stream_app.serving.api.users.peer_answers import (
 )
 from stream_app.serving.api.users.peer_protocol import (
     LEADERS,
+    MOST_PARTITIONS,
     PLACES,
     FoundAt,
     LeaderQuery,
@@ -79,14 +80,16 @@ class Peers:
         budget: TimeBudget,
         most_answer_bytes: int = MOST_ANSWER_BYTES,
         bound_hit: Callable[[str], None] = lambda _bound: None,
+        partitions: int = MOST_PARTITIONS,
     ) -> None:
-        """`budget` takes the time that it needs."""
+        """`budget` takes the time that it needs; `partitions`: how many there are, whatever Kafka holds of others."""
         self._budget = budget
         self._local = local
         self._state = state
         self._auth = auth
         self._most_answer_bytes = most_answer_bytes
         self._bound_hit = bound_hit
+        self._count = partitions
         self._session: aiohttp.ClientSession | None = None
         self._resting: dict[str, float] = {}
         """By address, until when it is not asked."""
@@ -132,12 +135,13 @@ class Peers:
         held = self._state.partitions
         others: dict[str, list[int]] = defaultdict(list)
         for number, status in sorted(self._state.statuses.items()):
-            if number not in held and status.http:
+            if number not in held and status.http and 0 <= number < self._count:
                 others[status.http].append(number)
         return sorted(held), others
 
     def _missing(self, there: list[int], wanted: Collection[int] | None) -> list[int]:
-        return sorted(set(self._state.statuses if wanted is None else wanted).difference(there))
+        known = (number for number in self._state.statuses if 0 <= number < self._count)
+        return sorted(set(known if wanted is None else wanted).difference(there))
 
     async def _ask(
         self,
