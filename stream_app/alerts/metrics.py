@@ -48,14 +48,14 @@ class AlertMetrics:
             buckets=_BUCKETS_S,
             registry=registry,
         )
-        self._bound_hits = Counter(
+        self.bounds_hit = Counter(
             "influence_alerts_bound_hits",
             "times that a bound refused, cut or ended something, by the bound",
             ("bound",),
             registry=registry,
         )
         for bound in BOUNDS:
-            self._bound_hits.labels(bound)
+            self.bounds_hit.labels(bound)
         for sink in sinks:
             self.waiting.labels(sink).set(0)
             self.oldest.labels(sink).set(0)
@@ -68,4 +68,4 @@ class AlertMetrics:
 
     def bound_hit(self, bound: str, count: int = 1) -> None:
         """A bound refused, cut or ended something."""
-        self._bound_hits.labels(bound).inc(count)
+        self.bounds_hit.labels(bound).inc(count)
