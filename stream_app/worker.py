@@ -18,6 +18,7 @@ from stream_app.logs.verbosity import Verbosity, log_stacks
 from stream_app.otlp import start_otlp
 from stream_app.serving.api.server import Api
 from stream_app.serving.http.auth import Access
+from stream_app.serving.http.connections import ConnectionBounds
 from stream_app.serving.http.server import HttpServer
 from stream_app.serving.metrics import Metrics
 from stream_app.serving.page import add_page
@@ -101,9 +102,11 @@ class _Worker:
         state = queryable_state(self._engine)
         self._board = BoardFeed(settings, state, metrics, self._engine.publisher.present)
         self._engine.listeners.append(self._board)
-        self._api = Api(settings, state, self._engine.health, self._board.is_up)
         self._registry = registry
-        self._http = HttpServer(registry, self._engine.health, Access(settings))
+        self._access = Access(settings, self._engine.exchange.ended_sessions, self._engine.context.output.session)
+        self._api = Api(settings, state, self._engine.health, self._board.is_up, self._access, metrics.bound_hit)
+        bounds = ConnectionBounds(settings.http_max_connections, settings.http_max_connections_per_address)
+        self._http = HttpServer(registry, self._engine.health, self._access, bounds, metrics.bound_hit)
         self._http.add(self._api.add_routes, add_page)
 
     def run(self) -> int:
@@ -128,6 +131,7 @@ class _Worker:
 
     async def _serve(self) -> None:
         host = self._settings.http_host
-        port = await self._http.start(host, self._settings.http_port)
-        self._engine.listens(self._settings.http_advertised or f"{reachable(host)}:{port}")
+        port = await self._http.start(host, self._settings.http_port, self._settings.http_probe_port)
+        self._access.peers.address = self._settings.http_advertised or f"{reachable(host)}:{port}"
+        self._engine.listens(self._access.peers.address)
         logger.info("serving the page, /api/v1, /metrics, /livez and /readyz on http://%s", host_port(host, port))

@@ -6,7 +6,9 @@ from http.client import HTTPConnection, HTTPException
 
 TIMEOUT_S = 4.0
 
-port = int(sys.argv[1] if sys.argv[1:] else os.environ.get("STREAM_APP_HTTP_PORT", "6066"))
+probe_port, http_port = (os.environ.get(f"STREAM_APP_HTTP_{name}PORT", "") for name in ("PROBE_", ""))
+chosen = probe_port if probe_port.strip("0") else http_port or "6066"
+port = int(sys.argv[1] if sys.argv[1:] else chosen)
 worker = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
 try:
     worker.request("GET", "/livez")

@@ -6,6 +6,8 @@ _BUCKETS_S = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
 DELIVERED, UNDELIVERED = "delivered", "undelivered"
 HELD = ("cooldown", "limit", "quiet", "repeat", "too old")
 """Why a flag that matches a rule is not sent at once."""
+BOUNDS = ("http_connections", "http_request_time", "open_files")
+"""Of the port with metrics and probes."""
 
 
 class AlertMetrics:
@@ -46,6 +48,14 @@ class AlertMetrics:
             buckets=_BUCKETS_S,
             registry=registry,
         )
+        self.bounds_hit = Counter(
+            "influence_alerts_bound_hits",
+            "times that a bound refused, cut or ended something, by the bound",
+            ("bound",),
+            registry=registry,
+        )
+        for bound in BOUNDS:
+            self.bounds_hit.labels(bound)
         for sink in sinks:
             self.waiting.labels(sink).set(0)
             self.oldest.labels(sink).set(0)
@@ -55,3 +65,7 @@ class AlertMetrics:
                 self.deliveries.labels(sink, result)
         for reason in HELD:
             self.held.labels(reason)
+
+    def bound_hit(self, bound: str, count: int = 1) -> None:
+        """A bound refused, cut or ended something."""
+        self.bounds_hit.labels(bound).inc(count)

@@ -12,6 +12,7 @@ from stream_app.core.cuts.history import PastKey
 from stream_app.core.events.dead_letter import DeadLetter
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.messages import Cut
+from stream_app.core.privacy import ended_sessions
 from stream_app.engine.producer import BatchingProducer
 from stream_app.settings import Settings
 
@@ -73,6 +74,11 @@ class OutputTopics:
     def past(self, ended: PastKey, cuts: Collection[Cut]) -> None:
         """Write the cuts of a bucket as of the end of a pane; without cuts, delete the record."""
         self._put(self._settings.curves_topic, 0, ended.encode(), history.encode(cuts) if cuts else None)
+
+    def session(self, session: str, until_s: int | None) -> None:
+        """Write that a session of a browser was ended before its time, or, without that time, that it is over."""
+        value = None if until_s is None else str(until_s).encode()
+        self._put(self._settings.curves_topic, 0, ended_sessions.KEY + session.encode(), value)
 
     def _set_aside(self, topic: str, records: Iterable[DeadLetter]) -> None:
         if self._settings.pseudonyms:  # key and value name users: keep only the headers (origin and reason)

@@ -3,19 +3,17 @@
 import datetime as dt
 import json
 import logging
-import re
 from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
+from stream_app.core.readable import escaped_json
 from stream_app.kafka.error_hints import kafka_advice
 from stream_app.settings import Settings
 from stream_app.settings.secret import Redaction, Secret
 
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "rest", "taskName"}
 """Attributes of every record; others are fields that the caller gave."""
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-"""Moves the cursor, ends a line, or changes colours; names from events can hold them."""
 
 
 class _Lines(logging.Formatter):
@@ -56,8 +54,8 @@ class TextLines(_Lines):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line. Further lines of a message are indented, so that none of them looks like another record."""
-        message = _CONTROL.sub(_escaped, self.message_of(record)).replace("\n", "\n    ")
-        traceback = _CONTROL.sub(_escaped, self.traceback_of(record)).replace("\n", "\n    ")
+        message = escaped_json(self.message_of(record)).replace("\n", "\n    ")
+        traceback = escaped_json(self.traceback_of(record)).replace("\n", "\n    ")
         line = f"{self.formatTime(record)} {record.levelname:<8} {record.name}: {message}"
         return f"{line}\n    {traceback}" if traceback else line
 
@@ -96,7 +94,3 @@ def _text(record: logging.LogRecord) -> str:
         return record.getMessage()
     except Exception as error:  # noqa: BLE001 - whatever the arguments do when they are shown
         return f"{record.msg!s} (its arguments cannot be shown: {type(error).__name__})"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()

@@ -30,6 +30,12 @@ class Metrics(CutMetrics):
         self._make_flag_metrics(registry)
         self._make_state_metrics(registry)
         self._make_redis_metrics(registry)
+        self._bound_hits = Counter(
+            "influence_bound_hits",
+            "Times that a bound refused, cut or ended something, by the bound.",
+            ("bound",),
+            registry=registry,
+        )
 
     def read(self, topic: str, n: int) -> None:
         """Records of the Kafka topic were handed to counting."""
@@ -115,6 +121,10 @@ class Metrics(CutMetrics):
     def flags_dropped(self, n: int) -> None:
         """Flags will never be in the Redis stream."""
         self._flags_dropped.inc(n)
+
+    def bound_hit(self, bound: str, count: int = 1) -> None:
+        """A bound refused, cut or ended something."""
+        self._bound_hits.labels(bound).inc(count)
 
     def _make_input_metrics(self, registry: CollectorRegistry, input_topics: tuple[str, ...]) -> None:
         self._read = Counter(

@@ -114,6 +114,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_token: Annotated[
         Secret, Doc("secret, 16 characters or more, that HTTP clients send; empty: only this machine may ask")
     ] = Secret()
+    http_probe_port: Annotated[
+        Port, Doc("port that serves /livez and /readyz only, whatever the other one is busy with; 0: none")
+    ] = 0
+    http_max_connections: Annotated[
+        Count, Doc("connections to the HTTP port; at most as many as half the files that the process may open")
+    ] = 512
+    http_max_connections_per_address: Annotated[
+        Count, Doc("connections of one address: more where all come through a proxy")
+    ] = 128
+    http_max_streams_per_client: Annotated[Count, Doc("open streams of a session, or of an address without one")] = 64
+    peer_secret: Annotated[
+        Secret, Doc("secret, 16 characters or more: workers sign what they ask each other; empty: http_token")
+    ] = Secret()
+    peer_answer_bytes: Annotated[Count, Doc("largest answer of another worker that is read")] = 16_777_216
     http_advertised: Annotated[str, Doc("host:port at which other workers reach this one; empty: its own")] = ""
     metric_topics: Annotated[tuple[str, ...], Doc("topics with metrics of their cuts, at most 50")] = ("*",)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Doc("lowest level that is logged")] = "INFO"
@@ -148,7 +162,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"window_s ({self.window_s:g}) must be a multiple of pane_s ({self.pane_s:g})")
         if self.short_s >= self.window_s:
             raise ValueError(f"short_s ({self.short_s:g}) must be shorter than window_s ({self.window_s:g})")
-        for name, secret in (("person_key", self.person_key), ("http_token", self.http_token)):
+        for name in ("person_key", "http_token", "peer_secret"):
+            secret = getattr(self, name)
             if secret and (length := len(secret.reveal())) < LEAST_KEY:
                 raise ValueError(f"{name} has {length} characters, fewer than {LEAST_KEY}: it is guessable")
         if self.pseudonyms and not self.person_key:

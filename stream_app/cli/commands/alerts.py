@@ -61,10 +61,14 @@ def run_command(settings: Settings, from_beginning: bool) -> None:
         require_for_alerts(settings)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    service = AlertService(settings, file, senders, AlertMetrics(registry, [*senders]), from_beginning=from_beginning)
+    metrics = AlertMetrics(registry, [*senders])
+    service = AlertService(settings, file, senders, metrics, from_beginning=from_beginning)
     start_otlp(settings, registry, "stream-app-alerts")
     host = settings.alerts_http_host
-    probes = ProbeServer(host, settings.alerts_http_port, registry, is_live=service.is_live, is_ready=service.is_ready)
+    is_live, is_ready = service.is_live, service.is_ready
+    probes = ProbeServer(
+        host, settings.alerts_http_port, registry, is_live=is_live, is_ready=is_ready, bound_hit=metrics.bound_hit
+    )
     logging.getLogger(__name__).info("serving /metrics, /livez and /readyz on http://%s", host_port(host, probes.port))
     try:
         service.run(stop)

@@ -87,6 +87,10 @@ class ScopeQueries:
             return None
         return next((cut for cut in self.cuts(np.array([number])) if cut.role == role), None)
 
+    def has(self, scope: ScopeName) -> bool:
+        """Whether the scope is known."""
+        return self.global_cuts.find(scope) is not None
+
     def history(self, scope: ScopeName, role: Role) -> Iterator[tuple[int, PastCut]]:
         """(when a pane ended, what the cut was then) for the panes of the window, the oldest first."""
         past = self.past_cuts.of(scope, role, self.panes.start)

@@ -18,6 +18,7 @@ from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory
+from stream_app.core.privacy.ended_sessions import EndedSessions
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.topic_reader import read_topics
@@ -39,6 +40,7 @@ class CurveExchange:
         self._global_cuts = together
         self.statuses: dict[int, Status] = {}
         self.past = CutHistory()
+        self.ended_sessions = EndedSessions()
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been read."""
         self._said_ms = NO_TIME
@@ -94,6 +96,8 @@ class CurveExchange:
                         self.statuses[known.partition] = known
                 case b"past":
                     self.past.update(key, value)
+                case b"session":
+                    self.ended_sessions.update(key, value)
                 case key_word if key_word == WATERMARK_KEY:
                     self._said_ms = max(self._said_ms, int(value))
         except (FormatError, msgspec.DecodeError, ValueError) as error:

@@ -14,7 +14,7 @@ from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.topics import ScopeAnswers, next_after, scope_of
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.evidence import EvidenceReader
-from stream_app.serving.api.users.peer_protocol import FoundAt, LeaderQuery, PlaceQuery, Ranked
+from stream_app.serving.api.users.peer_protocol import MOST_TEXT, FoundAt, LeaderQuery, Leaders, PlaceQuery, Ranked
 from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, Peers
 from stream_app.settings import Settings
 
@@ -62,6 +62,10 @@ class Answers:
         places = await self._peers.places([_whereabouts(one, page) for one, page in zip(asked, pages, strict=True)])
         with self._budget.running():
             return [self._influencers(*parts) for parts in zip(asked, rankings, pages, places, strict=True)]
+
+    def nobody(self, asked: params.InfluencerParams) -> Influencers:
+        """The same for a topic that nobody has talked about, for which no worker is asked."""
+        return self._influencers(asked, AllLeaders(Leaders(0, [], []), []), [], AllPlaces([], []))
 
     def _influencers(
         self, asked: params.InfluencerParams, ranking: AllLeaders, page: list[Ranked], there: AllPlaces
@@ -119,6 +123,8 @@ class Answers:
 
     async def _found(self, asked: PlaceQuery) -> list[FoundAt]:
         """Where the one user asked about stands, in one place at least."""
+        if max(map(len, asked.users)) > MOST_TEXT:
+            raise UnknownUserError("nobody has an id of so many characters")
         ((found, missing),) = await self._peers.places([asked])
         if found and not self._state.erasures.among(asked.users):
             return found

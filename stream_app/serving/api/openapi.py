@@ -9,7 +9,8 @@ import msgspec
 from stream_app import __version__
 from stream_app.serving.api import params
 from stream_app.serving.api.responses import Answer, Problem
-from stream_app.serving.api.routes import PREFIX, PROBLEM, ROUTES, Route
+from stream_app.serving.api.routes import PREFIX, ROUTES, Route
+from stream_app.serving.http.problems import PROBLEM
 
 FILE_NAME = "openapi.json"
 
@@ -17,7 +18,8 @@ _REFERENCE = "#/components/schemas/{name}"
 _PROBLEMS = {
     "400": "The question cannot be understood.",
     "401": "The token is missing or wrong.",
-    "403": "This worker does not answer without a token.",
+    "403": "This worker does not answer without a token, or does not answer pages of other sites.",
+    "429": "Answering this client has taken too much time, or it has too many streams open.",
 }
 _EVENT_STREAMS: tuple[tuple[str, type[params.Params], str], ...] = (
     ("/flags/stream", params.FlagStreamParams, "Flags as they are raised"),
@@ -60,6 +62,7 @@ def document() -> dict[str, Any]:
             "description": "Mass connectors and mass mavens, topic by topic. Times are epoch ms. Questions about users "
             "on other workers are answered all the same.",
         },
+        "servers": [{"url": "../..", "description": "as seen from this document, also below a path of a proxy"}],
         "security": [{"token": []}, {"cookie": []}, {}],
         "paths": paths,
         "components": {
@@ -76,11 +79,12 @@ def _query(route: Route) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": _reference(route.answered)}}
     if route.csv:
         content["text/csv"] = {"schema": {"type": "string"}}
-    is_of_user = "{user_id}" in route.path
+    is_in_path = "{user_id}" in route.path
+    is_of_user = route.path.startswith("/users")
     return {
         "operationId": _name(route.path),
         "summary": route.summary,
-        "parameters": [*([_USER_ID] if is_of_user else []), *_parameters(route.asked)],
+        "parameters": [*([_USER_ID] if is_in_path else []), *_parameters(route.asked)],
         "responses": {
             "200": {"description": route.summary, "content": content},
             **_problems(
@@ -98,7 +102,14 @@ def _event_stream(path: str, asked: type[params.Params], summary: str) -> dict[s
         "parameters": [*_parameters(asked), *([_LAST_EVENT_ID] if path == "/flags/stream" else [])],
         "responses": {
             "200": {"description": summary, "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-            **_problems({"503": "Too many different selections are looked at."} if path == "/live" else {}),
+            **_problems(
+                {
+                    "404": "Nothing has been counted of the topic, and many wait for such topics.",
+                    "503": "Too many different selections are looked at.",
+                }
+                if path == "/live"
+                else {}
+            ),
         },
     }
 
@@ -114,12 +125,13 @@ def _parameters(asked: type[params.Params]) -> Iterator[dict[str, Any]]:
         (schema,), components = msgspec.json.schema_components([hints[field.name]], ref_template=_REFERENCE)
         schema = _inlined(schema, components)
         described = schema.pop("description", None)
-        if field.default not in ("", None, ()):
+        is_required = field.default is msgspec.NODEFAULT
+        if not is_required and field.default not in ("", None, ()):
             schema["default"] = field.default
         yield {
             "name": field.name,
             "in": "query",
-            "required": False,
+            "required": is_required,
             "schema": schema,
             **({"description": described} if described else {}),
         }

@@ -12,6 +12,7 @@ MOST = 500
 DEEPEST = 10_000
 
 Name = Annotated[str, Meta(max_length=256)]
+UserId = Annotated[str, Meta(min_length=1, max_length=256, description="the whole user id; ids differ by case")]
 Limit = Annotated[int, Meta(ge=1, le=MOST, description="entries on a page")]
 Offset = Annotated[int, Meta(ge=0, le=DEEPEST, description="entries before this page")]
 Format = Annotated[Literal["json", "csv"], Meta(description="csv: a table with a line of names, as a file")]
@@ -52,6 +53,18 @@ class ScopeParams(Params, frozen=True, kw_only=True):
     topic: Annotated[Name, Meta(description="`*`: all topics together")] = ALL_TOPICS
     population: Name = DEFAULT_POPULATION
     role: Role = Role.CONNECTOR
+
+
+class UserParams(Params, frozen=True, kw_only=True):
+    """Which user."""
+
+    id: UserId
+
+
+class WhyParams(ScopeParams, frozen=True, kw_only=True):
+    """Which user, and where."""
+
+    id: UserId = "why"
 
 
 class HistoryParams(ScopeParams, frozen=True, kw_only=True):

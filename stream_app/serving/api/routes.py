@@ -14,12 +14,9 @@ from stream_app.core.queries import folded
 from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import Answers, UnavailableError, UnknownUserError
 from stream_app.serving.api.csv import as_csv
-from stream_app.serving.api.users.local_users import LocalUsers
-from stream_app.serving.api.users.peer_protocol import LeaderQuery, PlaceQuery
-from stream_app.serving.api.users.peers import LEADERS, PLACES
+from stream_app.serving.http.problems import BadRequestError, problem
 
 PREFIX = "/api/v1"
-PROBLEM = "application/problem+json"
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _TEXTS = frozenset({"population", "search", "topic", "user"})
@@ -45,10 +42,6 @@ class Route(NamedTuple):
     answer: Callable[[Answers, Any, str], responses.Answer | Awaitable[responses.Answer]]
     """From the answers, the parameters and the user in the path, if there is one."""
     csv: CsvRows | None = None
-
-
-class BadRequestError(ValueError):
-    """Parameters or a body that cannot be understood; the message says what is wrong."""
 
 
 ROUTES = (
@@ -85,6 +78,14 @@ ROUTES = (
         CsvRows("influencers", responses.Influencer),
     ),
     Route(
+        *("/users", params.UserParams, responses.User, "A user in every topic and role, for every id"),
+        lambda answers, asked, _user: answers.user(asked.id),
+    ),
+    Route(
+        *("/users/why", params.WhyParams, responses.Why, "Why a user stands there, for every id"),
+        lambda answers, asked, _user: answers.why(asked.id, asked),
+    ),
+    Route(
         *("/users/{user_id}", params.NoParams, responses.User, "A user in every topic and role"),
         lambda answers, _asked, user: answers.user(user),
     ),
@@ -101,20 +102,11 @@ ROUTES = (
 """Every query that is answered at once."""
 
 
-def add_routes(app: web.Application, answers: Answers, local: LocalUsers) -> None:
-    """Have `app` answer them, and the other workers about the users of this one."""
+def add_routes(app: web.Application, answers: Answers) -> None:
+    """Have `app` answer them."""
     for route in ROUTES:
         # What is between braces takes no braces by itself, and a user id may have them.
         app.router.add_get(PREFIX + route.path.replace("{user_id}", "{user_id:[^/]+}"), _handler(route, answers))
-
-    async def leaders(request: web.Request) -> web.Response:
-        return as_json(await local.leaders(_decoded(await request.read(), list[LeaderQuery])))
-
-    async def places(request: web.Request) -> web.Response:
-        return as_json(await local.places(_decoded(await request.read(), list[PlaceQuery])))
-
-    app.router.add_post(LEADERS, leaders)
-    app.router.add_post(PLACES, places)
 
 
 def parsed(kind: type[P], request: web.Request) -> P:
@@ -172,14 +164,6 @@ def as_json(answer: object) -> web.Response:
     )
 
 
-def problem(status: int, title: str, detail: str) -> web.Response:
-    """Why there is no answer."""
-    said = detail.encode(errors="backslashreplace").decode()  # the detail may repeat what is no text
-    body = msgspec.json.encode(responses.Problem(title=title, status=status, detail=said))
-    headers = {"Cache-Control": "no-store"} | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
-    return web.Response(body=body, status=status, content_type=PROBLEM, headers=headers)
-
-
 def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         asked = parsed(route.asked, request)
@@ -208,10 +192,3 @@ def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitabl
 def _is_text(given: str) -> bool:
     """Whether it can be said in an answer: bytes that are no UTF-8 come as what cannot."""
     return given.isascii() or not any("\ud800" <= character <= "\udfff" for character in given)
-
-
-def _decoded(body: bytes, kind: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
-        raise BadRequestError(f"{error}: workers of one tracker must be of one release") from error

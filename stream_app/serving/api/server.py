@@ -21,7 +21,10 @@ from stream_app.serving.api.scopes.throughput import Throughput
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.evidence import EvidenceReader
 from stream_app.serving.api.users.local_users import LocalUsers
+from stream_app.serving.api.users.peer_routes import add_peer_routes
 from stream_app.serving.api.users.peers import Peers
+from stream_app.serving.http.auth import Access
+from stream_app.serving.http.connections import BoundHit
 from stream_app.serving.http.probes import HealthCheck
 from stream_app.settings import Settings
 
@@ -34,24 +37,35 @@ class Api:
     """Answers over HTTP; `run` must run beside it."""
 
     def __init__(
-        self, settings: Settings, state: QueryableState, health: HealthCheck, redis_up: Callable[[], bool | None]
+        self,
+        settings: Settings,
+        state: QueryableState,
+        health: HealthCheck,
+        redis_up: Callable[[], bool | None],
+        access: Access,
+        bound_hit: BoundHit = lambda _bound: None,
     ) -> None:
         """`redis_up`: whether Redis answers; None where there is none."""
         budget, erased, open_partitions = TimeBudget(), state.erasures.among, partial(partitions, settings)
         flags = FlagLog(erased)
         self._flag_reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_partitions)
         self._local_users = LocalUsers(state, budget)
-        self._peers = Peers(self._local_users, state, settings.http_token.reveal(), budget)
+        self._peer_auth = access.peers
+        most_bytes = settings.peer_answer_bytes
+        parts = settings.partitions
+        self._peers = Peers(self._local_users, state, self._peer_auth, budget, most_bytes, bound_hit, parts)
         self._throughput = Throughput(state)
         overview = Overview(settings, state, flags, self._throughput, health, redis_up)
         evidences = EvidenceReader(settings, open_partitions, erased)
         self._answers = Answers(settings, state, overview, self._peers, flags, evidences, budget)
         self._page_updates = PageUpdates(self._answers, flags, budget, lambda: len(state.erasures))
-        self._event_streams = EventStreams(flags, self._page_updates)
+        most = settings.http_max_streams_per_client
+        self._event_streams = EventStreams(flags, self._page_updates, access, most, bound_hit)
 
     def add_routes(self, app: web.Application) -> None:
         """Have `app` answer under /api/v1."""
-        add_routes(app, self._answers, self._local_users)
+        add_routes(app, self._answers)
+        add_peer_routes(app, self._local_users, self._peer_auth)
         self._event_streams.add_routes(app)
         described = document()
 

@@ -1,23 +1,45 @@
-"""The HTTP side of a worker: the page, the API, metrics, liveness and readiness on one port."""
+"""The HTTP side of a worker: the page, the API, metrics, liveness and readiness on one port, and probes on another."""
 
+import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qs
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
-from stream_app.serving.api.routes import PREFIX, BadRequestError, problem
-from stream_app.serving.http.auth import COOKIE, Access, Handler, RefusedError
+from stream_app.serving.http.auth import Access, Handler
+from stream_app.serving.http.bodies import body_of, unacceptable, wait_for_access
+from stream_app.serving.http.connections import BoundHit, Connection, ConnectionBounds, Connections
+from stream_app.serving.http.fair_use import Clients
 from stream_app.serving.http.probes import HealthCheck, add_probes
+from stream_app.serving.http.problems import BadRequestError, RefusedError, add_headers, problem
 from stream_app.serving.metrics import render
 
 logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 1.0
-_TITLES = {400: "Bad request", 401: "No token", 403: "Not allowed", 404: "Not found", 405: "Not for this method"}
+BOUNDS = ConnectionBounds(most=512, most_per_address=128)
+PROBE_BOUNDS = ConnectionBounds(most=16, most_per_address=16)
+SESSION = "/api/v1/session"
+_MOST_FORM_BYTES = 4096
+_TITLES = {
+    400: "Bad request",
+    401: "No token",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not for this method",
+    408: "Too slow",
+    413: "Too large",
+    415: "Not in this form",
+    429: "Too much",
+    503: "Not now",
+}
+
+
+Responder = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class AddressUnavailableError(OSError):
@@ -35,43 +57,60 @@ def require_free(host: str, port: int) -> None:
 class HttpServer:
     """Serves one worker's registry and health, and what else is added before it starts."""
 
-    def __init__(self, registry: CollectorRegistry, health: HealthCheck, access: Access) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        health: HealthCheck,
+        access: Access,
+        bounds: ConnectionBounds = BOUNDS,
+        bound_hit: BoundHit = lambda _bound: None,
+    ) -> None:
         self._registry = registry
         self._access = access
+        self._clients = Clients(access, bound_hit)
+        self._bound_hit = bound_hit
         self._app = web.Application(middlewares=[self._guard])
         self._app.router.add_get("/metrics", self._metrics)
+        self._app.on_response_prepare.append(_complete)
         add_probes(self._app, health)
-        self._app.router.add_post(f"{PREFIX}/session", self._enter)
-        self._app.router.add_delete(f"{PREFIX}/session", self._leave)
-        logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
-        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
+        self._app.router.add_post(SESSION, self._enter, expect_handler=wait_for_access)
+        self._app.router.add_delete(SESSION, self._leave)
+        self._main = Listener(self._app, bounds.within_files(), bound_hit)
+        self._probes = Listener(_probe_app(health), PROBE_BOUNDS, bound_hit)
 
     def add(self, *adders: Callable[[web.Application], None]) -> None:
         """Have it serve more."""
         for add in adders:
             add(self._app)
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen and return the port, chosen by the system when `port` is 0. Raises AddressUnavailableError."""
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise AddressUnavailableError(error.errno, _advice(host, port, error)) from error
-        bound: int = self._runner.addresses[0][1]
+    async def start(self, host: str, port: int, probe_port: int = 0) -> int:
+        """Listen and return the port, chosen by the system when `port` is 0. Raises AddressUnavailableError.
+
+        `probe_port`: where the probes are served too, apart from everything else; 0: nowhere.
+        """
+        bound = await self._listen(self._main, host, port, "STREAM_APP_HTTP_PORT")
+        if probe_port:
+            await self._listen(self._probes, host, probe_port, "STREAM_APP_HTTP_PROBE_PORT")
         return bound
+
+    async def _listen(self, listener: "Listener", host: str, port: int, setting: str) -> int:
+        try:
+            return await listener.start(host, port)
+        except OSError as error:
+            await self.stop()
+            raise AddressUnavailableError(error.errno, _advice(host, port, error, setting)) from error
 
     async def stop(self) -> None:
         """Close the port and every connection, within STOP_TIMEOUT_S or so."""
-        await self._runner.cleanup()
+        await self._probes.stop()
+        await self._main.stop()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let in who may ask, and say why where there is no answer."""
         try:
             self._access.check(request)
-            return await handler(request)
+            return await self._clients.answer(request, handler)
         except RefusedError as refused:
             return problem(refused.status, _TITLES[refused.status], str(refused))
         except BadRequestError as error:
@@ -80,6 +119,8 @@ class HttpServer:
             return _refused(request, error)
         except ConnectionResetError:
             return problem(400, _TITLES[400], "the client is gone")  # which nobody will see, nor any log
+        except web.RequestPayloadError as error:
+            return problem(400, _TITLES[400], f"the body cannot be read: {error}")
         except Exception:
             logger.exception("%s could not be answered", request.path)
             return problem(500, "Failed", "the worker's log says why")
@@ -89,23 +130,72 @@ class HttpServer:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _enter(self, request: web.Request) -> web.Response:
+        if request.content_type != "application/x-www-form-urlencoded":
+            raise BadRequestError("send a form: application/x-www-form-urlencoded, with the token as `token`")
+        body = await body_of(request, _MOST_FORM_BYTES)
         try:
-            given = await request.post()
-        except (ValueError, LookupError) as error:  # of no known encoding, or not what it says it is
+            given = parse_qs(body.decode(), max_num_fields=4)
+        except ValueError as error:
             raise BadRequestError(f"the form cannot be read: {error}") from error
         response = web.Response(status=204)
-        self._access.session(str(given.get("token", "")), response, is_secure=_is_secure(request))
+        token, path = (given.get(name, [""])[0] for name in ("token", "path"))
+        self._access.open_session(token, path, response, is_secure=_is_secure(request))
         return response
 
-    async def _leave(self, _request: web.Request) -> web.Response:
+    async def _leave(self, request: web.Request) -> web.Response:
         response = web.Response(status=204)
-        response.del_cookie(COOKIE, path="/")
+        self._access.end_session(request, request.query.get("path", ""), response)
         return response
 
 
-def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Whether to log it: what is no HTTP is answered with 400, and anybody could fill the log with it."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+class Listener:
+    """A port, with what is served there."""
+
+    def __init__(self, app: web.Application, bounds: ConnectionBounds, bound_hit: BoundHit) -> None:
+        self._connections = Connections(bounds, bound_hit)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_TIMEOUT_S)
+        self._listening: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port. Raises OSError."""
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - it was just made
+        server.request_handler = _acceptable(server.request_handler)
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(lambda: Connection(server, self._connections), host, port)
+        bound: int = self._listening.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self) -> None:
+        """Close it, with every connection."""
+        if self._listening is not None:
+            self._listening.close()
+        await self._runner.cleanup()
+
+
+def _acceptable(routed: Responder) -> Responder:
+    """The same for requests with a head that can be accepted; the connections of others are closed."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if (wrong := unacceptable(request)) is None:
+            return await routed(request)
+        response = problem(wrong.status, _TITLES.get(wrong.status, "Refused"), wrong.detail)
+        response.force_close()
+        return response
+
+    return handle
+
+
+def _probe_app(health: HealthCheck) -> web.Application:
+    app = web.Application()
+    app.on_response_prepare.append(_complete)
+    add_probes(app, health)
+    return app
+
+
+async def _complete(_request: web.Request, response: web.StreamResponse) -> None:
+    add_headers(response)
 
 
 def _refused(request: web.Request, error: web.HTTPException) -> web.Response:
@@ -123,7 +213,8 @@ def _is_secure(request: web.Request) -> bool:
     return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
 
 
-def _advice(host: str, port: int, error: OSError) -> str:
+def _advice(host: str, port: int, error: OSError, setting: str = "STREAM_APP_HTTP_PORT") -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use: set STREAM_APP_HTTP_PORT to a free port, or to 0 to have one chosen"
-    return f"cannot listen on {host}:{port} ({error.strerror}): check STREAM_APP_HTTP_HOST and STREAM_APP_HTTP_PORT"
+        else_0 = "to have one chosen" if setting == "STREAM_APP_HTTP_PORT" else "for none"
+        return f"port {port} on {host} is in use: set {setting} to a free port, or to 0 {else_0}"
+    return f"cannot listen on {host}:{port} ({error.strerror}): check STREAM_APP_HTTP_HOST and {setting}"

@@ -14,6 +14,7 @@ from stream_app.settings import Settings
 def app_of() -> web.Application:
     """What a server serves, routes included."""
     settings = Settings()
-    server = HttpServer(CollectorRegistry(), Mock(), Access(settings))
-    server.add(Api(settings, Mock(erasures=MagicMock()), Mock(), Mock()).add_routes)
+    access = Access(settings)
+    server = HttpServer(CollectorRegistry(), Mock(), access)
+    server.add(Api(settings, Mock(erasures=MagicMock()), Mock(), Mock(), access).add_routes)
     return server._app

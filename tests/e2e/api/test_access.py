@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.serving.api.server import Api
 from stream_app.serving.http.auth import Access
+from stream_app.serving.http.peer_auth import ANSWER, QUESTION, PeerAuth
 from stream_app.serving.http.server import HttpServer
 from stream_app.settings import Settings, SettingsError, load
 from stream_app.settings.secret import Secret
@@ -81,9 +82,17 @@ def test_every_other_path_needs_the_token(where: str, subtests: pytest.Subtests)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/peers/leaders", "/api/v1/peers/places"])
-def test_other_workers_need_the_token_too(where: str, path: str) -> None:
-    refused(reply(where, path, method="POST", body=b"{}"), 401)
-    refused(reply(where, path, method="POST", body=b"{}", headers=BEARER), 400)
+def test_other_workers_need_a_signature_and_the_token_is_none(where: str, path: str) -> None:
+    json = {"Content-Type": "application/json"}
+    for headers in (json, {**json, **BEARER}):
+        assert "STREAM_APP_PEER_SECRET" in refused(reply(where, path, method="POST", body=b"[]", headers=headers), 401)
+    auth = PeerAuth(Settings(http_token=Secret(TOKEN)))
+    signed = {**json, **auth.sign(where, path, b"[]")}
+    got = reply(where, path, method="POST", body=b"[]", headers=signed)
+    assert (got.status, got.body) == (200, b"[]")
+    assert auth.is_answer(signed[QUESTION], {ANSWER: got.headers[ANSWER.lower()]}, got.body)
+    refused(reply(where, path, method="POST", body=b"[]", headers=signed), 401)
+    refused(reply(where, path, method="POST", body=b"{}", headers={**json, **auth.sign(where, path, b"{}")}), 400)
 
 
 def test_with_the_token_everything_works_and_workers_ask_each_other(guarded: Moving) -> None:
@@ -183,8 +192,9 @@ def test_without_a_token_this_machine_may_ask(stage: Stage, host: str) -> None:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
     """A server with these settings, whatever it listens to."""
-    server = HttpServer(CollectorRegistry(), Mock(live=lambda: (True, {})), Access(settings))
-    server.add(Api(settings, Mock(erasures=MagicMock()), Mock(), Mock()).add_routes)
+    access = Access(settings)
+    server = HttpServer(CollectorRegistry(), Mock(live=lambda: (True, {})), access)
+    server.add(Api(settings, Mock(erasures=MagicMock()), Mock(), Mock(), access).add_routes)
     port = await server.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session

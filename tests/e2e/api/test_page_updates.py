@@ -9,12 +9,11 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from stream_app.core.messages import Role
 from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import page_updates
-from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, Watcher
+from stream_app.serving.api.push.page_updates import PageUpdates, Watcher
 from stream_app.serving.api.time_budget import TimeBudget
 from tests.board_samples import a_flag
 from tests.e2e.api.asking import Event, asked, streaming
@@ -112,6 +111,12 @@ class Counting:
 
     def history(self, _asked: params.ScopeParams) -> _Said:
         return _Said("history")
+
+    def exists(self, asked: params.ScopeParams) -> bool:
+        return not asked.topic.startswith("invented")
+
+    def nobody(self, _asked: params.InfluencerParams) -> _Said:
+        return _Said("nobody")
 
     async def all_influencers(self, asked: list[params.InfluencerParams]) -> list[_Said]:
         return [_Said("influencers") for _ in asked]
@@ -226,21 +231,6 @@ async def test_a_slow_reader_is_sent_only_the_newest_of_each(counting: Counting)
                 counting.curve_says = f"curve {number}"
                 await names(quick)
             assert (await slow.take(0)).count(b"event: curve\n") == 1
-
-
-async def test_too_many_selections_are_refused_and_known_ones_are_not(counting: Counting) -> None:
-    shown = PageUpdates(cast(Answers, counting), FlagLog(nobody), TimeBudget(), lambda: 0)
-    looking = [shown.watching(params.ScopeParams(topic=f"t{number}")) for number in range(page_updates.MOST_SELECTIONS)]
-    for one in looking:
-        one.__enter__()
-    with pytest.raises(TooManySelectionsError), shown.watching(PHONE):
-        pass
-    with shown.watching(params.ScopeParams(topic="t0", role=Role.CONNECTOR)):
-        pass
-    for one in looking:
-        one.__exit__(None, None, None)
-    with shown.watching(PHONE):
-        assert [*shown._selections] == [PHONE]
 
 
 async def test_flags_are_handed_on_once_however_soon_after_them_somebody_comes(counting: Counting) -> None:

@@ -17,6 +17,8 @@ from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users import peers
 from stream_app.serving.api.users.peer_protocol import LeaderQuery, Leaders, PlaceQuery, Places, Ranked
 from stream_app.serving.api.users.peers import Peers
+from stream_app.serving.http.peer_auth import PeerAuth
+from stream_app.settings import Settings
 from tests.e2e.api.asking import reply, url
 from tests.e2e.api.stage import PARTITIONS, Stage
 
@@ -72,9 +74,13 @@ async def failing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-def a_worker(statuses: dict[int, str]) -> Peers:
+def a_worker(statuses: dict[int, str], settings: Settings = Settings()) -> Peers:  # noqa: B008 - it is frozen
     """One that has partition 0, and knows who has the others."""
-    state = Mock(partitions=[0], statuses={number: status(number, http) for number, http in statuses.items()})
+    state = Mock(
+        partitions=[0],
+        scopes=Mock(panes=range(3)),
+        statuses={number: status(number, http) for number, http in statuses.items()},
+    )
     local = Mock()
 
     async def leaders(asked: list[LeaderQuery]) -> list[Leaders]:
@@ -84,7 +90,7 @@ def a_worker(statuses: dict[int, str]) -> Peers:
         return [Places([], one.partitions or []) for one in asked]
 
     local.leaders, local.places = leaders, places
-    return Peers(local, state, "", TimeBudget())
+    return Peers(local, state, PeerAuth(settings), TimeBudget(), 10_000)
 
 
 @pytest.mark.parametrize("answer", [silent, rude, babbling, saying_nothing, failing])
@@ -170,4 +176,5 @@ def test_many_questions_at_once_are_answered_as_each_by_itself(stage: Stage, pat
 
 def answered(where: str, path: str, questions: list[dict[str, Any]]) -> Any:
     """What a worker answers another."""
-    return reply(where, url(path), method="POST", body=json.dumps(questions).encode()).json()
+    headers = {"Content-Type": "application/json"}
+    return reply(where, url(path), method="POST", body=json.dumps(questions).encode(), headers=headers).json()

@@ -51,6 +51,8 @@ class FakeTracker:
         """Nothing but the page itself is answered."""
         self.connections: list[Connection] = []
         self._changed = asyncio.Condition()
+        self.paths: list[object] = []
+        """Where the page says that it is, when a session begins and ends."""
         self.asked: list[str] = []
         """Path and query of every request to the API, the oldest first."""
         app = web.Application(middlewares=[self._guard])
@@ -58,7 +60,7 @@ class FakeTracker:
         app.router.add_get("/api/v1/about", self._about)
         app.router.add_get("/api/v1/topics", self._topics)
         app.router.add_get("/api/v1/influencers", self._influencers)
-        app.router.add_get("/api/v1/users/{user_id:[^/]+}/why", self._why)
+        app.router.add_get("/api/v1/users/why", self._why)
         app.router.add_get("/api/v1/live", self._live)
         app.router.add_post("/api/v1/session", self._begin)
         app.router.add_delete("/api/v1/session", self._end)
@@ -135,7 +137,7 @@ class FakeTracker:
         return _json(answer)
 
     async def _why(self, request: web.Request) -> web.Response:
-        why = self.world.why(request.match_info["user_id"], _selection(request))
+        why = self.world.why(request.query["id"], _selection(request))
         return _json(why) if why else _problem(404, "This user has no value here in the window.")
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
@@ -168,12 +170,14 @@ class FakeTracker:
         if form["token"] != self.token:
             return _problem(401, "This is not the token.")
         response = web.Response(status=204)
-        response.set_cookie(_COOKIE, str(self.token), httponly=True, samesite="Strict")
+        self.paths.append(form["path"])
+        response.set_cookie(_COOKIE, str(self.token), httponly=True, samesite="Strict", path=str(form["path"]))
         return response
 
-    async def _end(self, _request: web.Request) -> web.Response:
+    async def _end(self, request: web.Request) -> web.Response:
         response = web.Response(status=204)
-        response.del_cookie(_COOKIE)
+        self.paths.append(request.query["path"])
+        response.del_cookie(_COOKIE, path=request.query["path"])
         return response
 
 

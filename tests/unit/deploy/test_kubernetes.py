@@ -222,14 +222,16 @@ def test_the_network_policy_lets_workers_reach_kafka_and_redis(tmp_path: Path) -
 
 
 def test_the_probes_ask_what_a_worker_serves() -> None:
-    routes = HttpServer(CollectorRegistry(), WorkerHealth(stall_s=1.0), Access(Settings()))._runner.app.router.routes()
+    routes = HttpServer(CollectorRegistry(), WorkerHealth(stall_s=1.0), Access(Settings()))._app.router.routes()
     served = {route.resource.canonical for route in routes if route.resource}
     probes = {name: of_worker()[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     paths = {name: broker_monitor["path"] for name, broker_monitor in probes.items()}
     assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
     assert {*paths.values(), *(each["path"] for each in one("PodMonitor")["spec"]["podMetricsEndpoints"])} <= served
-    assert of_worker()["ports"] == [{"name": "http", "containerPort": Settings().http_port}]
-    assert {broker_monitor["port"] for broker_monitor in probes.values()} == {"http"}
+    (given,) = [each["value"] for each in of_worker()["env"] if each["name"] == "STREAM_APP_HTTP_PROBE_PORT"]
+    ports = {each["name"]: each["containerPort"] for each in of_worker()["ports"]}
+    assert ports == {"http": Settings().http_port, "probes": int(given)}
+    assert {broker_monitor["port"] for broker_monitor in probes.values()} == {"probes"}
 
 
 @pytest.mark.parametrize(("name", "job"), [("worker", "stream-app"), ("alerts", "stream-app-alerts")])

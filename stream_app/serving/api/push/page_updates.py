@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
+from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION
 from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
@@ -26,6 +27,9 @@ BUSY_FRACTION = 0.005
 """With sending, and with opening the pages, 50 browsers are to cost less than 2 % of a core."""
 LONGEST_PAUSE_S = 30.0
 MOST_SELECTIONS = 100
+"""Of topics and roles that exist: only these cost anything."""
+MOST_UNKNOWN = 50
+"""Of topics that nobody has talked about yet: their pages wait for it, and see nothing until then."""
 AT_ONCE = 8
 """Selections that are computed together. Many more would take the event loop for too long at a time, and their users
 might be more than a request to another worker may hold."""
@@ -35,6 +39,10 @@ _ENCODER = msgspec.json.Encoder()
 
 class TooManySelectionsError(RuntimeError):
     """So many different selections are looked at that one more would slow all of them down."""
+
+
+class UnknownScopeError(LookupError):
+    """Many wait for topics that nobody has talked about, and this is one more."""
 
 
 class Watcher:
@@ -99,11 +107,9 @@ class PageUpdates:
 
     @contextmanager
     def watching(self, asked: params.ScopeParams) -> Iterator[Watcher]:
-        """Show a selection for the length of the block. Raises TooManySelectionsError."""
-        if asked not in self._selections and len(self._selections) >= MOST_SELECTIONS:
-            raise TooManySelectionsError(
-                f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later"
-            )
+        """Show a selection for the length of the block. Raises TooManySelectionsError, UnknownScopeError."""
+        if asked not in self._selections:
+            self._make_room_for(asked)
         self._apply_erasures()
         selection = self._selections.setdefault(asked, _Selection())
         watcher = Watcher((entry.event for entry in self._flags.last(FLAGS)), self._flags.added)
@@ -118,6 +124,21 @@ class PageUpdates:
             selection.watchers.discard(watcher)
             if not selection.watchers:
                 self._selections.pop(asked, None)
+
+    def is_known(self, asked: params.ScopeParams) -> bool:
+        """Whether the topic has been counted, or is the one that the page begins with."""
+        begins = (asked.topic, asked.population) == (ALL_TOPICS, DEFAULT_POPULATION)
+        return begins or self._answers.scopes.exists(asked)
+
+    def _make_room_for(self, asked: params.ScopeParams) -> None:
+        known = sum(map(self.is_known, self._selections))
+        if not self.is_known(asked):
+            if len(self._selections) - known >= MOST_UNKNOWN:
+                raise UnknownScopeError(f"nothing has been counted of {asked.topic!r} in {asked.population!r}")
+        elif known >= MOST_SELECTIONS:
+            raise TooManySelectionsError(
+                f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later"
+            )
 
     async def run(self) -> None:
         """Refresh until cancelled."""
@@ -178,8 +199,9 @@ class PageUpdates:
 
     async def _refresh(self, selections: Sequence[tuple[params.ScopeParams, _Selection]]) -> None:
         topics: dict[str, bytes] = {}
-        for start in range(0, len(selections), AT_ONCE):
-            some = selections[start : start + AT_ONCE]
+        known = [(asked, held) for asked, held in selections if self.is_known(asked)]
+        for start in range(0, len(known), AT_ONCE):
+            some = known[start : start + AT_ONCE]
             found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some])
             common = self._common()
             for (asked, selection), leaders in zip(some, found, strict=True):
@@ -187,6 +209,13 @@ class PageUpdates:
                     topics[asked.population] = self._topics(asked.population)
                 parts = self._parts(asked, leaders)
                 selection.show({**common, "topics": topics[asked.population], **parts})
+        for asked, selection in selections:
+            if not self.is_known(asked):
+                await asyncio.sleep(0)
+                if asked.population not in topics:
+                    topics[asked.population] = self._topics(asked.population)
+                parts = self._parts(asked, self._answers.nobody(_leaders_of(asked)))
+                selection.show({**self._common(), "topics": topics[asked.population], **parts})
 
     def _common(self) -> dict[str, bytes]:
         """What everybody is shown."""

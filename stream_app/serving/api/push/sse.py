@@ -1,16 +1,24 @@
 """Server-sent events: flags as they are raised, and what the page shows as it changes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 
 from aiohttp import web
 
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog, fits
-from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError
-from stream_app.serving.api.routes import PREFIX, BadRequestError, parsed, problem
+from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, UnknownScopeError
+from stream_app.serving.api.routes import PREFIX, parsed
+from stream_app.serving.http.auth import Access
+from stream_app.serving.http.connections import BoundHit
+from stream_app.serving.http.problems import BadRequestError, problem
 
+LetsIn = Callable[[web.Request], bool]
+
+MOST_PER_CLIENT = 64
+MOST_WAITING_PER_CLIENT = 10
+"""Of topics that nobody has talked about yet."""
 PING_S = 15.0
 STALLED_S = 20.0
 """A reader that takes nothing for so long is cut off: it comes again with the position it has reached."""
@@ -23,8 +31,9 @@ _PING = b"event: ping\ndata:\n\n"
 class _Stream:
     """What is sent to one reader."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, lets_in: LetsIn) -> None:
         self._request = request
+        self._lets_in = lets_in
         self.response = web.StreamResponse(headers=_HEADERS)
 
     async def begin(self) -> None:
@@ -36,6 +45,10 @@ class _Stream:
         """Send some events. Raises ConnectionResetError where the reader is gone, or does not take them."""
         if not events:
             return
+        if not self._lets_in(self._request):
+            if self._request.transport is not None:
+                self._request.transport.close()
+            raise ConnectionResetError("the session has ended")
         try:
             async with asyncio.timeout(STALLED_S):
                 await self.response.write(events)
@@ -45,12 +58,47 @@ class _Stream:
             raise ConnectionResetError("the reader takes nothing") from None
 
 
-class EventStreams:
-    """Sends until somebody goes, or the server stops."""
+class _StreamsOfClients:
+    """The streams that each client has open, known until their connection is gone."""
 
-    def __init__(self, flags: FlagLog, updates: PageUpdates) -> None:
+    def __init__(self) -> None:
+        self._requests: dict[str, list[web.Request]] = {}
+
+    def of(self, client: str) -> int:
+        """How many a client has."""
+        return sum(request.transport is not None for request in self._requests.get(client, ()))
+
+    @contextmanager
+    def one_more(self, client: str, request: web.Request) -> Iterator[None]:
+        """Count it for the length of the block."""
+        there = self._requests.setdefault(client, [])
+        there.append(request)
+        try:
+            yield
+        finally:
+            there.remove(request)
+            if not there:
+                self._requests.pop(client, None)
+
+
+class EventStreams:
+    """Sends until somebody goes or may not ask any more, or the server stops."""
+
+    def __init__(
+        self,
+        flags: FlagLog,
+        updates: PageUpdates,
+        access: Access,
+        most_per_client: int = MOST_PER_CLIENT,
+        bound_hit: BoundHit = lambda _bound: None,
+    ) -> None:
         self._flags = flags
         self._updates = updates
+        self._access = access
+        self._most_per_client = most_per_client
+        self._bound_hit = bound_hit
+        self._streams = _StreamsOfClients()
+        self._waiting = _StreamsOfClients()
         self._open: set[asyncio.Task[object]] = set()
 
     def add_routes(self, app: web.Application) -> None:
@@ -97,18 +145,28 @@ class EventStreams:
 
     async def _page_stream(self, request: web.Request) -> web.StreamResponse:
         asked = parsed(params.ScopeParams, request)
-        try:
-            with self._updates.watching(asked) as watcher:
-                stream = _Stream(request)
-                await stream.begin()
-                while True:
-                    await stream.send(await watcher.take(PING_S) or _PING)
-        except TooManySelectionsError as error:
-            return problem(503, "Too many selections", str(error))
+        is_waiting, client = not self._updates.is_known(asked), self._access.client_of(request)
+        if is_waiting and self._waiting.of(client) >= MOST_WAITING_PER_CLIENT:
+            return self._refused(404, "Unknown topic", f"nothing has been counted of {asked.topic!r}")
+        with self._waiting.one_more(client, request) if is_waiting else nullcontext():
+            try:
+                with self._updates.watching(asked) as watcher:
+                    stream = _Stream(request, self._access.lets_in)
+                    await stream.begin()
+                    while True:
+                        await stream.send(await watcher.take(PING_S) or _PING)
+            except TooManySelectionsError as error:
+                return self._refused(503, "Too many selections", str(error))
+            except UnknownScopeError as error:
+                return self._refused(404, "Unknown topic", str(error))
+
+    def _refused(self, status: int, title: str, detail: str) -> web.Response:
+        self._bound_hit("http_streams")
+        return problem(status, title, detail)
 
     async def _opened(self, request: web.Request) -> _Stream:
         """A stream that has begun: once it is known which flags are old ones."""
-        stream = _Stream(request)
+        stream = _Stream(request, self._access.lets_in)
         await stream.begin()
         while not self._flags.is_complete.is_set():
             try:
@@ -124,13 +182,19 @@ class EventStreams:
         """Streams never end by themselves: those that are open are known, to be ended with the server."""
 
         async def counted(request: web.Request) -> web.StreamResponse:
-            task = asyncio.current_task()
+            task, client = asyncio.current_task(), self._access.client_of(request)
             assert task is not None  # noqa: S101 - a handler runs in a task
+            if self._streams.of(client) >= self._most_per_client:
+                many = (
+                    f"you have {self._most_per_client} streams open (STREAM_APP_HTTP_MAX_STREAMS_PER_CLIENT): end some"
+                )
+                return self._refused(429, "Too many streams", many)
             self._open.add(task)
-            try:
-                return await handle(request)
-            finally:
-                self._open.discard(task)
+            with self._streams.one_more(client, request):
+                try:
+                    return await handle(request)
+                finally:
+                    self._open.discard(task)
 
         return counted
 

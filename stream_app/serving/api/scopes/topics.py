@@ -69,6 +69,10 @@ class ScopeAnswers:
         """The present cut; None where nobody has a value."""
         return self._scopes.cut(scope_of(asked), asked.role)
 
+    def exists(self, asked: params.ScopeParams) -> bool:
+        """Whether the scope has been counted on any worker."""
+        return self._scopes.has(scope_of(asked))
+
 
 def scope_of(asked: params.ScopeParams) -> ScopeName:
     """The scope that is asked about."""

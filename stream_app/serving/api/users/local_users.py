@@ -1,7 +1,8 @@
 """What this worker knows of the users in its own partitions: who leads a scope, and where a user stands."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from time import perf_counter
 
 from stream_app.core.messages import ROLES
 from stream_app.core.queries import QueryableState, UserQueries
@@ -10,6 +11,7 @@ from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.influencers import CountsByPane, by_pane, influencer
 from stream_app.serving.api.users.packed_panes import PackedPanes
 from stream_app.serving.api.users.peer_protocol import (
+    MOST_USERS,
     FoundAt,
     LeaderQuery,
     Leaders,
@@ -19,6 +21,9 @@ from stream_app.serving.api.users.peer_protocol import (
     Ranked,
     merged,
 )
+
+_SLICE_S = 0.02
+"""So long queries hold the event loop, which belongs to counting, or one query where it takes longer."""
 
 
 class LocalUsers:
@@ -33,9 +38,9 @@ class LocalUsers:
     async def leaders(self, asked: Sequence[LeaderQuery]) -> list[Leaders]:
         """The first users of each ranking."""
         parts: list[list[Leaders]] = [[] for _ in asked]
-        async for partition, users in self._partitions(asked):
-            with self._budget.running():
-                for number, query in _about(asked, partition):
+        async for partition, _ in self._partitions(asked):
+            async for users, (number, query) in self._in_slices(partition, _about(asked, partition)):
+                with self._budget.running():
                     found = users.find(query.of_partition, query.most)
                     first = [Ranked(*listed, partition) for listed in found.first]
                     parts[number].append(Leaders(found.total, first, [partition]))
@@ -44,6 +49,9 @@ class LocalUsers:
 
     async def places(self, asked: Sequence[PlaceQuery]) -> list[Places]:
         """Where the users of each query stand, as far as they are in the partitions of this worker."""
+        return [places for some in _slices(asked) for places in await self._places(some)]
+
+    async def _places(self, asked: Sequence[PlaceQuery]) -> list[Places]:
         counts = await self._counts(asked)
         answers = [Places([], []) for _ in asked]
         async for partition, users in self._partitions(asked):
@@ -61,6 +69,19 @@ class LocalUsers:
             if users is not None and _about(asked, partition):
                 yield partition, users
                 await asyncio.sleep(0)
+
+    async def _in_slices(
+        self, partition: int, queries: Iterable[tuple[int, LeaderQuery]]
+    ) -> AsyncIterator[tuple[UserQueries, tuple[int, LeaderQuery]]]:
+        """The queries with the users of a partition; after some time counting has its turn in between."""
+        users, began_s = self._state.users(partition), perf_counter()
+        for query in queries:
+            if perf_counter() - began_s > _SLICE_S:
+                await asyncio.sleep(0)
+                users, began_s = self._state.users(partition), perf_counter()
+            if users is None:  # it went to another worker meanwhile
+                return
+            yield users, query
 
     def _found(
         self, partition: int, users: UserQueries, asked: Sequence[PlaceQuery], counts: CountsByPane
@@ -101,3 +122,16 @@ class LocalUsers:
 def _about(asked: Sequence[PeerQuery], partition: int) -> list[tuple[int, PeerQuery]]:
     """The queries about a partition, with their numbers."""
     return [(number, query) for number, query in enumerate(asked) if query.is_about(partition)]
+
+
+def _slices(asked: Sequence[PlaceQuery]) -> Iterator[list[PlaceQuery]]:
+    """The queries in their order, together as far as they hold the event loop no longer than one may."""
+    some: list[PlaceQuery] = []
+    for query in asked:
+        # Users in every scope are looked for in all rows of a partition.
+        if some and (query.scope is None or sum(len(one.users) for one in [*some, query]) > MOST_USERS):
+            yield some
+            some = []
+        some.append(query)
+    if some:
+        yield some

@@ -13,11 +13,26 @@ from stream_app.core.queries import ScopeName, UserLookup, UserQuery
 from stream_app.serving.api.responses import Place, Standing
 from stream_app.serving.api.users.influencers import STANDINGS
 
+LEADERS = "/api/v1/peers/leaders"
+PLACES = "/api/v1/peers/places"
+
+MOST_QUERIES = 16
+MOST_USERS = 500
+"""Of one query: as many as a page has."""
+MOST_PARTITIONS = 10_000
+_MOST_LEADERS = 10_500
+"""Users before the end of the deepest page."""
+
+MOST_TEXT = 1024
+"""Characters of an id or a topic: more than any has, also when letters have become several in small ones."""
+
+_Text = Annotated[str, Meta(max_length=MOST_TEXT)]
+
 
 class _PeerQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What every query has."""
 
-    partitions: list[int] | None = None
+    partitions: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=MOST_PARTITIONS)] | None = None
     """In which to look, null: in all. Who answers leaves out those that it does not have."""
 
     def is_about(self, partition: int) -> bool:
@@ -28,13 +43,13 @@ class _PeerQuery(msgspec.Struct, frozen=True, kw_only=True):
 class LeaderQuery(_PeerQuery, frozen=True, kw_only=True):
     """Who leads a scope and role: asked of every worker, and put together from what they answer."""
 
-    topic: str
-    population: str
+    topic: _Text
+    population: _Text
     role: Role
-    standings: list[Standing]
-    search: str
+    standings: Annotated[list[Standing], Meta(max_length=len(STANDINGS))]
+    search: _Text
     emerging_first: bool
-    most: Annotated[int, Meta(ge=0)]
+    most: Annotated[int, Meta(ge=0, le=_MOST_LEADERS)]
 
     @property
     def of_partition(self) -> UserQuery:
@@ -77,8 +92,8 @@ def merged(query: LeaderQuery, parts: Sequence[Leaders]) -> Leaders:
 class PlaceQuery(_PeerQuery, frozen=True, kw_only=True):
     """Where some users stand: everywhere, or in one scope and role."""
 
-    users: list[str]
-    scope: tuple[str, str, Role] | None = None
+    users: Annotated[list[_Text], Meta(max_length=MOST_USERS)]
+    scope: tuple[_Text, _Text, Role] | None = None
     """(population, topic, role)."""
     with_flags: bool = True
     """Whether the flag behind each standing is wanted."""
@@ -109,3 +124,6 @@ class Places(msgspec.Struct, frozen=True):
 
 
 PeerQuery = TypeVar("PeerQuery", LeaderQuery, PlaceQuery)
+
+LeaderQueries = Annotated[list[LeaderQuery], Meta(max_length=MOST_QUERIES)]
+PlaceQueries = Annotated[list[PlaceQuery], Meta(max_length=MOST_QUERIES)]

@@ -1,4 +1,8 @@
-"""Queries about users on other workers: every worker publishes its address, and each is asked for its own users."""
+"""Queries about users on other workers: every worker publishes its address, and each is asked for its own users.
+
+An address is read from Kafka, so it may be anybody's. It gets a question that is worth nothing elsewhere (peer_auth);
+it is asked over HTTP at host:port only, and what it answers is bounded, signed, and checked against the question.
+"""
 
 import asyncio
 import logging
@@ -9,11 +13,22 @@ from typing import NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from stream_app.core.queries import QueryableState
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.local_users import LocalUsers
+from stream_app.serving.api.users.peer_answers import (
+    DECODE_LEADERS,
+    DECODE_PLACES,
+    WrongAnswerError,
+    check_leaders,
+    check_places,
+)
 from stream_app.serving.api.users.peer_protocol import (
+    LEADERS,
+    MOST_PARTITIONS,
+    PLACES,
     FoundAt,
     LeaderQuery,
     Leaders,
@@ -22,17 +37,17 @@ from stream_app.serving.api.users.peer_protocol import (
     Places,
     merged,
 )
+from stream_app.serving.http.peer_auth import QUESTION, PeerAuth
 
 logger = logging.getLogger(__name__)
 
-LEADERS = "/api/v1/peers/leaders"
-PLACES = "/api/v1/peers/places"
+MOST_ANSWER_BYTES = 16_777_216
 
 _PATIENCE = aiohttp.ClientTimeout(total=3.0, connect=1.0)
 _REST_S = 5.0
 """So long a worker that let others wait in vain is not asked again: a frozen one must not slow all of them down."""
-_PLACES = msgspec.json.Decoder(list[Places])
-_LEADERS = msgspec.json.Decoder(list[Leaders])
+_MOST_RESTING = 1000
+_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _ENCODER = msgspec.json.Encoder()
 
 T = TypeVar("T")
@@ -57,12 +72,24 @@ class AllPlaces(NamedTuple):
 class Peers:
     """All workers together. A partition is asked of one worker, so nobody is there twice while partitions move."""
 
-    def __init__(self, local: LocalUsers, state: QueryableState, token: str, budget: TimeBudget) -> None:
-        """`token`: what the others want to see, which is what this one wants; `budget` takes the time that it needs."""
+    def __init__(
+        self,
+        local: LocalUsers,
+        state: QueryableState,
+        auth: PeerAuth,
+        budget: TimeBudget,
+        most_answer_bytes: int = MOST_ANSWER_BYTES,
+        bound_hit: Callable[[str], None] = lambda _bound: None,
+        partitions: int = MOST_PARTITIONS,
+    ) -> None:
+        """`budget` takes the time that it needs; `partitions`: how many there are, whatever Kafka holds of others."""
         self._budget = budget
         self._local = local
         self._state = state
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._auth = auth
+        self._most_answer_bytes = most_answer_bytes
+        self._bound_hit = bound_hit
+        self._count = partitions
         self._session: aiohttp.ClientSession | None = None
         self._resting: dict[str, float] = {}
         """By address, until when it is not asked."""
@@ -76,7 +103,7 @@ class Peers:
         """The first users of each ranking, wherever they are."""
         mine, others = self._partitions()
         answers = [await self._local.leaders(_in(asked, mine))]
-        answers += await self._ask(LEADERS, asked, others, _LEADERS.decode)
+        answers += await self._ask(LEADERS, asked, others, _checked_leaders)
         with self._budget.running():
             return [self._leaders(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
@@ -84,7 +111,14 @@ class Peers:
         """Where the users of each query stand, in the partitions asked about."""
         mine, others = self._partitions()
         answers = [await self._local.places(_in(asked, mine))]
-        answers += await self._ask(PLACES, asked, others, _PLACES.decode)
+        panes = len(self._state.scopes.panes)
+
+        def checked(queries: Sequence[PlaceQuery], body: bytes) -> list[Places]:
+            found = DECODE_PLACES(body)
+            check_places(queries, found, panes)
+            return found
+
+        answers += await self._ask(PLACES, asked, others, checked)
         with self._budget.running():
             return [self._places(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
@@ -101,55 +135,100 @@ class Peers:
         held = self._state.partitions
         others: dict[str, list[int]] = defaultdict(list)
         for number, status in sorted(self._state.statuses.items()):
-            if number not in held and status.http:
+            if number not in held and status.http and 0 <= number < self._count:
                 others[status.http].append(number)
         return sorted(held), others
 
     def _missing(self, there: list[int], wanted: Collection[int] | None) -> list[int]:
-        return sorted(set(self._state.statuses if wanted is None else wanted).difference(there))
+        known = (number for number in self._state.statuses if 0 <= number < self._count)
+        return sorted(set(known if wanted is None else wanted).difference(there))
 
     async def _ask(
         self,
         path: str,
         asked: Sequence[PeerQuery],
         others: dict[str, list[int]],
-        decode: Callable[[bytes], list[T]],
+        checked: Callable[[Sequence[PeerQuery], bytes], list[T]],
     ) -> list[list[T]]:
         """What every other worker answers that anything is asked of; those that do not are left out."""
         asking = [(address, _in(asked, held)) for address, held in others.items()]
         posting = [
-            self._post(address, path, queries, decode)
+            self._answer(address, path, queries, checked)
             for address, queries in asking
             if any(one.partitions for one in queries)
         ]
         return [answers for answers in await asyncio.gather(*posting) if answers is not None]
 
-    async def _post(
-        self, address: str, path: str, asked: list[PeerQuery], decode: Callable[[bytes], list[T]]
+    async def _answer(
+        self,
+        address: str,
+        path: str,
+        asked: Sequence[PeerQuery],
+        checked: Callable[[Sequence[PeerQuery], bytes], list[T]],
     ) -> list[T] | None:
+        """What one worker answers; None where that cannot be used."""
         if self._resting.get(address, 0.0) > monotonic():
             return None
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_PATIENCE, headers=self._headers)
         try:
-            async with self._session.post(f"http://{address}{path}", data=_ENCODER.encode(asked)) as response:
-                body = await response.read()
+            body = await self._post(address, path, _ENCODER.encode(asked))
             with self._budget.running():
-                answers = decode(body) if response.ok else []
-            if len(answers) == len(asked):
-                return answers
-            why = f"status {response.status}, {len(answers)} answers to {len(asked)} queries; is it of this release?"
+                return checked(asked, body)
         except TimeoutError:
             why = f"no answer in time, asked again in {_REST_S:g} s"
-            self._resting[address] = monotonic() + _REST_S
-        except (aiohttp.ClientError, msgspec.DecodeError) as error:
+            self._rest(address)
+        except (WrongAnswerError, msgspec.DecodeError, RecursionError) as error:
+            why = f"{error}; is it of this release?"
+            self._bound_hit("peer_answer")
+        except (aiohttp.ClientError, ValueError, OSError) as error:
             why = str(error) or type(error).__name__
         logger.warning(
-            "the worker at %s does not answer for its users (%s): they are left out",
+            "the worker at %.300s does not answer for its users (%.300s): they are left out",
             *(address, why),
             extra={"kind": address},
         )
         return None
+
+    async def _post(self, address: str, path: str, question: bytes) -> bytes:
+        """The body of an answer. Raises TimeoutError, aiohttp.ClientError, WrongAnswerError."""
+        if not self._auth.may_ask(address):
+            raise WrongAnswerError(
+                "its address is not host:port"
+                if self._auth.has_secret
+                else "without STREAM_APP_HTTP_TOKEN or STREAM_APP_PEER_SECRET only workers on this machine are asked"
+            )
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=_PATIENCE, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
+        signed = self._auth.sign(address, path, question)
+        headers = {**_HEADERS, **signed}
+        url = URL(f"http://{address}{path}")
+        async with self._session.post(url, data=question, headers=headers, allow_redirects=False) as response:
+            if response.status != 200:
+                raise WrongAnswerError(f"status {response.status}")
+            body = bytearray()
+            async for part in response.content.iter_any():
+                body += part
+                if len(body) > self._most_answer_bytes:
+                    response.close()
+                    raise WrongAnswerError(
+                        f"more than {self._most_answer_bytes:,} bytes (STREAM_APP_PEER_ANSWER_BYTES)"
+                    )
+            answer = bytes(body)
+            if not self._auth.is_answer(signed.get(QUESTION, ""), response.headers, answer):
+                raise WrongAnswerError("no worker that has the secret signed it")
+            return answer
+
+    def _rest(self, address: str) -> None:
+        if len(self._resting) > _MOST_RESTING:
+            self._resting.clear()
+        self._resting[address] = monotonic() + _REST_S
+
+
+def _checked_leaders(queries: Sequence[LeaderQuery], body: bytes) -> list[Leaders]:
+    found = DECODE_LEADERS(body)
+    check_leaders(queries, found)
+    return found
 
 
 def _in(asked: Iterable[PeerQuery], held: Iterable[int]) -> list[PeerQuery]:

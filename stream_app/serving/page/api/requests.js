@@ -1,6 +1,9 @@
 // The questions the page asks the API by itself; everything else comes by /live.
 
-const ROOT = "/api/v1";
+/** Where the tracker is served: a proxy may put it below a path of its own. */
+export const BASE = new URL("../../", import.meta.url).pathname;
+
+const ROOT = `${BASE}api/v1`;
 
 /** There is no answer; the message says why in words. */
 export class NoAnswer extends Error {

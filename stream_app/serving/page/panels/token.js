@@ -1,6 +1,6 @@
 // The form that asks for a token where one is needed.
 
-import { NoAnswer, statusOf } from "../api/requests.js";
+import { BASE, NoAnswer, statusOf } from "../api/requests.js";
 import { byId, setText } from "../dom.js";
 
 const SIGNED_IN = "stream-app.signed-in";
@@ -14,7 +14,9 @@ export function watchToken(onSession) {
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const refused = await refusal(new URLSearchParams(new FormData(form)));
+    const entered = new URLSearchParams(new FormData(form));
+    entered.set("path", BASE); // the cookie is sent where the tracker is, and nowhere beside it
+    const refused = await refusal(entered);
     setText(byId("token-error"), refused);
     if (refused) return;
     form.reset();
@@ -24,7 +26,7 @@ export function watchToken(onSession) {
     onSession();
   });
   signOut.addEventListener("click", async () => {
-    await statusOf("/session", { method: "DELETE" });
+    await statusOf(`/session?${new URLSearchParams({ path: BASE })}`, { method: "DELETE" });
     sessionStorage.removeItem(SIGNED_IN);
     showSignOut();
     onSession();

@@ -56,7 +56,7 @@ async function open({ user, place }, about) {
   show(user, place, el("p", { class: "loading", role: "status" }, "Reading the posts and shares back"));
   if (!dialog.open) dialog.showModal();
   try {
-    const why = await ask(`/users/${encodeURIComponent(user)}/why`, place, signal);
+    const why = await ask("/users/why", { id: user, ...place }, signal);
     show(user, place, ...reasons(why, about));
   } catch (error) {
     if (error.name === "AbortError") return;

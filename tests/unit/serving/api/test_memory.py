@@ -17,6 +17,8 @@ from stream_app.serving.api.scopes.throughput import Throughput
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peers import Peers
+from stream_app.serving.http.peer_auth import PeerAuth
+from stream_app.settings import Settings
 from stream_app.worker import queryable_state
 from tests.unit.engine.fakes import PARTITION, post, user_of
 from tests.unit.engine.parts import Parts
@@ -39,7 +41,7 @@ class Worker:
         state = queryable_state(cast(Engine, engine))
         budget = TimeBudget()
         self.local = LocalUsers(state, budget)
-        peers = Peers(self.local, state, "", budget)
+        peers = Peers(self.local, state, PeerAuth(Settings()), budget)
         flags = FlagLog(state.erasures.among)
         flags.is_complete.set()
         health = Mock(live=lambda: (True, {}), ready=lambda: (True, {}))

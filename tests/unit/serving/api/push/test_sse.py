@@ -50,8 +50,9 @@ async def served(*, is_complete: bool = True) -> AsyncIterator[Served]:
     log.begin({0: 0}, is_everything=True)
     if is_complete:
         log.is_complete.set()
-    served = EventStreams(log, PageUpdates(Mock(), log, TimeBudget(), lambda: 0))
-    server = HttpServer(CollectorRegistry(), Mock(), Access(Settings()))
+    access = Access(Settings())
+    served = EventStreams(log, PageUpdates(Mock(), log, TimeBudget(), lambda: 0), access)
+    server = HttpServer(CollectorRegistry(), Mock(), access)
     server.add(served.add_routes)
     port = await server.start("127.0.0.1", 0)
     yield Served(log, served, port)

@@ -1,0 +1,42 @@
+"""Sessions of browsers that were ended before their time: every worker reads them from the curves topic."""
+
+KEY = b"session/"
+_MOST = 10_000
+"""Each takes a person who signs out; where there are more, those that end soonest are forgotten."""
+_ID_LENGTH = 32
+
+
+class EndedSessions:
+    """Ids of sessions, each until it would have ended by itself."""
+
+    def __init__(self) -> None:
+        self._until_s: dict[str, int] = {}
+
+    def __contains__(self, session: str) -> bool:
+        """Whether it was ended."""
+        return session in self._until_s
+
+    def end(self, session: str, until_s: int) -> None:
+        """It is ended; without that it would have lasted until then."""
+        self._until_s[session] = until_s
+        if len(self._until_s) > _MOST:
+            del self._until_s[min(self._until_s, key=self._until_s.__getitem__)]
+
+    def update(self, key: bytes, value: bytes) -> None:
+        """Take a record; without a value it says that nobody needs to know any more. Raises ValueError."""
+        session = key.removeprefix(KEY).decode("ascii")
+        if len(session) != _ID_LENGTH:
+            raise ValueError(f"{len(session)} characters are no id of a session")
+        if not value:
+            self._until_s.pop(session, None)
+        elif len(value) <= len(str(2**63)):
+            self.end(session, int(value))
+        else:
+            raise ValueError(f"{len(value)} bytes are no time")
+
+    def pop_expired(self, now_s: float) -> list[str]:
+        """Forget those that have ended by themselves, and return them."""
+        expired = [session for session, until_s in self._until_s.items() if until_s < now_s]
+        for session in expired:
+            del self._until_s[session]
+        return expired

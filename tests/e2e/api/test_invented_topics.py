@@ -1,0 +1,53 @@
+"""How many topics may be looked at: those that nobody has talked about cost nothing, and keep nobody else out."""
+
+from contextlib import ExitStack
+from typing import cast
+
+import pytest
+
+from stream_app.core.messages import Role
+from stream_app.serving.api import params
+from stream_app.serving.api.answers import Answers
+from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.push import page_updates
+from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, UnknownScopeError
+from stream_app.serving.api.time_budget import TimeBudget
+from tests.e2e.api.test_page_updates import PHONE, WAIT_S, Counting, names, running
+from tests.unit.serving.api.flags.flags_topic import nobody
+
+
+async def test_invented_topics_cost_nothing_and_keep_nobody_out() -> None:
+    counting = Counting()
+    async with running(counting) as shown:
+        with ExitStack() as open_pages:
+            for number in range(page_updates.MOST_UNKNOWN):
+                open_pages.enter_context(shown.watching(params.ScopeParams(topic=f"invented-{number}")))
+            with pytest.raises(UnknownScopeError), shown.watching(params.ScopeParams(topic="invented-more")):
+                pass
+            for number in range(page_updates.MOST_SELECTIONS):
+                watcher = open_pages.enter_context(shown.watching(params.ScopeParams(topic=f"t{number}")))
+            assert {*await names(watcher)} >= {"curve", "influencers"}
+
+
+async def test_a_page_of_a_topic_that_nobody_has_talked_about_yet_waits_for_it() -> None:
+    counting = Counting()
+    async with running(counting) as shown:
+        with shown.watching(params.ScopeParams(topic="invented")) as watcher:
+            assert b"nobody" in await watcher.take(WAIT_S)
+            counting.exists = lambda asked: True  # type: ignore[method-assign]  # noqa: ARG005
+            assert b'{"text":"influencers"}' in await watcher.take(WAIT_S)
+
+
+async def test_too_many_selections_are_refused_and_known_ones_are_not() -> None:
+    shown = PageUpdates(cast(Answers, Counting()), FlagLog(nobody), TimeBudget(), lambda: 0)
+    looking = [shown.watching(params.ScopeParams(topic=f"t{number}")) for number in range(page_updates.MOST_SELECTIONS)]
+    for one in looking:
+        one.__enter__()
+    with pytest.raises(TooManySelectionsError), shown.watching(PHONE):
+        pass
+    with shown.watching(params.ScopeParams(topic="t0", role=Role.CONNECTOR)):
+        pass
+    for one in looking:
+        one.__exit__(None, None, None)
+    with shown.watching(PHONE):
+        assert [*shown._selections] == [PHONE]
