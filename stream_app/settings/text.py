@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from stream_app.settings import NAMES, Settings, environment_name
+from stream_app.settings.schema import RULING
 from stream_app.settings.secret import Secret
 
 _UNITS_MS = (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
@@ -33,6 +34,15 @@ def setting_text(name: str, value: Any) -> str:
     if isinstance(value, tuple | list):
         return ",".join(value)
     return str(value)
+
+
+def ruling_texts(settings: Settings) -> dict[str, str]:
+    """The settings that decide what is counted and who is flagged, as text that is the same for the same meaning."""
+    return {name: setting_text(name, _ordered(getattr(settings, name))) for name in sorted(RULING)}
+
+
+def _ordered(value: Any) -> Any:
+    return dict(sorted(value.items())) if isinstance(value, dict) else value
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
