@@ -1,5 +1,6 @@
 """Settings as text, as they are written in the environment and read from it."""
 
+import hashlib
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from stream_app.settings.secret import Secret
 
 _UNITS_MS = (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 _DAY_MS = 86_400_000
+_LONG_TEXT = 500
 
 
 def duration_text(seconds: float) -> str:
@@ -38,7 +40,14 @@ def setting_text(name: str, value: Any) -> str:
 
 def ruling_texts(settings: Settings) -> dict[str, str]:
     """The settings that decide what is counted and who is flagged, as text that is the same for the same meaning."""
-    return {name: setting_text(name, _ordered(getattr(settings, name))) for name in sorted(RULING)}
+    return {name: _short(setting_text(name, _ordered(getattr(settings, name)))) for name in sorted(RULING)}
+
+
+def _short(text: str) -> str:
+    """A long text by its beginning and a digest, which still differ when the texts do."""
+    if len(text) <= _LONG_TEXT:
+        return text
+    return f"{text[:_LONG_TEXT]}… (sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]})"
 
 
 def _ordered(value: Any) -> Any:

@@ -10,8 +10,8 @@ from stream_app.core.changelog.columns import FormatError
 FORMAT = 1
 """Of everything that workers write for each other. A worker that reads less than the group writes must not join it."""
 PREFIX = b"worker/"
-_MOST_NAME = 200
-_MOST_TEXT = 2000
+MOST_NAME = 200
+MOST_TEXT = 2000
 _MOST_SETTINGS = 200
 
 Standing = Literal["pending", "regular", "guest"]
@@ -72,9 +72,9 @@ def decode(value: bytes) -> Announcement:
     except msgspec.DecodeError as error:
         raise FormatError(f"not an announcement of a worker: {error}") from error
     texts = (*found.settings, *found.settings.values())
-    if len(found.settings) > _MOST_SETTINGS or any(len(text) > _MOST_TEXT for text in texts):
+    if len(found.settings) > _MOST_SETTINGS or any(len(text) > MOST_TEXT for text in texts):
         raise FormatError("an announcement of a worker with settings that no worker has")
-    if max(map(len, (found.worker, found.name, found.release))) > _MOST_NAME or not 0 < found.patience_s < 1e6:
+    if max(map(len, (found.worker, found.name, found.release))) > MOST_NAME or not 0 < found.patience_s < 1e6:
         raise FormatError("an announcement of a worker with values that no worker has")
     return found
 

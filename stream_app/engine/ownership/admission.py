@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from aiokafka.errors import KafkaError
 
 from stream_app import __version__
-from stream_app.core.group.announcement import FORMAT, Announcement, Standing, encode, key_of
+from stream_app.core.group.announcement import FORMAT, MOST_NAME, Announcement, Standing, encode, key_of
 from stream_app.core.group.clocks import Clocks
 from stream_app.core.group.members import Member, Members
 from stream_app.engine.liveness.exit_codes import Exit, end
@@ -27,8 +27,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 2.0
 _BEATS_A_SESSION = 3
-_PATIENCE_SESSIONS = 1.5
-_READ_BACK_S = 5.0
+_PATIENCE_SESSIONS = 2
 _LOOK_S = 0.05
 _GOODBYE_S = 2.0
 _JUMP_S = 5.0
@@ -108,7 +107,7 @@ class Admission:
         said = Announcement(
             format=FORMAT,
             worker=self._members.worker,
-            name=self.name,
+            name=self.name[:MOST_NAME],
             release=__version__,
             settings=self._members.settings,
             standing=self._standing,
@@ -122,8 +121,8 @@ class Admission:
         return _Sent(found.offset, found.timestamp / 1000 - (began_s + ended_s) / 2 if is_stamped else None)
 
     async def _has_read(self, offset: int) -> bool:
-        """Wait until all announcements up to `offset` were read. False if that takes too long."""
-        deadline_s = monotonic() + _READ_BACK_S
+        """Wait until all announcements up to `offset` were read. False if that takes longer than a pause."""
+        deadline_s = monotonic() + self._pause_s
         while self._members.seen < offset and monotonic() < deadline_s:  # noqa: ASYNC110 - the exchange reads it
             await asyncio.sleep(_LOOK_S)
         return self._members.seen >= offset

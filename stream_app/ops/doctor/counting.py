@@ -10,7 +10,7 @@ from stream_app.findings import Finding, ok, problem, warning
 from stream_app.kafka.consumer_group import committed, group
 from stream_app.kafka.topic_scan import Span, partitions_of, spans
 from stream_app.ops.doctor.curves_topic import read_curves_topic
-from stream_app.ops.doctor.workers import event_time, workers
+from stream_app.ops.doctor.group import event_time, workers
 from stream_app.settings import Settings
 
 _RESET = "`stream-app reset` starts counting again"
