@@ -9,7 +9,6 @@ import faust
 from mode import Service
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from stream_app import __version__
 from stream_app.core.queries import QueryableState, ScopeQueries
 from stream_app.core.state.window import Window
 from stream_app.engine.build import build_engine
@@ -88,7 +87,7 @@ class _Worker:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         metrics = Metrics(registry, settings.input_topics, settings.metric_topics)
-        metrics.identity(__version__, settings.version)
+        metrics.counts_by(settings.version)
         self._engine = build_engine(settings, metrics)
         state = queryable_state(self._engine)
         self._board = BoardFeed(settings, state, metrics, self._engine.publisher.present)

@@ -4,11 +4,13 @@ import math
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from stream_app import __version__
+
 
 class GroupMetrics:
     """Who this worker is, and whether it agrees with the others."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, input_topics: tuple[str, ...]) -> None:
         self._build_info = Gauge(
             "influence_build_info",
             "Always 1; the label has the release of this worker.",
@@ -38,10 +40,14 @@ class GroupMetrics:
             ("topic",),
             registry=registry,
         )
+        for topic in input_topics:  # a rate needs the series to start at 0
+            self._waited.labels(topic)
+        self._build_info.labels(__version__).set(1)
+        self.counts_by("")
 
-    def identity(self, release: str, settings_version: str) -> None:
-        """What runs here."""
-        self._build_info.labels(release).set(1)
+    def counts_by(self, settings_version: str) -> None:
+        """The version of the settings of this worker; empty until it is known."""
+        self._settings_info.clear()
         self._settings_info.labels(settings_version).set(1)
 
     def mixed(self, is_mixed: bool) -> None:  # noqa: FBT001 - a gauge is set to it

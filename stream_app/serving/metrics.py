@@ -26,7 +26,7 @@ class Metrics(CutMetrics, GroupMetrics):
         self, registry: CollectorRegistry, input_topics: tuple[str, ...], metric_topics: tuple[str, ...]
     ) -> None:
         CutMetrics.__init__(self, registry, metric_topics)
-        GroupMetrics.__init__(self, registry)
+        GroupMetrics.__init__(self, registry, input_topics)
         self._lag_series: set[tuple[str, int]] = set()
         self._make_input_metrics(registry, input_topics)
         self._make_flag_metrics(registry)
