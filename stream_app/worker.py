@@ -1,5 +1,6 @@
 """The composition root: one worker from start to end; engine, HTTP server and Redis board beside each other."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
@@ -27,6 +28,8 @@ from stream_app.settings import Settings
 from stream_app.settings.hosts import host_port, reachable
 
 logger = logging.getLogger(__name__)
+
+_LOOK_S = 0.02
 
 
 def run_worker(settings: Settings, found: Sequence[Finding] = ()) -> int:
@@ -63,16 +66,24 @@ class _Beside(Service):
 
     mundane_level = "debug"
 
-    def __init__(self, *coroutines: Coroutine[Any, Any, None], last: Callable[[], Awaitable[None]]) -> None:
-        """`last` is run before those that have not come to their end are cancelled."""
+    def __init__(
+        self,
+        *coroutines: Coroutine[Any, Any, None],
+        is_admitted: Callable[[], bool],
+        last: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`is_admitted`: the app starts then; `last` is run before those not at their end are cancelled."""
         super().__init__()
         self._coroutines = coroutines
+        self._is_admitted = is_admitted
         self._last = last
 
     async def on_start(self) -> None:
-        """Start them."""
+        """Start them, and return when the app may start: until then this worker takes no partitions from others."""
         for coroutine in self._coroutines:
             self.add_future(coroutine)
+        while not self._is_admitted() and not self.should_stop:  # noqa: ASYNC110 - or it was asked to stop
+            await asyncio.sleep(_LOOK_S)
 
     async def on_stop(self) -> None:
         """Give them the time to end well."""
@@ -98,6 +109,7 @@ class _Worker:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         metrics = Metrics(registry, settings.input_topics, settings.metric_topics)
+        metrics.counts_by(settings.version)
         self._engine = build_engine(settings, metrics)
         state = queryable_state(self._engine)
         self._board = BoardFeed(settings, state, metrics, self._engine.publisher.present)
@@ -112,9 +124,11 @@ class _Worker:
     def run(self) -> int:
         self._engine.watch()
         self._engine.app.on_rebalance_complete.connect(self._board.on_rebalanced, weak=False)
+        engine = self._engine
+        beside = (self._serve(), engine.run(), engine.announce(), self._board.run(), self._api.run())
         worker = _FaustWorker(
-            self._engine.app,
-            _Beside(self._serve(), self._engine.run(), self._board.run(), self._api.run(), last=self._board.stop),
+            engine.app,
+            _Beside(*beside, is_admitted=engine.is_admitted, last=self._board.stop),
             override_logging=False,
             redirect_stdouts=False,
             quiet=True,

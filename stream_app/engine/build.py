@@ -1,8 +1,10 @@
 """Builds the engine: creates its parts from the settings and connects them."""
 
 import time
+import uuid
 
 from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.group.members import Members
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.context import EngineContext, OwnedPartitions
 from stream_app.engine.counting import BatchCounter
@@ -12,6 +14,7 @@ from stream_app.engine.faust.consumer import Positions, SourceConsumer
 from stream_app.engine.liveness.broker_monitor import BrokerMonitor
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.output_topics import OutputTopics
+from stream_app.engine.ownership.admission import Admission
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ownership.rebalance import PartitionOwnership, positions_of
 from stream_app.engine.ports import FlagListeners, Meter
@@ -22,6 +25,7 @@ from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.settings import Settings
+from stream_app.settings.text import ruling_texts
 
 
 def build_engine(settings: Settings, meter: Meter) -> Engine:
@@ -53,9 +57,11 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         meter=meter,
         clock=time.time,
         erasures=erasures,
+        members=Members(uuid.uuid4().hex, ruling_texts(settings)),
     )
     listeners = FlagListeners()
-    exchange = CurveExchange(settings, context.global_cuts, erasures)
+    exchange = CurveExchange(settings, context.global_cuts, erasures, context.members)
+    admission = Admission(settings, context.members, context.clocks, health, meter, context.clock)
     publisher = CutPublisher(context, exchange.past)
     outbox = FlagOutbox(tracker.standings, context.output, meter, listeners.submit)
     eraser = PartitionEraser(context, tracker.standings, listeners.forget)
@@ -68,6 +74,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         health=health,
         broker_monitor=BrokerMonitor(settings),
         exchange=exchange,
+        admission=admission,
         publisher=publisher,
         counter=BatchCounter(context, consumer),
         evaluation=EvaluationRound(context, exchange, outbox, publisher, eraser),

@@ -7,6 +7,8 @@ from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.cuts.curve_updates import CurveUpdates
 from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeMap
 from stream_app.core.flags.standing import StandingRules
+from stream_app.core.group.clocks import Clocks
+from stream_app.core.group.members import Members
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Clock, Meter
@@ -58,3 +60,5 @@ class EngineContext:
     meter: Meter
     clock: Clock
     erasures: Erasures
+    members: Members = field(default_factory=Members)
+    clocks: Clocks = field(default_factory=Clocks)

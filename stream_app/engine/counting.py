@@ -1,9 +1,10 @@
 """Counting: decodes, checks and credits batches of records and counts them; the rest goes to dead letters."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from stream_app.core.events.decode import Rejected, decode
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.group.clocks import ClockDoubtError
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
 from stream_app.core.state.watermark import Source
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
@@ -25,6 +27,9 @@ from stream_app.kafka.records import Batch, Partition
 
 logger = logging.getLogger(__name__)
 
+_CLOCK_WAIT_S = 0.5
+"""Before a batch is read again that this worker's clock cannot judge."""
+
 
 class BatchCounter:
     """Counts batches of records into the ledger stores of the owned partitions."""
@@ -35,6 +40,7 @@ class BatchCounter:
         self._output = context.output
         self._meter = context.meter
         self._clock = context.clock
+        self._clocks = context.clocks
         self._lag = Lag(context)
         self._consumer = consumer
         settings = context.settings
@@ -52,21 +58,44 @@ class BatchCounter:
         if held is None:
             return  # the partition has moved; its new owner reads these records again
         async with held.lock:
-            source = held.store.ledger.source(fetched.topic)
-            if await self._is_beyond_gap(source, fetched):
-                return
-            batch = fetched.unpacked()
-            fresh = _from_position(batch, source.position)
-            if fresh.records:
-                await self._count(held, fresh)
-            # No await since the batch was metered, so the metrics add up whenever they are scraped.
-            self._meter.read(batch.topic, len(batch.records))
-            self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
-            if source.position < batch.end:  # transaction markers follow the last record
-                source.position = batch.end
-                held.evaluated = NOT_EVALUATED
-            self._follow(held, batch)
+            in_doubt = False
+            try:
+                await self._count_fetched(held, fetched)
+            except ClockDoubtError:
+                in_doubt = True
+        if in_doubt:
+            await self._read_again_later(held, fetched)
         await self._output.relieve()
+
+    async def _count_fetched(self, held: OwnedPartition, fetched: FetchedBatches) -> None:
+        """Count what is not counted yet. Raises ClockDoubtError, and has done nothing then."""
+        source = held.store.ledger.source(fetched.topic)
+        if await self._is_beyond_gap(source, fetched):
+            return
+        batch = fetched.unpacked()
+        fresh = _from_position(batch, source.position)
+        if fresh.records:
+            await self._count(held, fresh)
+        # No await since the batch was metered, so the metrics add up whenever they are scraped.
+        self._meter.read(batch.topic, len(batch.records))
+        self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
+        if source.position < batch.end:  # transaction markers follow the last record
+            source.position = batch.end
+            held.evaluated = NOT_EVALUATED
+        self._follow(held, batch)
+
+    async def _read_again_later(self, held: OwnedPartition, fetched: FetchedBatches) -> None:
+        """Read a batch again after a while, so that other partitions are looked at meanwhile."""
+        self._meter.waited_for_clock(fetched.topic)
+        logger.error(
+            "%s-%d: events are ahead of this worker's clock, which may be wrong: waiting until it is set",
+            *(fetched.topic, fetched.partition),
+            extra={"kind": (fetched.topic, fetched.partition)},
+        )
+        await asyncio.sleep(_CLOCK_WAIT_S)
+        if self._owned.get(fetched.partition) is held:
+            position = held.store.ledger.source(fetched.topic).position
+            await self._consumer.seek(Partition(fetched.topic, fetched.partition), position)
 
     async def _count(self, held: OwnedPartition, batch: Batch) -> None:
         started = perf_counter()
@@ -83,7 +112,7 @@ class BatchCounter:
     def _credit(self, held: OwnedPartition, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
         """Return the credits of the records to count, their indices in the batch, and the records to set aside.
 
-        Records of erased people are in neither: setting them aside would store them again.
+        Records of erased people are in neither: setting them aside would store them again. Raises ClockDoubtError.
         """
         kind = self._kinds[batch.topic]
         keys, values = [record.key for record in batch.records], [record.value for record in batch.records]
@@ -93,7 +122,7 @@ class BatchCounter:
         bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partitions_of, known))
         if bad:
             self._meter.misrouted(len(bad))
-        bad += self._ahead(credits_.ts_ms, indices)
+        bad += self._ahead(batch, credits_.ts_ms, indices)
         if self._pseudonyms is not None:
             credits_ = credits_._replace(users=self._pseudonyms.of(credits_.users))
         by_index = {reject.index: reject for reject in reversed(bad)}
@@ -130,17 +159,27 @@ class BatchCounter:
             *(index for (index, _), name in zip(rejected, names, strict=True) if name in gone),
         }
 
-    def _ahead(self, ts_ms: Ints, indices: Sequence[int]) -> list[Rejected]:
-        """Reject events with timestamps in the future: a single one would move the window past all others."""
-        limit_ms = (self._clock() + self._settings.max_ahead_s) * 1000
+    def _ahead(self, batch: Batch, ts_ms: Ints, indices: Sequence[int]) -> list[Rejected]:
+        """Reject events with timestamps in the future: a single one would move the window past all others.
+
+        Raises ClockDoubtError if this worker's clock may be at fault.
+        """
+        now_ms, now_s = self._clock() * 1000, monotonic()
+        self._clocks.note_record_time(batch.records[-1].timestamp / 1000 - now_ms / 1000, now_s)
         ahead_s = self._settings.max_ahead_s
+        if not len(ts_ms) or int(ts_ms.max()) <= now_ms + (ahead_s + self._clocks.least_ahead_s) * 1000:
+            return []
+        stamped_ms = min(batch.records[index].timestamp for index in indices)
+        judged = self._clocks.judge(
+            (batch.topic, batch.partition), (ts_ms - now_ms) / 1000, (stamped_ms - now_ms) / 1000, ahead_s, now_s
+        )
         return [
             Rejected(
                 indices[place],
                 "ahead-of-clock",
                 f"ts {ts_ms[place]} is over {ahead_s:g} s ahead of this worker's clock: is the producer's clock right?",
             )
-            for place in np.flatnonzero(ts_ms > limit_ms).tolist()
+            for place in np.flatnonzero(judged).tolist()
         ]
 
     async def _set_aside(self, batch: Batch, rejected: Sequence[Rejected], late: Sequence[int]) -> None:

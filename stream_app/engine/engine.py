@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
 
+from stream_app import __version__
+from stream_app.core.changelog.columns import FormatError
 from stream_app.core.privacy.erasures import PersonKeyError
 from stream_app.engine.context import EngineContext
 from stream_app.engine.counting import BatchCounter
@@ -18,6 +20,7 @@ from stream_app.engine.liveness.broker_monitor import BrokerMonitor
 from stream_app.engine.liveness.exit_codes import Exit, end
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.liveness.watchdog import Watchdog
+from stream_app.engine.ownership.admission import Admission
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ownership.rebalance import PartitionOwnership, restorable
 from stream_app.engine.ports import FlagListeners
@@ -50,6 +53,7 @@ class EngineParts(NamedTuple):
     health: WorkerHealth
     broker_monitor: BrokerMonitor
     exchange: CurveExchange
+    admission: Admission
     publisher: CutPublisher
     counter: BatchCounter
     evaluation: EvaluationRound
@@ -69,6 +73,8 @@ class Engine:
         self.exchange = parts.exchange
         self.publisher = parts.publisher
         self.listeners = parts.listeners
+        self._admission = parts.admission
+        self.is_admitted = parts.admission.admitted.is_set
         self._standings = parts.tracker.standings
         self._meter = parts.context.meter
         self._consumer = parts.consumer
@@ -91,6 +97,7 @@ class Engine:
     def listens(self, http: str) -> None:
         """Publish `http` (host:port) in statuses as the address that serves queries about this worker's users."""
         self._evaluation.http = http
+        self._admission.name = f"{self._admission.name} at {http}"
 
     def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
         """Return the latest flag of each standing in `partition` by key, as kept in memory; or only those of `keys`."""
@@ -148,7 +155,11 @@ class Engine:
             if self._revocations != revocations:
                 return
             self._refuse_others()
-            if not await self._ownership.take_over(partitions, generation):
+            try:
+                is_taken = await self._ownership.take_over(partitions, generation)
+            except FormatError as error:
+                end(Exit.REFUSED, f"what is stored cannot be read by release {__version__}: {error}")
+            if not is_taken:
                 return
             self._refuse_others()
             self.health.recovered = self._revocations == revocations
@@ -158,6 +169,11 @@ class Engine:
         """Run the tasks beside the app, from before it starts until after it has stopped."""
         leftovers = delete_leftovers(self.settings, self.publisher)
         await asyncio.gather(self._exchange(), self._write(), self._observe(), leftovers)
+
+    async def announce(self) -> None:
+        """Announce this worker to the others, until cancelled."""
+        with self._fatal("this worker could not announce itself"):
+            await self._admission.run(self.exchange.caught_up)
 
     async def _exchange(self) -> None:
         with self._fatal("the curves of the other workers could not be read"):

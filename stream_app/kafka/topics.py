@@ -17,6 +17,8 @@ from stream_app.until import until
 _KNOWN_WITHIN_S = 10.0
 _LARGE = {"max.message.bytes": "4000000"}
 _COMPACTED = {"cleanup.policy": "compact"}
+_BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
+"""Where workers learn what Kafka's clock says: see stream_app/core/group/clocks.py."""
 _DAY_MS = 86_400_000
 _BOUNDED_COMPACTION = {"max.compaction.lag.ms": str(7 * _DAY_MS), "delete.retention.ms": str(_DAY_MS)}
 """For compacted topics with user ids: the time after which Kafka has removed deleted values from its disks."""
@@ -79,7 +81,9 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
         TopicSpec(standings, many, _COMPACTED | _BOUNDED_COMPACTION, "output and state: standings"),
         TopicSpec(settings.dead_letters_topic, many, _LARGE, "output: records that cannot be counted"),
         TopicSpec(settings.late_topic, many, _LARGE, "output: events older than the window"),
-        TopicSpec(settings.curves_topic, one, _COMPACTED | _LARGE, "internal: curves exchanged by the workers"),
+        TopicSpec(
+            settings.curves_topic, one, _COMPACTED | _LARGE | _BROKER_TIME, "internal: curves exchanged by the workers"
+        ),
         TopicSpec(segments, many, _COMPACTED | _LARGE | _BOUNDED_COMPACTION, "internal: the segments of the ledgers"),
         TopicSpec(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),
         *alert_topics_of(settings),

@@ -43,6 +43,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["murmur2", "any"], Doc("partitioner of the producers: murmur2 (Kafka's default) is checked, any is not")
     ] = "murmur2"
     session_timeout_s: Annotated[Positive, Doc("a worker without a heartbeat for this long loses its partitions")] = 6.0
+    allow_mixed: Annotated[
+        bool, Doc("true: a worker may join others with different settings; nobody raises flags meanwhile")
+    ] = False
     batch_events: Annotated[Count, Doc("events in a full batch")] = 10_000
     max_event_bytes: Annotated[Count, Doc("larger records become dead letters")] = 65_536
 
@@ -214,8 +217,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NAMES = tuple(Settings.__struct_fields__)
-RULING = frozenset(NAMES[NAMES.index("window_s") : NAMES.index("tick_s")])
-"""Settings that are part of the version."""
+RULING = frozenset(NAMES[NAMES.index("window_s") : NAMES.index("tick_s")]) | {
+    *("posts_topic", "shares_topic", "partitions", "partitioner", "max_event_bytes", "pseudonyms")
+}
+"""Settings that are part of the version: workers that differ in one of them do not work together. No secrets."""
 SECRETS = frozenset(name for name in NAMES if isinstance(getattr(Settings(), name), Secret))
 """Settings that are never shown: they come from the environment, or from a file that it names."""
 SECURITY = NAMES[NAMES.index("production") : NAMES.index("redis_key_password") + 1]

@@ -1,15 +1,18 @@
 """Settings as text, as they are written in the environment and read from it."""
 
+import hashlib
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from stream_app.settings import NAMES, Settings, environment_name
+from stream_app.settings.schema import RULING
 from stream_app.settings.secret import Secret
 
 _UNITS_MS = (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 _DAY_MS = 86_400_000
+_LONG_TEXT = 500
 
 
 def duration_text(seconds: float) -> str:
@@ -33,6 +36,22 @@ def setting_text(name: str, value: Any) -> str:
     if isinstance(value, tuple | list):
         return ",".join(value)
     return str(value)
+
+
+def ruling_texts(settings: Settings) -> dict[str, str]:
+    """The settings that decide what is counted and who is flagged, as text that is the same for the same meaning."""
+    return {name: _short(setting_text(name, _ordered(getattr(settings, name)))) for name in sorted(RULING)}
+
+
+def _short(text: str) -> str:
+    """A long text by its beginning and a digest, which still differ when the texts do."""
+    if len(text) <= _LONG_TEXT:
+        return text
+    return f"{text[:_LONG_TEXT]}… (sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]})"
+
+
+def _ordered(value: Any) -> Any:
+    return dict(sorted(value.items())) if isinstance(value, dict) else value
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

@@ -31,6 +31,7 @@ PROMISES: Mapping[int, str] = {
     15: "what the previous release has written",
     16: "another number of partitions; topics deleted and made again",
     17: "rows 1 and 8 without the C extensions",
+    21: "rolling upgrade from the release before and back; mixed settings refused",
 }
 
 
@@ -51,6 +52,7 @@ SENTENCES = (
     "{state_rows:,} rows, ready after {ready_s:.1f} s, progress seen {progress_seen} times",
     "{days} days of {users_a_day:,} users: {keys} keys, {memory_mb} MB",
     "{golden_files} golden files of {kinds} kinds",
+    "{old} to {new} and back, {replaced} workers replaced",
     "refused after {refused_after_s:.1f} s",
     "{events:,} events, {lost:,} lost, {twice:,} twice",
 )

@@ -21,14 +21,14 @@ from stream_app.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
 
-_WORKER = """
+WORKER_PROGRAM = """
 import json, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as `stream-app worker` does
 from stream_app.settings import load
 from stream_app.worker import run_worker
 sys.exit(run_worker(load(json.loads(sys.argv[1]))))
 """
-WORKER = (sys.executable, "-c", _WORKER)
+WORKER = (sys.executable, "-c", WORKER_PROGRAM)
 _TOPICS = (
     "posts",
     "shares",
@@ -89,10 +89,14 @@ class Tracker:
         self.workers: list[Worker] = []
         self._logs = logs
 
-    def start(self, command: Sequence[str] = WORKER) -> Worker:
-        """Start one more worker; `command` is followed by the environment of the tracker as JSON."""
+    def start(self, command: Sequence[str] = WORKER, **other: str) -> Worker:
+        """Start one more worker; `command` is followed by the environment of the tracker as JSON.
+
+        `other`: settings that it has in place of those of the tracker.
+        """
         log = (self._logs / f"worker-{len(self.workers)}.log").open("wb")
-        self.workers.append(Worker(self.environment, log, command))
+        given = {f"STREAM_APP_{setting.upper()}": value for setting, value in other.items()}
+        self.workers.append(Worker({**self.environment, **given}, log, command))
         return self.workers[-1]
 
     def stop(self) -> None:

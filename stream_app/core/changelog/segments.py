@@ -73,6 +73,8 @@ class Header(msgspec.Struct, array_like=True):
     """Sequence number of the oldest delta still needed. From there on no delta may be missing."""
     erased: int = 0
     """Offset in the erasures topic up to which erasures are carried out in this ledger."""
+    pane_ms: int = 0
+    """Length of the panes that the segments are cut into; 0 before release 0.3, which did not say it."""
 
 
 class Segment(msgspec.Struct, array_like=True):

@@ -31,6 +31,10 @@ class Status(msgspec.Struct, array_like=True):
     """Records in the source topics that are not counted yet."""
     http: str = ""
     """host:port where its owner serves queries about its users."""
+    settings: str = ""
+    """Version of its owner's settings; empty before release 0.3."""
+    release: str = ""
+    """Of its owner; empty before release 0.3."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()

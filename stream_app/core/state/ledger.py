@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
 from stream_app.core.events.credit import Credits
 from stream_app.core.state.dedup import Deduplicator
@@ -69,7 +70,7 @@ class Ledger:
 
     def header(self, oldest: int = 0) -> Header:
         """Return the state to store with a segment; `oldest`: sequence number of the oldest delta still needed."""
-        return Header(self.sources, self.horizon, self.since, oldest, self.erased)
+        return Header(self.sources, self.horizon, self.since, oldest, self.erased, self.window.pane_ms)
 
     def late(self, topic: str, ts_ms: Ints) -> Mask:
         """Return which events of a batch from `topic`, in the order read, are late. Changes nothing."""
@@ -110,7 +111,13 @@ class Ledger:
         self._expire()
 
     def restore(self, header: Header) -> None:
-        """Restore the state from a header. Restore panes and deltas after it."""
+        """Restore the state from a header. Restore panes and deltas after it. Raises FormatError for other panes."""
+        if header.pane_ms not in {0, self.window.pane_ms}:
+            raise FormatError(
+                f"it was counted in panes of {header.pane_ms / 1000:g} s and this worker has panes of "
+                f"{self.window.pane_ms / 1000:g} s: set STREAM_APP_PANE_S back, or stop all workers and run "
+                "`stream-app reset`, which counts again with the records that Kafka still has"
+            )
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
         self.erased = header.erased
 

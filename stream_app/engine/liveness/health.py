@@ -26,6 +26,8 @@ class WorkerHealth:
         self.recovered = False
         self.caught_up = False
         """Whether the curves of the other workers have been read."""
+        self.clock = ""
+        """What is wrong with the wall clock of this worker; empty if nothing is."""
 
     def tick(self, seconds: float) -> None:
         """Advance the clock by time in which Kafka answered."""
@@ -76,9 +78,17 @@ class WorkerHealth:
         }
         quiet_s = self._now() - self._beat
         details: dict[str, Any] = {"stalled_s": stalled, "round_age_s": round(quiet_s, 1)}
+        if self.clock:
+            details["clock"] = self.clock
         return not stalled and quiet_s <= self._stall_s, details
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Return whether partitions are taken over and the curves of the other workers are known."""
-        details = {"recovered": self.recovered, "curves_read": self.caught_up, "sources": len(self._progress)}
-        return self.recovered and self.caught_up, details
+        details: dict[str, Any] = {
+            "recovered": self.recovered,
+            "curves_read": self.caught_up,
+            "sources": len(self._progress),
+        }
+        if self.clock:
+            details["clock"] = self.clock
+        return self.recovered and self.caught_up and not self.clock, details

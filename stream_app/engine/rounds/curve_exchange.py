@@ -6,6 +6,7 @@ See docs/reliability.md#fault-global-table.
 import asyncio
 import logging
 from collections.abc import Iterable
+from time import monotonic, time
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory
+from stream_app.core.group import announcement
+from stream_app.core.group.members import Members
 from stream_app.core.privacy.ended_sessions import EndedSessions
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.state.watermark import NO_TIME
@@ -34,8 +37,11 @@ _RETRY_S = 1.0
 class CurveExchange:
     """Reads the curves and erasures topics from the beginning, without a consumer group, until cancelled."""
 
-    def __init__(self, settings: Settings, together: GlobalCuts, erasures: Erasures) -> None:
+    def __init__(
+        self, settings: Settings, together: GlobalCuts, erasures: Erasures, members: Members | None = None
+    ) -> None:
         self._settings = settings
+        self._members = members or Members()
         self._erasures = erasures
         self._global_cuts = together
         self.statuses: dict[int, Status] = {}
@@ -80,7 +86,19 @@ class CurveExchange:
                 self._erasures.update(record.key or b"", record.value, record.offset)
             return
         for record in records:
-            self.update(record.key or b"", record.value or b"")
+            if (worker := announcement.worker_of(record.key or b"")) is not None:
+                self._hear(worker, record.value, record.offset)
+            else:
+                self.update(record.key or b"", record.value or b"")
+
+    def _hear(self, worker: str, value: bytes | None, offset: int) -> None:
+        try:
+            said = announcement.decode(value) if value else None
+        except FormatError as error:
+            logger.error("%s: %s", self._settings.curves_topic, error)  # noqa: TRY400 - the record is at fault
+            return
+        ahead_s = said.now_ms / 1000 - time() if said else 0.0
+        self._members.hear(said, worker, offset, monotonic(), ahead_s)
 
     def update(self, key: bytes, value: bytes) -> None:
         """Apply one record of the curves topic."""

@@ -1,7 +1,8 @@
 """The evaluation round: advances windows, recomputes cuts, evaluates standings, raises flags, publishes curves."""
 
-from time import perf_counter
+from time import monotonic, perf_counter
 
+from stream_app import __version__
 from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.standing import StandingRules
@@ -53,6 +54,8 @@ class EvaluationRound:
         self._publisher = publisher
         self._eraser = eraser
         self._version = context.settings.version
+        self._is_silent = False
+        """Whether no flags are raised because workers with different settings are there."""
         self.http = ""
         """host:port where this worker serves queries about its users, once known."""
 
@@ -62,6 +65,7 @@ class EvaluationRound:
         changed = self._context.global_cuts.recompute()
         busy_s = perf_counter() - started
         self._publisher.publish(changed, self._exchange.newest_ms)
+        self._fall_silent(bool(self._context.members.differing(monotonic())))
         for partition, held in list(self._context.owned.items()):
             async with held.lock:
                 if self._context.owned.get(partition) is held:
@@ -91,7 +95,7 @@ class EvaluationRound:
             return perf_counter() - started
         held.evaluated = state
         cuts = held.scope_map.cuts(ledger, self._context.global_cuts)
-        changes = evaluate(ledger, cuts, self._context.rules)
+        changes = None if self._is_silent else evaluate(ledger, cuts, self._context.rules)
         curves = held.curve_updates.collect(ledger, cuts)
         held.store.maintain()
         busy_s = perf_counter() - started
@@ -104,9 +108,16 @@ class EvaluationRound:
         self._context.output.status(self._status(partition, held))
         return busy_s
 
-    async def _raise(self, partition: int, held: OwnedPartition, changes: Changes) -> None:
+    def _fall_silent(self, is_silent: bool) -> None:  # noqa: FBT001 - the state to take on
+        """Raise no flags while workers count by different settings; evaluate everything again afterwards."""
+        if self._is_silent and not is_silent:
+            for held in self._context.owned.values():
+                held.evaluated = NOT_EVALUATED
+        self._is_silent = is_silent
+
+    async def _raise(self, partition: int, held: OwnedPartition, changes: Changes | None) -> None:
         oldest_s, held.oldest_unseen_s = held.oldest_unseen_s, None
-        if not len(changes.rows):
+        if changes is None or not len(changes.rows):
             return
         ledger, now_ms = held.store.ledger, round(self._context.clock() * 1000)
         start_ms, end_ms = ledger.window.start_ms(ledger.horizon), ledger.window.end_ms(ledger.horizon)
@@ -135,6 +146,8 @@ class EvaluationRound:
             epoch=held.store.ownership.epoch,
             unread=sum(held.unread.values()),
             http=self.http,
+            settings=self._version,
+            release=__version__,
         )
 
     def _report(self) -> None:

@@ -5,19 +5,17 @@ from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 
-from stream_app.core.changelog import status
-from stream_app.core.changelog.columns import FormatError
 from stream_app.core.state.watermark import Source
 from stream_app.findings import Finding, ok, problem, warning
 from stream_app.kafka.consumer_group import committed, group
-from stream_app.kafka.topic_scan import Span, newest, partitions_of, read, spans
+from stream_app.kafka.topic_scan import Span, partitions_of, spans
+from stream_app.ops.doctor.curves_topic import read_curves_topic
+from stream_app.ops.doctor.group import event_time, workers
 from stream_app.settings import Settings
 
 _RESET = "`stream-app reset` starts counting again"
 _MUCH_BATCHES = 10
 _SHOWN = 8
-_STATUS_RECORDS = 100_000
-"""The newest records of the curves topic that are read: each owner writes a status several times a second."""
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -45,14 +43,22 @@ def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]
     """The group, the lag, and the positions."""
     members, state = group(settings, admin)
     if members:
-        workers = "1 worker" if members == 1 else f"{members} workers"
-        yield ok("counting", f"group {settings.app_id}: {workers}, {state}")
+        count = "1 worker" if members == 1 else f"{members} workers"
+        yield ok("counting", f"group {settings.app_id}: {count}, {state}")
     else:
         yield warning("counting", f"group {settings.app_id} has no members", "start one: `stream-app worker`")
-    sources, unreadable = _sources(settings, consumer)
-    if unreadable:
+    curves = read_curves_topic(settings, consumer)
+    if curves.unreadable:
         advice = f"same release? else {_RESET}"
-        yield problem("counting", f"{settings.curves_topic} cannot be read: {unreadable}", advice)
+        yield problem("counting", f"{settings.curves_topic} cannot be read: {curves.unreadable}", advice)
+    if members:
+        yield from workers(settings, curves)
+    yield from event_time(settings, curves)
+    sources = {
+        (topic, partition): source
+        for partition, known in curves.statuses.items()
+        for topic, source in known.sources.items()
+    }
     inputs = spans(consumer, partitions_of(consumer, settings.input_topics))
     offsets = committed(settings, admin)
     places = [
@@ -62,22 +68,6 @@ def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]
     yield from _lag(settings, places, members)
     described = admin.describe_topics(list(settings.input_topics))
     yield from _positions(places, {topic["name"]: str(topic["topic_id"]) for topic in described})
-
-
-def _sources(settings: Settings, consumer: Any) -> tuple[Mapping[tuple[str, int], Source], str]:
-    """The sources in the statuses of the workers, by topic and partition; and why a status could not be read."""
-    statuses: dict[int, status.Status] = {}
-    unreadable = ""
-    curves = spans(consumer, partitions_of(consumer, [settings.curves_topic]))
-    for record in read(consumer, newest(curves, _STATUS_RECORDS)):
-        try:
-            status.read_into(statuses, record.key, record.value)
-        except FormatError as error:
-            unreadable = str(error)
-    sources = {
-        (topic, partition): source for partition, known in statuses.items() for topic, source in known.sources.items()
-    }
-    return sources, unreadable
 
 
 def _lag(settings: Settings, places: list[SourcePartition], members: int) -> Iterator[Finding]:

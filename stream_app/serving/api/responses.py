@@ -84,6 +84,10 @@ class Health(Answer, frozen=True, kw_only=True):
     """Flags of the last hour of wall time."""
     redis_up: bool | None
     """null where there is no Redis."""
+    releases: list[str] = []
+    """Releases of the workers; empty text stands for one before 0.3. More than one: an upgrade is under way."""
+    settings_versions: list[str] = []
+    """Versions of their settings; more than one: nobody raises flags."""
 
 
 class Topic(Answer, frozen=True, kw_only=True):

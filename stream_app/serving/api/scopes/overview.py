@@ -79,4 +79,6 @@ class Overview:
             workers=len({status.http for status in statuses}),
             flags_per_hour=self._flags.detected_since(int(now_ms) - _HOUR_MS),
             redis_up=self._redis_up(),
+            releases=sorted({status.release for status in statuses}),
+            settings_versions=sorted({status.settings for status in statuses if status.settings}),
         )

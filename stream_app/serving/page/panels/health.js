@@ -6,6 +6,10 @@ import { clock, compact, duration, exactly, fullDay, number } from "../text/form
 /** Events this old are recorded ones, or far behind: their time says more than their age. */
 const OLD_S = 6 * 3600;
 
+/** Events further from the clock than this are history, or their time is wrong. */
+const DAY_S = 24 * 3600;
+const AHEAD_S = 600;
+
 const show = keyedRows(byId("health"), (item) => item.name, makeItem);
 
 let lost_at = 0;
@@ -74,6 +78,13 @@ function verdict() {
       banner: "Counting stands still on this worker although there are events to count.",
     };
   }
+  if (latest.settings_versions?.length > 1) {
+    return {
+      kind: "bad",
+      words: "Settings differ",
+      banner: "Workers run with different settings: nobody raises flags until all have the same.",
+    };
+  }
   return { kind: "good", words: "Live", banner: "" };
 }
 
@@ -92,7 +103,16 @@ function figures() {
 function delay() {
   const { delay_s, event_time } = latest;
   if (delay_s === null || event_time === null) return { name: "delay", value: "–", title: "There was no event yet." };
-  const title = `Event time reached: ${exactly(event_time)}`;
+  const title = `Event time reached: ${exactly(event_time)}${distance(delay_s)}`;
+  if (delay_s < -AHEAD_S) return { name: "events ahead", value: duration(-delay_s), title };
   if (delay_s > OLD_S) return { name: "events of", value: fullDay(event_time), title };
   return { name: "delay", value: duration(delay_s), title };
+}
+
+/** What it may mean that events are far from the present, and what to do. */
+function distance(delay_s) {
+  if (delay_s < -AHEAD_S) return ". That is ahead of the tracker's clock: set the clocks by NTP.";
+  if (delay_s < DAY_S) return "";
+  const days = number(Math.round(delay_s / DAY_S));
+  return `. Events are ${days} days old: replaying history? If not, look at the ts that producers send.`;
 }

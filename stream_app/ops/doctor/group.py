@@ -1,0 +1,117 @@
+"""Check of the workers together: whether they have one release, the same settings, and right clocks; event time."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from time import time
+
+from stream_app import __version__
+from stream_app.core.group.announcement import differences
+from stream_app.core.group.clocks import TOLERANCE_S
+from stream_app.core.state.watermark import NO_TIME
+from stream_app.findings import Finding, ok, problem, warning
+from stream_app.ops.doctor.curves_topic import CurvesTopic, HeardWorker
+from stream_app.settings import Settings, environment_name
+from stream_app.settings.text import ruling_texts
+
+_DAY_S = 86_400.0
+_FIRST_YEAR = 2000
+_CLOCK = "the clocks of the workers"
+_NTP = "set the clocks by NTP"
+
+
+def workers(settings: Settings, found: CurvesTopic) -> Iterator[Finding]:
+    """Whether the live workers fit together, and these settings to them."""
+    live = found.workers
+    if not live:
+        return
+    yield from _releases(live, found)
+    yield from _settings(settings, live)
+    yield from _clocks(live)
+
+
+def event_time(settings: Settings, found: CurvesTopic) -> Iterator[Finding]:
+    """Compare the event time reached with this machine's clock."""
+    newest_ms = max((known.horizon for known in found.statuses.values()), default=NO_TIME)
+    if newest_ms == NO_TIME:
+        return
+    behind_s = time() - newest_ms / 1000
+    what = f"event time has reached {_date(newest_ms)}"
+    if newest_ms < datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp() * 1000:
+        advice = "`ts` is epoch milliseconds or text with a zone: does a producer send seconds? Correct it, then reset"
+        yield problem("event time", f"{what}: no event is that old", advice)
+    elif behind_s > _DAY_S:
+        advice = "if not: is `ts` right, and do producers still send? `stream-app dead-letters list --late`"
+        yield warning("event time", f"{what}: events are {behind_s / _DAY_S:,.0f} days old: replaying history?", advice)
+    elif behind_s < -settings.max_ahead_s:
+        advice = "events of now may count as late: set the clocks by NTP, of this machine and of the workers"
+        yield problem("event time", f"{what}, {-behind_s:,.0f} s ahead of this machine's clock", advice)
+    else:
+        yield ok("event time", f"{what}, {max(behind_s, 0.0):,.0f} s behind this machine's clock")
+
+
+def _releases(live: Sequence[HeardWorker], found: CurvesTopic) -> Iterator[Finding]:
+    releases = {worker.said.release for worker in live}
+    if any(not known.release for known in found.statuses.values()):
+        releases.add("one before 0.3")
+    named = ", ".join(sorted(releases))
+    if len(releases) > 1:
+        advice = "is an upgrade under way? Finish it: replace the workers of the older release, one after the other"
+        yield warning("workers", f"they run different releases: {named}", advice)
+    elif releases != {__version__}:
+        advice = "run the doctor of that release"
+        yield warning("workers", f"they run release {named}, and this is {__version__}", advice)
+    else:
+        yield ok("workers", f"{len(live)} announced, all of release {named}")
+
+
+def _settings(settings: Settings, live: Sequence[HeardWorker]) -> Iterator[Finding]:
+    first = live[0].said
+    mixed = False
+    for other in (worker.said for worker in live[1:]):
+        if listed := _listed(first.settings, first.name, other.settings, other.name):
+            mixed = True
+            advice = f"nobody raises flags meanwhile: stop {other.name}, or start all with the same settings"
+            yield problem("workers", f"their settings differ: {listed}", advice)
+    if mixed:
+        return
+    if listed := _listed(first.settings, f"worker {first.name}", ruling_texts(settings), "this command"):
+        advice = "a worker started with these ends with 74: take the settings of the workers, here and for new ones"
+        yield warning("workers", f"these settings are not those of the workers: {listed}", advice)
+    else:
+        yield ok("workers", f"all have the same settings, version {settings.version}")
+
+
+def _listed(ours: object, our_name: str, theirs: object, their_name: str) -> str:
+    found = differences(ours, theirs)  # type: ignore[arg-type]
+    return "; ".join(
+        f"{environment_name(each.setting)} is {each.ours or 'empty'} at {our_name} and {each.theirs or 'empty'} "
+        f"at {their_name}"
+        for each in found
+    )
+
+
+def _clocks(live: Sequence[HeardWorker]) -> Iterator[Finding]:
+    stamped = [(worker.said, worker.kafka_ms) for worker in live if worker.kafka_ms is not None]
+    if not stamped:
+        yield ok("clock", f"{_CLOCK} are not compared with Kafka's: the curves topic keeps the time of the writer")
+        return
+    off = [(said.name, (said.now_ms - kafka_ms) / 1000) for said, kafka_ms in stamped]
+    wrong = [f"{name} is {abs(ahead):,.0f} s {_way(ahead)}" for name, ahead in off if abs(ahead) > TOLERANCE_S]
+    if wrong:
+        yield problem("clock", f"{_CLOCK} differ from Kafka's: {', '.join(wrong)}", _NTP)
+    else:
+        yield ok("clock", f"{_CLOCK} are at most {max(abs(ahead) for _, ahead in off):.1f} s off Kafka's")
+    here_s = time() - max(kafka_ms for _, kafka_ms in stamped) / 1000
+    if abs(here_s) > TOLERANCE_S:
+        yield warning("clock", f"the clock of this machine is {abs(here_s):,.0f} s {_way(here_s)} Kafka's", _NTP)
+
+
+def _way(ahead_s: float) -> str:
+    return "ahead of" if ahead_s > 0 else "behind"
+
+
+def _date(ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, OSError, ValueError):
+        return f"{ms} ms since 1970"
