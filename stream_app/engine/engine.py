@@ -19,6 +19,7 @@ from stream_app.engine.liveness.exit_codes import Exit, end
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.liveness.watchdog import Watchdog
 from stream_app.engine.ownership.fencing import Lease
+from stream_app.engine.ownership.foreign_records import ForeignRecordError
 from stream_app.engine.ownership.rebalance import PartitionOwnership, restorable
 from stream_app.engine.ports import FlagListeners
 from stream_app.engine.producer import BatchingProducer
@@ -148,11 +149,17 @@ class Engine:
             if self._revocations != revocations:
                 return
             self._refuse_others()
-            if not await self._ownership.take_over(partitions, generation):
+            if not await self._restored(partitions, generation):
                 return
             self._refuse_others()
             self.health.recovered = self._revocations == revocations
             self._meter.recovery(perf_counter() - self._assigned_s)
+
+    async def _restored(self, partitions: set[int], generation: int) -> bool:
+        try:
+            return await self._ownership.take_over(partitions, generation)
+        except ForeignRecordError as error:
+            end(Exit.REFUSED, str(error))
 
     async def run(self) -> None:
         """Run the tasks beside the app, from before it starts until after it has stopped."""

@@ -55,6 +55,10 @@ class Metrics(CutMetrics):
         """Records of people who were erased came, and were rejected."""
         self._erased.inc(n)
 
+    def bound_hit(self, bound: str, count: int = 1) -> None:
+        """A bound has kept something from being read, kept or written."""
+        self._bound_hits.labels(bound).inc(count)
+
     def lag(self, topic: str, partition: int, records: int, seconds: float) -> None:
         """How far counting is behind the end of a partition."""
         self._lag_series.add((topic, partition))
@@ -159,6 +163,13 @@ class Metrics(CutMetrics):
         self._erased = Counter(
             "influence_erased_records",
             "Records of people who were erased: rejected, and not copied to the dead letters.",
+            registry=registry,
+        )
+        self._bound_hits = Counter(
+            "influence_bound_hits",
+            "Times that a bound has kept something from being read, kept or written, by the bound: a setting, or what "
+            "was not readable.",
+            ("bound",),
             registry=registry,
         )
         self._lag_records = Gauge(
