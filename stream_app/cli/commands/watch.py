@@ -56,12 +56,12 @@ def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int 
 
 
 def _print(value: bytes, *, as_json: bool) -> None:
+    flag = flag_in(value)
+    if flag is None:  # somebody else may write there
+        return
     if as_json:
         sys.stdout.write(value.decode() + "\n")
         sys.stdout.flush()
-        return
-    flag = flag_in(value)
-    if flag is None:
         return
     line = flag_line(flag).replace(flag.type, click.style(flag.type, **_STYLES[flag.type]), 1)
     click.echo(line, color=False if console().no_color else None)

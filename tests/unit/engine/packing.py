@@ -25,7 +25,7 @@ _ATTRIBUTES_AT, _CRC_AT, _LAST_DELTA_AT = 21, 17, 23
 def record_batch(records: Sequence[Any], codec: int = 0, last: int | None = None) -> bytes:
     """One record batch; `last` is the last offset it stands for, where compaction has removed records."""
     first = records[0].offset
-    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1_000_000)
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 2_000_000_000)
     for record in records:
         assert (
             builder.append(record.offset - first, record.timestamp, record.key, record.value, list(record.headers))
