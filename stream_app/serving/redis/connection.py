@@ -8,7 +8,7 @@ from stream_app.settings import Settings
 from stream_app.settings.tls import check_redis_files
 
 _REFUSALS = {
-    "OOM command": "its memory is full (maxmemory): give it more, or a server of its own to the board",
+    "used memory > 'maxmemory'": "its memory is full (maxmemory): give it more, or a server of its own to the board",
     "READONLY": "it is a replica, which takes no writes: point STREAM_APP_REDIS_URL at the primary",
     "read only replica": "it is a replica, which takes no writes: point STREAM_APP_REDIS_URL at the primary",
     "MISCONF": "it cannot write to its disk and therefore takes no writes: see its log",
