@@ -156,7 +156,7 @@ class FetchedBatches(NamedTuple):
 def records_of(
     batches: Iterable[PackedBatch], room: int, on_unreadable: Callable[[UnreadableBatch], None]
 ) -> Iterator[Record]:
-    """Yield the records of some batches; what cannot be read is handed to `on_unreadable`. Raises CorruptBatchError."""
+    """Yield the records of some batches; the unreadable part is handed to `on_unreadable`. Raises CorruptBatchError."""
     for packed in batches:
         for piece in packed.pieces(room):
             if isinstance(piece, UnreadableBatch):

@@ -90,7 +90,7 @@ CONTRACT: dict[str, dict[str, str]] = {
     "aiokafka.record.default_records": {"DefaultRecordBatch": "reads the records of a batch without compression"},
     "kafka.consumer.fetcher": {
         "MemoryRecords": "replaced: reads every codec, within bounds",
-        "Fetcher.PartitionRecords": "replaced: names the partition of what cannot be read",
+        "Fetcher.PartitionRecords": "replaced: names the partition of unreadable batches",
     },
     "kafka.admin": {
         "KafkaAdminClient._describe_configs_process_responses": "wrapped: it hides which topics are not authorised",

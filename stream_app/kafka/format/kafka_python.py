@@ -1,4 +1,4 @@
-"""kafka-python's consumer, made to read every codec, within bounds, and to pass over what cannot be read.
+"""kafka-python's consumer, made to read every codec, within bounds, and to pass over unreadable batches.
 
 The problem: kafka-python reads snappy, lz4 and zstd only with three more packages, unpacks without a bound, and raises
 again and again for a batch that it cannot read. So one producer could break every command.
@@ -82,7 +82,7 @@ class _CheckedBatch:
                 yield from map(_CheckedRecord, records)
         except UnreadableError as error:
             logger.warning(
-                "%s: passed over what cannot be read up to offset %d, of a record batch of %d bytes: %s",
+                "%s: passed over unreadable records up to offset %d, of a record batch of %d bytes: %s",
                 *(self.place, self._batch.last_offset, len(self._batch.raw), error),
                 extra={"kind": (self.place, error.reason)},
             )
