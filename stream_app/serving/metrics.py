@@ -10,6 +10,8 @@ from stream_app.core.queries import BatchCounts
 from stream_app.serving.cut_metrics import CutMetrics
 
 RESULTS = ("applied", "duplicate", "late", "rejected")
+BOUNDS = ("max_unpacked_bytes", "unreadable_batch", "unreadable_record")
+"""Bounds whose series exist from the start."""
 BATCH_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
@@ -184,6 +186,8 @@ class Metrics(CutMetrics):
             ("topic", "partition"),
             registry=registry,
         )
+        for bound in BOUNDS:
+            self._bound_hits.labels(bound)
         for topic in input_topics:  # a rate needs the series to start at 0
             for result in RESULTS:
                 self._events.labels(topic, result)

@@ -132,7 +132,7 @@ class RecordBatch:
             try:
                 records = list(islice(batch, SLICE_RECORDS))
             except _READER_ERRORS:
-                yield from self._plain(raw, read)
+                yield from self.plain(raw, read)
                 return
             if not records:
                 return
@@ -173,11 +173,11 @@ class RecordBatch:
         try:
             records = list(DefaultRecordBatch(data))
         except _READER_ERRORS:
-            yield from RecordBatch(memoryview(data))._plain(memoryview(data), 0)  # noqa: SLF001 - a batch of its own
+            yield from RecordBatch(memoryview(data)).plain(memoryview(data), 0)
             return
         yield records
 
-    def _plain(self, raw: memoryview, skipped: int) -> Iterator[Sequence[Record]]:
+    def plain(self, raw: memoryview, skipped: int) -> Iterator[Sequence[Record]]:
         """Yield what can be read after the first `skipped` records. Raises UnreadableError where it ends too early."""
         at, times = HEAD.size, self._times()
         for number in range(self.count):
