@@ -9,7 +9,7 @@ ARGS ?=
 USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 heading = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help setup demo lint types check test prove bench format lock sbom audit clean
+.PHONY: help setup demo lint types check test prove fuzz bench format lock sbom audit clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ test: lint types ## Lint, types and all tests
 
 prove: setup ## Kill, freeze and corrupt, and compare every count with the exact one; ARGS=--full for an hour of it
 	@$(BIN)/pytest tests/proof -o python_files='prove_*.py' -p no:cacheprovider -q --tb=short -n 5 --maxschedchunk 1 --proof proof.json $(ARGS)
+
+fuzz: setup ## Ten minutes of random inputs for all that reads what others write; ARGS="--seconds 60 --target batches"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: setup ## Measure the tracker against an idiomatic Faust app
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

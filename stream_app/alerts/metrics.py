@@ -41,6 +41,11 @@ class AlertMetrics:
             ("reason",),
             registry=registry,
         )
+        self.unreadable = Counter(
+            "influence_alerts_unreadable",
+            "records of the state that no instance of this release can have written, and that are left out",
+            registry=registry,
+        )
         self.seconds = Histogram(
             "influence_alerts_delivery_seconds",
             "time from a flag to its delivery, for messages that were not held back",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from threading import Event
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -19,7 +20,7 @@ from stream_app.alerts.sinks.message import Sender
 from stream_app.alerts.sinks.sink_workers import SinkWorkers
 from stream_app.alerts.state import state_records
 from stream_app.alerts.state.notifications import NotificationState
-from stream_app.alerts.state.state_records import LEADER_KEY, OFFSETS_KEY, LeaderRecord, OffsetsRecord
+from stream_app.alerts.state.state_records import LEADER_KEY, OFFSETS_KEY, LeaderRecord, OffsetsRecord, StateError
 from stream_app.alerts.state.writer import StateWriter
 from stream_app.settings import Settings
 
@@ -60,7 +61,7 @@ class AlertService:
         self._is_member = False
 
     def run(self, stop: Event) -> None:
-        """Run until `stop`; reconnect when Kafka is away. Raises StateError and NoFlagsError."""
+        """Run until `stop`; reconnect when Kafka is away. Raises NoFlagsError."""
         try:
             while not stop.is_set():
                 try:
@@ -127,7 +128,7 @@ class AlertService:
             drain(leadership, self._workers, dispatcher)
 
     def _take_over(self, leadership: Leadership, writer: StateWriter) -> NotificationState | None:
-        """The state as the last leader left it; None if another is to lead meanwhile. Raises KafkaError, StateError."""
+        """The state as the last leader left it; None if another is to lead meanwhile. Raises KafkaError."""
         leadership.begin_term()
         state = NotificationState(self._file)
         own = LeaderRecord(name=uuid4().hex, since_ms=_now_ms())
@@ -136,14 +137,27 @@ class AlertService:
         while leadership.leads():
             for message in leadership.poll(_POLL_MS):
                 self._round_s = monotonic()
-                key = message.key.decode(errors="replace")
-                record = None if message.value is None else state_records.decode(key, message.value)
+                key = (message.key or b"").decode(errors="replace")
+                try:
+                    record = None if message.value is None else state_records.decode(key, message.value)
+                except StateError as error:
+                    self._leave_out(message, error)
+                    continue
                 if record == own:  # everything that was written before is read
                     return state
                 state.apply(key, record)
             if monotonic() > deadline_s:
                 raise KafkaTimeoutError(f"the state was not read within {_LOAD_TIMEOUT_S:g} s")
         return None
+
+    def _leave_out(self, message: Any, error: StateError) -> None:
+        """Count and log a record of the state that cannot be read: what it said may be sent again, or not at all."""
+        self._metrics.unreadable.inc()
+        logger.error(
+            "%s-%d: left out the record at offset %d: %s",
+            *(message.topic, message.partition, message.offset, error),
+            extra={"kind": (message.topic, str(error))},
+        )
 
     def _may_send(self) -> bool:
         return self._leadership is not None and self._leadership.leads()
@@ -175,7 +189,7 @@ def _follow(leadership: Leadership, writer: StateWriter, dispatcher: Dispatcher)
     for record in leadership.poll(_FOLLOW_MS):
         if writer.wrote(record):
             continue
-        key = record.key.decode(errors="replace")
+        key = (record.key or b"").decode(errors="replace")
         if key == LEADER_KEY:
             logger.warning("another instance has written that it leads: waiting for the group to confirm who does")
             leadership.doubt()

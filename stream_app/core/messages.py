@@ -1,8 +1,11 @@
 """The public messages that the tracker writes. Their JSON Schemas in schemas/ are generated from here."""
 
 from enum import StrEnum
+from math import isfinite
 
 import msgspec
+
+from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 
 ALL_TOPICS = "*"
 """The pseudo-topic that every event counts in, besides its own topics."""
@@ -111,15 +114,34 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     settings_version: str
 
 
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999."""
 _FLAG = msgspec.json.Decoder(Flag)
 
 
+MOST_FLAG_BYTES = 65_536
+
+
 def flag_in(value: bytes | None) -> Flag | None:
-    """Decode a record of the flags topic; None if it is not a flag of this release."""
-    try:
-        return _FLAG.decode(value or b"")
-    except msgspec.DecodeError:
+    """Decode a record of the flags topic; None if it is not a flag that this release can have written."""
+    if not value or len(value) > MOST_FLAG_BYTES:
         return None
+    try:
+        flag = _FLAG.decode(value)
+    except DECODE_ERRORS:
+        return None
+    return flag if is_sound(flag) else None
+
+
+def is_sound(flag: Flag) -> bool:
+    """Return whether its numbers are such as a worker can have worked out."""
+    times = (flag.window_start, flag.window_end, flag.event_time, flag.detected_at)
+    rates = (flag.share, flag.short_rate, flag.long_rate, flag.rate_error, flag.z, flag.events, flag.eta_s or 0.0)
+    return (
+        are_numbers((flag.value, flag.threshold, flag.rank, flag.rule))
+        and all(_FIRST_MS <= time_ms <= _LAST_MS for time_ms in times)
+        and all(map(isfinite, rates))
+    )
 
 
 class Undelivered(msgspec.Struct, frozen=True, kw_only=True):

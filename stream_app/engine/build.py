@@ -24,6 +24,7 @@ from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.engine.unreadable import UnreadableRecords
 from stream_app.settings import Settings
 from stream_app.settings.text import ruling_texts
 
@@ -46,6 +47,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         return positions_of((held.store for held in owned.values()), settings.input_topics)
 
     tracker = tracker_app(settings, lease, health, positions, producer)
+    tracker.standings.on_unreadable = UnreadableRecords(meter).record
     consumer = SourceConsumer(tracker.app)
     erasures = Erasures(settings.erasures_topic, settings.person_key.reveal())
     context = EngineContext(
@@ -60,7 +62,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         members=Members(uuid.uuid4().hex, ruling_texts(settings)),
     )
     listeners = FlagListeners()
-    exchange = CurveExchange(settings, context.global_cuts, erasures, context.members)
+    exchange = CurveExchange(context)
     admission = Admission(settings, context.members, context.clocks, health, meter, context.clock)
     publisher = CutPublisher(context, exchange.past)
     outbox = FlagOutbox(tracker.standings, context.output, meter, listeners.submit)

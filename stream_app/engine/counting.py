@@ -22,8 +22,10 @@ from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartiti
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership.lost_records import log_lost_records
+from stream_app.kafka.format.compression import TOO_LARGE
 from stream_app.kafka.record_batches import FetchedBatches
-from stream_app.kafka.records import Batch, Partition
+from stream_app.kafka.records import Batch, Partition, UnreadableBatch
+from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +70,17 @@ class BatchCounter:
         await self._output.relieve()
 
     async def _count_fetched(self, held: OwnedPartition, fetched: FetchedBatches) -> None:
-        """Count what is not counted yet. Raises ClockDoubtError, and has done nothing then."""
+        """Count what is not counted yet. Raises ClockDoubtError, and has not counted the batch in doubt then."""
         source = held.store.ledger.source(fetched.topic)
         if await self._is_beyond_gap(source, fetched):
             return
-        batch = fetched.unpacked()
+        for batch in fetched.unpacked(self._settings.max_unpacked_bytes):
+            await self._read(held, batch)
+
+    async def _read(self, held: OwnedPartition, batch: Batch) -> None:
+        source = held.store.ledger.source(batch.topic)
+        if batch.unreadable is not None:
+            await self._set_aside_unreadable(held, batch, batch.unreadable)
         fresh = _from_position(batch, source.position)
         if fresh.records:
             await self._count(held, fresh)
@@ -97,6 +105,31 @@ class BatchCounter:
             position = held.store.ledger.source(fetched.topic).position
             await self._consumer.seek(Partition(fetched.topic, fetched.partition), position)
 
+    async def _set_aside_unreadable(self, held: OwnedPartition, batch: Batch, found: UnreadableBatch) -> None:
+        """Count the records of a batch that cannot be read as rejected; one dead letter stands for all of them."""
+        source = held.store.ledger.source(batch.topic)
+        if found.last < source.position:
+            return  # counted already
+        place = Partition(batch.topic, batch.partition)
+        advice = raise_the_bound(self._settings) if found.reason == TOO_LARGE else "correct the producer"
+        logger.warning(
+            "%s-%d: %s; they are not counted, and one record in %s stands for them: %s",
+            *(*place, found, self._settings.dead_letters_topic, advice),
+            extra={"kind": (batch.topic, found.reason)},
+        )
+        self._meter.bound_hit("max_unpacked_bytes" if found.reason == TOO_LARGE else "unreadable_batch")
+        message = f"{found}. They are not counted, and only their topic holds them; {advice}"
+        self._output.dead_letters([DeadLetter(Origin(*place, found.first), None, None, found.reason, message)])
+        await self._output.flush()
+        started = perf_counter()
+        records = min(found.records, found.last - source.position + 1)
+        nothing = self._credit_nothing(batch.topic)
+        late = held.store.ledger.late(batch.topic, nothing.ts_ms)
+        counts = held.store.count(batch.topic, batch.end, nothing, late, records)
+        held.evaluated = NOT_EVALUATED
+        self._meter.read(batch.topic, records)
+        self._meter.batch(batch.topic, counts, perf_counter() - started)
+
     async def _count(self, held: OwnedPartition, batch: Batch) -> None:
         started = perf_counter()
         credits_, indices, rejected = self._credit(held, batch)
@@ -108,6 +141,9 @@ class BatchCounter:
         await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
         counts = held.store.count(batch.topic, batch.end, credits_, late, refused)
         self._meter.batch(batch.topic, counts, perf_counter() - started)
+
+    def _credit_nothing(self, topic: str) -> Credits:
+        return credit([], self._kinds[topic], self._rates)
 
     def _credit(self, held: OwnedPartition, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
         """Return the credits of the records to count, their indices in the batch, and the records to set aside.
@@ -227,6 +263,12 @@ class BatchCounter:
             return True
         log_lost_records(tp, source.position, fetched.first - 1)
         return False
+
+
+def raise_the_bound(settings: Settings) -> str:
+    """What to do about record batches that are larger than they may be."""
+    bound = f"STREAM_APP_MAX_UNPACKED_BYTES ({settings.max_unpacked_bytes})"
+    return f"have the producer send smaller batches, or raise {bound}"
 
 
 def _from_position(batch: Batch, position: int) -> Batch:

@@ -22,6 +22,7 @@ from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.liveness.watchdog import Watchdog
 from stream_app.engine.ownership.admission import Admission
 from stream_app.engine.ownership.fencing import Lease
+from stream_app.engine.ownership.foreign_records import ForeignRecordError
 from stream_app.engine.ownership.rebalance import PartitionOwnership, restorable
 from stream_app.engine.ports import FlagListeners
 from stream_app.engine.producer import BatchingProducer
@@ -155,15 +156,19 @@ class Engine:
             if self._revocations != revocations:
                 return
             self._refuse_others()
-            try:
-                is_taken = await self._ownership.take_over(partitions, generation)
-            except FormatError as error:
-                end(Exit.REFUSED, f"what is stored cannot be read by release {__version__}: {error}")
-            if not is_taken:
+            if not await self._restored(partitions, generation):
                 return
             self._refuse_others()
             self.health.recovered = self._revocations == revocations
             self._meter.recovery(perf_counter() - self._assigned_s)
+
+    async def _restored(self, partitions: set[int], generation: int) -> bool:
+        try:
+            return await self._ownership.take_over(partitions, generation)
+        except ForeignRecordError as error:
+            end(Exit.REFUSED, str(error))
+        except FormatError as error:
+            end(Exit.REFUSED, f"what is stored cannot be read by release {__version__}: {error}")
 
     async def run(self) -> None:
         """Run the tasks beside the app, from before it starts until after it has stopped."""

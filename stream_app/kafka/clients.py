@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 from kafka.serializer import Serializer
 
 from stream_app.kafka.error_hints import kafka_advice
+from stream_app.kafka.format.kafka_python import read_all_batches
 from stream_app.kafka.options import kafka_python_options
 from stream_app.kafka.reachability import UnreachableError, require_reachable
 from stream_app.settings import Settings
@@ -61,8 +62,9 @@ def new_admin(settings: Settings, **options: Any) -> AdminClient:
 def new_consumer(settings: Settings, **options: Any) -> KafkaConsumer:
     """A consumer without a group, of committed records, from the beginning; `options` replace the defaults.
 
-    Raises KafkaError, SettingsError.
+    It reads every codec, and passes over batches that cannot be read. Raises KafkaError, SettingsError.
     """
+    read_all_batches(settings.max_unpacked_bytes)
     defaults = {
         "group_id": None,
         "auto_offset_reset": "earliest",

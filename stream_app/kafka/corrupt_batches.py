@@ -44,11 +44,13 @@ class CorruptionCounter:
 class CorruptBatch:
     """Replaces a corrupt record batch: reading its records raises CorruptBatchError."""
 
-    last_offset_delta = max_timestamp = 0
+    count = span = 1
+    max_timestamp = unpacked_bytes = 0
+    raw = b""
 
     def __init__(self, tp: TopicPartition, offset: int) -> None:
         self._tp = tp
         self.base_offset, self.next_offset = offset, offset + 1
 
-    def __iter__(self) -> Iterator[Any]:
+    def slices(self, _room: int) -> Iterator[Any]:
         raise CorruptBatchError(self._tp, self.base_offset)

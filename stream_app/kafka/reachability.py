@@ -21,11 +21,13 @@ whole exchange takes 10 ms, with SCRAM 0.3 s. It uses request versions that brok
 mechanisms are those of kafka-python, so that a credential is encoded as its clients encode it.
 """
 
+import logging
 import socket
 import ssl
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from stream_app.kafka.error_hints import kafka_advice, refused
@@ -33,11 +35,21 @@ from stream_app.kafka.options import kafka_python_options, servers_of
 from stream_app.settings import Settings, SettingsError
 from stream_app.settings.tls import kafka_tls
 
+logger = logging.getLogger(__name__)
+
 _TIMEOUT_S = 5.0
 _DEFAULT_PORT = 9092
-_HANDSHAKE, _VERSIONS, _AUTHENTICATE = 17, 18, 36
+_METADATA, _HANDSHAKE, _VERSIONS, _AUTHENTICATE = 3, 17, 18, 36
+_CONNECT_S = 2.0
+"""To each advertised address, all at the same time."""
+_MOST_BROKERS = 100
 _NO_MECHANISM = "NONE"
 _MOST_BYTES = 1_000_000
+
+
+ADVERTISED_ADVICE = (
+    "every client is sent there: set advertised.listeners of the broker to an address that can be reached from here"
+)
 
 
 class UnreachableError(RuntimeError):
@@ -56,14 +68,38 @@ class HandshakeError(RuntimeError):
         self.advice = advice
 
 
+class Listener(NamedTuple):
+    """A broker's address, as its `advertised.listeners` has it."""
+
+    address: str
+    refusal: str
+    """Why no connection is possible; empty where one is."""
+
+
 def require_reachable(settings: Settings) -> None:
-    """Return as soon as one of the brokers accepts a connection. Raises UnreachableError and SettingsError."""
+    """Return when one of the brokers accepts a connection, and can be reached where it says that it is.
+
+    Where several are, and some cannot be reached, it is logged. Raises UnreachableError and SettingsError.
+    """
+    listeners = advertised_listeners(settings)
+    refused = [listener for listener in listeners if listener.refusal]
+    if not refused:
+        return
+    what = ", ".join(f"{listener.address} ({listener.refusal})" for listener in refused)
+    if len(refused) == len(listeners):
+        raise UnreachableError(f"Kafka at {settings.brokers} advertises {what}", ADVERTISED_ADVICE)
+    logger.warning("Kafka advertises %s: %s", what, ADVERTISED_ADVICE, extra={"kind": what})
+
+
+def advertised_listeners(settings: Settings) -> list[Listener]:
+    """Where the brokers say that they are, and whether that can be reached. Raises UnreachableError, SettingsError."""
     context = kafka_tls(settings)
     refusals: dict[str, str] = {}
     for server in servers_of(settings):
         try:
-            _try(server, settings, context)
-            return
+            addresses = _try(server, settings, context)
+            with ThreadPoolExecutor(max(len(addresses), 1)) as pool:
+                return list(pool.map(_listener, addresses))
         except SettingsError:
             raise
         except (OSError, ValueError, HandshakeError) as error:
@@ -76,12 +112,24 @@ def require_reachable(settings: Settings) -> None:
     )
 
 
-def _try(server: str, settings: Settings, context: ssl.SSLContext | None) -> None:
+def _listener(address: tuple[str, int]) -> Listener:
+    host, port = address
+    name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        with closing(socket.create_connection(address, _CONNECT_S)):
+            return Listener(name, "")
+    except (OSError, ValueError, OverflowError) as error:  # a ValueError for a name that cannot be encoded
+        return Listener(name, str(error) or type(error).__name__)
+
+
+def _try(server: str, settings: Settings, context: ssl.SSLContext | None) -> list[tuple[str, int]]:
+    """Return the addresses that a broker gives for all brokers; none where it gives no answer."""
     address = urlsplit(f"//{server}")
     host = address.hostname or ""
     plain = socket.create_connection((host, address.port or _DEFAULT_PORT), _TIMEOUT_S)
     with closing(plain), closing(context.wrap_socket(plain, server_hostname=host) if context else plain) as connection:
         _greet(connection, settings)
+        return _addresses(_answer(connection, _METADATA, 1, struct.pack(">i", 0)))
 
 
 def _advice(error: Exception, settings: Settings) -> str:
@@ -146,6 +194,23 @@ def _answer(connection: Any, request: int, version: int, body: bytes) -> bytes:
     connection.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
     size, number = struct.unpack(">ii", _received(connection, 8) or bytes(8))
     return _received(connection, size - 4) if number == request and 4 < size < _MOST_BYTES else b""
+
+
+def _addresses(answer: bytes) -> list[tuple[str, int]]:
+    """The hosts and ports of the brokers in the answer to a Metadata request."""
+    found = []
+    try:
+        (count,), at = struct.unpack_from(">i", answer), 4
+        for _ in range(min(count, _MOST_BROKERS)):
+            (length,) = struct.unpack_from(">h", answer, at + 4)
+            at += 6 + length
+            host = answer[at - length : at].decode()
+            port, length = struct.unpack_from(">ih", answer, at)
+            at += 6 + max(length, 0)  # the rack
+            found.append((host, port))
+    except (struct.error, UnicodeDecodeError):
+        return []
+    return found
 
 
 def _received(connection: Any, size: int) -> bytes:

@@ -14,6 +14,29 @@ class Record(Protocol):
     headers: Sequence[tuple[str, bytes | None]]
 
 
+class UnreadableBatch(NamedTuple):
+    """The part of a record batch that is not read, although its check sum is right: its producer has made it so."""
+
+    first: int
+    """Offset."""
+    last: int
+    """Offset, inclusive."""
+    records: int
+    packed_bytes: int
+    """Of the whole record batch."""
+    reason: str
+    """A short fixed name."""
+    message: str
+    """What is wrong with it."""
+
+    def __str__(self) -> str:
+        """What it is, in a sentence."""
+        return (
+            f"{self.records:,} records at the offsets {self.first} to {self.last}, of a record batch of "
+            f"{self.packed_bytes:,} bytes: {self.message}"
+        )
+
+
 class Batch(NamedTuple):
     """Records of one partition, in order."""
 
@@ -22,6 +45,8 @@ class Batch(NamedTuple):
     end: int
     """Offset: all records before it are here, or were before these."""
     records: Sequence[Record]
+    unreadable: UnreadableBatch | None = None
+    """What takes the place of records that cannot be read."""
 
 
 class Partition(NamedTuple):

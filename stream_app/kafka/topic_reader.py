@@ -1,8 +1,9 @@
 """Readers of topics for asyncio, without a group: of whole topics, or of partitions from any offset."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from itertools import chain
+from functools import partial
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -10,25 +11,39 @@ from aiokafka.errors import CorruptRecordException
 
 from stream_app.kafka.async_clients import aiokafka_options, new_async_consumer
 from stream_app.kafka.corrupt_batches import CorruptBatchError
-from stream_app.kafka.records import Record
+from stream_app.kafka.record_batches import OWN_BATCH_BYTES, records_of
+from stream_app.kafka.records import Partition, Record, UnreadableBatch
 from stream_app.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 _WAIT_MS = 200
+
+
+OnUnreadable = Callable[[Partition, UnreadableBatch], None]
+"""Called for records that are left out, because they cannot be read."""
+
+
+def log_unreadable(place: Partition, found: UnreadableBatch) -> None:
+    """Log records that are left out, once for each kind."""
+    logger.warning("%s-%d: left out %s", *place, found, extra={"kind": (place.topic, found.reason)})
 
 
 class TopicReader:
     """Reads whole topics, from their beginning."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, ends: dict[object, int]) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, ends: dict[object, int], on_unreadable: OnUnreadable) -> None:
         self._consumer = consumer
         self._ends = ends
+        self._on_unreadable = on_unreadable
 
-    async def fetch(self) -> list[tuple[str, Iterator[Any]]]:
-        """The next records by topic; an empty list after a while without any."""
+    async def fetch(self) -> list[tuple[Partition, Iterator[Record]]]:
+        """The next records by partition; an empty list after a while without any."""
         fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
+        places = [(Partition(*place), batches) for place, batches in fetched.items()]
         return [
-            (place.topic, chain.from_iterable(packed.records() for packed in batches))
-            for place, batches in fetched.items()
+            (place, records_of(batches, OWN_BATCH_BYTES, partial(self._on_unreadable, place)))
+            for place, batches in places
         ]
 
     async def has_caught_up(self) -> bool:
@@ -41,10 +56,12 @@ class TopicReader:
 
 
 @asynccontextmanager
-async def read_topics(settings: Settings, *topics: str) -> AsyncIterator[TopicReader]:
-    """Read the topics for the length of the block. Raises KafkaError."""
+async def read_topics(
+    settings: Settings, *topics: str, on_unreadable: OnUnreadable = log_unreadable
+) -> AsyncIterator[TopicReader]:
+    """Read topics of the tracker for the length of the block. Raises KafkaError."""
     async with reader(aiokafka_options(settings), *topics) as consumer:
-        yield TopicReader(consumer, await consumer.end_offsets(consumer.assignment()))
+        yield TopicReader(consumer, await consumer.end_offsets(consumer.assignment()), on_unreadable)
 
 
 @asynccontextmanager
@@ -68,8 +85,10 @@ class Bounds(NamedTuple):
 class Partitions:
     """Reads partitions of one topic, each from the offset of its last `seek`."""
 
-    def __init__(self, consumer: Any, places: Sequence[TopicPartition]) -> None:
+    def __init__(self, consumer: Any, places: Sequence[TopicPartition], room: int) -> None:
+        """`room`: bytes that a record batch may have without compression."""
         self._consumer = consumer
+        self._room = room
         self._places = {place.partition: place for place in places}
 
     async def bounds(self) -> dict[int, Bounds]:
@@ -94,15 +113,18 @@ class Partitions:
         return reached
 
     async def fetch(self) -> AsyncIterator[tuple[int, Sequence[Record]]]:
-        """The next records by partition, one batch of Kafka at a time; none after a while without any."""
+        """The next records by partition, a piece of a batch at a time; none after a while without any."""
         fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
         for place, batches in fetched.items():
             for packed in batches:
                 try:
-                    records = packed.records()
+                    for piece in packed.pieces(self._room):
+                        if isinstance(piece, UnreadableBatch):
+                            log_unreadable(Partition(*place), piece)
+                        else:
+                            yield place.partition, piece
                 except CorruptBatchError as error:
                     raise CorruptRecordException(str(error)) from error
-                yield place.partition, records
 
 
 OpenPartitions = Callable[[str, Sequence[int]], AbstractAsyncContextManager[Partitions]]
@@ -119,6 +141,6 @@ async def partitions(settings: Settings, topic: str, numbers: Sequence[int]) -> 
     try:
         places = [TopicPartition(topic, number) for number in numbers]
         consumer.assign(places)
-        yield Partitions(consumer, places)
+        yield Partitions(consumer, places, settings.max_unpacked_bytes)
     finally:
         await consumer.stop()

@@ -11,6 +11,14 @@ from stream_app.serving.cut_metrics import CutMetrics
 from stream_app.serving.group_metrics import GroupMetrics
 
 RESULTS = ("applied", "duplicate", "late", "rejected")
+BOUNDS = (
+    *("max_unpacked_bytes", "unreadable_batch", "unreadable_record", "hash_index_rounds"),
+    *("max_topics_per_event", "max_topics_per_user", "max_scopes"),
+    *("dead_letter_bytes", "dead_letters_per_s", "broker_message_bytes"),
+    *("http_connections", "http_connections_per_address", "http_head_bytes", "http_head_time", "http_answer_time"),
+    *("http_client_time", "http_streams", "peer_answer"),
+)
+"""Bounds whose series exist from the start."""
 BATCH_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
@@ -34,10 +42,12 @@ class Metrics(CutMetrics, GroupMetrics):
         self._make_redis_metrics(registry)
         self._bound_hits = Counter(
             "influence_bound_hits",
-            "Times that a bound refused, cut or ended something, by the bound.",
+            "Times that a bound was met, and something left out, shortened or ended because of it.",
             ("bound",),
             registry=registry,
         )
+        for bound in BOUNDS:  # a rate needs the series to start at 0
+            self._bound_hits.labels(bound)
 
     def read(self, topic: str, n: int) -> None:
         """Records of the Kafka topic were handed to counting."""
@@ -62,6 +72,10 @@ class Metrics(CutMetrics, GroupMetrics):
     def erased(self, n: int) -> None:
         """Records of people who were erased came, and were rejected."""
         self._erased.inc(n)
+
+    def bound_hit(self, bound: str, count: int = 1) -> None:
+        """A bound has kept something from being read, kept or written."""
+        self._bound_hits.labels(bound).inc(count)
 
     def lag(self, topic: str, partition: int, records: int, seconds: float) -> None:
         """How far counting is behind the end of a partition."""
@@ -123,10 +137,6 @@ class Metrics(CutMetrics, GroupMetrics):
     def flags_dropped(self, n: int) -> None:
         """Flags will never be in the Redis stream."""
         self._flags_dropped.inc(n)
-
-    def bound_hit(self, bound: str, count: int = 1) -> None:
-        """A bound refused, cut or ended something."""
-        self._bound_hits.labels(bound).inc(count)
 
     def _make_input_metrics(self, registry: CollectorRegistry, input_topics: tuple[str, ...]) -> None:
         self._read = Counter(

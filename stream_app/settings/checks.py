@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from stream_app.settings.redis_url import check_redis_url
+
 if TYPE_CHECKING:  # Settings calls these checks
     from stream_app.settings.schema import Settings
 
@@ -26,6 +28,8 @@ def check_security(settings: "Settings") -> None:
     if "SSL" not in protocol:
         wanted = "SASL_SSL" if "SASL" in protocol else "SSL"
         _useless(settings, _KAFKA_TLS, f"STREAM_APP_KAFKA_PROTOCOL is {protocol}: set it to {wanted}")
+    if settings.redis_url:
+        check_redis_url(settings.redis_url.reveal())
     if settings.redis_url and settings.redis_url.scheme != "rediss":
         _useless(settings, _REDIS_TLS, "STREAM_APP_REDIS_URL does not begin with rediss://")
     for server in ("kafka", "redis"):

@@ -48,6 +48,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
     batch_events: Annotated[Count, Doc("events in a full batch")] = 10_000
     max_event_bytes: Annotated[Count, Doc("larger records become dead letters")] = 65_536
+    max_unpacked_bytes: Annotated[
+        Count, Doc("a record batch that is larger without its compression is not read: one dead letter stands for it")
+    ] = 33_554_432
 
     # Security
     production: Annotated[bool, Doc("true: a worker does not start if the startup audit finds a danger")] = False

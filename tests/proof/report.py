@@ -31,6 +31,7 @@ PROMISES: Mapping[int, str] = {
     15: "what the previous release has written",
     16: "another number of partitions; topics deleted and made again",
     17: "rows 1 and 8 without the C extensions",
+    19: "batches that unpack to far more",
     21: "rolling upgrade from the release before and back; mixed settings refused",
 }
 
@@ -46,6 +47,7 @@ SENTENCES = (
     "slow {trouble_s:.0f} s: lag up to {slow_lag_s:.1f} s, complete {slow_complete_s:.1f} s after; {growth_mb:+.0f} MB",
     "{corrupt:,} corrupt, byte-identical",
     "{crashes} crashes, {raised:,} flags, {repeats} repeats, {distinct:,} distinct",
+    "{bombs} bombs of {bomb_kb:.0f} kB together, as many letters, {peak_mb:.0f} MB at most",
     "{strays} strays, {late} late, {watermarks} watermark",
     "noticed after {noticed_s:.1f} s, replaced after {replaced_s:.0f} s (stall_s {stall_s:.0f})",
     "{backlog:,} behind, drained in {drained_s:.0f} s, {peak_mb:.0f} MB at most",

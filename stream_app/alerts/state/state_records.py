@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, field
 
-from stream_app.core.messages import Flag
+from stream_app.core.decoding import DECODE_ERRORS, are_numbers
+from stream_app.core.messages import Flag, is_sound
 
 FLAG_PREFIX, DIGEST_PREFIX, OFFSETS_KEY, LEADER_KEY = "flag/", "digest/", "positions", "owner"
 """The keys of the state topic."""
@@ -68,11 +69,12 @@ _KINDS: dict[str, type[StateRecord]] = {
     OFFSETS_KEY: OffsetsRecord,
     LEADER_KEY: LeaderRecord,
 }
+MOST_BYTES = 1_000_000
 _ENCODER = msgspec.json.Encoder()
 
 
 class StateError(RuntimeError):
-    """This release cannot read a record of the state topic; the message says what to do."""
+    """This release cannot read a record of the state topic; the message says why."""
 
 
 def encode(record: StateRecord) -> bytes:
@@ -84,11 +86,28 @@ def decode(key: str, value: bytes) -> StateRecord:
     """The record with that key. Raises StateError."""
     kind = next((kind for prefix, kind in _KINDS.items() if key.startswith(prefix)), None)
     if kind is None:
-        raise StateError(f"the alerts topic holds a record {key!r}, which this release does not know")
+        raise StateError("this release knows no record with such a key")
+    if len(value) > MOST_BYTES:
+        raise StateError(f"it has {len(value):,} bytes, more than any record of this release")
     try:
-        return msgspec.json.decode(value, type=kind)
-    except msgspec.DecodeError as error:
-        raise StateError(
-            f"this release cannot read the record {key!r} of the alerts topic ({error}): run the release that wrote "
-            "it, or start with a new STREAM_APP_ALERTS_TOPIC"
-        ) from error
+        record = msgspec.json.decode(value, type=kind)
+    except DECODE_ERRORS as error:
+        raise StateError(f"{error}; has another release written it?") from error
+    if not _is_sound(record):
+        raise StateError("it holds numbers that no instance can have written")
+    return record
+
+
+def _is_sound(record: StateRecord) -> bool:
+    """Return whether the numbers in it can be worked with: no time without end, no offset below 0."""
+    match record:
+        case FlagRecord():
+            numbers = [record.number, record.decided_ms, record.keep_until_ms]
+            return is_sound(record.flag) and are_numbers(
+                [*numbers, *(decision.due_ms for decision in record.decisions)]
+            )
+        case DigestRecord():
+            return are_numbers([record.number, record.first, record.last, record.made_ms])
+        case OffsetsRecord():
+            return are_numbers([*record.offsets, *record.offsets.values()])
+    return are_numbers([record.since_ms])

@@ -22,6 +22,7 @@ import msgspec
 
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.segments import VERSION, Header, Segment, SegmentKey, decode
+from stream_app.core.decoding import DECODE_ERRORS
 
 _GENERATION_BITS = 32
 """The lower bits of an epoch are the generation of the consumer group in which the ownership began. The upper bits
@@ -70,7 +71,7 @@ class OwnershipEpochs(NamedTuple):
         """Decode the value of an epoch record. Raises FormatError for another version."""
         try:
             version, epochs = msgspec.msgpack.decode(value, type=tuple[int, tuple[tuple[int, int], ...]])
-        except msgspec.DecodeError as error:
+        except DECODE_ERRORS as error:
             raise FormatError(f"not an epoch record of version {VERSION}: {error}") from error
         if version != VERSION:
             raise FormatError(f"epoch record of version {version}, this release reads {VERSION}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
+from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.state.watermark import Source
 
 Kind = Literal["delta", "pane", "epoch"]
@@ -199,7 +200,7 @@ def decode(value: bytes) -> Segment:
     """Decode a stored part; its columns are views of `value`. Raises FormatError if damaged or of another version."""
     try:
         segment = _DECODER.decode(value)
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise FormatError(f"not a segment of version {VERSION}: {error}; {_found(value)}") from error
     if segment.version != VERSION:
         raise FormatError(

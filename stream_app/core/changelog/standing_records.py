@@ -3,7 +3,8 @@
 import msgspec
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.messages import Flag, Role
+from stream_app.core.decoding import DECODE_ERRORS
+from stream_app.core.messages import Flag, Role, flag_in
 
 
 class _Stored(Flag, frozen=True, array_like=True):
@@ -41,8 +42,14 @@ def kept(standing: bytes) -> bytes:
     """Convert a standing from Kafka to the in-memory format; unreadable values stay as they are."""
     try:
         return packed(_JSON.decode(standing))
-    except msgspec.DecodeError:
+    except DECODE_ERRORS:
         return standing
+
+
+def readable(key: bytes | None, standing: bytes) -> bytes | None:
+    """Convert a standing from Kafka to the in-memory format; None if no worker can have written it under that key."""
+    flag = flag_in(standing)
+    return packed(flag) if flag is not None and standing_key(flag) == key else None
 
 
 def flag_of(standing: bytes) -> Flag:
@@ -54,5 +61,5 @@ def look_at(standing: bytes) -> Flag:
     """Decode a kept standing to read its fields, twice as fast as `flag_of`. Encoded, it would lack field names."""
     try:
         return _DECODER.decode(standing)
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise FormatError(f"a standing cannot be read: {error}; was it written by another release?") from error

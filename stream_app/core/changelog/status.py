@@ -1,11 +1,17 @@
 """The status of a partition: its progress, as published by its owner."""
 
+import re
+
 import msgspec
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.state.watermark import Source
+from stream_app.core.decoding import DECODE_ERRORS, are_numbers
+from stream_app.core.state.watermark import NO_TIME, Source
 
 VERSION = 1
+ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9]([A-Za-z0-9._-]{0,252})):[0-9]{1,5}", re.ASCII)
+"""host:port, and nothing that could make another URL of it."""
+_MOST_SOURCES = 16
 _KEY = b"status/"
 
 
@@ -30,7 +36,7 @@ class Status(msgspec.Struct, array_like=True):
     unread: int = 0
     """Records in the source topics that are not counted yet."""
     http: str = ""
-    """host:port where its owner serves queries about its users."""
+    """host:port where its owner serves queries about its users; anything else is left out when it is read."""
     settings: str = ""
     """Version of its owner's settings; empty before release 0.3."""
     release: str = ""
@@ -63,10 +69,23 @@ def decode(value: bytes) -> Status:
     """Decode the value of a record. Raises FormatError for another version."""
     try:
         status = _DECODER.decode(value)
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise FormatError(f"not a status of version {VERSION}: {error}") from error
     if status.version != VERSION:
         raise FormatError(
             f"status of version {status.version}, this release reads {VERSION}: upgrade all workers together"
         )
+    if not _is_sound(status):
+        raise FormatError("not a status: it holds numbers that no partition can have")
+    if not ADDRESS.fullmatch(status.http):
+        status.http = ""
     return status
+
+
+def _is_sound(status: Status) -> bool:
+    counts = [status.partition, status.users, status.rows, status.segments, status.state_bytes]
+    counts += [status.erased, status.epoch, status.unread]
+    for source in status.sources.values():
+        counts += [source.position, source.applied, source.duplicate, source.late, source.rejected, source.unknown]
+    times = [status.horizon, *(source.watermark for source in status.sources.values())]
+    return len(status.sources) <= _MOST_SOURCES and are_numbers(counts) and are_numbers(times, NO_TIME)

@@ -6,6 +6,7 @@ from xxhash import xxh3_64_intdigest
 
 from stream_app.core.changelog.columns import Column, FormatError, pack, unpack
 from stream_app.core.cuts.histogram import Cells
+from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
 from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
@@ -51,14 +52,40 @@ def encode(curves: CurveMessage) -> bytes:
 
 
 def decode(value: bytes) -> CurveMessage:
-    """Decode the value of a record. Raises FormatError for another version."""
+    """Decode the value of a record. Raises FormatError for another version, or for what no worker can have written."""
     try:
         curves = _DECODER.decode(value)
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise FormatError(f"not curves of version {VERSION}: {error}") from error
     if curves.version != VERSION:
         raise FormatError(f"curves of version {curves.version}, this release reads {VERSION}: run one release")
+    try:
+        is_sound = _is_sound(curves)
+    except ValueError as error:  # a column is cut off, or has no type
+        raise FormatError(f"not curves: {error}") from error
+    if not is_sound:
+        raise FormatError("not curves: its columns do not fit together, or hold numbers that no partition can have")
     return curves
+
+
+def _is_sound(curves: CurveMessage) -> bool:
+    """Return whether the message can be added to the others: whatever it holds, no sum may overflow or miss a scope."""
+    scopes = len(curves.scopes)
+    cells = [unpack(column) for column in (curves.curve, curves.value, curves.users, curves.total)]
+    counts = [unpack(column) for column in (*curves.flagged, *curves.emerging)]
+    return (
+        0 <= curves.bucket < BUCKETS
+        and are_numbers((curves.partition, curves.epoch))
+        and all(len(name) <= LONGEST_NAME for scope in curves.scopes for name in scope)
+        and all(column.dtype.kind == "u" for column in (*cells, *counts))
+        and all(len(column) == len(cells[0]) for column in cells)
+        and all(len(column) == scopes for column in counts)
+        and are_numbers(int(column.max(initial=0)) for column in (*cells, *counts))
+        and int(cells[0].max(initial=0)) < max(2 * scopes, 1)
+        and all(column.min(initial=1) > 0 for column in cells[1:])
+        and float(cells[2].sum(dtype=np.float64)) <= LARGEST
+        and float(cells[3].sum(dtype=np.float64)) <= LARGEST
+    )
 
 
 def packed(cells: Cells) -> tuple[Column, Column, Column, Column]:

@@ -4,15 +4,18 @@ A record holds the cuts of one bucket at the end of one pane. A record with the 
 two workers that both think they own the bucket write the same cuts.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from heapq import nlargest
+from math import isfinite
 from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.curve_message import bucket_of
+from stream_app.core.cuts.curve_message import BUCKETS, bucket_of
+from stream_app.core.decoding import DECODE_ERRORS, LARGEST, are_numbers
 from stream_app.core.messages import Cut, Role
 from stream_app.core.state.scopes import ScopeName
 
@@ -55,13 +58,13 @@ class PastKey(NamedTuple):
     @classmethod
     def decode(cls, key: bytes) -> "PastKey":
         """Decode the key of a record. Raises FormatError if it is none."""
-        try:
-            _, bucket, pane = key.split(b"/")
-            return cls(int(bucket), int(pane))
-        except ValueError as error:
-            raise FormatError(f"{key!r} is not the key of past cuts") from error
+        found = _KEY.fullmatch(key)
+        if found is None or int(found[1]) >= BUCKETS:
+            raise FormatError(f"{key[:100]!r} is not the key of past cuts")
+        return cls(int(found[1]), int(found[2]))
 
 
+_KEY = re.compile(rb"past/([0-9]{1,2})/(-?[0-9]{1,15})")
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_PastRecord)
 
@@ -78,10 +81,13 @@ class CutHistory:
     def __init__(self) -> None:
         self._records: dict[PastKey, bytes] = {}
 
-    def update(self, key: bytes, value: bytes) -> None:
-        """Apply one record; an empty value deletes it. Raises FormatError."""
+    def update(self, key: bytes, value: bytes, last_pane: int = LARGEST) -> None:
+        """Apply one record; an empty value deletes it. Raises FormatError, also for panes after `last_pane`."""
         if value:
-            self._records[PastKey.decode(key)] = value
+            ended = PastKey.decode(key)
+            if ended.pane > last_pane:
+                raise FormatError(f"{key!r} is of a pane that has not begun")
+            self._records[ended] = value
         else:
             self._records.pop(PastKey.decode(key), None)
 
@@ -101,9 +107,16 @@ class CutHistory:
         """Decode a record. Returns nothing for one of another release, which is no reason to end a worker."""
         try:
             record = _DECODER.decode(self._records[ended])
-        except msgspec.DecodeError:
+        except DECODE_ERRORS:
             return []
-        return record.cuts if record.version == VERSION else []
+        if record.version != VERSION:
+            return []
+        return [cut for cut in record.cuts[:MOST_PER_BUCKET] if _is_sound(cut)]
+
+
+def _is_sound(cut: PastCut) -> bool:
+    counts = (cut.users, cut.total, cut.k, cut.threshold, cut.flagged, cut.emerging)
+    return are_numbers(counts) and isfinite(cut.coverage) and isfinite(cut.gini)
 
 
 def _past(cut: Cut) -> PastCut:

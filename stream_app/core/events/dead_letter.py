@@ -82,7 +82,7 @@ def read(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter
     """Return the dead letter in a record, or the id if it is a replay marker, or None if it is neither."""
     found = {name.removeprefix(HEADER): text for name, text in headers if name.startswith(HEADER)}
     topic, reason, digest = found.get("topic"), found.get("exception"), found.get("replayed")
-    partition, offset = _number(found.get("partition")), _number(found.get("offset"), digits=19)
+    partition, offset = _number(found.get("partition")), _number(found.get("offset"), digits=18)
     if topic is None or partition is None or offset is None:
         return None
     origin = Origin(topic.decode(errors="replace"), partition, offset)

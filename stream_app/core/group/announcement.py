@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.decoding import DECODE_ERRORS
 
 FORMAT = 1
 """Of everything that workers write for each other. A worker that reads less than the group writes must not join it."""
@@ -69,7 +70,7 @@ def decode(value: bytes) -> Announcement:
     """Decode the value of a record. Raises FormatError if it is no announcement."""
     try:
         found = _DECODER.decode(value)
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise FormatError(f"not an announcement of a worker: {error}") from error
     texts = (*found.settings, *found.settings.values())
     if len(found.settings) > _MOST_SETTINGS or any(len(text) > MOST_TEXT for text in texts):

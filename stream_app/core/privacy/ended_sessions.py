@@ -1,9 +1,14 @@
 """Sessions of browsers that were ended before their time: every worker reads them from the curves topic."""
 
+import re
+
+from stream_app.core.changelog.columns import FormatError
+
 KEY = b"session/"
 _MOST = 10_000
 """Each takes a person who signs out; where there are more, those that end soonest are forgotten."""
-_ID_LENGTH = 32
+_ID = re.compile(rb"[!-~]{32}")
+_TIME = re.compile(rb"[0-9]{1,18}")
 
 
 class EndedSessions:
@@ -23,16 +28,15 @@ class EndedSessions:
             del self._until_s[min(self._until_s, key=self._until_s.__getitem__)]
 
     def update(self, key: bytes, value: bytes) -> None:
-        """Take a record; without a value it says that nobody needs to know any more. Raises ValueError."""
-        session = key.removeprefix(KEY).decode("ascii")
-        if len(session) != _ID_LENGTH:
-            raise ValueError(f"{len(session)} characters are no id of a session")
+        """Take a record; without a value it says that nobody needs to know any more. Raises FormatError."""
+        if not _ID.fullmatch(session := key.removeprefix(KEY)):
+            raise FormatError("not the id of a session")
         if not value:
-            self._until_s.pop(session, None)
-        elif len(value) <= len(str(2**63)):
-            self.end(session, int(value))
+            self._until_s.pop(session.decode(), None)
+        elif _TIME.fullmatch(value):
+            self.end(session.decode(), int(value))
         else:
-            raise ValueError(f"{len(value)} bytes are no time")
+            raise FormatError("not the time at which a session ends")
 
     def pop_expired(self, now_s: float) -> list[str]:
         """Forget those that have ended by themselves, and return them."""

@@ -1,12 +1,16 @@
 """Erasures: who was erased, read by all workers from a compacted topic that holds keyed hashes, never ids."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
+from stream_app.core.changelog.columns import FormatError
 from stream_app.core.privacy.pseudonyms import PersonHashes
 
+_MARK = re.compile(rb"[0-9a-f]{32}")
+_CHECK = re.compile(rb'\{"check":"[0-9a-f]{32}"\}')
 CHECK_KEY = b"check"
 """Key of the record that identifies the person_key of the hashes in the topic."""
 
@@ -49,14 +53,18 @@ class Erasures:
         return bool(self._marks)
 
     def update(self, key: bytes, value: bytes | None, offset: int) -> None:
-        """Apply one record of the topic."""
+        """Apply one record of the topic. Raises FormatError for one that no worker can have written."""
         self.position = offset + 1
         if key == CHECK_KEY:
+            if value is not None and not _CHECK.fullmatch(value):
+                raise FormatError("the check of the person_key is no hash")
             self._check = value
+        elif not _MARK.fullmatch(key):
+            raise FormatError("the mark of an erased person is no hash")
         elif value is None:
-            self._marks.discard(key.decode(errors="replace"))
+            self._marks.discard(key.decode())
         else:
-            self._marks.add(key.decode(errors="replace"))
+            self._marks.add(key.decode())
 
     def __len__(self) -> int:
         """Number of marks."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import faust
 from faust.types import TopicT
 
-from stream_app.core.changelog.standing_records import kept
+from stream_app.core.changelog.standing_records import kept, readable
 from stream_app.engine.faust.batches import RawSchema
 from stream_app.engine.faust.config import configured_app
 from stream_app.engine.faust.consumer import Positions, TrackerApp
@@ -75,7 +75,7 @@ def tracker_app(
         segments=table("segments", segments_log),
         standings=table("standings", standings_log),
     )
-    tracker.standings.kept = kept
+    tracker.standings.kept, tracker.standings.readable = kept, readable
     return tracker
 
 

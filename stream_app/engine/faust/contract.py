@@ -71,6 +71,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "PartitionRecords._records_iterator": "the record batches of a fetch",
         "PartitionRecords._consumer_record": "replaced: records the end of a record batch",
         "PartitionRecords._tp": "the partition of a fetch",
+        "PartitionRecords._contains_abort_marker": "replaced: a control record may be malformed",
     },
     "aiokafka.consumer.consumer": {
         "AIOKafkaConsumer._isolation_level": "read_committed: Faust's setting would turn on much else",
@@ -90,10 +91,10 @@ CONTRACT: dict[str, dict[str, str]] = {
         "AIOKafkaClient.send": "wrapped: waits for the lease before every attempt to write",
         "AIOKafkaClient.ready": "connects before the lease is checked",
     },
-    "aiokafka.record.memory_records": {"_MemoryRecordsPy._next_slice": "the bytes of one record batch"},
-    "aiokafka.record.default_records": {
-        "_DefaultRecordBatchPy._maybe_uncompress": "called before header names that are not UTF-8 are read leniently",
-        "_DefaultRecordBatchPy._buffer": "the bytes to read",
+    "aiokafka.record.default_records": {"DefaultRecordBatch": "reads the records of a batch without compression"},
+    "kafka.consumer.fetcher": {
+        "MemoryRecords": "replaced: reads every codec, within bounds",
+        "Fetcher.PartitionRecords": "replaced: names the partition of unreadable batches",
     },
     "kafka.admin": {
         "KafkaAdminClient._describe_configs_process_responses": "wrapped: it hides which topics are not authorised",

@@ -9,7 +9,7 @@ See docs/reliability.md#fault-recovery.
 import asyncio
 import logging
 from collections.abc import Mapping
-from itertools import chain
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -23,7 +23,10 @@ from mode.utils.locks import Event
 
 from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.exit_codes import Exit, end
+from stream_app.engine.ownership.foreign_records import foreign_record
 from stream_app.kafka.corrupt_batches import CorruptBatchError
+from stream_app.kafka.record_batches import OWN_BATCH_BYTES, records_of
+from stream_app.kafka.records import Partition, UnreadableBatch
 from stream_app.kafka.topic_reader import reader
 
 logger = logging.getLogger(__name__)
@@ -144,8 +147,13 @@ class Recovery(Service):
                 logged_s = monotonic()
                 logger.info("restoring the ledgers: %d of %d records read", total - self.remaining, total)
             for tp, fetched in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
-                logs[tp].restore(tp.partition, chain.from_iterable(packed.records() for packed in fetched))
+                logs[tp].restore(tp.partition, records_of(fetched, OWN_BATCH_BYTES, partial(_refuse, Partition(*tp))))
             positions = {tp: await consumer.position(tp) for tp in logs}
+
+
+def _refuse(log: Partition, found: UnreadableBatch) -> None:
+    """End this worker: what a changelog lacks would be missing from the counts, in silence."""
+    end(Exit.REFUSED, foreign_record(log, f"at offset {found.first}: {found}"))
 
 
 class TrackerTables(TableManager):

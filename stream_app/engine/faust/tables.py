@@ -6,6 +6,7 @@ from typing import Any
 import faust
 
 from stream_app.engine.producer import BatchingProducer
+from stream_app.kafka.records import Partition
 
 
 class PartitionTable(faust.Table[bytes, bytes]):
@@ -21,6 +22,10 @@ class PartitionTable(faust.Table[bytes, bytes]):
     data: Any
     kept: Callable[[bytes], bytes] | None = None
     """Converts a value from Kafka to its in-memory format; None if it is kept unchanged."""
+    readable: Callable[[bytes, bytes], bytes | None] | None = None
+    """The same for a record (key, value) that is restored; returns None for one that is left out."""
+    on_unreadable: Callable[[Partition, int, bytes | None, object], None] | None = None
+    """Called with the place of a record that is left out, no key, because it names a user, and why."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -62,9 +67,14 @@ class PartitionTable(faust.Table[bytes, bytes]):
             if record.value is None:
                 data.pop(record.key, None)
                 partitions.pop(record.key, None)
-            else:
-                data[record.key] = self._as_kept(record.value)
+                continue
+            value = self.readable(record.key, record.value) if self.readable else record.value
+            if value is not None:
+                data[record.key] = value
                 partitions[record.key] = partition
+            elif self.on_unreadable:
+                place = Partition(self.changelog_topic_name, partition)
+                self.on_unreadable(place, record.offset, None, "it is no standing; a flag may come again")
 
     def restored(self, partition: int, end: int) -> None:
         """Note that the changelog of `partition` has been applied up to `end`, exclusive."""

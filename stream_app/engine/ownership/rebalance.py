@@ -18,10 +18,12 @@ from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.broker_monitor import TopicIdentity
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership import topic_identity
+from stream_app.engine.ownership.foreign_records import UNREADABLE, ForeignRecordError, foreign_record
 from stream_app.engine.ownership.lost_records import log_lost_records
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.kafka.records import Partition
+from stream_app.kafka.topics import changelogs_of
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +193,11 @@ class PartitionOwnership:
         def put(key: bytes, value: bytes | None) -> None:
             self._segments.write(partition, key, value)
 
-        return LedgerStore(partition, ledger, stored, put)
+        try:
+            return LedgerStore(partition, ledger, stored, put)
+        except UNREADABLE as error:
+            log = Partition(changelogs_of(settings)[0], partition)
+            raise ForeignRecordError(foreign_record(log, str(error) or type(error).__name__)) from error
 
     async def _begin(self, store: LedgerStore, generation: int) -> None:
         """Begin the ownership of a restored ledger store."""

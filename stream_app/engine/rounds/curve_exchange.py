@@ -5,11 +5,10 @@ See docs/reliability.md#fault-global-table.
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterable
-from time import monotonic, time
-from typing import Any
+from time import monotonic
 
-import msgspec
 from aiokafka.errors import KafkaError
 
 from stream_app.core.changelog import status
@@ -17,33 +16,34 @@ from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.curve_message import CurveMessage
-from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory
 from stream_app.core.group import announcement
-from stream_app.core.group.members import Members
 from stream_app.core.privacy.ended_sessions import EndedSessions
-from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.state.watermark import NO_TIME
+from stream_app.engine.context import EngineContext
+from stream_app.engine.unreadable import UnreadableRecords
+from stream_app.kafka.format.plain import PlainRecord
+from stream_app.kafka.records import Partition, Record
 from stream_app.kafka.topic_reader import read_topics
-from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 WATERMARK_KEY = b"watermark"
 """Key under which a source may publish a watermark, in epoch ms as text, such as at the end of a recording."""
+_TIME = re.compile(rb"-?[0-9]{1,18}")
 _RETRY_S = 1.0
 
 
 class CurveExchange:
     """Reads the curves and erasures topics from the beginning, without a consumer group, until cancelled."""
 
-    def __init__(
-        self, settings: Settings, together: GlobalCuts, erasures: Erasures, members: Members | None = None
-    ) -> None:
-        self._settings = settings
-        self._members = members or Members()
-        self._erasures = erasures
-        self._global_cuts = together
+    def __init__(self, context: EngineContext) -> None:
+        self._settings = context.settings
+        self._members = context.members
+        self._erasures = context.erasures
+        self._global_cuts = context.global_cuts
+        self._clock = context.clock
+        self._unreadable = UnreadableRecords(context.meter)
         self.statuses: dict[int, Status] = {}
         self.past = CutHistory()
         self.ended_sessions = EndedSessions()
@@ -57,8 +57,14 @@ class CurveExchange:
 
     @property
     def newest_ms(self) -> int:
-        """The newest event time of all partitions, epoch ms."""
-        return max((self._said_ms, *(known.horizon for known in self.statuses.values())))
+        """The newest event time of all partitions, epoch ms, as far as it may be ahead of the clock."""
+        said_ms = max((self._said_ms, *(known.horizon for known in self.statuses.values())))
+        return min(said_ms, self._latest_ms)
+
+    @property
+    def _latest_ms(self) -> int:
+        """What is ahead of it would make everything late: events are bounded alike before they are counted."""
+        return round((self._clock() + self._settings.max_ahead_s) * 1000)
 
     async def run(self) -> None:
         """Read until cancelled; retry connection errors. Raises CorruptBatchError, PersonKeyError."""
@@ -72,61 +78,68 @@ class CurveExchange:
     async def _read(self) -> None:
         settings = self._settings
         self._epochs.clear()  # the topic is read again from the beginning, older epochs first
-        async with read_topics(settings, settings.curves_topic, settings.erasures_topic) as topics:
+        topics = (settings.curves_topic, settings.erasures_topic)
+        async with read_topics(settings, *topics, on_unreadable=self._unreadable.batch) as reader:
             while True:
-                for topic, records in await topics.fetch():
-                    self._update_from(topic, records)
-                if await topics.has_caught_up():
+                for place, records in await reader.fetch():
+                    self._update_from(place, records)
+                if await reader.has_caught_up():
                     self._erasures.verify()
                     self.caught_up.set()
 
-    def _update_from(self, topic: str, records: Iterable[Any]) -> None:
-        if topic == self._settings.erasures_topic:
-            for record in records:
-                self._erasures.update(record.key or b"", record.value, record.offset)
-            return
+    def _update_from(self, place: Partition, records: Iterable[Record]) -> None:
+        is_erasures = place.topic == self._settings.erasures_topic
         for record in records:
-            if (worker := announcement.worker_of(record.key or b"")) is not None:
-                self._hear(worker, record.value, record.offset)
-            else:
-                self.update(record.key or b"", record.value or b"")
-
-    def _hear(self, worker: str, value: bytes | None, offset: int) -> None:
-        try:
-            said = announcement.decode(value) if value else None
-        except FormatError as error:
-            logger.error("%s: %s", self._settings.curves_topic, error)  # noqa: TRY400 - the record is at fault
-            return
-        ahead_s = said.now_ms / 1000 - time() if said else 0.0
-        self._members.hear(said, worker, offset, monotonic(), ahead_s)
+            key = record.key or b""
+            try:
+                if is_erasures:
+                    self._erasures.update(key, record.value, record.offset)
+                else:
+                    self._apply(key, record.value or b"", record.offset)
+            except FormatError as error:
+                self._unreadable.record(place, record.offset, record.key, error)
 
     def update(self, key: bytes, value: bytes) -> None:
         """Apply one record of the curves topic."""
-        try:
-            match key.partition(b"/")[0]:
-                case b"curves":
-                    message = curve_message.decode(value)
-                    if self._is_of_owner(message):
-                        self._global_cuts.update(message)
-                case b"status":
-                    known = status.decode(value)
-                    if self._is_of_owner(known):
-                        self.statuses[known.partition] = known
-                case b"past":
-                    self.past.update(key, value)
-                case b"session":
-                    self.ended_sessions.update(key, value)
-                case key_word if key_word == WATERMARK_KEY:
-                    self._said_ms = max(self._said_ms, int(value))
-        except (FormatError, msgspec.DecodeError, ValueError) as error:
-            logger.error(  # noqa: TRY400 - the record is at fault, not this code
-                "%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error
-            )
+        record = PlainRecord(0, 0, key, value, [])
+        self._update_from(Partition(self._settings.curves_topic, 0), [record])
+
+    def _apply(self, key: bytes, value: bytes, offset: int) -> None:
+        match key.partition(b"/")[0]:
+            case b"curves":
+                message = curve_message.decode(value)
+                if self._is_of_owner(message):
+                    self._global_cuts.update(message)
+            case b"status":
+                known = status.decode(value)
+                if self._is_of_owner(known):
+                    self.statuses[known.partition] = known
+            case b"past":
+                self.past.update(key, value, self._latest_ms // self._settings.pane_ms)
+            case b"session":
+                self.ended_sessions.update(key, value)
+            case b"worker" if (worker := announcement.worker_of(key)) is not None:
+                self._hear(worker, value, offset)
+            case key_word if key_word == WATERMARK_KEY:
+                self._said_ms = max(self._said_ms, _time_ms(value))
+
+    def _hear(self, worker: str, value: bytes, offset: int) -> None:
+        said = announcement.decode(value) if value else None
+        ahead_s = said.now_ms / 1000 - self._clock() if said else 0.0
+        self._members.hear(said, worker, offset, monotonic(), ahead_s)
 
     def _is_of_owner(self, message: CurveMessage | Status) -> bool:
         """Return whether the current owner of the partition published it, not a former owner that writes late."""
+        if message.partition >= self._settings.partitions:
+            raise FormatError(f"there is no partition {message.partition}")
         if message.epoch < self._epochs.get(message.partition, 0):
             self.overwritten.add(message.partition)
             return False
         self._epochs[message.partition] = message.epoch
         return True
+
+
+def _time_ms(text: bytes) -> int:
+    if not _TIME.fullmatch(text):
+        raise FormatError("a watermark is a number of milliseconds")
+    return int(text)

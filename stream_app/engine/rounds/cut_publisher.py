@@ -8,6 +8,7 @@ import msgspec
 from stream_app.core.cuts.curve_message import BUCKETS, bucket_of
 from stream_app.core.cuts.history import CutHistory, PastKey
 from stream_app.core.cuts.publication import Frame, published
+from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.messages import Cut, Role
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
@@ -114,7 +115,7 @@ def _bucket(key: bytes) -> int:
     """Return the bucket of a cut's key; -1 if it is not a valid key."""
     try:
         topic, population, _ = _KEY.decode(key)
-    except msgspec.DecodeError:
+    except DECODE_ERRORS:
         return -1
     return bucket_of(ScopeName(population, topic))
 

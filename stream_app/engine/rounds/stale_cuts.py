@@ -35,5 +35,6 @@ async def _live_keys(settings: Settings) -> set[bytes]:
         while not await topic.has_caught_up():
             for _, records in await topic.fetch():
                 for record in records:
-                    (keys.discard if record.value is None else keys.add)(record.key)
+                    if record.key is not None:
+                        (keys.discard if record.value is None else keys.add)(record.key)
     return keys

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_app.findings import Finding, Severity, ok, problem, warning
+from stream_app.kafka.reachability import ADVERTISED_ADVICE, advertised_listeners
 from stream_app.kafka.topics import TopicSpec, compared, topics_of
 from stream_app.ops.audit.startup import facts_of
 from stream_app.ops.audit.topics import TopicFacts, altering, gathered
@@ -32,6 +33,10 @@ def cluster(settings: Settings, admin: Any) -> Iterator[Finding]:
         yield problem("Kafka", what, "use Kafka 3.9 or newer")
     else:
         yield ok("Kafka", what)
+    for listener in advertised_listeners(settings):
+        if listener.refusal:
+            what = f"a broker advertises {listener.address}: {listener.refusal}"
+            yield problem("Kafka", what, ADVERTISED_ADVICE)
     if fenced := len(described["brokers"]) - len(brokers):
         yield warning("Kafka", f"{fenced} of {len(described['brokers'])} brokers are fenced off", "read their logs")
 

@@ -1,6 +1,6 @@
 """Check of Redis: whether it can keep the board, and whether its clock is this machine's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from time import time
 from typing import Any
 
@@ -14,6 +14,7 @@ from stream_app.settings import Settings, SettingsError
 
 _OLDEST = 7
 _CLOCK_S = 1.0
+_NEARLY_FULL = 0.9
 
 
 def redis(settings: Settings) -> Iterator[Finding]:
@@ -60,6 +61,7 @@ def _server(client: Any, address: str) -> Iterator[Finding]:
         yield warning("Redis", what, "use Redis or Valkey 7 or newer")
     else:
         yield ok("Redis", what)
+    yield from _writes(info)
     policy, most = info.get("maxmemory_policy", "unknown"), int(info.get("maxmemory", 0))
     memory = f"maxmemory {most:,} bytes" if most else "no maxmemory"
     if most and policy not in {"noeviction", "unknown"}:
@@ -67,6 +69,20 @@ def _server(client: Any, address: str) -> Iterator[Finding]:
         yield warning("Redis", f"{memory}, {policy}: when it is full, parts of the board go", advice)
     else:
         yield ok("Redis", f"{memory}, maxmemory-policy {policy}")
+
+
+def _writes(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether it takes writes, as far as it says."""
+    most, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
+    if info.get("role") == "slave" and info.get("slave_read_only", 1):
+        advice = "point STREAM_APP_REDIS_URL at the primary. Counting goes on without it, the board does not"
+        yield problem("Redis", "it is a read-only replica, which takes no writes", advice)
+    if most and used >= most and info.get("maxmemory_policy") == "noeviction":
+        what = f"its memory is full: {used:,} of {most:,} bytes (maxmemory), so it takes no writes"
+        yield problem("Redis", what, "give it more memory. Counting goes on without it, the board does not")
+    elif most and used > _NEARLY_FULL * most and info.get("maxmemory_policy") == "noeviction":
+        what = f"its memory is nearly full: {used:,} of {most:,} bytes (maxmemory)"
+        yield warning("Redis", what, "give it more memory: when it is full, it takes no writes")
 
 
 def _scripts(client: Any) -> Iterator[Finding]:
@@ -100,5 +116,6 @@ def _client(settings: Settings) -> Redis:
         socket_connect_timeout=COMMAND_TIMEOUT_S,
         socket_timeout=COMMAND_TIMEOUT_S,
         decode_responses=True,
+        encoding_errors="replace",
         **redis_options(settings),
     )

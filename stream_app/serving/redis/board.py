@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import chain
+from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +18,13 @@ from stream_app.core.messages import Flag, Role
 from stream_app.serving.redis.connection import redis_advice, redis_options
 from stream_app.serving.redis.layout import KEYS_PER_COMMAND, BoardSnapshot, Group, Layout, batched, scope_name
 from stream_app.settings import Settings, SettingsError
+from stream_app.settings.redis_url import MALFORMED
 
 CONNECT_TIMEOUT_S = 1.0
 SOCKET_TIMEOUT_S = 2.0
+_MOST_INDEXED = 1_000_000
+_LONGEST_NAME = 1000
+"""Bounds of what comes back from Redis."""
 CHUNK_COMMANDS = 500
 """Commands per round trip: a large snapshot neither runs into the timeout nor holds up the event loop or the server."""
 
@@ -59,16 +64,14 @@ class Board:
             self._redis: Redis = Redis.from_url(
                 url,
                 decode_responses=True,
+                encoding_errors="replace",  # others may write there too
                 socket_connect_timeout=CONNECT_TIMEOUT_S,
                 socket_timeout=SOCKET_TIMEOUT_S,
                 retry=Retry(NoBackoff(), 0),  # the loop tries again, with fresher values
                 **(tls or {}),
             )
         except ValueError:  # its text may hold a part of the password
-            raise ValueError(
-                "STREAM_APP_REDIS_URL cannot be read: write it like redis://host:6379/0 or "
-                "rediss://user:password@host:6380/0, and /, #, ?, @ and % of the password as %2F, %23, %3F, %40, %25"
-            ) from None
+            raise ValueError(MALFORMED) from None
         self._run_commands = self._redis.register_script(_RUN_COMMANDS)
 
     async def refresh(self, snapshot: BoardSnapshot, flags: Iterable[Flag] = ()) -> bool:
@@ -99,13 +102,14 @@ class Board:
         key = self._layout.top_list(scope_name(topic, population, role))
         async with self._explained():
             rows: Any = await self._redis.zrange(key, 0, n - 1, desc=True, withscores=True)
-        return [(user, int(value)) for user, value in rows]
+        return [(user[:_LONGEST_NAME], int(value)) for user, value in rows if isfinite(value)]
 
     async def shown(self) -> set[tuple[str, str, str]]:
         """Of which (role, population, topic) there are top lists. Raises BoardUnavailableError."""
         async with self._explained():
             keys = self._redis.scan_iter(self._layout.pattern("top:"), KEYS_PER_COMMAND)
-            return {self._layout.shown(key) async for key in keys}
+            found = {self._layout.shown(key) async for key in keys}
+            return {shown for shown in found if shown is not None}
 
     async def forget(self, *, dry_run: bool = False) -> int:
         """Delete every key of the board and return how many there were; a dry run only counts them.
@@ -136,14 +140,20 @@ class Board:
 
     async def _stale(self, snapshot: BoardSnapshot) -> dict[int, list[str]]:
         """Per partition of a full snapshot: the keys it holds in Redis and no longer has."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for board in snapshot.partitions:
-                pipe.smembers(self._layout.index(board.partition))
-            held = await pipe.execute()
         return {
-            board.partition: sorted(set(keys).difference(self._layout.held(board)))
-            for board, keys in zip(snapshot.partitions, held, strict=True)
+            board.partition: sorted(await self._indexed(board.partition) - set(self._layout.held(board)))
+            for board in snapshot.partitions
         }
+
+    async def _indexed(self, partition: int) -> set[str]:
+        """The keys in the index of a partition, of which others may have written some: only its own are deleted."""
+        found: set[str] = set()
+        async for key in self._redis.sscan_iter(self._layout.index(partition), count=KEYS_PER_COMMAND):
+            if key.startswith(self._layout.indexed(partition)):
+                found.add(key)
+            if len(found) >= _MOST_INDEXED:
+                break
+        return found
 
     async def _write(self, groups: Iterable[Group]) -> None:
         """Run the groups in order, in as few calls as they fit in. A group is never split."""

@@ -7,6 +7,19 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from stream_app.settings import Settings
 from stream_app.settings.tls import check_redis_files
 
+_REFUSALS = {
+    "used memory > 'maxmemory'": "its memory is full (maxmemory): give it more, or a server of its own to the board",
+    "READONLY": "it is a replica, which takes no writes: point STREAM_APP_REDIS_URL at the primary",
+    "read only replica": "it is a replica, which takes no writes: point STREAM_APP_REDIS_URL at the primary",
+    "MISCONF": "it cannot write to its disk and therefore takes no writes: see its log",
+    "NOREPLICAS": "it takes no writes because too few of its replicas are there: see min-replicas-to-write",
+    "WRONGTYPE": "another program has written to a key of the board: set STREAM_APP_REDIS_PREFIX to one of its own",
+    "wrong kind of value": "another program has written to a key of the board: set STREAM_APP_REDIS_PREFIX to one of "
+    "its own",
+    "LOADING": "it is reading its data from disk: wait until it has",
+}
+"""By a part of the answer of a Redis that is there and refuses: what to do."""
+
 
 def redis_options(settings: Settings) -> dict[str, Any]:
     """What `Redis.from_url` takes besides the URL. Raises SettingsError."""
@@ -25,6 +38,9 @@ def redis_options(settings: Settings) -> dict[str, Any]:
 def redis_advice(error: BaseException, *, has_tls: bool) -> str:
     """What to do when Redis refuses; `has_tls`: the URL begins with rediss://."""
     text = str(error)
+    for refusal, advice in _REFUSALS.items():
+        if refusal in text:
+            return advice
     if "certificate is not valid for" in text or "Hostname mismatch" in text or "IP address mismatch" in text:
         return "STREAM_APP_REDIS_URL must name a host that its certificate holds"
     if "has expired" in text:

@@ -62,7 +62,7 @@ class BoardEraser:
                 members = self._redis.sscan_iter(key, count=_AT_ONCE)
                 yield from (("SREM", key, member) for member in members if member.startswith(prefixes))
             elif key == f"{self._prefix}:flags":
-                yield from (("XDEL", key, entry) for entry, flag in self._entries(key) if flag["user_id"] in names)
+                yield from (("XDEL", key, entry) for entry, flag in self._entries(key) if flag.get("user_id") in names)
 
     def _entries(self, stream: str) -> Iterator[tuple[str, dict[str, str]]]:
         after = "-"

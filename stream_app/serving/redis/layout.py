@@ -95,7 +95,8 @@ class Layout:
 
     def owns(self, key: str) -> bool:
         """Whether a key that matches the pattern is one of the board."""
-        return key.removeprefix(f"{self.prefix}:").partition(":")[0] in _KINDS
+        own = f"{self.prefix}:"
+        return key.startswith(own) and key.removeprefix(own).partition(":")[0] in _KINDS
 
     def writer(self, writer_id: str) -> str:
         """Key that is there while Redis still holds what this writer wrote."""
@@ -105,10 +106,16 @@ class Layout:
         """Key of the set of the keys a partition holds."""
         return f"{self.prefix}:keys:{partition}"
 
-    def shown(self, top_list: str) -> tuple[str, str, str]:
-        """Of which role, population and topic a top list is, by its key."""
-        role, population, topic = map(_plain, top_list.removeprefix(self.top_list("")).split(":"))
-        return role, population, topic
+    def indexed(self, partition: int) -> tuple[str, str]:
+        """How the keys begin that are in the index of a partition."""
+        return self.part(partition, ""), f"{self.prefix}:user:"
+
+    def shown(self, top_list: str) -> tuple[str, str, str] | None:
+        """Of which role, population and topic a top list is, by its key; None for a key that somebody else wrote."""
+        match [*map(_plain, top_list.removeprefix(self.top_list("")).split(":"))]:
+            case [role, population, topic]:
+                return role, population, topic
+        return None
 
     def top_list(self, scope: str) -> str:
         """Key of a top list; `scope` as scope_name() gives it."""

@@ -26,7 +26,7 @@ class Parts:
         self.fake = Surroundings(**settings)
         context = self.fake.context
         self.listener = Mock()
-        self.exchange = CurveExchange(context.settings, context.global_cuts, context.erasures)
+        self.exchange = CurveExchange(context)
         self.outbox = FlagOutbox(self.fake.standings, context.output, context.meter, self.listener)
         self.publisher = CutPublisher(context, self.exchange.past)
         self.forgotten = Mock()

@@ -13,12 +13,19 @@ from stream_app.core.changelog import segments
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.kafka.corrupt_batches import CorruptBatchError
-from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.topics import changelogs_of
 from tests.servers.apache import ApacheKafkaMissing, Cluster, apache_kafka
 from tests.servers.tracker import Tracker, Worker, following, tracker, variables
 from tests.unit.engine.fakes import NOW_MS
-from tests.unit.engine.packing import COMMIT_MARK, in_transaction, numbered, read, record_batch
+from tests.unit.engine.packing import (
+    COMMIT_MARK,
+    in_transaction,
+    numbered,
+    read,
+    record_batch,
+    records_of_one,
+    unpacked,
+)
 from tests.waiting import eventually
 
 WAIT_S = 40.0
@@ -40,19 +47,19 @@ def test_a_batch_that_came_damaged_is_fetched_again(caplog: pytest.LogCaptureFix
     assert "posts-0" in caplog.text
     assert "offset 102" in caplog.text
     (packed,) = read(batch, 102)
-    assert [record.offset for record in packed.records()] == [102, 103]
+    assert [record.offset for record in records_of_one(packed)] == [102, 103]
 
 
 def test_a_batch_that_stays_damaged_raises_when_its_turn_comes() -> None:
     good, bad = record_batch(numbered([200, 201])), changed(record_batch(numbered([202, 203])))
-    assert [record.offset for packed in read(good + bad, 200) for record in packed.records()] == [200, 201]
+    assert [record.offset for packed in read(good + bad, 200) for record in records_of_one(packed)] == [200, 201]
     assert list(read(bad, 202)) == []
     data = read(bad, 202)
     (packed,) = data
     assert data.next_fetch_offset == 202
     assert (packed.first, packed.offset, packed.count) == (202, 202, 1)
     with pytest.raises(CorruptBatchError, match="posts-0 cannot be read at offset 202"):
-        FetchedBatches("posts", 0, [packed]).unpacked()
+        unpacked([packed])
 
 
 def test_marks_before_a_damaged_batch_come_first() -> None:
@@ -61,7 +68,7 @@ def test_marks_before_a_damaged_batch_come_first() -> None:
         list(read(bad, 251))
     mark = in_transaction(record_batch([replace(numbered([250])[0], key=COMMIT_MARK)]), 5, control=True)
     (nothing,) = read(mark + bad, 250)
-    assert (nothing.first, nothing.offset, nothing.records()) == (250, 250, [])
+    assert (nothing.first, nothing.offset, records_of_one(nothing)) == (250, 250, [])
 
 
 def test_damage_at_several_places_is_not_added_up() -> None:

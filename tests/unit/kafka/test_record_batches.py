@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 from aiokafka.structs import ConsumerRecord
 
-from stream_app.kafka.record_batches import FetchedBatches
 from tests.unit.engine.packing import (
     ABORT_MARK,
     COMMIT_MARK,
@@ -15,6 +14,8 @@ from tests.unit.engine.packing import (
     numbered,
     read,
     record_batch,
+    records_of_one,
+    unpacked,
     with_bytes,
 )
 
@@ -28,14 +29,14 @@ def mark(offset: int, kind: bytes, producer: int) -> bytes:
 
 
 def offsets(data: bytes, start: int, *settings: object) -> list[list[int]]:
-    return [[record.offset for record in packed.records()] for packed in read(data, start, *settings)]  # type: ignore[arg-type]
+    return [[record.offset for record in records_of_one(packed)] for packed in read(data, start, *settings)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("codec", [NONE, GZIP, SNAPPY, LZ4, ZSTD])
 def test_records_keep_what_was_produced(codec: int) -> None:
     (packed,) = read(record_batch(numbered(range(3, 6)), codec), 3)
     assert (packed.first, packed.count, packed.offset, packed.timestamp) == (3, 3, 5, 1005)
-    assert [(r.offset, r.timestamp, r.key, r.value) for r in packed.records()] == [
+    assert [(r.offset, r.timestamp, r.key, r.value) for r in records_of_one(packed)] == [
         (3, 1003, b"k", b"v3"),
         (4, 1004, b"k", b"v4"),
         (5, 1005, b"k", b"v5"),
@@ -49,7 +50,7 @@ def test_records_before_the_offset_asked_for_are_left_out() -> None:
 
 def test_all_that_was_fetched_of_a_partition_comes_out_in_order() -> None:
     data = record_batch(numbered(range(2))) + record_batch(numbered(range(2, 5)))
-    batch = FetchedBatches("posts", 0, list(read(data, 1))).unpacked()
+    batch = unpacked(list(read(data, 1)))
     assert [record.offset for record in batch.records] == [1, 2, 3, 4]
     assert batch.end == 5
 
@@ -59,7 +60,7 @@ def test_offsets_without_a_record_are_no_gap() -> None:
     first, second = read(data, 0)
     assert (first.first, first.offset) == (0, 7)
     assert (second.first, second.offset) == (8, 9)
-    assert FetchedBatches("posts", 0, [first, second]).unpacked().end == 10
+    assert unpacked([first, second]).end == 10
 
 
 def test_a_gap_before_what_was_asked_for_shows() -> None:
@@ -97,10 +98,10 @@ def test_marks_at_the_end_of_a_fetch_are_handed_over_as_nothing_but_offsets() ->
     )
     records = read(data, 0, [(6, 3)], READ_COMMITTED)
     kept, nothing = records
-    assert (kept.first, kept.offset, [record.offset for record in kept.records()]) == (0, 1, [0, 1])
-    assert (nothing.first, nothing.offset, nothing.count, nothing.records()) == (2, 4, 0, [])
+    assert (kept.first, kept.offset, [record.offset for record in records_of_one(kept)]) == (0, 1, [0, 1])
+    assert (nothing.first, nothing.offset, nothing.count, records_of_one(nothing)) == (2, 4, 0, [])
     assert (records.next_fetch_offset, next(records, None)) == (5, None)
-    assert FetchedBatches("posts", 0, [nothing]).unpacked().end == 5
+    assert unpacked([nothing]).end == 5
 
 
 @pytest.mark.parametrize("start", [0, 4])
@@ -108,7 +109,7 @@ def test_a_header_whose_name_is_no_utf_8_does_not_keep_its_record_from_being_rea
     before, after = record_batch(numbered(range(3))), record_batch(numbered(range(6, 8)))
     named = [replace(record, headers=(("ABC", b"x"),)) for record in numbered(range(3, 6))]
     bad = with_bytes(record_batch(named), b"ABC", b"\xff\xfe\xfd")
-    records = [record for packed in read(before + bad + after, start) for record in packed.records()]
+    records = [record for packed in read(before + bad + after, start) for record in records_of_one(packed)]
     assert [(record.offset, record.key, record.value) for record in records] == [
         (number, b"k", b"v%d" % number) for number in range(start, 8)
     ]

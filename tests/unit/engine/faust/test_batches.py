@@ -8,7 +8,7 @@ from mode.utils.queues import FlowControlEvent
 
 from stream_app.engine.faust.batches import BatchQueue, RawSchema, scheduler_of
 from stream_app.kafka.record_batches import PackedBatch
-from tests.unit.engine.packing import numbered, read, record_batch
+from tests.unit.engine.packing import numbered, read, record_batch, unpacked
 
 POSTS = "posts"
 
@@ -40,7 +40,7 @@ def test_the_message_stands_at_the_offset_and_time_of_its_last_record() -> None:
 def test_a_large_fetch_becomes_several_messages_in_order() -> None:
     fetched = packed(range(2), range(2, 4), range(4, 10), range(10, 11))
     messages = [message for _, message in scheduled({TP(POSTS, 0): fetched}, enough=3)]
-    read_ = [[record.offset for record in message.value.unpacked().records] for message in messages]
+    read_ = [[record.offset for record in unpacked(message.value.packed).records] for message in messages]
     assert read_ == [[0, 1, 2, 3], [4, 5, 6, 7, 8, 9], [10]]
     assert [message.offset for message in messages] == [3, 9, 10]
 

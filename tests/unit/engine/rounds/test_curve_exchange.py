@@ -15,7 +15,7 @@ from tests.unit.engine.parts import CHANGELOG, Parts
 
 def new_exchange() -> tuple[CurveExchange, Surroundings]:
     fake = Surroundings()
-    return CurveExchange(fake.settings, fake.context.global_cuts, fake.erasures), fake
+    return CurveExchange(fake.context), fake
 
 
 def status_of(partition: int, horizon: int) -> status.Status:
