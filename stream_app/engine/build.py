@@ -21,6 +21,7 @@ from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.kafka.message_limits import MessageLimits
 from stream_app.settings import Settings
 
 
@@ -36,7 +37,9 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
     """Build the parts of an engine."""
     owned: OwnedPartitions = {}
     lease, health = Lease(settings.session_timeout_s), WorkerHealth(settings.stall_s)
-    producer = BatchingProducer(settings, lease)
+    broker_monitor = BrokerMonitor(settings)
+    limits = MessageLimits(settings.max_message_bytes, lambda: broker_monitor.answer.limits)
+    producer = BatchingProducer(settings, lease, limits, meter.bound_hit)
 
     def positions() -> Positions:
         return positions_of((held.store for held in owned.values()), settings.input_topics)
@@ -49,7 +52,8 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         rules=rules_of(settings),
         owned=owned,
         global_cuts=GlobalCuts(settings.share),
-        output=OutputTopics(producer, settings),
+        output=OutputTopics(producer, settings, limits, meter.bound_hit),
+        limits=limits,
         meter=meter,
         clock=time.time,
         erasures=erasures,
@@ -66,7 +70,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         producer=producer,
         lease=lease,
         health=health,
-        broker_monitor=BrokerMonitor(settings),
+        broker_monitor=broker_monitor,
         exchange=exchange,
         publisher=publisher,
         counter=BatchCounter(context, consumer),

@@ -10,6 +10,7 @@ from stream_app.core.flags.standing import StandingRules
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Clock, Meter
+from stream_app.kafka.message_limits import MessageLimits
 from stream_app.settings import Settings
 
 NOT_EVALUATED = (-1, -1, -1, -1)
@@ -58,3 +59,4 @@ class EngineContext:
     meter: Meter
     clock: Clock
     erasures: Erasures
+    limits: MessageLimits

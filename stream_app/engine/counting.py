@@ -1,7 +1,7 @@
 """Counting: decodes, checks and credits batches of records and counts them; the rest goes to dead letters."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits, ViewRates, credit
-from stream_app.core.events.dead_letter import DeadLetter, Origin, attempts_of
+from stream_app.core.events.dead_letter import LONGEST_MESSAGE, DeadLetter, Origin, attempts_of
 from stream_app.core.events.decode import Rejected, decode
+from stream_app.core.events.letter_budget import LetterBudget
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Share
@@ -24,6 +25,9 @@ from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Batch, Partition
 
 logger = logging.getLogger(__name__)
+
+_MOST_RECORDS = 20_000
+"""Counted at once: a batch of Kafka unpacks to far more records than it has bytes, if they are all the same."""
 
 
 class BatchCounter:
@@ -44,6 +48,8 @@ class BatchCounter:
             self._partitions_of = partial(partitions_of, partitions=settings.partitions)
         self._erasures = context.erasures
         self._pseudonyms = Pseudonyms(PersonHashes(settings.person_key.reveal())) if settings.pseudonyms else None
+        self._rejected_budget = LetterBudget(settings.dead_letters_per_s)
+        self._late_budget = LetterBudget(settings.dead_letters_per_s)
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
     async def count(self, fetched: FetchedBatches) -> None:
@@ -57,11 +63,10 @@ class BatchCounter:
                 return
             batch = fetched.unpacked()
             fresh = _from_position(batch, source.position)
-            if fresh.records:
-                await self._count(held, fresh)
-            # No await since the batch was metered, so the metrics add up whenever they are scraped.
-            self._meter.read(batch.topic, len(batch.records))
-            self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
+            self._meter.read(batch.topic, skipped := len(batch.records) - len(fresh.records))
+            self._meter.skipped(batch.topic, skipped)
+            for part in _in_parts(fresh):
+                await self._count(held, part)
             if source.position < batch.end:  # transaction markers follow the last record
                 source.position = batch.end
                 held.evaluated = NOT_EVALUATED
@@ -78,6 +83,7 @@ class BatchCounter:
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
         counts = held.store.count(batch.topic, batch.end, credits_, late, refused)
+        self._meter.read(batch.topic, len(batch.records))  # no await in between: the metrics add up at any time
         self._meter.batch(batch.topic, counts, perf_counter() - started)
 
     def _credit(self, held: OwnedPartition, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
@@ -150,15 +156,21 @@ class BatchCounter:
             logger.warning(
                 "%d of %d records of %s-%d cannot be counted and go to %s; the first, at offset %d: %s",
                 *(len(rejected), len(batch.records), batch.topic, batch.partition),
-                *(self._settings.dead_letters_topic, batch.records[first.index].offset, first.message),
+                *(
+                    self._settings.dead_letters_topic,
+                    batch.records[first.index].offset,
+                    first.message[:LONGEST_MESSAGE],
+                ),
                 extra={"kind": (batch.topic, first.reason)},
             )
-            self._output.dead_letters(
-                _dead_letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected)
-            )
+            most_bytes = self._output.most_letter_bytes(self._settings.dead_letters_topic)
+            letters = (_dead_letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected))
+            self._output.dead_letters(self._rejected_budget.within(letters, most_bytes, self._clock()))
         if late:
             message = f"older than the window of {self._settings.window_s:g} s"
-            self._output.late(_dead_letter(batch, index, "late", message) for index in late)
+            most_bytes = self._output.most_letter_bytes(self._settings.late_topic)
+            letters = (_dead_letter(batch, index, "late", message) for index in late)
+            self._output.late(self._late_budget.within(letters, most_bytes, self._clock()))
         if rejected or late:
             await self._output.flush()
 
@@ -197,7 +209,16 @@ def _from_position(batch: Batch, position: int) -> Batch:
     return batch._replace(records=[record for record in batch.records if record.offset >= position])
 
 
+def _in_parts(batch: Batch) -> Iterator[Batch]:
+    """Yield a batch in parts of a bounded number of records; each ends where the next begins."""
+    records = batch.records
+    for start in range(0, len(records), _MOST_RECORDS):
+        stop = start + _MOST_RECORDS
+        end = batch.end if stop >= len(records) else records[stop].offset
+        yield batch._replace(end=end, records=records[start:stop] if len(records) > _MOST_RECORDS else records)
+
+
 def _dead_letter(batch: Batch, index: int, reason: str, message: str) -> DeadLetter:
     record = batch.records[index]
     origin = Origin(batch.topic, batch.partition, record.offset)
-    return DeadLetter(origin, record.key, record.value, reason, message, attempts_of(record.headers))
+    return DeadLetter(origin, record.key, record.value, reason, message[:LONGEST_MESSAGE], attempts_of(record.headers))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_type_hints
 import msgspec
 
 from stream_app.settings.checks import check_security
-from stream_app.settings.kinds import Count, Doc, Fraction, Port, Positive, Rate
+from stream_app.settings.kinds import Count, Doc, Fraction, MessageBytes, Port, Positive, Rate
 from stream_app.settings.secret import Secret, SecretUrl
 
 ENV_PREFIX = "STREAM_APP_"
@@ -45,6 +45,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     session_timeout_s: Annotated[Positive, Doc("a worker without a heartbeat for this long loses its partitions")] = 6.0
     batch_events: Annotated[Count, Doc("events in a full batch")] = 10_000
     max_event_bytes: Annotated[Count, Doc("larger records become dead letters")] = 65_536
+    max_message_bytes: Annotated[
+        MessageBytes, Doc("largest message that is written to Kafka; less where a topic or the brokers take less")
+    ] = 1_000_000
+    dead_letters_per_s: Annotated[
+        Count, Doc("dead letters a worker writes one by one, and late events; what is beyond shares one letter a batch")
+    ] = 1_000
 
     # Security
     production: Annotated[bool, Doc("true: a worker does not start if the startup audit finds a danger")] = False

@@ -43,6 +43,7 @@ class PartitionOwnership:
         self._meter = context.meter
         self._lag = Lag(context)
         self._output = context.output
+        self._limits = context.limits
         self._segments = segments
         self._standings = standings
         self._outbox = outbox
@@ -191,7 +192,10 @@ class PartitionOwnership:
         def put(key: bytes, value: bytes | None) -> None:
             self._segments.write(partition, key, value)
 
-        return LedgerStore(partition, ledger, stored, put)
+        def most_bytes() -> int:
+            return self._limits.record(self._segments.changelog_topic_name)
+
+        return LedgerStore(partition, ledger, stored, put, most_bytes)
 
     async def _begin(self, store: LedgerStore, generation: int) -> None:
         """Begin the ownership of a restored ledger store."""

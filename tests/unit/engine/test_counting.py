@@ -147,8 +147,11 @@ async def test_records_read_are_reported_as_they_come_from_kafka_also_those_skip
     """The only count that owes nothing to the ledger: what became of them is to add up to it."""
     parts = Parts()
     await parts.count(posts(range(3)))
+    read = parts.fake.meter.read
+    assert sum(call.args[1] for call in read.call_args_list) == 3
+    read.reset_mock()
     await parts.count(posts(range(3 - again, 5)))
-    assert [call.args for call in parts.fake.meter.read.call_args_list] == [(POSTS, 3), (POSTS, 2 + again)]
+    assert sum(call.args[1] for call in read.call_args_list) == 2 + again
     assert parts.fake.meter.skipped.call_args.args == (POSTS, again)
 
 
