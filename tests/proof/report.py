@@ -31,6 +31,7 @@ PROMISES: Mapping[int, str] = {
     15: "what the previous release has written",
     16: "another number of partitions; topics deleted and made again",
     17: "rows 1 and 8 without the C extensions",
+    18: "what is written is too large",
 }
 
 
@@ -51,6 +52,7 @@ SENTENCES = (
     "{state_rows:,} rows, ready after {ready_s:.1f} s, progress seen {progress_seen} times",
     "{days} days of {users_a_day:,} users: {keys} keys, {memory_mb} MB",
     "{golden_files} golden files of {kinds} kinds",
+    "{set_aside:,} set aside in {letters:,} letters of {letters_mb:.0f} MB, {large_mb:.0f} MB resident at most",
     "refused after {refused_after_s:.1f} s",
     "{events:,} events, {lost:,} lost, {twice:,} twice",
 )

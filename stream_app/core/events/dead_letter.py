@@ -199,6 +199,11 @@ def read(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter
     return DeadLetter(origin, key, value, reason.decode(errors="replace"), message, attempts, whole, together)
 
 
+def shortened_value(headers: Headers) -> bytes:
+    """Return the beginning of the value of a shortened letter; empty for any other."""
+    return dict(headers).get(HEADER + _OF_WHOLE[-1]) or b""
+
+
 def _whole(found: Mapping[str, bytes | None]) -> Whole | None:
     key_bytes, value_bytes, digest, head = (found.get(name) for name in _OF_WHOLE)
     sizes = _number(key_bytes, digits=19), _number(value_bytes, digits=19)

@@ -163,7 +163,9 @@ def test_runs_follow_each_other() -> None:
 def test_no_part_is_larger_than_it_may_be_whatever_the_names(
     users: list[str], scopes: list[tuple[str, str]], count: int, most_bytes: int
 ) -> None:
-    rows = [(scope, user, 1, user, user * user) for scope in range(len(scopes)) for user in range(len(users))]
+    rows: list[tuple[int, ...]] = [
+        (scope, user, 1, user, user * user) for scope in range(len(scopes)) for user in range(len(users))
+    ]
     panes = [(pane, _entries(rows), np.arange(len(rows), dtype=np.uint64)) for pane in range(count)]
     values = segments.encode(HEADER, scopes, users, panes, most_bytes)
     assert max(map(len, values)) <= most_bytes
@@ -178,7 +180,7 @@ def test_no_part_is_larger_than_it_may_be_whatever_the_names(
 
 def _names_of(part: Segment, pane: int) -> list[tuple[tuple[str, str], str]]:
     return [
-        (tuple(part.scopes[scope]), part.users()[user])  # type: ignore[misc]
+        (tuple(part.scopes[scope]), part.users()[user])
         for number, run, _ in part.by_pane()
         if number == pane
         for scope, user in zip(*(column.tolist() for column in part.entries(run)[:2]), strict=True)
@@ -187,7 +189,7 @@ def _names_of(part: Segment, pane: int) -> list[tuple[tuple[str, str], str]]:
 
 def test_8000_users_of_a_kilobyte_fit_the_smallest_limit() -> None:
     users = [f"{n:04}" + "\U0001f600" * 252 for n in range(8_000)]
-    rows = [(0, user, 1, 1, 1) for user in range(8_000)]
+    rows: list[tuple[int, ...]] = [(0, user, 1, 1, 1) for user in range(8_000)]
     values = segments.encode(HEADER, SCOPES, users, [(4, _entries(rows), np.arange(8_000, dtype=np.uint64))], 31_744)
     assert max(map(len, values)) <= 31_744
     assert sum(len(segments.decode(value).users()) for value in values) == 8_000
