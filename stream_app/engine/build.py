@@ -11,6 +11,7 @@ from stream_app.engine.faust.app import connect, tracker_app
 from stream_app.engine.faust.consumer import Positions, SourceConsumer
 from stream_app.engine.liveness.broker_monitor import BrokerMonitor
 from stream_app.engine.liveness.health import WorkerHealth
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ownership.rebalance import PartitionOwnership, positions_of
@@ -21,7 +22,6 @@ from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
-from stream_app.kafka.message_limits import MessageLimits
 from stream_app.settings import Settings
 
 

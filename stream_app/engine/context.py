@@ -8,9 +8,9 @@ from stream_app.core.cuts.curve_updates import CurveUpdates
 from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeMap
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.privacy.erasures import Erasures
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Clock, Meter
-from stream_app.kafka.message_limits import MessageLimits
 from stream_app.settings import Settings
 
 NOT_EVALUATED = (-1, -1, -1, -1)

@@ -12,8 +12,8 @@ from stream_app.core.cuts.history import PastKey
 from stream_app.core.events.dead_letter import DeadLetter
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.messages import Cut
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.producer import BatchingProducer
-from stream_app.kafka.message_limits import MessageLimits
 from stream_app.settings import Settings
 
 _JSON = msgspec.json.Encoder()

@@ -24,9 +24,9 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.produce import ProduceRequest
 
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.kafka.async_clients import new_async_producer
-from stream_app.kafka.message_limits import MessageLimits
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from stream_app.settings.kinds import parse_duration_s, parse_pair
+from stream_app.settings.kinds import is_duration, parse_duration_s, parse_pair
 from stream_app.settings.schema import (
     ENV_PREFIX,
     NAMES,
@@ -97,7 +97,7 @@ def _parsed(name: str, text: str, where: str) -> Any:
     if isinstance(default, Secret):
         return type(default)(text)
     try:
-        if name.endswith("_s"):
+        if is_duration(name):
             return parse_duration_s(text)
         if isinstance(default, dict):
             return dict(parse_pair(item) for item in text.split(",") if item.strip())

@@ -14,11 +14,10 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.protocol.consumer.offsets import IsolationLevel
 
-from stream_app.kafka import message_limits
 from stream_app.kafka.clients import AdminClient, new_admin
 from stream_app.kafka.reachability import UnreachableError, require_reachable
 from stream_app.kafka.records import Partition
-from stream_app.kafka.topics import topics_of
+from stream_app.kafka.topics import limits_of, topics_of
 from stream_app.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ class BrokerMonitor:
         self._asked += 1
         if self._asked % _LIMITS_EVERY != 1:
             return self.answer.limits
-        return message_limits.asked(admin, [topic.name for topic in topics_of(self._settings)])
+        return limits_of(admin, [topic.name for topic in topics_of(self._settings)])
 
     def _watch(self) -> None:
         pause = threading.Event()

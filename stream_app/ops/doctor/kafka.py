@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stream_app.findings import Finding, Severity, ok, problem, warning
-from stream_app.kafka.message_limits import LEAST_BYTES, OF_BROKER, OF_TOPIC, asked
-from stream_app.kafka.topics import TopicSpec, compared, topics_of
+from stream_app.kafka.topics import OF_BROKER, OF_TOPIC, TopicSpec, compared, limits_of, topics_of
 from stream_app.ops.audit.startup import facts_of
 from stream_app.ops.audit.topics import TopicFacts, altering, gathered
 from stream_app.ops.audit.topics import topics as audit_of
 from stream_app.settings import Settings
+from stream_app.settings.kinds import LEAST_MESSAGE_BYTES
 
 _OLDEST = (3, 9)
 _SET = ("cleanup.policy", "max.message.bytes")
@@ -45,7 +45,7 @@ def topics(settings: Settings, admin: Any, _consumer: Any) -> Iterator[Finding]:
         there = sum(state.exists for state in states)
         yield ok("topics", f"all {there} there, the inputs with {settings.partitions} partitions each")
     facts = facts_of(settings, admin)
-    limits = asked(admin, [*facts])
+    limits = limits_of(admin, [*facts])
     described = {topic["name"]: topic["partitions"] for topic in admin.describe_topics([*facts])}
     now = [
         finding
@@ -82,7 +82,7 @@ def _size(settings: Settings, topic: TopicSpec, limit: int | None) -> Iterator[F
         return
     wanted = topic.config.get(OF_TOPIC, settings.max_message_bytes)
     alter = f"{altering(OF_TOPIC, wanted)}, and {OF_BROKER} of the brokers where it is smaller"
-    if limit < LEAST_BYTES:
+    if limit < LEAST_MESSAGE_BYTES:
         yield problem(topic.name, f"takes records of {limit} bytes only: workers end with 74", alter)
         return
     found = f"takes records of {limit} bytes, less than STREAM_APP_MAX_MESSAGE_BYTES ({settings.max_message_bytes})"

@@ -17,11 +17,11 @@ from stream_app.engine.faust.config import configured_app
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.health import WorkerHealth
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.producer import BatchingProducer, Headers
 from stream_app.engine.rounds.evaluation_round import rules_of
-from stream_app.kafka.message_limits import MessageLimits
 from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 

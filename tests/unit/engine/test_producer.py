@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.producer import BatchingProducer, RefusedSizeError
-from stream_app.kafka.message_limits import LEAST_BYTES, MessageLimits
 from stream_app.settings import Settings
+from stream_app.settings.kinds import LEAST_MESSAGE_BYTES
 
 Written = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 
@@ -125,7 +126,7 @@ async def test_a_copy_that_is_refused_is_written_without_key_and_value(monkeypat
 async def test_a_record_of_the_state_that_is_refused_ends_all_writing_and_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    producer, _ = producing(Broker(LEAST_BYTES), monkeypatch)
+    producer, _ = producing(Broker(LEAST_MESSAGE_BYTES), monkeypatch)
     producer.put("t", 0, b"curves/1/2", b"x" * 60_000)
     with pytest.raises(RefusedSizeError, match=r"t does not take .* key b'curves/1/2'.* STREAM_APP_MAX_MESSAGE_BYTES"):
         await producer.flush()
@@ -137,7 +138,7 @@ def test_the_limits_are_the_smallest_of_what_is_set_said_and_seen() -> None:
     known = {"small": 262_144, "large": 4_000_000, "tiny": 1_000}
     limits = MessageLimits(1_000_000, lambda: known)
     assert [limits.batch(topic) for topic in ("small", "large", "unknown", "tiny")] == [
-        *(262_144, 1_000_000, 1_000_000, LEAST_BYTES),
+        *(262_144, 1_000_000, 1_000_000, LEAST_MESSAGE_BYTES),
     ]
     assert limits.record("small") == 261_120
     limits.refused("large", 600_000)
