@@ -63,15 +63,25 @@ class BatchCounter:
                 return
             batch = fetched.unpacked()
             fresh = _from_position(batch, source.position)
-            self._meter.read(batch.topic, skipped := len(batch.records) - len(fresh.records))
+            if skipped := len(batch.records) - len(fresh.records):
+                self._meter.read(batch.topic, skipped)
             self._meter.skipped(batch.topic, skipped)
-            for part in _in_parts(fresh):
+            for number, part in enumerate(_in_parts(fresh)):
+                if number and not await self._gives_way(held, batch.partition, source):
+                    return
                 await self._count(held, part)
             if source.position < batch.end:  # transaction markers follow the last record
                 source.position = batch.end
                 held.evaluated = NOT_EVALUATED
             self._follow(held, batch)
         await self._output.relieve()
+
+    async def _gives_way(self, held: OwnedPartition, partition: int, source: Source) -> bool:
+        """Let others that wait for the lock have it; return whether the rest of the batch is still to be counted."""
+        position = source.position
+        held.lock.release()
+        await held.lock.acquire()
+        return self._owned.get(partition) is held and source.position == position
 
     async def _count(self, held: OwnedPartition, batch: Batch) -> None:
         started = perf_counter()

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from stream_app.core.changelog import ledger_store, segments
 from stream_app.core.cuts import curve_message, curve_updates, global_cuts
 from stream_app.core.state import ledger
-from stream_app.engine import build, engine
+from stream_app.engine import build, counting, engine
 from stream_app.engine.build import build_engine
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust import app, restore
@@ -38,6 +38,7 @@ from tests.simulation.plan import SESSION_S, ZOMBIES, Plan
 
 _SWEEP_S = 0.7
 _BUCKETS = 2
+_MOST_RECORDS = 4
 
 
 class Worker:
@@ -173,6 +174,7 @@ def engines(plan: Plan) -> Iterator[None]:
         (restore, "monotonic", _monotonic),
         (evaluation_round, "perf_counter", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),
+        (counting, "_MOST_RECORDS", _MOST_RECORDS),
         (ledger_store, "MOST_DELTAS", plan.most_deltas),
         (ledger, "_DEAD_ROWS_KEPT", 2),
         *((module, "BUCKETS", _BUCKETS) for module in (curve_message, curve_updates, global_cuts, cut_publisher)),
