@@ -12,13 +12,14 @@ from tests.proof.contents import Recipe, made
 from tests.proof.hostile_writes import endless, huge, produce, with_long_names
 from tests.proof.prove_kills import PATIENCE_S
 from tests.proof.report import Proof
-from tests.proof.scale import Scale
+from tests.proof.scale import QUICK, Scale
 from tests.proof.stage import Stage, stage
 from tests.proof.verifier import everything, verdict
 from tests.servers.apache import ApacheKafkaMissing, apache_kafka
 
 pytestmark = pytest.mark.timeout(900)
 
+WORKERS = 2
 USERS, TOPICS = 8_000, 4_000
 MOST_MB = 512
 MOST_LETTERS_MB = 60
@@ -51,13 +52,13 @@ def small_kafka(folder: Path) -> Iterator[str]:
 def large_writes(brokers: str, folder: Path, scale: Scale, proof: Proof) -> None:
     """Long names, topics of one bucket, huge records and endless bad ones, while a load is counted."""
     given, long_named = with_long_names(made(Recipe(scale.events // 4, seed=18)), USERS, TOPICS)
-    bad = [*huge(), *endless(scale.events * 2)]
+    bad = [*huge(), *endless(2 * QUICK.events)]
     given = given._replace(
         records=[*given.records, *long_named, *bad], results={**given.results, "rejected": len(bad)}, rejected=bad
     )
-    with stage(brokers, "large", folder, given, workers=2) as on:
+    with stage(brokers, "large", folder, given, workers=WORKERS) as on:
         on.feed(scale.events / 4 / scale.load_s, last=-len(bad) - len(long_named))
-        on.until_counting()
+        on.until_counting(PATIENCE_S)
         produce(brokers, on.run.settings.input_topics, [*long_named, *bad])
         on.settle(PATIENCE_S)
         found = verdict(on.run.settings, on.seen, given, set_aside=False)
@@ -71,7 +72,7 @@ def large_writes(brokers: str, folder: Path, scale: Scale, proof: Proof) -> None
         assert len(expected) == len(bad)
         assert not missing, f"{missing} records that were set aside cannot be found"
         assert places_of(letters) == expected, "letters are about records that were counted"
-        assert (on.crew.started, dict(on.crew.endings)) == (2, {}), on.state()
+        assert (on.crew.started, dict(on.crew.endings)) == (WORKERS, {}), on.state()
         assert letters_mb < MOST_LETTERS_MB
         assert on.crew.peak_rss_mb < MOST_MB
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.changelog.columns import FormatError, pack, unpack
+from stream_app.core.changelog.columns import Column, FormatError, pack, unpack
 from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.curve_message import PART_VERSION, VERSION, CurveMessage
 from stream_app.core.cuts.curve_parts import CurveParts, encoded
@@ -110,3 +110,36 @@ def test_an_unknown_version_is_refused() -> None:
     fields = msgspec.msgpack.decode(curve_message.encode(bucket([ScopeName("all", "tea")], [[(5, 1)]])))
     with pytest.raises(FormatError, match=r"version 3.*reads 1 and 2"):
         curve_message.decode(msgspec.msgpack.encode([3, *fields[1:]]))
+
+
+class CurveMessageOf02(msgspec.Struct, array_like=True):
+    """As 0.2 has it."""
+
+    version: int
+    partition: int
+    bucket: int
+    scopes: list[ScopeName]
+    flagged: tuple[Column, Column]
+    emerging: tuple[Column, Column]
+    curve: Column
+    value: Column
+    users: Column
+    total: Column
+    epoch: int = 0
+
+
+def test_workers_of_0_2_read_a_bucket_in_one_message_and_see_the_version_of_a_part() -> None:
+    read = msgspec.msgpack.Decoder(CurveMessageOf02).decode
+    whole = bucket([ScopeName("all", "tea")], [[(5, 1)]])
+    (value,) = encoded(whole, LEAST)
+    found = read(value)
+    assert (found.version, found.scopes, found.epoch) == (1, [ScopeName("all", "tea")], 7)
+    assert unpack(found.value).tolist() == [5, 5]
+    parts = encoded(bucket([ScopeName("all", f"{LONG}{n}") for n in range(50)], [[(1, 1)]] * 50), LEAST)
+    assert {read(part).version for part in parts} == {2}
+
+
+def test_workers_read_what_those_of_0_2_write() -> None:
+    value = msgspec.msgpack.encode(CurveMessageOf02(*msgspec.structs.astuple(bucket([], []))[:11]))
+    message = curve_message.decode(value)
+    assert CurveParts().together(message) is message
