@@ -24,15 +24,15 @@ class MessageLimits:
 
     def batch(self, topic: str) -> int:
         """Return the size of the largest record batch."""
-        return max(
-            LEAST_MESSAGE_BYTES,
-            min(self._most, self._known().get(topic, self._most), self._refused.get(topic, self._most)),
-        )
+        return min(self._said(topic), self._refused.get(topic, self._most))
 
     def record(self, topic: str) -> int:
         """Return the size of the largest record: of its key, value and headers together."""
-        return self.batch(topic) - _OVERHEAD
+        return max(LEAST_MESSAGE_BYTES, self.batch(topic)) - _OVERHEAD
 
     def refused(self, topic: str, size: int) -> None:
         """Note that the broker has refused a batch of `size` bytes: write half of it from now on."""
         self._refused[topic] = min(self._refused.get(topic, self._most), size // 2)
+
+    def _said(self, topic: str) -> int:
+        return max(LEAST_MESSAGE_BYTES, min(self._most, self._known().get(topic, self._most)))

@@ -167,15 +167,16 @@ class BatchingProducer:
         record, *others = refused.left
         if record.spare is None:
             raise RefusedSizeError(
-                f"{topic} does not take a record of {size} bytes, key {record.key!r}: raise its max.message.bytes, or "
+                f"{topic} does not take a record of {size} bytes: raise its max.message.bytes, or "
                 f"set STREAM_APP_MAX_MESSAGE_BYTES (now {self._settings.max_message_bytes}) below what it takes"
             )
+        headers = record.spare()  # they say where it came from; its key may name a user, and no log does
         logger.error(
-            "%s-%d does not take a record of %d bytes, key %.100r: written without key and value",
-            *(topic, partition, size, record.key),
+            "%s-%d does not take a record of %d bytes, with a key of %d: written without both, with the headers %.300r",
+            *(topic, partition, size, len(record.key or b""), headers),
             extra={"kind": (topic, "too large")},
         )
-        return [_PendingRecord(None, None, record.spare(), None), *others]
+        return [_PendingRecord(None, None, headers, None), *others]
 
     async def relieve(self) -> None:
         """Flush if the queue takes too much memory. Call this after many puts."""

@@ -128,7 +128,7 @@ async def test_a_record_of_the_state_that_is_refused_ends_all_writing_and_says_w
 ) -> None:
     producer, _ = producing(Broker(LEAST_MESSAGE_BYTES), monkeypatch)
     producer.put("t", 0, b"curves/1/2", b"x" * 60_000)
-    with pytest.raises(RefusedSizeError, match=r"t does not take .* key b'curves/1/2'.* STREAM_APP_MAX_MESSAGE_BYTES"):
+    with pytest.raises(RefusedSizeError, match=r"t does not take a record of .* STREAM_APP_MAX_MESSAGE_BYTES"):
         await producer.flush()
     assert producer.has_failed
     assert "max.message.bytes" in producer.refusal
@@ -143,3 +143,11 @@ def test_the_limits_are_the_smallest_of_what_is_set_said_and_seen() -> None:
     assert limits.record("small") == 261_120
     limits.refused("large", 600_000)
     assert limits.batch("large") == 300_000
+
+
+async def test_small_records_get_through_however_little_a_topic_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker(1_000)
+    producer, _ = producing(broker, monkeypatch, t=1_000)
+    keys = put(producer, 100, size=400)
+    await producer.flush()
+    assert [key for key, _, _ in broker.logs["t", 0]] == keys
