@@ -216,7 +216,7 @@ def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
             settings,
             delivery_timeout_ms=_DELIVERY_TIMEOUT_S * 1000,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            batch_size=min(_BATCH_BYTES, *limits.values()),
+            batch_size=min([_BATCH_BYTES, *limits.values()]),
             linger_ms=_LINGER_MS,
             max_request_size=_REQUEST_BYTES,
         )

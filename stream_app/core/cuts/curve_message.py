@@ -41,7 +41,7 @@ class CurveMessage(msgspec.Struct, array_like=True):
     epoch: int = 0
     """Epoch of the publisher, because a frozen former owner may still publish after its successor has started."""
     publication: int = 0
-    """Number of the publication, within the epoch: parts of the same one belong together."""
+    """Of a part, the digest of its whole bucket: parts of the same one belong together."""
     part: int = 0
     parts: int = 1
 

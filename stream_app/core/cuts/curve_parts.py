@@ -11,6 +11,7 @@ sent, and so do parts of an earlier one that had more.
 
 import msgspec
 import numpy as np
+from xxhash import xxh3_64_intdigest
 
 from stream_app.core.arrays import Ints, Mask
 from stream_app.core.changelog.columns import Column, pack, unpack
@@ -26,7 +27,7 @@ def encoded(message: CurveMessage, most_bytes: int) -> list[bytes]:
     value = encode(message)
     if len(value) <= most_bytes:
         return [value]
-    parts = [message]
+    parts = [msgspec.structs.replace(message, publication=xxh3_64_intdigest(value))]
     while large := [place for place, part in enumerate(parts) if _is_large(part, most_bytes - _MORE_PARTS)]:
         for place in reversed(large):
             parts[place : place + 1] = _halves(parts[place])
@@ -104,6 +105,7 @@ def _joined(parts: list[CurveMessage]) -> CurveMessage:
     curve, value, users, total = packed(Cells(*(np.concatenate(columns) for columns in zip(*shifted, strict=True))))
     return msgspec.structs.replace(
         parts[0],
+        publication=0,
         scopes=[scope for part in parts for scope in part.scopes],
         flagged=_pair([np.concatenate([unpack(part.flagged[role]) for part in parts]) for role in (0, 1)]),
         emerging=_pair([np.concatenate([unpack(part.emerging[role]) for part in parts]) for role in (0, 1)]),

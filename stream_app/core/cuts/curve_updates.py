@@ -37,7 +37,6 @@ class CurveUpdates:
         self._published = set(range(BUCKETS))  # a former owner may have published all of them
         self._renumbered = -1
         self._buckets = np.empty(0, np.int64)
-        self._publications = 0
 
     def collect(self, ledger: Ledger, cuts: ScopeCuts) -> list[CurveMessage]:
         """Build a message for each bucket with a changed scope or an inexact θ; `cuts`: by scope number."""
@@ -50,7 +49,6 @@ class CurveUpdates:
         if not dirty:
             return []
         self._published |= dirty
-        self._publications += 1
         wanted = np.isin(self._buckets, list(dirty))
         held = np.flatnonzero(wanted[scopes])
         curves = np.concatenate([scopes[held] << 1, scopes[held] << 1 | 1])
@@ -88,7 +86,6 @@ class CurveUpdates:
                     users=user,
                     total=total,
                     epoch=self._epoch,
-                    publication=self._publications,
                 )
             )
         return messages

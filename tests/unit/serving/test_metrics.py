@@ -134,6 +134,7 @@ def _let_everything_happen(metrics: Metrics) -> None:
     metrics.batch("influence.posts", BatchCounts(1, 0, 0, 0, 3), 0.1)
     metrics.skipped("influence.posts", 2)
     metrics.misrouted(4)
+    metrics.bound_hit("dead_letter_bytes", 2)
     metrics.lag("influence.posts", 0, 5, 0.5)
     metrics.watermark_delay(6.0)
     metrics.flags(FlagType.LEFT, Role.MAVEN, 1)
@@ -160,7 +161,7 @@ def test_the_page_holds_every_metric_with_help_in_prometheus_format(
     assert all(family.documentation.endswith(".") for family in families.values())
     assert all(family.samples for family in families.values())
     labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
-    assert labels == {"topic", "partition", "population", "result", "role", "type", "le"}
+    assert labels == {"topic", "partition", "population", "result", "role", "type", "le", "bound"}
     values = {
         sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels
     }

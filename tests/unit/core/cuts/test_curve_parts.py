@@ -21,13 +21,13 @@ LONG = "\U0001f600" * 200
 CELL = st.tuples(st.integers(1, 2**40), st.integers(1, 2**20))
 
 
-def bucket(scopes: list[ScopeName], cells: list[list[tuple[int, int]]], publication: int = 1) -> CurveMessage:
+def bucket(scopes: list[ScopeName], cells: list[list[tuple[int, int]]]) -> CurveMessage:
     """`cells`: of each scope, value and users; both roles have the same."""
     rows = [(number << 1 | role, *cell) for number, held in enumerate(cells) for role in (0, 1) for cell in held]
     curves, values, users = np.array(rows, np.int64).reshape(-1, 3).T
     counts = (pack(np.arange(len(scopes))), pack(np.arange(len(scopes)) * 2))
     columns = (pack(curves), pack(values), pack(users), pack(values * users))
-    return CurveMessage(VERSION, 3, 9, scopes, counts, counts, *columns, epoch=7, publication=publication)
+    return CurveMessage(VERSION, 3, 9, scopes, counts, counts, *columns, epoch=7)
 
 
 def content(message: CurveMessage) -> tuple[Counter[tuple[object, ...]], Counter[tuple[object, ...]]]:
@@ -87,7 +87,7 @@ def test_a_part_is_of_a_version_that_earlier_releases_refuse() -> None:
 def test_parts_of_two_publications_are_never_mixed() -> None:
     scopes = [ScopeName("all", f"{LONG}{n}") for n in range(50)]
     old, new = (
-        [curve_message.decode(value) for value in encoded(bucket(scopes, [[(value, 1)]] * 50, value), LEAST)]
+        [curve_message.decode(value) for value in encoded(bucket(scopes, [[(value, 1)]] * 50), LEAST)]
         for value in (1, 2)
     )
     parts = CurveParts()
