@@ -13,6 +13,7 @@ from stream_app.engine.faust.app import connect, tracker_app
 from stream_app.engine.faust.consumer import Positions, SourceConsumer
 from stream_app.engine.liveness.broker_monitor import BrokerMonitor
 from stream_app.engine.liveness.health import WorkerHealth
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.admission import Admission
 from stream_app.engine.ownership.fencing import Lease
@@ -41,7 +42,9 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
     """Build the parts of an engine."""
     owned: OwnedPartitions = {}
     lease, health = Lease(settings.session_timeout_s), WorkerHealth(settings.stall_s)
-    producer = BatchingProducer(settings, lease)
+    broker_monitor = BrokerMonitor(settings)
+    limits = MessageLimits(settings.max_message_bytes, lambda: broker_monitor.answer.limits)
+    producer = BatchingProducer(settings, lease, limits, meter.bound_hit)
 
     def positions() -> Positions:
         return positions_of((held.store for held in owned.values()), settings.input_topics)
@@ -55,7 +58,8 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         rules=rules_of(settings),
         owned=owned,
         global_cuts=GlobalCuts(settings.share),
-        output=OutputTopics(producer, settings),
+        output=OutputTopics(producer, settings, limits, meter.bound_hit),
+        limits=limits,
         meter=meter,
         clock=time.time,
         erasures=erasures,
@@ -74,7 +78,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         producer=producer,
         lease=lease,
         health=health,
-        broker_monitor=BrokerMonitor(settings),
+        broker_monitor=broker_monitor,
         exchange=exchange,
         admission=admission,
         publisher=publisher,

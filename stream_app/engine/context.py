@@ -10,6 +10,7 @@ from stream_app.core.flags.standing import StandingRules
 from stream_app.core.group.clocks import Clocks
 from stream_app.core.group.members import Members
 from stream_app.core.privacy.erasures import Erasures
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Clock, Meter
 from stream_app.settings import Settings
@@ -60,5 +61,6 @@ class EngineContext:
     meter: Meter
     clock: Clock
     erasures: Erasures
+    limits: MessageLimits
     members: Members = field(default_factory=Members)
     clocks: Clocks = field(default_factory=Clocks)

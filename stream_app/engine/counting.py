@@ -10,8 +10,9 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits, ViewRates, credit
-from stream_app.core.events.dead_letter import DeadLetter, Origin, attempts_of
+from stream_app.core.events.dead_letter import LONGEST_MESSAGE, DeadLetter, Origin, attempts_of
 from stream_app.core.events.decode import Rejected, decode
+from stream_app.core.events.letter_budget import LetterBudget
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Share
@@ -52,6 +53,8 @@ class BatchCounter:
             self._partitions_of = partial(partitions_of, partitions=settings.partitions)
         self._erasures = context.erasures
         self._pseudonyms = Pseudonyms(PersonHashes(settings.person_key.reveal())) if settings.pseudonyms else None
+        self._rejected_budget = LetterBudget(settings.dead_letters_per_s)
+        self._late_budget = LetterBudget(settings.dead_letters_per_s)
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
     async def count(self, fetched: FetchedBatches) -> None:
@@ -74,8 +77,17 @@ class BatchCounter:
         source = held.store.ledger.source(fetched.topic)
         if await self._is_beyond_gap(source, fetched):
             return
-        for batch in fetched.unpacked(self._settings.max_unpacked_bytes):
+        for number, batch in enumerate(fetched.unpacked(self._settings.max_unpacked_bytes)):
+            if number and not await self._gives_way(held, fetched.partition, source):
+                return
             await self._read(held, batch)
+
+    async def _gives_way(self, held: OwnedPartition, partition: int, source: Source) -> bool:
+        """Let others that wait for the lock have it; return whether the rest of the batch is still to be counted."""
+        position = source.position
+        held.lock.release()
+        await held.lock.acquire()
+        return self._owned.get(partition) is held and source.position == position
 
     async def _read(self, held: OwnedPartition, batch: Batch) -> None:
         source = held.store.ledger.source(batch.topic)
@@ -140,6 +152,7 @@ class BatchCounter:
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
         counts = held.store.count(batch.topic, batch.end, credits_, late, refused)
+        self._meter.read(batch.topic, len(batch.records))  # no await in between: the metrics add up at any time
         self._meter.batch(batch.topic, counts, perf_counter() - started)
 
     def _credit_nothing(self, topic: str) -> Credits:
@@ -225,15 +238,21 @@ class BatchCounter:
             logger.warning(
                 "%d of %d records of %s-%d cannot be counted and go to %s; the first, at offset %d: %s",
                 *(len(rejected), len(batch.records), batch.topic, batch.partition),
-                *(self._settings.dead_letters_topic, batch.records[first.index].offset, first.message),
+                *(
+                    self._settings.dead_letters_topic,
+                    batch.records[first.index].offset,
+                    first.message[:LONGEST_MESSAGE],
+                ),
                 extra={"kind": (batch.topic, first.reason)},
             )
-            self._output.dead_letters(
-                _dead_letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected)
-            )
+            most_bytes = self._output.most_letter_bytes(self._settings.dead_letters_topic)
+            letters = (_dead_letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected))
+            self._output.dead_letters(self._rejected_budget.within(letters, most_bytes, self._clock()))
         if late:
             message = f"older than the window of {self._settings.window_s:g} s"
-            self._output.late(_dead_letter(batch, index, "late", message) for index in late)
+            most_bytes = self._output.most_letter_bytes(self._settings.late_topic)
+            letters = (_dead_letter(batch, index, "late", message) for index in late)
+            self._output.late(self._late_budget.within(letters, most_bytes, self._clock()))
         if rejected or late:
             await self._output.flush()
 
@@ -281,4 +300,4 @@ def _from_position(batch: Batch, position: int) -> Batch:
 def _dead_letter(batch: Batch, index: int, reason: str, message: str) -> DeadLetter:
     record = batch.records[index]
     origin = Origin(batch.topic, batch.partition, record.offset)
-    return DeadLetter(origin, record.key, record.value, reason, message, attempts_of(record.headers))
+    return DeadLetter(origin, record.key, record.value, reason, message[:LONGEST_MESSAGE], attempts_of(record.headers))

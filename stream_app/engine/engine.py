@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from aiokafka.errors import KafkaError
 
@@ -192,7 +192,7 @@ class Engine:
             await self._producer.run()
         except KafkaError:
             logger.exception("writing to Kafka failed")
-            end(Exit.LOST_WRITE, _LOST)
+            self._end_after_lost_write()
 
     async def rounds(self) -> None:
         """Run evaluation rounds until the app stops."""
@@ -236,6 +236,11 @@ class Engine:
                 if not self.health.recovered:
                     return  # the partitions are moving
 
+    def _end_after_lost_write(self) -> NoReturn:
+        if self._producer.refusal:  # the next start would write the same
+            end(Exit.REFUSED, self._producer.refusal)
+        end(Exit.LOST_WRITE, _LOST)
+
     def _positions(self) -> dict[Partition, int]:
         return self._ownership.positions(self.owned)
 
@@ -262,5 +267,5 @@ class Engine:
                 return
             logger.exception("%s", what)
             if self._producer.has_failed:
-                end(Exit.LOST_WRITE, _LOST)
+                self._end_after_lost_write()
             end(Exit.BROKEN, "its writes are complete; the next owner continues from there")

@@ -1,18 +1,19 @@
 """The output topics: one method for each kind of record that the tracker produces, with its key and headers."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts import curve_message, history
+from stream_app.core.cuts import curve_parts, history
 from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.history import PastKey
 from stream_app.core.events.dead_letter import DeadLetter
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.messages import Cut
 from stream_app.core.privacy import ended_sessions
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.producer import BatchingProducer
 from stream_app.settings import Settings
 
@@ -27,14 +28,28 @@ def cut_key(cut: Cut) -> bytes:
 class OutputTopics:
     """Puts records into `producer`; `flush` waits until Kafka has them."""
 
-    def __init__(self, producer: BatchingProducer, settings: Settings) -> None:
+    def __init__(
+        self,
+        producer: BatchingProducer,
+        settings: Settings,
+        limits: MessageLimits | None = None,
+        bound_hit: Callable[[str], object] = bool,
+    ) -> None:
+        """`bound_hit`: called with the name of a bound that left something out."""
         self._put = producer.put
         self._settings = settings
+        self._limits = limits or MessageLimits(settings.max_message_bytes)
+        self._bound_hit = bound_hit
+        self._parts: dict[tuple[int, int], int] = {}
+        """By partition and bucket: how many parts its curves were written in, if more than one."""
         self.flush = producer.flush
         self.relieve = producer.relieve
 
     def dead_letters(self, records: Iterable[DeadLetter]) -> None:
-        """Write records that cannot be counted to the dead letters topic, in their original partition."""
+        """Write records that cannot be counted to the dead letters topic, in their original partition.
+
+        Each fits the topic: see `most_letter_bytes`.
+        """
         self._set_aside(self._settings.dead_letters_topic, records)
 
     def late(self, records: Iterable[DeadLetter]) -> None:
@@ -63,9 +78,16 @@ class OutputTopics:
 
     def curves(self, messages: Iterable[CurveMessage]) -> None:
         """Write curves of a partition."""
+        topic = self._settings.curves_topic
         for message in messages:
-            key = f"curves/{message.partition}/{message.bucket}".encode()
-            self._put(self._settings.curves_topic, 0, key, curve_message.encode(message))
+            place = (message.partition, message.bucket)
+            parts = curve_parts.encoded(message, self._limits.record(topic))
+            for number, value in enumerate(parts):
+                self._put(topic, 0, _curves_key(*place, number), value)
+            for number in range(len(parts), self._parts.pop(place, 1)):
+                self._put(topic, 0, _curves_key(*place, number), None)
+            if len(parts) > 1:
+                self._parts[place] = len(parts)
 
     def status(self, message: Status) -> None:
         """Write the status of a partition."""
@@ -73,7 +95,13 @@ class OutputTopics:
 
     def past(self, ended: PastKey, cuts: Collection[Cut]) -> None:
         """Write the cuts of a bucket as of the end of a pane; without cuts, delete the record."""
-        self._put(self._settings.curves_topic, 0, ended.encode(), history.encode(cuts) if cuts else None)
+        topic = self._settings.curves_topic
+        value = history.encode(cuts, min(history.MOST_BYTES, self._limits.record(topic))) if cuts else None
+        self._put(topic, 0, ended.encode(), value)
+
+    def most_letter_bytes(self, topic: str) -> int:
+        """Return the size of the largest letter on one of the two topics."""
+        return self._limits.record(topic)
 
     def session(self, session: str, until_s: int | None) -> None:
         """Write that a session of a browser was ended before its time, or, without that time, that it is over."""
@@ -82,6 +110,13 @@ class OutputTopics:
 
     def _set_aside(self, topic: str, records: Iterable[DeadLetter]) -> None:
         if self._settings.pseudonyms:  # key and value name users: keep only the headers (origin and reason)
-            records = (record._replace(key=None, value=None) for record in records)
+            records = (record._replace(key=None, value=None, whole=None) for record in records)
         for record in records:
-            self._put(topic, record.origin.partition, record.key, record.value, record.headers())
+            if record.is_elsewhere:
+                self._bound_hit("dead_letters_per_s" if record.shared else "dead_letter_bytes")
+            self._put(topic, record.origin.partition, record.key, record.value, record.headers(), record.bare_headers)
+
+
+def _curves_key(partition: int, bucket: int, part: int) -> bytes:
+    """Return the key of a part of the curves of a bucket: of the first, the key that earlier releases use."""
+    return f"curves/{partition}/{bucket}/{part}".encode() if part else f"curves/{partition}/{bucket}".encode()

@@ -2,47 +2,81 @@
 
 A record sent on its own costs 100 to 300 µs in Faust and 50 µs in aiokafka; in a large batch it costs 3 µs. Writes to
 the same partition keep their order. If the broker supports it, the producer is idempotent, so retries do not duplicate.
+
+No batch is larger than the broker takes (`MessageLimits`). Should it refuse one for its size nonetheless, because its
+limit is not known or was lowered, the batch is written in halves; a single record that may be written without its value
+is, and any other is a `RefusedSizeError`. Batches of a partition go one after the other, so that none overtakes one
+that was refused.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from aiokafka.errors import KafkaError, UnknownError, UnsupportedVersionError
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    UnknownError,
+    UnsupportedVersionError,
+)
 from aiokafka.protocol.produce import ProduceRequest
 
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.kafka.async_clients import new_async_producer
 from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_BATCH_BYTES = 900_000
 _LARGEST_REQUEST = 8_000_000
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _MUCH_WAITING = 16_000_000
 _PATIENCE_MS = 120_000
 """How long a write is retried before the worker ends."""
 _LINGER_S = 0.01
 _RECORD_OVERHEAD = 100
+_HEADER_OVERHEAD = 10
 
 Headers = Sequence[tuple[str, bytes]]
 Place = tuple[str, int]
+
+
+class RefusedSizeError(KafkaError):  # type: ignore[misc]  # aiokafka has no types
+    """The broker takes no record as large as one of the state; the message says what to do."""
 
 
 class _PendingRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+    spare: Callable[[], Headers] | None
+    """Makes the headers of the record that is sent in place of one that is too large, without key and value."""
+
+    @property
+    def size(self) -> int:
+        """About as many bytes as it has in a batch, rather more."""
+        of_headers = sum(len(name) + len(value) + _HEADER_OVERHEAD for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + of_headers + _RECORD_OVERHEAD
 
 
 class BatchingProducer:
     """Collects records and sends them; `run()` must run beside it."""
 
-    def __init__(self, settings: Settings, lease: Lease) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        lease: Lease,
+        limits: MessageLimits | None = None,
+        bound_hit: Callable[[str], object] = bool,
+    ) -> None:
+        """`bound_hit`: called with the name of a bound that the broker has set, when a write met it."""
         self._settings = settings
         self._lease = lease
+        self._limits = limits or MessageLimits(settings.max_message_bytes)
+        self._bound_hit = bound_hit
         self._producer: Any = None
         self._waiting: dict[Place, list[_PendingRecord]] = defaultdict(list)
         self._waiting_bytes = 0
@@ -52,10 +86,19 @@ class BatchingProducer:
         self.ends: dict[Place, int] = {}
         """By partition: the offset after the last record sent there."""
 
-    def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
-        """Queue a record, to be sent within about 10 ms."""
-        self._waiting[topic, partition].append(_PendingRecord(key, value, headers))
-        self._waiting_bytes += len(key or b"") + len(value or b"") + _RECORD_OVERHEAD
+    def put(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+        spare: Callable[[], Headers] | None = None,
+    ) -> None:
+        """Queue a record, to be sent within about 10 ms; `spare` makes headers to send alone if it is too large."""
+        record = _PendingRecord(key, value, headers, spare)
+        self._waiting[topic, partition].append(record)
+        self._waiting_bytes += record.size
         self._some.set()
 
     @property
@@ -67,6 +110,11 @@ class BatchingProducer:
     def has_failed(self) -> bool:
         """Whether Kafka did not take something: nothing is sent any more."""
         return self._failure is not None
+
+    @property
+    def refusal(self) -> str:
+        """What to do before a worker can write on; empty where starting it again may help."""
+        return str(self._failure) if isinstance(self._failure, RefusedSizeError) else ""
 
     async def flush(self) -> None:
         """Return when Kafka has all records queued before. Raises KafkaError if this or an earlier write failed.
@@ -88,13 +136,47 @@ class BatchingProducer:
             if not waiting:
                 return
             try:
-                producer = await self._started()
-                ends = await asyncio.gather(*(_send(producer, *sending) for sending in waiting.items()))
-                self.ends.update(zip(waiting, ends, strict=True))
+                await self._send_all(waiting)
             except KafkaError as error:
                 self._failure = error
                 self._some.set()
                 raise
+
+    async def _send_all(self, waiting: dict[Place, list[_PendingRecord]]) -> None:
+        left = dict(waiting)
+        while left:
+            producer = await self._started()
+            sending = [_Sending(place, records, self._limits.batch(place[0])) for place, records in left.items()]
+            await asyncio.gather(*(each.run(producer) for each in sending))
+            self.ends.update({each.place: each.end for each in sending if each.end})
+            refused = [each for each in sending if each.left]
+            if refused:
+                # The sequence numbers of an idempotent producer have a gap now, so the broker would refuse the rest.
+                await producer.stop()
+                self._producer = None
+            left = {each.place: self._smaller(each) for each in refused}
+
+    def _smaller(self, refused: "_Sending") -> list[_PendingRecord]:
+        """Return what is left to send of a partition, after its first batch was refused for its size."""
+        (topic, partition), size = refused.place, refused.size
+        self._bound_hit("broker_message_bytes")
+        if refused.count > 1:
+            self._limits.refused(topic, size)
+            logger.warning("%s-%d takes no batch of %d bytes: written in smaller ones", topic, partition, size)
+            return refused.left
+        record, *others = refused.left
+        if record.spare is None:
+            raise RefusedSizeError(
+                f"{topic} does not take a record of {size} bytes: raise its max.message.bytes, or "
+                f"set STREAM_APP_MAX_MESSAGE_BYTES (now {self._settings.max_message_bytes}) below what it takes"
+            )
+        headers = record.spare()  # they say where it came from; its key may name a user, and no log does
+        logger.error(
+            "%s-%d does not take a record of %d bytes, with a key of %d: written without both, with the headers %.300r",
+            *(topic, partition, size, len(record.key or b""), headers),
+            extra={"kind": (topic, "too large")},
+        )
+        return [_PendingRecord(None, None, headers, None), *others]
 
     async def relieve(self) -> None:
         """Flush if the queue takes too much memory. Call this after many puts."""
@@ -126,7 +208,7 @@ class BatchingProducer:
         producer = new_async_producer(
             self._settings,
             enable_idempotence=idempotent,
-            max_batch_size=_BATCH_BYTES,
+            max_batch_size=self._settings.max_message_bytes,
             max_request_size=_LARGEST_REQUEST,
             request_timeout_ms=_PATIENCE_MS,
         )
@@ -157,17 +239,38 @@ def write_within(lease: Lease, client: Any) -> None:
     client.send = asking
 
 
-async def _send(producer: Any, place: Place, records: list[_PendingRecord]) -> int:
-    """Send records in order. Returns the offset after the last one."""
-    topic, partition = place
-    sent = []
-    batch, count = producer.create_batch(), 0
-    for record in records:
-        if batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers)) is None:
-            sent.append(await producer.send_batch(batch, topic, partition=partition))
-            batch, count = producer.create_batch(), 0
-            batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
-        count += 1
-    sent.append(await producer.send_batch(batch, topic, partition=partition))
-    last = (await asyncio.gather(*sent))[-1]
-    return int(last.offset) + count
+class _Sending:
+    """Sends the records of one partition in order, in batches of at most `most` bytes, until one is refused."""
+
+    def __init__(self, place: Place, records: list[_PendingRecord], most: int) -> None:
+        self.place = place
+        self.left = records
+        self._most = most
+        self.count = self.size = 0
+        """Of the batch that was sent last."""
+        self.end = 0
+        """The offset after the last record sent."""
+
+    async def run(self, producer: Any) -> None:
+        """Send all that is left; after a refusal, what was refused and all after it is left. Raises KafkaError."""
+        topic, partition = self.place
+        while self.left:
+            batch = self._filled(producer.create_batch())
+            try:
+                sent = await (await producer.send_batch(batch, topic, partition=partition))
+            except _TOO_LARGE:
+                return
+            self.end = int(sent.offset) + self.count
+            self.left = self.left[self.count :]
+
+    def _filled(self, batch: Any) -> Any:
+        self.count = self.size = 0
+        for record in self.left:
+            if self.count and self.size + record.size > self._most:
+                break
+            added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+            if added is None:
+                break
+            self.count += 1
+            self.size += record.size
+        return batch

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from kafka.admin import NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from stream_app.findings import Finding, problem
@@ -15,7 +15,9 @@ from stream_app.settings import Settings
 from stream_app.until import until
 
 _KNOWN_WITHIN_S = 10.0
-_LARGE = {"max.message.bytes": "4000000"}
+OF_TOPIC, OF_BROKER = "max.message.bytes", "message.max.bytes"
+"""The names of the limits of a record batch."""
+_LARGE = {OF_TOPIC: "4000000"}
 _COMPACTED = {"cleanup.policy": "compact"}
 _BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
 """Where workers learn what Kafka's clock says: see stream_app/core/group/clocks.py."""
@@ -232,3 +234,24 @@ def _finding(topic: TopicSpec, partitions: int, settings: Settings, *, is_hidden
 
 def _missing(topic: TopicSpec, settings: Settings) -> Finding:
     return problem(topic.name, "missing", f"create it with `stream-app topics create`{or_unseen(settings)}")
+
+
+def limits_of(admin: Any, topics: list[str]) -> dict[str, int]:
+    """The largest record batch of each topic, where the brokers say it: the smaller one of the topic's and theirs."""
+    brokers = [str(broker["broker_id"]) for broker in admin.describe_cluster()["brokers"]]
+    try:
+        of_brokers = [_described(admin, ConfigResourceType.BROKER, [broker]) for broker in brokers[:1]]
+        of_topics = _described(admin, ConfigResourceType.TOPIC, topics)
+    except KafkaError:
+        return {}
+    least = [int(found[OF_BROKER]) for answer in of_brokers for found in answer.values() if OF_BROKER in found]
+    limits = {
+        name: [*least, *([int(found[OF_TOPIC])] if OF_TOPIC in found else [])] for name, found in of_topics.items()
+    }
+    return {name: min(sizes) for name, sizes in limits.items() if sizes}
+
+
+def _described(admin: Any, kind: ConfigResourceType, names: list[str]) -> dict[str, dict[str, str]]:
+    answer = admin.describe_configs([ConfigResource(kind, name) for name in names], config_filter="all")
+    found = answer.get(kind.name.lower(), {})
+    return {name: {key: entry["value"] for key, entry in (entries or {}).items()} for name, entries in found.items()}

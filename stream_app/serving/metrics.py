@@ -73,10 +73,6 @@ class Metrics(CutMetrics, GroupMetrics):
         """Records of people who were erased came, and were rejected."""
         self._erased.inc(n)
 
-    def bound_hit(self, bound: str, count: int = 1) -> None:
-        """A bound has kept something from being read, kept or written."""
-        self._bound_hits.labels(bound).inc(count)
-
     def lag(self, topic: str, partition: int, records: int, seconds: float) -> None:
         """How far counting is behind the end of a partition."""
         self._lag_series.add((topic, partition))
@@ -137,6 +133,10 @@ class Metrics(CutMetrics, GroupMetrics):
     def flags_dropped(self, n: int) -> None:
         """Flags will never be in the Redis stream."""
         self._flags_dropped.inc(n)
+
+    def bound_hit(self, bound: str, count: int = 1) -> None:
+        """A bound of what is read, kept or written was met, and something left out or shortened because of it."""
+        self._bound_hits.labels(bound).inc(count)
 
     def _make_input_metrics(self, registry: CollectorRegistry, input_topics: tuple[str, ...]) -> None:
         self._read = Counter(

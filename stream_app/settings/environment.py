@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from stream_app.settings.env_file import read_env_file
-from stream_app.settings.kinds import parse_duration_s, parse_pair
+from stream_app.settings.kinds import is_duration, parse_duration_s, parse_pair
 from stream_app.settings.schema import (
     ENV_PREFIX,
     NAMES,
@@ -114,7 +114,7 @@ def _parsed(name: str, text: str, where: str) -> Any:
     if isinstance(default, Secret):
         return type(default)(text)
     try:
-        if name.endswith("_s"):
+        if is_duration(name):
             return parse_duration_s(text)
         if isinstance(default, dict):
             return dict(parse_pair(item) for item in text.split(",") if item.strip())

@@ -18,8 +18,16 @@ class Doc(NamedTuple):
 Rate = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+LEAST_MESSAGE_BYTES = 32_768
+"""No record of the tracker that has to be whole is larger than this, whatever the names in it."""
+MessageBytes = Annotated[int, Meta(ge=LEAST_MESSAGE_BYTES, le=8_000_000)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+
+def is_duration(name: str) -> bool:
+    """Whether the setting of that name is a duration; its unit is in its name. A rate has its unit there too."""
+    return name.endswith("_s") and not name.endswith("_per_s")
 
 
 def parse_duration_s(text: str) -> float:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_type_hints
 import msgspec
 
 from stream_app.settings.checks import check_security
-from stream_app.settings.kinds import Count, Doc, Fraction, Port, Positive, Rate
+from stream_app.settings.kinds import Count, Doc, Fraction, MessageBytes, Port, Positive, Rate
 from stream_app.settings.secret import Secret, SecretUrl
 
 ENV_PREFIX = "STREAM_APP_"
@@ -51,6 +51,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_unpacked_bytes: Annotated[
         Count, Doc("a record batch that is larger without its compression is not read: one dead letter stands for it")
     ] = 33_554_432
+    max_message_bytes: Annotated[
+        MessageBytes, Doc("largest message that is written to Kafka; less where a topic or the brokers take less")
+    ] = 1_000_000
+    dead_letters_per_s: Annotated[
+        Count, Doc("dead letters a worker writes one by one, and late events; what is beyond shares one letter a batch")
+    ] = 1_000
 
     # Security
     production: Annotated[bool, Doc("true: a worker does not start if the startup audit finds a danger")] = False

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from stream_app.settings import NAMES, Settings, environment_name
+from stream_app.settings.kinds import is_duration
 from stream_app.settings.schema import RULING
 from stream_app.settings.secret import Secret
 
@@ -27,7 +28,7 @@ def duration_text(seconds: float) -> str:
 
 def setting_text(name: str, value: Any) -> str:
     """The value of a setting as text, a secret hidden."""
-    if name.endswith("_s"):
+    if is_duration(name):
         return duration_text(value)
     if isinstance(value, bool):
         return str(value).lower()

@@ -16,6 +16,7 @@ from kafka.partitioner.default import murmur2
 from stream_app.kafka.clients import new_admin, new_producer, quiet_kafka
 from stream_app.kafka.error_hints import or_unseen
 from stream_app.kafka.reachability import UnreachableError, require_reachable
+from stream_app.kafka.topics import limits_of
 from stream_app.settings import Settings
 from stream_app.sources.pace import ReplayClock
 from stream_app.sources.recorded_event import RecordedEvent
@@ -222,7 +223,8 @@ def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
         raise ReplayError(str(error)) from error
     with quiet_kafka():
         with closing(new_admin(settings)) as admin:
-            missing = {settings.posts_topic, settings.shares_topic}.difference(admin.list_topics())
+            missing = {*settings.input_topics}.difference(admin.list_topics())
+            limits = limits_of(admin, [name for name in settings.input_topics if name not in missing])
         if missing:
             raise ReplayError(
                 f"Kafka at {brokers} has no topic {' and no topic '.join(sorted(missing))}: "
@@ -232,7 +234,7 @@ def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
             settings,
             delivery_timeout_ms=_DELIVERY_TIMEOUT_S * 1000,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
-            batch_size=_BATCH_BYTES,
+            batch_size=min([_BATCH_BYTES, *limits.values()]),
             linger_ms=_LINGER_MS,
             max_request_size=_REQUEST_BYTES,
         )

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -35,9 +36,17 @@ class Mortal(BatchingProducer):
         super().__init__(settings, Lease(60.0))
         self._left = dies_before
 
-    def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
+    def put(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+        spare: Callable[[], Headers] | None = None,
+    ) -> None:
         self._step()
-        super().put(topic, partition, key, value, headers)
+        super().put(topic, partition, key, value, headers, spare)
 
     async def flush(self) -> None:
         self._step()

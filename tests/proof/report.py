@@ -31,6 +31,7 @@ PROMISES: Mapping[int, str] = {
     15: "what the previous release has written",
     16: "another number of partitions; topics deleted and made again",
     17: "rows 1 and 8 without the C extensions",
+    18: "what is written is too large",
     19: "batches that unpack to far more",
     21: "rolling upgrade from the release before and back; mixed settings refused",
 }
@@ -55,6 +56,7 @@ SENTENCES = (
     "{days} days of {users_a_day:,} users: {keys} keys, {memory_mb} MB",
     "{golden_files} golden files of {kinds} kinds",
     "{old} to {new} and back, {replaced} workers replaced",
+    "{set_aside:,} set aside in {letters:,} letters of {letters_mb:.0f} MB, {large_mb:.0f} MB resident at most",
     "refused after {refused_after_s:.1f} s",
     "{events:,} events, {lost:,} lost, {twice:,} twice",
 )

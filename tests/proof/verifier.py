@@ -38,8 +38,8 @@ class Verdict(NamedTuple):
     figures: Mapping[str, int]
 
 
-def verdict(settings: Settings, seen: Seen, contents: Contents) -> Verdict:
-    """Compare everything: counters, ledgers, cuts, standings, flags, dead letters and late events.
+def verdict(settings: Settings, seen: Seen, contents: Contents, *, set_aside: bool = True) -> Verdict:
+    """Compare everything: counters, ledgers, cuts, standings, flags, and (`set_aside`) dead letters and late events.
 
     `seen` is all there is on the topics of the tracker, once it has come to rest.
     """
@@ -52,7 +52,7 @@ def verdict(settings: Settings, seen: Seen, contents: Contents) -> Verdict:
         *_unequal("cut", cuts_of(seen), contents.cuts(settings.share)),
         *_standings(settings, seen, contents),
         *_flags(settings, seen),
-        *_dead_letters(settings, seen, contents),
+        *(_dead_letters(settings, seen, contents) if set_aside else ()),
     ]
     flags = [flag.flag_id for flag in flags_of(settings, seen)]
     figures = {"flags": len(set(flags)), "flags_repeated": len(flags) - len(set(flags)), "rows": len(totals)}

@@ -26,7 +26,7 @@ from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ports import Meter
 from stream_app.engine.rounds import cut_publisher, evaluation_round
-from stream_app.kafka import async_clients
+from stream_app.kafka import async_clients, record_batches
 from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 from tests.simulation.broker import Broker
@@ -38,6 +38,7 @@ from tests.simulation.plan import SESSION_S, ZOMBIES, Plan
 
 _SWEEP_S = 0.7
 _BUCKETS = 2
+_TOGETHER_RECORDS = 4
 
 
 class Worker:
@@ -173,6 +174,7 @@ def engines(plan: Plan) -> Iterator[None]:
         (restore, "monotonic", _monotonic),
         (evaluation_round, "perf_counter", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),
+        (record_batches, "TOGETHER_RECORDS", _TOGETHER_RECORDS),
         (ledger_store, "MOST_DELTAS", plan.most_deltas),
         (ledger, "_DEAD_ROWS_KEPT", 2),
         *((module, "BUCKETS", _BUCKETS) for module in (curve_message, curve_updates, global_cuts, cut_publisher)),

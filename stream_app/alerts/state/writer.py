@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from kafka.errors import MessageSizeTooLargeError
 
 from stream_app.alerts.leadership import CLOSE_MS
 from stream_app.alerts.state import state_records
@@ -17,6 +18,9 @@ WRITER_HEADER = "by"
 
 _ACK_TIMEOUT_S = 30.0
 _MAX_REQUEST_BYTES = 4_000_000
+_OVERHEAD = 1_024
+"""Of a batch with one record, and its key."""
+_LONGEST_REASON = 1_000
 
 
 class StateWriter:
@@ -46,9 +50,19 @@ class StateWriter:
         )
 
     def write_undelivered(self, message: Undelivered) -> None:
-        """Keep a message that could not be delivered. Raises KafkaError."""
-        value, key = msgspec.json.encode(message), message.sink.encode()
-        self._wait_for_acks([self._producer.send(self._settings.undelivered_topic, value, key)])
+        """Keep a message that could not be delivered, with as many of its flags as fit. Raises KafkaError."""
+        topic, most = self._settings.undelivered_topic, self._settings.max_message_bytes - _OVERHEAD
+        message = msgspec.structs.replace(message, reason=message.reason[:_LONGEST_REASON])
+        while True:
+            value = msgspec.json.encode(message)
+            try:
+                if len(value) <= most or not message.flags:
+                    self._wait_for_acks([self._producer.send(topic, value, message.sink.encode())])
+                    return
+            except MessageSizeTooLargeError:
+                if not message.flags:
+                    raise
+            message = msgspec.structs.replace(message, flags=message.flags[: len(message.flags) // 2])
 
     def wrote(self, record: Any) -> bool:
         """Whether this instance wrote a record of the state topic, since it leads."""

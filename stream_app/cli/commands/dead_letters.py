@@ -21,6 +21,7 @@ from stream_app.core.events.dead_letter import DeadLetterId, Origin
 from stream_app.kafka import topic_scan
 from stream_app.kafka.clients import open_consumer, open_producer, quiet_kafka
 from stream_app.ops.dead_letters import replay, scan
+from stream_app.ops.dead_letters.origins import origins_in
 from stream_app.ops.dead_letters.scan import Entry, LetterFilter
 from stream_app.settings import Settings
 from stream_app.terminal.format import plural
@@ -162,19 +163,21 @@ def replay_command(
     """Send records again to the topic and partition they came from, with key and value as they were.
 
     First correct the cause: a setting, a clock, a release. Each record is sent once: repeating the command sends only
-    new ones. A record that is rejected again becomes a new dead letter with its number of attempts. A record without a
-    value cannot be replayed: with STREAM_APP_PSEUDONYMS, key and value are not copied, and only the topic that the
-    record came from has it. The exit status is 1 where a record that was never replayed is left out.
+    new ones. What was too large to be copied, or shares a letter with others, is read from the topic it came from, as
+    long as Kafka keeps it. A record that is rejected again becomes a new dead letter with its number of attempts. A
+    record without a value cannot be replayed: with STREAM_APP_PSEUDONYMS, key and value are not copied, and only the
+    topic that the record came from has it. The exit status is 1 where a record that was never replayed is left out.
     """
     if not everything and reason is None:
         raise click.UsageError("say which: --reason NAME, or --all; `stream-app dead-letters list` shows the reasons")
     wanted = LetterFilter(reason, since_ms)
     rules = replay.ReplayRules(settings.input_topics, max_attempts, rekey)
     topics = scan.topics_of(settings, late=late or reason == _LATE)
-    with _opened(settings, topics) as entries:
+    with _opened(settings, topics) as entries, open_consumer(settings) as reader:
+        origins = origins_in(reader)
         replayed = {found for found in entries() if isinstance(found, DeadLetterId)}
         report = replay.DeadLetterReport()
-        for _ in replay.messages_of(entries(), wanted, rules, replayed, report):
+        for _ in replay.messages_of(entries(), wanted, rules, replayed, report, origins):
             pass  # only counted
         count = report.sent.total()
         sending = bool(count) and not dry_run
@@ -186,7 +189,7 @@ def replay_command(
         if sending:
             report = replay.DeadLetterReport()
             with open_producer(settings) as producer:
-                replay.send(producer, replay.messages_of(entries(), wanted, rules, replayed, report))
+                replay.send(producer, replay.messages_of(entries(), wanted, rules, replayed, report, origins), report)
     if as_json:
         print_json(report_as_json(report, dry_run=dry_run))
     elif sending:

@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
+from stream_app.core.events.dead_letter import DeadLetter
 from stream_app.core.readable import escaped
-from stream_app.ops.dead_letters.replay import DeadLetterReport, Skipped
+from stream_app.ops.dead_letters.replay import NOTHING_TO_SEND, DeadLetterReport, Skipped
 from stream_app.ops.dead_letters.scan import LetterGroup, StoredLetter
 from stream_app.terminal.format import moment, plural
 from stream_app.terminal.output import console, echo, table
 
 _MOST_CHARACTERS = 2000
+_ELSEWHERE = "what it is about is read from the topic it came from, as long as Kafka keeps it"
 _WITHHELD = """\
 With STREAM_APP_PSEUDONYMS, key and value are not copied. As long as Kafka keeps the record, it is in the topic it came
 from (`stream-app dead-letters show`): correct the cause, and have its producer send it again."""
@@ -27,7 +29,7 @@ def print_groups(groups: Sequence[LetterGroup], where: str) -> None:
     numbers = {"records", "distinct", "replayed"}
     shown = table("reason", "from", "records", "distinct", "replayed", numbers=numbers)
     for group in groups:
-        counts = (group.records, len(group.identities), group.replayed)
+        counts = (group.records, group.distinct, group.replayed)
         shown.add_row(escaped(group.reason), escaped(group.topic), *(f"{count:,}" for count in counts))
     console().print(shown)
     click.echo("The newest of each:")
@@ -36,6 +38,8 @@ def print_groups(groups: Sequence[LetterGroup], where: str) -> None:
             f"  {click.style(escaped(group.reason), bold=True)} from {escaped(group.topic)}, "
             f"{moment(group.last_ms)} (the first {moment(group.first_ms)})\n    {escaped(group.example)}"
         )
+        if group.elsewhere:
+            click.echo(f"    {plural(len(group.elsewhere), 'letter')} without a value: {_ELSEWHERE}")
         for why, some in ((Skipped.WITHHELD, group.withheld), (Skipped.EMPTY, group.empty)):
             if some:
                 click.echo(f"    {len(some):,} cannot be replayed: {why.value}")
@@ -49,7 +53,7 @@ def group_as_json(group: LetterGroup) -> dict[str, Any]:
         "reason": group.reason,
         "topic": group.topic,
         "records": group.records,
-        "distinct": len(group.identities),
+        "distinct": group.distinct,
         "replayed": group.replayed,
         "not_replayable": group.not_replayable,
         "first_ms": group.first_ms,
@@ -73,9 +77,15 @@ def print_letter(stored: StoredLetter, *, replayed: bool) -> None:
         "key": _bytes_text(letter.key),
         "value": _bytes_text(letter.value),
     }
+    if (whole := letter.whole) is not None:
+        lines["value"] = f"{_bytes_text(whole.head)} … (shortened; {whole.value_bytes:,} bytes in all)"
+    elif (shared := letter.shared) is not None:
+        lines["value"] = f"of {shared.records:,} records at offsets {letter.origin.offset} to {shared.last}"
     for name, text in lines.items():
         click.echo(f"  {click.style(name.ljust(5), dim=True)}  {text}")
-    if letter.is_withheld:
+    if letter.is_elsewhere:
+        click.echo(f"  shared or too large to be copied: {_ELSEWHERE}")
+    elif letter.is_withheld:
         origin = letter.origin
         click.echo(
             f"  cannot be replayed: {Skipped.WITHHELD.value} (STREAM_APP_PSEUDONYMS)\n"
@@ -97,11 +107,21 @@ def letter_as_json(stored: StoredLetter, *, replayed: bool) -> dict[str, Any]:
         "origin": letter.origin._asdict(),
         "attempts": letter.attempts,
         "replayed": replayed,
-        "replayable": bool(letter.value),
+        "replayable": bool(letter.value) or letter.is_elsewhere,
         "set_aside": {**stored.place._asdict(), "timestamp_ms": stored.timestamp_ms},
         **_bytes_as_json("key", letter.key),
         **_bytes_as_json("value", letter.value),
+        **_elsewhere_as_json(letter),
     }
+
+
+def _elsewhere_as_json(letter: DeadLetter) -> dict[str, Any]:
+    if (whole := letter.whole) is not None:
+        sizes = {"key_bytes": whole.key_bytes, "value_bytes": whole.value_bytes, "digest": whole.digest}
+        return {"shortened": {**sizes, **_bytes_as_json("head", whole.head)}}
+    if (shared := letter.shared) is not None:
+        return {"shared": {"records": shared.records, **shared._asdict()}}
+    return {}
 
 
 def print_report(report: DeadLetterReport, *, planned: bool) -> None:
@@ -116,7 +136,7 @@ def print_report(report: DeadLetterReport, *, planned: bool) -> None:
     else:
         click.echo("There is nothing to send.")
     for why, count in report.skipped.items():
-        heading = "Not replayable" if why in {Skipped.WITHHELD, Skipped.EMPTY} else "Left out"
+        heading = "Not replayable" if why in NOTHING_TO_SEND else "Left out"
         click.echo(f"{heading}: {count:,} ({why.value}).")
     if report.skipped[Skipped.WITHHELD]:
         click.echo(_WITHHELD)

@@ -45,14 +45,22 @@ MOST_DELTAS = 256
 class LedgerStore:
     """Counts batches into the ledger and writes them to the changelog."""
 
-    def __init__(self, partition: int, ledger: Ledger, stored: Mapping[bytes, bytes], put: Put) -> None:
+    def __init__(
+        self,
+        partition: int,
+        ledger: Ledger,
+        stored: Mapping[bytes, bytes],
+        put: Put,
+        most_bytes: Callable[[], int] = lambda: segments.MOST_BYTES,
+    ) -> None:
         """Replay the changelog of `partition` (`stored`) into an empty `ledger`. Call `begin` before counting.
 
-        Raises FormatError for segments of another release.
+        `most_bytes`: the size of the largest value that may be put. Raises FormatError for segments of another release.
         """
         self.partition = partition
         self.ledger = ledger
         self._put = put
+        self._most_bytes = most_bytes
         held = replay(stored, partition)
         self._sequence = held.sequence
         self._deltas: dict[int, tuple[list[bytes], set[int], int]] = {}
@@ -192,7 +200,9 @@ class LedgerStore:
     def _write(self, kind: Kind, pane: int, content: list[PaneContent]) -> dict[bytes, bytes]:
         self._written = self._state()
         header = self.ledger.header(self._written[1])
-        parts = segments.encode(header, self.ledger.scopes.names(), self.ledger.users.names, content)
+        parts = segments.encode(
+            header, self.ledger.scopes.names(), self.ledger.users.names, content, self._most_bytes()
+        )
         written = {self._key(kind, pane, part).encode(): value for part, value in enumerate(parts)}
         for key, value in written.items():
             self._put(key, value)

@@ -15,7 +15,11 @@ Kind = Literal["delta", "pane", "epoch"]
 
 VERSION = 1
 MOST_ENTRIES = 8_000
-"""Entries per stored part. With long names this is half a megabyte; Kafka's default limit is one megabyte."""
+"""Entries per stored part: a third of a megabyte with names of usual length …"""
+MOST_BYTES = 900_000
+"""… and bytes, because a name may be a kilobyte long. Kafka's default limit is one megabyte."""
+_MORE_PARTS = 8
+"""Bytes that the number of parts may take when it is written again."""
 
 
 class SegmentKey(NamedTuple):
@@ -135,21 +139,49 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Segment)
 
 
+_PaneEntries = tuple[int, Entries, Hashes]
+
+
 def encode(
     header: Header,
     scopes: Sequence[tuple[str, str]],
     users: Sequence[str],
-    panes: Sequence[tuple[int, Entries, Hashes]],
+    panes: Sequence[_PaneEntries],
+    most_bytes: int = MOST_BYTES,
 ) -> list[bytes]:
-    """Encode the parts of a segment. `scopes` and `users` are the names by ledger number, as used in the entries."""
+    """Encode the parts of a segment, of at most `most_bytes` each.
+
+    `scopes` and `users` are the names by ledger number, as used in the entries. Names are long only where somebody
+    wants them to be, so a part is cut by its entries first, and halved if it turns out too large.
+    """
     cuts = list(_split(panes))
+    parts = [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
+    room = most_bytes - _MORE_PARTS
+    if all(len(part) <= room for part in parts):
+        return parts
+    while large := [place for place, part in enumerate(parts) if len(part) > room and _size(cuts[place]) > 1]:
+        for place in reversed(large):
+            cuts[place : place + 1] = halves = _halves(cuts[place])
+            parts[place : place + 1] = [_encode_part(header, 0, scopes, users, half) for half in halves]
     return [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
 
 
-def _split(
-    panes: Sequence[tuple[int, Entries, Hashes]],
-) -> Iterable[list[tuple[int, Entries, Hashes]]]:
-    part: list[tuple[int, Entries, Hashes]] = []
+def _size(part: list[_PaneEntries]) -> int:
+    return max(len(part), sum(max(len(entries.users), len(hashes)) for _, entries, hashes in part))
+
+
+def _halves(part: list[_PaneEntries]) -> list[list[_PaneEntries]]:
+    """Cut a part in two: between its panes, or within its only one."""
+    if len(part) > 1:
+        return [part[: len(part) // 2], part[len(part) // 2 :]]
+    ((pane, entries, hashes),) = part
+    middle, middle_hash = (len(entries.users) + 1) // 2, (len(hashes) + 1) // 2
+    first = (pane, entries.part(slice(middle)), hashes[:middle_hash])
+    return [[first], [(pane, entries.part(slice(middle, None)), hashes[middle_hash:])]]
+
+
+def _split(panes: Sequence[_PaneEntries]) -> Iterable[list[_PaneEntries]]:
+    part: list[_PaneEntries] = []
     room = MOST_ENTRIES
     for pane, entries, hashes in panes:
         size = max(len(entries.users), len(hashes))

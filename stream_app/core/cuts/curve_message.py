@@ -1,4 +1,8 @@
-"""The curve message: the curves of a bucket of scopes, as published by one partition."""
+"""The curve message: the curves of a bucket of scopes, as published by one partition.
+
+A bucket that is too large for one message is published in parts (`curve_parts`). A bucket in one message is of version
+1, which 0.1 and 0.2 read; a part is of version 2, which they refuse, and keep what they have of the bucket.
+"""
 
 import msgspec
 import numpy as np
@@ -10,8 +14,9 @@ from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_n
 from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
+PART_VERSION = 2
 BUCKETS = 64
-"""Number of buckets that scopes are published in: bounds the number of messages, and the size of each."""
+"""Number of buckets that scopes are published in."""
 
 
 def bucket_of(scope: ScopeName) -> int:
@@ -36,6 +41,10 @@ class CurveMessage(msgspec.Struct, array_like=True):
     total: Column
     epoch: int = 0
     """Epoch of the publisher, because a frozen former owner may still publish after its successor has started."""
+    publication: int = 0
+    """Of a part, the digest of its whole bucket: parts of the same one belong together."""
+    part: int = 0
+    parts: int = 1
 
     def cells(self) -> Cells:
         """Return the cells, with local curve numbers."""
@@ -57,8 +66,10 @@ def decode(value: bytes) -> CurveMessage:
         curves = _DECODER.decode(value)
     except DECODE_ERRORS as error:
         raise FormatError(f"not curves of version {VERSION}: {error}") from error
-    if curves.version != VERSION:
-        raise FormatError(f"curves of version {curves.version}, this release reads {VERSION}: run one release")
+    if curves.version not in {VERSION, PART_VERSION}:
+        raise FormatError(
+            f"curves of version {curves.version}, this release reads {VERSION} and {PART_VERSION}: run one release"
+        )
     try:
         is_sound = _is_sound(curves)
     except ValueError as error:  # a column is cut off, or has no type

@@ -21,7 +21,9 @@ from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
 MOST_PER_BUCKET = 128
-"""Cuts kept per bucket, those with the most users. This bounds memory however many topics there are."""
+"""Cuts kept per bucket, those with the most users. This bounds memory however many topics there are …"""
+MOST_BYTES = 200_000
+"""… and however long their names are."""
 
 
 class PastCut(msgspec.Struct, array_like=True):
@@ -69,10 +71,14 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_PastRecord)
 
 
-def encode(cuts: Iterable[Cut]) -> bytes:
-    """Encode the cuts of a bucket as the value of a record."""
-    kept = nlargest(MOST_PER_BUCKET, cuts, key=attrgetter("users"))
-    return _ENCODER.encode(_PastRecord(VERSION, [_past(cut) for cut in kept]))
+def encode(cuts: Iterable[Cut], most_bytes: int = MOST_BYTES) -> bytes:
+    """Encode the cuts of a bucket as the value of a record: those with the most users, as many as fit."""
+    kept = list(map(_past, nlargest(MOST_PER_BUCKET, cuts, key=attrgetter("users"))))
+    value = _ENCODER.encode(_PastRecord(VERSION, kept))
+    while len(value) > most_bytes and kept:
+        kept = kept[: len(kept) * most_bytes // len(value)]
+        value = _ENCODER.encode(_PastRecord(VERSION, kept))
+    return value
 
 
 class CutHistory:

@@ -1,4 +1,4 @@
-"""The broker monitor: asks Kafka for the ends and the identities of the source topics.
+"""The broker monitor: asks Kafka for the ends and the identities of the source topics, and for the limits of all.
 
 It runs in its own thread, with its own connections, because what Faust's consumer reports may be as stuck as the
 consumer itself.
@@ -17,11 +17,14 @@ from kafka.protocol.consumer.offsets import IsolationLevel
 from stream_app.kafka.clients import AdminClient, new_admin
 from stream_app.kafka.reachability import UnreachableError, require_reachable
 from stream_app.kafka.records import Partition
+from stream_app.kafka.topics import limits_of, topics_of
 from stream_app.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
+_LIMITS_EVERY = 30
+"""Answers after which the limits are asked for again: they may be changed while workers run."""
 _TIMEOUT_MS = 5000
 _LATEST = -1
 
@@ -40,6 +43,8 @@ class BrokerState(NamedTuple):
     ends: Mapping[Partition, int]
     topics: Mapping[str, TopicIdentity]
     """The source topics that exist."""
+    limits: Mapping[str, int] = {}
+    """By topic of the tracker: the largest record batch, as far as the brokers say."""
 
 
 class BrokerMonitor:
@@ -55,6 +60,7 @@ class BrokerMonitor:
         self.answers = False
         """Whether Kafka answered the last request."""
         self._trouble: type[Exception] | None = None
+        self._asked = 0
 
     def watch(self) -> threading.Thread:
         """Start the thread."""
@@ -76,7 +82,17 @@ class BrokerMonitor:
         wanted = [TopicPartition(name, n) for name, known in topics.items() for n in range(known.partitions)]
         # Records in open transactions cannot be read yet.
         ends = self._admin.list_partition_offsets(dict.fromkeys(wanted, _LATEST), IsolationLevel.READ_COMMITTED)
-        return BrokerState({Partition(place.topic, place.partition): end.offset for place, end in ends.items()}, topics)
+        return BrokerState(
+            {Partition(place.topic, place.partition): end.offset for place, end in ends.items()},
+            topics,
+            self._limits(self._admin),
+        )
+
+    def _limits(self, admin: AdminClient) -> Mapping[str, int]:
+        self._asked += 1
+        if self._asked % _LIMITS_EVERY != 1:
+            return self.answer.limits
+        return limits_of(admin, [topic.name for topic in topics_of(self._settings)])
 
     def _watch(self) -> None:
         pause = threading.Event()

@@ -45,6 +45,7 @@ class PartitionOwnership:
         self._meter = context.meter
         self._lag = Lag(context)
         self._output = context.output
+        self._limits = context.limits
         self._segments = segments
         self._standings = standings
         self._outbox = outbox
@@ -193,8 +194,11 @@ class PartitionOwnership:
         def put(key: bytes, value: bytes | None) -> None:
             self._segments.write(partition, key, value)
 
+        def most_bytes() -> int:
+            return self._limits.record(self._segments.changelog_topic_name)
+
         try:
-            return LedgerStore(partition, ledger, stored, put)
+            return LedgerStore(partition, ledger, stored, put, most_bytes)
         except UNREADABLE as error:
             log = Partition(changelogs_of(settings)[0], partition)
             raise ForeignRecordError(foreign_record(log, str(error) or type(error).__name__)) from error

@@ -16,6 +16,7 @@ from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.curve_message import CurveMessage
+from stream_app.core.cuts.curve_parts import CurveParts
 from stream_app.core.cuts.history import CutHistory
 from stream_app.core.group import announcement
 from stream_app.core.privacy.ended_sessions import EndedSessions
@@ -44,6 +45,7 @@ class CurveExchange:
         self._global_cuts = context.global_cuts
         self._clock = context.clock
         self._unreadable = UnreadableRecords(context.meter)
+        self._parts = CurveParts()
         self.statuses: dict[int, Status] = {}
         self.past = CutHistory()
         self.ended_sessions = EndedSessions()
@@ -106,10 +108,10 @@ class CurveExchange:
 
     def _apply(self, key: bytes, value: bytes, offset: int) -> None:
         match key.partition(b"/")[0]:
-            case b"curves":
+            case b"curves" if value:  # without, a part that its bucket does not have any more
                 message = curve_message.decode(value)
-                if self._is_of_owner(message):
-                    self._global_cuts.update(message)
+                if self._is_of_owner(message) and (bucket := self._parts.together(message)):
+                    self._global_cuts.update(bucket)
             case b"status":
                 known = status.decode(value)
                 if self._is_of_owner(known):

@@ -1,6 +1,6 @@
 """Scanning dead letters: which there are, how many of each reason, and which were replayed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from stream_app.core.events.dead_letter import DeadLetter, DeadLetterId, Origin
 from stream_app.core.events.dead_letter import read as read_letter
 from stream_app.kafka.topic_scan import OnProgress, Spans, read
+from stream_app.ops.dead_letters.origins import runs_of
 from stream_app.settings import Settings
 
 
@@ -18,6 +19,12 @@ class StoredLetter(NamedTuple):
     """When it was written: Kafka's time, epoch ms."""
     place: Origin
     letter: DeadLetter
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """The number of records that it is about, by reason."""
+        shared = self.letter.shared
+        return {self.letter.reason: 1} if shared is None else shared.reasons
 
 
 Entry = StoredLetter | DeadLetterId
@@ -34,9 +41,9 @@ class LetterFilter(NamedTuple):
     def takes(self, stored: StoredLetter) -> bool:
         """Whether it is one of them."""
         return (
-            (self.reason is None or stored.letter.reason == self.reason)
+            (self.reason is None or self.reason == stored.letter.reason or self.reason in stored.reasons)
             and (self.since_ms is None or stored.timestamp_ms >= self.since_ms)
-            and (self.origin is None or stored.letter.origin == self.origin)
+            and (self.origin is None or _is_about(stored.letter, self.origin))
         )
 
 
@@ -53,11 +60,19 @@ class LetterGroup:
     last_ms: int = 0
     example: str = ""
     """The message of the newest one."""
-    identities: set[DeadLetterId] = field(default_factory=set)
+    identities: dict[DeadLetterId, int] = field(default_factory=dict)
+    """The distinct letters, each with the number of records that it is about."""
+    elsewhere: set[DeadLetterId] = field(default_factory=set)
+    """The ones without a value, whose records are read again from where they came."""
     withheld: set[DeadLetterId] = field(default_factory=set)
     """The ones whose key and value were not copied."""
     empty: set[DeadLetterId] = field(default_factory=set)
     """The ones of records that came without a value."""
+
+    @property
+    def distinct(self) -> int:
+        """How many records, each once."""
+        return sum(self.identities.values())
 
     @property
     def not_replayable(self) -> int:
@@ -66,14 +81,21 @@ class LetterGroup:
 
     def add(self, stored: StoredLetter) -> None:
         """Count one more."""
-        self.records += 1
-        letter = stored.letter
-        self.identities.add(letter.identity)
-        if not letter.value:
+        letter, records = stored.letter, stored.reasons.get(self.reason, 1)
+        self.records += records
+        self.identities[letter.identity] = records
+        if letter.is_elsewhere:
+            self.elsewhere.add(letter.identity)
+        elif not letter.value:
             (self.withheld if letter.is_withheld else self.empty).add(letter.identity)
         self.first_ms = min(self.first_ms or stored.timestamp_ms, stored.timestamp_ms)
         if stored.timestamp_ms >= self.last_ms:
             self.last_ms, self.example = stored.timestamp_ms, letter.message
+
+
+def _is_about(letter: DeadLetter, origin: Origin) -> bool:
+    same_place = letter.origin[:2] == origin[:2]
+    return same_place and any(first <= origin.offset <= last for first, last in runs_of(letter))
 
 
 def topics_of(settings: Settings, *, late: bool) -> list[str]:
@@ -102,10 +124,12 @@ def grouped(entries: Iterable[Entry], wanted: LetterFilter) -> list[LetterGroup]
         if isinstance(found, DeadLetterId):
             replayed.add(found)
         elif wanted.takes(found):
-            key = (found.letter.reason, found.letter.origin.topic)
-            made.setdefault(key, LetterGroup(*key)).add(found)
+            for reason in found.reasons:
+                if wanted.reason in {None, reason, found.letter.reason}:
+                    key = (reason, found.letter.origin.topic)
+                    made.setdefault(key, LetterGroup(*key)).add(found)
     for group in made.values():
-        group.replayed = len(group.identities & replayed)
+        group.replayed = sum(records for identity, records in group.identities.items() if identity in replayed)
     return sorted(made.values(), key=lambda group: (-group.records, group.reason, group.topic))
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from stream_app.findings import Finding, Severity, ok, problem, warning
 from stream_app.kafka.reachability import ADVERTISED_ADVICE, advertised_listeners
-from stream_app.kafka.topics import TopicSpec, compared, topics_of
+from stream_app.kafka.topics import OF_BROKER, OF_TOPIC, TopicSpec, compared, limits_of, topics_of
 from stream_app.ops.audit.startup import facts_of
 from stream_app.ops.audit.topics import TopicFacts, altering, gathered
 from stream_app.ops.audit.topics import topics as audit_of
 from stream_app.settings import Settings
+from stream_app.settings.kinds import LEAST_MESSAGE_BYTES
 
 _OLDEST = (3, 9)
 _SET = ("cleanup.policy", "max.message.bytes")
@@ -49,12 +50,13 @@ def topics(settings: Settings, admin: Any, _consumer: Any) -> Iterator[Finding]:
         there = sum(state.exists for state in states)
         yield ok("topics", f"all {there} there, the inputs with {settings.partitions} partitions each")
     facts = facts_of(settings, admin)
+    limits = limits_of(admin, [*facts])
     described = {topic["name"]: topic["partitions"] for topic in admin.describe_topics([*facts])}
     now = [
         finding
         for topic in topics_of(settings)
         if topic.name in facts
-        for finding in (*_replicas(topic.name, described[topic.name]), *_size(topic, facts[topic.name]))
+        for finding in (*_replicas(topic.name, described[topic.name]), *_size(settings, topic, limits.get(topic.name)))
     ]
     judged = (*gathered(wrong), *audit_of(settings, facts), *gathered(now, len(facts)))
     yield from sorted(
@@ -79,10 +81,17 @@ def _replicas(name: str, partitions: Sequence[Mapping[str, Any]]) -> Iterator[Fi
         yield warning(name, "copies that are not in step", advice)
 
 
-def _size(topic: TopicSpec, fact: TopicFacts) -> Iterator[Finding]:
-    wanted, limit = topic.config.get("max.message.bytes"), (fact.config or {}).get("max.message.bytes")
-    if wanted and limit and int(limit) < int(wanted):
-        yield problem(topic.name, f"takes records of {limit} bytes only", altering("max.message.bytes", wanted))
+def _size(settings: Settings, topic: TopicSpec, limit: int | None) -> Iterator[Finding]:
+    """`limit`: the smaller one of the topic and of the brokers, if they say one."""
+    if limit is None or limit >= settings.max_message_bytes or topic.name in settings.input_topics:
+        return
+    wanted = topic.config.get(OF_TOPIC, settings.max_message_bytes)
+    alter = f"{altering(OF_TOPIC, wanted)}, and {OF_BROKER} of the brokers where it is smaller"
+    if limit < LEAST_MESSAGE_BYTES:
+        yield problem(topic.name, f"takes records of {limit} bytes only: workers end with 74", alter)
+        return
+    found = f"takes records of {limit} bytes, less than STREAM_APP_MAX_MESSAGE_BYTES ({settings.max_message_bytes})"
+    yield warning(topic.name, f"{found}: messages are cut into more parts, dead letters shortened earlier", alter)
 
 
 def _unreported(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[str]:

@@ -55,8 +55,10 @@ def set_aside(settings: Settings, _admin: Any, consumer: Any) -> Iterator[Findin
     for topic in topics_of(settings, late=True):
         lately = newest(spans(consumer, partitions_of(consumer, [topic])), _LETTERS)
         stored = (found for found in letters_in(consumer, lately) if isinstance(found, StoredLetter))
-        letters = {found.letter.identity: found.letter for found in stored if found.timestamp_ms >= since_ms}
-        reasons = Counter(letter.reason for letter in letters.values())
+        letters = {found.letter.identity: found for found in stored if found.timestamp_ms >= since_ms}
+        reasons: Counter[str] = Counter()
+        for found in letters.values():
+            reasons.update(found.reasons)
         least = "at least " if any(span.end - span.start == _LETTERS for span in lately.values()) else ""
         if not reasons:
             yield ok("dead letters", f"{topic}: none in the last 24 hours")

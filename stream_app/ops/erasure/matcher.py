@@ -9,6 +9,7 @@ import msgspec
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.segments import SegmentKey
+from stream_app.core.events.dead_letter import shortened_value
 from stream_app.core.privacy.pseudonyms import PersonHashes
 
 LONGEST_ID = 256
@@ -79,9 +80,9 @@ class Person:
     def is_in_letter(self, record: Any) -> bool:
         """Whether a dead letter or late event is theirs, or names them as the author of what was shared.
 
-        It may be malformed: then the id is searched for as it is written.
+        It may be malformed, or shortened: then the id is searched for as it is written.
         """
-        value = record.value or b""
+        value = record.value or shortened_value(record.headers)
         return record.key in self._keys or bool(self._said.search(value)) or not self.names.isdisjoint(_ids(value))
 
 

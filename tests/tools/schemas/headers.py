@@ -20,6 +20,17 @@ _ATTEMPTS = {
         "description": "How often the record has been replayed, in decimal; absent where it never was.",
     }
 }
+_SHORTENED = {
+    "key.bytes": {"type": "string", "pattern": "^[0-9]{1,19}$", "description": "Length of the key, if shortened."},
+    "value.bytes": {"type": "string", "pattern": "^[0-9]{1,19}$", "description": "Length of the value, if shortened."},
+    "digest": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "A hash of key and value, if shortened."},
+    "head": {"type": "string", "description": "The first bytes of the value, if shortened."},
+}
+_SHARED = {
+    "last": {"type": "string", "pattern": "^[0-9]{1,19}$", "description": "Offset of the last record, if shared."},
+    "reasons": {"type": "string", "description": "Number of records by reason, as a JSON object, if shared."},
+    "offsets": {"type": "string", "description": "First and last offset of each run, as a JSON array, if shared."},
+}
 _DIGEST = {
     "replayed": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "A hash of key and value of the record."}
 }
@@ -27,7 +38,7 @@ _DIGEST = {
 
 def of_a_letter() -> dict[str, Any]:
     """Of a record that is set aside."""
-    return _schema(required=_ORIGIN | _WHY, optional=_ATTEMPTS)
+    return _schema(required=_ORIGIN | _WHY, optional=_ATTEMPTS | _SHORTENED | _SHARED)
 
 
 def of_an_event() -> dict[str, Any]:

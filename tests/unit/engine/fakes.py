@@ -17,6 +17,7 @@ from stream_app.engine.faust.config import configured_app
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.health import WorkerHealth
+from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.producer import BatchingProducer, Headers
@@ -57,7 +58,15 @@ class FakeOutgoing(BatchingProducer):
         """The step, counted from 0, that is no longer made."""
         self._open: list[Written] = []
 
-    def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
+    def put(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+        spare: Callable[[], Headers] | None = None,  # noqa: ARG002 - nothing is too large here
+    ) -> None:
         self._step(topic)
         self._open.append(Written(topic, partition, key, value, headers))
 
@@ -121,12 +130,14 @@ class Surroundings:
         self.kafka = FakeKafka()
         self.meter = Mock()
         self.now_s = NOW_S
-        output = OutputTopics(self.producer, self.settings)
+        self.limits = MessageLimits(self.settings.max_message_bytes)
+        output = OutputTopics(self.producer, self.settings, self.limits, self.meter.bound_hit)
         rules = rules_of(self.settings)
         global_cuts = GlobalCuts(self.settings.share)
         self.erasures = Erasures(self.settings.erasures_topic, self.settings.person_key.reveal())
         self.context = EngineContext(
-            self.settings, rules, {}, global_cuts, output, self.meter, lambda: self.now_s, self.erasures
+            *(self.settings, rules, {}, global_cuts, output, self.meter, lambda: self.now_s, self.erasures),
+            limits=self.limits,
         )
         self._app = configured_app(
             self.settings, Lease(self.settings.session_timeout_s), WorkerHealth(self.settings.stall_s), dict

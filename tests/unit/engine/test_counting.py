@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import call
 
 import msgspec
 import pytest
 
+from stream_app.core.events.dead_letter import DeadLetter, Shared, read
 from stream_app.core.state.watermark import BatchCounts
 from stream_app.kafka.records import Partition
 from stream_app.logs.repeats import Repeats
+from stream_app.ops.dead_letters.origins import runs_of
+from stream_app.settings.secret import Secret
 from tests.unit.engine.fakes import NOW_MS, PARTITION, Written, post, posts, record, user_of
 from tests.unit.engine.parts import CHANGELOG, Parts
 
@@ -147,8 +151,11 @@ async def test_records_read_are_reported_as_they_come_from_kafka_also_those_skip
     """The only count that owes nothing to the ledger: what became of them is to add up to it."""
     parts = Parts()
     await parts.count(posts(range(3)))
+    read = parts.fake.meter.read
+    assert sum(call.args[1] for call in read.call_args_list) == 3
+    read.reset_mock()
     await parts.count(posts(range(3 - again, 5)))
-    assert [call.args for call in parts.fake.meter.read.call_args_list] == [(POSTS, 3), (POSTS, 2 + again)]
+    assert sum(call.args[1] for call in read.call_args_list) == 2 + again
     assert parts.fake.meter.skipped.call_args.args == (POSTS, again)
 
 
@@ -202,3 +209,60 @@ async def test_a_dead_letter_carries_on_how_often_its_record_was_replayed(
     (dead_letter,) = parts.fake.producer.of(DEAD)
     assert headers(dead_letter).get("attempts") == attempts
     assert "other" not in headers(dead_letter)
+
+
+async def test_a_huge_batch_of_bad_records_is_counted_in_parts_with_few_letters() -> None:
+    parts = Parts(dead_letters_per_s=10)
+    await parts.count([*(record(offset, b"x", None) for offset in range(50_000)), post(50_000)])
+    letters = [read(each.key, each.value, each.headers) for each in parts.fake.producer.of(DEAD)]
+    assert len(letters) == 100 + 3
+    places = [
+        offset
+        for letter in letters
+        if isinstance(letter, DeadLetter)
+        for first, last in runs_of(letter)
+        for offset in range(first, last + 1)
+    ]
+    assert places == list(range(50_000))
+    assert counters(parts) == (1, 0, 0, 50_000)
+    assert parts.ledger.source(POSTS).position == 50_001
+    read_ = parts.fake.meter.read.call_args_list
+    assert [call.args[1] for call in read_] == [20_000, 20_000, 10_001]
+    assert parts.fake.meter.bound_hit.call_args_list == [call("dead_letters_per_s")] * 3
+
+
+async def test_a_record_of_10_megabytes_is_set_aside_shortened() -> None:
+    parts = Parts()
+    await parts.count([record(0, b"x" * 10_000_000, USER.encode())])
+    (letter,) = parts.fake.producer.of(DEAD)
+    assert letter.value is None
+    assert sum(len(value) for _, value in letter.headers) < 10_000
+    found = headers(letter)
+    assert (found["value.bytes"], found["key.bytes"]) == ("10000000", str(len(USER)))
+    assert counters(parts) == (0, 0, 0, 1)
+    parts.fake.meter.bound_hit.assert_called_once_with("dead_letter_bytes")
+
+
+async def test_late_events_beyond_the_budget_share_a_letter_too() -> None:
+    parts = Parts(dead_letters_per_s=1)
+    await parts.count([post(0), *(post(offset, ts_ms=NOW_MS - 9 * DAY_MS) for offset in range(1, 101))])
+    letters = [read(each.key, each.value, each.headers) for each in parts.fake.producer.of(LATE)]
+    assert len(letters) == 11
+    assert isinstance(letters[-1], DeadLetter)
+    assert letters[-1].shared == Shared(100, {"late": 90}, [(11, 100)])
+    assert counters(parts) == (1, 0, 100, 0)
+
+
+async def test_an_error_that_quotes_the_record_is_cut() -> None:
+    parts = Parts()
+    await parts.count([record(0, event(kind="x" * 60_000), USER.encode())])
+    (letter,) = parts.fake.producer.of(DEAD)
+    assert len(headers(letter)["message"]) == 500
+
+
+async def test_with_pseudonyms_no_letter_holds_any_of_the_record() -> None:
+    parts = Parts(pseudonyms=True, person_key=Secret("0123456789abcdef"))
+    await parts.count([record(0, b"x" * 10_000_000, USER.encode())])
+    (letter,) = parts.fake.producer.of(DEAD)
+    assert (letter.key, letter.value) == (None, None)
+    assert set(headers(letter)) == {"topic", "partition", "offset", "exception", "message"}

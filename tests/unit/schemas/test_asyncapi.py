@@ -156,7 +156,7 @@ def test_the_keys_in_the_document_are_those_that_the_tracker_writes() -> None:
 
 
 def test_the_document_and_the_readme_beside_it_have_the_same_headers() -> None:
-    documented = set(re.findall(r"`(__streams\.errors\.[a-z]+)`", (FOLDER / "README.md").read_text()))
+    documented = set(re.findall(r"`(__streams\.errors\.[a-z.]+)`", (FOLDER / "README.md").read_text()))
     headers = {header for message in MESSAGES.values() for header in message.get("headers", {}).get("properties", {})}
     assert headers == documented
 

@@ -134,6 +134,7 @@ def _let_everything_happen(metrics: Metrics) -> None:
     metrics.batch("influence.posts", BatchCounts(1, 0, 0, 0, 3), 0.1)
     metrics.skipped("influence.posts", 2)
     metrics.misrouted(4)
+    metrics.bound_hit("dead_letter_bytes", 2)
     metrics.lag("influence.posts", 0, 5, 0.5)
     metrics.watermark_delay(6.0)
     metrics.flags(FlagType.LEFT, Role.MAVEN, 1)

@@ -151,3 +151,45 @@ def test_a_column_of_an_unknown_type_is_refused() -> None:
 def test_runs_follow_each_other() -> None:
     assert runs([2, 0, 3]) == [slice(0, 2), slice(2, 2), slice(2, 5)]
     assert runs([]) == []
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.text(min_size=1, max_size=256), min_size=1, max_size=30, unique=True),
+    st.lists(st.tuples(st.text(max_size=100), st.text(max_size=200)), min_size=1, max_size=20, unique=True),
+    st.integers(1, 4),
+    st.sampled_from([4_000, 10_000, 31_744]),
+)
+def test_no_part_is_larger_than_it_may_be_whatever_the_names(
+    users: list[str], scopes: list[tuple[str, str]], count: int, most_bytes: int
+) -> None:
+    rows: list[tuple[int, ...]] = [
+        (scope, user, 1, user, user * user) for scope in range(len(scopes)) for user in range(len(users))
+    ]
+    panes = [(pane, _entries(rows), np.arange(len(rows), dtype=np.uint64)) for pane in range(count)]
+    values = segments.encode(HEADER, scopes, users, panes, most_bytes)
+    assert max(map(len, values)) <= most_bytes
+    parts = [segments.decode(value) for value in values]
+    assert {part.parts for part in parts} == {len(values)}
+    for pane in range(count):
+        named = [(scope, user) for part in parts for scope, user in _names_of(part, pane)]
+        assert named == [(scopes[scope], users[user]) for scope, user, *_ in rows]
+        hashes = [hashed.tolist() for part in parts for number, _, hashed in part.by_pane() if number == pane]
+        assert list(chain.from_iterable(hashes)) == list(range(len(rows)))
+
+
+def _names_of(part: Segment, pane: int) -> list[tuple[tuple[str, str], str]]:
+    return [
+        (tuple(part.scopes[scope]), part.users()[user])
+        for number, run, _ in part.by_pane()
+        if number == pane
+        for scope, user in zip(*(column.tolist() for column in part.entries(run)[:2]), strict=True)
+    ]
+
+
+def test_8000_users_of_a_kilobyte_fit_the_smallest_limit() -> None:
+    users = [f"{n:04}" + "\U0001f600" * 252 for n in range(8_000)]
+    rows: list[tuple[int, ...]] = [(0, user, 1, 1, 1) for user in range(8_000)]
+    values = segments.encode(HEADER, SCOPES, users, [(4, _entries(rows), np.arange(8_000, dtype=np.uint64))], 31_744)
+    assert max(map(len, values)) <= 31_744
+    assert sum(len(segments.decode(value).users()) for value in values) == 8_000

@@ -168,7 +168,7 @@ def test_curves_of_another_release_are_refused() -> None:
     fields = msgspec.msgpack.decode(
         curve_message.encode(CurveUpdates(0, 1).collect(parts.ledgers[0], parts.cuts(0))[0])
     )
-    with pytest.raises(FormatError, match=r"version 2.* reads 1"):
-        curve_message.decode(msgspec.msgpack.encode([2, *fields[1:]]))
+    with pytest.raises(FormatError, match=r"version 3.* reads 1"):
+        curve_message.decode(msgspec.msgpack.encode([3, *fields[1:]]))
     with pytest.raises(FormatError, match="not curves of version 1"):
         curve_message.decode(b"\xc1")

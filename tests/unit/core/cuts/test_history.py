@@ -75,3 +75,14 @@ def test_records_of_another_release_are_skipped(value: bytes) -> None:
     cut_history.update(PastKey(bucket_of(PHONE), 1).encode(), value)
     store(cut_history, 2, cut())
     assert [pane for pane, _ in cut_history.of(PHONE, Role.MAVEN, 0)] == [2]
+
+
+def test_a_record_has_a_bound_however_long_the_names_are() -> None:
+    names = [ScopeName("p" * 100, f"{n:03}" + "\U0001f600" * 197) for n in range(200)]
+    cuts = [cut(scope, role, users=1000 - n) for n, scope in enumerate(names) for role in Role]
+    for most_bytes in (31_744, history.MOST_BYTES):
+        value = history.encode(cuts, most_bytes)
+        assert most_bytes // 2 < len(value) <= most_bytes
+        cut_history = CutHistory()
+        cut_history.update(PastKey(bucket_of(names[0]), 1).encode(), value)
+        assert [was.users for _, was in cut_history.of(names[0], Role.MAVEN, 0)] == [1000]

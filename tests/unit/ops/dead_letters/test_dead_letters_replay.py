@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka.errors import MessageSizeTooLargeError
 
-from stream_app.core.events.dead_letter import DeadLetter, DeadLetterId, Origin, attempts_of, read
+from stream_app.core.events.dead_letter import (
+    DeadLetter,
+    DeadLetterId,
+    Origin,
+    Shared,
+    attempt_headers,
+    attempts_of,
+    read,
+)
 from stream_app.kafka.clients import KafkaOperationError
 from stream_app.ops.dead_letters.replay import DeadLetterReport, ReplayMessage, ReplayRules, Skipped, messages_of, send
 from stream_app.ops.dead_letters.scan import LetterFilter, StoredLetter, grouped, newest
@@ -175,7 +185,7 @@ def test_piles_count_copies_and_what_was_replayed() -> None:
         [dead_letter(POSTS, 7), dead_letter(POSTS, 7), dead_letter(POSTS, 8, message="last"), dead_letter("shares", 7)]
     )
     large, small = grouped([*found, found[0].letter.identity], LetterFilter())
-    assert (large.topic, large.records, len(large.identities), large.replayed) == (POSTS, 3, 2, 1)
+    assert (large.topic, large.records, large.distinct, large.replayed) == (POSTS, 3, 2, 1)
     assert (large.first_ms, large.last_ms, large.example) == (1000, 1002, "last")
     assert (small.topic, small.records, small.replayed) == ("shares", 1, 0)
 
@@ -184,7 +194,7 @@ def test_piles_count_what_is_not_replayable_once() -> None:
     bare = dead_letter(POSTS, 7, key=None, value=None)
     found = filed([dead_letter(POSTS, 6), bare, bare, dead_letter(POSTS, 8, value=None, reason="empty")])
     large, small = grouped(found, LetterFilter())
-    assert (large.reason, len(large.identities), large.not_replayable) == ("not-json", 2, 1)
+    assert (large.reason, large.distinct, large.not_replayable) == ("not-json", 2, 1)
     assert (small.reason, small.not_replayable) == ("empty", 1)
 
 
@@ -193,3 +203,72 @@ def test_the_newest_come_first(times: list[int], limit: int) -> None:
     found = [StoredLetter(ms, Origin(DEAD, 0, place), dead_letter(POSTS, place)) for place, ms in enumerate(times)]
     shown = [each for each, _ in newest(found, LetterFilter(), limit)]
     assert shown == sorted(found, key=lambda each: (each.timestamp_ms, each.place), reverse=True)[:limit]
+
+
+def at(offset: int, value: bytes | None = USER, attempts: int = 0) -> Any:
+    """A record as it is read from where it came."""
+    return SimpleNamespace(offset=offset, key=b"ann", value=value, headers=attempt_headers(attempts))
+
+
+def replayed_from(letter: DeadLetter, records: Sequence[Any], **rules: Any) -> tuple[list[ReplayMessage], Any]:
+    report = DeadLetterReport()
+    chosen = RULES._replace(**rules)
+    messages = list(messages_of(filed([letter]), ALL, chosen, set(), report, lambda _letter: records))
+    return messages, dict(report.skipped)
+
+
+SHARED = DeadLetter(
+    *(Origin(POSTS, 1, 100), None, None, "too-many", "3 records"),
+    shared=Shared(110, {"invalid": 2, "key-not-user": 1}, [(100, 101), (110, 110)]),
+)
+
+
+def test_a_shortened_letter_is_replayed_with_the_record_that_is_still_where_it_came_from() -> None:
+    whole = dead_letter(POSTS, 7, value=USER * 1_000)
+    (message,), _ = replayed_from(whole.shortened(), [at(7, USER * 1_000)])
+    assert (message.value, message.key) == (USER * 1_000, b"ann")
+    assert replayed_from(whole.shortened(), [at(7, USER * 999)]) == ([], {Skipped.CHANGED: 1})
+    assert replayed_from(whole.shortened(), []) == ([], {Skipped.GONE: 1})
+    twice, skipped = sorted_out([*filed([whole.shortened()]), whole.identity])
+    assert (twice, skipped) == ([], {Skipped.REPLAYED: 1})
+
+
+def test_the_records_that_share_a_letter_are_sent_each_and_marked_once_after_the_last() -> None:
+    records = [at(100), at(101, b""), at(110), at(111, attempts=3)]
+    messages, skipped = replayed_from(SHARED, records)
+    assert [message.is_last for message in messages] == [False, True]
+    assert skipped == {Skipped.EMPTY: 1, Skipped.ATTEMPTS: 1}
+    broker = Broker()
+    send(broker, messages)
+    assert [topic for topic, *_ in broker.taken] == [POSTS, POSTS, DEAD]
+    assert broker.set_aside() == [SHARED.identity]
+    rekeyed, _ = replayed_from(SHARED, records[:1], rekey=True)
+    assert (rekeyed[0].key, rekeyed[0].partition) == (b"bob", None)
+
+
+def test_records_that_share_a_letter_are_counted_by_their_reasons_and_found_by_their_origin() -> None:
+    found = filed([SHARED, SHARED, dead_letter(POSTS, 7, reason="invalid")])
+    groups = {group.reason: group for group in grouped([*found, SHARED.identity], ALL)}
+    assert {reason: (group.records, group.distinct, group.replayed) for reason, group in groups.items()} == {
+        "invalid": (5, 3, 2),
+        "key-not-user": (2, 1, 1),
+    }
+    assert [group.reason for group in grouped(found, LetterFilter("key-not-user"))] == ["key-not-user"]
+    assert not groups["invalid"].not_replayable
+    about = [LetterFilter(origin=Origin(POSTS, 1, offset)).takes(found[0]) for offset in (99, 100, 101, 105, 110, 111)]
+    assert about == [False, True, True, False, True, False]
+
+
+def test_a_record_that_its_topic_takes_no_more_is_skipped_and_the_others_are_sent() -> None:
+    class Small(Broker):
+        def send(self, topic: str, value: bytes, key: bytes, *, headers: list[Any], partition: int | None) -> Broker:
+            if len(value) > 100:
+                raise MessageSizeTooLargeError
+            return super().send(topic, value, key, headers=headers, partition=partition)
+
+    found = filed([dead_letter(POSTS, 7, value=b"x" * 200), dead_letter(POSTS, 8)])
+    report = DeadLetterReport()
+    broker = Small()
+    send(broker, messages_of(found, ALL, RULES, set(), report), report)
+    assert [topic for topic, *_ in broker.taken] == [POSTS, DEAD]
+    assert (report.sent.total(), report.skipped[Skipped.TOO_LARGE], report.refused) == (1, 1, 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from kafka.admin import ConfigResourceType
 
 from stream_app.findings import Finding, Severity
 from stream_app.kafka.topics import TopicSpec, needed_topics_of, topics_of
@@ -35,8 +36,13 @@ class Cluster:
         configs: Mapping[str, Mapping[str, str] | None] | None = None,
         reports: Callable[[TopicSpec, str], bool] = lambda _topic, _setting: True,
         missing: Sequence[str] = (),
+        broker: Mapping[str, str] | None = None,
     ) -> None:
-        """`partition`: the first of the posts; `configs`: of topics by name; `reports`: which of these it reports."""
+        """`partition`: the first of the posts; `configs`: of topics by name; `reports`: which of these it reports.
+
+        `broker`: the configuration of the brokers; None where it may not be seen.
+        """
+        self._broker = broker
         self._missing = missing
         self._partition = partition
         self._configs = configs or {}
@@ -46,9 +52,15 @@ class Cluster:
         """All partitions."""
         return [{"name": name, "partitions": self._partitions(name)} for name in names]
 
+    def describe_cluster(self) -> dict[str, Any]:
+        """One broker."""
+        return {"brokers": [{"broker_id": 1}]}
+
     def describe_configs(self, asked: Sequence[Any], config_filter: str) -> dict[str, Any]:
         """What it reports; None where it may not be seen."""
         assert config_filter == "all"
+        if [resource.resource_type for resource in asked] == [ConfigResourceType.BROKER]:
+            return {"broker": {"1": {name: {"value": value} for name, value in (self._broker or {}).items()}}}
         return {"topic": {resource.name: self._reported(resource.name) for resource in asked}}
 
     def _partitions(self, name: str) -> list[Mapping[str, Any]]:
@@ -151,11 +163,28 @@ def test_a_finding_that_keeps_workers_from_starting_in_production_is_a_problem_t
     assert [finding.state for finding in said(warnings, production)] == [Severity.WARNING, Severity.WARNING]
 
 
-def test_records_that_are_too_large_for_a_topic_are_a_problem() -> None:
-    (finding,) = said(Cluster(configs={SETTINGS.late_topic: {"max.message.bytes": "1048588"}}))
+def test_a_topic_that_takes_less_than_is_written_at_once_is_reported() -> None:
+    (finding,) = said(Cluster(configs={SETTINGS.late_topic: {"max.message.bytes": "262144"}}))
+    assert finding.state is Severity.WARNING
+    assert finding.found == (
+        f"{SETTINGS.late_topic}: takes records of 262144 bytes, less than STREAM_APP_MAX_MESSAGE_BYTES (1000000): "
+        "messages are cut into more parts, dead letters shortened earlier"
+    )
+    assert f"--topic {SETTINGS.late_topic} --add-config max.message.bytes=4000000" in finding.advice
+
+
+def test_a_broker_that_takes_less_counts_for_topics_that_take_more() -> None:
+    found = said(Cluster(broker={"message.max.bytes": "262144"}))
+    names = {name for name in EVERY if name not in SETTINGS.input_topics}
+    assert {name for finding in found for name in finding.found.partition(": ")[0].split(", ")} == names
+    assert all("message.max.bytes of the brokers" in finding.advice for finding in found)
+
+
+def test_a_topic_that_takes_less_than_the_smallest_part_is_a_problem() -> None:
+    (finding,) = said(Cluster(configs={SETTINGS.flags_topic: {"max.message.bytes": "20000"}}))
     assert finding.state is Severity.PROBLEM
-    assert finding.found == f"{SETTINGS.late_topic}: takes records of 1048588 bytes only"
-    assert finding.advice.endswith(f"--topic {SETTINGS.late_topic} --add-config max.message.bytes=4000000")
+    assert "takes records of 20000 bytes only: workers end with 74" in finding.found
+    assert "max.message.bytes=1000000" in finding.advice
 
 
 def test_settings_that_a_broker_does_not_report_are_listed_and_not_assumed_to_be_right() -> None:

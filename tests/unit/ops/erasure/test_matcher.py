@@ -8,6 +8,7 @@ import pytest
 
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.standing_records import standing_key
+from stream_app.core.events.dead_letter import DeadLetter, Origin
 from stream_app.core.events.schema import Post
 from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.ops.erasure.matcher import Person
@@ -19,8 +20,8 @@ PERSONS = PersonHashes("a secret of sixteen or more")
 OTHERS = ("ann", "annabel", "Ann", "an", "ann ", "x")
 
 
-def record(key: bytes | None = None, value: bytes | None = None) -> Any:
-    return SimpleNamespace(key=key, value=value)
+def record(key: bytes | None = None, value: bytes | None = None, headers: Any = ()) -> Any:
+    return SimpleNamespace(key=key, value=value, headers=headers)
 
 
 def person(user: str = "ann") -> Person:
@@ -93,3 +94,10 @@ def test_an_unreadable_record_is_searched_as_bytes() -> None:
     assert person().is_in_segment(record(b"no key", b"about ann"))
     assert not person().is_in_segment(record(b"no key", b"about others"))
     assert not person().is_in_standing(record(b"no key"))
+
+
+def test_a_shortened_dead_letter_is_found_by_the_beginning_of_its_value() -> None:
+    whole = DeadLetter(Origin("posts", 3, 7), None, event(user_id="ann", text="x" * 99_000), "oversized", "too large")
+    letter = whole.shortened()
+    assert person().is_in_letter(record(letter.key, letter.value, letter.headers()))
+    assert not person("bob").is_in_letter(record(letter.key, letter.value, letter.headers()))
