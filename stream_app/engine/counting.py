@@ -62,43 +62,33 @@ class BatchCounter:
         held = self._owned.get(fetched.partition)
         if held is None:
             return  # the partition has moved; its new owner reads these records again
-        async with held.lock:
-            in_doubt = False
-            try:
-                await self._count_fetched(held, fetched)
-            except ClockDoubtError:
-                in_doubt = True
-        if in_doubt:
+        try:
+            await self._count_fetched(held, fetched)
+        except ClockDoubtError:
             await self._read_again_later(held, fetched)
         await self._output.relieve()
 
     async def _count_fetched(self, held: OwnedPartition, fetched: FetchedBatches) -> None:
         """Count what is not counted yet. Raises ClockDoubtError, and has not counted the batch in doubt then."""
-        source = held.store.ledger.source(fetched.topic)
-        if await self._is_beyond_gap(source, fetched):
-            return
-        for number, batch in enumerate(fetched.unpacked(self._settings.max_unpacked_bytes)):
-            if number and not await self._gives_way(held, fetched.partition, source):
+        async with held.lock:
+            if await self._is_beyond_gap(held.store.ledger.source(fetched.topic), fetched):
                 return
-            await self._read(held, batch)
-
-    async def _gives_way(self, held: OwnedPartition, partition: int, source: Source) -> bool:
-        """Let others that wait for the lock have it; return whether the rest of the batch is still to be counted."""
-        position = source.position
-        held.lock.release()
-        await held.lock.acquire()
-        return self._owned.get(partition) is held and source.position == position
+        for batch in fetched.unpacked(self._settings.max_unpacked_bytes):
+            async with held.lock:  # in between, others that wait for it have their turn
+                if self._owned.get(fetched.partition) is not held:
+                    return
+                await self._read(held, batch)
 
     async def _read(self, held: OwnedPartition, batch: Batch) -> None:
         source = held.store.ledger.source(batch.topic)
         if batch.unreadable is not None:
             await self._set_aside_unreadable(held, batch, batch.unreadable)
         fresh = _from_position(batch, source.position)
+        if skipped := len(batch.records) - len(fresh.records):
+            self._meter.read(batch.topic, skipped)
+        self._meter.skipped(batch.topic, skipped)
         if fresh.records:
             await self._count(held, fresh)
-        # No await since the batch was metered, so the metrics add up whenever they are scraped.
-        self._meter.read(batch.topic, len(batch.records))
-        self._meter.skipped(batch.topic, len(batch.records) - len(fresh.records))
         if source.position < batch.end:  # transaction markers follow the last record
             source.position = batch.end
             held.evaluated = NOT_EVALUATED

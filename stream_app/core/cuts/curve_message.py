@@ -15,6 +15,8 @@ from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
 PART_VERSION = 2
+MOST_PARTS = 1024
+"""Of a bucket: 32 MB in the smallest messages that the settings allow."""
 BUCKETS = 64
 """Number of buckets that scopes are published in."""
 
@@ -86,6 +88,7 @@ def _is_sound(curves: CurveMessage) -> bool:
     counts = [unpack(column) for column in (*curves.flagged, *curves.emerging)]
     return (
         0 <= curves.bucket < BUCKETS
+        and 0 <= curves.part < curves.parts <= MOST_PARTS
         and are_numbers((curves.partition, curves.epoch))
         and all(len(name) <= LONGEST_NAME for scope in curves.scopes for name in scope)
         and all(column.dtype.kind == "u" for column in (*cells, *counts))

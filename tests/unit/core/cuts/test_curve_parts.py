@@ -18,7 +18,7 @@ LEAST = 31_744
 """The smallest limit there is."""
 NAMES = st.builds(ScopeName, st.text(max_size=100), st.text(max_size=200))
 LONG = "\U0001f600" * 200
-CELL = st.tuples(st.integers(1, 2**40), st.integers(1, 2**20))
+CELL = st.tuples(st.integers(1, 2**30), st.integers(1, 2**20))
 
 
 def bucket(scopes: list[ScopeName], cells: list[list[tuple[int, int]]]) -> CurveMessage:
