@@ -7,6 +7,10 @@ import msgspec
 ALL_TOPICS = "*"
 """The pseudo-topic that every event counts in, besides its own topics."""
 
+OTHER = "(other)"
+"""The pseudo-topic of topics that are not counted by name because there are too many, and the population of such
+populations. No event can name it."""
+
 DEFAULT_POPULATION = "all"
 
 

@@ -8,9 +8,10 @@ from time import perf_counter
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.events.credit import Credits, ViewRates, credit
+from stream_app.core.events.credit import Credits, ViewRates, credit_all
 from stream_app.core.events.dead_letter import DeadLetter, Origin, attempts_of
-from stream_app.core.events.decode import Rejected, decode
+from stream_app.core.events.decode import Rejected, decode, implausible
+from stream_app.core.events.limits import TimeRange
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Share
@@ -39,6 +40,7 @@ class BatchCounter:
         self._consumer = consumer
         settings = context.settings
         self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
+        self._plausible = TimeRange.of_days(settings.min_ts, settings.max_ts)
         self._partitions_of: PartitionsOf | None = None
         if settings.partitioner == "murmur2":
             self._partitions_of = partial(partitions_of, partitions=settings.partitions)
@@ -87,12 +89,13 @@ class BatchCounter:
         """
         kind = self._kinds[batch.topic]
         keys, values = [record.key for record in batch.records], [record.value for record in batch.records]
-        events, indices, rejected = decode(values, kind, self._settings.max_event_bytes)
-        credits_ = credit(events, kind, self._rates)
+        decoded = decode(values, kind, self._settings.max_event_bytes, self._settings.max_id_bytes)
+        credits_, (_, indices, rejected) = credit_all(decoded, kind, self._rates)
         known = held.store.ledger.users if self._pseudonyms is None else {}
         bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partitions_of, known))
         if bad:
             self._meter.misrouted(len(bad))
+        bad += implausible(credits_.ts_ms, indices, self._plausible)
         bad += self._ahead(credits_.ts_ms, indices)
         if self._pseudonyms is not None:
             credits_ = credits_._replace(users=self._pseudonyms.of(credits_.users))

@@ -18,6 +18,7 @@ class Doc(NamedTuple):
 Rate = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+IdBytes = Annotated[int, Meta(ge=16, le=256)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 

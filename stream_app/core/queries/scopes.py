@@ -11,6 +11,7 @@ from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory, PastCut
 from stream_app.core.cuts.lorenz import Points, lorenz
 from stream_app.core.cuts.publication import Frame, published
+from stream_app.core.events.names import normal_topic
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES, Cut, Role
 from stream_app.core.state.scopes import ScopeName
@@ -57,7 +58,7 @@ class ScopeQueries:
 
     def find(self, population: str = "", *, topic: str = "", search: str = "") -> ScopeList:
         """The scopes of a population and topic (empty: any), with `search` in the topic."""
-        names, wanted = self.global_cuts.names, search.lower()
+        names, wanted = self.global_cuts.names, normal_topic(search)
         numbers = [
             number
             for number, name in enumerate(names)
