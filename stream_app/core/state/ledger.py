@@ -12,6 +12,7 @@ import numpy as np
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
 from stream_app.core.events.credit import Credits
+from stream_app.core.state.admission import Admission, ScopeLimits
 from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.interning import Interner, Numbers
 from stream_app.core.state.late import late_events
@@ -42,13 +43,21 @@ class Applied(NamedTuple):
 class Ledger:
     """Rolling counts of one partition over the last `panes` panes of `pane_ms`."""
 
-    def __init__(self, pane_ms: int, panes: int, short_panes: int, numbers: Numbers | None = None) -> None:
+    def __init__(
+        self,
+        pane_ms: int,
+        panes: int,
+        short_panes: int,
+        numbers: Numbers | None = None,
+        limits: ScopeLimits = ScopeLimits(),  # noqa: B008 - immutable
+    ) -> None:
         """`numbers`: the pool of ints to share with the other ledgers of the process."""
         self.window = Window(pane_ms, panes, short_panes)
         self.users = Interner(numbers=numbers)
         self.scopes = ScopeTable()
         self.rows = RowTable()
         self.panes: dict[int, Pane] = {}
+        self._admission = Admission(limits)
         self._seen = Deduplicator()
         self._expired_seals: list[tuple[SegmentKey, int]] = []
         self.sources: dict[str, Source] = {}
@@ -79,8 +88,9 @@ class Ledger:
         """Count a batch from `topic`, in the order read, and its number of `rejected` records.
 
         `position`: the offset after the batch; `late`: which events are late, as returned by `late`. Panes expire only
-        in `advance`, so row, scope and user numbers in the result stay valid until then.
+        in `advance` and at the next batch, so row, scope and user numbers in the result stay valid until then.
         """
+        self._expire()  # what the batch before has moved out of the window takes no place from the topics of this one
         source = self.source(topic)
         ts_ms, pane = batch.ts_ms, batch.ts_ms // self.window.pane_ms
         if len(ts_ms):
@@ -111,6 +121,7 @@ class Ledger:
 
     def restore(self, header: Header) -> None:
         """Restore the state from a header. Restore panes and deltas after it."""
+        self._admission.forget()
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
         self.erased = header.erased
 
@@ -146,6 +157,10 @@ class Ledger:
         """Drop packed panes from the deduplication index. Costs the same for many panes as for one."""
         self._seen.forget({number for number, pane in self.panes.items() if pane.packed})
 
+    def take_limit_hits(self) -> dict[str, int]:
+        """Return how often topics counted as `(other)` since the last call, by the limit that they were beyond."""
+        return self._admission.take_hits()
+
     def take_expired_seals(self) -> list[tuple[SegmentKey, int]]:
         """Return the sealed segments of panes expired since the last call: key of the first part, number of parts."""
         taken, self._expired_seals = self._expired_seals, []
@@ -165,6 +180,7 @@ class Ledger:
         for pane in self.panes.values():
             pane.take_out(users, gone)
         self.rows.clear(gone)
+        self._admission.forget()
 
     def short_sums(self) -> tuple[Ints, Floats, Floats]:
         """Return the sums of each row over the short window: posts, impressions, Σ impressions²."""
@@ -202,12 +218,16 @@ class Ledger:
     def _add(self, batch: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
         """Add the fresh events. Each pane gets one entry per row, sorted by row."""
         worth = np.flatnonzero(fresh & ((batch.posts > 0) | (batch.impressions > 0)))
-        events, scopes = self.scopes.of_events(_chosen(batch.populations, worth), _chosen(batch.topics, worth))
         users = self.users.add(_chosen(batch.users, worth))
+        events, scopes = self._admission.scopes_of(
+            self.scopes, self.rows, users, _chosen(batch.populations, worth), _chosen(batch.topics, worth)
+        )
         numbers, ranks = distinct(pane[fresh])
         rank = np.zeros(len(pane), np.int64)
         rank[fresh] = ranks
+        known_rows = len(self.rows)
         rows = self.rows.rows(scopes, users[events])
+        self._admission.counted(scopes, self.rows, known_rows)
         impressions = batch.impressions[worth][events]
         entries = summed(
             rank[worth][events] << _ROW_BITS | rows,
@@ -265,6 +285,7 @@ class Ledger:
             if pane.sealed:
                 self._expired_seals.append((pane.sealed[0], len(pane.sealed[1])))
         if expired:
+            self._admission.forget()
             self._seen.forget(range(min(expired), first))
             # Drop rows only once a quarter of them is dead: this costs O(rows), and so amortised O(1) per event.
             if np.count_nonzero(self.rows.dead()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):
@@ -279,6 +300,7 @@ class Ledger:
         self.scopes = self.scopes.renumber(scopes)
         self.users = Interner((self.users.names[user] for user in users.tolist()), self.users.numbers)
         self.renumbered += 1
+        self._admission.forget()
         for pane in self.panes.values():
             pane.chunks = [chunk._replace(rows=new_rows[chunk.rows]).slim() for chunk in pane.chunks]
 
