@@ -78,7 +78,7 @@ class _Worker:
         metrics = Metrics(registry, settings.input_topics, settings.metric_topics)
         self._engine = build_engine(settings, metrics)
         state = queryable_state(self._engine)
-        self._board = BoardFeed(settings, state, metrics, self._engine.publisher.present)
+        self._board = BoardFeed(settings, state, metrics, self._engine.publisher.shown)
         self._engine.listeners.append(self._board)
         self._api = Api(settings, state, self._engine.health, self._board.is_up)
         self._http = HttpServer(registry, self._engine.health, Access(settings))

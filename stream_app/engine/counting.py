@@ -80,7 +80,7 @@ class BatchCounter:
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
         counts = held.store.count(batch.topic, batch.end, credits_, late, refused)
-        for bound, hits in held.store.ledger.take_limit_hits().items():
+        for bound, hits in held.store.ledger.admission.take_hits().items():
             self._meter.bound_hit(bound, hits)
         self._meter.batch(batch.topic, counts, perf_counter() - started)
 

@@ -31,6 +31,7 @@ PROMISES: Mapping[int, str] = {
     15: "what the previous release has written",
     16: "another number of partitions; topics deleted and made again",
     17: "rows 1 and 8 without the C extensions",
+    20: "names without end: topics, populations, long user ids",
 }
 
 
@@ -51,6 +52,7 @@ SENTENCES = (
     "{state_rows:,} rows, ready after {ready_s:.1f} s, progress seen {progress_seen} times",
     "{days} days of {users_a_day:,} users: {keys} keys, {memory_mb} MB",
     "{golden_files} golden files of {kinds} kinds",
+    "{invented:,} invented topics, {names_mb:.0f} MB at most",
     "refused after {refused_after_s:.1f} s",
     "{events:,} events, {lost:,} lost, {twice:,} twice",
 )

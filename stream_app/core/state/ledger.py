@@ -4,8 +4,8 @@ A batch passes through these steps: drop late events, drop duplicates, assign cr
 rows and to the panes. The result is the content of the delta segment that makes the batch durable.
 """
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Collection, Container, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.interning import Interner, Numbers
 from stream_app.core.state.late import late_events
 from stream_app.core.state.panes import Pane, PaneContent, RowEntries, joined, summed
-from stream_app.core.state.renumbering import distinct, renumbered
+from stream_app.core.state.renumbering import chosen, distinct, renumbered
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scopes import ScopeTable
 from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon
@@ -26,8 +26,6 @@ from stream_app.core.state.window import Window
 _DEAD_ROWS_KEPT = 1000
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
-
-T = TypeVar("T")
 
 
 class Applied(NamedTuple):
@@ -57,7 +55,7 @@ class Ledger:
         self.scopes = ScopeTable()
         self.rows = RowTable()
         self.panes: dict[int, Pane] = {}
-        self._admission = Admission(limits)
+        self.admission = Admission(limits)
         self._seen = Deduplicator()
         self._expired_seals: list[tuple[SegmentKey, int]] = []
         self.sources: dict[str, Source] = {}
@@ -121,7 +119,7 @@ class Ledger:
 
     def restore(self, header: Header) -> None:
         """Restore the state from a header. Restore panes and deltas after it."""
-        self._admission.forget()
+        self.admission.forget()
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
         self.erased = header.erased
 
@@ -157,10 +155,6 @@ class Ledger:
         """Drop packed panes from the deduplication index. Costs the same for many panes as for one."""
         self._seen.forget({number for number, pane in self.panes.items() if pane.packed})
 
-    def take_limit_hits(self) -> dict[str, int]:
-        """Return how often topics counted as `(other)` since the last call, by the limit that they were beyond."""
-        return self._admission.take_hits()
-
     def take_expired_seals(self) -> list[tuple[SegmentKey, int]]:
         """Return the sealed segments of panes expired since the last call: key of the first part, number of parts."""
         taken, self._expired_seals = self._expired_seals, []
@@ -180,7 +174,7 @@ class Ledger:
         for pane in self.panes.values():
             pane.take_out(users, gone)
         self.rows.clear(gone)
-        self._admission.forget()
+        self.admission.forget()
 
     def short_sums(self) -> tuple[Ints, Floats, Floats]:
         """Return the sums of each row over the short window: posts, impressions, Σ impressions²."""
@@ -218,16 +212,16 @@ class Ledger:
     def _add(self, batch: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
         """Add the fresh events. Each pane gets one entry per row, sorted by row."""
         worth = np.flatnonzero(fresh & ((batch.posts > 0) | (batch.impressions > 0)))
-        users = self.users.add(_chosen(batch.users, worth))
-        events, scopes = self._admission.scopes_of(
-            self.scopes, self.rows, users, _chosen(batch.populations, worth), _chosen(batch.topics, worth)
+        users = self.users.add(chosen(batch.users, worth))
+        events, scopes = self.admission.scopes_of(
+            self.scopes, self.rows, users, chosen(batch.populations, worth), chosen(batch.topics, worth)
         )
         numbers, ranks = distinct(pane[fresh])
         rank = np.zeros(len(pane), np.int64)
         rank[fresh] = ranks
         known_rows = len(self.rows)
         rows = self.rows.rows(scopes, users[events])
-        self._admission.counted(scopes, self.rows, known_rows)
+        self.admission.counted(scopes, self.rows, known_rows)
         impressions = batch.impressions[worth][events]
         entries = summed(
             rank[worth][events] << _ROW_BITS | rows,
@@ -285,7 +279,7 @@ class Ledger:
             if pane.sealed:
                 self._expired_seals.append((pane.sealed[0], len(pane.sealed[1])))
         if expired:
-            self._admission.forget()
+            self.admission.forget()
             self._seen.forget(range(min(expired), first))
             # Drop rows only once a quarter of them is dead: this costs O(rows), and so amortised O(1) per event.
             if np.count_nonzero(self.rows.dead()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):
@@ -300,11 +294,6 @@ class Ledger:
         self.scopes = self.scopes.renumber(scopes)
         self.users = Interner((self.users.names[user] for user in users.tolist()), self.users.numbers)
         self.renumbered += 1
-        self._admission.forget()
+        self.admission.forget()
         for pane in self.panes.values():
             pane.chunks = [chunk._replace(rows=new_rows[chunk.rows]).slim() for chunk in pane.chunks]
-
-
-def _chosen(values: Sequence[T], places: Ints) -> Sequence[T]:
-    """Return the values at `places`, which are sorted and distinct."""
-    return values if len(places) == len(values) else [values[place] for place in places.tolist()]

@@ -68,8 +68,8 @@ def test_further_topics_of_an_event_count_as_other() -> None:
         ("all", "c"): 1,
         ("all", "(other)"): 1,
     }
-    assert ledger.take_limit_hits() == {"max_topics_per_event": 2}
-    assert ledger.take_limit_hits() == {}
+    assert ledger.admission.take_hits() == {"max_topics_per_event": 2}
+    assert ledger.admission.take_hits() == {}
 
 
 def test_further_topics_of_a_user_count_as_other_and_those_of_others_by_name() -> None:
@@ -81,7 +81,7 @@ def test_further_topics_of_a_user_count_as_other_and_those_of_others_by_name() -
         **{("all", topic): 1 for topic in "cdf"},
         ("all", "(other)"): 2,
     }
-    assert ledger.take_limit_hits() == {"max_topics_per_user": 2}
+    assert ledger.admission.take_hits() == {"max_topics_per_user": 2}
 
 
 def test_scopes_beyond_the_limit_count_as_other() -> None:
@@ -93,7 +93,7 @@ def test_scopes_beyond_the_limit_count_as_other() -> None:
         **{("all", topic): 1 for topic in "bcde"},
         ("all", "(other)"): 3,
     }
-    assert ledger.take_limit_hits() == {"max_scopes": 3}
+    assert ledger.admission.take_hits() == {"max_scopes": 3}
     assert len(ledger.scopes) == 7
 
 
