@@ -18,6 +18,8 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS = dt.timedelta(milliseconds=1)
 _UNITS = (("seconds", 1000, 1), ("microseconds", 1, 1000), ("nanoseconds", 1, 1_000_000))
 """(name, factor, divisor) to milliseconds."""
+_LARGEST_TIME = 10**30
+"""No time in any unit is larger."""
 
 
 class TimeRange(NamedTuple):
@@ -40,6 +42,8 @@ class TimeRange(NamedTuple):
 
     def guess(self, number: float) -> str:
         """Say which unit a number that is no plausible time in ms seems to have; empty without a guess."""
+        if abs(number) > _LARGEST_TIME:
+            return ""
         for name, factor, divisor in _UNITS:
             if self.start_ms <= number * factor / divisor < self.end_ms:
                 return f"looks like {name}"

@@ -19,8 +19,12 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{\0")
 _FRAME = 5
 """Bytes that serializers with a schema registry write first: a zero and the id of the schema."""
 _BLANKS = b" \t\r\n"
-_NUMBER = re.compile(r"\s*(-?\d{1,30})(\.\d+)?\s*")
-_LEAP_SECOND = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):60((?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d))")
+_MS_TEXT = re.compile(r"[0-9]{1,14}")
+"""Epoch ms in quotes, as in the schema."""
+_NUMBER = re.compile(r"\s*-?[0-9]{1,30}(\.[0-9]{1,30})?\s*")
+_LEAP_SECOND = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}):60((?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:?[0-9]{2}))"
+)
 _SECOND = dt.timedelta(seconds=1)
 _FORMATS = {
     b"Obj\x01": "an Avro file",
@@ -47,8 +51,10 @@ def with_time(text: bytes, kind: type[Event]) -> Event | str:
     """Return the event if only the form of its time is unusual; else what is wrong with the time, empty if nothing."""
     fields = _fields(text)
     time = fields.get("ts")
-    if isinstance(time, str) and (number := _NUMBER.fullmatch(time)):
-        time = int(number[1]) if number[2] is None else float(number[0])
+    if isinstance(time, str) and _MS_TEXT.fullmatch(time):
+        time = int(time)
+    elif isinstance(time, str) and (number := _NUMBER.fullmatch(time)):
+        time = float(number[0])
     if isinstance(time, int | float) and not isinstance(time, bool):
         if not isinstance(time, int) or not EARLIEST_MS <= time <= LATEST_MS:
             guess = PLAUSIBLE.guess(time) or "is no time in epoch milliseconds"

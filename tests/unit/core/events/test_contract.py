@@ -58,7 +58,6 @@ def test_null_is_as_good_as_absent_in_every_optional_field(kind: type[Event]) ->
     ("written", "ms"),
     [
         ("1475280000000", OCTOBER_MS),
-        (" 1475280000000 ", OCTOBER_MS),
         ("2016-10-01 00:00:00Z", OCTOBER_MS),
         ("2016-10-01 02:00:00+02:00", OCTOBER_MS),
         ("2016-12-31T23:59:60Z", 1_483_228_800_000),
@@ -91,6 +90,8 @@ def test_a_time_may_be_written_in_other_ways(written: str, ms: int) -> None:
         ("2100-01-01T00:00:00Z", "not before STREAM_APP_MAX_TS"),
         (10**15 * 9, "no time in epoch milliseconds"),
         (10**25, "no time in epoch milliseconds"),
+        (10**400, "no time in epoch milliseconds"),
+        (1e300, "no time in epoch milliseconds"),
         ("9" * 30, "no time in epoch milliseconds"),
         ("9" * 5000, "RFC3339"),
     ],
