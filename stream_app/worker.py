@@ -112,7 +112,7 @@ class _Worker:
         metrics.counts_by(settings.version)
         self._engine = build_engine(settings, metrics)
         state = queryable_state(self._engine)
-        self._board = BoardFeed(settings, state, metrics, self._engine.publisher.present)
+        self._board = BoardFeed(settings, state, metrics, self._engine.publisher.shown)
         self._engine.listeners.append(self._board)
         self._registry = registry
         self._access = Access(settings, self._engine.exchange.ended_sessions, self._engine.context.output.session)

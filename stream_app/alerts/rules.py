@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from stream_app.core.events.names import normal_topic
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.settings.kinds import parse_duration_s
 
@@ -59,7 +60,10 @@ class AlertRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     types: Annotated[tuple[FlagType, ...], Meta(min_length=1)] = (FlagType.EMERGING, FlagType.ENTERED)
     roles: Annotated[tuple[Role, ...], Meta(min_length=1)] = tuple(Role)
     topics: _Names = ("*",)
-    """Patterns, such as `phone*`. The topic of all topics is called `*`: only `"[*]"` matches it alone."""
+    """Patterns, such as `phone*` or `#Climate*`, normalised like the topics of events.
+
+    The topic of all topics is called `*`: only `"[*]"` matches it alone.
+    """
     populations: _Names = ("*",)
     """Patterns."""
     min_value: Annotated[int, Meta(ge=0)] = 0
@@ -87,7 +91,7 @@ class AlertRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             and flag.role in self.roles
             and flag.value >= self.min_value
             and (self.min_z is None or flag.z >= self.min_z)
-            and any(fnmatchcase(flag.topic, pattern) for pattern in self.topics)
+            and any(fnmatchcase(flag.topic, pattern) for pattern in map(normal_topic, self.topics))
             and any(fnmatchcase(flag.population, pattern) for pattern in self.populations)
         )
 

@@ -10,6 +10,10 @@ from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 ALL_TOPICS = "*"
 """The pseudo-topic that every event counts in, besides its own topics."""
 
+OTHER = "(other)"
+"""The pseudo-topic of topics that are not counted by name because there are too many, and the population of such
+populations. No event can name it."""
+
 DEFAULT_POPULATION = "all"
 
 

@@ -9,10 +9,11 @@ from time import monotonic, perf_counter
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.events.credit import Credits, ViewRates, credit
+from stream_app.core.events.credit import Credits, ViewRates, credit, credit_all
 from stream_app.core.events.dead_letter import LONGEST_MESSAGE, DeadLetter, Origin, attempts_of
-from stream_app.core.events.decode import Rejected, decode
+from stream_app.core.events.decode import Rejected, decode, implausible
 from stream_app.core.events.letter_budget import LetterBudget
+from stream_app.core.events.limits import TimeRange
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Share
@@ -48,6 +49,7 @@ class BatchCounter:
         self._consumer = consumer
         settings = context.settings
         self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
+        self._plausible = TimeRange.of_days(settings.min_ts, settings.max_ts)
         self._partitions_of: PartitionsOf | None = None
         if settings.partitioner == "murmur2":
             self._partitions_of = partial(partitions_of, partitions=settings.partitions)
@@ -143,6 +145,8 @@ class BatchCounter:
         await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
         counts = held.store.count(batch.topic, batch.end, credits_, late, refused)
         self._meter.read(batch.topic, len(batch.records))  # no await in between: the metrics add up at any time
+        for bound, hits in held.store.ledger.admission.take_hits().items():
+            self._meter.bound_hit(bound, hits)
         self._meter.batch(batch.topic, counts, perf_counter() - started)
 
     def _credit_nothing(self, topic: str) -> Credits:
@@ -155,12 +159,13 @@ class BatchCounter:
         """
         kind = self._kinds[batch.topic]
         keys, values = [record.key for record in batch.records], [record.value for record in batch.records]
-        events, indices, rejected = decode(values, kind, self._settings.max_event_bytes)
-        credits_ = credit(events, kind, self._rates)
+        decoded = decode(values, kind, self._settings.max_event_bytes, self._settings.max_id_bytes)
+        credits_, (_, indices, rejected) = credit_all(decoded, kind, self._rates)
         known = held.store.ledger.users if self._pseudonyms is None else {}
         bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partitions_of, known))
         if bad:
             self._meter.misrouted(len(bad))
+        bad += implausible(credits_.ts_ms, indices, self._plausible)
         bad += self._ahead(batch, credits_.ts_ms, indices)
         if self._pseudonyms is not None:
             credits_ = credits_._replace(users=self._pseudonyms.of(credits_.users))

@@ -11,8 +11,9 @@ from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.history import PastKey
 from stream_app.core.events.dead_letter import DeadLetter
 from stream_app.core.events.murmur2 import partitions_of
-from stream_app.core.messages import Cut
+from stream_app.core.messages import Cut, Role
 from stream_app.core.privacy import ended_sessions
+from stream_app.core.state.scopes import ScopeName
 from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.producer import BatchingProducer
 from stream_app.settings import Settings
@@ -21,8 +22,13 @@ _JSON = msgspec.json.Encoder()
 
 
 def cut_key(cut: Cut) -> bytes:
-    """Return the key of a cut: topic, population and role as a JSON array."""
-    return _JSON.encode((cut.topic, cut.population, cut.role))
+    """Return the key of a cut."""
+    return scope_key(ScopeName(cut.population, cut.topic), cut.role)
+
+
+def scope_key(scope: ScopeName, role: Role) -> bytes:
+    """Return the key of the cut of a scope: topic, population and role as a JSON array."""
+    return _JSON.encode((scope.topic, scope.population, role))
 
 
 class OutputTopics:

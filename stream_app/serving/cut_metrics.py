@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from stream_app.core.events.names import normal_topic
 from stream_app.core.messages import Cut
 
 MAX_METRIC_TOPICS = 50
@@ -22,7 +23,7 @@ class CutMetrics:
                 f"STREAM_APP_METRIC_TOPICS names {len(metric_topics)} topics; "
                 f"name at most {MAX_METRIC_TOPICS}, each one costs several series per population"
             )
-        self._metric_topics = frozenset(metric_topics)
+        self._metric_topics = frozenset(map(normal_topic, metric_topics))
         self._cut_series: set[tuple[str, str, str]] = set()
         self._cut_threshold = Gauge(
             "influence_cut_threshold",

@@ -21,6 +21,7 @@ Count = Annotated[int, Meta(ge=1)]
 LEAST_MESSAGE_BYTES = 32_768
 """No record of the tracker that has to be whole is larger than this, whatever the names in it."""
 MessageBytes = Annotated[int, Meta(ge=LEAST_MESSAGE_BYTES, le=8_000_000)]
+IdBytes = Annotated[int, Meta(ge=16, le=256)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 

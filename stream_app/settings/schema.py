@@ -1,12 +1,13 @@
 """Every setting: its name, unit, default, meaning and limits."""
 
+import datetime as dt
 import hashlib
 from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 
 from stream_app.settings.checks import check_security
-from stream_app.settings.kinds import Count, Doc, Fraction, MessageBytes, Port, Positive, Rate
+from stream_app.settings.kinds import Count, Doc, Fraction, IdBytes, MessageBytes, Port, Positive, Rate
 from stream_app.settings.secret import Secret, SecretUrl
 
 ENV_PREFIX = "STREAM_APP_"
@@ -92,6 +93,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     short_s: Annotated[Positive, Doc("length of the short window, in which acceleration is measured")] = 3600.0
     view_rate: Annotated[Rate, Doc("fraction of an audience that sees a post, if impressions are not measured")] = 1.0
     channel_view_rates: Annotated[dict[str, Rate], Doc("view rates by channel: email=0.4,twitter=0.1")] = {}
+    min_ts: Annotated[
+        dt.date, Doc("events before this day (UTC) become dead letters; earlier for history that is older")
+    ] = dt.date(2005, 1, 1)
+    max_ts: Annotated[dt.date, Doc("events from this day (UTC) on become dead letters, whatever the clock says")] = (
+        dt.date(2100, 1, 1)
+    )
+    max_id_bytes: Annotated[IdBytes, Doc("ids, topics and populations of more bytes make an event a dead letter")] = 256
+    max_topics_per_event: Annotated[Count, Doc("further topics of an event count as (other)")] = 32
+    max_topics_per_user: Annotated[Count, Doc("further topics of a user in the window count as (other)")] = 10_000
+    max_scopes: Annotated[
+        Count, Doc("topics × populations in the window, in all; each partition has an equal share, the rest is (other)")
+    ] = 400_000
     max_ahead_s: Annotated[Positive, Doc("events further ahead of the wall clock become dead letters")] = 300.0
 
     # Cuts and flags
@@ -172,6 +185,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Check constraints between settings."""
         if self.window_s % self.pane_s:
             raise ValueError(f"window_s ({self.window_s:g}) must be a multiple of pane_s ({self.pane_s:g})")
+        if self.min_ts >= self.max_ts:
+            raise ValueError(f"min_ts ({self.min_ts}) must be before max_ts ({self.max_ts})")
         if self.short_s >= self.window_s:
             raise ValueError(f"short_s ({self.short_s:g}) must be shorter than window_s ({self.window_s:g})")
         for name in ("person_key", "http_token", "peer_secret"):

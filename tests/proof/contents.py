@@ -110,7 +110,7 @@ def made(recipe: Recipe) -> Contents:
     twice = rng.choice(recipe.events, recipe.repeats, replace=False)
     extra = _late(recipe.late, names, homes) + _strays(recipe.strays, names, homes)
     bad = _bad(recipe.bad, names, homes)
-    rejected = bad + [stray for number, stray in enumerate(extra[recipe.late :]) if number % 2]
+    rejected = bad + extra[recipe.late :]
     # Nothing is late before a partition has read anything: the first tenth has neither late events nor bad ones.
     others_ms = START_MS + rng.integers(SPAN_MS // 10, SPAN_MS, len(extra) + len(bad))
     arrivals = [
@@ -125,7 +125,7 @@ def made(recipe: Recipe) -> Contents:
         results={
             "applied": recipe.events,
             "duplicate": recipe.repeats,
-            "late": recipe.late + (recipe.strays + 1) // 2,
+            "late": recipe.late,
             "rejected": len(rejected),
         },
         totals=_totals(users, topics, ts_ms // HOUR_MS, shares, audiences, recipe.window_hours),
@@ -159,7 +159,7 @@ def _late(count: int, names: list[bytes], homes: list[int]) -> list[Record]:
 
 
 def _strays(count: int, names: list[bytes], homes: list[int]) -> list[Record]:
-    """By turns of 1970, which is late, and of ten years ahead, which is rejected."""
+    """By turns of 1970 and of ten years ahead."""
     found = []
     ahead_ms = round(time.time() * 1000) + _TEN_YEARS_MS
     for number in range(count):

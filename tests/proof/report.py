@@ -34,6 +34,7 @@ PROMISES: Mapping[int, str] = {
     18: "what is written is too large",
     19: "batches that unpack to far more",
     21: "rolling upgrade from the release before and back; mixed settings refused",
+    20: "names without end: topics, populations, long user ids",
 }
 
 
@@ -57,6 +58,7 @@ SENTENCES = (
     "{golden_files} golden files of {kinds} kinds",
     "{old} to {new} and back, {replaced} workers replaced",
     "{set_aside:,} set aside in {letters:,} letters of {letters_mb:.0f} MB, {large_mb:.0f} MB resident at most",
+    "{invented:,} invented topics, {names_mb:.0f} MB at most",
     "refused after {refused_after_s:.1f} s",
     "{events:,} events, {lost:,} lost, {twice:,} twice",
 )

@@ -71,7 +71,7 @@ def naive_totals(run: "Run", end_ms: int) -> Totals:
                 continue
             people = naive_people(event) or 0
             for topic in naive_topics(event):
-                made = sums[event.population, topic, str(event.user_id)]
+                made = sums[event.population or "all", topic, str(event.user_id)]
                 made[0] += isinstance(event, Post)
                 made[1] += people
                 made[2] += people**2

@@ -5,8 +5,8 @@ import asyncio
 import click
 
 from stream_app.cli.options import Command, settings_options
+from stream_app.core.events.names import normal_topic
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Role
-from stream_app.core.state.scopes import folded
 from stream_app.serving.redis.board import open_board
 from stream_app.settings import Settings, SettingsError
 from stream_app.terminal.output import console, print_json, table
@@ -29,7 +29,7 @@ def command(settings: Settings, topic: str, role: str, population: str, count: i
 
     The exit status is 1 where there are none.
     """
-    topic = folded(topic)
+    topic = normal_topic(topic)
     users, missing = asyncio.run(_read(settings, topic, Role(role), population, count))
     if as_json:
         rows = [{"user_id": user, "value": value} for user, value in users]

@@ -19,6 +19,7 @@ Change together: `curve_message` (what is sent), `curve_updates` (what a ledger 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints, Mask
@@ -63,7 +64,7 @@ class ScopeCuts(NamedTuple):
 
 
 class PartitionCurves(NamedTuple):
-    """The latest message of a partition for a bucket, and the numbers of its scopes."""
+    """The latest message of a partition for a bucket, without the names of its scopes, and their numbers."""
 
     message: CurveMessage
     numbers: Ints
@@ -79,6 +80,7 @@ class GlobalCuts:
         self._scopes = [np.empty(0, np.int64)] * BUCKETS
         self._dirty: set[int] = set()
         self._numbers: dict[ScopeName, int] = {}
+        self._populations: dict[str, str] = {}
         self._cuts = ScopeCuts.empty(64)
         self.names: list[ScopeName] = []
         self.generation = 0
@@ -87,19 +89,30 @@ class GlobalCuts:
 
     def update(self, curves: CurveMessage) -> None:
         """Apply a message: it replaces the previous curves of its partition and bucket."""
-        self._curves[curves.bucket][curves.partition] = PartitionCurves(curves, self.numbers(curves.scopes))
+        numbers = self.numbers(curves.scopes)
+        nameless = msgspec.structs.replace(curves, scopes=[])
+        self._curves[curves.bucket][curves.partition] = PartitionCurves(nameless, numbers)
         self._dirty.add(curves.bucket)
 
     def numbers(self, scopes: list[ScopeName]) -> Ints:
         """Return the number of each scope. New scopes get the next numbers, even without curves."""
-        numbers = [self._numbers.setdefault(scope, len(self._numbers)) for scope in scopes]
-        self.names += [scope for scope, number in zip(scopes, numbers, strict=True) if number >= len(self.names)]
+        numbers = [self._number(scope) for scope in scopes]
         if len(self.names) > self._cuts.users.shape[1]:
-            wider = ScopeCuts.empty(2 * len(self.names))
+            wider = ScopeCuts.empty(max(len(self.names), self._cuts.users.shape[1] * 5 // 4))
             for column, known in zip(wider, self._cuts, strict=True):
                 column[:, : known.shape[1]] = known
             self._cuts = wider
         return np.array(numbers, np.int64)
+
+    def _number(self, scope: ScopeName) -> int:
+        number = self._numbers.get(scope)
+        if number is not None:
+            return number
+        population = self._populations.setdefault(scope.population, scope.population)  # most scopes share one
+        name = ScopeName(population, scope.topic)
+        number = self._numbers[name] = len(self.names)
+        self.names.append(name)
+        return number
 
     def find(self, scope: ScopeName) -> int | None:
         """Return the number of a scope; None if it is unknown."""
@@ -173,10 +186,13 @@ class GlobalCuts:
             return
         self.generation += 1
         self._scopes = [np.empty(0, np.int64)] * BUCKETS
-        self._numbers, self.names, self._cuts = {}, [], ScopeCuts.empty(64)
+        names = self.names
+        self._numbers, self._populations, self.names, self._cuts = {}, {}, [], ScopeCuts.empty(64)
         for bucket, by_partition in enumerate(self._curves):
             for partition, known in by_partition.items():
-                by_partition[partition] = PartitionCurves(known.message, self.numbers(known.message.scopes))
+                by_partition[partition] = known._replace(
+                    numbers=self.numbers([names[number] for number in known.numbers.tolist()])
+                )
             if by_partition:
                 self._recompute(bucket)
 

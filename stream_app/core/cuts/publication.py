@@ -1,13 +1,16 @@
-"""Published cuts: builds one message per scope and role that has users."""
+"""Published cuts: builds one message per scope and role that has users, and finds those that have changed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from stream_app.core.arrays import Ints
-from stream_app.core.cuts.global_cuts import GlobalCuts
+import numpy as np
+
+from stream_app.core.arrays import Ints, Mask
+from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeCuts
 from stream_app.core.flags.evaluation import is_diffuse
 from stream_app.core.flags.standing import StandingRules
-from stream_app.core.messages import ROLES, Cut
+from stream_app.core.messages import ROLES, Cut, Role
+from stream_app.core.state.scopes import ScopeName
 
 
 class Frame(NamedTuple):
@@ -20,40 +23,81 @@ class Frame(NamedTuple):
     settings_version: str
 
 
-def published(
-    global_cuts: GlobalCuts,
-    numbers: Ints,
-    rules: StandingRules,
-    population_sizes: Mapping[str, int],
-    frame: Frame,
-) -> Iterator[Cut]:
-    """Yield the messages for some scopes, given by number."""
-    cuts = global_cuts.cuts(numbers)
-    names = [global_cuts.names[number] for number in numbers.tolist()]
-    diffuse = is_diffuse(cuts, rules).tolist()
-    by_role = [[column[role].tolist() for column in cuts] for role in (0, 1)]
-    for role, name in enumerate(ROLES):
-        rows = zip(names, diffuse[role], *by_role[role], strict=True)
-        for scope, is_flat, users, total, k, threshold, ties, flagged, emerging, coverage, gini, exact in rows:
-            if not users:
-                continue
-            size = population_sizes.get(scope.population)
-            yield Cut(
-                topic=scope.topic,
-                population=scope.population,
-                role=name,
-                users=users,
-                total=total,
-                k=k,
-                threshold=threshold,
-                ties=ties,
-                coverage=coverage,
-                percent_of_users=100 * k / users,
-                percent_of_population=100 * k / size if size else None,
-                gini=gini,
-                diffuse=is_flat,
-                exact=exact,
-                flagged=flagged,
-                emerging=emerging,
-                **frame._asdict(),
-            )
+class PublishedCuts(NamedTuple):
+    """The cuts of some scopes as columns: a message for each would take most of a worker's memory."""
+
+    names: Sequence[ScopeName]
+    cuts: ScopeCuts
+    frame: Frame
+
+    @classmethod
+    def of(cls, global_cuts: GlobalCuts, numbers: Ints, frame: Frame) -> "PublishedCuts":
+        """Return the present cuts of some scopes, given by number."""
+        return cls([global_cuts.names[number] for number in numbers.tolist()], global_cuts.cuts(numbers), frame)
+
+    @property
+    def are_there(self) -> Mask:
+        """Which cuts have users, by role and scope."""
+        there: Mask = self.cuts.users > 0
+        return there
+
+    def news(self, before: "PublishedCuts") -> Mask:
+        """Return which cuts say something else than `before`, by role and scope."""
+        if self.frame._replace(computed_at=0) != before.frame._replace(computed_at=0):
+            return self.are_there
+        places = before.places(self.names)
+        same = np.broadcast_to(places >= 0, self.cuts.users.shape).copy()
+        for now, then in zip(self.cuts, before.cuts, strict=True):
+            same &= now == then[:, places] if len(before.names) else False
+        return self.are_there & ~same
+
+    def gone(self, before: "PublishedCuts") -> Mask:
+        """Return which cuts of `before` are not here any more, by its roles and scopes."""
+        places = self.places(before.names)
+        there = self.are_there[:, places] if len(self.names) else False
+        return before.are_there & ~((places >= 0) & there)
+
+    def places(self, names: Sequence[ScopeName]) -> Ints:
+        """Return where each of the names is here, −1 if it is not."""
+        by_name = {name: place for place, name in enumerate(self.names)}
+        return np.fromiter((by_name.get(name, -1) for name in names), np.int64, len(names))
+
+    def keys(self, chosen: Mask) -> Iterator[tuple[ScopeName, Role]]:
+        """Yield scope and role of the chosen cuts."""
+        for role, place in np.argwhere(chosen).tolist():
+            yield self.names[place], ROLES[role]
+
+    def messages(
+        self, rules: StandingRules, population_sizes: Mapping[str, int], chosen: Mask | None = None
+    ) -> Iterator[Cut]:
+        """Yield the messages of the cuts that have users; only of those `chosen`, by role and scope."""
+        wanted = self.are_there if chosen is None else self.are_there & chosen
+        diffuse = is_diffuse(self.cuts, rules)
+        frame = self.frame._asdict()
+        for role, name in enumerate(ROLES):
+            places = np.flatnonzero(wanted[role])
+            columns = [column[role, places].tolist() for column in (diffuse, *self.cuts)]
+            for place, is_flat, users, total, k, threshold, ties, flagged, emerging, coverage, gini, exact in zip(
+                places.tolist(), *columns, strict=True
+            ):
+                scope = self.names[place]
+                size = population_sizes.get(scope.population)
+                yield Cut(
+                    topic=scope.topic,
+                    population=scope.population,
+                    role=name,
+                    users=users,
+                    total=total,
+                    k=k,
+                    threshold=threshold,
+                    ties=ties,
+                    coverage=coverage,
+                    percent_of_users=100 * k / users,
+                    percent_of_population=100 * k / size if size else None,
+                    gini=gini,
+                    diffuse=is_flat,
+                    exact=exact,
+                    flagged=flagged,
+                    emerging=emerging,
+                    **frame,
+                )

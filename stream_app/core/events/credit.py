@@ -8,7 +8,10 @@ import numpy as np
 from xxhash import xxh3_64_digest
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+from stream_app.core.events.decode import Decoded, Rejected
+from stream_app.core.events.limits import MAX_ID_DIGITS, is_short, long_integer
 from stream_app.core.events.schema import Event, Post
+from stream_app.core.messages import DEFAULT_POPULATION, OTHER
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS = dt.timedelta(milliseconds=1)
@@ -45,21 +48,58 @@ class Credits(NamedTuple):
         return Credits(*columns)
 
 
+class LongIntegerError(ValueError):
+    """An id is an integer of too many digits."""
+
+
+def credit_all(decoded: Decoded, kind: type[Event], rates: ViewRates) -> tuple[Credits, Decoded]:
+    """Credit all events that can be credited; the others are rejected too."""
+    try:
+        credits_ = credit(decoded.events, kind, rates)
+        if OTHER not in credits_.populations:
+            return credits_, decoded
+    except LongIntegerError:
+        pass
+    decoded = decoded.without(
+        [
+            Rejected(index, "invalid", why)
+            for event, index in zip(decoded.events, decoded.indices, strict=True)
+            if (why := long_integer(event) or _reserved(event))
+        ]
+    )
+    return credit(decoded.events, kind, rates), decoded
+
+
 def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates) -> Credits:
-    """Credit each of the `events` (all of one `kind`) to the user who posts or shares."""
+    """Credit each of the `events` (all of one `kind`) to the user who posts or shares.
+
+    Raises LongIntegerError if an id is an integer of over 38 digits.
+    """
     people = _people(events, rates)
     known = people >= 0
     return Credits(
         # Integer ids become decimal strings, so that 5 and "5" are the same user or event.
-        users=[user if type(user := event.user_id) is str else str(user) for event in events],
-        hashes=_hashes([event_id if type(event_id := event.event_id) is str else str(event_id) for event in events]),
+        users=[user if type(user := event.user_id) is str else _decimal(user) for event in events],
+        hashes=_hashes(
+            [event_id if type(event_id := event.event_id) is str else _decimal(event_id) for event in events]
+        ),
         ts_ms=_times_ms([event.ts for event in events]),
         posts=np.full(len(events), int(kind is Post), np.int64),
         impressions=np.rint(np.where(known, people, 0)).astype(np.int64),
         unknown=~known,
-        topics=[event.topics for event in events],
-        populations=[event.population for event in events],
+        topics=[event.topics or () for event in events],
+        populations=[event.population or DEFAULT_POPULATION for event in events],
     )
+
+
+def _reserved(event: Event) -> str:
+    return f"the population {OTHER} is reserved: give it another name" if event.population == OTHER else ""
+
+
+def _decimal(number: str | int) -> str:
+    if isinstance(number, int) and not is_short(number):
+        raise LongIntegerError(f"an id has over {MAX_ID_DIGITS} digits")
+    return str(number)
 
 
 def _hashes(ids: list[str]) -> Hashes:

@@ -1,11 +1,14 @@
 """Decoding: values of Kafka records to events; a record that fails to decode becomes a `Rejected`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.arrays import Ints
+from stream_app.core.events.limits import TimeRange, has_room_for_long_names, long_name, may_be_long
+from stream_app.core.events.repair import envelope, foreign_format, payload, with_time
+from stream_app.core.events.schema import MAX_ID_BYTES, Event, Post, Share
 
 
 class Rejected(NamedTuple):
@@ -26,30 +29,56 @@ class Decoded(NamedTuple):
     indices: Sequence[int]
     rejected: list[Rejected]
 
+    def without(self, bad: Sequence[Rejected]) -> "Decoded":
+        """Return the same with `bad` rejected too; their `index` is that in the batch."""
+        gone = {reject.index for reject in bad}
+        kept = [place for place, index in enumerate(self.indices) if index not in gone]
+        return Decoded(
+            [self.events[place] for place in kept], [self.indices[place] for place in kept], [*self.rejected, *bad]
+        )
+
 
 _DECODERS: dict[type[Event], msgspec.json.Decoder[Event]] = {kind: msgspec.json.Decoder(kind) for kind in (Post, Share)}
 
 
-def decode(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> Decoded:
+def decode(
+    values: Sequence[bytes | None], kind: type[Event], max_bytes: int, max_id_bytes: int = MAX_ID_BYTES
+) -> Decoded:
     """Decode `values`, one JSON event each. Never raises, whatever a record contains."""
-    good = _decode_good(values, kind, max_bytes)
-    if good is not None:
-        return Decoded(good, range(len(good)), [])
-    decoder = _DECODERS[kind]
+    longest = _longest(values)
+    good = _decode_good(values, kind) if longest <= max_bytes else None
+    decoded = _decode_each(values, kind, max_bytes) if good is None else Decoded(good, range(len(good)), [])
+    if not has_room_for_long_names(longest, max_id_bytes):
+        return decoded
+    bad = list(_long_names(decoded, values, max_id_bytes))
+    return decoded.without(bad) if bad else decoded
+
+
+def _longest(values: Sequence[bytes | None]) -> int:
+    try:
+        return max(map(len, values), default=0)  # type: ignore[arg-type]  # few batches hold a None
+    except TypeError:
+        return max(len(value or b"") for value in values)
+
+
+def implausible(ts_ms: Ints, indices: Sequence[int], times: TimeRange) -> list[Rejected]:
+    """Return the events outside of `times`: most are numbers in another unit than ms, or clocks that were never set."""
+    return [
+        Rejected(indices[place], "implausible-time", times.complaint(int(ts_ms[place])))
+        for place in times.beyond(ts_ms)
+    ]
+
+
+def _decode_each(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> Decoded:
     events: list[Event] = []
     indices: list[int] = []
     rejected: list[Rejected] = []
     for index, value in enumerate(values):
         try:
-            _check_size(value, max_bytes)
-            events.append(decoder.decode(value or b""))
+            events.append(_decode_one(value, kind, max_bytes))
             indices.append(index)
         except _BadRecord as error:
             rejected.append(Rejected(index, error.reason, str(error)))
-        except msgspec.ValidationError as error:
-            rejected.append(Rejected(index, "invalid", f"{error}; see the schema of {kind.__name__.lower()} events"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            rejected.append(Rejected(index, "not-json", f"not a JSON object in UTF-8: {error}"))
     return Decoded(events, indices, rejected)
 
 
@@ -59,19 +88,37 @@ class _BadRecord(Exception):
         self.reason = reason
 
 
-def _check_size(value: bytes | None, max_bytes: int) -> None:
+def _decode_one(value: bytes | None, kind: type[Event], max_bytes: int) -> Event:
     if not value:
         raise _BadRecord("empty", "the record has no value; an event is a JSON object")
     if len(value) > max_bytes:
         message = f"{len(value)} bytes, more than max_event_bytes ({max_bytes}): raise STREAM_APP_MAX_EVENT_BYTES?"
         raise _BadRecord("oversized", message)
+    text = payload(value)
+    try:
+        return _DECODERS[kind].decode(text)
+    except msgspec.ValidationError as error:
+        read = with_time(text, kind)
+        if isinstance(read, Post | Share):
+            return read
+        why = read or envelope(text) or f"{error}; see the schema of {kind.__name__.lower()} events"
+        raise _BadRecord("invalid", why) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        why = foreign_format(value) or f"not a JSON object in UTF-8: {error}"
+        raise _BadRecord("not-json", why) from error
 
 
-def _decode_good(values: Sequence[bytes | None], kind: type[Event], max_bytes: int) -> list[Event] | None:
+def _decode_good(values: Sequence[bytes | None], kind: type[Event]) -> list[Event] | None:
     """Decode all values in one go; None if any of them is bad, so that each must be looked at on its own."""
     try:
-        if max(map(len, values), default=0) > max_bytes:  # type: ignore[arg-type]  # a None raises TypeError
-            return None
         return list(map(_DECODERS[kind].decode, values))  # type: ignore[arg-type]
     except (TypeError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _long_names(decoded: Decoded, values: Sequence[bytes | None], max_id_bytes: int) -> Iterator[Rejected]:
+    """Yield the events with a name that is too long."""
+    for event, index in zip(decoded.events, decoded.indices, strict=True):
+        value = values[index] or b""
+        if may_be_long(value, max_id_bytes) and (why := long_name(event, max_id_bytes)):
+            yield Rejected(index, "invalid", why)

@@ -8,14 +8,17 @@ from msgspec import Meta
 
 from stream_app.core.messages import DEFAULT_POPULATION
 
-MOST_TOPICS = 100
+MAX_ID_BYTES = 256
+"""Bytes of an id, topic or population in UTF-8; a setting may make it less."""
 MOST_PEOPLE = 100_000_000_000
 """Limit of `audience` and `impressions`: over ten times the world population, and sums stay far below 2^63."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)] | int
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999. What is plausible is a setting, and far less."""
 Time = (
-    Annotated[int, Meta(ge=-62_135_596_800_000, le=253_402_300_799_999, description="epoch ms")]
+    Annotated[int, Meta(ge=EARLIEST_MS, le=LATEST_MS, description="epoch ms")]
     | Annotated[dt.datetime, Meta(tz=True, description="RFC 3339 with a zone")]
 )
 People = (
@@ -32,18 +35,18 @@ class Post(msgspec.Struct, gc=False, kw_only=True):
     ts: Annotated[Time, Meta(description="When it happened: epoch ms, or RFC 3339 with a zone.")]
     user_id: Annotated[Id, Meta(description="Who did it. Also the key of the Kafka record.")]
     post_id: Id | None = None
-    kind: Literal["post", "comment", "review", "reply", "quote", "message"] = "post"
+    kind: Literal["post", "comment", "review", "reply", "quote", "message"] | None = "post"
     topics: Annotated[
-        tuple[Annotated[str, Meta(max_length=200)], ...],
-        Meta(
-            max_length=MOST_TOPICS, description="Products, services, hashtags: folded to lower case, trimmed, distinct."
-        ),
+        tuple[Annotated[str, Meta(max_length=MAX_ID_BYTES)], ...] | None,
+        Meta(description="Products, services, hashtags: #Tea and tea are one topic."),
     ] = ()
     audience: Annotated[
         People, Meta(description="People it was shown to, such as followers; negative or absent: unknown.")
     ] = None
     impressions: Annotated[People, Meta(description="Measured impressions; wins over audience × view rate.")] = None
-    population: Annotated[Name, Meta(description="Who is ranked together: consumer, employee …")] = DEFAULT_POPULATION
+    population: Annotated[Name | None, Meta(description="Who is ranked together: consumer, employee …")] = (
+        DEFAULT_POPULATION
+    )
     channel: Name | None = None
 
 
@@ -55,18 +58,18 @@ class Share(msgspec.Struct, gc=False, kw_only=True):
     user_id: Annotated[Id, Meta(description="Who shared. Also the key of the Kafka record.")]
     post_id: Annotated[Id | None, Meta(description="The post that was shared.")] = None
     author_id: Annotated[Id | None, Meta(description="Whose post was shared.")] = None
-    kind: Literal["share"] = "share"
+    kind: Literal["share"] | None = "share"
     topics: Annotated[
-        tuple[Annotated[str, Meta(max_length=200)], ...],
-        Meta(
-            max_length=MOST_TOPICS, description="Products, services, hashtags: folded to lower case, trimmed, distinct."
-        ),
+        tuple[Annotated[str, Meta(max_length=MAX_ID_BYTES)], ...] | None,
+        Meta(description="Products, services, hashtags: #Tea and tea are one topic."),
     ] = ()
     audience: Annotated[
         People, Meta(description="People it was shown to, such as followers; negative or absent: unknown.")
     ] = None
     impressions: Annotated[People, Meta(description="Measured impressions; wins over audience × view rate.")] = None
-    population: Annotated[Name, Meta(description="Who is ranked together: consumer, employee …")] = DEFAULT_POPULATION
+    population: Annotated[Name | None, Meta(description="Who is ranked together: consumer, employee …")] = (
+        DEFAULT_POPULATION
+    )
     channel: Name | None = None
 
 

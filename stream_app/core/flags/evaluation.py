@@ -113,13 +113,14 @@ def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> Changes:
     """
     posts, impressions, short_squares = ledger.short_sums()
     spans = spans_of(ledger)
-    diffuse = is_diffuse(cuts, rules)
+    # Nobody is a connector of topics that have nothing in common.
+    is_flat = is_diffuse(cuts, rules) | ledger.scopes.is_other()
     changes = []
     for role, short, squares, short_sq in (
         (0, posts.astype(np.float64), ledger.rows.totals[0].astype(np.float64), posts.astype(np.float64)),
         (1, impressions, ledger.rows.squares, short_squares),
     ):
-        eligible = (cuts.users[role] >= rules.min_users) & ~diffuse[role]
+        eligible = (cuts.users[role] >= rules.min_users) & ~is_flat[role]
         rows = _candidates(ledger, role, cuts, eligible, rules)
         scope = ledger.rows.scopes[rows]
         value, threshold = ledger.rows.totals[role][rows], cuts.thresholds[role][scope]

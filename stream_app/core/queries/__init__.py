@@ -15,5 +15,4 @@ from stream_app.core.queries.users import UserLookup as UserLookup
 from stream_app.core.queries.users import UserQueries as UserQueries
 from stream_app.core.queries.users import UserQuery as UserQuery
 from stream_app.core.state.scopes import ScopeName as ScopeName
-from stream_app.core.state.scopes import folded as folded
 from stream_app.core.state.watermark import BatchCounts as BatchCounts

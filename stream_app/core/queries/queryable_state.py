@@ -14,6 +14,8 @@ from stream_app.core.queries.top_k import TopUsers, tops_of
 from stream_app.core.queries.users import UserQueries
 from stream_app.core.state.scopes import ScopeName
 
+FEW_SCOPES = 5_000
+"""Scopes of a partition that are all shown, however few users they have. With more, most are nobody's topic."""
 PartitionVersion = tuple[LedgerStore, int, int]
 """Equal as long as the ledger of a partition is the same and has not changed."""
 
@@ -56,9 +58,16 @@ class QueryableState:
         store = self.stores().get(partition)
         return None if store is None else UserQueries(store.ledger, self.scopes.global_cuts)
 
-    def tops(self, partition: int, most: int) -> Iterator[TopUsers]:
-        """At most `most` users of every scope and role of an owned partition."""
-        return tops_of(self.stores()[partition].ledger, most)
+    def tops(self, partition: int, most: int, min_users: int) -> Iterator[TopUsers]:
+        """At most `most` users of every scope and role of an owned partition.
+
+        A partition of over FEW_SCOPES scopes leaves out those with fewer than `min_users` users in all partitions.
+        """
+        ledger = self.stores()[partition].ledger
+        if len(ledger.scopes) <= FEW_SCOPES:
+            return tops_of(ledger, most)
+        users = self.scopes.users_of(ledger.scopes.names())
+        return tops_of(ledger, most, users >= min_users)
 
     def version(self, partition: int) -> PartitionVersion:
         """Of an owned partition: while it is equal, `tops` are the same."""

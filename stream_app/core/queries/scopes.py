@@ -1,6 +1,6 @@
 """Queries about scopes: which there are, their cuts and curves now, and how the cuts moved over the window."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +10,8 @@ from stream_app.core.arrays import Ints
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory, PastCut
 from stream_app.core.cuts.lorenz import Points, lorenz
-from stream_app.core.cuts.publication import Frame, published
+from stream_app.core.cuts.publication import Frame, PublishedCuts
+from stream_app.core.events.names import normal_topic
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES, Cut, Role
 from stream_app.core.state.scopes import ScopeName
@@ -57,7 +58,7 @@ class ScopeQueries:
 
     def find(self, population: str = "", *, topic: str = "", search: str = "") -> ScopeList:
         """The scopes of a population and topic (empty: any), with `search` in the topic."""
-        names, wanted = self.global_cuts.names, search.lower()
+        names, wanted = self.global_cuts.names, normal_topic(search)
         numbers = [
             number
             for number, name in enumerate(names)
@@ -74,11 +75,17 @@ class ScopeQueries:
         """How many users some scopes have, by role and scope."""
         return self.global_cuts.cuts(numbers).users
 
+    def users_of(self, names: Iterable[ScopeName]) -> Ints:
+        """How many users each scope has, by role and scope; 0 where it is unknown."""
+        numbers = map(self.global_cuts.find, names)
+        found = np.array([-1 if number is None else number for number in numbers], np.int64)
+        return np.where(found < 0, 0, self.users(np.maximum(found, 0)))
+
     def cuts(self, numbers: Ints) -> Iterator[Cut]:
         """The cuts of some scopes; none before the first event."""
         if self.newest_ms == NO_TIME:
             return iter(())
-        return published(self.global_cuts, numbers, self.rules, self.population_sizes, self._frame)
+        return PublishedCuts.of(self.global_cuts, numbers, self._frame).messages(self.rules, self.population_sizes)
 
     def cut(self, scope: ScopeName, role: Role) -> Cut | None:
         """The present cut; None where nobody has a value."""

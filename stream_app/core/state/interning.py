@@ -39,6 +39,16 @@ class Interner(dict[str, int]):
         """Approximate bytes in memory: string, number, and their entries in list and dict."""
         return _BYTES_EACH * len(self)
 
+    def drop_unused(self, start: int, used: Ints) -> Ints:
+        """Drop the strings from number `start` on that are not `used`; return `used` with the numbers that are left."""
+        kept = np.unique(used[used >= start])
+        names = [self.names[number] for number in kept.tolist()]
+        for name in self.names[start:]:
+            del self[name]
+        del self.names[start:]
+        self.add(names)
+        return np.where(used >= start, start + np.searchsorted(kept, used), used)
+
     def add(self, names: Sequence[str]) -> Ints:
         """Return the number of each string; new strings get the next numbers."""
         return np.fromiter(map(self.__getitem__, names), np.int64, len(names))

@@ -4,8 +4,8 @@ A batch passes through these steps: drop late events, drop duplicates, assign cr
 rows and to the panes. The result is the content of the delta segment that makes the batch durable.
 """
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Collection, Container, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +13,12 @@ from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
 from stream_app.core.events.credit import Credits
+from stream_app.core.state.admission import Admission, ScopeLimits
 from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.interning import Interner, Numbers
 from stream_app.core.state.late import late_events
 from stream_app.core.state.panes import Pane, PaneContent, RowEntries, joined, summed
-from stream_app.core.state.renumbering import distinct, renumbered
+from stream_app.core.state.renumbering import chosen, distinct, renumbered
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scopes import ScopeTable
 from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon
@@ -26,8 +27,6 @@ from stream_app.core.state.window import Window
 _DEAD_ROWS_KEPT = 1000
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
-
-T = TypeVar("T")
 
 
 class Applied(NamedTuple):
@@ -43,13 +42,21 @@ class Applied(NamedTuple):
 class Ledger:
     """Rolling counts of one partition over the last `panes` panes of `pane_ms`."""
 
-    def __init__(self, pane_ms: int, panes: int, short_panes: int, numbers: Numbers | None = None) -> None:
+    def __init__(
+        self,
+        pane_ms: int,
+        panes: int,
+        short_panes: int,
+        numbers: Numbers | None = None,
+        limits: ScopeLimits = ScopeLimits(),  # noqa: B008 - immutable
+    ) -> None:
         """`numbers`: the pool of ints to share with the other ledgers of the process."""
         self.window = Window(pane_ms, panes, short_panes)
         self.users = Interner(numbers=numbers)
         self.scopes = ScopeTable()
         self.rows = RowTable()
         self.panes: dict[int, Pane] = {}
+        self.admission = Admission(limits)
         self._seen = Deduplicator()
         self._expired_seals: list[tuple[SegmentKey, int]] = []
         self.sources: dict[str, Source] = {}
@@ -80,8 +87,9 @@ class Ledger:
         """Count a batch from `topic`, in the order read, and its number of `rejected` records.
 
         `position`: the offset after the batch; `late`: which events are late, as returned by `late`. Panes expire only
-        in `advance`, so row, scope and user numbers in the result stay valid until then.
+        in `advance` and at the next batch, so row, scope and user numbers in the result stay valid until then.
         """
+        self._expire()  # what the batch before has moved out of the window takes no place from the topics of this one
         source = self.source(topic)
         ts_ms, pane = batch.ts_ms, batch.ts_ms // self.window.pane_ms
         if len(ts_ms):
@@ -118,6 +126,7 @@ class Ledger:
                 f"{self.window.pane_ms / 1000:g} s: set STREAM_APP_PANE_S back, or stop all workers and run "
                 "`stream-app reset`, which counts again with the records that Kafka still has"
             )
+        self.admission.forget()
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
         self.erased = header.erased
 
@@ -172,6 +181,7 @@ class Ledger:
         for pane in self.panes.values():
             pane.take_out(users, gone)
         self.rows.clear(gone)
+        self.admission.forget()
 
     def short_sums(self) -> tuple[Ints, Floats, Floats]:
         """Return the sums of each row over the short window: posts, impressions, Σ impressions²."""
@@ -209,12 +219,16 @@ class Ledger:
     def _add(self, batch: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
         """Add the fresh events. Each pane gets one entry per row, sorted by row."""
         worth = np.flatnonzero(fresh & ((batch.posts > 0) | (batch.impressions > 0)))
-        events, scopes = self.scopes.of_events(_chosen(batch.populations, worth), _chosen(batch.topics, worth))
-        users = self.users.add(_chosen(batch.users, worth))
+        users = self.users.add(chosen(batch.users, worth))
+        events, scopes = self.admission.scopes_of(
+            self.scopes, self.rows, users, chosen(batch.populations, worth), chosen(batch.topics, worth)
+        )
         numbers, ranks = distinct(pane[fresh])
         rank = np.zeros(len(pane), np.int64)
         rank[fresh] = ranks
+        known_rows = len(self.rows)
         rows = self.rows.rows(scopes, users[events])
+        self.admission.counted(scopes, self.rows, known_rows)
         impressions = batch.impressions[worth][events]
         entries = summed(
             rank[worth][events] << _ROW_BITS | rows,
@@ -272,6 +286,7 @@ class Ledger:
             if pane.sealed:
                 self._expired_seals.append((pane.sealed[0], len(pane.sealed[1])))
         if expired:
+            self.admission.forget()
             self._seen.forget(range(min(expired), first))
             # Drop rows only once a quarter of them is dead: this costs O(rows), and so amortised O(1) per event.
             if np.count_nonzero(self.rows.dead()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):
@@ -286,10 +301,6 @@ class Ledger:
         self.scopes = self.scopes.renumber(scopes)
         self.users = Interner((self.users.names[user] for user in users.tolist()), self.users.numbers)
         self.renumbered += 1
+        self.admission.forget()
         for pane in self.panes.values():
             pane.chunks = [chunk._replace(rows=new_rows[chunk.rows]).slim() for chunk in pane.chunks]
-
-
-def _chosen(values: Sequence[T], places: Ints) -> Sequence[T]:
-    """Return the values at `places`, which are sorted and distinct."""
-    return values if len(places) == len(values) else [values[place] for place in places.tolist()]

@@ -1,11 +1,16 @@
 """Renumbering: maps sparse numbers to dense ones 0, 1, 2 … and keeps their order."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 
 from stream_app.core.arrays import Ints
 
 _CLOSE = 10_000
 """Numbers within a range of this size are counted instead of sorted."""
+
+T = TypeVar("T")
 
 
 def distinct(values: Ints) -> tuple[Ints, Ints]:
@@ -25,3 +30,8 @@ def renumbered(used: Ints, count: int) -> tuple[Ints, Ints]:
     new = np.zeros(count, np.int64)
     new[kept] = np.arange(len(kept))
     return kept, new
+
+
+def chosen(values: Sequence[T], places: Ints) -> Sequence[T]:
+    """Return the values at `places`, which are sorted and distinct."""
+    return values if len(places) == len(values) else [values[place] for place in places.tolist()]

@@ -62,6 +62,10 @@ class RowTable:
         """User number of each row."""
         return self._index.keys & _USER_MASK
 
+    def users_from(self, start: int) -> Ints:
+        """Return the user number of each row from number `start` on."""
+        return self._index.keys[start:] & _USER_MASK
+
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""

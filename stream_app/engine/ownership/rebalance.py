@@ -9,6 +9,7 @@ from time import perf_counter
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.cuts.curve_updates import CurveUpdates
+from stream_app.core.state.admission import ScopeLimits
 from stream_app.core.state.interning import Numbers
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.watermark import Source
@@ -24,8 +25,15 @@ from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.kafka.records import Partition
 from stream_app.kafka.topics import changelogs_of
+from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+def limits_of(settings: Settings) -> ScopeLimits:
+    """Return the limits of one partition: each has an equal share of the scopes."""
+    scopes = -(-settings.max_scopes // settings.partitions)
+    return ScopeLimits(settings.max_topics_per_event, settings.max_topics_per_user, scopes)
 
 
 class PartitionOwnership:
@@ -188,7 +196,7 @@ class PartitionOwnership:
 
     def _read(self, partition: int) -> LedgerStore:
         settings = self._settings
-        ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes, self._numbers)
+        ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes, self._numbers, limits_of(settings))
         stored = self._segments.of_partition(partition)
 
         def put(key: bytes, value: bytes | None) -> None:

@@ -1,19 +1,23 @@
 """The cut publisher: each worker publishes changed cuts, and past cuts, for its share of the buckets."""
 
 import asyncio
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 import msgspec
+import numpy as np
 
+from stream_app.core.arrays import Mask
 from stream_app.core.cuts.curve_message import BUCKETS, bucket_of
-from stream_app.core.cuts.history import CutHistory, PastKey
-from stream_app.core.cuts.publication import Frame, published
+from stream_app.core.cuts.history import MOST_PER_BUCKET, CutHistory, PastKey
+from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.decoding import DECODE_ERRORS
-from stream_app.core.messages import Cut, Role
+from stream_app.core.messages import ROLES, Cut, Role
+from stream_app.core.queries.queryable_state import FEW_SCOPES
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import EngineContext
-from stream_app.engine.output_topics import cut_key
+from stream_app.engine.output_topics import scope_key
 
 _KEY = msgspec.json.Decoder(tuple[str, str, Role])
 
@@ -29,14 +33,26 @@ class CutPublisher:
         self._version = context.settings.version
         self._changed: set[int] = set()
         """Changed buckets that are not published yet."""
-        self._published: dict[int, dict[bytes, Cut]] = {}
-        """Published cuts by bucket and key, for the buckets of the owned partitions."""
+        self._published: dict[int, PublishedCuts] = {}
+        """Published cuts by bucket, for the buckets of the owned partitions."""
+        self._rankable: dict[int, list[Cut]] = {}
+        """By bucket, as long as its cuts are the same: the messages of cuts with enough users to flag anybody."""
         self.took_over = asyncio.Event()
         """Set when buckets were taken over from another owner, who may have left stale cuts; see `forget_others`."""
 
     def present(self) -> list[Cut]:
         """Return the cuts last published by this worker."""
-        return [cut for cuts in self._published.values() for cut in cuts.values()]
+        return [cut for held in self._published.values() for cut in self._messages(held, held.are_there)]
+
+    def shown(self) -> list[Cut]:
+        """Return the cuts last published by this worker; if they are many, those with enough users to flag anybody."""
+        if sum(len(held.names) for held in self._published.values()) <= FEW_SCOPES:
+            return self.present()
+        rules = self._context.rules
+        for bucket in self._published.keys() - self._rankable.keys():
+            held = self._published[bucket]
+            self._rankable[bucket] = list(self._messages(held, held.cuts.users >= rules.min_users))
+        return [cut for cuts in self._rankable.values() for cut in cuts]
 
     def publish(self, changed: list[int], newest_ms: int) -> None:
         """Publish the cuts of the `changed` buckets that this worker owns through its partitions.
@@ -48,8 +64,9 @@ class CutPublisher:
         held = {bucket for bucket in range(BUCKETS) if bucket % context.settings.partitions in context.owned}
         self._remember(newest_ms // context.settings.pane_ms)
         for bucket in self._published.keys() - held:
-            for cut in self._published.pop(bucket).values():
-                context.meter.cut_gone(cut)
+            self._rankable.pop(bucket, None)
+            lost = self._published.pop(bucket)
+            self._withdraw(lost, lost.are_there)
         if fresh := held - self._published.keys():
             self.took_over.set()
         self._changed = held & self._changed.union(changed, fresh)
@@ -60,8 +77,19 @@ class CutPublisher:
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
         """Delete stale cuts: those of `keys`, all cuts on Kafka, that are in our buckets but no longer exist."""
-        ours = ((key, self._published[bucket]) for key in keys if (bucket := _bucket(key)) in self._published)
-        self._context.output.forget_cuts(key for key, cuts in ours if key not in cuts)
+        ours: dict[int, list[tuple[bytes, ScopeName, Role]]] = defaultdict(list)
+        for key in keys:
+            if (parsed := _parsed(key)) is not None and (bucket := bucket_of(parsed[0])) in self._published:
+                ours[bucket].append((key, *parsed))
+        for bucket, found in ours.items():
+            held = self._published[bucket]
+            places = held.places([name for _, name, _ in found]).tolist()
+            there = held.are_there
+            self._context.output.forget_cuts(
+                key
+                for (key, _, role), place in zip(found, places, strict=True)
+                if place < 0 or not there[ROLES.index(role), place]
+            )
 
     def frame(self, newest_ms: int) -> Frame:
         """Return the fields that all cuts have in common now; `newest_ms`: the end of the window."""
@@ -76,49 +104,48 @@ class CutPublisher:
         if ended is None or ended == pane:
             return
         output = self._context.output
-        for bucket, cuts in self._published.items():
-            if cuts:
-                output.past(PastKey(bucket, ended), cuts.values())
+        for bucket, held in self._published.items():
+            if cuts := list(self._messages(held, _most_users(held))):
+                output.past(PastKey(bucket, ended), cuts)
         for old in self._past.before(pane - self._context.settings.panes):
             if old.bucket in self._published:
                 output.past(old, ())
 
     def _publish(self, bucket: int, frame: Frame) -> None:
-        before = self._published.get(bucket, {})
         context = self._context
-        cuts = published(
-            context.global_cuts,
-            context.global_cuts.scopes_of(bucket),
-            context.rules,
-            context.settings.population_sizes,
-            frame,
-        )
-        now: dict[bytes, Cut] = {}
-        news = []
-        for cut in cuts:
-            key = cut_key(cut)
-            known = before.get(key)
-            now[key] = known if known is not None and _same(cut, known) else cut
-            if now[key] is cut:
-                news.append(cut)
+        numbers = context.global_cuts.scopes_of(bucket)
+        now = PublishedCuts.of(context.global_cuts, numbers, frame)
+        before = self._published.get(bucket) or PublishedCuts.of(context.global_cuts, numbers[:0], frame)
         self._published[bucket] = now
-        context.output.cuts(news)
-        gone = [key for key in before if key not in now]
-        context.output.forget_cuts(gone)
-        for key in gone:
-            context.meter.cut_gone(before[key])
-        for cut in news:
+        self._rankable.pop(bucket, None)
+        for cut in self._messages(now, now.news(before)):
+            context.output.cuts([cut])
             context.meter.cut(cut)
+        gone = now.gone(before)
+        context.output.forget_cuts(scope_key(name, role) for name, role in before.keys(gone))
+        self._withdraw(before, gone)
+
+    def _messages(self, cuts: PublishedCuts, chosen: Mask) -> Iterator[Cut]:
+        return cuts.messages(self._context.rules, self._context.settings.population_sizes, chosen)
+
+    def _withdraw(self, cuts: PublishedCuts, gone: Mask) -> None:
+        """Take cuts that are gone out of the metrics."""
+        for cut in self._messages(cuts, gone):
+            self._context.meter.cut_gone(cut)
 
 
-def _bucket(key: bytes) -> int:
-    """Return the bucket of a cut's key; -1 if it is not a valid key."""
+def _parsed(key: bytes) -> tuple[ScopeName, Role] | None:
+    """Return scope and role of a cut's key; None if it is not a valid key."""
     try:
-        topic, population, _ = _KEY.decode(key)
+        topic, population, role = _KEY.decode(key)
     except DECODE_ERRORS:
-        return -1
-    return bucket_of(ScopeName(population, topic))
+        return None
+    return ScopeName(population, topic), role
 
 
-def _same(cut: Cut, before: Cut) -> bool:
-    return msgspec.structs.replace(before, computed_at=cut.computed_at) == cut
+def _most_users(cuts: PublishedCuts) -> Mask:
+    """Return the cuts with the most users, as many as the history keeps."""
+    users = cuts.cuts.users.ravel()
+    chosen = np.zeros(len(users), np.bool_)
+    chosen[np.argsort(-users, kind="stable")[:MOST_PER_BUCKET]] = True
+    return chosen.reshape(cuts.cuts.users.shape)

@@ -7,8 +7,9 @@ from itertools import groupby
 from time import time
 from typing import Any
 
-from stream_app.core.events.credit import ViewRates, credit
-from stream_app.core.events.decode import Rejected, decode
+from stream_app.core.events.credit import ViewRates, credit_all
+from stream_app.core.events.decode import Rejected, decode, implausible
+from stream_app.core.events.limits import TimeRange
 from stream_app.core.events.murmur2 import partitions_of as murmur2_partitions_of
 from stream_app.core.events.partition_check import misplaced
 from stream_app.core.events.schema import Event, Post, Share
@@ -70,8 +71,11 @@ def set_aside(settings: Settings, _admin: Any, consumer: Any) -> Iterator[Findin
 
 def _rejected(settings: Settings, kind: type[Event], partition: int, batch: list[Any]) -> list[Rejected]:
     """The records of one partition that a worker would set aside."""
-    events, indices, rejected = decode([record.value for record in batch], kind, settings.max_event_bytes)
-    users = credit(events, kind, ViewRates(settings.view_rate, settings.channel_view_rates)).users
+    values = [record.value for record in batch]
+    decoded = decode(values, kind, settings.max_event_bytes, settings.max_id_bytes)
+    credits_, (_, indices, rejected) = credit_all(decoded, kind, ViewRates())
+    users, times = credits_.users, TimeRange.of_days(settings.min_ts, settings.max_ts)
+    rejected += implausible(credits_.ts_ms, indices, times)
     place = partial(murmur2_partitions_of, partitions=settings.partitions)
     keys = [record.key for record in batch]
     checked = place if settings.partitioner == "murmur2" else None

@@ -9,8 +9,8 @@ import msgspec
 import msgspec.inspect
 from aiohttp import web
 
+from stream_app.core.events.names import normal_topic
 from stream_app.core.messages import Cut, Flag
-from stream_app.core.queries import folded
 from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import Answers, UnavailableError, UnknownUserError
 from stream_app.serving.api.csv import as_csv
@@ -125,7 +125,7 @@ def parsed(kind: type[P], request: web.Request) -> P:
             raise BadRequestError(f"{name} is not text in UTF-8")
         given[name] = values if name in several else _value(values[0], is_number=name in numbers)
     if "topic" in given:
-        given["topic"] = folded(given["topic"])
+        given["topic"] = normal_topic(given["topic"])
     for name in _TEXTS & given.keys():
         if not given[name]:
             del given[name]

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from stream_app.core.events.names import normal_topic
+
 _INDEX = "index.html"
 _TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _HEADERS = {
@@ -28,6 +30,13 @@ class _Asset(NamedTuple):
     content_type: str
     etag: str
 
+    async def serve_page(self, request: web.Request) -> web.Response:
+        """The page; an address with another spelling of a topic leads to that with its name."""
+        topic = request.query.get("topic", "")
+        if (name := normal_topic(topic)) != topic and name:
+            raise web.HTTPFound(request.rel_url.update_query(topic=name), headers=_HEADERS)
+        return await self.serve(request)
+
     async def serve(self, request: web.Request) -> web.Response:
         """The file, or 304 where the browser has it already."""
         if any(tag.value in {self.etag, "*"} for tag in request.if_none_match or ()):
@@ -41,7 +50,10 @@ class _Asset(NamedTuple):
 def add_page(app: web.Application) -> None:
     """Serve the page at / and what it is made of under /page/."""
     for name, asset in _assets().items():
-        app.router.add_get("/" if name == _INDEX else f"/page/{name}", asset.serve)
+        if name == _INDEX:
+            app.router.add_get("/", asset.serve_page)
+        else:
+            app.router.add_get(f"/page/{name}", asset.serve)
 
 
 def _assets() -> dict[str, _Asset]:

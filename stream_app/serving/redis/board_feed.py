@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.queries import PartitionVersion, QueryableState, TopUsers, standing_key
 from stream_app.serving.metrics import Metrics
@@ -119,7 +121,7 @@ class BoardFeed:
             return
         self._shown[partition] = version
         before, self._listed[partition] = self._listed[partition], set()
-        for top in self._state.tops(partition, self._settings.redis_top):
+        for top in self._state.tops(partition, self._settings.redis_top, self._settings.min_users):
             self._listed[partition].add((top.topic, top.population, top.role))
             yield top
         for scope in before - self._listed[partition]:
@@ -128,9 +130,11 @@ class BoardFeed:
     def _new_cuts(self) -> Iterator[Cut]:
         for cut in self._cuts():
             key = (cut.topic, cut.population, cut.role)
-            if self._shown_cuts.get(key) is not cut:
-                self._shown_cuts[key] = cut
-                yield cut
+            shown = self._shown_cuts.get(key)
+            if shown is cut or (shown is not None and replace(cut, computed_at=shown.computed_at) == shown):
+                continue
+            self._shown_cuts[key] = cut
+            yield cut
 
     def _report(self, up: bool, reason: str) -> None:  # noqa: FBT001 - the board's own signature
         self._metrics.redis_up(up)

@@ -43,7 +43,7 @@ class Expected:
             pane = (one.ts_ms - self.window_start) // settings.pane_ms
             for topic in naive_topics(one.event):
                 for role, made in ((Role.MAVEN, int(isinstance(one.event, Post))), (Role.CONNECTOR, one.people)):
-                    self.panes[(one.event.population, topic), one.user, role][pane] += made
+                    self.panes[(one.event.population or "all", topic), one.user, role][pane] += made
         self._values: dict[tuple[Scope, Role], dict[str, int]] = defaultdict(dict)
         for (scope, user, role), panes in self.panes.items():
             if panes.total():

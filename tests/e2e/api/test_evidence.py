@@ -28,7 +28,7 @@ def shown(one: Counted) -> dict[str, Any]:
         "ts": one.ts_ms,
         "kind": event.kind,
         "impressions": reach(one),
-        "topics": list(event.topics),
+        "topics": list(event.topics or ()),
         "post_id": None if event.post_id is None else str(event.post_id),
         "author_id": str(event.author_id) if isinstance(event, Share) and event.author_id is not None else None,
         "channel": event.channel,

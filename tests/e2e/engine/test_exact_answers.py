@@ -24,7 +24,7 @@ SHARE = 0.8
 DAY_MS = 86_400_000
 UNTIL_MS = 1_475_712_000_000
 """2016-10-06T00:00Z."""
-WHOLE = {"window_s": "9000d", "pane_s": "30d", "short_s": "30d"}
+WHOLE = {"window_s": "9000d", "pane_s": "30d", "short_s": "30d", "min_ts": "1970-01-01"}
 ALL_TOPICS = 10**9
 SOME_TOPICS = 150
 

@@ -68,9 +68,14 @@ def schema_of(topic: TopicSchema) -> dict[str, Any]:
     body = components.pop(topic.kind.__name__)
     for name, text in _field_docs(topic.kind):
         body["properties"][name].setdefault("description", text)
-    for choice in body["properties"].get("ts", {}).get("anyOf", []):
+    times = body["properties"].get("ts", {}).get("anyOf", [])
+    for choice in times:
         if choice.get("format") == "date-time":
             choice["pattern"] = TIME_PATTERN
+    if times:
+        leap = TIME_PATTERN.replace(":[0-5][0-9]:[0-5][0-9]", ":[0-5][0-9]:60")
+        times.append({"description": "epoch ms in quotes", "type": "string", "pattern": "^[0-9]{1,14}$"})
+        times.append({"description": "RFC 3339, in a leap second", "type": "string", "pattern": leap})
     head = {
         "$schema": _DIALECT,
         "$id": f"urn:stream-app:{topic.topic}",

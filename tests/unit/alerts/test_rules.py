@@ -46,6 +46,12 @@ def test_a_flag_matches_if_it_matches_every_field_of_the_rule(given: dict[str, o
     assert a_rule(**given).matches(a_flag("f")) == matches
 
 
+@pytest.mark.parametrize("pattern", ["#ClimateAction", "Climate*", "\uff03CLIMATE*", "#climate[A-Z]ction", "(Other)"])
+def test_the_pattern_of_a_rule_is_normalised_like_the_topics_of_events(pattern: str) -> None:
+    topic = "(other)" if pattern == "(Other)" else "climateaction"
+    assert a_rule(topics=(pattern,)).matches(a_flag("f", topic=topic))
+
+
 def test_a_rule_can_match_only_the_topic_of_all_topics() -> None:
     assert a_rule(topics=("[*]",)).matches(a_flag("f", topic="*"))
 

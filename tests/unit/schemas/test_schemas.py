@@ -108,7 +108,7 @@ NUMBERS = st.one_of(
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
     st.sampled_from(["post", "share", "review", "Post", "all"]),
-    st.sampled_from([100, 101, 200, 201, 256, 257]).map(lambda size: "é" * size),
+    st.sampled_from([100, 101, 200, 201, 256, 257]).map(lambda size: "e" * size),
     st.from_regex(TIME_PATTERN.replace("[12][0-9]|3[01]", "1[0-9]|2[0-8]"), fullmatch=True),
     st.from_regex(r"[0-9]{4}-[01][0-9]-[0-2][0-8][Tt _][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]*)?[Zz+-]?[0-9:]{0,5}"),
 ).filter(lambda text: not text.endswith("\n"))  # before which `$` matches in Python only

@@ -22,7 +22,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def metrics(registry: CollectorRegistry) -> Metrics:
-    return Metrics(registry, INPUTS, ("*", "tea"))
+    return Metrics(registry, INPUTS, ("*", "#Tea"))
 
 
 def _series(registry: CollectorRegistry, name: str) -> list[dict[str, str]]:

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import msgspec
 from aiokafka.errors import KafkaError
 
-from stream_app.core.events.credit import ViewRates, credit
+from stream_app.core.events.credit import ViewRates, credit, credit_all
 from stream_app.core.events.decode import decode
+from stream_app.core.events.names import normal_topic
 from stream_app.core.events.schema import Event, Post, Share
-from stream_app.core.messages import ALL_TOPICS
+from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION
 from stream_app.core.privacy.pseudonyms import PersonHashes
-from stream_app.core.queries import ScopeName, folded
+from stream_app.core.queries import ScopeName
 from stream_app.kafka.records import Record
 from stream_app.kafka.topic_reader import OpenPartitions
 from stream_app.serving.api.responses import Contribution, Evidence
@@ -115,13 +116,14 @@ class EvidenceReader:
         theirs = [record for record in records if self._is_theirs(record.key, asked.user)]
         start_ms, end_ms = asked.window_ms
         values = [record.value for record in theirs]
-        events, places, _ = decode(values, kind, self._settings.max_event_bytes)
-        columns = credit(events, kind, ViewRates())
+        decoded = decode(values, kind, self._settings.max_event_bytes, self._settings.max_id_bytes)
+        columns, (events, places, _) = credit_all(decoded, kind, ViewRates())
         for event, user, ts_ms, place in zip(events, columns.users, columns.ts_ms.tolist(), places, strict=True):
             if user.encode() != theirs[place].key or self._is_ahead(ts_ms, theirs[place]):
                 continue  # it was not counted, but went to the dead letters
-            counts = asked.scope.topic == ALL_TOPICS or asked.scope.topic in map(folded, event.topics)
-            if counts and event.population == asked.scope.population and start_ms <= ts_ms < end_ms:
+            counts = asked.scope.topic == ALL_TOPICS or asked.scope.topic in map(normal_topic, event.topics or ())
+            population = event.population or DEFAULT_POPULATION
+            if counts and population == asked.scope.population and start_ms <= ts_ms < end_ms:
                 yield event
 
     def _is_ahead(self, ts_ms: int, record: Record) -> bool:
@@ -164,9 +166,9 @@ class EvidenceReader:
         author = event.author_id if isinstance(event, Share) else None
         return Contribution(
             ts=ts_ms,
-            kind=event.kind,
+            kind=event.kind or ("share" if isinstance(event, Share) else "post"),
             impressions=impressions,
-            topics=list(event.topics),
+            topics=list(event.topics or ()),
             post_id=str(event.post_id) if known and event.post_id is not None else None,
             author_id=str(author) if known and author is not None else None,
             channel=event.channel,

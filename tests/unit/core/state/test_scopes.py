@@ -5,10 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_app.core.events.names import normal_topic
 from stream_app.core.state import scopes as scopes_module
-from stream_app.core.state.scopes import ScopeName, ScopeTable, folded
+from stream_app.core.state.scopes import ScopeName, ScopeTable
 
-SPELLINGS = st.sampled_from(["a", "A ", " a", "b", "B", "*", " * ", "", "  ", "é", "É", "c d"])
+SPELLINGS = st.sampled_from(
+    ["a", "#A ", " a", "b", "B", "*", " * ", "", "  ", "é", "E\u0301", "c d", "(other)", "#(Other)"]
+)
 EVENTS = st.lists(
     st.tuples(st.sampled_from(["all", "employee", "*"]), st.lists(SPELLINGS, max_size=5).map(tuple)), max_size=20
 )
@@ -18,12 +21,14 @@ Events = list[tuple[str, tuple[str, ...]]]
 def _expected(events: Events) -> set[tuple[int, ScopeName]]:
     counted = {(place, ScopeName(population, "*")) for place, (population, _) in enumerate(events)}
     for place, (population, topics) in enumerate(events):
-        counted |= {(place, ScopeName(population, folded(topic))) for topic in topics if folded(topic)}
+        names = {normal_topic(topic) for topic in topics} - {"", "(other)"}
+        counted |= {(place, ScopeName(population, name)) for name in names}
     return counted
 
 
 def _of_events(scopes: ScopeTable, events: Events) -> list[tuple[int, ScopeName]]:
-    places, numbers = scopes.of_events([population for population, _ in events], [topics for _, topics in events])
+    found = scopes.of_events([population for population, _ in events], [topics for _, topics in events], 100)
+    places, numbers = found.events, scopes.add_codes(found.codes)
     names = scopes.names()
     return [(place, names[number]) for place, number in zip(places.tolist(), numbers.tolist(), strict=True)]
 
@@ -57,7 +62,7 @@ def test_names_that_were_stored_get_the_same_number_as_events() -> None:
     added = scopes.add([("all", "*"), ("all", "a"), ("staff", "a"), ("all", "a")])
     assert added[1] == added[3]
     assert len(set(added.tolist())) == 3
-    _, numbers = scopes.of_events(["all"], [(" A ",)])
+    numbers = scopes.add_codes(scopes.of_events(["all"], [(" A ",)], 100).codes)
     assert numbers.tolist() == added[:2].tolist()
 
 

@@ -120,3 +120,12 @@ def test_a_folder_holds_one_subject() -> None:
     """At most 13 files: many more are several subjects."""
     sizes = Counter(path.parent for path in FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc")
     assert max(sizes.values()) <= 13
+
+
+async def test_an_address_with_another_spelling_of_a_topic_leads_to_its_name(client: aiohttp.ClientSession) -> None:
+    asked = {"topic": "#ClimateAction", "role": "maven"}
+    async with client.get("/", params=asked, allow_redirects=False) as response:
+        assert response.status == 302
+        assert response.headers["Location"] == "/?topic=climateaction&role=maven"
+    async with client.get("/", params={"topic": "climateaction"}, allow_redirects=False) as response:
+        assert response.status == 200
