@@ -88,7 +88,7 @@ class BatchCounter:
         kind = self._kinds[batch.topic]
         keys, values = [record.key for record in batch.records], [record.value for record in batch.records]
         events, indices, rejected = decode(values, kind, self._settings.max_event_bytes)
-        credits_ = credit(events, kind, self._rates)
+        credits_ = credit(events, kind, self._rates, held.store.ledger.hashing)
         known = held.store.ledger.users if self._pseudonyms is None else {}
         bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partitions_of, known))
         if bad:

@@ -29,10 +29,9 @@ from collections.abc import Callable, Collection, Mapping
 from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
-from stream_app.core.changelog.segments import Kind, SegmentKey
+from stream_app.core.changelog.segments import Kind, PaneContent, SegmentKey
 from stream_app.core.events.credit import Credits
 from stream_app.core.state.ledger import Ledger
-from stream_app.core.state.panes import PaneContent
 from stream_app.core.state.watermark import BatchCounts
 
 Put = Callable[[bytes, bytes | None], None]
@@ -143,6 +142,8 @@ class LedgerStore:
         if held.header is None:
             return
         self.ledger.restore(held.header)
+        if not held.header.event_key:  # written by 0.2; older segments may be of this release
+            self.ledger.event_key = held.event_key or self.ledger.event_key
         for pane, (key, parts) in held.sealed.items():
             self.ledger.restore_sealed(pane, key, parts)
             if pane not in self.ledger.panes:

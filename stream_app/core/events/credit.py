@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from xxhash import xxh3_64_digest
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+from stream_app.core.events.identity import UNKEYED, HashingPlan, event_hashes, id_hashes
 from stream_app.core.events.schema import Event, Post
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -26,7 +26,7 @@ class Credits(NamedTuple):
 
     users: Sequence[str]
     hashes: Hashes
-    """64-bit xxHash of each event id."""
+    """64-bit hash of each event's identity: kind, user and event id."""
     ts_ms: Ints
     """Event times, epoch ms."""
     posts: Ints
@@ -36,35 +36,37 @@ class Credits(NamedTuple):
     """Neither audience nor impressions is known: the event adds 0 and is counted as unknown."""
     topics: Sequence[tuple[str, ...]]
     populations: Sequence[str]
+    id_hashes: Hashes | None = None
+    """64-bit hash of each event id alone, if the ledger holds events of a release that compared only these."""
 
     def only(self, places: Sequence[int]) -> "Credits":
         """Return only the events at `places`."""
-        columns: list[Any] = [
-            column[places] if isinstance(column, np.ndarray) else [column[place] for place in places] for column in self
-        ]
-        return Credits(*columns)
+
+        def chosen(column: Any) -> Any:
+            if column is None:
+                return None
+            return column[places] if isinstance(column, np.ndarray) else [column[place] for place in places]
+
+        return Credits(*map(chosen, self))
 
 
-def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates) -> Credits:
+def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates, hashing: HashingPlan = UNKEYED) -> Credits:
     """Credit each of the `events` (all of one `kind`) to the user who posts or shares."""
     people = _people(events, rates)
     known = people >= 0
+    # Integer ids become decimal strings, so that 5 and "5" are the same user or event.
+    users = [user if type(user := event.user_id) is str else str(user) for event in events]
     return Credits(
-        # Integer ids become decimal strings, so that 5 and "5" are the same user or event.
-        users=[user if type(user := event.user_id) is str else str(user) for event in events],
-        hashes=_hashes([event_id if type(event_id := event.event_id) is str else str(event_id) for event in events]),
+        users=users,
+        hashes=event_hashes(kind, users, events, hashing.key),
         ts_ms=_times_ms([event.ts for event in events]),
         posts=np.full(len(events), int(kind is Post), np.int64),
         impressions=np.rint(np.where(known, people, 0)).astype(np.int64),
         unknown=~known,
         topics=[event.topics for event in events],
         populations=[event.population for event in events],
+        id_hashes=id_hashes(events) if hashing.by_id else None,
     )
-
-
-def _hashes(ids: list[str]) -> Hashes:
-    digests = b"".join(map(xxh3_64_digest, map(str.encode, ids)))
-    return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 
 def _times_ms(times: Sequence[int | dt.datetime]) -> Ints:

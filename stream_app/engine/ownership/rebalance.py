@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from secrets import randbits
 from time import perf_counter
 
 from stream_app.core.changelog.ledger_store import LedgerStore
@@ -185,7 +186,8 @@ class PartitionOwnership:
 
     def _read(self, partition: int) -> LedgerStore:
         settings = self._settings
-        ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes, self._numbers)
+        event_key = randbits(64) or 1
+        ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes, self._numbers, event_key)
         stored = self._segments.of_partition(partition)
 
         def put(key: bytes, value: bytes | None) -> None:

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
-from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
+from stream_app.core.changelog.segments import Entries, Header, PaneContent, Segment, SegmentKey
 from stream_app.core.state.watermark import Source
 
 HEADER = Header({"posts": Source(7, 1000, 3, 1, 1, 2, 1)}, 990, -5, 2)
@@ -34,14 +34,14 @@ def _entries(rows: list[tuple[int, ...]]) -> Entries:
 
 
 def _encode(panes: Panes) -> list[bytes]:
-    encoded = [(pane, _entries(rows), np.array(hashes, np.uint64)) for pane, rows, hashes in panes]
+    encoded = [PaneContent(pane, _entries(rows), np.array(hashes, np.uint64)) for pane, rows, hashes in panes]
     return segments.encode(HEADER, SCOPES, USERS, encoded)
 
 
 def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for part in parts:
-        for number, run, _ in part.by_pane():
+        for number, run, _, _ in part.by_pane():
             columns = (column.tolist() for column in part.entries(run))
             found = zip(*columns, strict=True) if number == pane else ()
             rows += [(part.scopes[scope], part.users()[user], *made) for scope, user, *made in found]
@@ -62,7 +62,7 @@ def test_decoding_returns_what_was_encoded_in_any_number_of_parts(panes: Panes, 
     for pane, rows, hashes in panes:
         expected = [(SCOPES[scope], USERS[user], *made[:2], float(made[2])) for scope, user, *made in rows]
         assert _rows_of(parts, pane) == expected
-        found = [hashed.tolist() for part in parts for number, _, hashed in part.by_pane() if number == pane]
+        found = [hashed.tolist() for part in parts for number, _, hashed, _ in part.by_pane() if number == pane]
         assert sorted(chain.from_iterable(found)) == sorted(hashes)
         assert all(run == sorted(run) for run in found)
 
