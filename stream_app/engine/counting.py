@@ -17,6 +17,7 @@ from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
 from stream_app.core.state.watermark import Source
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
+from stream_app.engine.duplicates import duplicates_in
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership.lost_records import log_lost_records
@@ -77,8 +78,11 @@ class BatchCounter:
         late = held.store.ledger.late(batch.topic, credits_.ts_ms)
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
-        counts = held.store.count(batch.topic, batch.end, credits_, late, refused)
-        self._meter.batch(batch.topic, counts, perf_counter() - started)
+        applied = held.store.count(batch.topic, batch.end, credits_, late, refused)
+        held.duplicates.add(duplicates_in(batch, indices, credits_, applied.duplicate, late, held.store.ledger))
+        if rebuilds := held.store.ledger.seen.take_rebuilds():
+            self._meter.bound_hit("hash_index_rounds", rebuilds)
+        self._meter.batch(batch.topic, applied.counts, perf_counter() - started)
 
     def _credit(self, held: OwnedPartition, batch: Batch) -> tuple[Credits, Sequence[int], list[Rejected]]:
         """Return the credits of the records to count, their indices in the batch, and the records to set aside.

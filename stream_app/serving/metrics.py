@@ -116,6 +116,10 @@ class Metrics(CutMetrics):
         """Flags will never be in the Redis stream."""
         self._flags_dropped.inc(n)
 
+    def bound_hit(self, bound: str, count: int = 1) -> None:
+        """A bound of what is read, kept or written was met, and something left out or shortened because of it."""
+        self._bound_hits.labels(bound).inc(count)
+
     def _make_input_metrics(self, registry: CollectorRegistry, input_topics: tuple[str, ...]) -> None:
         self._read = Counter(
             "influence_read_records",
@@ -171,6 +175,12 @@ class Metrics(CutMetrics):
             "influence_lag_seconds",
             "Age of the oldest record in a partition that is not counted yet; 0 when there is none.",
             ("topic", "partition"),
+            registry=registry,
+        )
+        self._bound_hits = Counter(
+            "influence_bound_hits",
+            "Times that a bound was met, and something left out or shortened because of it.",
+            ("bound",),
             registry=registry,
         )
         for topic in input_topics:  # a rate needs the series to start at 0

@@ -31,8 +31,7 @@ from stream_app.core.changelog import segments
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, PaneContent, SegmentKey
 from stream_app.core.events.credit import Credits
-from stream_app.core.state.ledger import Ledger
-from stream_app.core.state.watermark import BatchCounts
+from stream_app.core.state.ledger import Applied, Ledger
 
 Put = Callable[[bytes, bytes | None], None]
 """Writes a value under a key, or deletes the key (None)."""
@@ -83,11 +82,11 @@ class LedgerStore:
         sealed = sum(part.nbytes for pane in self.ledger.panes.values() if pane.sealed for part in pane.sealed[1])
         return sealed + sum(size for _, _, size in self._deltas.values())
 
-    def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> BatchCounts:
+    def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
         """Count a batch and write its delta, without awaiting in between, so that later writes include the batch."""
         applied = self.ledger.apply(topic, position, batch, late, rejected)
         self._write_delta(applied.content)
-        return applied.counts
+        return applied
 
     def write_state(self) -> None:
         """Write the state of the ledger, as the delta of an empty batch."""

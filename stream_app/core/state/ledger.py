@@ -56,7 +56,7 @@ class Ledger:
         self.rows = RowTable()
         self.panes: dict[int, Pane] = {}
         self.event_key = event_key
-        self._seen = SeenEvents()
+        self.seen = SeenEvents()
         self._expired_seals: list[tuple[SegmentKey, int]] = []
         self.sources: dict[str, Source] = {}
         self.lagging: set[str] = set()
@@ -81,7 +81,7 @@ class Ledger:
     @property
     def hashing(self) -> HashingPlan:
         """Which hashes `apply` needs of the events of a batch."""
-        return HashingPlan(self.event_key, self._seen.compares_ids(self.window.first_pane(self.horizon)))
+        return HashingPlan(self.event_key, self.seen.compares_ids(self.window.first_pane(self.horizon)))
 
     def late(self, topic: str, ts_ms: Ints) -> Mask:
         """Return which events of a batch from `topic`, in the order read, are late. Changes nothing."""
@@ -101,7 +101,7 @@ class Ledger:
             source.watermark = max(source.watermark, int(ts_ms.max()))
             others = [self.source(name).watermark for name in self.lagging if name != topic]
             self.horizon = horizon([*others, source.watermark], source.watermark, self.horizon)
-        fresh = self._seen.first(batch, pane, ~late, self.panes)
+        fresh = self.seen.first(batch, pane, ~late, self.panes)
         duplicate = ~late & ~fresh
         counts = BatchCounts(
             applied=int(np.count_nonzero(fresh)),
@@ -134,10 +134,10 @@ class Ledger:
         settled = self.is_settled(number)
         for _, entries, hashes, hashing in self._load(parts):
             self._count(entries)
-            self._seen.note(number, hashes, hashing)
+            self.seen.note(number, hashes, hashing)
             if not settled:
                 pane.add(entries.slim())
-                self._seen.restore(hashes, number, hashing)
+                self.seen.restore(hashes, number, hashing)
         pane.seal(key, parts, pack=settled)
 
     def restore_delta(self, parts: list[Segment], sealed: Container[int]) -> None:
@@ -148,8 +148,8 @@ class Ledger:
         for number, entries, hashes, hashing in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
             if number in needed:
                 self.panes.setdefault(number, Pane()).add(entries.slim())
-                self._seen.note(number, hashes, hashing)
-                self._seen.restore(hashes, number, hashing)
+                self.seen.note(number, hashes, hashing)
+                self.seen.restore(hashes, number, hashing)
                 self._count(entries)
 
     def seal(self, number: int, key: SegmentKey, parts: list[Segment], *, pack: bool) -> None:
@@ -158,7 +158,7 @@ class Ledger:
 
     def forget_packed(self) -> None:
         """Drop packed panes from the deduplication index. Costs the same for many panes as for one."""
-        self._seen.forget({number for number, pane in self.panes.items() if pane.packed})
+        self.seen.forget({number for number, pane in self.panes.items() if pane.packed})
 
     def take_expired_seals(self) -> list[tuple[SegmentKey, int]]:
         """Return the sealed segments of panes expired since the last call: key of the first part, number of parts."""
@@ -169,7 +169,7 @@ class Ledger:
         """Return the complete content of a pane for sealing, `without` the users that are being erased."""
         held = self.panes[pane]
         entries = summed(*joined([*self._base(held, without), *held.chunks]))
-        hashes, id_hashes = self._seen.content(pane, held, self.window.first_pane(self.horizon))
+        hashes, id_hashes = self.seen.content(pane, held, self.window.first_pane(self.horizon))
         return PaneContent(pane, self._named(entries), hashes, id_hashes)
 
     def take_out(self, users: Collection[str]) -> None:
@@ -199,7 +199,7 @@ class Ledger:
     def nbytes(self) -> int:
         """Bytes in memory, without the stored segments."""
         panes = sum(pane.nbytes for pane in self.panes.values())
-        return self.rows.nbytes + self._seen.nbytes + self.users.nbytes + panes
+        return self.rows.nbytes + self.seen.nbytes + self.users.nbytes + panes
 
     def active_users(self) -> int:
         """Count the users with a post or impression in the window; a user of two populations counts twice."""
@@ -233,7 +233,7 @@ class Ledger:
             part = entries.part(slice(start, ends[place]))
             self.panes.setdefault(number, Pane()).add(part.slim())
             events_of = order[hash_start : hash_ends[place]]
-            ids = self._seen.added(number, batch.id_hashes[events_of] if batch.id_hashes is not None else None)
+            ids = self.seen.added(number, batch.id_hashes[events_of] if batch.id_hashes is not None else None)
             content.append(PaneContent(number, self._named(part), batch.hashes[events_of], ids))
         return content
 
@@ -274,7 +274,7 @@ class Ledger:
             if pane.sealed:
                 self._expired_seals.append((pane.sealed[0], len(pane.sealed[1])))
         if expired:
-            self._seen.forget(range(min(expired), first))
+            self.seen.forget(range(min(expired), first))
             # Drop rows only once a quarter of them is dead: this costs O(rows), and so amortised O(1) per event.
             if np.count_nonzero(self.rows.dead()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):
                 self.drop_dead_rows()

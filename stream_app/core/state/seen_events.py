@@ -31,6 +31,7 @@ class SeenEvents:
         self._ids_too: dict[int, list[Hashes]] = {}
         self._newest_by_id = UNKNOWN
         """The newest pane in which 0.2 has counted."""
+        self._rebuilds = 0
 
     @property
     def nbytes(self) -> int:
@@ -38,10 +39,10 @@ class SeenEvents:
         too = sum(hashes.nbytes for chunks in self._ids_too.values() for hashes in chunks)
         return self._events.nbytes + self._ids.nbytes + too
 
-    @property
-    def rebuilds(self) -> int:
-        """How often an index was made again because hashes collided in it."""
-        return self._events.rebuilds + self._ids.rebuilds
+    def take_rebuilds(self) -> int:
+        """Return how often an index was made again because hashes collided in it, since the last call."""
+        before, self._rebuilds = self._rebuilds, self._events.rebuilds + self._ids.rebuilds
+        return self._rebuilds - before
 
     def compares_ids(self, first_pane: int) -> bool:
         """Return whether 0.2 has counted events of the window, which begins with `first_pane`."""

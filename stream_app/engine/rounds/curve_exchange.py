@@ -18,6 +18,8 @@ from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory
+from stream_app.core.events import duplicates
+from stream_app.core.events.duplicates import Duplicate
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.topic_reader import read_topics
@@ -39,6 +41,7 @@ class CurveExchange:
         self._global_cuts = together
         self.statuses: dict[int, Status] = {}
         self.past = CutHistory()
+        self.duplicates: dict[int, list[Duplicate]] = {}
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been read."""
         self._said_ms = NO_TIME
@@ -92,6 +95,9 @@ class CurveExchange:
                     known = status.decode(value)
                     if self._is_of_owner(known):
                         self.statuses[known.partition] = known
+                case b"duplicates":
+                    sample = duplicates.decode(value)
+                    self.duplicates[sample.partition] = sample.newest
                 case b"past":
                     self.past.update(key, value)
                 case key_word if key_word == WATERMARK_KEY:
