@@ -11,11 +11,10 @@ user can still do is to repeat an own event id, which only takes the user's own 
 Releases up to 0.2 hashed the event id alone, without a secret. `Hashing` says which hash is meant.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -53,20 +52,26 @@ UNKEYED = HashingPlan()
 
 def event_hashes(kind: type[Event], users: Sequence[str], events: Sequence[Event], key: int) -> Hashes:
     """Hash the identity of each of the `events`, which are of one `kind`; `users` are their user ids as text."""
-    texts = [f"{user}{_SEPARATOR}{event.event_id}" for user, event in zip(users, events, strict=True)]
-    if _SEPARATOR in "".join(users):  # then the text before the first separator would not be the user
-        for place, user in enumerate(users):
-            if _SEPARATOR in user:
-                texts[place] = f"{_SEPARATOR}{len(user)}{_SEPARATOR}{user}{events[place].event_id}"
-    return _hashes(map(xxh3_64_digest, map(str.encode, texts), repeat(_seed(kind.__name__, key))))
+    seed = _seed(kind.__name__, key)
+    if _SEPARATOR in "".join(users):
+        return _hashes([xxh3_64_digest(_text(event).encode(), seed) for event in events])
+    return _hashes([xxh3_64_digest(f"{event.user_id}\0{event.event_id}".encode(), seed) for event in events])
 
 
 def id_hashes(events: Sequence[Event]) -> Hashes:
     """Hash the event id alone, as releases up to 0.2 do."""
-    return _hashes(map(xxh3_64_digest, (str(event.event_id).encode() for event in events)))
+    return _hashes([xxh3_64_digest(str(event.event_id).encode()) for event in events])
 
 
-def _hashes(digests: Iterable[bytes]) -> Hashes:
+def _text(event: Event) -> str:
+    """The text that is hashed. The first separator ends the user, so a user with one is written with its length."""
+    user = str(event.user_id)
+    if _SEPARATOR in user:
+        return f"{_SEPARATOR}{len(user)}{_SEPARATOR}{user}{event.event_id}"
+    return f"{user}{_SEPARATOR}{event.event_id}"
+
+
+def _hashes(digests: list[bytes]) -> Hashes:
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
