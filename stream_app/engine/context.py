@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.cuts.curve_updates import CurveUpdates
 from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeMap
-from stream_app.core.events.duplicates import NewestDuplicates
+from stream_app.core.events.duplicate_sample import NewestDuplicates
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.output_topics import OutputTopics

@@ -17,7 +17,7 @@ from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
 from stream_app.core.state.watermark import Source
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
-from stream_app.engine.duplicates import duplicates_in
+from stream_app.engine.duplicate_sampling import duplicates_in
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership.lost_records import log_lost_records

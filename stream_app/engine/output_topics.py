@@ -9,9 +9,9 @@ from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_message, history
 from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.history import PastKey
-from stream_app.core.events import duplicates
+from stream_app.core.events import duplicate_sample
 from stream_app.core.events.dead_letter import DeadLetter
-from stream_app.core.events.duplicates import DuplicateSample
+from stream_app.core.events.duplicate_sample import DuplicateSample
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.messages import Cut
 from stream_app.engine.producer import BatchingProducer
@@ -74,7 +74,7 @@ class OutputTopics:
 
     def duplicates(self, sample: DuplicateSample) -> None:
         """Write the newest duplicates of a partition."""
-        self._put(self._settings.curves_topic, 0, *duplicates.encode(sample))
+        self._put(self._settings.curves_topic, 0, *duplicate_sample.encode(sample))
 
     def past(self, ended: PastKey, cuts: Collection[Cut]) -> None:
         """Write the cuts of a bucket as of the end of a pane; without cuts, delete the record."""

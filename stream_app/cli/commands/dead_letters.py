@@ -22,7 +22,7 @@ from stream_app.core.changelog.columns import FormatError
 from stream_app.core.events.dead_letter import DeadLetterId, Origin
 from stream_app.kafka import topic_scan
 from stream_app.kafka.clients import open_consumer, open_producer, quiet_kafka
-from stream_app.ops.dead_letters import duplicates, replay, scan
+from stream_app.ops.dead_letters import duplicate_lookup, replay, scan
 from stream_app.ops.dead_letters.scan import Entry, LetterFilter
 from stream_app.settings import Settings
 from stream_app.terminal.format import plural
@@ -142,10 +142,10 @@ def duplicates_command(*, settings: Settings, limit: int, as_json: bool) -> None
     with quiet_kafka(), open_consumer(settings) as consumer:
         try:
             with reading_bar() as progress:
-                found = duplicates.sampled(consumer, settings, progress)
+                found = duplicate_lookup.sampled(consumer, settings, progress)
         except FormatError as error:
             raise click.ClickException(f"{settings.curves_topic} cannot be read: {error}") from error
-        shown = duplicates.looked_up(consumer, settings, found.newest[:limit])
+        shown = duplicate_lookup.looked_up(consumer, settings, found.newest[:limit])
     if as_json:
         print_json(duplicates_as_json(found, shown, hide_ids=settings.pseudonyms))
     else:

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from stream_app.cli.views.dead_letters import readable
-from stream_app.core.events.duplicates import NOWHERE
-from stream_app.ops.dead_letters.duplicates import Sampled, SeenAgain
+from stream_app.core.events.duplicate_sample import NOWHERE
+from stream_app.ops.dead_letters.duplicate_lookup import Sampled, SeenAgain
 from stream_app.terminal.format import moment
 from stream_app.terminal.output import console, table
 

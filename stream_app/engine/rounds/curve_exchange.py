@@ -18,8 +18,8 @@ from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory
-from stream_app.core.events import duplicates
-from stream_app.core.events.duplicates import Duplicate
+from stream_app.core.events import duplicate_sample
+from stream_app.core.events.duplicate_sample import Duplicate
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.topic_reader import read_topics
@@ -96,7 +96,7 @@ class CurveExchange:
                     if self._is_of_owner(known):
                         self.statuses[known.partition] = known
                 case b"duplicates":
-                    sample = duplicates.decode(value)
+                    sample = duplicate_sample.decode(value)
                     self.duplicates[sample.partition] = sample.newest
                 case b"past":
                     self.past.update(key, value)

@@ -7,7 +7,7 @@ from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, 
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
-from stream_app.engine.duplicates import DuplicatePublisher
+from stream_app.engine.duplicate_sampling import DuplicatePublisher
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser

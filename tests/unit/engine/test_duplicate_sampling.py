@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.events import duplicates
-from stream_app.core.events.duplicates import MOST_KEPT, MOST_OF_BATCH, NOWHERE, Duplicate, NewestDuplicates
-from stream_app.engine.duplicates import PUBLISHED_EVERY_S
+from stream_app.core.events import duplicate_sample
+from stream_app.core.events.duplicate_sample import MOST_KEPT, MOST_OF_BATCH, NOWHERE, Duplicate, NewestDuplicates
+from stream_app.engine.duplicate_sampling import PUBLISHED_EVERY_S
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post
 from tests.unit.engine.parts import Parts
@@ -17,8 +17,8 @@ HOUR_MS = 3_600_000
 
 def published(parts: Parts) -> list[list[Duplicate]]:
     """Every sample that was written."""
-    records = parts.fake.producer.of(CURVES)
-    return [duplicates.decode(record.value).newest for record in records if (record.key or b"") == b"duplicates/3"]
+    records = [record for record in parts.fake.producer.of(CURVES) if record.key == b"duplicates/3"]
+    return [duplicate_sample.decode(record.value or b"").newest for record in records]
 
 
 def duplicate(number: int) -> Duplicate:
@@ -63,10 +63,10 @@ async def test_a_sample_is_written_when_it_is_new_and_not_all_the_time() -> None
 
 async def test_the_next_owner_continues_the_sample_of_the_one_before() -> None:
     parts = Parts()
-    key, value = duplicates.encode(NewestDuplicates().sample(PARTITION))
+    key, value = duplicate_sample.encode(NewestDuplicates().sample(PARTITION))
     before = NewestDuplicates()
     before.add([duplicate(7)])
-    key, value = duplicates.encode(before.sample(PARTITION))
+    key, value = duplicate_sample.encode(before.sample(PARTITION))
     parts.exchange.update(key, value)
     await parts.count([post(0, event_id=1), post(1, event_id=1)])
     await parts.round()
@@ -80,7 +80,7 @@ async def test_a_sample_that_cannot_be_read_is_left_out(caplog: pytest.LogCaptur
     assert exchange.duplicates == {}
     assert "cannot be read" in caplog.text
     with pytest.raises(FormatError, match="version 99, this release reads 1"):
-        duplicates.decode(b"\x93\x63\x03\x90")
+        duplicate_sample.decode(b"\x93\x63\x03\x90")
 
 
 def test_the_newest_are_kept_whatever_the_order_they_come_in() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from stream_app.core.arrays import Mask
 from stream_app.core.events.credit import Credits
-from stream_app.core.events.duplicates import MOST_OF_BATCH, NOWHERE, Duplicate
+from stream_app.core.events.duplicate_sample import MOST_OF_BATCH, NOWHERE, Duplicate
 from stream_app.core.state.dedup import UNKNOWN
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine.context import EngineContext, OwnedPartition

@@ -8,9 +8,9 @@ from kafka import TopicPartition
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
-from stream_app.core.events import duplicates
+from stream_app.core.events import duplicate_sample
 from stream_app.core.events.decode import decode
-from stream_app.core.events.duplicates import NOWHERE, Duplicate
+from stream_app.core.events.duplicate_sample import NOWHERE, Duplicate
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.kafka.topic_scan import OnProgress, Span, Spans, partitions_of, read, spans
 from stream_app.settings import Settings
@@ -47,8 +47,8 @@ def sampled(consumer: Any, settings: Settings, on_progress: OnProgress | None = 
     found: dict[int, list[Duplicate]] = {}
     for record in read(consumer, spans(consumer, partitions_of(consumer, [settings.curves_topic])), on_progress):
         status.read_into(statuses, record.key, record.value)
-        if (record.key or b"").startswith(duplicates.KEY) and record.value:
-            sample = duplicates.decode(record.value)
+        if (record.key or b"").startswith(duplicate_sample.KEY) and record.value:
+            sample = duplicate_sample.decode(record.value)
             found[sample.partition] = sample.newest
     counted: Counter[str] = Counter(dict.fromkeys(settings.input_topics, 0))
     for known in statuses.values():
