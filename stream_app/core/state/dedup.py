@@ -43,14 +43,15 @@ class Deduplicator:
     def known(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
         """Return which events are known in their own pane. Remembers nothing."""
         known = self._packed(hashes, panes, held)
-        if len(self._index):
-            known |= self.panes_of(hashes) == panes
+        known |= self.panes_of(hashes) == panes
         return known
 
     def panes_of(self, hashes: Hashes) -> Ints:
         """Return the pane in which each event was counted; `UNKNOWN` where it is in no open pane."""
         rows = self._index.find(hashes.view(np.int64))
-        return np.where(rows >= 0, self._panes[rows], UNKNOWN)
+        panes = np.full(len(hashes), UNKNOWN)
+        panes[rows >= 0] = self._panes[rows[rows >= 0]]
+        return panes
 
     @property
     def rebuilds(self) -> int:

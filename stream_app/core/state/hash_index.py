@@ -76,6 +76,8 @@ class HashIndex:
     def find(self, keys: Ints) -> Ints:
         """Return the row of each key, −1 if it is not in the index."""
         rows = np.full(len(keys), -1, np.int64)
+        if not self._size:
+            return rows
         pending = np.arange(len(keys))
         slots = self._home(keys)
         for step in count(1):

@@ -89,3 +89,15 @@ def test_the_newest_are_kept_whatever_the_order_they_come_in() -> None:
     for number in numbers:
         newest.add([duplicate(number), duplicate(number)])
     assert [found.offset for found in newest.newest] == list(range(100 - MOST_KEPT, 100))
+
+
+async def test_a_duplicate_of_a_packed_pane_is_known_by_its_own_time() -> None:
+    parts = Parts()
+    old_ms = NOW_MS - 12 * HOUR_MS
+    await parts.count([post(0, event_id=1, ts_ms=old_ms)])
+    await parts.count([post(1, event_id=2, ts_ms=NOW_MS)])
+    await parts.round()
+    assert parts.ledger.panes[old_ms // parts.ledger.window.pane_ms].packed
+    await parts.count([post(2, event_id=1, ts_ms=old_ms)])
+    (found,) = parts.fake.context.owned[PARTITION].duplicates.newest
+    assert found.first_from_ms <= old_ms < found.first_until_ms

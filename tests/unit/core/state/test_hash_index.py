@@ -66,6 +66,12 @@ def test_the_index_holds_many_keys_that_hash_to_the_same_slots() -> None:
     assert index.nbytes < 40 * len(keys)
 
 
+def test_an_index_from_which_all_keys_were_dropped_knows_none() -> None:
+    index = HashIndex(_keys([]))
+    assert index.find(_keys([5, -5])).tolist() == [-1, -1]
+    assert index.add(_keys([5])).tolist() == [0]
+
+
 ATTACK = 120_000
 
 
