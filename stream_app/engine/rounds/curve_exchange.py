@@ -19,7 +19,7 @@ from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.cuts.history import CutHistory
 from stream_app.core.events import duplicate_sample
-from stream_app.core.events.duplicate_sample import Duplicate
+from stream_app.core.events.duplicate_sample import MOST_KEPT, Duplicate, DuplicateSample
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.topic_reader import read_topics
@@ -96,8 +96,7 @@ class CurveExchange:
                     if self._is_of_owner(known):
                         self.statuses[known.partition] = known
                 case b"duplicates":
-                    sample = duplicate_sample.decode(value)
-                    self.duplicates[sample.partition] = sample.newest
+                    self._take_duplicates(duplicate_sample.decode(value))
                 case b"past":
                     self.past.update(key, value)
                 case key_word if key_word == WATERMARK_KEY:
@@ -106,6 +105,12 @@ class CurveExchange:
             logger.error(  # noqa: TRY400 - the record is at fault, not this code
                 "%s holds a record that cannot be read, key %r: %s", self._settings.curves_topic, key, error
             )
+
+    def _take_duplicates(self, sample: DuplicateSample) -> None:
+        """Keep what a worker may have published: the owner publishes it again, and must not grow by it."""
+        if 0 <= sample.partition < self._settings.partitions:
+            own = [found for found in sample.newest if found.topic in self._settings.input_topics]
+            self.duplicates[sample.partition] = own[-MOST_KEPT:]
 
     def _is_of_owner(self, message: CurveMessage | Status) -> bool:
         """Return whether the current owner of the partition published it, not a former owner that writes late."""

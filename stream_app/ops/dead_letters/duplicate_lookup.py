@@ -10,7 +10,7 @@ from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.events import duplicate_sample
 from stream_app.core.events.decode import decode
-from stream_app.core.events.duplicate_sample import NOWHERE, Duplicate
+from stream_app.core.events.duplicate_sample import Duplicate
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.kafka.topic_scan import OnProgress, Span, Spans, partitions_of, read, spans
 from stream_app.settings import Settings
@@ -36,7 +36,7 @@ class SeenAgain(NamedTuple):
     event: Event | None
     """None if Kafka has deleted the record, or it cannot be read."""
     first_offset: int
-    """Where the first of its kind is; `NOWHERE` if it is not among the records before."""
+    """Where the first of its kind is; −1 if it is not among the records before."""
     first_arrived_ms: int
     """When that one came to Kafka, epoch ms; 0 if it is not known."""
 
@@ -69,10 +69,7 @@ def _looked_up(consumer: Any, settings: Settings, there: Spans, partition: int, 
     span = there.get(place)
     if span is None or not span.start <= duplicate.offset < span.end:
         return gone
-    if duplicate.first_offset == NOWHERE:
-        start = max(span.start, duplicate.offset - MOST_BEFORE)
-    else:
-        start = max(span.start, duplicate.first_offset)
+    start = max(span.start, duplicate.offset - MOST_BEFORE, duplicate.first_offset)
     records = list(read(consumer, {place: Span(start, duplicate.offset + 1)}))
     if not records or records[-1].offset != duplicate.offset:
         return gone

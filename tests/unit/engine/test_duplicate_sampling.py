@@ -1,11 +1,19 @@
 """The sample of duplicates: what is taken up of a batch, what is published, and what the next owner knows."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.events import duplicate_sample
-from stream_app.core.events.duplicate_sample import MOST_KEPT, MOST_OF_BATCH, NOWHERE, Duplicate, NewestDuplicates
+from stream_app.core.events.duplicate_sample import (
+    MOST_KEPT,
+    MOST_OF_BATCH,
+    NOWHERE,
+    Duplicate,
+    DuplicateSample,
+    NewestDuplicates,
+)
 from stream_app.engine.duplicate_sampling import PUBLISHED_EVERY_S
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post
@@ -101,3 +109,14 @@ async def test_a_duplicate_of_a_packed_pane_is_known_by_its_own_time() -> None:
     await parts.count([post(2, event_id=1, ts_ms=old_ms)])
     (found,) = parts.fake.context.owned[PARTITION].duplicates.newest
     assert found.first_from_ms <= old_ms < found.first_until_ms
+
+
+def test_what_no_worker_publishes_is_not_taken_over() -> None:
+    exchange: CurveExchange = Parts().exchange
+    many = [duplicate(number) for number in range(3 * MOST_KEPT)]
+    foreign = msgspec.structs.replace(duplicate(999), topic="x" * 100_000)
+    for partition in (PARTITION, -1, 10**9):
+        exchange.update(
+            *duplicate_sample.encode(DuplicateSample(duplicate_sample.VERSION, partition, [*many, foreign]))
+        )
+    assert exchange.duplicates == {PARTITION: many[-MOST_KEPT:]}
