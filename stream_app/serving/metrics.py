@@ -183,6 +183,7 @@ class Metrics(CutMetrics):
             ("bound",),
             registry=registry,
         )
+        self._bound_hits.labels("hash_index_rounds")
         for topic in input_topics:  # a rate needs the series to start at 0
             for result in RESULTS:
                 self._events.labels(topic, result)
