@@ -13,6 +13,8 @@ Key = tuple[str, str, str]
 """(population, topic, user)."""
 Totals = dict[Key, tuple[int, int, int]]
 """Posts, impressions and Σ impressions² of the single events, where any is above zero."""
+Identity = tuple[str, str, str]
+"""What makes an event the same one again: post or share, user, event id."""
 NEVER = -(2**62)
 
 
@@ -21,6 +23,11 @@ def ms_of(event: Event) -> int:
     if isinstance(event.ts, int):
         return event.ts
     return (event.ts - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
+
+
+def identity_of(event: Event) -> Identity:
+    """The identity of an event; numbers are as good as their text."""
+    return type(event).__name__, str(event.user_id), str(event.event_id)
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,8 @@ class NaiveLedger:
     pane_ms: int
     panes_kept: int
     panes: dict[int, dict[Key, list[int]]] = field(default_factory=dict)
-    seen: dict[str, int] = field(default_factory=dict)
-    """Pane of every event that has been counted, by its id."""
+    seen: dict[Identity, int] = field(default_factory=dict)
+    """Pane of every event that has been counted."""
     sources: dict[str, NaiveSource] = field(default_factory=dict)
     lagging: set[str] = field(default_factory=set)
     horizon: int = NEVER
@@ -138,7 +145,7 @@ class NaiveLedger:
         if outcome == "applied":
             people = naive_people(event)
             source.counters["unknown"] += people is None
-            self.seen[str(event.event_id)] = ts_ms // self.pane_ms
+            self.seen[identity_of(event)] = ts_ms // self.pane_ms
             counts = self.panes.setdefault(ts_ms // self.pane_ms, {})
             for name in naive_topics(event):
                 made = counts.setdefault((event.population or "all", name, user), [0, 0, 0])
@@ -154,4 +161,4 @@ class NaiveLedger:
         """`end_ms`: where the window of its source ends."""
         if ts_ms // self.pane_ms < self._first_pane(end_ms):
             return "late"
-        return "duplicate" if str(event.event_id) in self.seen else "applied"
+        return "duplicate" if identity_of(event) in self.seen else "applied"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.cuts.curve_updates import CurveUpdates
 from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeMap
+from stream_app.core.events.duplicate_sample import NewestDuplicates
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.group.clocks import Clocks
 from stream_app.core.group.members import Members
@@ -26,8 +27,8 @@ class OwnedPartition:
     `scope_map`, `oldest_unseen_s`.
 
     Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `evaluated`,
-    `unread`, `waiting_since`, `read_again`. Also, in the ledger: `lagging`, the topic id of a source, and the position
-    of a stuck source while nobody holds the lock (see `PartitionOwnership.read_again`).
+    `unread`, `waiting_since`, `duplicates`, `read_again`. Also, in the ledger: `lagging`, the topic id of a source, and
+    the position of a stuck source while nobody holds the lock (see `PartitionOwnership.read_again`).
     """
 
     store: LedgerStore
@@ -42,6 +43,7 @@ class OwnedPartition:
     """Records in Kafka that are not counted yet, by topic."""
     waiting_since: dict[str, float] = field(default_factory=dict)
     """By topic with uncounted records: the approximate time at which the oldest of them arrived in Kafka."""
+    duplicates: NewestDuplicates = field(default_factory=NewestDuplicates)
     read_again: dict[str, int] = field(default_factory=dict)
     """By topic: the last position that the consumer was sent back to because counting was stuck there."""
 

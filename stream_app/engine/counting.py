@@ -21,6 +21,7 @@ from stream_app.core.group.clocks import ClockDoubtError
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
 from stream_app.core.state.watermark import Source
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
+from stream_app.engine.duplicate_sampling import duplicates_in
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership.lost_records import log_lost_records
@@ -129,10 +130,10 @@ class BatchCounter:
         records = min(found.records, found.last - source.position + 1)
         nothing = self._credit_nothing(batch.topic)
         late = held.store.ledger.late(batch.topic, nothing.ts_ms)
-        counts = held.store.count(batch.topic, batch.end, nothing, late, records)
+        applied = held.store.count(batch.topic, batch.end, nothing, late, records)
         held.evaluated = NOT_EVALUATED
         self._meter.read(batch.topic, records)
-        self._meter.batch(batch.topic, counts, perf_counter() - started)
+        self._meter.batch(batch.topic, applied.counts, perf_counter() - started)
 
     async def _count(self, held: OwnedPartition, batch: Batch) -> None:
         started = perf_counter()
@@ -143,11 +144,14 @@ class BatchCounter:
         late = held.store.ledger.late(batch.topic, credits_.ts_ms)
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
-        counts = held.store.count(batch.topic, batch.end, credits_, late, refused)
+        applied = held.store.count(batch.topic, batch.end, credits_, late, refused)
+        held.duplicates.add(duplicates_in(batch, indices, credits_, applied.duplicate, late, held.store.ledger))
+        if rebuilds := held.store.ledger.seen.take_rebuilds():
+            self._meter.bound_hit("hash_index_rounds", rebuilds)
         self._meter.read(batch.topic, len(batch.records))  # no await in between: the metrics add up at any time
         for bound, hits in held.store.ledger.admission.take_hits().items():
             self._meter.bound_hit(bound, hits)
-        self._meter.batch(batch.topic, counts, perf_counter() - started)
+        self._meter.batch(batch.topic, applied.counts, perf_counter() - started)
 
     def _credit_nothing(self, topic: str) -> Credits:
         return credit([], self._kinds[topic], self._rates)
@@ -160,7 +164,7 @@ class BatchCounter:
         kind = self._kinds[batch.topic]
         keys, values = [record.key for record in batch.records], [record.value for record in batch.records]
         decoded = decode(values, kind, self._settings.max_event_bytes, self._settings.max_id_bytes)
-        credits_, (_, indices, rejected) = credit_all(decoded, kind, self._rates)
+        credits_, (_, indices, rejected) = credit_all(decoded, kind, self._rates, held.store.ledger.hashing)
         known = held.store.ledger.users if self._pseudonyms is None else {}
         bad = list(misplaced(credits_.users, keys, indices, batch.partition, self._partitions_of, known))
         if bad:

@@ -9,7 +9,9 @@ from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_parts, history
 from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.history import PastKey
+from stream_app.core.events import duplicate_sample
 from stream_app.core.events.dead_letter import DeadLetter
+from stream_app.core.events.duplicate_sample import DuplicateSample
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.messages import Cut, Role
 from stream_app.core.privacy import ended_sessions
@@ -98,6 +100,10 @@ class OutputTopics:
     def status(self, message: Status) -> None:
         """Write the status of a partition."""
         self._put(self._settings.curves_topic, 0, f"status/{message.partition}".encode(), status.encode(message))
+
+    def duplicates(self, sample: DuplicateSample) -> None:
+        """Write the newest duplicates of a partition."""
+        self._put(self._settings.curves_topic, 0, *duplicate_sample.encode(sample))
 
     def past(self, ended: PastKey, cuts: Collection[Cut]) -> None:
         """Write the cuts of a bucket as of the end of a pane; without cuts, delete the record."""

@@ -6,6 +6,7 @@ stays in the window, and late events come only where both sources are durably pa
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple
@@ -15,7 +16,7 @@ import msgspec
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state.watermark import Source
-from tests.naive import ms_of
+from tests.naive import Identity, identity_of, ms_of
 from tests.simulation.broker import Broker, Place
 from tests.simulation.plan import PANE_S, PANES, Plan
 
@@ -64,7 +65,8 @@ class Feed:
         self._users = list(zip(users, places, strict=True))
         self._loud = [self._rng.lognormvariate(3, 1.5) for _ in users]
         self._counted: list[tuple[Place, Produced]] = []
-        self._number = 0
+        self._numbers: Counter[tuple[type[Event], str]] = Counter()
+        """Everybody numbers posts and shares from 1: ids of others, and of the other kind, mean nothing."""
         for topic in plan.settings.input_topics:
             for partition in range(plan.settings.partitions):
                 self.produced[topic, partition] = []
@@ -112,9 +114,9 @@ class Feed:
         number = int(len(self._users) * rng.random() ** 2)
         user, partition = self._users[number]
         kind = rng.choice((Post, Share))
-        self._number += 1
+        self._numbers[kind, user] += 1
         event = kind(
-            event_id=f"{kind.__name__[0]}{self._number}",
+            event_id=self._numbers[kind, user],
             ts=ts_ms,
             user_id=user,
             topics=rng.choice(_TOPICS),
@@ -169,7 +171,7 @@ class Feed:
 
 def expected(records: Sequence[Produced], lost: Sequence[range]) -> list[str]:
     """What must become of the records of a partition, in order; nothing of those `lost` to retention."""
-    seen: set[str] = set()
+    seen: set[Identity] = set()
     outcomes = []
     for offset, record in enumerate(records):
         if any(offset in gap for gap in lost):
@@ -177,7 +179,7 @@ def expected(records: Sequence[Produced], lost: Sequence[range]) -> list[str]:
         elif record.fate is not Fate.COUNTS or record.event is None:
             outcomes.append(record.fate.value)
         else:
-            name = str(record.event.event_id)
-            outcomes.append("duplicate" if name in seen else "applied")
-            seen.add(name)
+            identity = identity_of(record.event)
+            outcomes.append("duplicate" if identity in seen else "applied")
+            seen.add(identity)
     return outcomes

@@ -10,9 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from stream_app.core.arrays import Hashes
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.replay import OwnershipEpochs
 from stream_app.core.changelog.segments import Header, SegmentKey
+from stream_app.core.events import credit
+from stream_app.core.events.identity import id_hashes
 from stream_app.core.messages import Flag
 from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.ledger import Ledger
@@ -43,6 +46,10 @@ def _accepts_all(_ownership: OwnershipEpochs, _key: SegmentKey) -> bool:
 
 def _nothing_seen(_seen: Deduplicator, _hashes: object, _pane: int) -> None:
     """What was seen before the restart is not known any more."""
+
+
+def _ids_alone(_kind: object, _users: object, event_ids: Sequence[str], _key: int) -> Hashes:
+    return id_hashes(event_ids)
 
 
 def _deletes_at_once(store: LedgerStore) -> int:
@@ -115,6 +122,7 @@ _UNLEASED = (Lease, "has_lapsed", _never_lapses)
 MUTATIONS = {
     "positions are not part of the segments": Mutation(((Ledger, "restore", _without_positions),)),
     "event ids are not restored": Mutation(((Deduplicator, "restore", _nothing_seen),)),
+    "an event is its id alone": Mutation(((credit, "event_hashes", _ids_alone),)),
     "garbage is deleted before the log says so": Mutation(((LedgerStore, "sweepable", _deletes_at_once),)),
     "flags are sent before their standings are in the log": Mutation(
         ((FlagOutbox, "raise_flags", _raise_flags_first),), first=70

@@ -29,6 +29,9 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         "alerts run": _alerts(settings),
         "alerts dry-run": [Acl(TOPIC, settings.flags_topic, ("Read",))],
         "dead-letters list": set_aside,
+        "dead-letters duplicates": [
+            Acl(TOPIC, name, ("Read",)) for name in (*settings.input_topics, settings.curves_topic)
+        ],
         "dead-letters replay": [
             *(acl._replace(operations=("Read", "Write")) for acl in set_aside),
             *(Acl(TOPIC, name, ("Write",)) for name in settings.input_topics),

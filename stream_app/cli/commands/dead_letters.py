@@ -1,4 +1,4 @@
-"""`stream-app dead-letters`: list, show and replay."""
+"""`stream-app dead-letters`: list, show and replay; and the duplicates."""
 
 import json
 import sys
@@ -17,10 +17,12 @@ from stream_app.cli.views.dead_letters import (
     print_report,
     report_as_json,
 )
+from stream_app.cli.views.duplicates import duplicates_as_json, print_duplicates
+from stream_app.core.changelog.columns import FormatError
 from stream_app.core.events.dead_letter import DeadLetterId, Origin
 from stream_app.kafka import topic_scan
 from stream_app.kafka.clients import open_consumer, open_producer, quiet_kafka
-from stream_app.ops.dead_letters import replay, scan
+from stream_app.ops.dead_letters import duplicate_lookup, replay, scan
 from stream_app.ops.dead_letters.origins import origins_in
 from stream_app.ops.dead_letters.scan import Entry, LetterFilter
 from stream_app.settings import Settings
@@ -120,6 +122,35 @@ def show_command(
     if not found:
         echo(f"There are none of these in {' and '.join(topics)}.", err=True)
         raise SystemExit(1)
+
+
+@command.command(
+    "duplicates",
+    cls=Command,
+    examples=("stream-app dead-letters duplicates", "stream-app dead-letters duplicates --json | jq .newest"),
+)
+@click.option("--limit", type=click.IntRange(min=1), default=10, metavar="N", help="at most N  [10]")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@settings_options("brokers", "posts_topic", "shares_topic", "curves_topic")
+def duplicates_command(*, settings: Settings, limit: int, as_json: bool) -> None:
+    """Count the events that came again, and show the newest of them.
+
+    An event comes again when post or share, user_id and event_id are those of an event in the window. It is counted
+    once and is no dead letter: nothing is set aside. The workers keep the places of the newest 20 of each partition, a
+    few of each batch; the events are read back from the input topics. With --json, times are epoch ms, and what is not
+    known is null.
+    """
+    with quiet_kafka(), open_consumer(settings) as consumer:
+        try:
+            with reading_bar() as progress:
+                found = duplicate_lookup.sampled(consumer, settings, progress)
+        except FormatError as error:
+            raise click.ClickException(f"{settings.curves_topic} cannot be read: {error}") from error
+        shown = duplicate_lookup.looked_up(consumer, settings, found.newest[:limit])
+    if as_json:
+        print_json(duplicates_as_json(found, shown, hide_ids=settings.pseudonyms))
+    else:
+        print_duplicates(found, shown, hide_ids=settings.pseudonyms)
 
 
 @command.command(

@@ -29,11 +29,9 @@ from collections.abc import Callable, Collection, Mapping
 from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
-from stream_app.core.changelog.segments import Kind, SegmentKey
+from stream_app.core.changelog.segments import Kind, PaneContent, SegmentKey
 from stream_app.core.events.credit import Credits
-from stream_app.core.state.ledger import Ledger
-from stream_app.core.state.panes import PaneContent
-from stream_app.core.state.watermark import BatchCounts
+from stream_app.core.state.ledger import Applied, Ledger
 
 Put = Callable[[bytes, bytes | None], None]
 """Writes a value under a key, or deletes the key (None)."""
@@ -92,11 +90,11 @@ class LedgerStore:
         sealed = sum(part.nbytes for pane in self.ledger.panes.values() if pane.sealed for part in pane.sealed[1])
         return sealed + sum(size for _, _, size in self._deltas.values())
 
-    def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> BatchCounts:
+    def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
         """Count a batch and write its delta, without awaiting in between, so that later writes include the batch."""
         applied = self.ledger.apply(topic, position, batch, late, rejected)
         self._write_delta(applied.content)
-        return applied.counts
+        return applied
 
     def write_state(self) -> None:
         """Write the state of the ledger, as the delta of an empty batch."""
@@ -151,6 +149,8 @@ class LedgerStore:
         if held.header is None:
             return
         self.ledger.restore(held.header)
+        if not held.header.event_key:  # written by 0.2; older segments may be of this release
+            self.ledger.event_key = held.event_key or self.ledger.event_key
         for pane, (key, parts) in held.sealed.items():
             self.ledger.restore_sealed(pane, key, parts)
             if pane not in self.ledger.panes:

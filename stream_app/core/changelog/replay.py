@@ -93,6 +93,13 @@ class ReplayedLog(NamedTuple):
     garbage: list[bytes]
     """Keys of parts that are superseded, incomplete, or written by a worker that had lost the partition."""
 
+    @property
+    def event_key(self) -> int:
+        """The secret of the hashes of events in the newest segment that has one; 0 if none has."""
+        found = [*self.deltas.items(), *self.sealed.values()]
+        newest_first = sorted(found, key=lambda item: item[0].sequence, reverse=True)
+        return next((parts[0].header.event_key for _, parts in newest_first if parts[0].header.event_key), 0)
+
 
 def replay(stored: Mapping[bytes, bytes], partition: int) -> ReplayedLog:
     """Find the valid segments of `partition` in `stored`, whose order does not matter."""

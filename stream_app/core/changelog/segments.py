@@ -1,6 +1,6 @@
 """Segments: immutable pieces of a ledger in their stored format, and their keys."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -9,6 +9,7 @@ import numpy as np
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
 from stream_app.core.decoding import DECODE_ERRORS
+from stream_app.core.events.identity import Hashing
 from stream_app.core.state.watermark import Source
 
 Kind = Literal["delta", "pane", "epoch"]
@@ -67,6 +68,36 @@ class Entries(NamedTuple):
         return Entries(self.scopes[run], self.users[run], self.posts[run], self.impressions[run], self.squares[run])
 
 
+class PaneContent(NamedTuple):
+    """The content of a pane, or what a batch added to it, as it is stored in a segment."""
+
+    pane: int
+    entries: Entries
+    hashes: Hashes
+    """Of the events, see `Hashing.EVENT`."""
+    id_hashes: Mapping[Hashing, Hashes] = {}
+    """Of the event ids alone, only for a window after the upgrade from 0.2."""
+
+    def runs(self) -> Iterable["PaneRun"]:
+        """Yield the content as runs with hashes of one kind each."""
+        yield PaneRun(self.pane, self.entries, self.hashes, Hashing.EVENT)
+        for hashing, hashes in self.id_hashes.items():
+            yield PaneRun(self.pane, self.entries.part(slice(0)), hashes, hashing)
+
+
+class PaneRun(NamedTuple):
+    """Entries of one pane, and hashes of one kind of its events."""
+
+    pane: int
+    entries: Entries
+    hashes: Hashes
+    hashing: Hashing
+
+    def part(self, run: slice) -> "PaneRun":
+        """Return some of the entries and hashes, the hashes sorted."""
+        return PaneRun(self.pane, self.entries.part(run), np.sort(self.hashes[run]), self.hashing)
+
+
 class Header(msgspec.Struct, array_like=True):
     """State of the ledger after the segment: the progress of counting."""
 
@@ -80,6 +111,8 @@ class Header(msgspec.Struct, array_like=True):
     """Offset in the erasures topic up to which erasures are carried out in this ledger."""
     pane_ms: int = 0
     """Length of the panes that the segments are cut into; 0 before release 0.3, which did not say it."""
+    event_key: int = 0
+    """The secret of the hashes of events; 0 as written by releases up to 0.2, which have none."""
 
 
 class Segment(msgspec.Struct, array_like=True):
@@ -105,7 +138,9 @@ class Segment(msgspec.Struct, array_like=True):
     squares: Column
     """Σ impressions² of these entries."""
     hashes: Column
-    """Event id hashes, sorted within each pane."""
+    """Hashes of events, sorted within each run."""
+    hashings: list[int] = []
+    """What the hashes of each run are made of, in the order of `panes`; missing in segments of releases up to 0.2."""
 
     @property
     def nbytes(self) -> int:
@@ -127,11 +162,12 @@ class Segment(msgspec.Struct, array_like=True):
         squares[several[first:last].astype(np.int64) - run.start] = unpack(self.squares)[first:last]
         return Entries(scopes, users, posts, impressions, squares)
 
-    def by_pane(self) -> Iterable[tuple[int, slice, Hashes]]:
-        """Yield each pane, the run of its entries, and its hashes."""
-        hashes = unpack(self.hashes)
-        for pane, run, hashed in zip(self.panes, runs(self.entry_counts), runs(self.hash_counts), strict=True):
-            yield pane, run, hashes[hashed].astype(np.uint64, copy=False)
+    def by_pane(self) -> Iterable[tuple[int, slice, Hashes, Hashing]]:
+        """Yield each pane, the run of its entries, its hashes, and what they are made of."""
+        hashes, hashings = unpack(self.hashes), self.hashings or [Hashing.EVENT_ID] * len(self.panes)
+        lengths = runs(self.entry_counts), runs(self.hash_counts)
+        for pane, run, hashed, hashing in zip(self.panes, *lengths, hashings, strict=True):
+            yield pane, run, hashes[hashed].astype(np.uint64, copy=False), Hashing(hashing)
 
 
 _USERS = msgspec.msgpack.Decoder(list[str])
@@ -139,14 +175,11 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Segment)
 
 
-_PaneEntries = tuple[int, Entries, Hashes]
-
-
 def encode(
     header: Header,
     scopes: Sequence[tuple[str, str]],
     users: Sequence[str],
-    panes: Sequence[_PaneEntries],
+    panes: Sequence[PaneContent],
     most_bytes: int = MOST_BYTES,
 ) -> list[bytes]:
     """Encode the parts of a segment, of at most `most_bytes` each.
@@ -154,7 +187,7 @@ def encode(
     `scopes` and `users` are the names by ledger number, as used in the entries. Names are long only where somebody
     wants them to be, so a part is cut by its entries first, and halved if it turns out too large.
     """
-    cuts = list(_split(panes))
+    cuts = list(_split([run for content in panes for run in content.runs()]))
     parts = [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
     room = most_bytes - _MORE_PARTS
     if all(len(part) <= room for part in parts):
@@ -166,31 +199,32 @@ def encode(
     return [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
 
 
-def _size(part: list[_PaneEntries]) -> int:
-    return max(len(part), sum(max(len(entries.users), len(hashes)) for _, entries, hashes in part))
+def _size(part: list[PaneRun]) -> int:
+    return max(len(part), sum(max(len(run.entries.users), len(run.hashes)) for run in part))
 
 
-def _halves(part: list[_PaneEntries]) -> list[list[_PaneEntries]]:
-    """Cut a part in two: between its panes, or within its only one."""
+def _halves(part: list[PaneRun]) -> list[list[PaneRun]]:
+    """Cut a part in two: between its runs, or within its only one."""
     if len(part) > 1:
         return [part[: len(part) // 2], part[len(part) // 2 :]]
-    ((pane, entries, hashes),) = part
-    middle, middle_hash = (len(entries.users) + 1) // 2, (len(hashes) + 1) // 2
-    first = (pane, entries.part(slice(middle)), hashes[:middle_hash])
-    return [[first], [(pane, entries.part(slice(middle, None)), hashes[middle_hash:])]]
+    (run,) = part
+    middle, middle_hash = (len(run.entries.users) + 1) // 2, (len(run.hashes) + 1) // 2
+    first = run._replace(entries=run.entries.part(slice(middle)), hashes=run.hashes[:middle_hash])
+    rest = run._replace(entries=run.entries.part(slice(middle, None)), hashes=run.hashes[middle_hash:])
+    return [[first], [rest]]
 
 
-def _split(panes: Sequence[_PaneEntries]) -> Iterable[list[_PaneEntries]]:
-    part: list[_PaneEntries] = []
+def _split(contents: Sequence[PaneRun]) -> Iterable[list[PaneRun]]:
+    part: list[PaneRun] = []
     room = MOST_ENTRIES
-    for pane, entries, hashes in panes:
-        size = max(len(entries.users), len(hashes))
+    for content in contents:
+        size = max(len(content.entries.users), len(content.hashes))
         for start in range(0, max(size, 1), MOST_ENTRIES):
-            piece = slice(start, start + MOST_ENTRIES)
-            if (used := max(len(entries.users[piece]), len(hashes[piece]))) > room:
+            piece = content.part(slice(start, start + MOST_ENTRIES))
+            if (used := max(len(piece.entries.users), len(piece.hashes))) > room:
                 yield part
                 part, room = [], MOST_ENTRIES
-            part.append((pane, entries.part(piece), np.sort(hashes[piece])))
+            part.append(piece)
             room -= used
     yield part
 
@@ -200,9 +234,9 @@ def _encode_part(
     parts: int,
     scopes: Sequence[tuple[str, str]],
     users: Sequence[str],
-    panes: list[tuple[int, Entries, Hashes]],
+    panes: list[PaneRun],
 ) -> bytes:
-    columns = [np.concatenate(column) for column in zip(*(entries for _, entries, _ in panes), strict=True)]
+    columns = [np.concatenate(column) for column in zip(*(run.entries for run in panes), strict=True)]
     if not columns:
         columns = [np.empty(0, np.int64)] * 4 + [np.empty(0)]
     scope_numbers, local_scopes = np.unique(columns[0], return_inverse=True)
@@ -214,16 +248,17 @@ def _encode_part(
         parts=parts,
         scopes=[scopes[number] for number in scope_numbers.tolist()],
         packed_users=msgspec.Raw(_ENCODER.encode([users[number] for number in user_numbers.tolist()])),
-        panes=[pane for pane, _, _ in panes],
-        entry_counts=[len(entries.users) for _, entries, _ in panes],
-        hash_counts=[len(hashes) for _, _, hashes in panes],
+        panes=[run.pane for run in panes],
+        entry_counts=[len(run.entries.users) for run in panes],
+        hash_counts=[len(run.hashes) for run in panes],
         scope=pack(local_scopes),
         user=pack(local_users),
         posts=pack(columns[2]),
         impressions=pack(columns[3]),
         several=pack(several),
         squares=pack(columns[4][several]),
-        hashes=pack(np.concatenate([hashes for _, _, hashes in panes]) if panes else np.empty(0, np.uint64)),
+        hashes=pack(np.concatenate([run.hashes for run in panes]) if panes else np.empty(0, np.uint64)),
+        hashings=[run.hashing for run in panes],
     )
     return _ENCODER.encode(segment)
 

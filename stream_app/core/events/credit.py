@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from xxhash import xxh3_64_digest
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.events.decode import Decoded, Rejected
+from stream_app.core.events.identity import UNKEYED, HashingPlan, event_hashes, id_hashes
 from stream_app.core.events.limits import MAX_ID_DIGITS, is_short, long_integer
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.messages import DEFAULT_POPULATION, OTHER
@@ -29,7 +29,7 @@ class Credits(NamedTuple):
 
     users: Sequence[str]
     hashes: Hashes
-    """64-bit xxHash of each event id."""
+    """64-bit hash of each event's identity: kind, user and event id."""
     ts_ms: Ints
     """Event times, epoch ms."""
     posts: Ints
@@ -39,23 +39,30 @@ class Credits(NamedTuple):
     """Neither audience nor impressions is known: the event adds 0 and is counted as unknown."""
     topics: Sequence[tuple[str, ...]]
     populations: Sequence[str]
+    id_hashes: Hashes | None = None
+    """64-bit hash of each event id alone, if the ledger holds events of a release that compared only these."""
 
     def only(self, places: Sequence[int]) -> "Credits":
         """Return only the events at `places`."""
-        columns: list[Any] = [
-            column[places] if isinstance(column, np.ndarray) else [column[place] for place in places] for column in self
-        ]
-        return Credits(*columns)
+
+        def chosen(column: Any) -> Any:
+            if column is None:
+                return None
+            return column[places] if isinstance(column, np.ndarray) else [column[place] for place in places]
+
+        return Credits(*map(chosen, self))
 
 
 class LongIntegerError(ValueError):
     """An id is an integer of too many digits."""
 
 
-def credit_all(decoded: Decoded, kind: type[Event], rates: ViewRates) -> tuple[Credits, Decoded]:
+def credit_all(
+    decoded: Decoded, kind: type[Event], rates: ViewRates, hashing: HashingPlan = UNKEYED
+) -> tuple[Credits, Decoded]:
     """Credit all events that can be credited; the others are rejected too."""
     try:
-        credits_ = credit(decoded.events, kind, rates)
+        credits_ = credit(decoded.events, kind, rates, hashing)
         if OTHER not in credits_.populations:
             return credits_, decoded
     except LongIntegerError:
@@ -67,28 +74,29 @@ def credit_all(decoded: Decoded, kind: type[Event], rates: ViewRates) -> tuple[C
             if (why := long_integer(event) or _reserved(event))
         ]
     )
-    return credit(decoded.events, kind, rates), decoded
+    return credit(decoded.events, kind, rates, hashing), decoded
 
 
-def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates) -> Credits:
+def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates, hashing: HashingPlan = UNKEYED) -> Credits:
     """Credit each of the `events` (all of one `kind`) to the user who posts or shares.
 
     Raises LongIntegerError if an id is an integer of over 38 digits.
     """
     people = _people(events, rates)
     known = people >= 0
+    # Integer ids become decimal strings, so that 5 and "5" are the same user or event.
+    users = [user if type(user := event.user_id) is str else _decimal(user) for event in events]
+    ids = [event_id if type(event_id := event.event_id) is str else _decimal(event_id) for event in events]
     return Credits(
-        # Integer ids become decimal strings, so that 5 and "5" are the same user or event.
-        users=[user if type(user := event.user_id) is str else _decimal(user) for event in events],
-        hashes=_hashes(
-            [event_id if type(event_id := event.event_id) is str else _decimal(event_id) for event in events]
-        ),
+        users=users,
+        hashes=event_hashes(kind, users, ids, hashing.key),
         ts_ms=_times_ms([event.ts for event in events]),
         posts=np.full(len(events), int(kind is Post), np.int64),
         impressions=np.rint(np.where(known, people, 0)).astype(np.int64),
         unknown=~known,
         topics=[event.topics or () for event in events],
         populations=[event.population or DEFAULT_POPULATION for event in events],
+        id_hashes=id_hashes(ids) if hashing.by_id else None,
     )
 
 
@@ -100,11 +108,6 @@ def _decimal(number: str | int) -> str:
     if isinstance(number, int) and not is_short(number):
         raise LongIntegerError(f"an id has over {MAX_ID_DIGITS} digits")
     return str(number)
-
-
-def _hashes(ids: list[str]) -> Hashes:
-    digests = b"".join(map(xxh3_64_digest, map(str.encode, ids)))
-    return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 
 def _times_ms(times: Sequence[int | dt.datetime]) -> Ints:

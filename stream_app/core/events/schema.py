@@ -31,7 +31,9 @@ People = (
 class Post(msgspec.Struct, gc=False, kw_only=True):
     """An influence post: a post, comment, review, reply, quote or message by a user."""
 
-    event_id: Annotated[Id, Meta(description="The same id again is a re-delivery and counts once.")]
+    event_id: Annotated[
+        Id, Meta(description="One for each post of the user: the same again is a re-delivery and counts once.")
+    ]
     ts: Annotated[Time, Meta(description="When it happened: epoch ms, or RFC 3339 with a zone.")]
     user_id: Annotated[Id, Meta(description="Who did it. Also the key of the Kafka record.")]
     post_id: Id | None = None
@@ -53,7 +55,9 @@ class Post(msgspec.Struct, gc=False, kw_only=True):
 class Share(msgspec.Struct, gc=False, kw_only=True):
     """A share of another user's post. Its impressions are credited to the user who shares."""
 
-    event_id: Annotated[Id, Meta(description="The same id again is a re-delivery and counts once.")]
+    event_id: Annotated[
+        Id, Meta(description="One for each share of the user: the same again is a re-delivery and counts once.")
+    ]
     ts: Annotated[Time, Meta(description="When it happened: epoch ms, or RFC 3339 with a zone.")]
     user_id: Annotated[Id, Meta(description="Who shared. Also the key of the Kafka record.")]
     post_id: Annotated[Id | None, Meta(description="The post that was shared.")] = None

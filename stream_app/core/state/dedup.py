@@ -5,14 +5,20 @@ from collections.abc import Container, Mapping
 import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints, Mask
+from stream_app.core.events.identity import Hashing
 from stream_app.core.state.hash_index import HashIndex
 from stream_app.core.state.panes import Pane
+
+UNKNOWN = -(2**62)
+"""No number of a pane."""
 
 
 class Deduplicator:
     """Indexes the events in open panes of a ledger; events in packed panes are looked up in their sealed segments."""
 
-    def __init__(self) -> None:
+    def __init__(self, hashing: Hashing) -> None:
+        """`hashing`: what all hashes given to it are made of."""
+        self._hashing = hashing
         self._index = HashIndex()
         self._panes = np.empty(64, np.int64)
 
@@ -23,7 +29,7 @@ class Deduplicator:
 
     def first(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
         """Return which events are new, and remember them. Of repeated events in a batch the first is new."""
-        candidates = np.flatnonzero(~_packed(hashes, panes, held))
+        candidates = np.flatnonzero(~self._packed(hashes, panes, held))
         before = len(self._index)
         rows = self._index.add(hashes[candidates].view(np.int64))
         # New rows are numbered in order of appearance, so the first event of a new row exceeds all rows before it.
@@ -33,6 +39,24 @@ class Deduplicator:
         new = np.zeros(len(hashes), np.bool_)
         new[fresh] = True
         return new
+
+    def known(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
+        """Return which events are known in their own pane. Remembers nothing."""
+        known = self._packed(hashes, panes, held)
+        known |= self.panes_of(hashes) == panes
+        return known
+
+    def panes_of(self, hashes: Hashes) -> Ints:
+        """Return the pane in which each event was counted; `UNKNOWN` where it is in no open pane."""
+        rows = self._index.find(hashes.view(np.int64))
+        panes = np.full(len(hashes), UNKNOWN)
+        panes[rows >= 0] = self._panes[rows[rows >= 0]]
+        return panes
+
+    @property
+    def rebuilds(self) -> int:
+        """How often the index was made again because hashes collided in it."""
+        return self._index.rebuilds
 
     def restore(self, hashes: Hashes, pane: int) -> None:
         """Restore the events of an open pane; none of them is in another pane."""
@@ -49,7 +73,9 @@ class Deduplicator:
         kept = ~np.isin(held, [pane for pane in np.unique(held).tolist() if pane in panes])
         if kept.all():
             return
+        rebuilds = self._index.rebuilds
         self._index, self._panes = HashIndex(self._index.keys[kept]), held[kept]
+        self._index.rebuilds += rebuilds
 
     def _remember(self, before: int, panes: Ints) -> None:
         size = len(self._index)
@@ -58,18 +84,17 @@ class Deduplicator:
             self._panes = np.concatenate([self._panes[:before], room])
         self._panes[before:size] = panes
 
-
-def _packed(hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
-    """Return which of the events are in packed panes."""
-    known = np.zeros(len(hashes), np.bool_)
-    for number in np.unique(panes).tolist():  # a batch spans few panes, the ledger may hold a hundred
-        pane = held.get(number)
-        if pane is None or not pane.packed:
-            continue
-        in_pane = np.flatnonzero(panes == number)
-        for stored in pane.packed_hashes():
-            known[in_pane] |= _contained(hashes[in_pane], stored)
-    return known
+    def _packed(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
+        """Return which of the events are in packed panes."""
+        known = np.zeros(len(hashes), np.bool_)
+        for number in np.unique(panes).tolist():  # a batch spans few panes, the ledger may hold a hundred
+            pane = held.get(number)
+            if pane is None or not pane.packed:
+                continue
+            in_pane = np.flatnonzero(panes == number)
+            for stored in pane.packed_hashes(self._hashing):
+                known[in_pane] |= _contained(hashes[in_pane], stored)
+        return known
 
 
 def _contained(hashes: Hashes, known: Hashes) -> Mask:

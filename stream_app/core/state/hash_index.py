@@ -3,7 +3,7 @@
 The problem: a dict of a million Python ints takes 100 bytes an entry and a microsecond a look-up. This index takes 8
 bytes for the key and 7 to 14 for its slot, and looks up a whole batch in a few numpy calls.
 
-How: open addressing in a power-of-two table of row numbers. The home slot of a key is the top bits of key · 2^64/φ. A
+How: open addressing in a power-of-two table of row numbers. The home slot of a key is the top bits of its salted mix. A
 batch is looked up in rounds. In each round all pending keys probe their slot at once. Keys that hit, or find the slot
 empty, are done; the others move on by steps that grow by one (triangular probing). This keeps probe sequences short,
 which matters because a round costs the same numpy calls however few keys are left.
@@ -14,6 +14,11 @@ which matters because a round costs the same numpy calls however few keys are le
 
 The invariant: all slots that are probed before the slot of a key are full. Rows are therefore never removed one by one;
 to drop keys, build a new index from the keys that are kept.
+
+Some keys are chosen by who sends events. If the mix were the same everywhere, keys could be made that all begin at one
+slot, each of which takes as many rounds as there are such keys. So the mix has a salt, which differs between processes
+and is never stored (only the keys are). Should some keys need more than `MOST_ROUNDS` all the same, the table is made
+again with another salt and twice the slots. Rows do not depend on any of this.
 """
 
 from itertools import count
@@ -24,7 +29,14 @@ from numpy.typing import NDArray
 
 from stream_app.core.arrays import Ints
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads consecutive keys over the table
+MOST_ROUNDS = 128
+"""Rounds after which a table is made again. Random keys need 10 to 40."""
+
+_SALT = hash("the salt of hash indexes")
+"""Python's own hash of text: its key is random in every process and never shown."""
+_GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads consecutive numbers over all 64 bits
+_64_BITS = (1 << 64) - 1
+_FOLD = np.uint64(32)
 _EMPTY = np.int32(-1)
 _SMALLEST = 64
 _FULL, _FULLEST = 0.6, 0.8
@@ -40,6 +52,12 @@ class HashIndex:
         """Start with `keys` (distinct) as rows 0 … len(keys) − 1."""
         self._keys = np.empty(_SMALLEST, np.int64) if keys is None else keys
         self._size = 0 if keys is None else len(keys)
+        self._first, self._second = _factors(0)
+        self._most_rounds = MOST_ROUNDS
+        self.probes = 0
+        """Slots looked at so far: what collisions cost."""
+        self.rebuilds = 0
+        """How often the table was made again because keys collided."""
         self._make_slots(self._size)
 
     def __len__(self) -> int:
@@ -58,9 +76,12 @@ class HashIndex:
     def find(self, keys: Ints) -> Ints:
         """Return the row of each key, −1 if it is not in the index."""
         rows = np.full(len(keys), -1, np.int64)
+        if not self._size:
+            return rows
         pending = np.arange(len(keys))
         slots = self._home(keys)
         for step in count(1):
+            self.probes += len(pending)
             held = self._slots[slots]
             taken = held != _EMPTY
             hit = (self._keys[held] == keys[pending]) & taken
@@ -69,6 +90,10 @@ class HashIndex:
             pending, slots = pending[go_on], (slots[go_on] + step) & self._mask
             if not len(pending):
                 break
+            if step >= self._most_rounds:  # only keys that are not there: those that are were placed in fewer rounds
+                self._rebuild()
+                rows[pending] = self.find(keys[pending])
+                break
         return rows
 
     def add(self, keys: Ints) -> Ints:
@@ -76,10 +101,18 @@ class HashIndex:
         self._make_room(len(keys))
         # Every new key claims a slot with the row it would have if all of `keys` were new.
         start, self._keys[self._size : self._size + len(keys)] = self._size, keys
+        while (claimed := self._claim(keys, start)) is None:
+            self._rebuild()  # drops the claims
+        self._settle(*claimed, start)
+        return claimed[0]
+
+    def _claim(self, keys: Ints, start: int) -> tuple[Ints, Ints] | None:
+        """Return the provisional row and the slot of each key; None if that takes too many rounds."""
         rows = np.empty(len(keys), np.int64)
         pending, slots = np.arange(len(keys)), self._home(keys)
         claimed = np.empty(len(keys), np.int64)
         for step in count(1):
+            self.probes += len(pending)
             free = np.flatnonzero(self._slots[slots] == _EMPTY)[::-1]  # of several claims on one slot, the first wins
             self._slots[slots[free]] = pending[free] + start
             held = self._slots[slots]
@@ -88,8 +121,9 @@ class HashIndex:
             pending, slots = pending[~hit], (slots[~hit] + step) & self._mask
             if not len(pending):
                 break
-        self._settle(rows, claimed, start)
-        return rows
+            if step >= self._most_rounds:
+                return None
+        return rows, claimed
 
     def _settle(self, rows: Ints, slots: Ints, start: int) -> None:
         """Renumber the rows claimed from `start` on, so that they are consecutive."""
@@ -116,19 +150,52 @@ class HashIndex:
 
     def _home(self, keys: Ints) -> Ints:
         shift = np.uint64(65 - len(self._slots).bit_length())
-        return cast(Ints, ((keys.view(np.uint64) * _MIX) >> shift).astype(np.int64))
+        mixed = keys.view(np.uint64) * self._first
+        mixed ^= mixed >> _FOLD
+        mixed *= self._second
+        mixed >>= shift
+        return cast(Ints, mixed.view(np.int64))
+
+    def _rebuild(self) -> None:
+        """Make the table again with another salt and twice the slots."""
+        self.rebuilds += 1
+        self._most_rounds *= 2  # so that rebuilding ends, whatever the keys are
+        self._first, self._second = _factors(self.rebuilds)
+        self._make_slots(int(2 * len(self._slots) * _FULL))
 
     def _make_slots(self, size: int) -> None:
         self._slots = np.full(max(_SMALLEST, 1 << int(size / _FULL).bit_length()), _EMPTY)
-        self._place(np.arange(self._size, dtype=np.int32))
+        if not self._place(np.arange(self._size, dtype=np.int32)):
+            self._rebuild()
 
-    def _place(self, rows: NDArray[np.int32]) -> None:
-        """Put rows into the slots. Of several rows that want one free slot, the last gets it and the others move on."""
+    def _place(self, rows: NDArray[np.int32]) -> bool:
+        """Put rows into the slots. Of several rows that want one free slot, the last gets it and the others move on.
+
+        Returns False if that takes too many rounds.
+        """
         slots = self._home(self._keys[rows])
         for step in count(1):
+            self.probes += len(rows)
             free = self._slots[slots] == _EMPTY
             self._slots[slots[free]] = rows[free]
             go_on = self._slots[slots] != rows
             rows, slots = rows[go_on], (slots[go_on] + step) & self._mask
             if not len(rows):
                 break
+            if step >= self._most_rounds:
+                return False
+        return True
+
+
+def _factors(number: int) -> tuple[np.uint64, np.uint64]:
+    """Return the odd factors of a salted mix: with odd factors, distinct keys have distinct mixes."""
+    first, second = (_scrambled(_SALT + 2 * number + place) | 1 for place in range(2))
+    return np.uint64(first), np.uint64(second)
+
+
+def _scrambled(number: int) -> int:
+    """Spread a number over 64 bits (splitmix64)."""
+    number = number * _GOLDEN & _64_BITS
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & _64_BITS
+    number = (number ^ number >> 27) * 0x94D049BB133111EB & _64_BITS
+    return number ^ number >> 31

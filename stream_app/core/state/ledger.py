@@ -11,16 +11,17 @@ import numpy as np
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.changelog.segments import Entries, Header, Segment, SegmentKey
+from stream_app.core.changelog.segments import Entries, Header, PaneContent, Segment, SegmentKey
 from stream_app.core.events.credit import Credits
+from stream_app.core.events.identity import Hashing, HashingPlan
 from stream_app.core.state.admission import Admission, ScopeLimits
-from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.interning import Interner, Numbers
 from stream_app.core.state.late import late_events
-from stream_app.core.state.panes import Pane, PaneContent, RowEntries, joined, summed
+from stream_app.core.state.panes import Pane, RowEntries, joined, summed
 from stream_app.core.state.renumbering import chosen, distinct, renumbered
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scopes import ScopeTable
+from stream_app.core.state.seen_events import SeenEvents
 from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon
 from stream_app.core.state.window import Window
 
@@ -49,15 +50,20 @@ class Ledger:
         short_panes: int,
         numbers: Numbers | None = None,
         limits: ScopeLimits = ScopeLimits(),  # noqa: B008 - immutable
+        event_key: int = 0,
     ) -> None:
-        """`numbers`: the pool of ints to share with the other ledgers of the process."""
+        """`numbers`: the pool of ints to share with the other ledgers of the process.
+
+        `event_key`: the secret for the hashes of events, if the log turns out to have none.
+        """
         self.window = Window(pane_ms, panes, short_panes)
         self.users = Interner(numbers=numbers)
         self.scopes = ScopeTable()
         self.rows = RowTable()
         self.panes: dict[int, Pane] = {}
         self.admission = Admission(limits)
-        self._seen = Deduplicator()
+        self.event_key = event_key
+        self.seen = SeenEvents()
         self._expired_seals: list[tuple[SegmentKey, int]] = []
         self.sources: dict[str, Source] = {}
         self.lagging: set[str] = set()
@@ -77,7 +83,13 @@ class Ledger:
 
     def header(self, oldest: int = 0) -> Header:
         """Return the state to store with a segment; `oldest`: sequence number of the oldest delta still needed."""
-        return Header(self.sources, self.horizon, self.since, oldest, self.erased, self.window.pane_ms)
+        state = (self.sources, self.horizon, self.since, oldest, self.erased)
+        return Header(*state, pane_ms=self.window.pane_ms, event_key=self.event_key)
+
+    @property
+    def hashing(self) -> HashingPlan:
+        """Which hashes `apply` needs of the events of a batch."""
+        return HashingPlan(self.event_key, self.seen.compares_ids(self.window.first_pane(self.horizon)))
 
     def late(self, topic: str, ts_ms: Ints) -> Mask:
         """Return which events of a batch from `topic`, in the order read, are late. Changes nothing."""
@@ -98,7 +110,7 @@ class Ledger:
             source.watermark = max(source.watermark, int(ts_ms.max()))
             others = [self.source(name).watermark for name in self.lagging if name != topic]
             self.horizon = horizon([*others, source.watermark], source.watermark, self.horizon)
-        fresh = self._first_seen(pane, batch.hashes, ~late)
+        fresh = self.seen.first(batch, pane, ~late, self.panes)
         duplicate = ~late & ~fresh
         counts = BatchCounts(
             applied=int(np.count_nonzero(fresh)),
@@ -128,7 +140,7 @@ class Ledger:
             )
         self.admission.forget()
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
-        self.erased = header.erased
+        self.erased, self.event_key = header.erased, header.event_key or self.event_key
 
     def restore_sealed(self, number: int, key: SegmentKey, parts: list[Segment]) -> None:
         """Restore a sealed pane, unless it has left the window."""
@@ -136,11 +148,12 @@ class Ledger:
             return
         pane = self.panes.setdefault(number, Pane())
         settled = self.is_settled(number)
-        for _, entries, hashes in self._load(parts):
+        for _, entries, hashes, hashing in self._load(parts):
             self._count(entries)
+            self.seen.note(number, hashes, hashing)
             if not settled:
                 pane.add(entries.slim())
-                self._seen.restore(hashes, number)
+                self.seen.restore(hashes, number, hashing)
         pane.seal(key, parts, pack=settled)
 
     def restore_delta(self, parts: list[Segment], sealed: Container[int]) -> None:
@@ -148,10 +161,11 @@ class Ledger:
         first = self.window.first_pane(self.horizon)
         needed = {pane for part in parts for pane in part.panes if pane >= first and pane not in sealed}
         # Skip superseded parts altogether, names included: they may name people who were erased.
-        for number, entries, hashes in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
+        for number, entries, hashes, hashing in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
             if number in needed:
                 self.panes.setdefault(number, Pane()).add(entries.slim())
-                self._seen.restore(hashes, number)
+                self.seen.note(number, hashes, hashing)
+                self.seen.restore(hashes, number, hashing)
                 self._count(entries)
 
     def seal(self, number: int, key: SegmentKey, parts: list[Segment], *, pack: bool) -> None:
@@ -160,7 +174,7 @@ class Ledger:
 
     def forget_packed(self) -> None:
         """Drop packed panes from the deduplication index. Costs the same for many panes as for one."""
-        self._seen.forget({number for number, pane in self.panes.items() if pane.packed})
+        self.seen.forget({number for number, pane in self.panes.items() if pane.packed})
 
     def take_expired_seals(self) -> list[tuple[SegmentKey, int]]:
         """Return the sealed segments of panes expired since the last call: key of the first part, number of parts."""
@@ -171,8 +185,8 @@ class Ledger:
         """Return the complete content of a pane for sealing, `without` the users that are being erased."""
         held = self.panes[pane]
         entries = summed(*joined([*self._base(held, without), *held.chunks]))
-        hashes = np.concatenate([self._seen.of_pane(pane), *held.packed_hashes()])
-        return PaneContent(pane, self._named(entries), hashes)
+        hashes, id_hashes = self.seen.content(pane, held, self.window.first_pane(self.horizon))
+        return PaneContent(pane, self._named(entries), hashes, id_hashes)
 
     def take_out(self, users: Collection[str]) -> None:
         """Remove `users` from rows and open panes. The caller then seals stale panes and calls `drop_dead_rows`."""
@@ -202,14 +216,7 @@ class Ledger:
     def nbytes(self) -> int:
         """Bytes in memory, without the stored segments."""
         panes = sum(pane.nbytes for pane in self.panes.values())
-        return self.rows.nbytes + self._seen.nbytes + self.users.nbytes + panes
-
-    def _first_seen(self, pane: Ints, hashes: Hashes, candidates: Mask) -> Mask:
-        fresh = np.zeros(len(pane), np.bool_)
-        if candidates.all():
-            return self._seen.first(hashes, pane, self.panes)
-        fresh[candidates] = self._seen.first(hashes[candidates], pane[candidates], self.panes)
-        return fresh
+        return self.rows.nbytes + self.seen.nbytes + self.users.nbytes + panes
 
     def active_users(self) -> int:
         """Count the users with a post or impression in the window; a user of two populations counts twice."""
@@ -239,14 +246,16 @@ class Ledger:
         ends = np.searchsorted(entries.rows, np.arange(1, len(numbers) + 1) << _ROW_BITS).tolist()
         entries = entries._replace(rows=entries.rows & _ROW_MASK)
         self._count(entries)
-        hashes, order = batch.hashes[fresh], np.argsort(ranks, kind="stable")
+        order = np.flatnonzero(fresh)[np.argsort(ranks, kind="stable")]
         hash_ends = np.cumsum(np.bincount(ranks, minlength=len(numbers))).tolist()
         content = []
         for place, number in enumerate(numbers.tolist()):
             start, hash_start = (ends[place - 1], hash_ends[place - 1]) if place else (0, 0)
             part = entries.part(slice(start, ends[place]))
             self.panes.setdefault(number, Pane()).add(part.slim())
-            content.append(PaneContent(number, self._named(part), hashes[order[hash_start : hash_ends[place]]]))
+            events_of = order[hash_start : hash_ends[place]]
+            ids = self.seen.added(number, batch.id_hashes[events_of] if batch.id_hashes is not None else None)
+            content.append(PaneContent(number, self._named(part), batch.hashes[events_of], ids))
         return content
 
     def _count(self, entries: RowEntries) -> None:
@@ -259,22 +268,22 @@ class Ledger:
     def _base(self, pane: Pane, without: Collection[str] = ()) -> list[RowEntries]:
         if pane.sealed is None or not pane.packed:
             return []
-        return [entries for _, entries, _ in self._load(pane.sealed[1], without)]
+        return [entries for _, entries, _, _ in self._load(pane.sealed[1], without)]
 
     def _load(
         self, parts: Iterable[Segment], without: Collection[str] = ()
-    ) -> Iterator[tuple[int, RowEntries, Hashes]]:
+    ) -> Iterator[tuple[int, RowEntries, Hashes, Hashing]]:
         """Yield stored content by pane and row. Creates missing rows, but adds nothing to them."""
         for part in parts:
             names = part.users()
             scopes, users = self.scopes.add(part.scopes), self.users.add(names)
             left_out = [number for number, name in enumerate(names) if name in without] if without else []
-            for number, run, hashes in part.by_pane():
+            for number, run, hashes, hashing in part.by_pane():
                 entries = part.entries(run)
                 if left_out:
                     entries = entries.part(~np.isin(entries.users, left_out))
                 rows = self.rows.rows(scopes[entries.scopes], users[entries.users])
-                yield number, RowEntries(rows, entries.posts, entries.impressions, entries.squares), hashes
+                yield number, RowEntries(rows, entries.posts, entries.impressions, entries.squares), hashes, hashing
 
     def _expire(self) -> None:
         first = self.window.first_pane(self.horizon)
@@ -287,7 +296,7 @@ class Ledger:
                 self._expired_seals.append((pane.sealed[0], len(pane.sealed[1])))
         if expired:
             self.admission.forget()
-            self._seen.forget(range(min(expired), first))
+            self.seen.forget(range(min(expired), first))
             # Drop rows only once a quarter of them is dead: this costs O(rows), and so amortised O(1) per event.
             if np.count_nonzero(self.rows.dead()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):
                 self.drop_dead_rows()

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
-from stream_app.core.changelog.segments import Entries, Segment, SegmentKey
+from stream_app.core.changelog.segments import Segment, SegmentKey
+from stream_app.core.events.identity import Hashing
 
 _LARGE = 4096
 """Chunks of this many entries are not merged: that would cost more than reading them separately."""
@@ -41,14 +42,6 @@ class RowEntries(NamedTuple):
             -self.impressions.astype(np.int64),
             -self.squares.astype(np.float64),
         )
-
-
-class PaneContent(NamedTuple):
-    """The content of a pane as it is stored in a segment."""
-
-    pane: int
-    entries: Entries
-    hashes: Hashes
 
 
 def joined(chunks: list[RowEntries]) -> RowEntries:
@@ -116,8 +109,8 @@ class Pane:
         """Bytes in memory, without the stored segment."""
         return sum(column.nbytes for chunk in self.chunks for column in chunk)
 
-    def packed_hashes(self) -> list[Hashes]:
-        """Return the hashes of events that only the sealed segment holds, as sorted arrays."""
+    def packed_hashes(self, hashing: Hashing) -> list[Hashes]:
+        """Return the hashes of one kind that only the sealed segment holds, as sorted arrays."""
         if self.sealed is None or not self.packed:
             return []
-        return [hashes for segment in self.sealed[1] for _, _, hashes in segment.by_pane()]
+        return [hashes for segment in self.sealed[1] for _, _, hashes, kind in segment.by_pane() if kind is hashing]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from secrets import randbits
 from time import perf_counter
 
 from stream_app.core.changelog.ledger_store import LedgerStore
@@ -196,7 +197,8 @@ class PartitionOwnership:
 
     def _read(self, partition: int) -> LedgerStore:
         settings = self._settings
-        ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes, self._numbers, limits_of(settings))
+        panes = (settings.pane_ms, settings.panes, settings.short_panes)
+        ledger = Ledger(*panes, self._numbers, limits_of(settings), event_key=randbits(64) or 1)
         stored = self._segments.of_partition(partition)
 
         def put(key: bytes, value: bytes | None) -> None:

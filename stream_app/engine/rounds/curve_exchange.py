@@ -18,6 +18,8 @@ from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.cuts.curve_parts import CurveParts
 from stream_app.core.cuts.history import CutHistory
+from stream_app.core.events import duplicate_sample
+from stream_app.core.events.duplicate_sample import MOST_KEPT, Duplicate, DuplicateSample
 from stream_app.core.group import announcement
 from stream_app.core.privacy.ended_sessions import EndedSessions
 from stream_app.core.state.watermark import NO_TIME
@@ -49,6 +51,7 @@ class CurveExchange:
         self.statuses: dict[int, Status] = {}
         self.past = CutHistory()
         self.ended_sessions = EndedSessions()
+        self.duplicates: dict[int, list[Duplicate]] = {}
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been read."""
         self._said_ms = NO_TIME
@@ -118,6 +121,8 @@ class CurveExchange:
                     self.statuses[known.partition] = known
             case b"past":
                 self.past.update(key, value, self._latest_ms // self._settings.pane_ms)
+            case b"duplicates":
+                self._take_duplicates(duplicate_sample.decode(value))
             case b"session":
                 self.ended_sessions.update(key, value)
             case b"worker" if (worker := announcement.worker_of(key)) is not None:
@@ -129,6 +134,12 @@ class CurveExchange:
         said = announcement.decode(value) if value else None
         ahead_s = said.now_ms / 1000 - self._clock() if said else 0.0
         self._members.hear(said, worker, offset, monotonic(), ahead_s)
+
+    def _take_duplicates(self, sample: DuplicateSample) -> None:
+        """Keep what a worker may have published: the owner publishes it again, and must not grow by it."""
+        if 0 <= sample.partition < self._settings.partitions:
+            own = [found for found in sample.newest if found.topic in self._settings.input_topics]
+            self.duplicates[sample.partition] = own[-MOST_KEPT:]
 
     def _is_of_owner(self, message: CurveMessage | Status) -> bool:
         """Return whether the current owner of the partition published it, not a former owner that writes late."""

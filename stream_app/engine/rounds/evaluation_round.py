@@ -8,6 +8,7 @@ from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, 
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
+from stream_app.engine.duplicate_sampling import DuplicatePublisher
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
@@ -53,6 +54,7 @@ class EvaluationRound:
         self._outbox = outbox
         self._publisher = publisher
         self._eraser = eraser
+        self._duplicates = DuplicatePublisher(context, exchange)
         self._version = context.settings.version
         self._is_silent = False
         """Whether no flags are raised because workers with different settings are there."""
@@ -70,6 +72,8 @@ class EvaluationRound:
             async with held.lock:
                 if self._context.owned.get(partition) is held:
                     busy_s += await self._visit(partition, held)
+                    if self._context.owned.get(partition) is held:
+                        self._duplicates.publish(partition, held)
         self._report()
         if self._is_far_behind():
             return LONGEST_PAUSE_S

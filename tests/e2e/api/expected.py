@@ -10,7 +10,7 @@ from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.messages import ROLES, Role
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
-from tests.naive import NaiveCut, ms_of, naive_cut, naive_people, naive_topics
+from tests.naive import NaiveCut, identity_of, ms_of, naive_cut, naive_people, naive_topics
 
 Scope = tuple[str, str]
 """(population, topic)."""
@@ -100,6 +100,6 @@ def _counted(records: Iterable[RecordedEvent]) -> Iterable[Counted]:
     seen = set()
     for record in records:
         for event in decode([record.value], Share if record.share else Post, 65_536).events:
-            if str(event.user_id).encode() == record.key and event.event_id not in seen:
-                seen.add(event.event_id)
+            if str(event.user_id).encode() == record.key and identity_of(event) not in seen:
+                seen.add(identity_of(event))
                 yield Counted(event, str(event.user_id), ms_of(event), naive_people(event) or 0)

@@ -70,9 +70,10 @@ def naive_answers(name: str) -> Answers:
     seen = set()
     for recorded in read_events([file_of(name)]):
         event = msgspec.json.decode(recorded.value)
-        if event["event_id"] in seen:
+        identity = (event["kind"] == "share", event["user_id"], event["event_id"])
+        if identity in seen:
             continue
-        seen.add(event["event_id"])
+        seen.add(identity)
         for topic in {"*", *(event.get("topics") or ())}:
             values[topic, ROLES[0]][event["user_id"]] += event["kind"] == "post"
             values[topic, ROLES[1]][event["user_id"]] += max(event.get("audience") or 0, 0)

@@ -40,7 +40,10 @@ class State(NamedTuple):
 
 @st.composite
 def events(draw: st.DrawFn, most: int = 40) -> list[Event]:
-    """Posts and shares with re-deliveries (same id, same time), out of order, over several windows."""
+    """Posts and shares with re-deliveries (same id, same time), out of order, over several windows.
+
+    Posts and shares have the same ids, and so have the events of several users.
+    """
     ids = st.integers(0, most // 2)
     times = draw(st.lists(st.integers(-20, 100), min_size=most // 2 + 1, max_size=most // 2 + 1))
     delivered = draw(st.lists(st.tuples(ids, st.booleans(), st.sampled_from("abc")), max_size=most))
@@ -48,7 +51,7 @@ def events(draw: st.DrawFn, most: int = 40) -> list[Event]:
     topics = draw(st.lists(st.sampled_from([(), ("x",), (" X", "y"), ("y", "")]), min_size=1, max_size=4))
     return [
         (Share if is_share else Post)(
-            event_id=f"{'s' if is_share else 'p'}{number}",
+            event_id=number if place % 2 else str(number),
             ts=times[number],
             user_id=user,
             topics=topics[place % len(topics)],

@@ -15,7 +15,7 @@ import pytest
 from stream_app.core.events.decode import decode
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state.ledger import Ledger
-from tests.naive import naive_cut, naive_people, naive_topics
+from tests.naive import identity_of, naive_cut, naive_people, naive_topics
 from tests.unit.core.partitions import CutInts, Partitions
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
@@ -95,7 +95,7 @@ def _exact(name: str, topics: int, end_ms: int | None = None) -> Cuts:
 
 def _naive(events: list[Event]) -> Cuts:
     """The same by adding up event by event: SQL takes minutes for 15,000 topics."""
-    first = {str(event.event_id): event for event in reversed(events)}.values()
+    first = {identity_of(event): event for event in reversed(events)}.values()
     made: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for event in first:
         for topic in naive_topics(event):

@@ -15,6 +15,7 @@ from stream_app.core.changelog import segments, status
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.replay import OwnershipEpochs
 from stream_app.core.cuts import curve_message
+from stream_app.core.events.identity import Hashing
 from stream_app.core.messages import Cut, Flag
 from stream_app.core.state.watermark import Source
 from tests.board_samples import a_cut, a_flag
@@ -30,7 +31,8 @@ SOURCES = {
 
 def segment(value: bytes) -> Any:
     found = segments.decode(value)
-    ((pane, run, hashes),) = found.by_pane()
+    ((pane, run, hashes, hashing),) = found.by_pane()
+    assert (hashing, found.header.event_key) == (Hashing.EVENT_ID, 0)
     columns = [column.tolist() for column in found.entries(run)]
     return found.header.sources, found.header.oldest, found.scopes, found.users(), pane, columns, hashes.tolist()
 

@@ -187,5 +187,5 @@ class EvidenceReader:
 
 
 def _each_once(events: list[Event]) -> list[Event]:
-    """The events without those that came again."""
+    """The events, which are of one user and kind, without those that came again."""
     return list({str(event.event_id): event for event in reversed(events)}.values())[::-1]

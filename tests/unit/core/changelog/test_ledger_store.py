@@ -122,7 +122,7 @@ def _busy_stream() -> list[Batch]:
     for number in range(24):
         ts = number * 5 - (25 if number % 5 == 0 else 0)
         found.append(Post(event_id=f"p{number}", ts=ts, user_id="abc"[number % 3], topics=("x",), audience=number))
-        found.append(Share(event_id=f"s{number % 7}", ts=number % 7 * 5, user_id="abcd"[number % 4], audience=3))
+        found.append(Share(event_id=f"s{number % 7}", ts=number % 7 * 5, user_id="abcd"[number % 7 % 4], audience=3))
     return streams.batches_of(found, range(0, 48, 7))
 
 

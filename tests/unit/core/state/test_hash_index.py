@@ -1,11 +1,13 @@
 """The hash index against a dict."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stream_app.core.state.hash_index import HashIndex
+from stream_app.core.state import hash_index
+from stream_app.core.state.hash_index import MOST_ROUNDS, HashIndex
 
 # Few small keys make repeats likely, a stride of a power of two makes home slots collide, the rest is the full range.
 KEYS = st.one_of(st.integers(-3, 3), st.integers(0, 50).map(lambda n: n << 40), st.integers(-(2**63), 2**63 - 1))
@@ -62,3 +64,74 @@ def test_the_index_holds_many_keys_that_hash_to_the_same_slots() -> None:
     assert (index.find(keys) == rows).all()
     assert (index.find(keys + 1) == -1).all()
     assert index.nbytes < 40 * len(keys)
+
+
+def test_an_index_from_which_all_keys_were_dropped_knows_none() -> None:
+    index = HashIndex(_keys([]))
+    assert index.find(_keys([5, -5])).tolist() == [-1, -1]
+    assert index.add(_keys([5])).tolist() == [0]
+
+
+ATTACK = 120_000
+
+
+def _keys_of_one_slot() -> NDArray[np.int64]:
+    """Keys that all begin at one slot under the constant mix of releases up to 0.2."""
+    golden_inverse = pow(0x9E3779B97F4A7C15, -1, 1 << 64)
+    mixes = np.arange(1, ATTACK + 1, dtype=np.uint64)
+    return (mixes * np.uint64(golden_inverse)).view(np.int64)
+
+
+def _keys_of_one_slot_of(index: HashIndex) -> NDArray[np.int64]:
+    """The same by somebody who knows the salt: the mix undone."""
+    first, second = (np.uint64(pow(int(factor), -1, 1 << 64)) for factor in (index._first, index._second))
+    mixed = np.arange(1, ATTACK + 1, dtype=np.uint64) * second
+    mixed ^= mixed >> np.uint64(32)
+    return (mixed * first).view(np.int64)
+
+
+def test_keys_made_to_collide_without_the_salt_cost_what_random_keys_cost() -> None:
+    random_keys = np.random.default_rng(3).integers(-(2**63), 2**63 - 1, ATTACK)
+    cost = []
+    for keys in (random_keys, _keys_of_one_slot()):
+        index = HashIndex()
+        for part in np.array_split(keys, 60):
+            index.add(part)
+        assert (index.find(keys) == np.arange(ATTACK)).all()
+        restored = HashIndex(keys)
+        assert (index.rebuilds, restored.rebuilds) == (0, 0)
+        cost.append(index.probes + restored.probes)
+    assert cost[1] < 1.5 * cost[0]
+
+
+def test_keys_that_collide_under_the_salt_cost_a_few_rebuilds_and_not_a_round_each() -> None:
+    keys = _keys_of_one_slot_of(HashIndex())
+    index = HashIndex()
+    for part in np.array_split(keys, 60):
+        index.add(part)
+    assert (index.find(keys) == np.arange(ATTACK)).all()
+    restored = HashIndex(keys)
+    assert (restored.find(keys) == np.arange(ATTACK)).all()
+    assert 1 <= index.rebuilds <= 3
+    assert restored.rebuilds == 1
+    # A round for each key would be 120,000² / 2 = 7,200,000,000 probes.
+    assert index.probes < 200 * ATTACK
+    assert restored.probes < 200 * ATTACK
+
+
+def test_looking_up_keys_that_are_not_there_is_bounded_too() -> None:
+    index = HashIndex()
+    there, absent = np.array_split(_keys_of_one_slot_of(index), [100])
+    index.add(there)
+    assert (index.find(absent) == -1).all()
+    assert (index.find(there) == np.arange(len(there))).all()
+    assert index.probes < 3 * MOST_ROUNDS * ATTACK
+
+
+def test_the_salt_changes_nothing_that_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = np.random.default_rng(4).integers(0, 500, 2000)
+    found = []
+    for salt in (1, 2):
+        monkeypatch.setattr(hash_index, "_SALT", salt)
+        found.append(HashIndex().add(keys).tolist())
+    assert found[0] == found[1]
