@@ -185,7 +185,7 @@ def read(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter
     """Return the dead letter in a record, or the id if it is a replay marker, or None if it is neither."""
     found = {name.removeprefix(HEADER): text for name, text in headers if name.startswith(HEADER)}
     topic, reason, digest = found.get("topic"), found.get("exception"), found.get("replayed")
-    partition, offset = _number(found.get("partition")), _number(found.get("offset"), digits=18)
+    partition, offset = _number(found.get("partition")), _number(found.get("offset"), digits=19)
     if topic is None or partition is None or offset is None:
         return None
     origin = Origin(topic.decode(errors="replace"), partition, offset)
@@ -237,4 +237,6 @@ def _named(names: Iterable[str], *values: bytes) -> list[tuple[str, bytes]]:
 
 
 def _number(text: bytes | None, digits: int = _MOST_DIGITS) -> int | None:
-    return int(text) if text is not None and text.isdigit() and len(text) <= digits else None
+    if text is None or not text.isdigit() or len(text) > digits:
+        return None
+    return number if (number := int(text)) < 2**63 else None

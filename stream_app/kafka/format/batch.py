@@ -6,7 +6,7 @@ can be 4 million records without a value, or one record with 15 million headers.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -126,7 +126,9 @@ class RecordBatch:
         if len(raw) > SLICE_BYTES:
             yield from self._large(raw)
             return
-        batch = iter(DefaultRecordBatch(raw))
+        batch: Iterable[Record] = DefaultRecordBatch(raw)
+        if self.count > SLICE_RECORDS:  # aiokafka's reader can begin once only, and `islice` makes it begin each time
+            batch = (record for record in DefaultRecordBatch(raw))
         read = 0
         while read < self.count:
             try:
