@@ -10,9 +10,7 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits, ViewRates, credit, credit_all
-from stream_app.core.events.dead_letter import LONGEST_MESSAGE, DeadLetter, Origin, attempts_of
 from stream_app.core.events.decode import Rejected, decode, implausible
-from stream_app.core.events.letter_budget import LetterBudget
 from stream_app.core.events.limits import TimeRange
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.partition_check import PartitionsOf, misplaced
@@ -25,10 +23,9 @@ from stream_app.engine.duplicate_sampling import duplicates_in
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership.lost_records import log_lost_records
-from stream_app.kafka.format.compression import TOO_LARGE
+from stream_app.engine.set_aside import SetAside
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Batch, Partition, UnreadableBatch
-from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +53,7 @@ class BatchCounter:
             self._partitions_of = partial(partitions_of, partitions=settings.partitions)
         self._erasures = context.erasures
         self._pseudonyms = Pseudonyms(PersonHashes(settings.person_key.reveal())) if settings.pseudonyms else None
-        self._rejected_budget = LetterBudget(settings.dead_letters_per_s)
-        self._late_budget = LetterBudget(settings.dead_letters_per_s)
+        self._set_aside = SetAside(context)
         self._kinds: dict[str, type[Event]] = {settings.posts_topic: Post, settings.shares_topic: Share}
 
     async def count(self, fetched: FetchedBatches) -> None:
@@ -85,7 +81,7 @@ class BatchCounter:
     async def _read(self, held: OwnedPartition, batch: Batch) -> None:
         source = held.store.ledger.source(batch.topic)
         if batch.unreadable is not None:
-            await self._set_aside_unreadable(held, batch, batch.unreadable)
+            await self._reject_unreadable(held, batch, batch.unreadable)
         fresh = _from_position(batch, source.position)
         if skipped := len(batch.records) - len(fresh.records):
             self._meter.read(batch.topic, skipped)
@@ -110,22 +106,12 @@ class BatchCounter:
             position = held.store.ledger.source(fetched.topic).position
             await self._consumer.seek(Partition(fetched.topic, fetched.partition), position)
 
-    async def _set_aside_unreadable(self, held: OwnedPartition, batch: Batch, found: UnreadableBatch) -> None:
+    async def _reject_unreadable(self, held: OwnedPartition, batch: Batch, found: UnreadableBatch) -> None:
         """Count the records of a batch that cannot be read as rejected; one dead letter stands for all of them."""
         source = held.store.ledger.source(batch.topic)
         if found.last < source.position:
             return  # counted already
-        place = Partition(batch.topic, batch.partition)
-        advice = raise_the_bound(self._settings) if found.reason == TOO_LARGE else "correct the producer"
-        logger.warning(
-            "%s-%d: %s; they are not counted, and one record in %s stands for them: %s",
-            *(*place, found, self._settings.dead_letters_topic, advice),
-            extra={"kind": (batch.topic, found.reason)},
-        )
-        self._meter.bound_hit("max_unpacked_bytes" if found.reason == TOO_LARGE else "unreadable_batch")
-        message = f"{found}. They are not counted, and only their topic holds them; {advice}"
-        self._output.dead_letters([DeadLetter(Origin(*place, found.first), None, None, found.reason, message)])
-        await self._output.flush()
+        await self._set_aside.unreadable(batch, found)
         started = perf_counter()
         records = min(found.records, found.last - source.position + 1)
         nothing = self._credit_nothing(batch.topic)
@@ -143,7 +129,7 @@ class BatchCounter:
             self._meter.erased(erased)
         late = held.store.ledger.late(batch.topic, credits_.ts_ms)
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
-        await self._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
+        await self._set_aside.records(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
         applied = held.store.count(batch.topic, batch.end, credits_, late, refused)
         held.duplicates.add(duplicates_in(batch, indices, credits_, applied.duplicate, late, held.store.ledger))
         if rebuilds := held.store.ledger.seen.take_rebuilds():
@@ -230,31 +216,6 @@ class BatchCounter:
             for place in np.flatnonzero(judged).tolist()
         ]
 
-    async def _set_aside(self, batch: Batch, rejected: Sequence[Rejected], late: Sequence[int]) -> None:
-        """Write the records that are not counted, `rejected` and `late`; return when Kafka has them."""
-        if rejected:
-            first = rejected[0]
-            logger.warning(
-                "%d of %d records of %s-%d cannot be counted and go to %s; the first, at offset %d: %s",
-                *(len(rejected), len(batch.records), batch.topic, batch.partition),
-                *(
-                    self._settings.dead_letters_topic,
-                    batch.records[first.index].offset,
-                    first.message[:LONGEST_MESSAGE],
-                ),
-                extra={"kind": (batch.topic, first.reason)},
-            )
-            most_bytes = self._output.most_letter_bytes(self._settings.dead_letters_topic)
-            letters = (_dead_letter(batch, reject.index, reject.reason, reject.message) for reject in sorted(rejected))
-            self._output.dead_letters(self._rejected_budget.within(letters, most_bytes, self._clock()))
-        if late:
-            message = f"older than the window of {self._settings.window_s:g} s"
-            most_bytes = self._output.most_letter_bytes(self._settings.late_topic)
-            letters = (_dead_letter(batch, index, "late", message) for index in late)
-            self._output.late(self._late_budget.within(letters, most_bytes, self._clock()))
-        if rejected or late:
-            await self._output.flush()
-
     def _follow(self, held: OwnedPartition, batch: Batch) -> None:
         """Update lag and unread records of the source after a batch."""
         topic, ledger = batch.topic, held.store.ledger
@@ -283,20 +244,8 @@ class BatchCounter:
         return False
 
 
-def raise_the_bound(settings: Settings) -> str:
-    """What to do about record batches that are larger than they may be."""
-    bound = f"STREAM_APP_MAX_UNPACKED_BYTES ({settings.max_unpacked_bytes})"
-    return f"have the producer send smaller batches, or raise {bound}"
-
-
 def _from_position(batch: Batch, position: int) -> Batch:
     """Drop the records before `position`, which are counted already."""
     if not batch.records or batch.records[0].offset >= position:
         return batch
     return batch._replace(records=[record for record in batch.records if record.offset >= position])
-
-
-def _dead_letter(batch: Batch, index: int, reason: str, message: str) -> DeadLetter:
-    record = batch.records[index]
-    origin = Origin(batch.topic, batch.partition, record.offset)
-    return DeadLetter(origin, record.key, record.value, reason, message[:LONGEST_MESSAGE], attempts_of(record.headers))

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from stream_app.core.arrays import Mask
+from stream_app.core.dedup.deduplicator import UNKNOWN
 from stream_app.core.events.credit import Credits
 from stream_app.core.events.duplicate_sample import MOST_OF_BATCH, NOWHERE, Duplicate
-from stream_app.core.state.dedup import UNKNOWN
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine.context import EngineContext, OwnedPartition
 from stream_app.engine.rounds.curve_exchange import CurveExchange

@@ -68,7 +68,7 @@ class HandshakeError(RuntimeError):
         self.advice = advice
 
 
-class Listener(NamedTuple):
+class AdvertisedListener(NamedTuple):
     """A broker's address, as its `advertised.listeners` has it."""
 
     address: str
@@ -91,7 +91,7 @@ def require_reachable(settings: Settings) -> None:
     logger.warning("Kafka advertises %s: %s", what, ADVERTISED_ADVICE, extra={"kind": what})
 
 
-def advertised_listeners(settings: Settings) -> list[Listener]:
+def advertised_listeners(settings: Settings) -> list[AdvertisedListener]:
     """Where the brokers say that they are, and whether that can be reached. Raises UnreachableError, SettingsError."""
     context = kafka_tls(settings)
     refusals: dict[str, str] = {}
@@ -112,14 +112,14 @@ def advertised_listeners(settings: Settings) -> list[Listener]:
     )
 
 
-def _listener(address: tuple[str, int]) -> Listener:
+def _listener(address: tuple[str, int]) -> AdvertisedListener:
     host, port = address
     name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         with closing(socket.create_connection(address, _CONNECT_S)):
-            return Listener(name, "")
+            return AdvertisedListener(name, "")
     except (OSError, ValueError, OverflowError) as error:  # a ValueError for a name that cannot be encoded
-        return Listener(name, str(error) or type(error).__name__)
+        return AdvertisedListener(name, str(error) or type(error).__name__)
 
 
 def _try(server: str, settings: Settings, context: ssl.SSLContext | None) -> list[tuple[str, int]]:

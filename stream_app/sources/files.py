@@ -12,11 +12,11 @@ import msgspec
 
 from stream_app.core.readable import MAX_TEXT, readable
 from stream_app.extras import require_extra
-from stream_app.sources.compression import BUFFER_BYTES, start_of, unpacked
 from stream_app.sources.csv_rows import columns_of, delimiter_of, events_of
 from stream_app.sources.json_values import is_json_values, values_of
 from stream_app.sources.recorded_event import NO_KEY, NO_TIME_MS, EventFileError, RecordedEvent
 from stream_app.sources.text_lines import as_utf8, lines_of
+from stream_app.sources.unpacking import BUFFER_BYTES, start_of, unpacked
 
 _WANTED = "name a file with one JSON event a line, a JSON array, CSV or Parquet"
 STDIN = Path("-")

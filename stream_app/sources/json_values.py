@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Iterator
 
-from stream_app.sources.compression import BUFFER_BYTES, DAMAGED
 from stream_app.sources.recorded_event import EventFileError
 from stream_app.sources.text_lines import MAX_LINE_BYTES
+from stream_app.sources.unpacking import BUFFER_BYTES, DAMAGED
 
 _ARRAY = re.compile(rb"\s*\[\s*(\{|\]|\[\s*\{|$)")
 _SPREAD_OBJECT = re.compile(rb'\s*\{\s*(\r?\n|\r)\s*"')

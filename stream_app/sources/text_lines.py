@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from stream_app.sources.compression import BUFFER_BYTES, DAMAGED
 from stream_app.sources.recorded_event import EventFileError
+from stream_app.sources.unpacking import BUFFER_BYTES, DAMAGED
 
 MAX_LINE_BYTES = 1_000_000
 """Of one event: a record of Kafka may have as many."""

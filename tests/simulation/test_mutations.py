@@ -14,10 +14,10 @@ from stream_app.core.arrays import Hashes
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.replay import OwnershipEpochs
 from stream_app.core.changelog.segments import Header, SegmentKey
+from stream_app.core.dedup.deduplicator import Deduplicator
 from stream_app.core.events import credit
 from stream_app.core.events.identity import id_hashes
 from stream_app.core.messages import Flag
-from stream_app.core.state.dedup import Deduplicator
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine import engine
 from stream_app.engine.context import OwnedPartition
@@ -67,7 +67,7 @@ async def _counts_before_it_sets_aside(counter: BatchCounter, owned: OwnedPartit
     credits_, indices, rejected = counter._credit(owned, batch)
     late = owned.store.ledger.late(batch.topic, credits_.ts_ms)
     applied = owned.store.ledger.apply(batch.topic, batch.end, credits_, late, len(batch.records) - len(indices))
-    await counter._set_aside(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
+    await counter._set_aside.records(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
     owned.store._write_delta(applied.content)
     counter._follow(owned, batch)
 

@@ -31,7 +31,8 @@ from stream_app.core.changelog import segments
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, PaneContent, SegmentKey
 from stream_app.core.events.credit import Credits
-from stream_app.core.state.ledger import Applied, Ledger
+from stream_app.core.state.applied import Applied
+from stream_app.core.state.ledger import Ledger
 
 Put = Callable[[bytes, bytes | None], None]
 """Writes a value under a key, or deletes the key (None)."""

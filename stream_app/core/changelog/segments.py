@@ -114,6 +114,15 @@ class Header(msgspec.Struct, array_like=True):
     event_key: int = 0
     """The secret of the hashes of events; 0 as written by releases up to 0.2, which have none."""
 
+    def require_panes(self, pane_ms: int) -> None:
+        """Raise FormatError if it was counted in panes of another length."""
+        if self.pane_ms not in {0, pane_ms}:
+            raise FormatError(
+                f"it was counted in panes of {self.pane_ms / 1000:g} s and this worker has panes of "
+                f"{pane_ms / 1000:g} s: set STREAM_APP_PANE_S back, or stop all workers and run `stream-app reset`, "
+                "which counts again with the records that Kafka still has"
+            )
+
 
 class Segment(msgspec.Struct, array_like=True):
     """One stored part of a delta (what one batch added) or of a sealed pane (all it holds)."""

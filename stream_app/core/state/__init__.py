@@ -1,1 +1,1 @@
-"""The rolling counts of one partition: ledger, rows, panes, deduplication, interning, watermark."""
+"""The rolling counts of one partition: ledger, rows, panes, scopes, interning, watermark."""

@@ -5,39 +5,28 @@ rows and to the panes. The result is the content of the delta segment that makes
 """
 
 from collections.abc import Collection, Container, Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
-from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.segments import Entries, Header, PaneContent, Segment, SegmentKey
+from stream_app.core.dedup.seen_events import SeenEvents
 from stream_app.core.events.credit import Credits
 from stream_app.core.events.identity import Hashing, HashingPlan
-from stream_app.core.state.admission import Admission, ScopeLimits
+from stream_app.core.state.applied import Applied
 from stream_app.core.state.interning import Interner, Numbers
 from stream_app.core.state.late import late_events
 from stream_app.core.state.panes import Pane, RowEntries, joined, summed
 from stream_app.core.state.renumbering import chosen, distinct, renumbered
 from stream_app.core.state.rows import RowTable
+from stream_app.core.state.scope_limits import ScopeAdmission, ScopeLimits
 from stream_app.core.state.scopes import ScopeTable
-from stream_app.core.state.seen_events import SeenEvents
 from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon
 from stream_app.core.state.window import Window
 
 _DEAD_ROWS_KEPT = 1000
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
-
-
-class Applied(NamedTuple):
-    """The result of applying a batch."""
-
-    counts: BatchCounts
-    duplicate: Mask
-    """Which events were counted before."""
-    content: list[PaneContent]
-    """What the batch added, by pane."""
 
 
 class Ledger:
@@ -61,7 +50,7 @@ class Ledger:
         self.scopes = ScopeTable()
         self.rows = RowTable()
         self.panes: dict[int, Pane] = {}
-        self.admission = Admission(limits)
+        self.admission = ScopeAdmission(limits)
         self.event_key = event_key
         self.seen = SeenEvents()
         self._expired_seals: list[tuple[SegmentKey, int]] = []
@@ -132,12 +121,7 @@ class Ledger:
 
     def restore(self, header: Header) -> None:
         """Restore the state from a header. Restore panes and deltas after it. Raises FormatError for other panes."""
-        if header.pane_ms not in {0, self.window.pane_ms}:
-            raise FormatError(
-                f"it was counted in panes of {header.pane_ms / 1000:g} s and this worker has panes of "
-                f"{self.window.pane_ms / 1000:g} s: set STREAM_APP_PANE_S back, or stop all workers and run "
-                "`stream-app reset`, which counts again with the records that Kafka still has"
-            )
+        header.require_panes(self.window.pane_ms)
         self.admission.forget()
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
         self.erased, self.event_key = header.erased, header.event_key or self.event_key

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.arrays import Codes, Floats, Ints, Mask
-from stream_app.core.state.hash_index import HashIndex
+from stream_app.core.dedup.hash_index import HashIndex
 
 T = TypeVar("T", bound=np.generic)
 _USER_BITS = 32

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints, Mask
+from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.events.names import RESERVED, normal_topic
 from stream_app.core.events.schema import MAX_ID_BYTES
 from stream_app.core.messages import ALL_TOPICS, OTHER
-from stream_app.core.state.hash_index import HashIndex
 from stream_app.core.state.interning import Interner
 
 _TOPIC_BITS = 32

@@ -10,9 +10,9 @@ from time import perf_counter
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.cuts.curve_updates import CurveUpdates
-from stream_app.core.state.admission import ScopeLimits
 from stream_app.core.state.interning import Numbers
 from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scope_limits import ScopeLimits
 from stream_app.core.state.watermark import Source
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
 from stream_app.engine.faust.consumer import SourceConsumer

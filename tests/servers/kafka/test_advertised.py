@@ -10,7 +10,7 @@ import pytest
 
 from stream_app.demo.embedded import kafka
 from stream_app.kafka.clients import KafkaOperationError, open_consumer
-from stream_app.kafka.reachability import Listener, UnreachableError, advertised_listeners, require_reachable
+from stream_app.kafka.reachability import AdvertisedListener, UnreachableError, advertised_listeners, require_reachable
 from stream_app.kafka.topics import TopicsError, require
 from stream_app.settings import Settings
 from stream_app.settings.environment import environment_of_child
@@ -67,4 +67,4 @@ def test_a_worker_and_commands_say_it_and_end(astray: Settings, command: str) ->
 
 
 def test_a_broker_that_can_be_reached_is_no_finding(embedded_brokers: str) -> None:
-    assert advertised_listeners(Settings(brokers=embedded_brokers)) == [Listener(embedded_brokers, "")]
+    assert advertised_listeners(Settings(brokers=embedded_brokers)) == [AdvertisedListener(embedded_brokers, "")]

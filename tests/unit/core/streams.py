@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from stream_app.core.arrays import Mask
 from stream_app.core.events.credit import Credits, ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
-from stream_app.core.state.ledger import Applied, Ledger
+from stream_app.core.state.applied import Applied
+from stream_app.core.state.ledger import Ledger
 from tests.naive import NaiveLedger, Totals
 
 PANE_MS, PANES, SHORT_PANES = 10, 4, 2

@@ -1,6 +1,7 @@
 """The doctor on workers together: settings, releases, clocks, and event time."""
 
 import time
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -83,15 +84,15 @@ def test_a_worker_that_others_outlive_is_not_counted_among_the_live_ones() -> No
 @pytest.mark.parametrize(
     ("horizon", "state", "words"),
     [
-        (round(time.time() * 1000) - 2000, Severity.OK, "behind this machine's clock"),
-        (round(time.time()), Severity.PROBLEM, "1970"),
-        (round(time.time() * 1000) - 40 * DAY_MS, Severity.WARNING, "40 days old: replaying history?"),
-        (round(time.time() * 1000) + DAY_MS, Severity.PROBLEM, "ahead of this machine's clock"),
-        (10**30, Severity.PROBLEM, "ahead of this machine's clock"),
+        (lambda now_ms: now_ms - 2000, Severity.OK, "behind this machine's clock"),
+        (lambda now_ms: now_ms // 1000, Severity.PROBLEM, "1970"),
+        (lambda now_ms: now_ms - 40 * DAY_MS, Severity.WARNING, "40 days old: replaying history?"),
+        (lambda now_ms: now_ms + DAY_MS, Severity.PROBLEM, "ahead of this machine's clock"),
+        (lambda _: 10**30, Severity.PROBLEM, "ahead of this machine's clock"),
     ],
 )
-def test_event_time_is_compared_with_the_clock(horizon: int, state: Severity, words: str) -> None:
-    (finding,) = event_time(SETTINGS, CurvesTopic({0: status_at(horizon)}, [], ""))
+def test_event_time_is_compared_with_the_clock(horizon: Callable[[int], int], state: Severity, words: str) -> None:
+    (finding,) = event_time(SETTINGS, CurvesTopic({0: status_at(horizon(round(time.time() * 1000)))}, [], ""))
     assert finding.state is state
     assert words in finding.found
 

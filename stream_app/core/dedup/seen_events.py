@@ -14,9 +14,9 @@ from collections.abc import Container, Mapping, Sequence
 import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints, Mask
+from stream_app.core.dedup.deduplicator import UNKNOWN, Deduplicator
 from stream_app.core.events.credit import Credits
 from stream_app.core.events.identity import Hashing
-from stream_app.core.state.dedup import UNKNOWN, Deduplicator
 from stream_app.core.state.panes import Pane
 
 _Panes = Mapping[int, Pane]

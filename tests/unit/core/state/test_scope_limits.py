@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.events.credit import Credits, ViewRates, credit
 from stream_app.core.events.schema import Post
-from stream_app.core.state.admission import ScopeLimits
 from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scope_limits import ScopeLimits
 from tests.unit.core.streams import PANE_MS, PANES, POSTS, SHORT_PANES, totals_of
 
 START_MS = 1_700_000_000_000 // PANE_MS * PANE_MS

@@ -5,8 +5,8 @@ from collections.abc import Container, Mapping
 import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints, Mask
+from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.events.identity import Hashing
-from stream_app.core.state.hash_index import HashIndex
 from stream_app.core.state.panes import Pane
 
 UNKNOWN = -(2**62)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stream_app.core.state import hash_index
-from stream_app.core.state.hash_index import MOST_ROUNDS, HashIndex
+from stream_app.core.dedup import hash_index
+from stream_app.core.dedup.hash_index import MOST_ROUNDS, HashIndex
 
 # Few small keys make repeats likely, a stride of a power of two makes home slots collide, the rest is the full range.
 KEYS = st.one_of(st.integers(-3, 3), st.integers(0, 50).map(lambda n: n << 40), st.integers(-(2**63), 2**63 - 1))

@@ -1,4 +1,4 @@
-"""Admission: which scopes and rows are made for a batch; topics beyond a limit count as `(other)`.
+"""ScopeAdmission: which scopes and rows are made for a batch; topics beyond a limit count as `(other)`.
 
 The problem: topics and populations come with the events, so anybody who can send events can invent them without end.
 
@@ -42,7 +42,7 @@ class Admitted(NamedTuple):
     scopes: Ints
 
 
-class Admission:
+class ScopeAdmission:
     """Decides for one ledger. `forget` after anything but a batch has changed its rows."""
 
     def __init__(self, limits: ScopeLimits) -> None:

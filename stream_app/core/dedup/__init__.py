@@ -1,0 +1,1 @@
+"""Deduplication: which events of the window were counted already, as 64-bit hashes by pane."""
