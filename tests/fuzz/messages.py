@@ -39,7 +39,7 @@ def _changed(chance: Random, value: bytes, *, is_json: bool = False) -> bytes:
     codec: Any = msgspec.json if is_json else msgspec.msgpack
     try:
         return bytes(codec.encode(mutated(chance, codec.decode(value))))
-    except (OverflowError, msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+    except (OverflowError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return mutated_bytes(chance, value)
 
 

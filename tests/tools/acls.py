@@ -98,7 +98,7 @@ def _erase(settings: Settings) -> list[Acl]:
 
 
 _CONNECT = ("hello", "ping", "select")
-_WRITE = ("set", "pexpire", "smembers", "sadd", "srem", "del", "hset", "xadd", "zadd", "zunionstore", "zremrangebyrank")
+_WRITE = ("set", "pexpire", "sscan", "sadd", "srem", "del", "hset", "xadd", "zadd", "zunionstore", "zremrangebyrank")
 _SCRIPT = ("evalsha", "script|load")
 _LOOK = ("scan", "zmscore", "sscan", "xrange")
 _REMOVE = ("del", "zrem", "srem", "xdel")

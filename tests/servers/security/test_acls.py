@@ -27,6 +27,7 @@ USER_OF = {
     "alerts run": "alerter",
     "alerts dry-run": "rehearser",
     "dead-letters list": "reader",
+    "dead-letters duplicates": "looker",
     "dead-letters replay": "resender",
     "doctor": "doctor",
     "reset": "resetter",

@@ -62,6 +62,7 @@ def everything(kafka: Secured, redis_address: str, authority: Authority, tmp_pat
         "redis_key_password": KEY_PASSWORD,
         "person_key": "planted-person-key",
         "http_token": TOKEN,
+        "peer_secret": "planted-peer-secret",
         "otlp_url": "http://ann:planted-otlp@127.0.0.1:1/v1/metrics",
         "otlp_token": "planted-otlp-token",
         "otlp_every_s": "1s",

@@ -20,7 +20,7 @@ from tests.unit.project.test_public_surface import PROGRAM
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 MOST_MB = 130
-EXTRAS = {"alerts", "demo", "dev", "parquet"}
+EXTRAS = {"alerts", "demo", "dev", "otlp", "parquet"}
 NO_SERVER = "127.0.0.1:1"
 _INSTALL_S = 300
 _RUN_S = 60

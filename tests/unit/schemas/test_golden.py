@@ -101,7 +101,7 @@ class Kind(NamedTuple):
 
 def kinds() -> list[Kind]:
     """Every file of every release."""
-    return [Kind(file) for file in sorted(GOLDEN.glob("*/*.*"))]
+    return [Kind(file) for file in sorted(GOLDEN.glob("*/*.*")) if file.suffix != ".whl"]
 
 
 def name(kind: Kind) -> str:
