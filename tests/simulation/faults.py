@@ -43,7 +43,7 @@ class Faults:
         """No more faults: everybody awake, everything reachable, at least one worker."""
         self._ended = True
         run = self._run
-        run.broker.slow_until_s = 0.0
+        run.broker.slow_until_s = min(run.broker.slow_until_s, run.agenda.now)
         for worker in run.live():
             worker.process.steps_left = None
             worker.line.deaf_until_s = 0.0

@@ -125,7 +125,7 @@ MUTATIONS = {
     "an event is its id alone": Mutation(((credit, "event_hashes", _ids_alone),)),
     "garbage is deleted before the log says so": Mutation(((LedgerStore, "sweepable", _deletes_at_once),)),
     "flags are sent before their standings are in the log": Mutation(
-        ((FlagOutbox, "raise_flags", _raise_flags_first),), first=70
+        ((FlagOutbox, "raise_flags", _raise_flags_first),), first=200
     ),
     "the epoch fence lets everything through": Mutation(
         ((OwnershipEpochs, "accepts", _accepts_all), _UNLEASED), _FROZEN, strict=False
@@ -134,7 +134,7 @@ MUTATIONS = {
         ((BatchCounter, "_count", _counts_before_it_sets_aside),), ("leave",)
     ),
     "a take-over does not mind another rebalance": Mutation(
-        ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3
+        ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3, first=50
     ),
     "a partition is taken over without the logs of its tables": Mutation(
         ((engine, "restorable", _by_sources),), ("visit",), partitions=3

@@ -295,7 +295,6 @@ def answering(status: int) -> Iterator[int]:
 )
 def test_the_worker_of_this_machine_is_asked(status: int, state: Severity, text: str) -> None:
     with answering(status) as port:
-        settings = Settings(http_host="0.0.0.0", http_port=port)  # noqa: S104 - where a worker might listen
-        (found,) = machine.worker(settings)
+        (found,) = machine.worker(Settings(http_host="0.0.0.0", http_port=port))  # noqa: S104 - where it might listen
     assert found.state is state
     assert text in found.found
