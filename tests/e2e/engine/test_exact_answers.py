@@ -15,7 +15,7 @@ from stream_app.core.messages import ROLES, Cut
 from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY
 from stream_app.sources.files import read_events
 from stream_app.sources.replay import replay
-from tests.naive import naive_cut
+from tests.naive import naive_cut, naive_topic
 from tests.servers.tracker import ROOT, Seen, Tracker, following, tracker, variables
 
 SHARED = ROOT.parent / "shared"
@@ -74,7 +74,7 @@ def naive_answers(name: str) -> Answers:
         if identity in seen:
             continue
         seen.add(identity)
-        for topic in {"*", *(event.get("topics") or ())}:
+        for topic in {"*", *map(naive_topic, event.get("topics") or ())}:
             values[topic, ROLES[0]][event["user_id"]] += event["kind"] == "post"
             values[topic, ROLES[1]][event["user_id"]] += max(event.get("audience") or 0, 0)
     cuts = {scope: naive_cut(made.values(), SHARE) for scope, made in values.items()}
