@@ -110,7 +110,7 @@ def test_every_count_is_exact_although_workers_come_and_go(
 def test_a_worker_that_is_terminated_under_load_ends_well_and_soon(
     brokers: str, tmp_path: Path, scale: Scale, proof: Proof
 ) -> None:
-    given = contents(scale)
+    given = contents(scale, 1.5)  # for as long as it may take at the pace of the other rows
     with stage(brokers, "terms", tmp_path, given, workers=2) as on:
         feeder = on.feed(len(given.records) / (TERM_S * scale.terms))
         ended = []

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from secrets import randbits
 from time import perf_counter
 
@@ -223,18 +222,15 @@ class PartitionOwnership:
             await self._outbox.take_over(partition, self._standings.of_partition(partition), store.ledger)
 
 
-def restorable(assigned: Iterable[tuple[str, int]], logs: Iterable[str]) -> set[int]:
+def restorable(assigned: Collection[tuple[str, int]], logs: Collection[str]) -> set[int]:
     """Return the partitions of sources whose `logs`, those of the tables, are all assigned too.
 
     While a member has not subscribed to all topics, the group may assign sources without the logs: that ledger would be
     empty.
     See docs/reliability.md#fault-partial-subscription.
     """
-    numbers = defaultdict(set)
-    for topic, partition in assigned:
-        numbers[topic].add(partition)
-    logged = set.intersection(*(numbers.pop(log, set()) for log in logs))
-    return logged.intersection(set().union(*numbers.values()))
+    logged = set.intersection(*({partition for topic, partition in assigned if topic == log} for log in logs))
+    return {partition for topic, partition in assigned if topic not in logs} & logged
 
 
 def positions_of(stores: Iterable[LedgerStore], topics: Iterable[str]) -> dict[Partition, int]:

@@ -19,6 +19,22 @@ POSTS = "influence.posts"
 STALL_S = 30.0
 
 
+def willing_ownership() -> Mock:
+    return Mock(take_over=AsyncMock(return_value=True), adopt=Mock(return_value=""))
+
+
+def restored(assigned: set[Partition], ownership: Mock, meter: Mock) -> Engine:
+    """An engine at the end of a recovery, with nothing to wait for."""
+    app = Mock(consumer_generation_id=1)
+    app.tables.recovery.is_due = False
+    app.consumer.assignment.return_value = assigned
+    parts = engine_parts(Settings(), meter)
+    engine = Engine(parts._replace(tracker=parts.tracker._replace(app=app), ownership=ownership))
+    engine.exchange.caught_up.set()
+    parts.broker_monitor.has_answered.set()
+    return engine
+
+
 async def test_the_end_of_a_partition_that_has_moved_away_is_no_error() -> None:
     """The consumer asserts that a partition is assigned; batches and rounds under way ask a moment too late."""
     app = Mock()
@@ -50,14 +66,8 @@ async def test_a_partition_that_was_looked_at_during_a_rebalance_and_lost_is_not
 
 async def test_the_time_a_recovery_took_runs_from_the_assignment_of_the_partitions() -> None:
     """Most of it goes into reading the changelogs, before anything can be taken over."""
-    app = Mock(consumer_generation_id=1)
-    app.tables.recovery.is_due = False
-    app.consumer.assignment.return_value = {Partition(topic, PARTITION) for topic in copartitioned_topics(Settings())}
-    parts = engine_parts(Settings(), meter := Mock())
-    ownership = Mock(take_over=AsyncMock(return_value=True), adopt=Mock(return_value=""))
-    engine = Engine(parts._replace(tracker=parts.tracker._replace(app=app), ownership=ownership))
-    engine.exchange.caught_up.set()
-    parts.broker_monitor.has_answered.set()
+    ownership, meter = willing_ownership(), Mock()
+    engine = restored({Partition(topic, PARTITION) for topic in copartitioned_topics(Settings())}, ownership, meter)
     with patch("stream_app.engine.engine.perf_counter", side_effect=[100.0, 107.5]):
         await engine.on_assigned()
         await engine.on_rebalanced()
@@ -82,18 +92,11 @@ async def test_a_partition_is_left_alone_until_the_logs_of_its_tables_are_assign
     assigned: str, taken_over: set[int]
 ) -> None:
     """While a member has not subscribed to all topics, Faust's assignor deals them separately."""
-    settings = Settings()
+    settings, ownership = Settings(), willing_ownership()
     segments, standings = changelogs_of(settings)
     names = {"posts": POSTS, "shares": settings.shares_topic, "segments": segments, "standings": standings}
     split = [place.split("-") for place in assigned.split()]
-    app = Mock(consumer_generation_id=1)
-    app.tables.recovery.is_due = False
-    app.consumer.assignment.return_value = {Partition(names[name], int(number)) for name, number in split}
-    parts = engine_parts(settings, Mock())
-    ownership = Mock(take_over=AsyncMock(return_value=True), adopt=Mock(return_value=""))
-    engine = Engine(parts._replace(tracker=parts.tracker._replace(app=app), ownership=ownership))
-    engine.exchange.caught_up.set()
-    parts.broker_monitor.has_answered.set()
+    engine = restored({Partition(names[name], int(number)) for name, number in split}, ownership, Mock())
     await engine.on_assigned()
     await engine.on_rebalanced()
     ownership.take_over.assert_awaited_once_with(taken_over, 1)

@@ -109,12 +109,13 @@ class EventStreams:
 
     async def _flag_stream(self, request: web.Request) -> web.StreamResponse:
         asked = parsed(params.FlagStreamParams, request)
-        self._resumed(request, asked)  # a position that is none is refused before anything is sent
+        position = request.headers.get("Last-Event-ID", "")
+        self._resumed(position, asked)  # a position that is none is refused before anything is sent
         stream = await self._opened(request)
-        if position := request.headers.get("Last-Event-ID", ""):
+        if position:
             await self._caught_up(position)
         with self._flags.subscription() as subscriber:
-            await stream.send(self._resumed(request, asked))
+            await stream.send(self._resumed(position, asked))
             while not subscriber.is_lagging:
                 entry = await subscriber.take(PING_S)
                 if entry is None:
@@ -130,9 +131,8 @@ class EventStreams:
                 while self._flags.is_behind(position):
                     await subscriber.take(PING_S)
 
-    def _resumed(self, request: web.Request, asked: params.FlagStreamParams) -> bytes:
+    def _resumed(self, position: str, asked: params.FlagStreamParams) -> bytes:
         """What came after the position that a reader has reached; nothing where it gives none."""
-        position = request.headers.get("Last-Event-ID", "")
         if not position:
             return b""
         try:
