@@ -11,7 +11,7 @@ from stream_app.engine.rounds.evaluation_round import LONGEST_PAUSE_S
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.sources.replay import replay
 from tests.e2e.api.asking import addresses, asked
-from tests.e2e.api.expected import Expected
+from tests.e2e.api.expected import Expected, Scope
 from tests.servers.tracker import Tracker
 from tests.waiting import eventually
 
@@ -104,15 +104,29 @@ class Stage:
         counted = sum(health[name] for name in ("applied", "duplicate", "late", "rejected"))
         if counted < self.expected.sent or health["partitions"] < self.run.settings.partitions:
             return False
+        scopes = sorted(self.expected.scopes - {EVERYBODY}, key=self.expected.users, reverse=True)
+        return all(self._agrees(where, scope) for scope in (EVERYBODY, *scopes))
+
+    def _agrees(self, where: str, scope: Scope) -> bool:
+        """Whether the cuts of a scope are the right ones, and the standings are evaluated by them."""
+        population, topic = scope
         for role in ROLES:
-            wanted = self.expected.cut(EVERYBODY, role)
-            cut = asked(where, "/curve", role=role)["cut"]
-            if cut is None or wanted is None or (cut["k"], cut["total"]) != (wanted.k, wanted.total):
+            wanted = self.expected.cut(scope, role)
+            cut = asked(where, "/curve", role=role, population=population, topic=topic)["cut"]
+            if (cut and (cut["k"], cut["total"])) != (wanted and (wanted.k, wanted.total)):
                 return False
             standings = [
-                asked(where, "/influencers", role=role, standing=names, limit=1)["total"]
+                asked(
+                    where,
+                    "/influencers",
+                    role=role,
+                    population=population,
+                    topic=topic,
+                    standing=names,
+                    limit=1,
+                )["total"]
                 for names in (["entered", "fading"], ["emerging"])
             ]
-            if standings != [cut["flagged"], cut["emerging"]]:
+            if cut and standings != [cut["flagged"], cut["emerging"]]:
                 return False
         return True
