@@ -36,7 +36,7 @@ def run_worker(settings: Settings, found: Sequence[Finding] = ()) -> int:
     """Run one worker until a signal ends it; returns the exit status. Logs what the startup audit `found`."""
     start_logging(settings)
     for finding in found:
-        logger.warning("%s", finding)
+        logger.warning("%s", finding, extra={"kind": finding})  # each is news, at once
     return _Worker(settings).run()
 
 

@@ -75,3 +75,13 @@ def add_to(board: Dashboard) -> None:
             Query(f"influence_alerts_active{{{ALERTS}}}", "{{instance}}"),
         )
     )
+    board.with_panel(
+        parts.curves(
+            "What is odd, per second",
+            "Unreadable: records of its state that no release can have written; they are left out. The others: bounds of "
+            "its port that were met.",
+            units.Short,
+            Query(f"sum(rate(influence_alerts_unreadable_total{{{ALERTS}}}[{RATE}]))", "unreadable"),
+            Query(f"sum by (bound) (rate(influence_alerts_bound_hits_total{{{ALERTS}}}[{RATE}]))", "{{bound}}"),
+        )
+    )

@@ -24,6 +24,10 @@ UP_OR_DOWN: list[ValueMapping] = [
     ),
 ]
 
+PAUSED: list[ValueMapping] = [
+    ValueMap({"0": ValueMappingResult("raised", parts.GREEN), "1": ValueMappingResult("paused", parts.RED)})
+]
+
 
 def add_to(board: Dashboard) -> None:
     """Rows of panels below those that are there."""
@@ -69,6 +73,14 @@ def _workers(board: Dashboard) -> None:
             "Whether Prometheus reaches a worker. Others take over the partitions of one that is gone.",
             UP_OR_DOWN,
             Query(f"up{{{WORKER}}}", BY_INSTANCE),
+        )
+    )
+    board.with_panel(
+        parts.states(
+            "Flags",
+            "Paused while workers with different settings are there: give all of them the same.",
+            PAUSED,
+            Query(f"influence_flags_paused{{{WORKER}}}", BY_INSTANCE),
         )
     )
     board.with_panel(

@@ -7,14 +7,16 @@ from click.testing import CliRunner
 
 from stream_app import worker as worker_module
 from stream_app.cli import main
-from stream_app.findings import Finding
+from stream_app.findings import Finding, danger
 from stream_app.kafka import topics as topics_module
 from stream_app.kafka.topics import create, topics_of
+from stream_app.logs.repeats import Repeats
 from stream_app.ops.audit import startup
 from stream_app.ops.audit.startup import AuditError, audit, fetch, require_safe
 from stream_app.ops.audit.topics import TopicFacts
 from stream_app.settings import Settings, load
 from stream_app.settings.secret import Secret, SecretUrl
+from stream_app.worker import run_worker
 from tests.servers.brokers import BOTH_BROKERS
 
 SAFE = {
@@ -188,3 +190,16 @@ def test_a_worker_warns_and_in_production_refuses(monkeypatch: pytest.MonkeyPatc
     assert refused.exit_code == 1
     assert "Error: not fit for production (STREAM_APP_PRODUCTION):\n  influence.posts: one copy only" in refused.stderr
     assert "Traceback" not in refused.output
+
+
+def test_every_finding_of_the_audit_is_logged_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two findings are no repetition of each other, though they are logged by the same line of code."""
+    monkeypatch.setattr(worker_module, "start_logging", lambda _settings: None)
+    monkeypatch.setattr(worker_module._Worker, "run", lambda _self: 0)
+    monkeypatch.setattr(worker_module._Worker, "__init__", lambda _self, _settings: None)
+    found = [danger(name, "one copy only", "have three") for name in ("posts", "shares")]
+    assert run_worker(Settings(), found) == 0
+    repeats = Repeats()
+    assert [record.getMessage() for record in caplog.records if repeats.is_news(record, 0.0)] == [*map(str, found)]
