@@ -78,8 +78,8 @@ def add_to(board: Dashboard) -> None:
     board.with_panel(
         parts.curves(
             "What is odd, per second",
-            "Unreadable: records of its state that no release can have written; they are left out. The others: bounds of "
-            "its port that were met.",
+            "Unreadable: records of its state that no release can have written; they are left out. The others: bounds "
+            "of its port that were met.",
             units.Short,
             Query(f"sum(rate(influence_alerts_unreadable_total{{{ALERTS}}}[{RATE}]))", "unreadable"),
             Query(f"sum by (bound) (rate(influence_alerts_bound_hits_total{{{ALERTS}}}[{RATE}]))", "{{bound}}"),
