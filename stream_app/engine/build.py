@@ -4,7 +4,7 @@ import time
 import uuid
 
 from stream_app.core.cuts.global_cuts import GlobalCuts
-from stream_app.core.group.members import Members
+from stream_app.core.group.members import PATIENCE_SESSIONS, Members
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.context import EngineContext, OwnedPartitions
 from stream_app.engine.counting import BatchCounter
@@ -63,7 +63,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         meter=meter,
         clock=time.time,
         erasures=erasures,
-        members=Members(uuid.uuid4().hex, ruling_texts(settings)),
+        members=Members(uuid.uuid4().hex, ruling_texts(settings), PATIENCE_SESSIONS * settings.session_timeout_s),
     )
     listeners = FlagListeners()
     exchange = CurveExchange(context)

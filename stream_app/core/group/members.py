@@ -16,17 +16,25 @@ others, then by the offset of the first announcement.
    silent for too long, so it is dead. A dead worker's last announcement blocks nobody for good.
 3. Of two that start together one has the lower offset. The other sees it, and does not go on.
 4. A worker that was frozen for longer than its patience is a newcomer again.
+5. A regular worker goes on, whatever is announced: announcements are not signed, and who may write to the topic must
+   not be able to end those who count. While somebody differs nobody raises flags. Nor is a patience believed that is
+   far longer than one's own: it is how long a newcomer waits for a worker that may be dead.
 
 Time is a monotonic clock of the reader, never the wall clock in an announcement.
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from stream_app.core.group.announcement import Announcement, Difference, differences
+from stream_app.core.group.announcement import FORMAT, Announcement, Difference, differences
 
+PATIENCE_SESSIONS = 2
+"""A worker is gone when nothing was heard of it for so many times the session timeout."""
 _MOST = 1000
 """Workers that are remembered, dead ones included."""
+_MOST_PATIENCE = 10
+"""Times a worker's own patience that it waits for one that claims more."""
 _LONG_GONE = 20
 """An announcement is deleted when its worker was silent for this many times its patience."""
 
@@ -51,9 +59,12 @@ class Member(NamedTuple):
 class Members:
     """The other workers of the group, as far as they were heard of."""
 
-    def __init__(self, worker: str = "", settings: Mapping[str, str] | None = None) -> None:
-        """`worker`: this one; `settings`: its own, as text."""
+    def __init__(
+        self, worker: str = "", settings: Mapping[str, str] | None = None, patience_s: float = math.inf
+    ) -> None:
+        """`worker`: this one; `settings`: its own, as text; `patience_s`: its own."""
         self.worker = worker
+        self.patience_s = patience_s
         self.settings: Mapping[str, str] = settings or {}
         self.seen = -1
         """Offset of the newest announcement of this worker itself that was read back."""
@@ -78,25 +89,28 @@ class Members:
 
     def live(self, now_s: float) -> list[Member]:
         """Return the other members that were heard within their patience."""
-        return [found for found in self._others.values() if now_s - found.heard_s <= found.said.patience_s]
+        return [found for found in self._others.values() if now_s - found.heard_s <= self._patience_s(found)]
 
     def long_gone(self, now_s: float) -> list[str]:
         """Return the workers whose announcements may be deleted."""
         return [
             worker
             for worker, found in self._others.items()
-            if now_s - found.heard_s > _LONG_GONE * found.said.patience_s
+            if now_s - found.heard_s > _LONG_GONE * self._patience_s(found)
         ]
 
-    def reference(self, joined: int, now_s: float, *, is_regular: bool) -> Member | None:
-        """Return the member whose settings count; None if it is this worker, which joined at offset `joined`."""
-        own = (not is_regular, joined)
+    def reference(self, joined: int, now_s: float) -> Member | None:
+        """Return the member whose settings count; None if it is this newcomer or guest, at offset `joined`."""
         first = min(self.live(now_s), key=lambda found: found.rank, default=None)
-        return first if first is not None and first.rank < own else None
+        return first if first is not None and first.rank < (True, joined) else None
 
     def differing(self, now_s: float) -> list[Member]:
         """Return the live members that count or flag by other settings."""
-        return [found for found in self.live(now_s) if found.said.standing != "pending" and self.differences(found)]
+        return [found for found in self.live(now_s) if found.said.standing != "pending" and self.is_different(found)]
+
+    def is_different(self, other: Member) -> bool:
+        """Return whether a worker counts or flags by other settings, or exchanges what this release cannot read."""
+        return other.said.format > FORMAT or bool(self.differences(other))
 
     def differences(self, other: Member) -> list[Difference]:
         """Return the settings in which this worker and another differ."""
@@ -105,6 +119,9 @@ class Members:
     def clocks_s(self, since: int, now_s: float) -> dict[str, float]:
         """Return how far the clocks of the live members are ahead, of those heard after the offset `since`."""
         return {found.said.worker: found.ahead_s for found in self.live(now_s) if found.offset > since}
+
+    def _patience_s(self, other: Member) -> float:
+        return min(other.said.patience_s, _MOST_PATIENCE * self.patience_s)
 
     def _forget(self) -> None:
         for known in (self._others, self._gone):

@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 2.0
 _BEATS_A_SESSION = 3
-_PATIENCE_SESSIONS = 2
 _LOOK_S = 0.05
 _GOODBYE_S = 2.0
 _JUMP_S = 5.0
@@ -54,7 +53,6 @@ class Admission:
         self._clock = clock
         self._producer: Any = None
         self._pause_s = min(_LONGEST_PAUSE_S, settings.session_timeout_s / _BEATS_A_SESSION)
-        self._patience_s = _PATIENCE_SESSIONS * settings.session_timeout_s
         self._joined = -1
         self._standing: Standing = "pending"
         self._acknowledged_s = 0.0
@@ -84,7 +82,7 @@ class Admission:
                 await producer.stop()
 
     async def _beat(self) -> None:
-        if self._joined >= 0 and monotonic() - self._acknowledged_s > self._patience_s:
+        if self._joined >= 0 and monotonic() - self._acknowledged_s > self._members.patience_s:
             self._joined, self._standing = -1, "pending"  # the others have given this worker up
         try:
             sent = await self._announce()
@@ -112,7 +110,7 @@ class Admission:
             settings=self._members.settings,
             standing=self._standing,
             joined=self._joined,
-            patience_s=self._patience_s,
+            patience_s=self._members.patience_s,
             now_ms=round(began_s * 1000),
         )
         found = await _put(self._producer, self._settings.curves_topic, self._members.worker, encode(said))
@@ -129,18 +127,28 @@ class Admission:
 
     async def _decide(self) -> None:
         now_s, members = monotonic(), self._members
-        live = members.live(now_s)
-        different = [found for found in live if members.differences(found) or found.said.format > FORMAT]
-        if different and self._standing == "pending" and any(found.offset < self._joined for found in live):
-            return  # some were not heard again yet: they may be dead
-        reference = members.reference(self._joined, now_s, is_regular=self._standing == "regular")
-        if reference is not None and reference in different:
-            await self._yield_to(reference)
-        elif self._standing != "regular":
-            self._standing = "regular"
-            await self._beat_once_more()
-        self._meter.mixed(bool(members.differing(now_s)))
+        if self._standing != "regular" and not await self._find_place(now_s):
+            return
+        differing = members.differing(now_s)
+        self._meter.mixed(bool(differing))
+        for found in differing:
+            logger.error("nobody raises flags: %s has other settings", _there(found), extra={"kind": found.said.worker})
         self.admitted.set()
+
+    async def _find_place(self, now_s: float) -> bool:
+        """Become regular, or yield to those who were there before. False while it is not known who lives."""
+        members = self._members
+        live = members.live(now_s)
+        is_known = all(found.offset >= self._joined for found in live)
+        if self._standing == "pending" and not is_known and any(map(members.is_different, live)):
+            return False  # some were not heard again yet: they may be dead
+        reference = members.reference(self._joined, now_s)
+        if reference is not None and members.is_different(reference):
+            await self._yield_to(reference)
+            return True
+        self._standing = "regular"
+        await self._beat_once_more()
+        return True
 
     async def _yield_to(self, reference: Member) -> None:
         """End, or go on as a guest: the settings of another worker count."""
@@ -174,7 +182,7 @@ class Admission:
 def refusal(members: Members, reference: Member, name: str) -> str:
     """Return why this worker, called `name`, must not join the group of `reference`, and what to do."""
     said = reference.said
-    there = f"worker {said.name} (release {said.release})"
+    there = _there(reference)
     if said.format > FORMAT:
         return (
             f"{there} writes format {said.format} of what workers exchange, and this worker {name} (release "
@@ -189,6 +197,10 @@ def refusal(members: Members, reference: Member, name: str) -> str:
         "Start this worker with the settings of the others; or stop all workers and start them with the new settings; "
         "or set STREAM_APP_ALLOW_MIXED=true to change one worker after the other: nobody raises flags meanwhile"
     )
+
+
+def _there(other: Member) -> str:
+    return f"worker {other.said.name} (release {other.said.release})"
 
 
 async def _started(producer: Any) -> Any:

@@ -1,5 +1,6 @@
 """Whose settings count: of the workers that announce themselves, the same one for everybody."""
 
+import msgspec
 import pytest
 
 from stream_app.core.changelog.columns import FormatError
@@ -62,7 +63,7 @@ def test_differences_are_found_by_name_and_what_only_one_release_knows_is_none()
 def test_the_settings_of_the_first_count_and_the_newcomer_sees_it() -> None:
     known = members()
     known.hear(said("a", THEIRS), "a", 10, now_s=0)
-    reference = known.reference(20, now_s=1, is_regular=False)
+    reference = known.reference(20, now_s=1)
     assert reference is not None
     assert reference.said.worker == "a"
 
@@ -70,17 +71,20 @@ def test_the_settings_of_the_first_count_and_the_newcomer_sees_it() -> None:
 def test_the_first_sees_no_one_before_it() -> None:
     known = members()
     known.hear(said("a", THEIRS, "pending"), "a", 30, now_s=0)
-    assert known.reference(20, now_s=1, is_regular=False) is None
+    assert known.reference(20, now_s=1) is None
     known.hear(said("a", THEIRS, "guest", joined=30), "a", 31, now_s=2)
-    assert known.reference(40, now_s=3, is_regular=True) is None, "regular members come before guests"
+    known.hear(said("b", OURS, joined=31), "b", 32, now_s=2)
+    reference = known.reference(40, now_s=3)
+    assert reference is not None
+    assert reference.said.worker == "b", "regular members come before guests"
 
 
 def test_of_two_that_start_together_exactly_one_goes_on() -> None:
     one, two = Members("one", OURS), Members("two", THEIRS)
     one.hear(said("two", THEIRS, "pending"), "two", 11, now_s=0)
     two.hear(said("one", OURS, "pending"), "one", 10, now_s=0)
-    assert one.reference(10, 0, is_regular=False) is None
-    assert two.reference(11, 0, is_regular=False) is not None
+    assert one.reference(10, 0) is None
+    assert two.reference(11, 0) is not None
 
 
 def test_a_dead_worker_is_forgotten_and_what_is_read_again_is_not_news() -> None:
@@ -89,7 +93,7 @@ def test_a_dead_worker_is_forgotten_and_what_is_read_again_is_not_news() -> None
     assert known.differing(PATIENCE_S)
     known.hear(said("a", THEIRS), "a", 10, now_s=PATIENCE_S)  # the topic was read from the beginning again
     assert not known.differing(PATIENCE_S + 1)
-    assert known.reference(20, PATIENCE_S + 1, is_regular=False) is None
+    assert known.reference(20, PATIENCE_S + 1) is None
     assert known.long_gone(PATIENCE_S * 30) == ["a"]
 
 
@@ -107,6 +111,21 @@ def test_one_that_has_not_found_its_place_yet_silences_nobody() -> None:
     assert known.differing(1) == []
     known.hear(said("a", THEIRS, "guest", joined=10), "a", 11, now_s=1)
     assert len(known.differing(1)) == 1
+
+
+def test_one_that_writes_what_this_release_cannot_read_differs() -> None:
+    known = members()
+    known.hear(msgspec.structs.replace(said("a", OURS), format=FORMAT + 1), "a", 10, now_s=0)
+    assert len(known.differing(1)) == 1
+
+
+def test_a_patience_far_longer_than_ones_own_is_not_believed() -> None:
+    known = Members("me", OURS, PATIENCE_S)
+    for worker, patience_s in (("slow", 5 * PATIENCE_S), ("forged", 900_000)):
+        known.hear(msgspec.structs.replace(said(worker, THEIRS), patience_s=patience_s), worker, 10, now_s=0)
+    assert [found.said.worker for found in known.live(4 * PATIENCE_S)] == ["slow", "forged"]
+    assert [found.said.worker for found in known.live(10 * PATIENCE_S)] == ["forged"]
+    assert known.live(10 * PATIENCE_S + 1) == []
 
 
 def test_names_without_end_take_bounded_memory() -> None:
