@@ -64,7 +64,6 @@ def new_consumer(settings: Settings, **options: Any) -> KafkaConsumer:
 
     It reads every codec, and passes over batches that cannot be read. Raises KafkaError, SettingsError.
     """
-    read_all_batches(settings.max_unpacked_bytes)
     defaults = {
         "group_id": None,
         "auto_offset_reset": "earliest",
@@ -75,7 +74,9 @@ def new_consumer(settings: Settings, **options: Any) -> KafkaConsumer:
         "bootstrap_timeout_ms": _TIMEOUT_MS,
         "metrics_enabled": False,
     }
-    return KafkaConsumer(**{**kafka_python_options(settings), **defaults, **options})
+    consumer = KafkaConsumer(**{**kafka_python_options(settings), **defaults, **options})
+    read_all_batches(consumer, settings.max_unpacked_bytes)
+    return consumer
 
 
 def new_producer(settings: Settings, **options: Any) -> KafkaProducer:

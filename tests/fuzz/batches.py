@@ -4,10 +4,9 @@ import asyncio
 import struct
 from random import Random
 from typing import Any
-from unittest.mock import patch
 
 from aiokafka.structs import ConsumerRecord
-from kafka.consumer import fetcher as kafka_python
+from kafka.record import MemoryRecords
 
 from stream_app.core.events.decode import decode
 from stream_app.core.events.limits import long_integer
@@ -15,7 +14,7 @@ from stream_app.core.events.schema import Post
 from stream_app.core.messages import OTHER
 from stream_app.kafka.format.batch import HEAD
 from stream_app.kafka.format.compression import UnreadableError, unpack
-from stream_app.kafka.format.kafka_python import read_all_batches
+from stream_app.kafka.format.kafka_python import CheckedRecords
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Partition
 from tests.fuzz.mutations import EXTREMES, mutated_bytes
@@ -116,9 +115,7 @@ def _is_counted(event: Any, key: bytes | None) -> bool:
 def scanned_batches(chance: Random) -> None:
     """Commands read the same records, and go on after the batch."""
     batch, wanted = _batch(chance)
-    with patch.object(kafka_python, "MemoryRecords"):  # other tests of the process have their own bound, or none
-        read_all_batches(ROOM)
-        fetched = kafka_python.Fetcher.PartitionRecords(0, Partition("flags", 0), kafka_python.MemoryRecords(batch))
+    fetched = CheckedRecords(0, Partition("flags", 0), MemoryRecords(batch), room=ROOM)
     assert len(fetched.take()) >= len(wanted.offsets)
     assert fetched.next_fetch_offset > 0
 

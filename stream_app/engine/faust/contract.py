@@ -92,10 +92,9 @@ CONTRACT: dict[str, dict[str, str]] = {
         "AIOKafkaClient.ready": "connects before the lease is checked",
     },
     "aiokafka.record.default_records": {"DefaultRecordBatch": "reads the records of a batch without compression"},
-    "kafka.consumer.fetcher": {
-        "MemoryRecords": "replaced: reads every codec, within bounds",
-        "Fetcher.PartitionRecords": "replaced: names the partition of unreadable batches",
-    },
+    "kafka.consumer.group": {"KafkaConsumer._fetcher": "gives the records of a fetch"},
+    "kafka.consumer.fetcher": {"Fetcher.PartitionRecords": "replaced: reads every codec, within bounds"},
+    "kafka.record": {"MemoryRecords._buffer": "the bytes of a fetch"},
     "kafka.admin": {
         "KafkaAdminClient._describe_configs_process_responses": "wrapped: it hides which topics are not authorised",
         "KafkaAdminClient._process_acl_operations": "replaced: fails on operations it does not know",

@@ -3,8 +3,7 @@
 The problem: kafka-python reads snappy, lz4 and zstd only with three more packages, unpacks without a bound, and raises
 again and again for a batch that it cannot read. So one producer could break every command.
 
-How: its fetcher is given the batches of this package in place of its own. `read_all_batches` patches the whole process;
-`new_consumer` calls it.
+How: the fetcher of a consumer is given the batches of this package in place of its own. `new_consumer` does it.
 """
 
 import logging
@@ -56,10 +55,10 @@ class _ControlMark:
 class _CheckedBatch:
     """A batch with the attributes of kafka-python's."""
 
-    def __init__(self, batch: AnyBatch, room: int) -> None:
+    def __init__(self, batch: AnyBatch, place: str, room: int) -> None:
         self._batch = batch
+        self._place = place
         self._room = room
-        self.place: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
@@ -83,40 +82,36 @@ class _CheckedBatch:
         except UnreadableError as error:
             logger.warning(
                 "%s: passed over unreadable records up to offset %d, of a record batch of %d bytes: %s",
-                *(self.place, self._batch.last_offset, len(self._batch.raw), error),
-                extra={"kind": (self.place, error.reason)},
+                *(self._place, self._batch.last_offset, len(self._batch.raw), error),
+                extra={"kind": (self._place, error.reason)},
             )
 
 
 class _CheckedFetch(FetchedBytes):
     """The batches of a fetch; what kafka-python calls MemoryRecords."""
 
-    def __init__(self, fetched: bytes | None, room: int) -> None:
-        super().__init__(bytes(fetched or b""))
+    def __init__(self, fetched: bytes, place: str, room: int) -> None:
+        super().__init__(fetched)
         self._room = room
-        self.place: Any = None
+        self._place = place
 
     def next_batch(self) -> Any:
         try:
             batch = super().next_batch()
         except CorruptRecordException as error:
-            raise CorruptRecordError(f"{self.place}: {error}") from error
-        if batch is None:
-            return None
-        checked = _CheckedBatch(batch, self._room)
-        checked.place = self.place
-        return checked
+            raise CorruptRecordError(f"{self._place}: {error}") from error
+        return batch and _CheckedBatch(batch, self._place, self._room)
 
 
-class _PlacedRecords(fetcher.Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python has no types
-    """The records of a fetch, which know of which partition they are."""
+class CheckedRecords(fetcher.Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python has no types
+    """The records of a fetch, from batches of this package; `room`: bytes of a batch without compression."""
 
-    def __init__(self, fetch_offset: int, tp: Any, records: Any, **options: Any) -> None:
-        records.place = f"{tp.topic}-{tp.partition}"
-        super().__init__(fetch_offset, tp, records, **options)
+    def __init__(self, fetch_offset: int, tp: Any, records: Any, *, room: int, **options: Any) -> None:
+        fetched = bytes(records._buffer)  # noqa: SLF001 - it has no public access to its bytes
+        checked = _CheckedFetch(fetched, f"{tp.topic}-{tp.partition}", room)
+        super().__init__(fetch_offset, tp, checked, **options)
 
 
-def read_all_batches(room: int) -> None:
-    """Have every kafka-python consumer of this process read so; `room`: bytes of a batch without compression."""
-    fetcher.MemoryRecords = partial(_CheckedFetch, room=room)
-    fetcher.Fetcher.PartitionRecords = _PlacedRecords
+def read_all_batches(consumer: Any, room: int) -> None:
+    """Have a consumer read so; `room`: bytes of a batch without compression."""
+    consumer._fetcher.PartitionRecords = partial(CheckedRecords, room=room)  # noqa: SLF001 - there is no option for it

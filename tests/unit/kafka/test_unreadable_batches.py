@@ -9,11 +9,11 @@ from zlib import crc32
 
 import pytest
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
-from kafka.consumer import fetcher as kafka_python
+from kafka.record import MemoryRecords
 
 from stream_app.kafka.format.batch import HEAD, SLICE_BYTES
 from stream_app.kafka.format.compression import MALFORMED, TOO_LARGE
-from stream_app.kafka.format.kafka_python import read_all_batches
+from stream_app.kafka.format.kafka_python import CheckedRecords
 from stream_app.kafka.record_batches import TOGETHER_BYTES, FetchedBatches
 from stream_app.kafka.records import Batch, Partition, UnreadableBatch
 from tests.servers.raw_batches import around, bomb, compressed, packed
@@ -240,13 +240,11 @@ def test_compression_in_compression_is_set_aside() -> None:
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_the_commands_read_every_codec_and_pass_over_what_is_too_large(
-    codec: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    codec: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(kafka_python, "MemoryRecords", None)  # other tests have their own bound, or none
-    read_all_batches(ROOM)
     data = compressed(record_batch(numbered(range(3))), codec) + bomb(numbered([3, 4]), codec, 9 * ROOM)
     data += compressed(record_batch(numbered([5])), codec)
-    fetched = kafka_python.Fetcher.PartitionRecords(1, Partition("flags", 2), kafka_python.MemoryRecords(data))
+    fetched = CheckedRecords(1, Partition("flags", 2), MemoryRecords(data), room=ROOM)
     assert [(record.offset, record.value) for record in fetched.take()] == [(1, b"v1"), (2, b"v2"), (5, b"v5")]
     assert fetched.next_fetch_offset == 6
     assert "flags-2: passed over" in caplog.text
