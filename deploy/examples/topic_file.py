@@ -17,8 +17,9 @@ def save(topic: str, path: Path, brokers: str) -> None:
             consumer.assign([place])
             consumer.seek_to_beginning()
             end = consumer.end_offsets([place])[place]
-            while consumer.position(place) < end:
-                for record in consumer.poll(timeout_ms=500).get(place, []):
+            # Some brokers answer an end that is short by a batch: read on until nothing comes.
+            while (records := consumer.poll(timeout_ms=500).get(place, [])) or consumer.position(place) < end:
+                for record in records:
                     headers = [[name, text(value)] for name, value in record.headers]
                     line = [place.partition, record.timestamp, text(record.key), text(record.value), headers]
                     file.write(json.dumps(line) + "\n")

@@ -18,6 +18,7 @@ from stream_app.core.messages import Cut
 from stream_app.demo.embedded import process
 from stream_app.kafka import topics
 from stream_app.settings import Settings, load
+from tests.servers.reading import up_to_the_end
 
 ROOT = Path(__file__).parents[2]
 
@@ -206,9 +207,8 @@ class Follower:
 
     def drain(self) -> Seen:
         """Read all that is on the topics now."""
-        ends = self._consumer.end_offsets(list(self._consumer.assignment()))
-        while any(self._consumer.position(partition) < end for partition, end in ends.items()):
-            self.poll()
+        for record in up_to_the_end(self._consumer):
+            self.seen.take(record)
         return self.seen
 
     def close(self) -> None:

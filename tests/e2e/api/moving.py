@@ -11,6 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.sources.replay import replay
 from tests.e2e.api.asking import address, asked, reply
+from tests.servers.reading import up_to_the_end
 from tests.servers.tracker import Tracker, Worker
 from tests.waiting import eventually
 
@@ -117,11 +118,8 @@ class Moving:
             consumer.assign(places)
             consumer.seek_to_beginning()
             records: list[list[Any]] = [[] for _ in places]
-            for place, end in consumer.end_offsets(places).items():
-                while consumer.position(place) < end:
-                    for batch in consumer.poll(timeout_ms=100).values():
-                        for record in batch:
-                            records[record.partition].append(record)
+            for record in up_to_the_end(consumer):
+                records[record.partition].append(record)
             return records
         finally:
             consumer.close()

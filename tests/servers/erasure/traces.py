@@ -13,10 +13,9 @@ from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.topics import changelogs_of, topics_of
 from stream_app.settings import Settings
 from tests.e2e.erasure.load import Counts
+from tests.servers.reading import up_to_the_end
 from tests.servers.tracker import Tracker
 from tests.unit.core.streams import totals_of
-
-_POLL_MS = 200
 
 
 def records_of(settings: Settings, topic: str) -> Iterator[Any]:
@@ -27,10 +26,7 @@ def records_of(settings: Settings, topic: str) -> Iterator[Any]:
     places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
     consumer.assign(places)
     consumer.seek_to_beginning()
-    ends = consumer.end_offsets(places)
-    while any(consumer.position(place) < end for place, end in ends.items()):
-        for records in consumer.poll(timeout_ms=_POLL_MS).values():
-            yield from records
+    yield from up_to_the_end(consumer)
     consumer.close()
 
 
