@@ -122,7 +122,7 @@ def test_the_tracker_that_takes_over_has_every_count_cut_and_standing(
             now = follower.until(
                 lambda found: (
                     flagged_in(found.cuts) == flagged
-                    and {cut.settings_version for cut in found.cuts.values()} == {settings.version}
+                    and {cut.settings_version for cut in found.cuts.values()} == {switched.version}
                 ),
                 "the cuts and standings of the old tracker",
                 WAIT_S,
