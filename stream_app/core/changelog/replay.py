@@ -22,7 +22,7 @@ import msgspec
 
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.segments import VERSION, Header, Segment, SegmentKey, decode
-from stream_app.core.decoding import DECODE_ERRORS
+from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 
 _GENERATION_BITS = 32
 """The lower bits of an epoch are the generation of the consumer group in which the ownership began. The upper bits
@@ -75,6 +75,8 @@ class OwnershipEpochs(NamedTuple):
             raise FormatError(f"not an epoch record of version {VERSION}: {error}") from error
         if version != VERSION:
             raise FormatError(f"epoch record of version {version}, this release reads {VERSION}")
+        if not all(map(are_numbers, epochs)):
+            raise FormatError("an epoch record with numbers that no worker has written")
         return cls(epochs)
 
 

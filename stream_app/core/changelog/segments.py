@@ -8,7 +8,7 @@ import numpy as np
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
-from stream_app.core.decoding import DECODE_ERRORS
+from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.watermark import Source
 
@@ -48,6 +48,8 @@ class SegmentKey(NamedTuple):
             pane, epoch, sequence, part = map(int, numbers)
             if kind not in {"delta", "pane", "epoch"}:
                 raise ValueError(kind)
+            if not are_numbers((abs(pane), epoch, sequence, part)):
+                raise ValueError("its numbers are such as no worker has written")
             return cls(int(partition), kind, pane, epoch, sequence, part)  # type: ignore[arg-type]
         except ValueError as error:
             raise FormatError(f"{key!r} is not the key of a segment: {error}") from error
