@@ -32,6 +32,7 @@ HOSTILE = {
     "surrogate": "a\ud800b",
     "private": "a\ue000b\U0010ffffc",
     "zalgo": "a" + "\u0301\u0316" * 500,
+    "many marks": "a" + "\u0301\u0316" * 60,
     "marks first": "\u0301\u0302ann",
     "long": "x" * 100_000,
     "long and wide": "\U0001f4a9" * 10_000,

@@ -4,6 +4,7 @@ from time import monotonic, perf_counter
 
 from stream_app import __version__
 from stream_app.core.changelog.status import VERSION, Status
+from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.state.watermark import NO_TIME
@@ -98,9 +99,7 @@ class EvaluationRound:
         if state == held.evaluated:
             return perf_counter() - started
         held.evaluated = state
-        cuts = held.scope_map.cuts(ledger, self._context.global_cuts)
-        changes = None if self._is_silent else evaluate(ledger, cuts, self._context.rules)
-        curves = held.curve_updates.collect(ledger, cuts)
+        changes, curves = self._evaluate(held)
         held.store.maintain()
         busy_s = perf_counter() - started
         await self._raise(partition, held, changes)
@@ -111,6 +110,15 @@ class EvaluationRound:
         self._context.output.curves(curves)
         self._context.output.status(self._status(partition, held))
         return busy_s
+
+    def _evaluate(self, held: OwnedPartition) -> tuple[Changes | None, list[CurveMessage]]:
+        """Return changed standings and curves; none while a source was never read, so that no window is known."""
+        ledger, context = held.store.ledger, self._context
+        if ledger.horizon == NO_TIME:
+            return None, []
+        cuts = held.scope_map.cuts(ledger, context.global_cuts)
+        changes = None if self._is_silent else evaluate(ledger, cuts, context.rules)
+        return changes, held.curve_updates.collect(ledger, cuts)
 
     def _fall_silent(self, is_silent: bool) -> None:  # noqa: FBT001 - the state to take on
         """Raise no flags while workers count by different settings; evaluate everything again afterwards."""

@@ -196,6 +196,7 @@ def test_a_segment_of_another_release_is_refused_and_not_passed_over() -> None:
     ("value", "message"),
     [
         (msgspec.msgpack.encode((2, ((1, 0),))), "epoch record of version 2, this release reads 1"),
+        (msgspec.msgpack.encode((1, ((2**63, 0),))), "numbers that no worker has written"),
         (b"\x00", "not an epoch record of version 1"),
         (b"", "not an epoch record of version 1"),
     ],

@@ -95,7 +95,10 @@ def test_a_key_is_read_as_it_was_written(key: SegmentKey) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    [b"", b"0", b"0/delta/0/1/2", b"0/delta/0/1/2/3/4", b"0/x/0/1/2/3", b"0/delta/x/1/2/3", b"\xff/a/b/c/d/e"],
+    [
+        *(b"", b"0", b"0/delta/0/1/2", b"0/delta/0/1/2/3/4", b"0/x/0/1/2/3", b"0/delta/x/1/2/3", b"\xff/a/b/c/d/e"),
+        *(b"0/delta/0/%d/2/3" % 2**63, b"0/epoch/0/1/-1/0"),
+    ],
 )
 def test_a_key_of_something_else_is_refused(key: bytes) -> None:
     with pytest.raises(FormatError, match="not the key of a segment"):

@@ -7,8 +7,9 @@ import msgspec
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts.curve_message import bucket_of
-from stream_app.core.messages import ROLES, Flag, FlagType
+from stream_app.core.messages import ROLES, Flag, FlagType, flag_in
 from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts, user_of
 from tests.unit.engine.parts import CHANGELOG, Parts
 
@@ -63,6 +64,25 @@ async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
     ]
     assert [flag.value for flag in flags] == [101, 100_001]
     assert len(parts.fake.standings.of_partition(PARTITION)) == 2
+
+
+async def test_nobody_is_flagged_before_a_window_is_known() -> None:
+    """A source that lags and was never read may have events of any time: the window has no end yet."""
+    parts = Parts(min_users=1, min_posts=1, min_impressions=1, diffuse_fraction=0.9)
+    parts.ledger.lagging.add("influence.shares")
+    few = [post(offset, user=user_of(PARTITION, offset), audience=1) for offset in range(30)]
+    many = [post(30 + offset, user=user_of(PARTITION), audience=1000) for offset in range(100)]
+    await parts.count([*few, *many])
+    for _ in range(3):
+        await parts.round()
+    assert parts.ledger.horizon == NO_TIME
+    assert statuses(parts)[-1].horizon == NO_TIME
+    assert not parts.fake.producer.of(FLAGS)
+    parts.ledger.lagging.clear()
+    for _ in range(3):
+        await parts.round()
+    flags = [flag_in(record.value) for record in parts.fake.producer.of(FLAGS)]
+    assert [flag and flag.event_time for flag in flags] == [parts.ledger.horizon] * 2
 
 
 async def test_a_partition_that_moves_away_during_a_round_is_not_evaluated() -> None:
