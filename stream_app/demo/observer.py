@@ -14,6 +14,7 @@ from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts import curve_message
 from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.group.announcement import worker_of
 from stream_app.core.messages import ROLES, Cut, Flag, flag_in
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.kafka.clients import new_consumer, quiet_kafka
@@ -142,8 +143,10 @@ class Observer:
                         self._take(source.topic, records)
 
     def _take(self, topic: str, records: Iterable[Any]) -> None:
-        self._news_at_s = time.monotonic()
         for record in records:
+            if topic == self._settings.curves_topic and worker_of(record.key or b"") is not None:
+                continue  # workers announce themselves all the time
+            self._news_at_s = time.monotonic()
             if topic == self._settings.flags_topic:
                 self._take_flag(flag_in(record.value))
             elif topic == self._settings.curves_topic:
