@@ -33,8 +33,8 @@ PROMISES: Mapping[int, str] = {
     17: "rows 1 and 8 without the C extensions",
     18: "what is written is too large",
     19: "batches that unpack to far more",
-    21: "rolling upgrade from the release before and back; mixed settings refused",
     20: "names without end: topics, populations, long user ids",
+    21: "rolling upgrade from the release before and back; mixed settings refused",
 }
 
 
