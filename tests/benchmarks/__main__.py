@@ -1,4 +1,4 @@
-"""`make bench`: measures the tracker against an idiomatic Faust app, or the cost of open pages."""
+"""`make bench`: measures the tracker against an idiomatic Faust app, the cost of open pages, or of many topics."""
 
 from pathlib import Path
 
@@ -7,7 +7,10 @@ import click
 from stream_app.cli.options import Command, ReportFile
 from stream_app.cli.signals import end_like_ctrl_c
 from tests.benchmarks.process import BenchError
-from tests.benchmarks.runner import run_bench, run_page_bench
+from tests.benchmarks.runner import run_bench, run_page_bench, run_scale_bench
+from tests.benchmarks.scale import Scenario
+
+_RATE = 2000
 
 
 @click.command(
@@ -17,6 +20,7 @@ from tests.benchmarks.runner import run_bench, run_page_bench
         "make bench",
         'make bench ARGS="--events 200000 --report bench.json"',
         'make bench ARGS="--browsers 50"',
+        'make bench ARGS="--topics 200000 --workers 4 --rate 2000"',
     ),
 )
 @click.option(
@@ -28,8 +32,30 @@ from tests.benchmarks.runner import run_bench, run_page_bench
     metavar="N",
     help="measure the CPU cost of N open pages instead",
 )
+@click.option(
+    "--topics",
+    type=click.IntRange(1, 10_000_000),
+    metavar="N",
+    help="measure the cost of N topics instead, catching up, idle and at a rate, on the broker of --kafka",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, metavar="N", help="with --topics  [1]")
+@click.option(
+    "--rate", "rates", type=click.IntRange(min=1), multiple=True, metavar="N", help="events/s, with --topics  [2000]"
+)
+@click.option(
+    "--kafka", type=click.Choice(["embedded", "apache"]), default="embedded", help="with --topics  [embedded]"
+)
 @click.option("--report", type=ReportFile(), metavar="FILE", help="write the figures as JSON")
-def command(*, events: int, browsers: int | None, report: Path | None) -> None:
+def command(
+    *,
+    events: int,
+    browsers: int | None,
+    topics: int | None,
+    workers: int,
+    rates: tuple[int, ...],
+    kafka: str,
+    report: Path | None,
+) -> None:
     """Measure the tracker and an idiomatic Faust app on the same events, with an embedded Kafka and Redis.
 
     Prints events per second, CPU seconds per million events and peak memory of both; of the tracker also the memory of
@@ -37,10 +63,12 @@ def command(*, events: int, browsers: int | None, report: Path | None) -> None:
     """
     end_like_ctrl_c()
     try:
-        if browsers is None:
-            run_bench(events, report)
-        else:
+        if topics is not None:
+            run_scale_bench(Scenario(events, topics, workers, rates or (_RATE,)), kafka, report)
+        elif browsers is not None:
             run_page_bench(events, browsers, report)
+        else:
+            run_bench(events, report)
     except BenchError as error:
         raise click.ClickException(str(error)) from error
 

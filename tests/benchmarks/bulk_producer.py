@@ -56,7 +56,7 @@ class _BulkProducer:
     async def _append_all(self, producer: AIOKafkaProducer, events: Iterable[RecordedEvent]) -> None:
         now_ms = round(time.time() * 1000)
         for number, event in enumerate(events, 1):
-            partition = (self._topics[event.share], _positive_hash(event.key) % self._partitions)
+            partition = (self._topics[event.share], partition_of(event.key, self._partitions))
             batch = self._open.get(partition) or self._open.setdefault(partition, producer.create_batch())
             if batch.append(key=event.key, value=event.value, timestamp=now_ms) is None:
                 await self._send(producer, partition)
@@ -75,6 +75,11 @@ class _BulkProducer:
         batch.close()
         topic, number = partition
         self._in_flight[partition] = await producer.send_batch(batch, topic, partition=number)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition of a key by Kafka's default partitioner."""
+    return _positive_hash(key) % partitions
 
 
 @lru_cache(maxsize=1_000_000)

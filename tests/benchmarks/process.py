@@ -30,7 +30,7 @@ class MeasuredProcess:
         self.name = name
         self._log_file = folder / f"{name.replace(' ', '-')}.log"
         self._log: IO[bytes] = self._log_file.open("ab")
-        given = {**variables, "APP_DATADIR": str(folder / "data")}
+        given = {**variables, "APP_DATADIR": str(folder / f"data of {name}")}
         self._process: subprocess.Popen[bytes] = spawn([*command], self._log, given)
 
     def __enter__(self) -> Self:

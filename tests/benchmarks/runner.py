@@ -23,9 +23,12 @@ from tests.benchmarks.page_load import measure_page_load
 from tests.benchmarks.process import BenchError
 from tests.benchmarks.progress import OnProgress, shown
 from tests.benchmarks.report import Result, print_page_cost, print_result, report_of
+from tests.benchmarks.scale import Scenario, measure_scale
+from tests.benchmarks.scale_report import print_scale, scale_report
 from tests.benchmarks.state import measure_state
 from tests.benchmarks.throughput import measure_throughput
 from tests.benchmarks.workload import TOPICS_PER_USER, bench_events, state_events
+from tests.servers.apache import apache_kafka
 
 MOST_BASELINE_EVENTS = 30_000
 """The baseline gets the first of the same events, because it is so much slower."""
@@ -67,6 +70,20 @@ def run_page_bench(events: int, browsers: int, report: Path | None) -> None:
         )
 
 
+def run_scale_bench(scenario: Scenario, kafka: str, report: Path | None) -> None:
+    """Measure a scenario on the broker named, print the figures, and write them to `report`. Raises BenchError."""
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    with (
+        shown(out) as on_progress,
+        tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name,
+        _servers(kafka) as settings,
+    ):
+        found = {"kafka": kafka, **scale_report(measure_scale(scenario, settings, Path(name), on_progress))}
+    print_scale(out, found, _machine())
+    if report is not None:
+        report.write_text(json.dumps({**found, "machine": _machine()}, indent=2) + "\n")
+
+
 def measure(events: int, on_progress: OnProgress) -> Result:
     """Measure each part on a new embedded Kafka; every process has ended when it returns.
 
@@ -92,9 +109,20 @@ def _baseline(events: int, folder: Path, on_progress: OnProgress) -> Baseline:
 
 
 @contextmanager
-def _servers() -> Iterator[Settings]:
+def _kafka(kind: str) -> Iterator[str]:
+    """A new Kafka, embedded or apache, for the length of the block."""
+    if kind == "embedded":
+        with embedded_broker() as brokers:
+            yield brokers
+        return
+    with tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name, apache_kafka(Path(name)) as cluster:
+        yield cluster.brokers
+
+
+@contextmanager
+def _servers(kafka: str = "embedded") -> Iterator[Settings]:
     """A new Kafka with the topics, and a new Redis, for the length of the block."""
-    with embedded_broker() as brokers, embedded_redis() as redis_url:
+    with _kafka(kafka) as brokers, embedded_redis() as redis_url:
         settings = Settings(brokers=brokers, redis_url=SecretUrl(redis_url), session_timeout_s=_SESSION_TIMEOUT_S)
         _create_topics(settings)
         yield settings

@@ -42,24 +42,28 @@ class Worker:
 
     def counted(self) -> int:
         """Records it has counted or set aside since it started; 0 before it answers."""
-        answer = self._get("/metrics")
-        return sum(int(float(value)) for value in _COUNTED.findall(answer[1])) if answer else 0
+        return sum(int(float(value)) for value in _COUNTED.findall(self.metrics()))
 
     def is_ready(self) -> bool:
         """Whether it holds its partitions and has rebuilt their ledgers."""
         answer = self._get("/readyz")
         return answer is not None and answer[0] == http.client.OK
 
-    def until(self, what: str, is_so: Callable[[], bool]) -> float:
+    def metrics(self) -> str:
+        """Its metrics as text; empty before it answers."""
+        answer = self._get("/metrics")
+        return answer[1] if answer else ""
+
+    def until(self, what: str, is_so: Callable[[], bool], patience_s: float = PATIENCE_S) -> float:
         """Wait until `is_so` and return when that was seen, as time.monotonic(). Raises BenchError."""
 
         def is_seen() -> bool:
             self.process.check()
             return is_so()
 
-        if not until(is_seen, PATIENCE_S, every_s=POLL_S):
+        if not until(is_seen, patience_s, every_s=POLL_S):
             raise BenchError(
-                f"the worker was not {what} within {PATIENCE_S:g} s; the end of its log:\n{self.process.log_tail()}"
+                f"the worker was not {what} within {patience_s:g} s; the end of its log:\n{self.process.log_tail()}"
             )
         return time.monotonic()
 
@@ -74,12 +78,12 @@ class Worker:
                 return None
 
 
-def start_worker(settings: Settings, folder: Path) -> Worker:
+def start_worker(settings: Settings, folder: Path, name: str = "worker") -> Worker:
     """Start `python -m stream_app worker`; enter its process as a block, which ends it."""
     port = free_port()
     own = msgspec.structs.replace(settings, http_host=LOCALHOST, http_port=port)
     command = [sys.executable, "-m", "stream_app", "worker"]
-    return Worker(MeasuredProcess("worker", command, as_environment(own), folder), port)
+    return Worker(MeasuredProcess(name, command, as_environment(own), folder), port)
 
 
 class Totals(NamedTuple):

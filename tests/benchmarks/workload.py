@@ -39,17 +39,17 @@ _SHARE = (
 
 
 def bench_events(
-    count: int = 1_000_000, seed: int = 1, *, end_ms: int = END_MS, span_ms: int = SPAN_MS
+    count: int = 1_000_000, seed: int = 1, *, end_ms: int = END_MS, span_ms: int = SPAN_MS, topics: int = TOPICS
 ) -> Iterator[RecordedEvent]:
     """Yield `count` events of about 200 bytes over `span_ms` of event time, which ends at `end_ms`, oldest first.
 
-    Another seed gives other event ids.
+    Another seed gives other event ids. `topics`: how many there are, by Zipf's law.
     """
     rng = np.random.default_rng(seed)
-    user_odds, topic_odds = _zipf(USERS, _USER_EXPONENT), _zipf(TOPICS, _TOPIC_EXPONENT)
+    user_odds, topic_odds = _zipf(USERS, _USER_EXPONENT), _zipf(topics, _TOPIC_EXPONENT)
     users = [b"u%06d" % number for number in rng.permutation(USERS).tolist()]
     first_id = (seed - 1) * _IDS_EACH
-    topics = [b"topic-%02d" % number for number in range(TOPICS)]
+    names = [b"topic-%02d" % number for number in range(topics)]
     audiences = rng.lognormal(np.log(_AUDIENCE_MEDIAN), _AUDIENCE_SIGMA, USERS).astype(np.int64)
     for first in range(0, count, _CHUNK):
         numbers = np.arange(first, min(first + _CHUNK, count))
@@ -73,13 +73,13 @@ def bench_events(
                     ts_ms,
                     user,
                     context,
-                    topics[topic],
+                    names[topic],
                     audience,
                     channel,
                     users[author],
                 )
             else:
-                value = _POST % (first_id + number, ts_ms, user, number, topics[topic], audience, channel)
+                value = _POST % (first_id + number, ts_ms, user, number, names[topic], audience, channel)
             yield RecordedEvent(share, user, value, ts_ms)
 
 
