@@ -46,10 +46,18 @@ def kept(standing: bytes) -> bytes:
         return standing
 
 
-def readable(key: bytes | None, standing: bytes) -> bytes | None:
-    """Convert a standing from Kafka to the in-memory format; None if no worker can have written it under that key."""
+def readable(key: bytes | None, standing: bytes, before: bytes | None = None) -> bytes | None:
+    """Convert a standing from Kafka to the in-memory format; None if no worker can have written it under that key.
+
+    `before`: the kept standing that it follows in the log. Detection times increase, from owner to owner too: an older
+    one was written too late, by an owner that was frozen between its check of the lease and its write.
+    """
     flag = flag_in(standing)
-    return packed(flag) if flag is not None and standing_key(flag) == key else None
+    if flag is None or standing_key(flag) != key:
+        return None
+    if before is not None and look_at(before).detected_at > flag.detected_at:
+        return None
+    return packed(flag)
 
 
 def flag_of(standing: bytes) -> Flag:

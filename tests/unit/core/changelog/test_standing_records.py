@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.changelog.standing_records import flag_of, kept
+from stream_app.core.changelog.standing_records import flag_of, kept, readable, standing_key
 from stream_app.core.messages import Flag
 from tests.board_samples import a_flag
 
@@ -34,3 +34,14 @@ def test_a_standing_takes_less_than_half_of_the_json() -> None:
 def test_an_unreadable_standing_raises_when_it_is_decoded_not_when_it_is_stored(value: bytes) -> None:
     with pytest.raises(FormatError, match="another release"):
         flag_of(kept(value))
+
+
+def test_a_standing_that_a_former_owner_wrote_too_late_is_left_out() -> None:
+    flags = [msgspec.structs.replace(a_flag(), detected_at=at) for at in (2000, 2000, 1000)]
+    first, again, late = map(msgspec.json.encode, flags)
+    key = standing_key(a_flag())
+    before = readable(key, first)
+    assert before is not None
+    assert readable(key, again, before) == before
+    assert readable(key, late, before) is None
+    assert readable(key, late) is not None, "after the standing has ended nothing tells it from a new one"
