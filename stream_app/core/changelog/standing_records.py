@@ -11,6 +11,8 @@ class _Stored(Flag, frozen=True, array_like=True):
     """The fields of a flag without their names."""
 
 
+_BEFORE_TIME = -(2**63)
+"""0.2 and 0.1 flagged before a window was known, with times of 2^62 ms ago: these users have their standings."""
 _JSON = msgspec.json.Decoder(Flag)
 _KEY_ENCODER = msgspec.json.Encoder()
 _KEY_DECODER = msgspec.json.Decoder(tuple[str, str, str, Role])
@@ -52,7 +54,7 @@ def readable(key: bytes | None, standing: bytes, before: bytes | None = None) ->
     `before`: the kept standing that it follows in the log. Detection times increase, from owner to owner too: an older
     one was written too late, by an owner that was frozen between its check of the lease and its write.
     """
-    flag = flag_in(standing)
+    flag = flag_in(standing, _BEFORE_TIME)
     if flag is None or standing_key(flag) != key:
         return None
     if before is not None and look_at(before).detected_at > flag.detected_at:

@@ -45,3 +45,12 @@ def test_a_standing_that_a_former_owner_wrote_too_late_is_left_out() -> None:
     assert readable(key, again, before) == before
     assert readable(key, late, before) is None
     assert readable(key, late) is not None, "after the standing has ended nothing tells it from a new one"
+
+
+def test_a_standing_from_before_any_time_is_one() -> None:
+    """0.2 has written such; left out, its user would be flagged once more."""
+    start_ms = -(2**62)
+    flag = msgspec.structs.replace(a_flag(), event_time=start_ms, window_start=start_ms - 10**8, window_end=start_ms)
+    value = readable(standing_key(flag), msgspec.json.encode(flag))
+    assert value is not None
+    assert flag_of(value) == flag
