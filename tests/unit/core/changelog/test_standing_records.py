@@ -44,7 +44,7 @@ def test_a_standing_that_a_former_owner_wrote_too_late_is_left_out() -> None:
     assert before is not None
     assert readable(key, again, before) == before
     assert readable(key, late, before) is None
-    assert readable(key, late) is not None, "after the standing has ended nothing tells it from a new one"
+    assert readable(key, late) is not None, "once the standing has ended, it looks like a new one"
 
 
 def test_a_standing_from_before_any_time_is_one() -> None:
