@@ -1,4 +1,4 @@
-"""Twenty seconds of random inputs for everything that reads what others write: always the same seeds; `make fuzz` tries new ones."""
+"""Twenty seconds of random inputs for everything that reads what others write; new seeds are for `make fuzz`."""
 
 import logging
 from collections.abc import Iterator
