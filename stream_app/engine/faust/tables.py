@@ -68,8 +68,9 @@ class PartitionTable(faust.Table[bytes, bytes]):
                 data.pop(record.key, None)
                 partitions.pop(record.key, None)
                 continue
-            before = data.get(record.key)
-            value = self.readable(record.key, record.value, before) if self.readable else record.value
+            value = record.value
+            if self.readable:
+                value = self.readable(record.key, record.value, data.get(record.key))
             if value is not None:
                 data[record.key] = value
                 partitions[record.key] = partition
