@@ -126,24 +126,27 @@ _FLAG = msgspec.json.Decoder(Flag)
 MOST_FLAG_BYTES = 65_536
 
 
-def flag_in(value: bytes | None) -> Flag | None:
-    """Decode a record of the flags topic; None if it is not a flag that this release can have written."""
+def flag_in(value: bytes | None, first_ms: int = _FIRST_MS) -> Flag | None:
+    """Decode a record of the flags topic; None if it is not a flag that this release can have written.
+
+    `first_ms`: the earliest time that it may hold.
+    """
     if not value or len(value) > MOST_FLAG_BYTES:
         return None
     try:
         flag = _FLAG.decode(value)
     except DECODE_ERRORS:
         return None
-    return flag if is_sound(flag) else None
+    return flag if is_sound(flag, first_ms) else None
 
 
-def is_sound(flag: Flag) -> bool:
+def is_sound(flag: Flag, first_ms: int = _FIRST_MS) -> bool:
     """Return whether its numbers are such as a worker can have worked out."""
     times = (flag.window_start, flag.window_end, flag.event_time, flag.detected_at)
     rates = (flag.share, flag.short_rate, flag.long_rate, flag.rate_error, flag.z, flag.events, flag.eta_s or 0.0)
     return (
         are_numbers((flag.value, flag.threshold, flag.rank, flag.rule))
-        and all(_FIRST_MS <= time_ms <= _LAST_MS for time_ms in times)
+        and all(first_ms <= time_ms <= _LAST_MS for time_ms in times)
         and all(map(isfinite, rates))
     )
 

@@ -25,6 +25,7 @@ from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.engine.unreadable import UnreadableRecords
 from stream_app.settings import Settings
 from stream_app.settings.text import ruling_texts
@@ -69,6 +70,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
     exchange = CurveExchange(context)
     admission = Admission(settings, context.members, context.clocks, health, meter, context.clock)
     publisher = CutPublisher(context, exchange.past)
+    synchronization = TimeSynchronization(context, consumer)
     outbox = FlagOutbox(tracker.standings, context.output, meter, listeners.submit)
     eraser = PartitionEraser(context, tracker.standings, listeners.forget)
     return EngineParts(
@@ -82,8 +84,11 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         exchange=exchange,
         admission=admission,
         publisher=publisher,
-        counter=BatchCounter(context, consumer),
-        evaluation=EvaluationRound(context, exchange, outbox, publisher, eraser),
-        ownership=PartitionOwnership(context, tracker.segments, tracker.standings, outbox, eraser, consumer),
+        counter=BatchCounter(context, consumer, synchronization),
+        evaluation=EvaluationRound(context, exchange, outbox, publisher, eraser, synchronization),
+        ownership=PartitionOwnership(
+            context, tracker.segments, tracker.standings, outbox, eraser, consumer, synchronization
+        ),
+        synchronization=synchronization,
         listeners=listeners,
     )

@@ -27,8 +27,8 @@ class OwnedPartition:
     `scope_map`, `oldest_unseen_s`.
 
     Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `evaluated`,
-    `unread`, `waiting_since`, `duplicates`, `read_again`. Also, in the ledger: `lagging`, the topic id of a source, and
-    the position of a stuck source while nobody holds the lock (see `PartitionOwnership.read_again`).
+    `unread`, `read_up_ms`, `waiting_since`, `duplicates`, `read_again`. Also, in the ledger: `lagging`, the topic id of
+    a source, and the position of a stuck source while nobody holds the lock (see `PartitionOwnership.read_again`).
     """
 
     store: LedgerStore
@@ -41,6 +41,8 @@ class OwnedPartition:
     """State at the last evaluation: batches counted, version of the cuts, horizon, offset of the erasures."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records in Kafka that are not counted yet, by topic."""
+    read_up_ms: dict[str, int] = field(default_factory=dict)
+    """By topic: where the window ended when the topic was last known to be read up, epoch ms."""
     waiting_since: dict[str, float] = field(default_factory=dict)
     """By topic with uncounted records: the approximate time at which the oldest of them arrived in Kafka."""
     duplicates: NewestDuplicates = field(default_factory=NewestDuplicates)

@@ -24,6 +24,7 @@ from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership.lost_records import log_lost_records
 from stream_app.engine.set_aside import SetAside
+from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Batch, Partition, UnreadableBatch
 
@@ -36,7 +37,7 @@ _CLOCK_WAIT_S = 0.5
 class BatchCounter:
     """Counts batches of records into the ledger stores of the owned partitions."""
 
-    def __init__(self, context: EngineContext, consumer: SourceConsumer) -> None:
+    def __init__(self, context: EngineContext, consumer: SourceConsumer, synchronization: TimeSynchronization) -> None:
         self._settings = context.settings
         self._owned = context.owned
         self._output = context.output
@@ -45,6 +46,7 @@ class BatchCounter:
         self._clocks = context.clocks
         self._lag = Lag(context)
         self._consumer = consumer
+        self._synchronization = synchronization
         settings = context.settings
         self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
         self._plausible = TimeRange.of_days(settings.min_ts, settings.max_ts)
@@ -127,6 +129,9 @@ class BatchCounter:
         refused = len(batch.records) - len(indices)
         if erased := refused - len(rejected):
             self._meter.erased(erased)
+        if len(credits_.ts_ms):
+            horizon = partial(held.store.ledger.horizon_after, batch.topic, int(credits_.ts_ms.max()))
+            await self._synchronization.before_moving(batch.partition, held, horizon)
         late = held.store.ledger.late(batch.topic, credits_.ts_ms)
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside.records(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
@@ -222,7 +227,11 @@ class BatchCounter:
         tp = Partition(topic, batch.partition)
         behind = max(self._consumer.end(tp) - ledger.source(topic).position, 0)
         held.unread[topic] = behind
-        (ledger.lagging.add if behind else ledger.lagging.discard)(topic)
+        if behind:
+            ledger.lagging.add(topic)
+        else:
+            ledger.lagging.discard(topic)
+            held.read_up_ms[topic] = ledger.horizon
         if not batch.records:
             self._lag.look(held, tp, behind)
             return

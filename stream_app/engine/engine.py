@@ -30,6 +30,7 @@ from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.stale_cuts import delete_leftovers
+from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.kafka.corrupt_batches import CorruptBatchError
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Partition
@@ -59,6 +60,7 @@ class EngineParts(NamedTuple):
     counter: BatchCounter
     evaluation: EvaluationRound
     ownership: PartitionOwnership
+    synchronization: TimeSynchronization
     listeners: FlagListeners
 
 
@@ -85,6 +87,7 @@ class Engine:
         self._counter = parts.counter
         self._evaluation = parts.evaluation
         self._ownership = parts.ownership
+        self._synchronization = parts.synchronization
         self._revocations = 0
         self._is_moving = False
         """Whether partitions were revoked and the next assignment has not arrived."""
@@ -228,7 +231,7 @@ class Engine:
         known, positions = self._broker_monitor.answer.ends, self._positions()
         ends = {tp: max(self._consumer.end(tp), known.get(tp, 0)) for tp in positions}
         # Otherwise the window would overtake a source from which nothing was fetched yet, and make all its events late.
-        self._ownership.note_ends(ends)
+        self._synchronization.note_ends(ends)
         for tp, position in positions.items():
             stood_s = self.health.observe(*tp, position, ends[tp])
             if stood_s > self.settings.stall_s / 2:

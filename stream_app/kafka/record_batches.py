@@ -98,7 +98,7 @@ class PackedBatch:
         try:
             for records in batch.slices(room):
                 self.unpacked_bytes = batch.unpacked_bytes
-                in_order = _in_order(records, reached, self.offset, thoroughly=batch.span > SLICE_RECORDS)
+                in_order = _in_order(records, reached, self.offset)
                 read += len(in_order)
                 if in_order:
                     reached = in_order[-1].offset + 1
@@ -165,14 +165,11 @@ def records_of(
                 yield from piece
 
 
-def _in_order(records: Sequence[Record], least: int, last: int, *, thoroughly: bool) -> Sequence[Record]:
-    """Return the first records, up to one whose offset is not above the one before, or not of this batch.
-
-    Not `thoroughly`, only the first and the last are looked at where that is enough to add up: such a batch is counted
-    as a whole, so nothing depends on the offsets between.
-    """
-    first, end = records[0].offset, records[-1].offset
-    if not thoroughly and least <= first and end <= last and end - first == len(records) - 1:
+def _in_order(records: Sequence[Record], least: int, last: int) -> Sequence[Record]:
+    """Return the first records, up to one whose offset is not above the one before, or not of this batch."""
+    first = records[0].offset
+    is_usual = [record.offset for record in records] == list(range(first, first + len(records)))
+    if is_usual and least <= first and records[-1].offset <= last:
         return records
     for number, record in enumerate(records):
         if not least <= record.offset <= last:

@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_topics_per_user: Annotated[Count, Doc("further topics of a user in the window count as (other)")] = 10_000
     max_scopes: Annotated[
         Count, Doc("topics × populations in the window, in all; each partition has an equal share, the rest is (other)")
-    ] = 400_000
+    ] = 200_000
     max_ahead_s: Annotated[Positive, Doc("events further ahead of the wall clock become dead letters")] = 300.0
 
     # Cuts and flags

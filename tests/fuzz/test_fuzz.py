@@ -1,7 +1,6 @@
-"""Twenty seconds of random inputs for everything that reads what others write; the seeds are new in every run."""
+"""Twenty seconds of random inputs for everything that reads what others write; new seeds are for `make fuzz`."""
 
 import logging
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -22,4 +21,4 @@ def quiet() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_input_ends_a_reader_or_makes_it_count_wrongly(name: str) -> None:
-    assert run(name, TARGETS[name], time.time_ns() // 1_000_000, SECONDS / len(TARGETS)) > 0
+    assert run(name, TARGETS[name], 0, SECONDS / len(TARGETS)) > 0

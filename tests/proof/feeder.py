@@ -1,9 +1,11 @@
 """Produces the contents of a proof in the background, at a given pace, through whatever happens to Kafka."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import UnknownError, UnsupportedVersionError
@@ -17,16 +19,31 @@ _STEP_S = 0.1
 _PATIENCE_MS = 180_000
 
 
+class _Pace(NamedTuple):
+    """So many records per second, since a moment at which some had been sent already."""
+
+    since_s: float
+    sent: int
+    per_second: float
+
+    def due(self, now_s: float, most: int) -> int:
+        """Records to be sent by `now_s`."""
+        return int(min(most, self.sent + (now_s - self.since_s) * self.per_second))
+
+    def reaches_s(self, records: int) -> float:
+        """When so many are due."""
+        return self.since_s + (records - self.sent) / self.per_second
+
+
 class Feeder:
     """Sends records to the topics of posts and shares, in order within a partition; each at least once."""
 
     def __init__(self, brokers: str, topics: tuple[str, str], records: Sequence[Record], per_second: float) -> None:
-        self._brokers, self._topics, self._records, self._per_second = brokers, topics, records, per_second
+        self._brokers, self._topics, self._records = brokers, topics, records
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
         self._error: BaseException | None = None
         self._stop = threading.Event()
-        self._in_a_hurry = threading.Event()
-        self._began_s = 0.0
+        self._pace = _Pace(time.monotonic(), 0, per_second)
         self.sent = 0
         """Records that Kafka has."""
 
@@ -38,7 +55,7 @@ class Feeder:
     @property
     def due(self) -> int:
         """Records that should be in Kafka by now."""
-        return min(len(self._records), int((time.monotonic() - self._began_s) * self._per_second))
+        return self._pace.due(time.monotonic(), len(self._records))
 
     @property
     def is_done(self) -> bool:
@@ -47,9 +64,9 @@ class Feeder:
             raise self._error
         return not self._thread.is_alive()
 
-    def hurry(self) -> None:
-        """Produce what is left at once: the load has done what it was for."""
-        self._in_a_hurry.set()
+    def hurry(self, per_second: float = math.inf) -> None:
+        """Produce what is left at once, or at another pace: the load has done what it was for."""
+        self._pace = _Pace(time.monotonic(), self.sent, per_second)
 
     def stop(self) -> None:
         """End it, whether it is done or not."""
@@ -64,14 +81,13 @@ class Feeder:
 
     async def _feed(self) -> None:
         producer = await self._started()
-        self._began_s, taken = time.monotonic(), 0
+        self._pace, taken = self._pace._replace(since_s=time.monotonic()), 0
         try:
             while taken < len(self._records) and not self._stop.is_set():
-                due = min(len(self._records), int((time.monotonic() - self._began_s + _STEP_S) * self._per_second))
-                due = len(self._records) if self._in_a_hurry.is_set() else due
+                due = max(taken, self._pace.due(time.monotonic() + _STEP_S, len(self._records)))
                 await self._send(producer, self._records[taken:due])
                 self.sent = taken = due
-                await asyncio.sleep(min(max(0.0, self._began_s + taken / self._per_second - time.monotonic()), _STEP_S))
+                await asyncio.sleep(min(max(0.0, self._pace.reaches_s(taken) - time.monotonic()), _STEP_S))
         finally:
             await producer.stop()
 

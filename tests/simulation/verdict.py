@@ -249,9 +249,18 @@ def _judged(run: "Run", end_ms: int) -> tuple[set[Who], set[Who]]:
 
 
 def _present(run: "Run") -> list[Flag]:
-    """The standings as the topic has them."""
-    tables = [log.table() for place, log in run.broker.logs.items() if place[0] == run.plan.settings.standings_topic]
-    return [msgspec.json.decode(value, type=Flag) for table in tables for value in table.values()]
+    """The standings as the topic has them, without those that a frozen owner has written after its successor."""
+    found: dict[tuple[Place, bytes], Flag] = {}
+    for place, log in run.broker.logs.items():
+        for record in log.records() if place[0] == run.plan.settings.standings_topic else ():
+            key = (place, record.key or b"")
+            if record.value is None:
+                found.pop(key, None)
+                continue
+            flag = msgspec.json.decode(record.value, type=Flag)
+            if key not in found or found[key].detected_at <= flag.detected_at:
+                found[key] = flag
+    return list(found.values())
 
 
 def _messages(run: "Run", topic: str) -> Iterator[Flag]:

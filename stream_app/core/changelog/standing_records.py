@@ -11,6 +11,8 @@ class _Stored(Flag, frozen=True, array_like=True):
     """The fields of a flag without their names."""
 
 
+_BEFORE_TIME = -(2**63)
+"""0.2 and 0.1 flagged before a window was known, with times of 2^62 ms ago: these users have their standings."""
 _JSON = msgspec.json.Decoder(Flag)
 _KEY_ENCODER = msgspec.json.Encoder()
 _KEY_DECODER = msgspec.json.Decoder(tuple[str, str, str, Role])
@@ -46,10 +48,18 @@ def kept(standing: bytes) -> bytes:
         return standing
 
 
-def readable(key: bytes | None, standing: bytes) -> bytes | None:
-    """Convert a standing from Kafka to the in-memory format; None if no worker can have written it under that key."""
-    flag = flag_in(standing)
-    return packed(flag) if flag is not None and standing_key(flag) == key else None
+def readable(key: bytes | None, standing: bytes, before: bytes | None = None) -> bytes | None:
+    """Convert a standing from Kafka to the in-memory format; None if no worker can have written it under that key.
+
+    `before`: the kept standing that it follows in the log. Detection times increase, from owner to owner too: an older
+    one was written too late, by an owner that was frozen between its check of the lease and its write.
+    """
+    flag = flag_in(standing, _BEFORE_TIME)
+    if flag is None or standing_key(flag) != key:
+        return None
+    if before is not None and look_at(before).detected_at > flag.detected_at:
+        return None
+    return packed(flag)
 
 
 def flag_of(standing: bytes) -> Flag:

@@ -31,7 +31,7 @@ class ScopeLimits(NamedTuple):
     topics_per_event: int = 32
     topics_per_user: int = 10_000
     """Topics of a user in the window."""
-    scopes: int = 400_000
+    scopes: int = 200_000
     """Topics × populations in the window, `*` included and `(other)` not."""
 
 

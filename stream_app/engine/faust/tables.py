@@ -22,8 +22,8 @@ class PartitionTable(faust.Table[bytes, bytes]):
     data: Any
     kept: Callable[[bytes], bytes] | None = None
     """Converts a value from Kafka to its in-memory format; None if it is kept unchanged."""
-    readable: Callable[[bytes, bytes], bytes | None] | None = None
-    """The same for a record (key, value) that is restored; returns None for one that is left out."""
+    readable: Callable[[bytes, bytes, bytes | None], bytes | None] | None = None
+    """The same for a record (key, value, and the kept value before it) that is restored; None for one left out."""
     on_unreadable: Callable[[Partition, int, bytes | None, object], None] | None = None
     """Called with the place of a record that is left out, no key, because it names a user, and why."""
 
@@ -68,13 +68,17 @@ class PartitionTable(faust.Table[bytes, bytes]):
                 data.pop(record.key, None)
                 partitions.pop(record.key, None)
                 continue
-            value = self.readable(record.key, record.value) if self.readable else record.value
+            value = record.value
+            if self.readable:
+                value = self.readable(record.key, record.value, data.get(record.key))
             if value is not None:
                 data[record.key] = value
                 partitions[record.key] = partition
             elif self.on_unreadable:
                 place = Partition(self.changelog_topic_name, partition)
-                self.on_unreadable(place, record.offset, None, "it is no standing; a flag may come again")
+                self.on_unreadable(
+                    place, record.offset, None, "it is no standing, or came too late; a flag may come again"
+                )
 
     def restored(self, partition: int, end: int) -> None:
         """Note that the changelog of `partition` has been applied up to `end`, exclusive."""

@@ -17,12 +17,12 @@ from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartiti
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.broker_monitor import TopicIdentity
-from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership import topic_identity
 from stream_app.engine.ownership.foreign_records import UNREADABLE, ForeignRecordError, foreign_record
 from stream_app.engine.ownership.lost_records import log_lost_records
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.kafka.records import Partition
 from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
@@ -47,11 +47,11 @@ class PartitionOwnership:
         outbox: FlagOutbox,
         eraser: PartitionEraser,
         consumer: SourceConsumer,
+        synchronization: TimeSynchronization,
     ) -> None:
         self._settings = context.settings
         self._owned = context.owned
         self._meter = context.meter
-        self._lag = Lag(context)
         self._output = context.output
         self._limits = context.limits
         self._segments = segments
@@ -59,6 +59,7 @@ class PartitionOwnership:
         self._outbox = outbox
         self._eraser = eraser
         self._consumer = consumer
+        self._synchronization = synchronization
         self._numbers = Numbers()
         self._moving = asyncio.Lock()
         self._generation: int | None = None
@@ -128,16 +129,6 @@ class PartitionOwnership:
         stores = [self._owned[partition].store for partition in partitions]
         return positions_of(stores, self._settings.input_topics)
 
-    def note_ends(self, ends: Mapping[Partition, int]) -> None:
-        """Make the windows wait for sources that have unread records, given the ends of all sources."""
-        for tp, end in ends.items():
-            held = self._owned[tp.partition]
-            ledger = held.store.ledger
-            behind = max(end - ledger.source(tp.topic).position, 0)
-            if behind:
-                ledger.lagging.add(tp.topic)
-            self._lag.look(held, tp, behind)
-
     async def sweep(self) -> None:
         """Delete garbage, after the log has all writes and the group has confirmed the ownership."""
         async with self._moving:
@@ -173,7 +164,7 @@ class PartitionOwnership:
         for store in fresh.values():
             await self._begin(store, generation)
         await self._output.flush()
-        self.note_ends(await self._consumer.ends(positions))
+        self._synchronization.note_ends(await self._consumer.ends(positions))
         if fresh:
             rows = sum(len(store.ledger.rows) for store in fresh.values())
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)

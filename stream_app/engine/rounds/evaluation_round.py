@@ -1,5 +1,6 @@
 """The evaluation round: advances windows, recomputes cuts, evaluates standings, raises flags, publishes curves."""
 
+from functools import partial
 from time import monotonic, perf_counter
 
 from stream_app import __version__
@@ -14,6 +15,7 @@ from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.settings import Settings
 
 MOST_OF_THE_TIME = 0.2
@@ -49,12 +51,14 @@ class EvaluationRound:
         outbox: FlagOutbox,
         publisher: CutPublisher,
         eraser: PartitionEraser,
+        synchronization: TimeSynchronization,
     ) -> None:
         self._context = context
         self._exchange = exchange
         self._outbox = outbox
         self._publisher = publisher
         self._eraser = eraser
+        self._synchronization = synchronization
         self._duplicates = DuplicatePublisher(context, exchange)
         self._version = context.settings.version
         self._is_silent = False
@@ -90,7 +94,9 @@ class EvaluationRound:
         started = perf_counter()
         ledger = held.store.ledger
         await self._eraser.visit(partition, held)
-        ledger.advance(self._exchange.newest_ms)
+        newest_ms = self._exchange.newest_ms
+        await self._synchronization.before_moving(partition, held, partial(ledger.horizon_at, newest_ms))
+        ledger.advance(newest_ms)
         if partition in self._exchange.overwritten:
             self._exchange.overwritten.discard(partition)
             held.curve_updates.repeat()

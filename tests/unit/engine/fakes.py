@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from aiokafka.structs import ConsumerRecord
 
-from stream_app.core.changelog.standing_records import kept
+from stream_app.core.changelog.standing_records import kept, readable
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.privacy.erasures import Erasures
@@ -144,7 +144,7 @@ class Surroundings:
         )
         self.segments = self.table("segments")
         self.standings = self.table("standings")
-        self.standings.kept = kept
+        self.standings.kept, self.standings.readable = kept, readable
 
     def table(self, name: str) -> PartitionTable:
         """A table whose writes go to the fake."""

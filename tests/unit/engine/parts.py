@@ -13,6 +13,7 @@ from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.engine.time_synchronization import TimeSynchronization
 from tests.unit.engine.fakes import PARTITION, Surroundings
 from tests.unit.engine.packing import fetched
 
@@ -31,11 +32,14 @@ class Parts:
         self.publisher = CutPublisher(context, self.exchange.past)
         self.forgotten = Mock()
         eraser = PartitionEraser(context, self.fake.standings, self.forgotten)
-        self.evaluation = EvaluationRound(context, self.exchange, self.outbox, self.publisher, eraser)
-        self.ownership = PartitionOwnership(
-            context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka
+        self.synchronization = TimeSynchronization(context, self.fake.kafka)
+        self.evaluation = EvaluationRound(
+            context, self.exchange, self.outbox, self.publisher, eraser, self.synchronization
         )
-        self.counter = BatchCounter(context, self.fake.kafka)
+        self.ownership = PartitionOwnership(
+            context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka, self.synchronization
+        )
+        self.counter = BatchCounter(context, self.fake.kafka, self.synchronization)
         self._read = 0
         if hold:
             self._hold()

@@ -39,7 +39,8 @@ def broken() -> Engine:
     return Engine(
         parts._replace(
             counter=Mock(count=failing),
-            ownership=Mock(pause=failing, note_ends=Mock(side_effect=RuntimeError), positions=dict),
+            ownership=Mock(pause=failing, positions=dict),
+            synchronization=Mock(note_ends=Mock(side_effect=RuntimeError)),
             exchange=Mock(run=failing),
         )
     )

@@ -139,7 +139,11 @@ def test_lengths_may_be_lies(lie: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "order", [[0, 0, 0, 0], [3, 2, 1, 0], [0, 1, 1, 2], [0, 9, 1, 2], [1, 2, 3, 4], [0, 1, 2, 2**31 - 1]]
+    "order",
+    [
+        *([0, 0, 0, 0], [3, 2, 1, 0], [0, 1, 1, 2], [0, 9, 1, 2], [1, 2, 3, 4], [0, 1, 2, 2**31 - 1]),
+        *([0, -64, 2, 3], [0, 1, 9, 3]),
+    ],
 )
 def test_offsets_that_do_not_increase_are_never_counted_twice(order: list[int]) -> None:
     good = record_batch(

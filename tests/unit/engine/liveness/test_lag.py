@@ -30,19 +30,19 @@ async def test_the_lag_grows_while_counting_stands_still() -> None:
     parts.fake.kafka.ended = {PLACE: 7}
     await parts.count(posts(range(5)))
     parts.fake.now_s += 60
-    parts.ownership.note_ends({PLACE: 9})
+    parts.synchronization.note_ends({PLACE: 9})
     assert last_reported_lag(parts) == (4, 60.0)
 
 
 async def test_records_of_which_none_has_been_read_wait_since_they_were_seen_first() -> None:
     parts = Parts()
-    parts.ownership.note_ends({PLACE: 0})
+    parts.synchronization.note_ends({PLACE: 0})
     assert last_reported_lag(parts) == (0, 0.0)
     parts.fake.now_s += 3600
-    parts.ownership.note_ends({PLACE: 2})
+    parts.synchronization.note_ends({PLACE: 2})
     assert last_reported_lag(parts) == (2, 0.0)
     parts.fake.now_s += 5
-    parts.ownership.note_ends({PLACE: 3})
+    parts.synchronization.note_ends({PLACE: 3})
     assert last_reported_lag(parts) == (3, 5.0)
 
 

@@ -113,7 +113,7 @@ async def test_sources_with_records_to_read_are_noted_as_lagging() -> None:
 async def test_the_window_waits_for_a_source_of_which_nothing_has_been_fetched_yet() -> None:
     """Others are read meanwhile; moved on with them, the window would make all of it late."""
     parts = Parts()
-    parts.ownership.note_ends({Partition(POSTS, PARTITION): 0, Partition(SHARES, PARTITION): 2})
+    parts.synchronization.note_ends({Partition(POSTS, PARTITION): 0, Partition(SHARES, PARTITION): 2})
     assert parts.ledger.lagging == {SHARES}
     parts.ledger.advance(NOW_MS + 48 * HOUR_MS)
     await parts.count(posts(range(2), topic=SHARES))
@@ -246,7 +246,7 @@ async def test_a_source_whose_records_are_gone_is_counted_on_from_where_kafka_be
     parts = await counted()
     place = Partition(POSTS, PARTITION)
     parts.fake.kafka.began[place] = 20
-    parts.ownership.note_ends({place: 20})
+    parts.synchronization.note_ends({place: 20})
     await parts.ownership.read_again(place)
     assert parts.ledger.source(POSTS).position == 20
     assert parts.ledger.lagging == set()

@@ -1,8 +1,12 @@
 """The evaluation round: what it publishes when, and what a round without changes costs."""
 
 import asyncio
+import json
+from collections import Counter
 
 import msgspec
+import numpy as np
+import pytest
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
@@ -10,6 +14,7 @@ from stream_app.core.cuts.curve_message import bucket_of
 from stream_app.core.messages import ROLES, Flag, FlagType, flag_in
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
+from stream_app.engine.rounds import cut_publisher
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts, user_of
 from tests.unit.engine.parts import CHANGELOG, Parts
 
@@ -64,6 +69,24 @@ async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
     ]
     assert [flag.value for flag in flags] == [101, 100_001]
     assert len(parts.fake.standings.of_partition(PARTITION)) == 2
+
+
+async def test_more_cuts_than_a_round_may_write_wait_for_the_next_rounds_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cut_publisher, "MOST_CUTS", 1)
+    parts = Parts(partitions=PARTITION + 1)
+    topics = [f"topic-{number}" for number in range(20)]
+    await parts.count([post(offset, topics=[topic]) for offset, topic in enumerate(topics)])
+    written = []
+    for offset in range(len(topics), 80):
+        await parts.count([post(offset, topics=topics[:1])])  # its bucket is always news, and must not go first always
+        await parts.round()
+        written.append(len(parts.fake.producer.of(CUTS)))
+    owned = [topic for topic in [*topics, "*"] if bucket_of(ScopeName("all", topic)) % (PARTITION + 1) == PARTITION]
+    assert {json.loads(record.key or b"")[0] for record in parts.fake.producer.of(CUTS)} == set(owned)
+    together = Counter(bucket_of(ScopeName("all", topic)) for topic in owned)
+    assert max(np.diff([0, *written])) <= 2 * max(together.values())
 
 
 async def test_nobody_is_flagged_before_a_window_is_known() -> None:
