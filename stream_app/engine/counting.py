@@ -17,7 +17,7 @@ from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.group.clocks import ClockDoubtError
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
-from stream_app.core.state.watermark import Source
+from stream_app.core.state.watermark import Source, horizon_after
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
 from stream_app.engine.duplicate_sampling import duplicates_in
 from stream_app.engine.faust.consumer import SourceConsumer
@@ -130,7 +130,7 @@ class BatchCounter:
         if erased := refused - len(rejected):
             self._meter.erased(erased)
         if len(credits_.ts_ms):
-            horizon = partial(held.store.ledger.horizon_after, batch.topic, int(credits_.ts_ms.max()))
+            horizon = partial(horizon_after, held.store.ledger, batch.topic, int(credits_.ts_ms.max()))
             await self._synchronization.before_moving(batch.partition, held, horizon)
         late = held.store.ledger.late(batch.topic, credits_.ts_ms)
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.

@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from stream_app.engine import time_synchronization
 from stream_app.kafka.records import Partition
-from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts
+from tests.unit.engine.fakes import NOW_MS, PARTITION, post
 from tests.unit.engine.parts import Parts
 
 POSTS, SHARES = "influence.posts", "influence.shares"
@@ -68,8 +68,8 @@ async def test_kafka_is_asked_once_for_a_part_of_the_window_and_not_for_every_ba
     parts = window_of(24)
     await parts.count([post(0, ts_ms=LONG_AGO_MS)])
     kafka = Kafka(parts, {})
-    for minute in range(48 * 60):
-        await parts.count(posts([minute + 1], ts_ms=LONG_AGO_MS + minute * 60_000))
+    for number in range(48 * 4):
+        await parts.count([post(number + 1, ts_ms=LONG_AGO_MS + number * HOUR_MS // 4)])
     assert {tp.topic for tp in kafka.asked} == {SHARES}
     assert 12 <= len(kafka.asked) <= 20
 
