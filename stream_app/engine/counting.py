@@ -131,7 +131,7 @@ class BatchCounter:
             self._meter.erased(erased)
         if len(credits_.ts_ms):
             horizon = partial(horizon_after, held.store.ledger, batch.topic, int(credits_.ts_ms.max()))
-            await self._synchronization.before_moving(batch.partition, held, horizon)
+            self._synchronization.before_moving(batch.partition, held, horizon)
         late = held.store.ledger.late(batch.topic, credits_.ts_ms)
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside.records(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
@@ -229,9 +229,9 @@ class BatchCounter:
         held.unread[topic] = behind
         if behind:
             ledger.lagging.add(topic)
-        else:
+        elif topic not in held.doubts:
             ledger.lagging.discard(topic)
-            held.read_up_ms[topic] = ledger.horizon
+            ledger.read_up_ms[topic] = ledger.horizon
         if not batch.records:
             self._lag.look(held, tp, behind)
             return

@@ -57,6 +57,7 @@ class Ledger:
         self.sources: dict[str, Source] = {}
         self.lagging: set[str] = set()
         """Sources with unread records. The window waits for their older events."""
+        self.read_up_ms: dict[str, int] = {}
         self.horizon = NO_TIME
         """Event time at which the window ends, epoch ms."""
         self.since = NO_TIME

@@ -1,6 +1,6 @@
 """Watermarks: the event time that each source has reached, and the end of the window."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -58,23 +58,24 @@ class ReadSources(Protocol):
     sources: dict[str, Source]
     lagging: set[str]
     """Those with unread records. The window waits for them, because their older events are still to come."""
+    read_up_ms: dict[str, int]
+    """By topic: the event time of all sources, epoch ms, at which the topic was last known to be read up."""
     horizon: int
     """Event time at which the window ends, epoch ms. It never moves back."""
 
 
 def horizon_after(read: ReadSources, topic: str, newest_ms: int) -> int:
     """Return where the window ends after events of `topic` up to `newest_ms`; it waits for the others that lag."""
-    return max(read.horizon, min([*_watermarks(read, read.lagging - {topic}), newest_ms]))
+    return max(read.horizon, min([*_reached(read, read.lagging - {topic}), newest_ms]))
 
 
 def horizon_at(read: ReadSources, newest_ms: int) -> int:
     """Return where the window ends: at the slowest lagging source, else at the newest event or `newest_ms`."""
-    newest_ms = max([*_watermarks(read, read.sources), newest_ms])
-    return max(read.horizon, min(_watermarks(read, read.lagging), default=newest_ms))
+    newest_ms = max([newest_ms, *(source.watermark for source in read.sources.values())])
+    return max(read.horizon, min(_reached(read, read.lagging), default=newest_ms))
 
 
-def _watermarks(read: ReadSources, topics: Iterable[str]) -> list[int]:
-    return [read.sources.get(topic, _NEVER_READ).watermark for topic in topics]
-
-
-_NEVER_READ = Source()
+def _reached(read: ReadSources, topics: Iterable[str]) -> Iterator[int]:
+    for topic in topics:
+        source = read.sources.get(topic)
+        yield max(source.watermark if source else NO_TIME, read.read_up_ms.get(topic, NO_TIME))

@@ -95,7 +95,7 @@ class EvaluationRound:
         ledger = held.store.ledger
         await self._eraser.visit(partition, held)
         newest_ms = self._exchange.newest_ms
-        await self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
+        self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
         ledger.advance(newest_ms)
         if partition in self._exchange.overwritten:
             self._exchange.overwritten.discard(partition)
