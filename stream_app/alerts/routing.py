@@ -1,5 +1,6 @@
 """What the rules do with a flag, and when a digest is due: functions of state, file and time. No I/O, no clock."""
 
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from stream_app.alerts.rules import HOUR_MS, AlertRule
@@ -44,10 +45,10 @@ def decide(flag: Flag, state: NotificationState, now_ms: int) -> FlagRecord | Dr
 def due_digests(state: NotificationState, now_ms: int) -> dict[str, DigestRecord]:
     """The digests to send at `now_ms`, by key. Does not change the state: apply them once they are written."""
     digests: dict[str, DigestRecord] = {}
-    for name, due_ms in digests_due_ms(state).items():
+    for due_ms, name in sorted((due_ms, name) for name, due_ms in digests_due_ms(state).items()):
         if due_ms > now_ms:
-            continue
-        records = state.held(name).values()
+            break
+        records = sorted(state.held(name).values(), key=attrgetter("number"))
         sinks = dict.fromkeys(
             sink
             for record in records
@@ -59,8 +60,8 @@ def due_digests(state: NotificationState, now_ms: int) -> dict[str, DigestRecord
         digests[f"{DIGEST_PREFIX}{number}"] = DigestRecord(
             rule=name,
             number=number,
-            first=min(record.number for record in records),
-            last=max(record.number for record in records),
+            first=records[0].number,
+            last=records[-1].number,
             made_ms=now_ms,
             pending=tuple(sinks),
         )

@@ -70,7 +70,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
     exchange = CurveExchange(context)
     admission = Admission(settings, context.members, context.clocks, health, meter, context.clock)
     publisher = CutPublisher(context, exchange.past)
-    synchronization = TimeSynchronization(context, consumer)
+    synchronization = TimeSynchronization(context, broker_monitor)
     outbox = FlagOutbox(tracker.standings, context.output, meter, listeners.submit)
     eraser = PartitionEraser(context, tracker.standings, listeners.forget)
     return EngineParts(

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.cuts.curve_updates import CurveUpdates
@@ -19,6 +20,15 @@ from stream_app.settings import Settings
 NOT_EVALUATED = (-1, -1, -1, -1)
 
 
+class Doubt(NamedTuple):
+    """A source that may have more to read than is known (see time_synchronization)."""
+
+    asked: int
+    """Questions to Kafka before the doubt arose."""
+    target_ms: int
+    """Where the window was about to move, epoch ms."""
+
+
 @dataclass
 class OwnedPartition:
     """One partition that this worker owns.
@@ -27,8 +37,9 @@ class OwnedPartition:
     `scope_map`, `oldest_unseen_s`.
 
     Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `evaluated`,
-    `unread`, `read_up_ms`, `waiting_since`, `duplicates`, `read_again`. Also, in the ledger: `lagging`, the topic id of
-    a source, and the position of a stuck source while nobody holds the lock (see `PartitionOwnership.read_again`).
+    `unread`, `doubts`, `waiting_since`, `duplicates`, `read_again`. Also, in the ledger: `lagging`, `read_up_ms`, the
+    topic id of a source, and the position of a stuck source while nobody holds the lock (see
+    `PartitionOwnership.read_again`).
     """
 
     store: LedgerStore
@@ -41,8 +52,8 @@ class OwnedPartition:
     """State at the last evaluation: batches counted, version of the cuts, horizon, offset of the erasures."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records in Kafka that are not counted yet, by topic."""
-    read_up_ms: dict[str, int] = field(default_factory=dict)
-    """By topic: where the window ended when the topic was last known to be read up, epoch ms."""
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    """By topic that may have more to read than is known. It lags until Kafka has answered."""
     waiting_since: dict[str, float] = field(default_factory=dict)
     """By topic with uncounted records: the approximate time at which the oldest of them arrived in Kafka."""
     duplicates: NewestDuplicates = field(default_factory=NewestDuplicates)

@@ -17,7 +17,7 @@ from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.group.clocks import ClockDoubtError
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
-from stream_app.core.state.watermark import Source
+from stream_app.core.state.watermark import Source, horizon_after
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
 from stream_app.engine.duplicate_sampling import duplicates_in
 from stream_app.engine.faust.consumer import SourceConsumer
@@ -130,8 +130,8 @@ class BatchCounter:
         if erased := refused - len(rejected):
             self._meter.erased(erased)
         if len(credits_.ts_ms):
-            horizon = partial(held.store.ledger.horizon_after, batch.topic, int(credits_.ts_ms.max()))
-            await self._synchronization.before_moving(batch.partition, held, horizon)
+            horizon = partial(horizon_after, held.store.ledger, batch.topic, int(credits_.ts_ms.max()))
+            self._synchronization.before_moving(batch.partition, held, horizon)
         late = held.store.ledger.late(batch.topic, credits_.ts_ms)
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside.records(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
@@ -229,9 +229,9 @@ class BatchCounter:
         held.unread[topic] = behind
         if behind:
             ledger.lagging.add(topic)
-        else:
+        elif topic not in held.doubts:
             ledger.lagging.discard(topic)
-            held.read_up_ms[topic] = ledger.horizon
+            ledger.read_up_ms[topic] = ledger.horizon
         if not batch.records:
             self._lag.look(held, tp, behind)
             return

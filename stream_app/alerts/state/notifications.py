@@ -4,6 +4,7 @@ A restart reads the last record of every key, in the order of their last writes.
 """
 
 from collections import defaultdict
+from operator import attrgetter
 
 from stream_app.alerts.config import AlertsFile
 from stream_app.alerts.rules import HOUR_MS
@@ -85,7 +86,7 @@ class NotificationState:
         """The flags of a digest for one sink, without those of people who have been erased since."""
         return [
             record.flag
-            for record in self._held[digest.rule].values()
+            for record in sorted(self._held[digest.rule].values(), key=attrgetter("number"))
             if digest.first <= record.number <= digest.last
             and any(decision.rule == digest.rule and sink in decision.sinks for decision in record.decisions)
         ]

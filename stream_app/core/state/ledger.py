@@ -21,7 +21,7 @@ from stream_app.core.state.renumbering import chosen, distinct, renumbered
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scope_limits import ScopeAdmission, ScopeLimits
 from stream_app.core.state.scopes import ScopeTable
-from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon
+from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon_after, horizon_at
 from stream_app.core.state.window import Window
 
 _DEAD_ROWS_KEPT = 1000
@@ -57,6 +57,7 @@ class Ledger:
         self.sources: dict[str, Source] = {}
         self.lagging: set[str] = set()
         """Sources with unread records. The window waits for their older events."""
+        self.read_up_ms: dict[str, int] = {}
         self.horizon = NO_TIME
         """Event time at which the window ends, epoch ms."""
         self.since = NO_TIME
@@ -97,7 +98,7 @@ class Ledger:
             if self.since == NO_TIME:
                 self.since = int(ts_ms[0])
             source.watermark = max(source.watermark, int(ts_ms.max()))
-            self.horizon = self.horizon_after(topic, source.watermark)
+            self.horizon = horizon_after(self, topic, source.watermark)
         fresh = self.seen.first(batch, pane, ~late, self.panes)
         duplicate = ~late & ~fresh
         counts = BatchCounts(
@@ -111,20 +112,9 @@ class Ledger:
         source.add(counts)
         return Applied(counts, duplicate, self._add(batch, pane, fresh))
 
-    def horizon_after(self, topic: str, newest_ms: int) -> int:
-        """Return where the window will end after events of `topic` up to `newest_ms`; lagging others hold it."""
-        others = [self.source(name).watermark for name in self.lagging if name != topic]
-        return horizon([*others, newest_ms], newest_ms, self.horizon)
-
-    def horizon_at(self, newest_ms: int) -> int:
-        """Return where the window will end with `newest_ms` as the newest event time anywhere."""
-        lagging = [self.source(name).watermark for name in self.lagging]
-        newest_ms = max((newest_ms, *(source.watermark for source in self.sources.values())))
-        return horizon(lagging, newest_ms, self.horizon)
-
     def advance(self, newest_ms: int) -> None:
         """Advance the window to the newest event time anywhere, or to the slowest lagging source. Expire panes."""
-        self.horizon = self.horizon_at(newest_ms)
+        self.horizon = horizon_at(self, newest_ms)
         self._expire()
 
     def restore(self, header: Header) -> None:

@@ -1,6 +1,7 @@
 """Watermarks: the event time that each source has reached, and the end of the window."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -20,7 +21,7 @@ class BatchCounts(NamedTuple):
 
 
 class Source(msgspec.Struct):
-    """Progress of a ledger in one source topic of its partition. Counters are cumulative."""
+    """ReadSources of a ledger in one source topic of its partition. Counters are cumulative."""
 
     position: int = 0
     """The next offset to be counted."""
@@ -51,9 +52,30 @@ class Source(msgspec.Struct):
         self.unknown += counts.unknown
 
 
-def horizon(lagging: list[int], newest: int, before: int) -> int:
-    """Return the end of the window: the slowest lagging source, else the newest event anywhere. It never moves back.
+class ReadSources(Protocol):
+    """How far the sources of a partition have been read."""
 
-    The window waits for lagging sources because their older events are still to come.
-    """
-    return max(before, min(lagging) if lagging else newest)
+    sources: dict[str, Source]
+    lagging: set[str]
+    """Those with unread records. The window waits for them, because their older events are still to come."""
+    read_up_ms: dict[str, int]
+    """By topic: the event time of all sources, epoch ms, at which the topic was last known to be read up."""
+    horizon: int
+    """Event time at which the window ends, epoch ms. It never moves back."""
+
+
+def horizon_after(read: ReadSources, topic: str, newest_ms: int) -> int:
+    """Return where the window ends after events of `topic` up to `newest_ms`; it waits for the others that lag."""
+    return max(read.horizon, min([*_reached(read, read.lagging - {topic}), newest_ms]))
+
+
+def horizon_at(read: ReadSources, newest_ms: int) -> int:
+    """Return where the window ends: at the slowest lagging source, else at the newest event or `newest_ms`."""
+    newest_ms = max([newest_ms, *(source.watermark for source in read.sources.values())])
+    return max(read.horizon, min(_reached(read, read.lagging), default=newest_ms))
+
+
+def _reached(read: ReadSources, topics: Iterable[str]) -> Iterator[int]:
+    for topic in topics:
+        source = read.sources.get(topic)
+        yield max(source.watermark if source else NO_TIME, read.read_up_ms.get(topic, NO_TIME))

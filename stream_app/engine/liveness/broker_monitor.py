@@ -7,6 +7,7 @@ See docs/reliability.md#fault-stale-highwater.
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -23,8 +24,10 @@ from stream_app.settings import Settings, SettingsError
 logger = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
-_LIMITS_EVERY = 30
-"""Answers after which the limits are asked for again: they may be changed while workers run."""
+_SOON_S = 0.3
+"""Between two questions, at least."""
+_LIMITS_EVERY_S = 60.0
+"""The limits are asked for again: they may be changed while workers run."""
 _TIMEOUT_MS = 5000
 _LATEST = -1
 
@@ -45,10 +48,12 @@ class BrokerState(NamedTuple):
     """The source topics that exist."""
     limits: Mapping[str, int] = {}
     """By topic of the tracker: the largest record batch, as far as the brokers say."""
+    number: int = 0
+    """Of the question."""
 
 
 class BrokerMonitor:
-    """Asks Kafka every two seconds."""
+    """Asks Kafka every two seconds, or sooner if it is told to."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -59,8 +64,11 @@ class BrokerMonitor:
         """Set once there is a first answer."""
         self.answers = False
         """Whether Kafka answered the last request."""
+        self.asked = 0
+        """Questions so far, the one under way included."""
         self._trouble: type[Exception] | None = None
-        self._asked = 0
+        self._wake = threading.Event()
+        self._limits_due_s = 0.0
 
     def watch(self) -> threading.Thread:
         """Start the thread."""
@@ -68,8 +76,14 @@ class BrokerMonitor:
         thread.start()
         return thread
 
+    def ask_soon(self) -> None:
+        """Have the thread ask soon."""
+        self._wake.set()
+
     def ask(self) -> BrokerState:
         """Ask now. Raises KafkaError, OSError, or UnreachableError, which says why Kafka refuses the connection."""
+        self.asked += 1
+        number = self.asked
         if self._admin is None:
             require_reachable(self._settings)
             self._admin = new_admin(self._settings, bootstrap_timeout_ms=_TIMEOUT_MS, request_timeout_ms=_TIMEOUT_MS)
@@ -86,17 +100,19 @@ class BrokerMonitor:
             {Partition(place.topic, place.partition): end.offset for place, end in ends.items()},
             topics,
             self._limits(self._admin),
+            number,
         )
 
     def _limits(self, admin: AdminClient) -> Mapping[str, int]:
-        self._asked += 1
-        if self._asked % _LIMITS_EVERY != 1:
+        if time.monotonic() < self._limits_due_s:
             return self.answer.limits
-        return limits_of(admin, [topic.name for topic in topics_of(self._settings)])
+        limits = limits_of(admin, [topic.name for topic in topics_of(self._settings)])
+        self._limits_due_s = time.monotonic() + _LIMITS_EVERY_S
+        return limits
 
     def _watch(self) -> None:
-        pause = threading.Event()
         while True:
+            self._wake.clear()
             try:
                 self.answer = self.ask()
                 self.answers, self._trouble = True, None
@@ -106,7 +122,8 @@ class BrokerMonitor:
                     logger.warning("Kafka does not answer, waiting for it: %s", error)
                 self.answers, self._trouble = False, type(error)
                 self._forget_connection()
-            pause.wait(_EVERY_S)
+            time.sleep(_SOON_S)
+            self._wake.wait(_EVERY_S - _SOON_S)
 
     def _forget_connection(self) -> None:
         if self._admin is not None:

@@ -8,7 +8,7 @@ from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.cuts.curve_message import CurveMessage
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.standing import StandingRules
-from stream_app.core.state.watermark import NO_TIME
+from stream_app.core.state.watermark import NO_TIME, horizon_at
 from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
 from stream_app.engine.duplicate_sampling import DuplicatePublisher
 from stream_app.engine.rounds.curve_exchange import CurveExchange
@@ -95,7 +95,7 @@ class EvaluationRound:
         ledger = held.store.ledger
         await self._eraser.visit(partition, held)
         newest_ms = self._exchange.newest_ms
-        await self._synchronization.before_moving(partition, held, partial(ledger.horizon_at, newest_ms))
+        self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
         ledger.advance(newest_ms)
         if partition in self._exchange.overwritten:
             self._exchange.overwritten.discard(partition)

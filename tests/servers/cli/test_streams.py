@@ -30,7 +30,7 @@ COMMANDS = {
 }
 PIPE_CLOSED = 141
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.slow]
 
 
 def ended(arguments: list[str], shell_end: str, **more: str) -> "subprocess.CompletedProcess[bytes]":

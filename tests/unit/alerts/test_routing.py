@@ -186,7 +186,7 @@ def observable(state: NotificationState, now_ms: int) -> object:
         {sink: sorted(state.pending(sink)) for sink in ("chat", "mail")},
         {rule: sorted(state.held(rule)) for rule in ("r1", "r2")},
         {
-            key: [sorted(one.flag_id for one in state.flags_in(digest, sink)) for sink in digest.pending]
+            key: [[one.flag_id for one in state.flags_in(digest, sink)] for sink in digest.pending]
             for key, digest in sorted(state.digests.items())
             if digest.pending
         },

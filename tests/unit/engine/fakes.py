@@ -16,6 +16,7 @@ from stream_app.engine.context import EngineContext
 from stream_app.engine.faust.config import configured_app
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.faust.tables import PartitionTable
+from stream_app.engine.liveness.broker_monitor import BrokerState
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.output_topics import OutputTopics
@@ -121,6 +122,27 @@ class FakeKafka(SourceConsumer):
         return self.ended.get(tp, 0)
 
 
+class FakeBroker:
+    """Kafka asked beside the consumer: it answers at once, that all is read unless `ended` of the group says more."""
+
+    def __init__(self, kafka: FakeKafka) -> None:
+        self._kafka = kafka
+        self.asked = 0
+        self.answers = True
+        self.questions = 0
+        """How often an answer was asked for."""
+
+    @property
+    def answer(self) -> BrokerState:
+        """As of now."""
+        topics = Settings().input_topics
+        places = [Partition(topic, PARTITION) for topic in topics]
+        return BrokerState({tp: self._kafka.ended.get(tp, 0) for tp in places}, {}, number=int(self.answers))
+
+    def ask_soon(self) -> None:
+        self.questions += 1
+
+
 class Surroundings:
     """What the parts of an engine need, all of it fake but the tables."""
 
@@ -128,6 +150,7 @@ class Surroundings:
         self.settings = Settings(**settings)
         self.producer = FakeOutgoing(self.settings)
         self.kafka = FakeKafka()
+        self.broker = FakeBroker(self.kafka)
         self.meter = Mock()
         self.now_s = NOW_S
         self.limits = MessageLimits(self.settings.max_message_bytes)

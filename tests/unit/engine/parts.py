@@ -32,7 +32,7 @@ class Parts:
         self.publisher = CutPublisher(context, self.exchange.past)
         self.forgotten = Mock()
         eraser = PartitionEraser(context, self.fake.standings, self.forgotten)
-        self.synchronization = TimeSynchronization(context, self.fake.kafka)
+        self.synchronization = TimeSynchronization(context, self.fake.broker)
         self.evaluation = EvaluationRound(
             context, self.exchange, self.outbox, self.publisher, eraser, self.synchronization
         )

@@ -1,14 +1,8 @@
 """Events in order are not late because another source was read first: a window asks before it moves far."""
 
-import asyncio
-from collections.abc import Iterable, Mapping
-
-import pytest
-from aiokafka.errors import KafkaConnectionError
-
-from stream_app.engine import time_synchronization
+from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.records import Partition
-from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts
+from tests.unit.engine.fakes import NOW_MS, PARTITION, post
 from tests.unit.engine.parts import Parts
 
 POSTS, SHARES = "influence.posts", "influence.shares"
@@ -16,83 +10,75 @@ HOUR_MS = 3_600_000
 LONG_AGO_MS = NOW_MS - 500 * HOUR_MS
 
 
-class Kafka:
-    """Says where sources end when it is asked; what was fetched last says that everything is read."""
-
-    def __init__(self, parts: Parts, ends: Mapping[str, int]) -> None:
-        self._ends = ends
-        self.asked: list[Partition] = []
-        parts.fake.kafka.ends = self.ends  # type: ignore[method-assign]  # in its place
-
-    async def ends(self, tps: Iterable[Partition]) -> Mapping[Partition, int]:
-        """Where they end."""
-        self.asked += tps
-        return {tp: self._ends.get(tp.topic, 0) for tp in tps}
+def parts_of(posts_end: int) -> Parts:
+    """A window of a day; the last fetch has said that all is read, and Kafka would say where posts end."""
+    parts = Parts(window_s=24 * 3600.0, pane_s=3600.0, short_s=7200.0)
+    parts.fake.kafka.ended[Partition(POSTS, PARTITION)] = posts_end
+    parts.fake.kafka.end = lambda tp: 0  # type: ignore[method-assign]  # noqa: ARG005  # as of the last fetch
+    return parts
 
 
-def window_of(hours: int) -> Parts:
-    return Parts(window_s=hours * 3600.0, pane_s=3600.0, short_s=7200.0)
+def counted(parts: Parts, topic: str = POSTS) -> tuple[int, int]:
+    source = parts.ledger.source(topic)
+    return source.applied, source.late
 
 
 async def test_a_topic_is_not_late_although_another_was_counted_first_far_ahead_of_it() -> None:
     """A producer that makes up for an outage has appended two days of both since something was fetched."""
-    parts = window_of(24)
-    await parts.count([post(0, ts_ms=LONG_AGO_MS), post(1, ts_ms=LONG_AGO_MS, topic=SHARES)])
-    Kafka(parts, {POSTS: 9, SHARES: 9})
-    await parts.count([post(2, ts_ms=LONG_AGO_MS + 48 * HOUR_MS, topic=SHARES)])
+    parts = parts_of(9)
+    await parts.count([post(0, ts_ms=LONG_AGO_MS)])
+    await parts.count([post(0, ts_ms=LONG_AGO_MS + 48 * HOUR_MS, topic=SHARES)])
+    await parts.round()
     await parts.count([post(1, ts_ms=LONG_AGO_MS + HOUR_MS)])
-    assert (parts.ledger.source(POSTS).applied, parts.ledger.source(POSTS).late) == (2, 0)
+    assert counted(parts) == (2, 0)
 
 
 async def test_a_partition_is_not_late_although_the_others_are_far_ahead_of_it() -> None:
-    parts = window_of(24)
+    parts = parts_of(9)
     await parts.count([post(0, ts_ms=LONG_AGO_MS)])
-    Kafka(parts, {POSTS: 9})
     parts.exchange.update(b"watermark", str(NOW_MS).encode())
     await parts.round()
     await parts.count([post(1, ts_ms=LONG_AGO_MS + HOUR_MS)])
-    assert (parts.ledger.source(POSTS).applied, parts.ledger.source(POSTS).late) == (2, 0)
+    assert counted(parts) == (2, 0)
 
 
 async def test_a_window_moves_on_with_the_newest_event_if_nothing_more_is_to_be_read() -> None:
-    parts = window_of(24)
+    parts = parts_of(1)
     await parts.count([post(0, ts_ms=LONG_AGO_MS)])
-    Kafka(parts, {POSTS: 1})
     parts.exchange.update(b"watermark", str(NOW_MS).encode())
     await parts.round()
     assert parts.ledger.horizon == NOW_MS
     assert parts.ledger.lagging == set()
 
 
-async def test_kafka_is_asked_once_for_a_part_of_the_window_and_not_for_every_batch() -> None:
-    parts = window_of(24)
+async def test_a_window_waits_for_the_answer_to_a_question_that_was_asked_after_the_doubt_arose() -> None:
+    parts = parts_of(2)
     await parts.count([post(0, ts_ms=LONG_AGO_MS)])
-    kafka = Kafka(parts, {})
-    for minute in range(48 * 60):
-        await parts.count(posts([minute + 1], ts_ms=LONG_AGO_MS + minute * 60_000))
-    assert {tp.topic for tp in kafka.asked} == {SHARES}
-    assert 12 <= len(kafka.asked) <= 20
-
-
-@pytest.mark.parametrize("why", ["refused", "no answer"])
-async def test_without_an_answer_counting_goes_on_and_the_next_batch_asks_again(
-    why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time_synchronization, "_PATIENCE_S", 0.01)
-    parts = window_of(24)
-    await parts.count([post(0, ts_ms=LONG_AGO_MS)])
-    asked: list[Partition] = []
-
-    async def ends(tps: Iterable[Partition]) -> Mapping[Partition, int]:
-        asked.extend(tps)
-        if why == "refused":
-            raise KafkaConnectionError
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    parts.fake.kafka.ends = ends  # type: ignore[method-assign]  # in its place
-    for offset, hours in ((1, 10), (2, 20)):
-        await parts.count([post(offset, ts_ms=LONG_AGO_MS + hours * HOUR_MS)])
-    assert asked.count(Partition(SHARES, PARTITION)) == 2
-    assert parts.ledger.source(POSTS).applied == 3
+    before_ms, parts.fake.broker.answers = parts.ledger.horizon, False
+    await parts.count([post(1, ts_ms=LONG_AGO_MS + 20 * HOUR_MS)])
+    await parts.round()
+    assert counted(parts) == (2, 0)
+    assert parts.ledger.horizon == before_ms
+    parts.fake.broker.answers = True
+    await parts.round()
     assert parts.ledger.horizon == LONG_AGO_MS + 20 * HOUR_MS
+
+
+async def test_a_window_follows_a_long_past_although_one_topic_has_no_events_at_all() -> None:
+    """Each answer lets it go as far as it was about to: panes do not pile up."""
+    parts = parts_of(1000)
+    for number in range(48 * 4):
+        parts.fake.broker.answers = number % 8 == 0
+        await parts.count([post(number, ts_ms=LONG_AGO_MS + number * HOUR_MS // 4)])
+    assert parts.ledger.horizon > LONG_AGO_MS + 40 * HOUR_MS
+    assert len(parts.ledger.panes) < 40
+    assert parts.ledger.source(SHARES).watermark == NO_TIME
+
+
+async def test_nobody_is_asked_while_time_passes_as_usual() -> None:
+    parts = parts_of(1000)
+    await parts.count([post(0, ts_ms=LONG_AGO_MS)])
+    asked = parts.fake.broker.questions
+    for number in range(1, 120):
+        await parts.count([post(number, ts_ms=LONG_AGO_MS + number * 60_000)])
+    assert parts.fake.broker.questions == asked
