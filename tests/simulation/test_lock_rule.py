@@ -16,7 +16,7 @@ from tests.simulation.run import failure_of
 LOCKED_FIELDS = {"store", "curve_updates", "scope_map", "oldest_unseen_s"}
 LOCKED_METHODS = (
     *((LedgerStore, name) for name in ("count", "maintain", "sweepable", "sweep", "erase", "write_state")),
-    *((Ledger, name) for name in ("apply", "advance", "take_out", "drop_dead_rows")),
+    *((Ledger, name) for name in ("apply", "advance", "take_out", "drop_rows")),
 )
 SEEDS = range(1000, 1030)
 

@@ -142,7 +142,7 @@ class LedgerStore:
             if pane.stale:
                 self._seal(number, pack=self.ledger.is_settled(number), without=users)
         self.ledger.forget_packed()
-        self.ledger.drop_dead_rows()
+        self.ledger.drop_rows(self.ledger.rows.dead())
         self._find_garbage()
         self.write_state()  # says which deltas are left, so that even a single piece of garbage can be swept
 

@@ -44,7 +44,8 @@ class CurveUpdates:
         self._place_scopes(ledger)
         rows, scopes = ledger.rows, ledger.rows.scopes
         changed: Mask = ~np.logical_and(*cuts.exact)
-        changed[scopes[rows.take_touched()]] = True
+        touched = rows.take_touched()
+        changed[scopes[touched.rows if touched else slice(None)]] = True
         dirty |= set(np.unique(self._buckets[changed]).tolist())
         if not dirty:
             return []

@@ -171,7 +171,7 @@ class Ledger:
         return PaneContent(pane, self._named(entries), hashes, id_hashes)
 
     def take_out(self, users: Collection[str]) -> None:
-        """Remove `users` from rows and open panes. The caller then seals stale panes and calls `drop_dead_rows`."""
+        """Remove `users` from rows and open panes. The caller then seals stale panes and drops the dead rows."""
         numbers = [number for user in users if (number := self.users.get(user)) is not None]
         gone = np.isin(self.rows.users, numbers)
         for pane in self.panes.values():
@@ -280,12 +280,12 @@ class Ledger:
             self.admission.forget()
             self.seen.forget(range(min(expired), first))
             # Drop rows only once a quarter of them is dead: this costs O(rows), and so amortised O(1) per event.
-            if np.count_nonzero(self.rows.dead()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):
-                self.drop_dead_rows()
+            if np.count_nonzero(dead := self.rows.done_with()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):
+                self.drop_rows(dead)
 
-    def drop_dead_rows(self) -> None:
-        """Drop the dead rows, and the scopes and users that no row needs; renumber the rest."""
-        kept = ~self.rows.dead()
+    def drop_rows(self, dead: Mask) -> None:
+        """Drop rows, and the scopes and users that no other row needs; renumber the rest."""
+        kept = ~dead
         scopes, new_scopes = renumbered(self.rows.scopes[kept], len(self.scopes))
         users, new_users = renumbered(self.rows.users[kept], len(self.users))
         new_rows = self.rows.renumber(kept, new_scopes, new_users)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from stream_app.core.arrays import Codes, Floats, Ints, Mask
 from stream_app.core.dedup.hash_index import HashIndex
+from stream_app.core.state.touched import RowsBefore, TouchedRows
 
 T = TypeVar("T", bound=np.generic)
 _USER_BITS = 32
@@ -32,7 +33,7 @@ class RowTable:
         self._squares = np.zeros(64)
         self._standings = np.zeros((2, 64), np.uint8)
         self._below = [_NOBODY, _NOBODY]
-        self._touched = np.zeros(64, np.bool_)
+        self._touched = TouchedRows()
 
     def __len__(self) -> int:
         return len(self._index)
@@ -69,8 +70,8 @@ class RowTable:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        columns = (self._totals, self._squares, self._standings, self._touched)
-        return self._index.nbytes + sum(column.nbytes for column in columns)
+        columns = (self._totals, self._squares, self._standings)
+        return self._index.nbytes + self._touched.nbytes + sum(column.nbytes for column in columns)
 
     def rows(self, scopes: Ints, users: Ints) -> Ints:
         """Return the row of each (scope, user); create missing rows."""
@@ -85,20 +86,19 @@ class RowTable:
 
     def add(self, rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> None:
         """Add to the totals of `rows` (which may repeat)."""
+        self._touched.note(rows, self._totals, self._standings)
         np.add.at(self._totals[0], rows, posts)
         np.add.at(self._totals[1], rows, impressions)
         np.add.at(self._squares, rows, squares)
-        self._touched[rows] = True
 
     def set_standings(self, role: int | Ints, rows: Ints, standings: Codes | list[int]) -> None:
         """Set the standings of `rows`; `role`: one role for all rows, or one for each."""
+        self._touched.note(rows, self._totals, self._standings)
         self._standings[role, rows] = standings
-        self._touched[rows] = True
 
-    def take_touched(self) -> Mask:
-        """Return which rows have new totals or standings since the last call: shape (rows,)."""
-        touched, self._touched = self._touched[: len(self)], np.zeros_like(self._touched)
-        return touched
+    def take_touched(self) -> RowsBefore | None:
+        """Return the rows with new totals or standings since the last call, and what they were; None if it is lost."""
+        return self._touched.take()
 
     def below_since_s(self, role: int, rows: Ints) -> Ints:
         """Return since when (event time, epoch s) each of `rows` has fallen short of its standing; 0 if it has not."""
@@ -115,6 +115,7 @@ class RowTable:
 
     def clear(self, rows: Mask) -> None:
         """Reset the marked rows to zero, which makes them dead."""
+        self._touched.note(np.flatnonzero(rows), self._totals, self._standings)
         self.totals[:, rows] = 0
         self.squares[rows] = 0
         self.standings[:, rows] = 0
@@ -123,6 +124,10 @@ class RowTable:
         """Return which rows have no totals in the window and no standing."""
         live: Mask = np.any(self.totals, axis=0) | np.any(self.standings, axis=0)
         return ~live
+
+    def done_with(self) -> Mask:
+        """Return which rows are dead, and were so when they were last taken as touched."""
+        return self.dead() & ~self._touched.marks[: len(self)]
 
     def renumber(self, kept: Mask, scopes: Ints, users: Ints) -> Ints:
         """Keep only the rows marked in `kept`, in order. Scope s becomes `scopes[s]` and user u becomes `users[u]`.
@@ -135,7 +140,7 @@ class RowTable:
         self._standings = self.standings[:, kept]
         new_rows = np.cumsum(kept) - 1
         self._below = [BelowSince(new_rows[rows[kept[rows]]], since_s[kept[rows]]) for rows, since_s in self._below]
-        self._touched = self._touched[: len(kept)][kept]
+        self._touched.renumber(kept, new_rows)
         self._index = HashIndex(keys)
         return new_rows
 
@@ -143,7 +148,7 @@ class RowTable:
         self._totals = _grown(self._totals, capacity)
         self._squares = _grown(self._squares, capacity)
         self._standings = _grown(self._standings, capacity)
-        self._touched = _grown(self._touched, capacity)
+        self._touched.marks = _grown(self._touched.marks, capacity)
 
 
 def _grown(column: NDArray[T], capacity: int) -> NDArray[T]:

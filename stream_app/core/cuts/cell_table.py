@@ -1,0 +1,183 @@
+"""The cell table: the cells of many curves, by the partition they come from, as sorted columns that take additions.
+
+The problem: an addition to a few curves must not cost what all curves cost, and each curve must be there as a whole and
+in order for its cut. A dict of cells would take several times the memory.
+
+How: two levels of columns, sorted by curve, then by value with the highest first, then by partition. A curve that
+changes moves with all of its cells from `_base` to `_fresh`, which is small, so that it can be written anew with every
+addition. Once a part of the base has moved, the two are merged. Nothing is sorted but the curves that change.
+
+    add(curve 7) ──▶ cells of 7 in base ──┐
+                     the cells added    ──┴─▶ sorted, summed ──▶ fresh   (those in base do not count any more)
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.arrays import Ints, Mask
+from stream_app.core.cuts.histogram import Cells
+
+_FRESH_PART = 8
+"""The base is merged with what is fresh once that is a part of it, one in so many …"""
+_FEWEST = 4096
+"""… and more than this."""
+
+
+class SourceCells(NamedTuple):
+    """Cells, and the partition that each comes from: columns of equal length. In an addition they may be negative."""
+
+    curves: Ints
+    values: Ints
+    sources: Ints
+    users: Ints
+    totals: Ints
+
+    def at(self, places: Ints | Mask) -> "SourceCells":
+        """Return some of them."""
+        return SourceCells(*(column[places] for column in self))
+
+    @classmethod
+    def none(cls) -> "SourceCells":
+        """Return no cells, in the types that are kept."""
+        types = (np.int32, np.int64, np.int16, np.int32, np.int64)
+        return cls(*(np.empty(0, dtype) for dtype in types))  # type: ignore[arg-type]  # narrower, for memory
+
+
+class CellTable:
+    """The cells of curves, numbered from 0, of up to 32,767 partitions."""
+
+    def __init__(self) -> None:
+        self._base = SourceCells.none()
+        self._fresh = SourceCells.none()
+        self._is_fresh: Mask = np.zeros(64, np.bool_)
+        """By curve."""
+
+    def __len__(self) -> int:
+        """Cells that are kept, those of curves that have moved included."""
+        return len(self._base.curves) + len(self._fresh.curves)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return sum(column.nbytes for column in (*self._base, *self._fresh, self._is_fresh))
+
+    def add(self, added: SourceCells) -> tuple[Ints, Cells]:
+        """Add cells. Returns the curves that were added to, and all cells of these, summed over the partitions."""
+        curves = np.unique(added.curves).astype(np.int64)
+        if not len(curves):
+            return curves, Cells(*np.empty((4, 0), np.int64))
+        self._reach(int(curves[-1]) + 1)
+        moved = self._take(curves)
+        changed = _summed(SourceCells(*(np.concatenate(pair) for pair in zip(moved, added, strict=True))))
+        self._fresh = _joined(self._fresh, changed)
+        self._is_fresh[curves] = True
+        if len(self._fresh.curves) > max(len(self._base.curves) // _FRESH_PART, _FEWEST):
+            self._merge()
+        return curves, over_sources(changed)
+
+    def of(self, curves: Ints) -> Cells:
+        """Return the cells of some curves (sorted, distinct), summed over the partitions."""
+        held = curves[curves < len(self._is_fresh)]
+        is_fresh = self._is_fresh[held]
+        found = [_cells_of(self._base, held[~is_fresh]), _cells_of(self._fresh, held[is_fresh])]
+        return over_sources(_joined(*found))
+
+    def of_source(self, source: int, curves: Ints | None = None) -> SourceCells:
+        """Return the cells that a partition has; only those of some `curves` (sorted, distinct)."""
+        both = _joined(self._base.at(~self._is_fresh[self._base.curves]), self._fresh)
+        chosen = both if curves is None else _cells_of(both, curves)
+        return chosen.at(chosen.sources == source)
+
+    def _take(self, curves: Ints) -> SourceCells:
+        """Return the cells of some curves; those that are fresh are taken out."""
+        is_fresh = self._is_fresh[curves]
+        held = _cells_of(self._fresh, curves[is_fresh])
+        if len(held.curves):
+            stays = np.ones(len(self._fresh.curves), np.bool_)
+            stays[_places_of(self._fresh, curves[is_fresh])] = False
+            self._fresh = self._fresh.at(stays)
+        return _joined(_cells_of(self._base, curves[~is_fresh]), held)
+
+    def _merge(self) -> None:
+        self._base = _joined(self._base.at(~self._is_fresh[self._base.curves]), self._fresh)
+        self._fresh = SourceCells.none()
+        self._is_fresh[:] = False
+
+    def _reach(self, size: int) -> None:
+        if size > len(self._is_fresh):
+            wider = np.zeros(max(size, len(self._is_fresh) * 5 // 4), np.bool_)
+            wider[: len(self._is_fresh)] = self._is_fresh
+            self._is_fresh = wider
+
+
+def negated(cells: SourceCells) -> SourceCells:
+    """Return what takes these cells out again when it is added."""
+    return cells._replace(users=-cells.users, totals=-cells.totals)
+
+
+def over_sources(cells: SourceCells) -> Cells:
+    """Return sorted cells with those of all partitions summed up."""
+    if not len(cells.curves):
+        return Cells(*np.empty((4, 0), np.int64))
+    starts = np.flatnonzero(_differs(cells.curves) | _differs(cells.values))
+    users, totals = cells.users.astype(np.int64), cells.totals
+    return Cells(
+        cells.curves[starts].astype(np.int64),
+        cells.values[starts],
+        np.add.reduceat(users, starts),
+        np.add.reduceat(totals, starts),
+    )
+
+
+def _summed(cells: SourceCells) -> SourceCells:
+    """Return the cells in order, those of the same curve, value and partition summed up, without those left empty."""
+    ordered = cells.at(np.lexsort((cells.sources, -cells.values, cells.curves)))
+    curves, values, sources, users, totals = ordered
+    starts = np.flatnonzero(_differs(curves) | _differs(values) | _differs(sources))
+    users, totals = np.add.reduceat(users, starts), np.add.reduceat(totals, starts)
+    held = (users != 0) | (totals != 0)
+    return _as_kept(SourceCells(curves[starts], values[starts], sources[starts], users, totals).at(held))
+
+
+def _as_kept(cells: SourceCells) -> SourceCells:
+    types = [column.dtype for column in SourceCells.none()]
+    return SourceCells(*(column.astype(dtype, copy=False) for column, dtype in zip(cells, types, strict=True)))
+
+
+def _joined(first: SourceCells, second: SourceCells) -> SourceCells:
+    """Return the cells of both, which share no curve, in order."""
+    if not len(second.curves):
+        return first
+    if not len(first.curves):
+        return second
+    places = np.searchsorted(first.curves, second.curves) + np.arange(len(second.curves))
+    is_second = np.zeros(len(first.curves) + len(second.curves), np.bool_)
+    is_second[places] = True
+    columns = []
+    for one, other in zip(first, second, strict=True):
+        column = np.empty(len(is_second), one.dtype)
+        column[is_second], column[~is_second] = other, one
+        columns.append(column)
+    return SourceCells(*columns)
+
+
+def _cells_of(cells: SourceCells, curves: Ints) -> SourceCells:
+    return cells.at(_places_of(cells, curves))
+
+
+def _places_of(cells: SourceCells, curves: Ints) -> Ints:
+    """Return where the cells of some curves are, in order."""
+    wanted = curves.astype(cells.curves.dtype)
+    starts = np.searchsorted(cells.curves, wanted)
+    sizes = np.searchsorted(cells.curves, wanted, "right") - starts
+    ends = np.cumsum(sizes)
+    places: Ints = np.repeat(starts - (ends - sizes), sizes) + np.arange(ends[-1] if len(ends) else 0)
+    return places
+
+
+def _differs(column: Ints) -> Mask:
+    """Return where a column differs from the place before; the first does."""
+    differs = np.ones(len(column), np.bool_)
+    np.not_equal(column[1:], column[:-1], out=differs[1:])
+    return differs

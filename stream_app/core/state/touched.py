@@ -1,0 +1,67 @@
+"""Touched rows: which rows have changed since they were last taken, and what they were then.
+
+What changes is noted once, before its first change: so taking costs what has changed, and the difference to what was
+sent before is known without a copy of all rows. Nothing is noted before rows are taken for the first time, which may be
+after a long restore, nor once something is lost: everything is taken then.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.arrays import Codes, Ints, Mask
+
+
+class RowsBefore(NamedTuple):
+    """Rows that have changed, sorted, and what they were before: shape (2, n) by role."""
+
+    rows: Ints
+    totals: Ints
+    standings: Codes
+
+
+class TouchedRows:
+    """Notes what rows were before they changed."""
+
+    def __init__(self) -> None:
+        self.marks: Mask = np.zeros(64, np.bool_)
+        """By row: whether it has changed."""
+        self._noted: list[RowsBefore] = []
+        self._is_lost = True
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.marks.nbytes + sum(column.nbytes for noted in self._noted for column in noted)
+
+    def note(self, rows: Ints, totals: Ints, standings: Codes) -> None:
+        """Note rows that are about to change, given the totals and standings of all rows."""
+        fresh = rows[~self.marks[rows]]
+        if len(fresh) and not self._is_lost:
+            self._noted.append(RowsBefore(fresh, totals[:, fresh], standings[:, fresh]))
+            self.marks[fresh] = True
+
+    def take(self) -> RowsBefore | None:
+        """Return what was noted, and forget it. None at first, and if some of it was lost with rows that are gone."""
+        noted, self._noted = self._noted, []
+        is_lost, self._is_lost = self._is_lost, False
+        for before in noted:
+            self.marks[before.rows] = False
+        if is_lost:
+            return None
+        if not noted:
+            return RowsBefore(np.empty(0, np.int64), np.empty((2, 0), np.int64), np.empty((2, 0), np.uint8))
+        rows, first = np.unique(np.concatenate([before.rows for before in noted]), return_index=True)
+        totals = np.concatenate([before.totals for before in noted], axis=1)
+        standings = np.concatenate([before.standings for before in noted], axis=1)
+        return RowsBefore(rows, totals[:, first], standings[:, first])
+
+    def renumber(self, kept: Mask, new_rows: Ints) -> None:
+        """Row r becomes `new_rows[r]` if it is `kept`; what was noted of others is lost."""
+        if np.any(self.marks[: len(kept)] & ~kept):
+            self._is_lost, self._noted, self.marks = True, [], np.zeros_like(self.marks)
+        self._noted = [
+            RowsBefore(new_rows[rows[kept[rows]]], totals[:, kept[rows]], standings[:, kept[rows]])
+            for rows, totals, standings in self._noted
+        ]
+        self.marks = self.marks[: len(kept)][kept]

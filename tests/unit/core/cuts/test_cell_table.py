@@ -1,0 +1,75 @@
+"""The cell table against a dict of cells: additions of any order and size, and partitions that are taken out again."""
+
+from collections import Counter
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_app.core.cuts import cell_table
+from stream_app.core.cuts.cell_table import CellTable, SourceCells, negated
+
+Naive = Counter[tuple[int, int, int]]
+"""Users by curve, value and partition."""
+
+CELL = st.tuples(st.integers(0, 12), st.integers(1, 6), st.integers(0, 3), st.integers(-2, 5))
+
+
+@pytest.fixture(autouse=True)
+def _often_merged() -> Iterator[None]:
+    with patch.object(cell_table, "_FEWEST", 6):
+        yield
+
+
+def cells_of(rows: list[tuple[int, int, int, int]]) -> SourceCells:
+    curves, values, sources, users = np.array(rows, np.int64).reshape(-1, 4).T
+    return SourceCells(curves, values, sources, users, users * values)
+
+
+def expected(naive: Naive, curves: list[int]) -> list[tuple[int, int, int, int]]:
+    summed: Counter[tuple[int, int]] = Counter()
+    for (curve, value, _), users in naive.items():
+        if users:
+            summed[curve, value] += users
+    held = {(curve, value) for (curve, value, _), users in naive.items() if users and curve in curves}
+    ordered = sorted(held, key=lambda cell: (cell[0], -cell[1]))
+    return [(curve, value, summed[curve, value], summed[curve, value] * value) for curve, value in ordered]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(CELL, max_size=12), max_size=12), st.integers(0, 3))
+def test_the_table_holds_what_was_added_to_it(additions: list[list[tuple[int, int, int, int]]], gone: int) -> None:
+    table, naive = CellTable(), Naive()
+    for rows in additions:
+        curves, merged = table.add(cells_of(rows))
+        for curve, value, source, users in rows:
+            naive[curve, value, source] += users
+        assert curves.tolist() == sorted({row[0] for row in rows})
+        assert list(zip(*(column.tolist() for column in merged), strict=True)) == expected(naive, curves.tolist())
+    everything = np.arange(20)
+    assert list(zip(*(c.tolist() for c in table.of(everything)), strict=True)) == expected(naive, list(range(20)))
+    table.add(negated(table.of_source(gone)))
+    left = Naive({key: users for key, users in naive.items() if key[2] != gone})
+    assert list(zip(*(c.tolist() for c in table.of(everything)), strict=True)) == expected(left, list(range(20)))
+
+
+def test_a_change_of_one_curve_leaves_the_others_where_they_are() -> None:
+    table = CellTable()
+    table.add(cells_of([(curve, value, 0, 1) for curve in range(50) for value in (1, 2)]))
+    with patch.object(cell_table, "_FEWEST", 100):
+        base = table._base
+        table.add(cells_of([(7, 3, 1, 1)]))
+        table.add(cells_of([(7, 2, 1, 1)]))
+        assert table._base is base
+        assert len(table._fresh.curves) == 4
+    assert table.of_source(1, np.array([7])).values.tolist() == [3, 2]
+
+
+def test_a_cell_takes_26_bytes() -> None:
+    table = CellTable()
+    table.add(cells_of([(curve, 1, 0, 1) for curve in range(10_000)]))
+    table._merge()
+    assert table.nbytes - table._is_fresh.nbytes == 26 * 10_000
