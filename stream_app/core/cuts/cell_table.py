@@ -62,11 +62,11 @@ class CellTable:
         """Bytes in memory."""
         return sum(column.nbytes for column in (*self._base, *self._fresh, self._is_fresh))
 
-    def add(self, added: SourceCells) -> tuple[Ints, Cells]:
-        """Add cells. Returns the curves that were added to, and all cells of these, summed over the partitions."""
+    def add(self, added: SourceCells) -> Ints:
+        """Add cells. Returns the curves that were added to, sorted."""
         curves = np.unique(added.curves).astype(np.int64)
         if not len(curves):
-            return curves, Cells(*np.empty((4, 0), np.int64))
+            return curves
         self._reach(int(curves[-1]) + 1)
         moved = self._take(curves)
         changed = _summed(SourceCells(*(np.concatenate(pair) for pair in zip(moved, added, strict=True))))
@@ -74,7 +74,7 @@ class CellTable:
         self._is_fresh[curves] = True
         if len(self._fresh.curves) > max(len(self._base.curves) // _FRESH_PART, _FEWEST):
             self._merge()
-        return curves, over_sources(changed)
+        return curves
 
     def of(self, curves: Ints) -> Cells:
         """Return the cells of some curves (sorted, distinct), summed over the partitions."""
@@ -88,6 +88,12 @@ class CellTable:
         both = _joined(self._base.at(~self._is_fresh[self._base.curves]), self._fresh)
         chosen = both if curves is None else _cells_of(both, curves)
         return chosen.at(chosen.sources == source)
+
+    def renumber(self, kept: Ints) -> None:
+        """Keep only the curves in `kept` (sorted), numbered in that order."""
+        self._merge()
+        cells = self._base.at(np.isin(self._base.curves, kept))
+        self._base = cells._replace(curves=np.searchsorted(kept, cells.curves).astype(cells.curves.dtype))
 
     def _take(self, curves: Ints) -> SourceCells:
         """Return the cells of some curves; those that are fresh are taken out."""

@@ -4,7 +4,7 @@ The problem: a curve holds the values of all its users, and an event moves one o
 change, cost what exists and not what changed.
 
 How: the rows that changed are known with what they were before (`touched`). Each is taken out of the cell that it was
-in and put into the one where it is now. Which cell that is hangs on the form of the curve: exact, each value for itself,
+in and put into the one where it is now. Which one that is hangs on the form of the curve: exact, each value for itself,
 or binned but near θ. When the form must change, because the curve has grown or θ has moved, all of the curve is sent.
 
     row 17 in scope 3: 41 → 43 impressions     ──▶  curve 3 · connector: cell 41 one user fewer, cell 43 one more

@@ -100,6 +100,10 @@ class RowTable:
         """Return the rows with new totals or standings since the last call, and what they were; None if it is lost."""
         return self._touched.take()
 
+    def lose_touched(self) -> None:
+        """Have all rows count as touched at the next call."""
+        self._touched.lose()
+
     def below_since_s(self, role: int, rows: Ints) -> Ints:
         """Return since when (event time, epoch s) each of `rows` has fallen short of its standing; 0 if it has not."""
         below = self._below[role]

@@ -56,10 +56,14 @@ class TouchedRows:
         standings = np.concatenate([before.standings for before in noted], axis=1)
         return RowsBefore(rows, totals[:, first], standings[:, first])
 
+    def lose(self) -> None:
+        """Have everything taken next time."""
+        self._is_lost, self._noted, self.marks = True, [], np.zeros_like(self.marks)
+
     def renumber(self, kept: Mask, new_rows: Ints) -> None:
         """Row r becomes `new_rows[r]` if it is `kept`; what was noted of others is lost."""
         if np.any(self.marks[: len(kept)] & ~kept):
-            self._is_lost, self._noted, self.marks = True, [], np.zeros_like(self.marks)
+            self.lose()
         self._noted = [
             RowsBefore(new_rows[rows[kept[rows]]], totals[:, kept[rows]], standings[:, kept[rows]])
             for rows, totals, standings in self._noted

@@ -44,7 +44,8 @@ def expected(naive: Naive, curves: list[int]) -> list[tuple[int, int, int, int]]
 def test_the_table_holds_what_was_added_to_it(additions: list[list[tuple[int, int, int, int]]], gone: int) -> None:
     table, naive = CellTable(), Naive()
     for rows in additions:
-        curves, merged = table.add(cells_of(rows))
+        curves = table.add(cells_of(rows))
+        merged = table.of(curves)
         for curve, value, source, users in rows:
             naive[curve, value, source] += users
         assert curves.tolist() == sorted({row[0] for row in rows})
@@ -66,6 +67,14 @@ def test_a_change_of_one_curve_leaves_the_others_where_they_are() -> None:
         assert table._base is base
         assert len(table._fresh.curves) == 4
     assert table.of_source(1, np.array([7])).values.tolist() == [3, 2]
+
+
+def test_curves_without_cells_can_be_left_out() -> None:
+    table = CellTable()
+    table.add(cells_of([(2, 5, 0, 1), (4, 6, 0, 1), (5, 7, 1, 1)]))
+    table.add(cells_of([(4, 6, 0, -1)]))
+    table.renumber(np.array([2, 5]))
+    assert [column.tolist() for column in table.of(np.arange(4))] == [[0, 1], [5, 7], [1, 1], [5, 7]]
 
 
 def test_a_cell_takes_26_bytes() -> None:

@@ -1,0 +1,176 @@
+"""A home: puts together the curves of the scopes at home in one partition, and computes their cuts.
+
+The problem: the users of a scope are spread over all partitions, and the cut needs all of them sorted by value. If
+every worker put together every scope, more workers would not help.
+
+How: histograms can be added up. Each scope is at home in one partition, and its owner adds up what all partitions send.
+
+    partition 0 ── additions for home 2 ──┐
+    partition 1 ── additions for home 2 ──┼─▶ cells of the scopes at home in 2 ─▶ cuts of those that have changed
+    partition 2 ── (its own) ─────────────┘
+
+Invariants: of each partition, the messages of one owner are added in the order of their numbers, none twice and none
+left out; after a gap nothing is added until everything is sent again. Cuts count once all partitions have sent it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.arrays import Ints
+from stream_app.core.changelog.columns import unpack
+from stream_app.core.cuts.cell_table import CellTable, SourceCells, negated
+from stream_app.core.cuts.curve_deltas import EMERGED, FLAGGED
+from stream_app.core.cuts.cut import cuts_of
+from stream_app.core.cuts.delta_message import DeltaMessage
+from stream_app.core.cuts.global_cuts import ScopeCuts
+from stream_app.core.cuts.histogram import Cells
+from stream_app.core.state.scopes import ScopeName
+
+_UNUSED_KEPT = 10_000
+"""Scopes without users that may keep their numbers before all scopes are renumbered."""
+_LOST = -1
+
+
+class _Source(NamedTuple):
+    """How far a partition has been heard."""
+
+    epoch: int
+    next_number: int
+    """_LOST after a gap."""
+    is_complete: bool
+
+
+_NEVER_HEARD = _Source(-1, _LOST, is_complete=False)
+
+
+class Home:
+    """The scopes at home in one partition. Their numbers change only in `forget_unused`."""
+
+    def __init__(self, partitions: int, share: float) -> None:
+        self._partitions = partitions
+        self._share = share
+        self._sources: dict[int, _Source] = {}
+        self._table = CellTable()
+        self._added: list[SourceCells] = []
+        self._changed: list[Ints] = []
+        self._numbers: dict[ScopeName, int] = {}
+        self.names: list[ScopeName] = []
+        """By the number of the scope."""
+        self.cuts = ScopeCuts.empty(64)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every partition has sent everything."""
+        return len(self._sources) == self._partitions and all(known.is_complete for known in self._sources.values())
+
+    def missing(self) -> list[int]:
+        """Return the partitions that have to send everything: never heard, or with a gap."""
+        known = self._sources
+        return [n for n in range(self._partitions) if n not in known or known[n].next_number == _LOST]
+
+    def hear(self, message: DeltaMessage) -> None:
+        """Add a message; leave out what comes twice, after a gap, or from a former owner."""
+        source = message.source
+        known = self._sources.get(source, _NEVER_HEARD)
+        if (message.epoch, message.number) < (known.epoch, known.next_number):
+            return
+        if not message.is_everything and (message.epoch, message.number) != (known.epoch, known.next_number):
+            self._sources[source] = _Source(message.epoch, _LOST, is_complete=False)
+            return
+        if message.is_everything:
+            self._take_out(source)
+        is_complete = not message.has_more or (known.is_complete and not message.is_everything)
+        self._sources[source] = _Source(message.epoch, message.number + 1, is_complete)
+        self._take(message)
+
+    def recompute(self) -> Ints:
+        """Recompute the cuts of the scopes that have changed. Returns these, sorted."""
+        self._flush()
+        changed, self._changed = self._changed, []
+        if not changed:
+            return np.empty(0, np.int64)
+        curves = np.unique(np.concatenate(changed))
+        cells = self._table.of(curves)
+        self._make_room()
+        for column, blank in zip(self.cuts, ScopeCuts.empty(1), strict=True):
+            column[curves & 1, curves >> 1] = blank[0, 0]
+        for value, counts in ((FLAGGED, self.cuts.flagged), (EMERGED, self.cuts.emerging)):
+            counted = cells.values == value
+            counts[cells.curves[counted] & 1, cells.curves[counted] >> 1] = cells.users[counted]
+        self._cut(Cells(*(column[cells.values > 0] for column in cells)))
+        scopes: Ints = np.unique(curves >> 1)
+        return scopes
+
+    def find(self, scope: ScopeName) -> int | None:
+        """Return the number of a scope; None if it is unknown."""
+        return self._numbers.get(scope)
+
+    def cells(self, scope: ScopeName, role: int) -> Cells:
+        """Return the cells of one curve, the highest value first; empty if it is unknown."""
+        number = self.find(scope)
+        self._flush()
+        found = self._table.of(np.array([] if number is None else [number << 1 | role], np.int64))
+        return Cells(*(column[found.values > 0] for column in found))
+
+    def forget_unused(self) -> Ints | None:
+        """Renumber the scopes once many of them have no users any more. Returns the numbers kept, in the new order.
+
+        To be called after `recompute`, before anything else is heard.
+        """
+        counts = np.abs(self.cuts.users) + np.abs(self.cuts.flagged) + np.abs(self.cuts.emerging)
+        kept: Ints = np.flatnonzero(counts[:, : len(self.names)].any(axis=0))
+        if len(self.names) - len(kept) <= max(_UNUSED_KEPT, len(kept)):
+            return None
+        self._table.renumber(np.sort(np.concatenate([kept << 1, kept << 1 | 1])))
+        self.names = [self.names[number] for number in kept.tolist()]
+        self._numbers = {name: number for number, name in enumerate(self.names)}
+        self.cuts = self.cuts.of(kept)
+        return kept
+
+    def _take(self, message: DeltaMessage) -> None:
+        numbers = np.array([self._number(name) for name in message.scopes], np.int64)
+
+        def known_as(curves: Ints) -> Ints:
+            return numbers[curves >> 1] << 1 | curves & 1
+
+        replaced = known_as(unpack(message.replaced).astype(np.int64))
+        if len(replaced):
+            self._take_out(message.source, np.unique(replaced))
+        curves, values, users, totals = message.cells()
+        sources = np.full(len(curves), message.source)
+        self._added.append(SourceCells(known_as(curves), values, sources, users, totals))
+
+    def _take_out(self, source: int, curves: Ints | None = None) -> None:
+        self._flush()
+        self._added.append(negated(self._table.of_source(source, curves)))
+
+    def _flush(self) -> None:
+        if self._added:
+            added, self._added = self._added, []
+            together = SourceCells(*(np.concatenate(columns) for columns in zip(*added, strict=True)))
+            self._changed.append(self._table.add(together))
+
+    def _cut(self, cells: Cells) -> None:
+        if not len(cells.curves):
+            return
+        cuts, found = self.cuts, cuts_of(cells, self._share)
+        place = (found.curves & 1, found.curves >> 1)
+        cuts.users[place], cuts.totals[place], cuts.k[place] = found.users, found.totals, found.k
+        cuts.thresholds[place], cuts.ties[place] = found.thresholds, found.ties
+        cuts.coverage[place], cuts.gini[place], cuts.exact[place] = found.coverage, found.gini, found.exact
+
+    def _number(self, scope: ScopeName) -> int:
+        number = self._numbers.get(scope)
+        if number is None:
+            number = self._numbers[scope] = len(self.names)
+            self.names.append(scope)
+        return number
+
+    def _make_room(self) -> None:
+        size = self.cuts.users.shape[1]
+        if len(self.names) > size:
+            wider = ScopeCuts.empty(max(len(self.names), size * 5 // 4))
+            for column, known in zip(wider, self.cuts, strict=True):
+                column[:, :size] = known
+            self.cuts = wider
