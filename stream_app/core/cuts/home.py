@@ -132,7 +132,8 @@ class Home:
         numbers = np.array([self._number(name) for name in message.scopes], np.int64)
 
         def known_as(curves: Ints) -> Ints:
-            return numbers[curves >> 1] << 1 | curves & 1
+            known: Ints = numbers[curves >> 1] << 1 | curves & 1
+            return known
 
         replaced = known_as(unpack(message.replaced).astype(np.int64))
         if len(replaced):
