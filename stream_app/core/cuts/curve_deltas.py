@@ -148,7 +148,7 @@ class _Rows(NamedTuple):
 
     @classmethod
     def of(cls, ledger: Ledger, rows: Ints) -> "_Rows":
-        curves = ledger.rows.scopes[rows] << 1
+        curves = ledger.rows.scopes_of(rows) << 1
         return cls(np.stack([curves, curves | 1]), ledger.rows.totals[:, rows], ledger.rows.standings[:, rows])
 
     @classmethod

@@ -58,6 +58,10 @@ class RowTable:
         """Scope number of each row."""
         return self._index.keys >> _USER_BITS
 
+    def scopes_of(self, rows: Ints) -> Ints:
+        """Return the scope number of some rows."""
+        return self._index.keys[rows] >> _USER_BITS
+
     @property
     def users(self) -> Ints:
         """User number of each row."""
