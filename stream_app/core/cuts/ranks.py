@@ -1,0 +1,58 @@
+"""Rank points: the values at a few ranks of a curve, from which the rank of any value can be estimated.
+
+Whoever is flagged gets a rank, also by workers that do not have the curve. A curve of few cells is sent as a whole, and
+ranks are exact; of others six points a decade are, and a rank between two points is interpolated on log scales.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.arrays import Floats, Ints
+from stream_app.core.cuts.histogram import Cells
+
+FEW_CELLS = 32
+"""A curve of no more cells is sent as a whole."""
+_POINTS_PER_DECADE = 6
+
+
+class RankPoints(NamedTuple):
+    """Points of many curves: columns of equal length, in each curve the highest value first."""
+
+    curves: Ints
+    values: Ints
+    above: Ints
+    """Users of the curve with a higher value."""
+
+
+def rank_points(cells: Cells) -> RankPoints:
+    """Return the points of curves, given by their merged cells, the highest value of each first."""
+    curves, values, users, _ = cells
+    if not len(curves):
+        return RankPoints(curves, values, users)
+    starts = np.flatnonzero(np.diff(curves, prepend=-1))
+    sizes = np.diff(starts, append=len(curves))
+    before = np.cumsum(users) - users
+    above = before - np.repeat(before[starts], sizes)
+    decades = np.floor(_POINTS_PER_DECADE * np.log10(above + 1)).astype(np.int64)
+    is_last = np.append(starts[1:], len(curves)) - 1
+    chosen = np.repeat(sizes <= FEW_CELLS, sizes)
+    chosen |= np.diff(decades, prepend=-1) != 0
+    chosen[starts] = chosen[is_last] = True
+    return RankPoints(curves[chosen], values[chosen], above[chosen])
+
+
+def ranks_of(values: Ints, point_values: Ints, point_above: Ints) -> Ints:
+    """Return the rank of each value by the points of one curve: users with a higher value, plus one."""
+    if not len(point_values):
+        return np.ones(len(values), np.int64)
+    known = np.searchsorted(-point_values, -values)  # the first point that is not higher
+    is_exact = (known < len(point_values)) & (point_values[np.minimum(known, len(point_values) - 1)] == values)
+    ascending = (_log(point_values[::-1]), _log(point_above[::-1] + 1))
+    between: Floats = np.exp(np.interp(_log(values), *ascending))
+    exact = point_above[np.minimum(known, len(point_values) - 1)] + 1
+    return np.where(is_exact, exact, np.maximum(np.rint(between), 1)).astype(np.int64)
+
+
+def _log(values: Ints) -> Floats:
+    return np.log(np.maximum(values, 1).astype(np.float64))

@@ -1,0 +1,54 @@
+"""Rank points: exact where a curve is small, near otherwise, for many curves at once."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_app.core.arrays import Ints
+from stream_app.core.cuts.histogram import Cells
+from stream_app.core.cuts.ranks import FEW_CELLS, rank_points, ranks_of
+
+
+def cells_of(*curves: list[int]) -> Cells:
+    columns = []
+    for number, values in enumerate(curves):
+        distinct, users = np.unique(np.array(values, np.int64), return_counts=True)
+        columns.append((np.full(len(distinct), number), distinct[::-1], users[::-1], (distinct * users)[::-1]))
+    return Cells(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+
+
+def ranks(cells: Cells, curve: int, values: list[int]) -> Ints:
+    points = rank_points(cells)
+    mine = points.curves == curve
+    return ranks_of(np.array(values, np.int64), points.values[mine], points.above[mine])
+
+
+def naive(values: list[int], value: int) -> int:
+    return 1 + sum(other > value for other in values)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=FEW_CELLS), min_size=1, max_size=4))
+def test_ranks_in_small_curves_are_exact(curves: list[list[int]]) -> None:
+    cells = cells_of(*curves)
+    for number, values in enumerate(curves):
+        assert ranks(cells, number, values).tolist() == [naive(values, value) for value in values]
+
+
+def test_ranks_in_large_curves_are_near_and_the_first_is_exact() -> None:
+    chance = np.random.default_rng(1)
+    values = np.unique(np.ceil(chance.pareto(1.2, 20_000) * 1000).astype(np.int64)).tolist()
+    cells = cells_of([1, 2], values)
+    assert len(rank_points(cells).curves) < 30
+    asked = sorted(chance.choice(values, 500).tolist())
+    found, true = ranks(cells, 1, asked), np.array([naive(values, value) for value in asked])
+    assert np.abs(np.log(found / true)).max() < 0.2
+    assert np.median(np.abs(found / true - 1)) < 0.02
+    assert ranks(cells, 1, [max(values), max(values) + 1]).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("value", [0, 1, 10**15])
+def test_a_curve_without_points_ranks_everybody_first(value: int) -> None:
+    nothing = np.empty(0, np.int64)
+    assert ranks_of(np.array([value]), nothing, nothing).tolist() == [1]
