@@ -1,0 +1,90 @@
+"""The cut record: what the home of a scope says about it to all workers, on the compacted topic of the exchange.
+
+It has everything that is known of both cuts of the scope but the curves themselves, so that any worker can hold its
+users against the cut, and show it. A scope with too few users to flag anybody has no record, unless there are few.
+"""
+
+from itertools import pairwise
+
+import msgspec
+
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
+from stream_app.core.state.scopes import ScopeName
+
+VERSION = 1
+PREFIX = b"cut/"
+_MOST_POINTS = 512
+
+Pair = tuple[int, int]
+"""Of the mavens, and of the connectors."""
+
+
+class CutRecord(msgspec.Struct, array_like=True):
+    """Both cuts of a scope."""
+
+    version: int
+    users: Pair
+    totals: Pair
+    k: Pair
+    thresholds: Pair
+    ties: Pair
+    flagged: Pair
+    emerging: Pair
+    coverage: tuple[float, float]
+    gini: tuple[float, float]
+    exact: tuple[bool, bool]
+    ranks: tuple[list[Pair], list[Pair]]
+    """By role: (value, users with a higher value), the highest value first."""
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(CutRecord)
+_NAME_ENCODER = msgspec.json.Encoder()
+_NAME_DECODER = msgspec.json.Decoder(tuple[str, str])
+
+
+def key_of(scope: ScopeName) -> bytes:
+    """Return the key of the record of a scope."""
+    return PREFIX + _NAME_ENCODER.encode(scope)
+
+
+def scope_of(key: bytes) -> ScopeName:
+    """Return the scope of a record. Raises FormatError if it is the key of none."""
+    try:
+        scope = ScopeName(*_NAME_DECODER.decode(key.removeprefix(PREFIX)))
+    except DECODE_ERRORS as error:
+        raise FormatError(f"{key[:100]!r} is not the key of a cut: {error}") from error
+    if any(len(name) > LONGEST_NAME for name in scope):
+        raise FormatError(f"{key[:100]!r} is not the key of a cut: its name is too long")
+    return scope
+
+
+def encode(record: CutRecord) -> bytes:
+    """Encode as the value of a record."""
+    return _ENCODER.encode(record)
+
+
+def decode(value: bytes) -> CutRecord:
+    """Decode the value of a record. Raises FormatError for another version, or for what no worker can have written."""
+    try:
+        record = _DECODER.decode(value)
+    except DECODE_ERRORS as error:
+        raise FormatError(f"not a cut of version {VERSION}: {error}") from error
+    if record.version != VERSION:
+        raise FormatError(f"a cut of version {record.version}, this release reads {VERSION}: run one release")
+    if not _is_sound(record):
+        raise FormatError("not a cut: it has numbers that no scope can have")
+    return record
+
+
+def _is_sound(record: CutRecord) -> bool:
+    counts = (record.users, record.totals, record.k, record.thresholds, record.ties, record.flagged, record.emerging)
+    return (
+        all(are_numbers(pair) for pair in counts)
+        and all(0.0 <= number <= LARGEST for number in record.coverage)
+        and all(-1.0 <= number <= 1.0 for number in record.gini)
+        and all(len(points) <= _MOST_POINTS for points in record.ranks)
+        and all(are_numbers(point) for points in record.ranks for point in points)
+        and all(one[0] > other[0] for points in record.ranks for one, other in pairwise(points))
+    )

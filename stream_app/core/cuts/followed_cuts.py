@@ -1,0 +1,117 @@
+"""Followed cuts: the cuts of scopes at home anywhere, as published there, for any worker to hold its users against.
+
+They are columns by the number of a scope, like those of a home, and say which scopes have changed, so that an
+evaluation looks at these only.
+"""
+
+import numpy as np
+
+from stream_app.core.arrays import Ints
+from stream_app.core.cuts.cut_record import CutRecord
+from stream_app.core.cuts.global_cuts import ScopeCuts
+from stream_app.core.cuts.ranks import ranks_of
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
+
+_UNUSED_KEPT = 10_000
+"""Scopes without a record that may keep their numbers before all scopes are renumbered."""
+_NO_SCOPE = ScopeName("", "")
+
+
+class FollowedCuts:
+    """The cuts that are known. A number is valid for one `generation`; number 0 is no scope, without users."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[ScopeName, int] = {}
+        self.names: list[ScopeName] = [_NO_SCOPE]
+        self.cuts = ScopeCuts.empty(64)
+        self._ranks: dict[tuple[int, int], Ints] = {}
+        """By scope and role: columns (value, users above)."""
+        self._changed_at = np.zeros(64, np.int64)
+        """By scope: the version in which it changed last."""
+        self.version = 0
+        """Increases whenever a cut changes."""
+        self.generation = 0
+
+    def take(self, scope: ScopeName, record: CutRecord | None) -> None:
+        """Take what a home has published; None where the scope has no record any more."""
+        if record is None and scope not in self._numbers:
+            return
+        number = self._number(scope)
+        self.version += 1
+        self._changed_at[number] = self.version
+        for name, column in self.cuts._asdict().items():
+            column[:, number] = 0 if record is None else getattr(record, name)
+        for role in (0, 1):
+            self._ranks.pop((number, role), None)
+            if record is not None:
+                self._ranks[number, role] = np.array(record.ranks[role], np.int64).reshape(-1, 2)
+
+    def find(self, scope: ScopeName) -> int:
+        """Return the number of a scope; 0 if it is unknown."""
+        return self._numbers.get(scope, 0)
+
+    def changed_since(self, version: int) -> Ints:
+        """Return the scopes that have changed after a version."""
+        return np.flatnonzero(self._changed_at[: len(self.names)] > version)
+
+    def ranks(self, numbers: Ints, roles: Ints, values: Ints) -> Ints:
+        """Return the estimated rank of each value in its scope and role."""
+        curves = numbers << 1 | roles
+        found = np.ones(len(values), np.int64)
+        for curve in np.unique(curves).tolist():
+            asked, points = curves == curve, self._ranks.get((curve >> 1, curve & 1))
+            if points is not None:
+                found[asked] = ranks_of(values[asked], points[:, 0], points[:, 1])
+        return found
+
+    def forget_unused(self) -> None:
+        """Renumber the scopes once many of them have no record any more."""
+        used = [number for number in range(1, len(self.names)) if (number, 0) in self._ranks]
+        if len(self.names) - len(used) <= max(_UNUSED_KEPT, len(used)):
+            return
+        kept = np.array([0, *used], np.int64)
+        new = {number: place for place, number in enumerate(kept.tolist())}
+        self._ranks = {(new[number], role): points for (number, role), points in self._ranks.items()}
+        self.names = [self.names[number] for number in kept.tolist()]
+        self._numbers = {name: number for number, name in enumerate(self.names) if number}
+        self.cuts, self._changed_at = self.cuts.of(kept), self._changed_at[kept]
+        self.generation += 1
+
+    def _number(self, scope: ScopeName) -> int:
+        number = self._numbers.get(scope)
+        if number is not None:
+            return number
+        number = self._numbers[scope] = len(self.names)
+        self.names.append(scope)
+        size = len(self._changed_at)
+        if number >= size:
+            wider = ScopeCuts.empty(size * 5 // 4)
+            for column, known in zip(wider, self.cuts, strict=True):
+                column[:, :size] = known
+            self.cuts, self._changed_at = wider, np.pad(self._changed_at, (0, size // 4))
+        return number
+
+
+class LedgerScopes:
+    """Which followed scope each scope of one ledger is."""
+
+    def __init__(self) -> None:
+        self._state = (-1, -1)
+        self._followed = 1
+        self._numbers = np.empty(0, np.int64)
+
+    def numbers(self, ledger: Ledger, followed: FollowedCuts) -> Ints:
+        """Return the number of each scope of the ledger among the followed ones, 0 where it is not followed."""
+        state = (ledger.renumbered, followed.generation)
+        if state != self._state:
+            self._state, self._followed, self._numbers = state, len(followed.names), np.empty(0, np.int64)
+        for name in followed.names[self._followed :]:
+            place = ledger.scopes.find(name)
+            if place is not None and place < len(self._numbers):
+                self._numbers[place] = followed.find(name)
+        self._followed = len(followed.names)
+        if len(self._numbers) < len(ledger.scopes):
+            new = list(map(followed.find, ledger.scopes.names()[len(self._numbers) :]))
+            self._numbers = np.concatenate([self._numbers, np.array(new, np.int64)])
+        return self._numbers

@@ -1,0 +1,90 @@
+"""Followed cuts: any order of records, renumbered or not, gives the cuts last published; forged records are refused."""
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts import followed_cuts
+from stream_app.core.cuts.cut_record import VERSION, CutRecord, decode, encode, key_of, scope_of
+from stream_app.core.cuts.followed_cuts import FollowedCuts, LedgerScopes
+from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
+
+
+def record(users: int, **fields: object) -> CutRecord:
+    both = (users, users)
+    given_: dict[str, object] = {
+        **dict.fromkeys(("users", "totals", "k", "thresholds", "ties", "flagged", "emerging"), both),
+        "coverage": (0.8, 0.8),
+        "gini": (0.5, 0.5),
+        "exact": (True, False),
+        "ranks": ([(10 * users, 0), (users, 5)], []),
+        **fields,
+    }
+    return CutRecord(version=VERSION, **given_)  # type: ignore[arg-type]  # as given
+
+
+def name(number: int) -> ScopeName:
+    return ScopeName("consumer", f"t{number}")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 80), st.integers(0, 5)), max_size=200))
+def test_what_was_published_last_holds_for_the_scopes_of_a_ledger(published: list[tuple[int, int]]) -> None:
+    followed, ledger, places, last = FollowedCuts(), Ledger(1000, 4, 1), LedgerScopes(), dict[int, int]()
+    with patch.object(followed_cuts, "_UNUSED_KEPT", 3):
+        for place, (number, users) in enumerate(published):
+            before = followed.version
+            followed.take(name(number), record(users) if users else None)
+            assert followed.changed_since(before).tolist() in ([followed.find(name(number))], [])
+            last[number] = users
+            if place % 7 == 0:
+                followed.forget_unused()
+            if place % 3 == 0:
+                ledger.scopes.add([name((number * 7) % 81)])
+                places.numbers(ledger, followed)
+    numbers = places.numbers(ledger, followed)
+    found = followed.cuts.users[1, numbers].tolist()
+    assert found == [last.get(int(scope.topic[1:]), 0) for scope in ledger.scopes.names()]
+
+
+def test_ranks_come_from_the_points_of_the_scope_and_role() -> None:
+    followed = FollowedCuts()
+    followed.take(name(1), record(5))
+    numbers, roles = np.array([1, 1, 1, 0]), np.array([0, 0, 1, 0])
+    assert followed.ranks(numbers, roles, np.array([50, 5, 50, 50])).tolist() == [1, 6, 1, 1]
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    assert decode(encode(record(5))) == record(5)
+    assert scope_of(key_of(name(3))) == name(3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"users": (-1, 0)},
+        {"totals": (2**61, 0)},
+        {"gini": (float("nan"), 0.0)},
+        {"coverage": (float("inf"), 0.0)},
+        {"ranks": ([(5, 0), (6, 1)], [])},
+        {"ranks": ([(n, 1) for n in range(600, 0, -1)], [])},
+        {"version": 2},
+    ],
+)
+def test_a_record_that_no_worker_can_have_written_is_refused(wrong: dict[str, object]) -> None:
+    forged = record(5)
+    for field, value in wrong.items():
+        setattr(forged, field, value)
+    with pytest.raises(FormatError):
+        decode(encode(forged))
+
+
+@pytest.mark.parametrize("key", [b"cut/", b"cut/[1,2]", b'cut/["a"]', b'cut/["a","' + b"x" * 2000 + b'"]', b"\xff"])
+def test_a_key_of_no_scope_is_refused(key: bytes) -> None:
+    with pytest.raises(FormatError):
+        scope_of(key)
