@@ -89,7 +89,7 @@ def command(
     out = console()
     stay = sys.stdin.isatty() and out.is_terminal if stay is None else stay
     if files:
-        make = partial(recorded_stream, files, until_ms, speed if speed != math.inf else None)
+        make = partial(recorded_stream, files, until_ms, speed if speed != math.inf else None, settings)
     else:
         make = partial(demo_stream, users, until_ms, speed)
         if not settings.population_sizes:

@@ -51,7 +51,7 @@ def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: i
     Parquet needs the extra `stream-app[parquet]`.
     """
     require_events(files)
-    stream = recorded_stream(files, until_ms, None if math.isinf(speed) else speed)
+    stream = recorded_stream(files, until_ms, None if math.isinf(speed) else speed, settings)
     part = stream.parts[0]
     with ExitStack() as stack:
         bound = _bound(stack, settings)
@@ -63,7 +63,7 @@ def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: i
             bound=bound,
             on_progress=progress,
         )
-    found = stream.found or FoundEvents()
+    found = stream.found or FoundEvents(settings)
     if as_json:
         counts = {"sent": report.sent, "posts": report.posts, "shares": report.shares, "left_out": report.left_out}
         rejected = [kind._asdict() for kind in found.rejected]
