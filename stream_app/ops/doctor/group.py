@@ -19,9 +19,16 @@ _CLOCK = "the clocks of the workers"
 _NTP = "set the clocks by NTP"
 
 
-def workers(settings: Settings, found: CurvesTopic) -> Iterator[Finding]:
-    """Whether the live workers fit together, and these settings to them."""
+def workers(settings: Settings, found: CurvesTopic, members: int) -> Iterator[Finding]:
+    """Whether the live workers fit together, and these settings to them; the group has so many `members`."""
     live = found.workers
+    if members > len(live) and not _has_old_releases(found):
+        advice = (
+            "has one just started, or died? Else one has another STREAM_APP_CURVES_TOPIC: then both see a part of the "
+            "counts, and cuts and flags are wrong; start all with the same settings"
+        )
+        what = f"the group has {members}, and {len(live)} announced themselves on {settings.curves_topic}"
+        yield warning("workers", what, advice)
     if not live:
         return
     yield from _releases(live, found)
@@ -51,7 +58,7 @@ def event_time(settings: Settings, found: CurvesTopic) -> Iterator[Finding]:
 
 def _releases(live: Sequence[HeardWorker], found: CurvesTopic) -> Iterator[Finding]:
     releases = {worker.said.release for worker in live}
-    if any(not known.release for known in found.statuses.values()):
+    if _has_old_releases(found):
         releases.add("one before 0.3")
     named = ", ".join(sorted(releases))
     if len(releases) > 1:
@@ -62,6 +69,11 @@ def _releases(live: Sequence[HeardWorker], found: CurvesTopic) -> Iterator[Findi
         yield warning("workers", f"they run release {named}, and this is {__version__}", advice)
     else:
         yield ok("workers", f"{len(live)} announced, all of release {named}")
+
+
+def _has_old_releases(found: CurvesTopic) -> bool:
+    """Whether there are workers from before 0.3, which do not announce themselves."""
+    return any(not known.release for known in found.statuses.values())
 
 
 def _settings(settings: Settings, live: Sequence[HeardWorker]) -> Iterator[Finding]:

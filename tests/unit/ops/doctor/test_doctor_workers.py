@@ -41,9 +41,9 @@ def status_at(horizon: int) -> Status:
     return Status(VERSION, 0, {}, horizon, False, 0, 0, 0, 0, release=__version__)
 
 
-def states(*live: HeardWorker) -> dict[str, list[str]]:
+def states(*live: HeardWorker, silent: int = 0, statuses: dict[int, Status] | None = None) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for finding in workers(SETTINGS, CurvesTopic({}, list(live), "")):
+    for finding in workers(SETTINGS, CurvesTopic(statuses or {}, list(live), ""), len(live) + silent):
         found.setdefault(finding.state.value, []).append(finding.found)
     return found
 
@@ -62,6 +62,16 @@ def test_settings_of_this_command_that_no_worker_has_are_a_warning() -> None:
     other = msgspec.structs.replace(SETTINGS, min_posts=7)
     (warning,) = states(heard("w1", settings=other))[Severity.WARNING.value]
     assert "STREAM_APP_MIN_POSTS is 7 at worker w1 and 5 at this command" in warning
+
+
+def test_a_worker_that_does_not_announce_itself_there_may_have_another_topic_for_curves() -> None:
+    (warning,) = states(heard("w1"), silent=1)[Severity.WARNING.value]
+    assert warning == "the group has 2, and 1 announced themselves on influence.curves"
+    (warning,) = states(silent=1)[Severity.WARNING.value]
+    assert "0 announced" in warning
+    old = {0: msgspec.structs.replace(status_at(0), release="")}
+    found = states(heard("w1"), silent=1, statuses=old)[Severity.WARNING.value]
+    assert not any("announced themselves" in each for each in found), "one before 0.3 does not announce itself"
 
 
 def test_two_releases_are_a_warning() -> None:
