@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from stream_app.settings.hosts import is_loopback
+from stream_app.settings.hosts import host_port, is_loopback
 
 MOST_CONNECTIONS = 32
 TIMEOUT_S = 5.0
@@ -174,6 +174,6 @@ def _advice(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is in use: set STREAM_APP_ALERTS_HTTP_PORT to a free port, or to 0 for any"
     return (
-        f"cannot listen on {host}:{port} ({error.strerror}): check STREAM_APP_ALERTS_HTTP_HOST and "
+        f"cannot listen on {host_port(host, port)} ({error.strerror}): check STREAM_APP_ALERTS_HTTP_HOST and "
         "STREAM_APP_ALERTS_HTTP_PORT"
     )
