@@ -84,6 +84,39 @@ def test_a_clock_an_hour_back_is_a_problem() -> None:
     assert "w2 is 3,600 s behind" in problem
 
 
+def unstamped(name: str, clock_off_s: float = 0.0) -> HeardWorker:
+    """As heard on a topic that keeps the time of the writer."""
+    return heard(name, clock_off_s)._replace(kafka_ms=None)
+
+
+HOUR_S = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("clocks_s", "wrong"),
+    [
+        ((-HOUR_S,), ["w1 is 3,600 s behind that of this machine"]),
+        ((0.0, -HOUR_S), ["w2 is 3,600 s behind most others"]),
+        ((HOUR_S, 0.0, 0.0), ["w1 is 3,600 s ahead of most others"]),
+        ((HOUR_S, HOUR_S), ["this machine is 3,600 s behind most others"]),
+        ((0.0, -HOUR_S, -HOUR_S), ["w2 is 3,600 s behind", "w3 is 3,600 s behind"]),
+        ((0.0, HOUR_S, -2 * HOUR_S), ["w2 is 3,600 s ahead of", "w3 is 7,200 s behind"]),
+    ],
+)
+def test_without_kafkas_clock_those_of_the_workers_and_the_doctor_are_compared(
+    clocks_s: tuple[float, ...], wrong: list[str]
+) -> None:
+    (problem,) = states(*(unstamped(f"w{n}", off_s) for n, off_s in enumerate(clocks_s, 1)))[Severity.PROBLEM.value]
+    assert all(words in problem for words in wrong)
+    assert problem.count(" is ") == len(wrong)
+
+
+def test_clocks_that_agree_are_fine_without_kafkas_too() -> None:
+    found = states(unstamped("w1", -4), unstamped("w2", 5))
+    assert set(found) == {Severity.OK.value}
+    assert any("at most 5 s apart" in each for each in found[Severity.OK.value])
+
+
 def test_a_worker_that_others_outlive_is_not_counted_among_the_live_ones() -> None:
     dead, alive = heard("w1"), heard("w2")
     assert _live([("w1", dead), ("w2", alive)]) == [dead, alive]
