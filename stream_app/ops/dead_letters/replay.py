@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
+from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.events.dead_letter import (
     DeadLetterId,
     attempt_headers,
@@ -204,7 +205,7 @@ def _message(
         return ReplayMessage(found, found.letter.origin.partition, key, value, attempts)
     try:
         return ReplayMessage(found, None, str(_head_of(value).user_id).encode(), value, attempts)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+    except (*DECODE_ERRORS, ValueError):
         return Skipped.NO_USER
 
 
