@@ -25,7 +25,7 @@ def test_a_watermark_that_is_none_is_left_out(value: bytes) -> None:
     assert curves.newest_ms == 1_475_712_000_000
 
 
-def test_figures_are_those_of_whole_buckets_and_what_cannot_be_read_is_left_out(
+def test_figures_are_those_of_whole_buckets_and_unreadable_records_are_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     values = encoded(bucket(SCOPES, [[(5, 1)]] * len(SCOPES)), LEAST)
