@@ -24,7 +24,7 @@ class Duplicate(msgspec.Struct, array_like=True, frozen=True, order=True):
     """An event that was counted before."""
 
     arrived_ms: int
-    """When its record came to Kafka, epoch ms."""
+    """When its record came to Kafka, epoch ms: its producer may say so, but nothing later than when it was counted."""
     topic: str
     offset: int
     first_offset: int
@@ -53,7 +53,8 @@ class NewestDuplicates:
 
     def add(self, found: Iterable[Duplicate]) -> None:
         """Take up some more; those known already change nothing."""
-        newest = sorted({*self.newest, *found})[-MOST_KEPT:]
+        by_place = {(one.topic, one.offset): one for one in (*found, *self.newest)}
+        newest = sorted(by_place.values())[-MOST_KEPT:]
         self.is_published &= newest == self.newest
         self.newest = newest
 

@@ -125,7 +125,8 @@ class CurveExchange:
     def _take_duplicates(self, sample: DuplicateSample) -> None:
         """Keep what a worker may have published: the owner publishes it again, and must not grow by it."""
         if 0 <= sample.partition < self._settings.partitions:
-            own = [found for found in sample.newest if found.topic in self._settings.input_topics]
+            topics, latest_ms = self._settings.input_topics, self._latest_ms
+            own = [found for found in sample.newest if found.topic in topics and found.arrived_ms <= latest_ms]
             self.duplicates[sample.partition] = own[-MOST_KEPT:]
 
 
