@@ -236,10 +236,9 @@ class BatchCounter:
         if not batch.records:
             self._lag.look(held, tp, behind)
             return
-        arrived_s = batch.records[0].timestamp / 1000
+        arrived_s = self._lag.counted(held, tp, behind, batch.records[0].timestamp / 1000)
         if held.oldest_unseen_s is None:
             held.oldest_unseen_s = arrived_s
-        self._lag.counted(held, tp, behind, arrived_s)
 
     async def _is_beyond_gap(self, source: Source, fetched: FetchedBatches) -> bool:
         """Seek back and return True if skipped records are still in Kafka; log skipped records that are lost."""
