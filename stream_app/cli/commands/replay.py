@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stream_app.cli.options import Command, EventFile, Speed, TimeOption, settings_options
 from stream_app.cli.views.found_events import print_found
-from stream_app.core.changelog.columns import FormatError
 from stream_app.demo.feed import recorded_stream
 from stream_app.kafka.clients import KafkaOperationError, open_consumer, quiet_kafka
 from stream_app.kafka.topic_scan import TopicTail
@@ -93,7 +92,7 @@ def _bound(stack: ExitStack, settings: Settings) -> SkewBound | None:
             tail = TopicTail(stack.enter_context(open_consumer(settings)), settings.curves_topic)
             progress = WorkerProgress(tail, settings.input_topics)
             is_counted = bool(progress.positions())
-    except (KafkaOperationError, FormatError):
+    except KafkaOperationError:
         return None
     return SkewBound(progress.positions, settings) if is_counted else None
 
