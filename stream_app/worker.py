@@ -146,6 +146,6 @@ class _Worker:
     async def _serve(self) -> None:
         host = self._settings.http_host
         port = await self._http.start(host, self._settings.http_port, self._settings.http_probe_port)
-        self._access.peers.address = self._settings.http_advertised or f"{reachable(host)}:{port}"
+        self._access.peers.address = self._settings.http_advertised or host_port(reachable(host), port)
         self._engine.listens(self._access.peers.address)
         logger.info("serving the page, /api/v1, /metrics, /livez and /readyz on http://%s", host_port(host, port))

@@ -12,7 +12,7 @@ def save(topic: str, path: Path, brokers: str) -> None:
     """Write each record as a line of JSON: partition, time, key, value and headers, bytes in Base64."""
     consumer = KafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed", enable_auto_commit=False)
     places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         for place in places:
             consumer.assign([place])
             consumer.seek_to_beginning()
@@ -29,7 +29,7 @@ def save(topic: str, path: Path, brokers: str) -> None:
 def restore(topic: str, path: Path, brokers: str) -> None:
     """Produce the records of a file to a topic that exists and is empty, each to the partition it was in."""
     producer = KafkaProducer(bootstrap_servers=brokers, acks="all", max_in_flight_requests_per_connection=1)
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         for line in file:
             partition, time_ms, key, value, headers = json.loads(line)
             producer.send(

@@ -25,4 +25,4 @@ def made() -> Iterator[tuple[Path, str]]:
 
 if __name__ == "__main__":
     for path, text in made():
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")

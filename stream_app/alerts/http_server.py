@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,13 +17,14 @@ from urllib.parse import urlsplit
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from stream_app.settings.hosts import is_loopback
+from stream_app.settings.hosts import host_port, is_local_name, is_loopback
 
 MOST_CONNECTIONS = 32
 TIMEOUT_S = 5.0
 """For a whole request, however slowly its bytes come, and its answer."""
 _NO_FILES_PAUSE_S = 0.2
 _TEXT = "text/plain; charset=utf-8"
+_BY_ADDRESS = b"metrics are asked for by address, or by a name without a dot or as in STREAM_APP_ALERTS_HTTP_HOST\n"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -49,7 +51,7 @@ class ProbeServer:
         bound_hit: Callable[[str], None],
     ) -> None:
         """`bound_hit` takes the name of a bound each time that it ends something. Raises AddressTakenError."""
-        probes, is_local = {"/livez": is_live, "/readyz": is_ready}, is_loopback(host)
+        probes, answers_to = {"/livez": is_live, "/readyz": is_ready}, partial(_answers_to, own=host.lower())
 
         class _ProbeHandler(BaseHTTPRequestHandler):
             """One request."""
@@ -61,8 +63,8 @@ class ProbeServer:
             def do_GET(self) -> None:
                 """Answer the request."""
                 path = self.path.partition("?")[0]
-                if path == "/metrics" and is_local and not is_loopback(_host_in(self.headers.get("Host", ""))):
-                    self._answer(403, _TEXT, b"it is asked as 127.0.0.1 or localhost\n")
+                if path == "/metrics" and not answers_to(_host_in(self.headers.get("Host", ""))):
+                    self._answer(403, _TEXT, _BY_ADDRESS)
                 elif path == "/metrics":
                     self._answer(200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry))
                 elif (probe := probes.get(path)) is not None:
@@ -163,6 +165,11 @@ class _ProbeHttpServer(ThreadingHTTPServer):
                 continue
 
 
+def _answers_to(host: str, own: str) -> bool:
+    """Whether it may be asked under that name: a page from elsewhere can have one of its own lead here."""
+    return is_loopback(host) if is_loopback(own) else host == own or is_local_name(host)
+
+
 def _host_in(header: str) -> str:
     try:
         return urlsplit(f"//{header}").hostname or ""
@@ -174,6 +181,6 @@ def _advice(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is in use: set STREAM_APP_ALERTS_HTTP_PORT to a free port, or to 0 for any"
     return (
-        f"cannot listen on {host}:{port} ({error.strerror}): check STREAM_APP_ALERTS_HTTP_HOST and "
+        f"cannot listen on {host_port(host, port)} ({error.strerror}): check STREAM_APP_ALERTS_HTTP_HOST and "
         "STREAM_APP_ALERTS_HTTP_PORT"
     )

@@ -14,6 +14,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 
+from stream_app.core.unseen import UNSEEN
+
 REPLACEMENT = "\ufffd"
 MAX_READABLE = 256
 """Characters of a name that are shown."""
@@ -24,12 +26,9 @@ MAX_MARKS = 4
 
 _ZWJ, _KEYCAP = "\u200d", "\u20e3"
 _PLAIN = re.compile(r"[ -~\n]*")
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
-    "\U00016fe4\U0001d159\U0001da9b-\U0001daaf\U000e0100-\U000e01ef]"
-)
-"""Letters, marks and symbols that draw nothing. What Python calls not printable is not listed: controls, formats,
-surrogates, private and unassigned characters, separators other than the space."""
+_UNSEEN = re.compile(f"[{UNSEEN}]")
+"""What Python calls not printable is not listed: controls, formats, surrogates, private and unassigned characters,
+separators other than the space."""
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 
 

@@ -42,9 +42,9 @@ class Stream(NamedTuple):
     """What recorded events are; complete once they are read."""
 
 
-def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | None) -> Stream:
+def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | None, settings: Settings) -> Stream:
     """The events of files, read twice: to count them, and to send them; of pipes once. Raises EventFileError."""
-    found = FoundEvents()
+    found = FoundEvents(settings)
     events = (event for event in read_events(paths) if _is_sent(event, until_ms))
     if not all(map(is_repeatable, paths)):
         return Stream([Part(found.passing(events), speed)], None, found=found)

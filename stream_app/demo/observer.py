@@ -10,18 +10,19 @@ import msgspec
 import numpy as np
 from kafka import TopicPartition
 
-from stream_app.core.changelog import status
-from stream_app.core.changelog.status import Status
-from stream_app.core.cuts import curve_message
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts.curve_reader import CurveReader
 from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.group.announcement import worker_of
 from stream_app.core.messages import ROLES, Cut, Flag, flag_in
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.kafka.clients import new_consumer, quiet_kafka
+from stream_app.kafka.topic_scan import LeftOut
 from stream_app.settings import Settings
 
 _POLL_MS = 100
-_cut_of = msgspec.json.Decoder(Cut).decode
+_CUT = msgspec.json.Decoder(Cut)
 Figures = tuple[int, ...]
 
 
@@ -33,8 +34,10 @@ class Observer:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._cuts: dict[bytes, Cut] = {}
-        self._statuses: dict[int, Status] = {}
         self._global_cuts = GlobalCuts(settings.share)
+        self._curves = CurveReader(self._global_cuts, settings.partitions)
+        self._statuses = self._curves.statuses
+        self._left_out = LeftOut()
         self._flag_ids: set[str] = set()
         self._news_at_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
@@ -147,25 +150,27 @@ class Observer:
             if topic == self._settings.curves_topic and worker_of(record.key or b"") is not None:
                 continue  # workers announce themselves all the time
             self._news_at_s = time.monotonic()
-            if topic == self._settings.flags_topic:
-                self._take_flag(flag_in(record.value))
-            elif topic == self._settings.curves_topic:
-                self._take_curve(record.key, record.value)
-            elif record.value is None:
-                self._cuts.pop(record.key, None)
-            else:
-                self._cuts[record.key] = _cut_of(record.value)
+            with self._left_out.unless_readable(record):
+                if topic == self._settings.flags_topic:
+                    self._take_flag(flag_in(record.value))
+                elif topic == self._settings.curves_topic:
+                    self._curves.take(record.key or b"", record.value)
+                elif record.value is None:
+                    self._cuts.pop(record.key, None)
+                else:
+                    self._cuts[record.key] = _cut_in(record.value)
 
     def _take_flag(self, flag: Flag | None) -> None:
         if flag is not None and flag.flag_id not in self._flag_ids:
             self._flag_ids.add(flag.flag_id)
             self.flags.append(flag)
 
-    def _take_curve(self, key: bytes, value: bytes) -> None:
-        if key.startswith(b"status/"):
-            status.read_into(self._statuses, key, value)
-        elif key.startswith(b"curves/"):
-            self._global_cuts.update(curve_message.decode(value))
+
+def _cut_in(value: bytes) -> Cut:
+    try:
+        return _CUT.decode(value)
+    except DECODE_ERRORS as error:
+        raise FormatError(f"not a cut: {error}") from error
 
 
 def _figures(cut: Cut) -> Figures:

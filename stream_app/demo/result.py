@@ -32,9 +32,9 @@ def print_result(console: Console, result: DemoResult) -> None:
         line.append(f"{counts[name]:,} {name}   ", FLAG_STYLES[name])
     console.print(line)
     if result.counted.rejected and not result.counted.applied:
-        console.print(
-            marked("[yellow]Not one event could be counted: are these events? The README shows what one looks like.[/]")
-        )
+        has_reasons = result.found is not None and result.found.unreadable > 0
+        why = ", for the reasons below." if has_reasons else ": are these events?"
+        console.print(marked("[yellow]Not one event could be counted{} The README shows what one looks like.[/]", why))
     if not result.is_settled:
         console.print(
             marked("[yellow]The cuts still changed when the demo stopped waiting: run it again on an idle machine.[/]")

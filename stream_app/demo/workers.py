@@ -44,7 +44,7 @@ class _DemoWorker:
 
     def tail(self, lines: int) -> str:
         """The last lines of its log."""
-        text = self.log_file.read_text(errors="replace").splitlines()
+        text = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(text[-lines:]) or "it wrote nothing"
 
 

@@ -37,8 +37,8 @@ class OwnedPartition:
     `scope_map`, `oldest_unseen_s`.
 
     Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `evaluated`,
-    `unread`, `doubts`, `waiting_since`, `duplicates`, `read_again`. Also, in the ledger: `lagging`, `read_up_ms`, the
-    topic id of a source, and the position of a stuck source while nobody holds the lock (see
+    `unread`, `doubts`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`. Also, in the ledger: `lagging`,
+    `read_up_ms`, the topic id of a source, and the position of a stuck source while nobody holds the lock (see
     `PartitionOwnership.read_again`).
     """
 
@@ -47,7 +47,7 @@ class OwnedPartition:
     scope_map: ScopeMap = field(default_factory=ScopeMap)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
-    """Kafka timestamp, in s, of the oldest record counted since the last evaluation."""
+    """When the oldest record counted since the last evaluation arrived in Kafka."""
     evaluated: tuple[int, int, int, int] = NOT_EVALUATED
     """State at the last evaluation: batches counted, version of the cuts, horizon, offset of the erasures."""
     unread: dict[str, int] = field(default_factory=dict)
@@ -56,6 +56,8 @@ class OwnedPartition:
     """By topic that may have more to read than is known. It lags until Kafka has answered."""
     waiting_since: dict[str, float] = field(default_factory=dict)
     """By topic with uncounted records: the approximate time at which the oldest of them arrived in Kafka."""
+    arrived_s: dict[str, float] = field(default_factory=dict)
+    """By topic: when the newest record that was counted arrived, or when no more had arrived."""
     duplicates: NewestDuplicates = field(default_factory=NewestDuplicates)
     read_again: dict[str, int] = field(default_factory=dict)
     """By topic: the last position that the consumer was sent back to because counting was stuck there."""

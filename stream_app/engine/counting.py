@@ -136,7 +136,8 @@ class BatchCounter:
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside.records(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
         applied = held.store.count(batch.topic, batch.end, credits_, late, refused)
-        held.duplicates.add(duplicates_in(batch, indices, credits_, applied.duplicate, late, held.store.ledger))
+        now_ms = round(self._clock() * 1000)
+        held.duplicates.add(duplicates_in(batch, indices, credits_, applied.duplicate, late, held.store.ledger, now_ms))
         if rebuilds := held.store.ledger.seen.take_rebuilds():
             self._meter.bound_hit("hash_index_rounds", rebuilds)
         self._meter.read(batch.topic, len(batch.records))  # no await in between: the metrics add up at any time
@@ -235,10 +236,9 @@ class BatchCounter:
         if not batch.records:
             self._lag.look(held, tp, behind)
             return
-        arrived_s = batch.records[0].timestamp / 1000
+        arrived_s = self._lag.counted(held, tp, behind, batch.records[0].timestamp / 1000)
         if held.oldest_unseen_s is None:
             held.oldest_unseen_s = arrived_s
-        self._lag.counted(held, tp, behind, arrived_s)
 
     async def _is_beyond_gap(self, source: Source, fetched: FetchedBatches) -> bool:
         """Seek back and return True if skipped records are still in Kafka; log skipped records that are lost."""

@@ -18,9 +18,12 @@ PUBLISHED_EVERY_S = 5.0
 
 
 def duplicates_in(
-    batch: Batch, indices: Sequence[int], credits_: Credits, duplicate: Mask, late: Mask, ledger: Ledger
+    batch: Batch, indices: Sequence[int], credits_: Credits, duplicate: Mask, late: Mask, ledger: Ledger, now_ms: int
 ) -> Iterator[Duplicate]:
-    """Yield the last few duplicates of a batch; `indices` are the records of its credits."""
+    """Yield the last few duplicates of a batch; `indices` are the records of its credits.
+
+    None of them came after `now_ms`, whatever its producer says: it would be the newest until that time.
+    """
     places = np.flatnonzero(duplicate)[-MOST_OF_BATCH:]
     if not len(places):
         return
@@ -32,7 +35,7 @@ def duplicates_in(
         same = credits_.hashes[:place] == credits_.hashes[place]
         first = np.flatnonzero(same & ~(duplicate | late)[:place])
         yield Duplicate(
-            arrived_ms=batch.records[indices[place]].timestamp,
+            arrived_ms=min(batch.records[indices[place]].timestamp, now_ms),
             topic=batch.topic,
             offset=batch.records[indices[place]].offset,
             first_offset=batch.records[indices[int(first[0])]].offset if len(first) else NOWHERE,

@@ -124,7 +124,7 @@ class OutputTopics:
         if self._settings.pseudonyms:  # key and value name users: keep only the headers (origin and reason)
             records = (record._replace(key=None, value=None, whole=None) for record in records)
         for record in records:
-            if record.is_elsewhere:
+            if record.is_elsewhere and not record.is_unread:
                 self._bound_hit("dead_letters_per_s" if record.shared else "dead_letter_bytes")
             self._put(topic, record.origin.partition, record.key, record.value, record.headers(), record.bare_headers)
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from stream_app.core.events.dead_letter import LONGEST_MESSAGE, DeadLetter, Origin, attempts_of
+from stream_app.core.events.dead_letter import LONGEST_MESSAGE, DeadLetter, Origin, Shared, attempts_of
 from stream_app.core.events.decode import Rejected
 from stream_app.core.events.letter_budget import LetterBudget
 from stream_app.engine.context import EngineContext
@@ -61,7 +61,9 @@ class SetAside:
         )
         self._meter.bound_hit("max_unpacked_bytes" if found.reason == TOO_LARGE else "unreadable_batch")
         message = f"{found}. They are not counted, and only their topic holds them; {advice}"
-        self._output.dead_letters([DeadLetter(Origin(*place, found.first), None, None, found.reason, message)])
+        shared = Shared(found.last, {found.reason: found.records}, [(found.first, found.last)])
+        letter = DeadLetter(Origin(*place, found.first), None, None, found.reason, message, shared=shared)
+        self._output.dead_letters([letter])
         await self._output.flush()
 
 

@@ -33,6 +33,7 @@ from urllib.parse import urlsplit
 from stream_app.kafka.error_hints import kafka_advice, refused
 from stream_app.kafka.options import kafka_python_options, servers_of
 from stream_app.settings import Settings, SettingsError
+from stream_app.settings.hosts import host_port
 from stream_app.settings.tls import kafka_tls
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ def advertised_listeners(settings: Settings) -> list[AdvertisedListener]:
 
 def _listener(address: tuple[str, int]) -> AdvertisedListener:
     host, port = address
-    name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    name = host_port(host, port)
     try:
         with closing(socket.create_connection(address, _CONNECT_S)):
             return AdvertisedListener(name, "")

@@ -1,13 +1,18 @@
 """Scanning topics: from their start, or from near their end, to the end that they have now."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 
+from stream_app.core.changelog.columns import FormatError
 from stream_app.kafka.clients import KafkaOperationError
 from stream_app.until import until
+
+logger = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, int], None]
 """Called with how many offsets have been read, and how many there are."""
@@ -88,6 +93,24 @@ def read(consumer: Any, wanted: Spans, on_progress: OnProgress | None = None) ->
         left = {partition: span for partition, span in left.items() if positions[partition] < span.end}
         if on_progress is not None:
             on_progress(sum(positions[partition] - wanted[partition].start for partition in positions), total)
+
+
+class LeftOut:
+    """Counts the records of a topic that cannot be read, and logs the first: others may write there."""
+
+    def __init__(self) -> None:
+        self.records = 0
+
+    @contextmanager
+    def unless_readable(self, record: Any) -> Iterator[None]:
+        """Leave a record out if reading it in the block raises FormatError."""
+        try:
+            yield
+        except FormatError as error:
+            self.records += 1
+            if self.records == 1:
+                place = (record.topic, record.partition, record.offset)
+                logger.warning("%s-%d: left out the record at offset %d, and others like it: %s", *place, error)
 
 
 class TopicTail:

@@ -2,10 +2,10 @@
 
 import logging
 import signal
-import sys
 import threading
-import traceback
 from collections.abc import Callable
+
+from stream_app.stacks import stacks
 
 VERBOSE_S = 600.0
 """SIGUSR1 makes a process verbose for so long: a DEBUG log that is forgotten fills disks."""
@@ -56,10 +56,8 @@ class Verbosity:
 
 def log_stacks() -> None:
     """Log the stack of every thread: where a process that seems to stand still is."""
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - the documented way to the stacks
-        stack = "".join(traceback.format_stack(frame))
-        logger.warning("SIGUSR2: thread %s\n%s", names.get(ident, ident), stack, extra={"kind": ident})
+    for stack in stacks():
+        logger.warning("SIGUSR2: thread %s\n%s", stack.name, stack.text, extra={"kind": stack.ident})
 
 
 def _apply(level: str) -> None:

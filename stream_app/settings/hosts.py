@@ -26,6 +26,14 @@ def is_address(host: str) -> bool:
     return True
 
 
+def is_local_name(host: str) -> bool:
+    """Whether a page from elsewhere cannot have it lead here: an address, a name without a dot, this machine's own.
+
+    Such a page can have its own name lead to this machine, but the browser still says which name.
+    """
+    return bool(host) and (is_address(host) or "." not in host or host in {socket.gethostname().lower(), "localhost"})
+
+
 def reachable(host: str) -> str:
     """The name by which others reach a server that listens on `host`: this machine's if it listens on every address."""
     try:

@@ -241,9 +241,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NAMES = tuple(Settings.__struct_fields__)
-RULING = frozenset(NAMES[NAMES.index("window_s") : NAMES.index("tick_s")]) | {
-    *("posts_topic", "shares_topic", "partitions", "partitioner", "max_event_bytes", "pseudonyms")
-}
+RULING = (
+    frozenset(NAMES[NAMES.index("window_s") : NAMES.index("tick_s")])
+    | frozenset(NAMES[NAMES.index("app_id") : NAMES.index("partitions")])  # the group, and every topic that it shares
+    | {"partitions", "partitioner", "max_event_bytes", "max_unpacked_bytes", "pseudonyms"}
+)
 """Settings that are part of the version: workers that differ in one of them do not work together. No secrets."""
 SECRETS = frozenset(name for name in NAMES if isinstance(getattr(Settings(), name), Secret))
 """Settings that are never shown: they come from the environment, or from a file that it names."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from stream_app.core.events.repair import payload, usual_time
 from stream_app.core.readable import MAX_TEXT, readable
 from stream_app.extras import require_extra
 from stream_app.sources.csv_rows import columns_of, delimiter_of, events_of
@@ -93,7 +94,7 @@ def recorded(line: bytes) -> RecordedEvent:
 
 def _recorded_as_far_as_readable(line: bytes) -> RecordedEvent:
     try:
-        event: Any = msgspec.json.decode(line)
+        event: Any = msgspec.json.decode(payload(line))
     except (msgspec.DecodeError, ValueError, RecursionError):
         event = None
     if not isinstance(event, dict):
@@ -103,7 +104,7 @@ def _recorded_as_far_as_readable(line: bytes) -> RecordedEvent:
     except (msgspec.ValidationError, ValueError):
         key = NO_KEY
     try:
-        ts_ms = _time_ms(msgspec.convert(event.get("ts"), int | dt.datetime))
+        ts_ms = _time_ms(msgspec.convert(usual_time(event.get("ts")), int | dt.datetime))
     except (msgspec.ValidationError, ValueError):
         ts_ms = NO_TIME_MS
     return RecordedEvent(event.get("kind") == "share", key, line, ts_ms)

@@ -4,11 +4,15 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from stream_app.core.events.decode import decode
+import numpy as np
+
+from stream_app.core.events.credit import uncountable
+from stream_app.core.events.decode import Rejected, decode, implausible
+from stream_app.core.events.limits import TimeRange
 from stream_app.core.events.schema import Post, Share
 from stream_app.core.readable import MAX_TEXT, readable
+from stream_app.settings import Settings
 from stream_app.sources.recorded_event import NO_TIME_MS, RecordedEvent
-from stream_app.sources.text_lines import MAX_LINE_BYTES
 
 
 class RejectedKind(NamedTuple):
@@ -24,22 +28,24 @@ class RejectedKind(NamedTuple):
 
 
 class FoundEvents:
-    """Counts events as they pass."""
+    """Counts events as they pass, and judges them as workers with the same settings will."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._plausible = TimeRange.of_days(settings.min_ts, settings.max_ts)
         self.count = 0
-        self._rejected: dict[str, RejectedKind] = {}
+        self._kinds: dict[str, RejectedKind] = {}
         self._times_ms = array("q")
 
     @property
     def rejected(self) -> list[RejectedKind]:
         """The largest first."""
-        return sorted(self._rejected.values(), key=lambda kind: -kind.records)
+        return sorted(self._kinds.values(), key=lambda kind: -kind.records)
 
     @property
     def unreadable(self) -> int:
         """How many are no events."""
-        return sum(kind.records for kind in self._rejected.values())
+        return sum(kind.records for kind in self._kinds.values())
 
     def older_than(self, window_s: float) -> int:
         """How many are older than a window that ends with the newest."""
@@ -52,17 +58,25 @@ class FoundEvents:
         """The same events."""
         for event in events:
             self.count += 1
-            rejected = decode([event.value], Share if event.share else Post, MAX_LINE_BYTES).rejected
-            if rejected:
+            if rejected := self._rejected_of(event):
                 self._reject(rejected[0].reason, rejected[0].message, event.value)
             elif event.ts_ms != NO_TIME_MS:
                 self._times_ms.append(event.ts_ms)
             yield event
 
+    def _rejected_of(self, event: RecordedEvent) -> list[Rejected]:
+        limits = self._settings.max_event_bytes, self._settings.max_id_bytes
+        decoded = decode([event.value], Share if event.share else Post, *limits)
+        if decoded.rejected:
+            return decoded.rejected
+        if why := uncountable(decoded.events[0]):
+            return [Rejected(0, "invalid", why)]
+        return implausible(np.array([event.ts_ms]), [0], self._plausible)
+
     def _reject(self, reason: str, message: str, value: bytes) -> None:
-        before = self._rejected.get(reason)
+        before = self._kinds.get(reason)
         if before is not None:
-            self._rejected[reason] = before._replace(records=before.records + 1)
+            self._kinds[reason] = before._replace(records=before.records + 1)
             return
         example = readable(value[:MAX_TEXT].decode(errors="replace"))
-        self._rejected[reason] = RejectedKind(reason, 1, self.count, readable(message, MAX_TEXT), example)
+        self._kinds[reason] = RejectedKind(reason, 1, self.count, readable(message, MAX_TEXT), example)

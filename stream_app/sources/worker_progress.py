@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
-from stream_app.kafka.topic_scan import TopicTail
+from stream_app.kafka.topic_scan import LeftOut, TopicTail
 
 
 class WorkerProgress:
@@ -14,14 +14,16 @@ class WorkerProgress:
         self._curves = curves
         self._input_topics = input_topics
         self._statuses: dict[int, Status] = {}
+        self._left_out = LeftOut()
 
     def positions(self) -> dict[tuple[str, int], int]:
         """The next offset to be counted, by topic and partition; empty where nobody has counted these topics.
 
-        Raises KafkaOperationError and FormatError.
+        Raises KafkaOperationError.
         """
         for record in self._curves.unread():
-            status.read_into(self._statuses, record.key, record.value)
+            with self._left_out.unless_readable(record):
+                status.read_into(self._statuses, record.key, record.value)
         return {
             (topic, known.partition): source.position
             for known in self._statuses.values()

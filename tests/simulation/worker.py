@@ -148,7 +148,7 @@ def _worker() -> Worker:
     return worker
 
 
-def _end(status: Exit, why: str) -> NoReturn:
+def _end(status: Exit, why: str, _doing: str = "") -> NoReturn:
     worker = _worker()
     worker.ended = f"{status.name}: {why}"
     worker.status = status

@@ -18,7 +18,6 @@ from stream_app.cli.views.dead_letters import (
     report_as_json,
 )
 from stream_app.cli.views.duplicates import duplicates_as_json, print_duplicates
-from stream_app.core.changelog.columns import FormatError
 from stream_app.core.events.dead_letter import DeadLetterId, Origin
 from stream_app.kafka import topic_scan
 from stream_app.kafka.clients import open_consumer, open_producer, quiet_kafka
@@ -141,11 +140,8 @@ def duplicates_command(*, settings: Settings, limit: int, as_json: bool) -> None
     known is null.
     """
     with quiet_kafka(), open_consumer(settings) as consumer:
-        try:
-            with reading_bar() as progress:
-                found = duplicate_lookup.sampled(consumer, settings, progress)
-        except FormatError as error:
-            raise click.ClickException(f"{settings.curves_topic} cannot be read: {error}") from error
+        with reading_bar() as progress:
+            found = duplicate_lookup.sampled(consumer, settings, progress)
         shown = duplicate_lookup.looked_up(consumer, settings, found.newest[:limit])
     if as_json:
         print_json(duplicates_as_json(found, shown, hide_ids=settings.pseudonyms))

@@ -89,7 +89,7 @@ def command(
     out = console()
     stay = sys.stdin.isatty() and out.is_terminal if stay is None else stay
     if files:
-        make = partial(recorded_stream, files, until_ms, speed if speed != math.inf else None)
+        make = partial(recorded_stream, files, until_ms, speed if speed != math.inf else None, settings)
     else:
         make = partial(demo_stream, users, until_ms, speed)
         if not settings.population_sizes:
@@ -108,7 +108,7 @@ def command(
         if result.found is not None:
             print_found(out, result.found, result.settings)
         if report is not None:
-            report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n")
+            report.write_text(json.dumps(report_of(result), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         _print_next_steps(out, result.settings, report, files, stay=stay)
         if stay:
             _stay(result.settings, None if files else users)

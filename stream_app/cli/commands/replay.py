@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stream_app.cli.options import Command, EventFile, Speed, TimeOption, settings_options
 from stream_app.cli.views.found_events import print_found
-from stream_app.core.changelog.columns import FormatError
 from stream_app.demo.feed import recorded_stream
 from stream_app.kafka.clients import KafkaOperationError, open_consumer, quiet_kafka
 from stream_app.kafka.topic_scan import TopicTail
@@ -51,7 +50,7 @@ def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: i
     Parquet needs the extra `stream-app[parquet]`.
     """
     require_events(files)
-    stream = recorded_stream(files, until_ms, None if math.isinf(speed) else speed)
+    stream = recorded_stream(files, until_ms, None if math.isinf(speed) else speed, settings)
     part = stream.parts[0]
     with ExitStack() as stack:
         bound = _bound(stack, settings)
@@ -63,7 +62,7 @@ def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: i
             bound=bound,
             on_progress=progress,
         )
-    found = stream.found or FoundEvents()
+    found = stream.found or FoundEvents(settings)
     if as_json:
         counts = {"sent": report.sent, "posts": report.posts, "shares": report.shares, "left_out": report.left_out}
         rejected = [kind._asdict() for kind in found.rejected]
@@ -93,7 +92,7 @@ def _bound(stack: ExitStack, settings: Settings) -> SkewBound | None:
             tail = TopicTail(stack.enter_context(open_consumer(settings)), settings.curves_topic)
             progress = WorkerProgress(tail, settings.input_topics)
             is_counted = bool(progress.positions())
-    except (KafkaOperationError, FormatError):
+    except KafkaOperationError:
         return None
     return SkewBound(progress.positions, settings) if is_counted else None
 

@@ -20,6 +20,10 @@ _WITHHELD = """\
 With STREAM_APP_PSEUDONYMS, key and value are not copied. As long as Kafka keeps the record, it is in the topic it came
 from (`stream-app dead-letters show`): correct the cause, and have its producer send it again."""
 
+_UNREAD = """\
+To read a batch that is too large, raise STREAM_APP_MAX_UNPACKED_BYTES for workers and this command, then replay again.
+One that is malformed only its producer can send again, corrected: `stream-app dead-letters show` says what is wrong."""
+
 
 def print_groups(groups: Sequence[LetterGroup], where: str) -> None:
     """A table, and an example of each group."""
@@ -83,7 +87,9 @@ def print_letter(stored: StoredLetter, *, replayed: bool) -> None:
         lines["value"] = f"of {shared.records:,} records at offsets {letter.origin.offset} to {shared.last}"
     for name, text in lines.items():
         click.echo(f"  {click.style(name.ljust(5), dim=True)}  {text}")
-    if letter.is_elsewhere:
+    if letter.is_unread:
+        click.echo("  of a record batch that could not be read: correct the cause, then replay it while Kafka has it")
+    elif letter.is_elsewhere:
         click.echo(f"  shared or too large to be copied: {_ELSEWHERE}")
     elif letter.is_withheld:
         origin = letter.origin
@@ -140,6 +146,8 @@ def print_report(report: DeadLetterReport, *, planned: bool) -> None:
         click.echo(f"{heading}: {count:,} ({why.value}).")
     if report.skipped[Skipped.WITHHELD]:
         click.echo(_WITHHELD)
+    if report.skipped[Skipped.UNREAD]:
+        click.echo(_UNREAD)
 
 
 def report_as_json(report: DeadLetterReport, *, dry_run: bool) -> dict[str, Any]:

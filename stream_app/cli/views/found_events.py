@@ -12,9 +12,9 @@ from stream_app.terminal.output import marked
 def print_found(console: Console, found: FoundEvents, settings: Settings) -> None:
     """Each reason with its number and its first example; a warning where the window is too short for the events."""
     if found.unreadable:
-        are = "is no event" if found.unreadable == 1 else "are no events"
         console.print(
-            f"{found.unreadable:,} of them {are}, and will be set aside (`stream-app dead-letters list` lists them):"
+            f"{found.unreadable:,} of them cannot be counted, and will be set aside (`stream-app dead-letters list` "
+            "lists them):"
         )
     for kind in found.rejected:
         console.print(

@@ -6,7 +6,7 @@ from stream_app.ops.migrate.migration import MigrationReport
 from stream_app.ops.migrate.migration_plan import MigrationPlan
 from stream_app.ops.migrate.target import changed_settings
 from stream_app.terminal.format import plural
-from stream_app.terminal.output import console, table
+from stream_app.terminal.output import console, marked, table
 
 _MB = 1_000_000
 
@@ -39,7 +39,7 @@ def show_report(plan: MigrationPlan, report: MigrationReport) -> None:
         shown.add_row(name, *(f"{count:,}" for count in counts.values()))
     out.print(shown)
     for difference in compared.differences:
-        out.print(f"[red]Not equal:[/] {difference}.")
+        out.print(marked("[red]Not equal:[/] {}.", difference))
     if compared.differences:
         out.print("Nothing is switched. Run it again; where that does not help, see docs/operate.md.")
         return

@@ -71,7 +71,7 @@ def credit_all(
         [
             Rejected(index, "invalid", why)
             for event, index in zip(decoded.events, decoded.indices, strict=True)
-            if (why := long_integer(event) or _reserved(event))
+            if (why := uncountable(event))
         ]
     )
     return credit(decoded.events, kind, rates, hashing), decoded
@@ -100,8 +100,11 @@ def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates, hashing
     )
 
 
-def _reserved(event: Event) -> str:
-    return f"the population {OTHER} is reserved: give it another name" if event.population == OTHER else ""
+def uncountable(event: Event) -> str:
+    """Return why a decoded event cannot be credited, and what to do; empty if it can."""
+    if event.population == OTHER:
+        return f"the population {OTHER} is reserved: give it another name"
+    return long_integer(event)
 
 
 def _decimal(number: str | int) -> str:

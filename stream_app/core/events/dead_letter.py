@@ -5,8 +5,8 @@ releases do not replay them:
 
 - A record that is too large for the topic is *shortened*: the headers have the beginning of its value, its sizes, and
   a digest to compare the record at the origin with.
-- Records beyond what may be written one by one share a letter: it has the offset of the first and the last of them,
-  their number by reason, and their offsets as ranges.
+- Records beyond what may be written one by one share a letter, and so do those of a batch that could not be read: it
+  has the offset of the first and the last of them, their number by reason, and their offsets as ranges.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ _MOST_DIGITS = 9
 _EMPTY = "empty"
 """The reason for records without a value."""
 TOO_MANY = "too-many"
-"""The reason of a letter that records share; it has theirs in a header."""
+"""The reason of a letter that records share beyond a budget; it has theirs in a header."""
 LONGEST_MESSAGE = 500
 """Characters: what is wrong may be quoted from the record."""
 _LONGEST_KEY = 1024
@@ -114,6 +114,11 @@ class DeadLetter(NamedTuple):
     def is_elsewhere(self) -> bool:
         """Whether only the topic that it came from has the record, or the records, as they came."""
         return self.whole is not None or self.shared is not None
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the records that share it were in a record batch that could not be read."""
+        return self.shared is not None and self.reason != TOO_MANY
 
     @property
     def nbytes(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.decoding import DECODE_ERRORS, LARGEST, are_numbers
 
 VERSION = 1
 MOST_KEPT = 20
@@ -23,7 +24,7 @@ class Duplicate(msgspec.Struct, array_like=True, frozen=True, order=True):
     """An event that was counted before."""
 
     arrived_ms: int
-    """When its record came to Kafka, epoch ms."""
+    """When its record came to Kafka, epoch ms: its producer may say so, but nothing later than when it was counted."""
     topic: str
     offset: int
     first_offset: int
@@ -52,7 +53,8 @@ class NewestDuplicates:
 
     def add(self, found: Iterable[Duplicate]) -> None:
         """Take up some more; those known already change nothing."""
-        newest = sorted({*self.newest, *found})[-MOST_KEPT:]
+        by_place = {(one.topic, one.offset): one for one in (*found, *self.newest)}
+        newest = sorted(by_place.values())[-MOST_KEPT:]
         self.is_published &= newest == self.newest
         self.newest = newest
 
@@ -72,11 +74,18 @@ def encode(sample: DuplicateSample) -> tuple[bytes, bytes]:
 
 
 def decode(value: bytes) -> DuplicateSample:
-    """Decode the value of a record. Raises FormatError for another version."""
+    """Decode the value of a record. Raises FormatError for another version, or for what no worker writes."""
     try:
         found = _DECODER.decode(value)
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise FormatError(f"not a sample of duplicates of version {VERSION}: {error}") from error
     if found.version != VERSION:
         raise FormatError(f"sample of duplicates of version {found.version}, this release reads {VERSION}")
+    if not are_numbers((found.partition,)) or not all(map(_is_sound, found.newest)):
+        raise FormatError("not a sample of duplicates: it holds numbers that no partition can have")
     return found
+
+
+def _is_sound(one: Duplicate) -> bool:
+    times = (one.arrived_ms, one.first_from_ms, one.first_until_ms)
+    return are_numbers(times, -LARGEST) and are_numbers((one.offset,)) and are_numbers((one.first_offset,), NOWHERE)

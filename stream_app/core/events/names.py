@@ -8,12 +8,17 @@ import re
 import unicodedata
 
 from stream_app.core.messages import ALL_TOPICS, OTHER
+from stream_app.core.unseen import FORMATS, UNSEEN
 
 RESERVED = frozenset({ALL_TOPICS, OTHER})
 """Topics that are counted but that no event can name."""
 
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
-"""Characters without width: joiners, marks of direction, variation selectors, byte order marks, soft hyphens."""
+_FLAGS = "|".join(
+    "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in place) + "\U000e007f"
+    for place in ("gbeng", "gbsct", "gbwls")
+)
+"""The flags of England, Scotland and Wales: a black flag, and a place in tags, which draw nothing elsewhere."""
+_INVISIBLE = re.compile(f"({_FLAGS})|[{UNSEEN}{FORMATS}]")
 _BEFORE = re.compile(r"^[\s#\uff03]+")
 _PASSES = 4
 """Folding can compose characters that fold again. Two passes are the most that is known to be needed."""
@@ -22,7 +27,7 @@ _PASSES = 4
 def normal_topic(topic: str) -> str:
     """Return the name that a topic is counted as; empty if nothing is left.
 
-    Leading number signs (ASCII or full-width), characters without width, and space around it are dropped; case is
+    Leading number signs (ASCII or full-width), characters that draw nothing, and space around it are dropped; case is
     folded; the result is in NFC. Normalising it again changes nothing.
     """
     if topic.isascii():
@@ -36,5 +41,5 @@ def normal_topic(topic: str) -> str:
 
 
 def _normalised(topic: str) -> str:
-    folded = unicodedata.normalize("NFC", _INVISIBLE.sub("", topic)).casefold()
+    folded = unicodedata.normalize("NFC", _INVISIBLE.sub(r"\1", topic)).casefold()
     return _BEFORE.sub("", unicodedata.normalize("NFC", folded)).rstrip()

@@ -50,23 +50,30 @@ def payload(value: bytes) -> bytes:
 def with_time(text: bytes, kind: type[Event]) -> Event | str:
     """Return the event if only the form of its time is unusual; else what is wrong with the time, empty if nothing."""
     fields = _fields(text)
-    time = fields.get("ts")
-    if isinstance(time, str) and _MS_TEXT.fullmatch(time):
-        time = int(time)
-    elif isinstance(time, str) and (number := _NUMBER.fullmatch(time)):
-        time = float(number[0])
-    if isinstance(time, int | float) and not isinstance(time, bool):
-        if not isinstance(time, int) or not EARLIEST_MS <= time <= LATEST_MS:
-            guess = PLAUSIBLE.guess(time) or "is no time in epoch milliseconds"
-            return f"ts {guess}: send epoch milliseconds as an integer, or RFC 3339 with a zone"
-    elif isinstance(time, str) and (leap := _LEAP_SECOND.fullmatch(time)):
-        time = _after(f"{leap[1]}:59{leap[2]}")
-    if time is None or time is fields["ts"]:
+    time = usual_time(found := fields.get("ts"))
+    is_number = isinstance(time, int | float) and not isinstance(time, bool)
+    if is_number and not (isinstance(time, int) and EARLIEST_MS <= time <= LATEST_MS):
+        guess = PLAUSIBLE.guess(time) or "is no time in epoch milliseconds"
+        return f"ts {guess}: send epoch milliseconds as an integer, or RFC 3339 with a zone"
+    if time is None or time is found:
         return ""
     try:
         return msgspec.convert({**fields, "ts": time}, kind)
     except msgspec.ValidationError:
         return ""
+
+
+def usual_time(time: Any) -> Any:
+    """Return what a time in an unusual form means: a number in quotes, a leap second. Any other is left as it is."""
+    if not isinstance(time, str):
+        return time
+    if _MS_TEXT.fullmatch(time):
+        return int(time)
+    if number := _NUMBER.fullmatch(time):
+        return float(number[0])
+    if leap := _LEAP_SECOND.fullmatch(time):
+        return _after(f"{leap[1]}:59{leap[2]}")
+    return time
 
 
 def envelope(text: bytes) -> str:

@@ -53,7 +53,7 @@ class BrokerState(NamedTuple):
 
 
 class BrokerMonitor:
-    """Asks Kafka every two seconds, or sooner if it is told to."""
+    """Asks Kafka every two seconds, or sooner where `ask_soon` is called."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

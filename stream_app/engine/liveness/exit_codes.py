@@ -2,8 +2,11 @@
 
 import logging
 import os
+import threading
 from enum import IntEnum
 from typing import NoReturn
+
+_LOG_WITHIN_S = 3.0
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +22,22 @@ class Exit(IntEnum):
     CUT_SHORT = 75
 
 
-def end(status: Exit, why: str) -> NoReturn:
-    """End this process at once, without cleanup."""
+def end(status: Exit, why: str, doing: str = "") -> NoReturn:
+    """End this process at once, without cleanup; `doing` is what its threads are doing, to be logged too.
+
+    Logging can block: a worker may stand still just because nobody reads its stderr, and then it must end all the same.
+    faulthandler would write there too, and block as well.
+    """
+    try:
+        last_words = threading.Thread(target=_log, args=(status, why, doing), name="last words", daemon=True)
+        last_words.start()
+        last_words.join(_LOG_WITHIN_S)
+    finally:  # even if there is no memory for another thread
+        os._exit(status)
+
+
+def _log(status: Exit, why: str, doing: str) -> None:
+    if doing:
+        logger.error("what the threads of this worker are doing:\n%s", doing)
     logger.critical("ending this worker (exit status %d, %s): %s", status, status.name, why)
     logging.shutdown()
-    os._exit(status)

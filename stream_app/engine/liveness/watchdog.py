@@ -3,7 +3,6 @@
 See docs/reliability.md#fault-stuck-worker.
 """
 
-import faulthandler
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -11,6 +10,7 @@ from time import monotonic
 from stream_app.engine.liveness.broker_monitor import BrokerMonitor
 from stream_app.engine.liveness.exit_codes import Exit, end
 from stream_app.engine.liveness.health import WorkerHealth
+from stream_app.stacks import stacks
 
 _CHECK_S = 1.0
 _END_WITHIN_S = 8.0
@@ -49,5 +49,5 @@ class Watchdog:
             live, details = self._health.live()
             ill_s = 0.0 if live else ill_s + passed_s
             if ill_s > self._stall_s:
-                faulthandler.dump_traceback()
-                end(Exit.STALLED, f"no progress for too long, another worker must take over: {details}")
+                doing = "\n".join(f"thread {stack.name}\n{stack.text}" for stack in stacks())
+                end(Exit.STALLED, f"no progress for too long, another worker must take over: {details}", doing)

@@ -11,12 +11,8 @@ from time import monotonic
 
 from aiokafka.errors import KafkaError
 
-from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.changelog.status import Status
-from stream_app.core.cuts import curve_message
-from stream_app.core.cuts.curve_message import CurveMessage
-from stream_app.core.cuts.curve_parts import CurveParts
+from stream_app.core.cuts.curve_reader import CurveReader
 from stream_app.core.cuts.history import CutHistory
 from stream_app.core.events import duplicate_sample
 from stream_app.core.events.duplicate_sample import MOST_KEPT, Duplicate, DuplicateSample
@@ -44,20 +40,17 @@ class CurveExchange:
         self._settings = context.settings
         self._members = context.members
         self._erasures = context.erasures
-        self._global_cuts = context.global_cuts
+        self._curves = CurveReader(context.global_cuts, context.settings.partitions)
         self._clock = context.clock
         self._unreadable = UnreadableRecords(context.meter)
-        self._parts = CurveParts()
-        self.statuses: dict[int, Status] = {}
+        self.statuses = self._curves.statuses
         self.past = CutHistory()
         self.ended_sessions = EndedSessions()
         self.duplicates: dict[int, list[Duplicate]] = {}
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been read."""
         self._said_ms = NO_TIME
-        self._epochs: dict[int, int] = {}
-        """By partition: the epoch of its newest owner."""
-        self.overwritten: set[int] = set()
+        self.overwritten = self._curves.overwritten
         """Partitions whose former owner published after the current one. The current one must publish again."""
 
     @property
@@ -82,7 +75,7 @@ class CurveExchange:
 
     async def _read(self) -> None:
         settings = self._settings
-        self._epochs.clear()  # the topic is read again from the beginning, older epochs first
+        self._curves.begin_again()
         topics = (settings.curves_topic, settings.erasures_topic)
         async with read_topics(settings, *topics, on_unreadable=self._unreadable.batch) as reader:
             while True:
@@ -111,14 +104,8 @@ class CurveExchange:
 
     def _apply(self, key: bytes, value: bytes, offset: int) -> None:
         match key.partition(b"/")[0]:
-            case b"curves" if value:  # without, a part that its bucket does not have any more
-                message = curve_message.decode(value)
-                if self._is_of_owner(message) and (bucket := self._parts.together(message)):
-                    self._global_cuts.update(bucket)
-            case b"status":
-                known = status.decode(value)
-                if self._is_of_owner(known):
-                    self.statuses[known.partition] = known
+            case b"curves" | b"status":
+                self._curves.take(key, value)
             case b"past":
                 self.past.update(key, value, self._latest_ms // self._settings.pane_ms)
             case b"duplicates":
@@ -138,18 +125,9 @@ class CurveExchange:
     def _take_duplicates(self, sample: DuplicateSample) -> None:
         """Keep what a worker may have published: the owner publishes it again, and must not grow by it."""
         if 0 <= sample.partition < self._settings.partitions:
-            own = [found for found in sample.newest if found.topic in self._settings.input_topics]
+            topics, latest_ms = self._settings.input_topics, self._latest_ms
+            own = [found for found in sample.newest if found.topic in topics and found.arrived_ms <= latest_ms]
             self.duplicates[sample.partition] = own[-MOST_KEPT:]
-
-    def _is_of_owner(self, message: CurveMessage | Status) -> bool:
-        """Return whether the current owner of the partition published it, not a former owner that writes late."""
-        if message.partition >= self._settings.partitions:
-            raise FormatError(f"there is no partition {message.partition}")
-        if message.epoch < self._epochs.get(message.partition, 0):
-            self.overwritten.add(message.partition)
-            return False
-        self._epochs[message.partition] = message.epoch
-        return True
 
 
 def _time_ms(text: bytes) -> int:

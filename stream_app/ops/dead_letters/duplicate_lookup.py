@@ -10,9 +10,10 @@ from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.events import duplicate_sample
 from stream_app.core.events.decode import decode
-from stream_app.core.events.duplicate_sample import Duplicate
+from stream_app.core.events.duplicate_sample import MOST_KEPT, Duplicate
 from stream_app.core.events.schema import Event, Post, Share
-from stream_app.kafka.topic_scan import OnProgress, Span, Spans, partitions_of, read, spans
+from stream_app.core.state.watermark import Source
+from stream_app.kafka.topic_scan import LeftOut, OnProgress, Span, Spans, partitions_of, read, spans
 from stream_app.settings import Settings
 
 MOST_BEFORE = 5_000
@@ -42,18 +43,21 @@ class SeenAgain(NamedTuple):
 
 
 def sampled(consumer: Any, settings: Settings, on_progress: OnProgress | None = None) -> Sampled:
-    """Read what the owners of the partitions have published. Raises KafkaOperationError, FormatError."""
+    """Read what the owners of the partitions have published. Raises KafkaOperationError."""
     statuses: dict[int, Status] = {}
     found: dict[int, list[Duplicate]] = {}
+    left_out = LeftOut()
     for record in read(consumer, spans(consumer, partitions_of(consumer, [settings.curves_topic])), on_progress):
-        status.read_into(statuses, record.key, record.value)
-        if (record.key or b"").startswith(duplicate_sample.KEY) and record.value:
-            sample = duplicate_sample.decode(record.value)
-            found[sample.partition] = sample.newest
+        with left_out.unless_readable(record):
+            status.read_into(statuses, record.key, record.value)
+            if (record.key or b"").startswith(duplicate_sample.KEY) and record.value:
+                sample = duplicate_sample.decode(record.value)
+                found[sample.partition] = sample.newest[-MOST_KEPT:]
+    exist = {place.partition for place in partitions_of(consumer, settings.input_topics)}
     counted: Counter[str] = Counter(dict.fromkeys(settings.input_topics, 0))
-    for known in statuses.values():
-        counted.update({topic: source.duplicate for topic, source in known.sources.items()})
-    newest = [(partition, duplicate) for partition, some in found.items() for duplicate in some]
+    for known in (statuses[partition] for partition in exist & statuses.keys()):
+        counted.update({topic: known.sources.get(topic, Source()).duplicate for topic in settings.input_topics})
+    newest = [(partition, duplicate) for partition in exist & found.keys() for duplicate in found[partition]]
     return Sampled(counted, sorted(newest, key=lambda one: one[1], reverse=True))
 
 

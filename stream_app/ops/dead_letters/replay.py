@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
+from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.events.dead_letter import (
     DeadLetterId,
     attempt_headers,
@@ -49,11 +50,12 @@ class Skipped(StrEnum):
     WITHHELD = "key and value not kept"
     EMPTY = "no value"
     GONE = "not in the topic it came from any more"
+    UNREAD = "its record batch cannot be read, or is gone"
     CHANGED = "another record is where it came from"
     TOO_LARGE = "larger than the topic it came from takes"
 
 
-NOTHING_TO_SEND = (Skipped.WITHHELD, Skipped.EMPTY, Skipped.GONE, Skipped.CHANGED)
+NOTHING_TO_SEND = (Skipped.WITHHELD, Skipped.EMPTY, Skipped.GONE, Skipped.UNREAD, Skipped.CHANGED)
 
 
 class ReplayRules(NamedTuple):
@@ -190,7 +192,7 @@ def _from_origin(found: StoredLetter, rules: ReplayRules, origins: Origins) -> I
                 yield waiting._replace(is_last=False)
             waiting = verdict
     if not count:
-        yield Skipped.GONE
+        yield Skipped.UNREAD if letter.is_unread else Skipped.GONE
     if waiting is not None:
         yield waiting
 
@@ -204,7 +206,7 @@ def _message(
         return ReplayMessage(found, found.letter.origin.partition, key, value, attempts)
     try:
         return ReplayMessage(found, None, str(_head_of(value).user_id).encode(), value, attempts)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+    except (*DECODE_ERRORS, ValueError):
         return Skipped.NO_USER
 
 

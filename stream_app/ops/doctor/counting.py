@@ -52,7 +52,7 @@ def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]
         advice = f"same release? else {_RESET}"
         yield problem("counting", f"{settings.curves_topic} cannot be read: {curves.unreadable}", advice)
     if members:
-        yield from workers(settings, curves)
+        yield from workers(settings, curves, members)
     yield from event_time(settings, curves)
     sources = {
         (topic, partition): source

@@ -19,9 +19,16 @@ _CLOCK = "the clocks of the workers"
 _NTP = "set the clocks by NTP"
 
 
-def workers(settings: Settings, found: CurvesTopic) -> Iterator[Finding]:
-    """Whether the live workers fit together, and these settings to them."""
+def workers(settings: Settings, found: CurvesTopic, members: int) -> Iterator[Finding]:
+    """Whether the live workers fit together, and these settings to them; the group has so many `members`."""
     live = found.workers
+    if members > len(live) and not _has_old_releases(found):
+        advice = (
+            "has one just started, or died? Else one has another STREAM_APP_CURVES_TOPIC: then both see a part of the "
+            "counts, and cuts and flags are wrong; start all with the same settings"
+        )
+        what = f"the group has {members}, and {len(live)} announced themselves on {settings.curves_topic}"
+        yield warning("workers", what, advice)
     if not live:
         return
     yield from _releases(live, found)
@@ -51,7 +58,7 @@ def event_time(settings: Settings, found: CurvesTopic) -> Iterator[Finding]:
 
 def _releases(live: Sequence[HeardWorker], found: CurvesTopic) -> Iterator[Finding]:
     releases = {worker.said.release for worker in live}
-    if any(not known.release for known in found.statuses.values()):
+    if _has_old_releases(found):
         releases.add("one before 0.3")
     named = ", ".join(sorted(releases))
     if len(releases) > 1:
@@ -62,6 +69,11 @@ def _releases(live: Sequence[HeardWorker], found: CurvesTopic) -> Iterator[Findi
         yield warning("workers", f"they run release {named}, and this is {__version__}", advice)
     else:
         yield ok("workers", f"{len(live)} announced, all of release {named}")
+
+
+def _has_old_releases(found: CurvesTopic) -> bool:
+    """Whether there are workers from before 0.3, which do not announce themselves."""
+    return any(not known.release for known in found.statuses.values())
 
 
 def _settings(settings: Settings, live: Sequence[HeardWorker]) -> Iterator[Finding]:
@@ -93,7 +105,7 @@ def _listed(ours: object, our_name: str, theirs: object, their_name: str) -> str
 def _clocks(live: Sequence[HeardWorker]) -> Iterator[Finding]:
     stamped = [(worker.said, worker.kafka_ms) for worker in live if worker.kafka_ms is not None]
     if not stamped:
-        yield ok("clock", f"{_CLOCK} are not compared with Kafka's: the curves topic keeps the time of the writer")
+        yield _clocks_without_kafka(live)
         return
     off = [(said.name, (said.now_ms - kafka_ms) / 1000) for said, kafka_ms in stamped]
     wrong = [f"{name} is {abs(ahead):,.0f} s {_way(ahead)}" for name, ahead in off if abs(ahead) > TOLERANCE_S]
@@ -104,6 +116,27 @@ def _clocks(live: Sequence[HeardWorker]) -> Iterator[Finding]:
     here_s = time() - max(kafka_ms for _, kafka_ms in stamped) / 1000
     if abs(here_s) > TOLERANCE_S:
         yield warning("clock", f"the clock of this machine is {abs(here_s):,.0f} s {_way(here_s)} Kafka's", _NTP)
+
+
+def _clocks_without_kafka(live: Sequence[HeardWorker]) -> Finding:
+    """Compare the clocks of the workers, and this machine's, with what most of them say.
+
+    A live worker announces itself every few seconds, so their last announcements are almost of one moment.
+    """
+    now_s = time()
+    ahead_s = {"this machine": 0.0, **{worker.said.name: worker.said.now_ms / 1000 - now_s for worker in live}}
+    ranked = sorted(ahead_s.values())
+    middle = {ranked[(len(ranked) - 1) // 2], ranked[len(ranked) // 2]}
+    right_s = min(middle, key=abs)  # of two halves that of this machine
+    off = [(name, found_s - right_s) for name, found_s in ahead_s.items() if abs(found_s - right_s) > TOLERANCE_S]
+    why = "without message.timestamp.type=LogAppendTime the curves topic does not have Kafka's"
+    if not off:
+        most_s = max(abs(found_s - right_s) for found_s in ahead_s.values())
+        return ok("clock", f"{_CLOCK} and of this machine are at most {most_s:.0f} s apart; {why}")
+    others = "that of this machine" if len(ahead_s) == 2 else "most others"
+    wrong = ", ".join(f"{name} is {abs(found_s):,.0f} s {_way(found_s)} {others}" for name, found_s in off)
+    advice = f"{_NTP}, on both sides; or did that worker die?"
+    return problem("clock", f"{_CLOCK} and of this machine differ: {wrong}; {why}", advice)
 
 
 def _way(ahead_s: float) -> str:

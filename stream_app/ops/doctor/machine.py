@@ -13,6 +13,7 @@ from stream_app.engine.faust.contract import missing_extensions
 from stream_app.findings import Finding, ok, problem, warning
 from stream_app.kafka.clients import COMMAND_TIMEOUT_S
 from stream_app.settings import Settings
+from stream_app.settings.hosts import host_port
 
 _PACKAGES = ("faust-streaming", "aiokafka", "kafka-python", "redis", "msgspec", "numpy")
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a worker listens; nothing is bound here
@@ -35,7 +36,7 @@ def worker(settings: Settings) -> Iterator[Finding]:
         yield ok("HTTP", "STREAM_APP_HTTP_PORT is 0: a worker takes any free port")
         return
     host = _ANYWHERE.get(settings.http_host, settings.http_host)
-    where = f"{host}:{settings.http_port}"
+    where = host_port(host, settings.http_port)
     if not _listens(host, settings.http_port):
         yield ok("HTTP", f"nothing listens at {where}: no worker with these settings on this machine")
         return

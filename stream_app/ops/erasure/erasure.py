@@ -12,7 +12,7 @@ from stream_app.core.privacy import erasures
 from stream_app.core.privacy.erasures import CHECK_KEY, PersonKeyError
 from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.kafka.clients import open_consumer, open_producer
-from stream_app.kafka.topic_scan import TopicTail
+from stream_app.kafka.topic_scan import LeftOut, TopicTail
 from stream_app.kafka.topics import changelogs_of
 from stream_app.ops.erasure.matcher import Person
 from stream_app.ops.erasure.purge import deletes_records, remove
@@ -172,8 +172,10 @@ def _record(settings: Settings, reader: Any, persons: PersonHashes, user: str, n
 
 def _statuses(curves: TopicTail, newest: dict[int, Status]) -> dict[int, Status]:
     """`newest` brought up to date: the last status of every partition that ever had an owner."""
+    left_out = LeftOut()
     for record in curves.unread():
-        status.read_into(newest, record.key, record.value)
+        with left_out.unless_readable(record):
+            status.read_into(newest, record.key, record.value)
     return newest
 
 

@@ -5,15 +5,15 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
 
-from kafka import TopicPartition
 from kafka.partitioner.default import murmur2
 
 from stream_app.core.events.dead_letter import Origin
 from stream_app.kafka.clients import NO_VALUE, open_consumer, open_producer
-from stream_app.kafka.topic_scan import OnProgress, Span, partitions_of, read, spans
+from stream_app.kafka.topic_scan import OnProgress, partitions_of, read, spans
 from stream_app.ops.dead_letters.scan import StoredLetter, letters_in
 from stream_app.ops.migrate.migration_plan import MigrationPlan
 from stream_app.ops.migrate.time_merge import merged
+from stream_app.ops.migrate.uncounted import UncountedRecords
 from stream_app.settings import Settings
 
 ORIGIN_HEADER = "stream-app.migrated-from"
@@ -41,16 +41,18 @@ def copy_inputs(plan: MigrationPlan, on_progress: OnProgress | None = None) -> C
     """Copy what the plan's inputs hold and the new topics lack. Raises KafkaOperationError."""
     renamed = dict(zip(plan.before.input_topics, plan.after.input_topics, strict=True))
     with open_consumer(plan.before) as consumer:
-        set_aside = _set_aside(plan.before, consumer)
-        reached, there = _reached(plan, consumer, {new: old for old, new in renamed.items()})
-        left = {place: Span(_start(plan, reached, place, span), span.end) for place, span in plan.inputs.items()}
-        copied = left_out = seen = 0
-        total = sum(span.end - span.start for span in left.values())
+        uncounted = _uncounted(plan, consumer)
+        reached, there, rejected_since = _reached(plan, consumer, {new: old for old, new in renamed.items()}, uncounted)
+        copied = seen = 0
+        left_out = uncounted.unread_records - rejected_since
+        total = sum(span.end - span.start for span in plan.inputs.values())
         with _Copier(plan.after) as copier:
-            for record in merged(consumer, left):
+            for record in merged(consumer, plan.inputs):
                 seen += 1
                 origin = Origin(record.topic, record.partition, record.offset)
-                if origin in set_aside or _place(record.key, plan.before.partitions) != record.partition:
+                if origin in uncounted.unread:
+                    pass  # they are counted already
+                elif origin in uncounted.rejected or _place(record.key, plan.before.partitions) != record.partition:
                     left_out += 1
                 else:
                     partition = _place(record.key, plan.after.partitions)
@@ -103,33 +105,30 @@ class _Copier:
             self._in_flight.popleft().get(_ACK_S)
 
 
-def _start(plan: MigrationPlan, reached: Reached, place: TopicPartition, span: Span) -> int:
-    """From where an old partition is read: every new partition has what comes before."""
-    last = [reached.get((place.topic, place.partition, number), -1) for number in range(plan.after.partitions)]
-    return max(span.start, min(min(last) + 1, span.end))
-
-
 def _place(key: bytes | None, partitions: int) -> int:
     """The partition that producers give a key; -1 without one."""
     return -1 if key is None else (int(murmur2(key)) & 0x7FFF_FFFF) % partitions
 
 
-def _set_aside(settings: Settings, consumer: Any) -> set[Origin]:
-    """Where the records were that the old tracker could not count, as far as their letters are kept."""
-    letters = spans(consumer, partitions_of(consumer, [settings.dead_letters_topic]))
-    found = (entry.letter.origin for entry in letters_in(consumer, letters) if isinstance(entry, StoredLetter))
-    return {origin for origin in found if origin.topic in settings.input_topics}
+def _uncounted(plan: MigrationPlan, consumer: Any) -> UncountedRecords:
+    """The records that the old tracker could not count, as far as their letters are kept."""
+    letters = spans(consumer, partitions_of(consumer, [plan.before.dead_letters_topic]))
+    found = (entry.letter for entry in letters_in(consumer, letters) if isinstance(entry, StoredLetter))
+    return UncountedRecords.of(found, plan.inputs)
 
 
-def _reached(plan: MigrationPlan, consumer: Any, old_of: dict[str, str]) -> tuple[Reached, int]:
-    """What the new topics hold already, and how many records that is."""
+def _reached(
+    plan: MigrationPlan, consumer: Any, old_of: dict[str, str], uncounted: UncountedRecords
+) -> tuple[Reached, int, int]:
+    """What the new topics hold already, how many records that is, and how many of them were set aside since."""
     reached: Reached = {}
-    there = 0
+    there = rejected_since = 0
     for record, (partition, offset) in _copies(plan, consumer):
         there += 1
+        rejected_since += Origin(old_of[record.topic], partition, offset) in uncounted
         key = (old_of[record.topic], partition, record.partition)
         reached[key] = max(offset, reached.get(key, -1))
-    return reached, there
+    return reached, there, rejected_since
 
 
 def _copies(plan: MigrationPlan, consumer: Any) -> Iterator[tuple[Any, tuple[int, int]]]:

@@ -1,6 +1,7 @@
 """The plan of a migration: what is there, what will be copied, and why a migration is refused."""
 
 from collections.abc import Iterator
+from time import time
 from typing import Any, NamedTuple
 
 from kafka import TopicPartition
@@ -68,7 +69,8 @@ def migration_plan(settings: Settings, partitions: int) -> MigrationPlan:
                 )
         curves = PublishedCurves(settings, consumer)
         curves.refresh()
-        _require_retention(settings, admin, consumer, inputs, curves.newest_ms)
+        latest_ms = round((time() + settings.max_ahead_s) * 1000)  # workers take no time further ahead of the clock
+        _require_retention(settings, admin, consumer, inputs, min(curves.newest_ms, latest_ms))
         return MigrationPlan(
             before=settings,
             after=target_of(settings, partitions),

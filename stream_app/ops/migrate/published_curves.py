@@ -6,14 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from kafka import TopicPartition
 
-from stream_app.core.changelog import status
-from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts import curve_message
+from stream_app.core.cuts.curve_reader import CurveReader
 from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.messages import ROLES
 from stream_app.core.state.watermark import NO_TIME, Source
-from stream_app.kafka.clients import KafkaOperationError
-from stream_app.kafka.topic_scan import Span, Spans, TopicTail
+from stream_app.kafka.topic_scan import LeftOut, Span, Spans, TopicTail
 from stream_app.settings import Settings
 
 WATERMARK_KEY = b"watermark"
@@ -38,25 +35,21 @@ class PublishedCurves:
     """The curves topic of a tracker, read as far as it goes now with each `refresh`."""
 
     def __init__(self, settings: Settings, consumer: Any) -> None:
-        self._settings = settings
         self._tail = TopicTail(consumer, settings.curves_topic)
         self._cuts = GlobalCuts(settings.share)
-        self._epochs: dict[int, int] = {}
-        self.statuses: dict[int, status.Status] = {}
+        self._curves = CurveReader(self._cuts, settings.partitions)
+        self._left_out = LeftOut()
+        self.statuses = self._curves.statuses
         self.watermark: bytes | None = None
         """The last that a source published, as it came."""
 
     def refresh(self) -> int:
         """Read what is new; returns how many records that was. Raises KafkaOperationError."""
         records = 0
-        try:
-            for record in self._tail.unread():
-                records += 1
+        for record in self._tail.unread():
+            records += 1
+            with self._left_out.unless_readable(record):
                 self._take(record.key or b"", record.value)
-        except FormatError as error:
-            raise KafkaOperationError(
-                f"{self._settings.curves_topic} cannot be read: {error}; run the release that its workers run"
-            ) from error
         return records
 
     @property
@@ -104,14 +97,6 @@ class PublishedCurves:
         return found
 
     def _take(self, key: bytes, value: bytes | None) -> None:
-        if not value:
-            return
-        status.read_into(self.statuses, key, value)
-        if key == WATERMARK_KEY:
-            if re.fullmatch(rb"\d{1,16}", value):  # others may write to this topic
-                self.watermark = value
-        elif key.startswith(b"curves/"):
-            message = curve_message.decode(value)
-            if message.epoch >= self._epochs.get(message.partition, 0):
-                self._epochs[message.partition] = message.epoch
-                self._cuts.update(message)
+        self._curves.take(key, value)
+        if key == WATERMARK_KEY and re.fullmatch(rb"\d{1,16}", value or b""):  # others may write to this topic
+            self.watermark = value

@@ -19,7 +19,7 @@ _PROBLEMS = {
     "400": "The question cannot be understood.",
     "401": "The token is missing or wrong.",
     "403": "This worker does not answer without a token, or does not answer pages of other sites.",
-    "429": "Answering this client has taken too much time, or it has too many streams open.",
+    "429": "Answering this client has taken too much time, or it, or its address, has too many streams open.",
 }
 _EVENT_STREAMS: tuple[tuple[str, type[params.Params], str], ...] = (
     ("/flags/stream", params.FlagStreamParams, "Flags as they are raised"),

@@ -59,8 +59,7 @@ class Api:
         evidences = EvidenceReader(settings, open_partitions, erased)
         self._answers = Answers(settings, state, overview, self._peers, flags, evidences, budget)
         self._page_updates = PageUpdates(self._answers, flags, budget, lambda: len(state.erasures))
-        most = settings.http_max_streams_per_client
-        self._event_streams = EventStreams(flags, self._page_updates, access, most, bound_hit)
+        self._event_streams = EventStreams(flags, self._page_updates, access, settings, bound_hit)
 
     def add_routes(self, app: web.Application) -> None:
         """Have `app` answer under /api/v1."""

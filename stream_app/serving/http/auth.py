@@ -10,10 +10,10 @@ from stream_app.core.privacy.ended_sessions import EndedSessions
 from stream_app.serving.http.connections import network_of
 from stream_app.serving.http.peer_auth import PeerAuth
 from stream_app.serving.http.problems import RefusedError
-from stream_app.serving.http.request_origins import host_of, is_local_name, require_own_page, require_program
+from stream_app.serving.http.request_origins import host_of, require_own_page, require_program
 from stream_app.serving.http.sessions import DAY_S, Publish, Session, Sessions
 from stream_app.settings import Settings
-from stream_app.settings.hosts import is_loopback
+from stream_app.settings.hosts import is_local_name, is_loopback
 
 COOKIE = "stream_app"
 PEERS = "/api/v1/peers/"

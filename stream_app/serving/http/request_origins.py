@@ -1,12 +1,10 @@
 """Which pages may ask: only the tracker's own. Browsers say which page a request is for, and which host was meant."""
 
-import socket
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from stream_app.serving.http.problems import RefusedError
-from stream_app.settings.hosts import is_address
 
 _OWN_SITE = frozenset({"same-origin", "none"})
 _SAFE = frozenset({"GET", "HEAD"})
@@ -37,14 +35,6 @@ def host_of(request: web.BaseRequest) -> str:
         return urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
     except ValueError:
         return ""
-
-
-def is_local_name(host: str) -> bool:
-    """Whether a page from elsewhere cannot have it lead here: an address, a name without a dot, this machine's own.
-
-    Such a page can have its own name lead to this machine, but the browser still says which name.
-    """
-    return bool(host) and (is_address(host) or "." not in host or host in {socket.gethostname().lower(), "localhost"})
 
 
 def _is_own(origin: str, request: web.Request) -> bool:

@@ -17,6 +17,7 @@ from stream_app.serving.http.fair_use import Clients
 from stream_app.serving.http.probes import HealthCheck, add_probes
 from stream_app.serving.http.problems import BadRequestError, RefusedError, add_headers, problem
 from stream_app.serving.metrics import render
+from stream_app.settings.hosts import host_port
 
 logger = logging.getLogger(__name__)
 
@@ -217,4 +218,4 @@ def _advice(host: str, port: int, error: OSError, setting: str = "STREAM_APP_HTT
     if error.errno == errno.EADDRINUSE:
         else_0 = "to have one chosen" if setting == "STREAM_APP_HTTP_PORT" else "for none"
         return f"port {port} on {host} is in use: set {setting} to a free port, or to 0 {else_0}"
-    return f"cannot listen on {host}:{port} ({error.strerror}): check STREAM_APP_HTTP_HOST and {setting}"
+    return f"cannot listen on {host_port(host, port)} ({error.strerror}): check STREAM_APP_HTTP_HOST and {setting}"

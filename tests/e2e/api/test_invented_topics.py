@@ -47,6 +47,9 @@ async def test_too_many_selections_are_refused_and_known_ones_are_not() -> None:
         pass
     with shown.watching(params.ScopeParams(topic="t0", role=Role.CONNECTOR)):
         pass
+    for role in Role:
+        with shown.watching(params.ScopeParams(role=role)):
+            pass
     for one in looking:
         one.__exit__(None, None, None)
     with shown.watching(PHONE):

@@ -108,15 +108,18 @@ def test_a_worker_whose_port_is_taken_says_which_setting_to_change() -> None:
 def test_a_replay_reports_what_it_produced(own: Settings, tmp_path: Path) -> None:
     events = tmp_path / "events.jsonl"
     kinds = ("post", "share", "post")
-    lines = (f'{{"event_id":{n},"ts":{n},"user_id":"ann","kind":"{kind}"}}\n' for n, kind in enumerate(kinds, 1))
+    start_ms = 1_767_225_600_000
+    lines = (
+        f'{{"event_id":{n},"ts":{start_ms + n},"user_id":"ann","kind":"{kind}"}}\n' for n, kind in enumerate(kinds, 1)
+    )
     events.write_text("".join(lines))
     given = flags_of(own, "brokers", "posts_topic", "shares_topic")
-    report = json.loads(run("replay", events, "--until", "1970-01-01T00:00:00.003Z", "--json", *given).output)
+    report = json.loads(run("replay", events, "--until", "2026-01-01T00:00:00.003Z", "--json", *given).output)
     assert report.pop("seconds") >= 0
     assert report == {"sent": 2, "posts": 1, "shares": 1, "left_out": 1, "unreadable": 0, "rejected": []}
     assert "3 events produced" in run("replay", events, *given).output
     events.write_text("".join([*events.read_text().splitlines(keepends=True), "a line of a log\n"]))
-    assert "1 of them is no event, and will be set aside" in run("replay", events, *given).output
+    assert "1 of them cannot be counted, and will be set aside" in run("replay", events, *given).output
 
 
 def test_a_file_without_an_event_is_reported_and_not_sent(own: Settings, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stream_app.alerts import http_server
-from stream_app.alerts.http_server import MOST_CONNECTIONS, ProbeServer
+from stream_app.alerts.http_server import MOST_CONNECTIONS, ProbeServer, _answers_to
 
 LOCALHOST = "127.0.0.1"
 Hits = list[str]
@@ -54,6 +54,27 @@ def test_every_answer_has_the_headers_and_names_no_version(server: ProbeServer, 
 def test_metrics_are_for_this_machine_where_only_that_is_listened_to(server: ProbeServer, host: str) -> None:
     assert get(server, "/metrics", host).split()[1] == b"403"
     assert get(server, "/livez", host).split()[1] == b"200"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *((name, b"200") for name in ("alerts:6067", "10.1.2.3:6067", "[::1]:6067", "LOCALHOST", socket.gethostname())),
+        *((name, b"403") for name in ("evil.example", "127.0.0.1.evil.example:6067", "[", "")),
+    ],
+)
+def test_where_all_addresses_are_listened_to_metrics_are_asked_for_by_one(host: str, status: bytes) -> None:
+    served = ProbeServer("0.0.0.0", 0, CollectorRegistry(), is_live=bool, is_ready=bool, bound_hit=lambda _bound: None)  # noqa: S104 - it is what is tested
+    try:
+        assert get(served, "/metrics", host).split()[1] == status
+        assert get(served, "/livez", host).split()[1] == b"503"
+    finally:
+        served.close()
+
+
+def test_the_name_that_is_listened_on_is_one_of_its_own() -> None:
+    assert _answers_to("alerts.example.org", own="alerts.example.org")
+    assert not _answers_to("alerts.example.com", own="alerts.example.org")
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /livez HTTP/1.1\r\nX: "], ids=["nothing", "half a head"])

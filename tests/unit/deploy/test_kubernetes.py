@@ -252,8 +252,22 @@ def test_a_worker_is_given_the_time_that_it_may_take_to_end() -> None:
     assert PODS["worker"]["terminationGracePeriodSeconds"] > watchdog._END_WITHIN_S
 
 
-def test_workers_of_two_releases_never_run_together() -> None:
-    assert one("Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+def test_workers_are_replaced_one_after_the_other() -> None:
+    spec = one("Deployment")["spec"]
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
+    assert spec["replicas"] > spec["strategy"]["rollingUpdate"]["maxUnavailable"], "somebody counts meanwhile"
+    # The next one ends only when its successor says that it counts.
+    assert of_worker()["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == one("PodDisruptionBudget")["spec"]["maxUnavailable"]
+
+
+def test_the_documents_say_how_an_upgrade_goes_on_kubernetes_and_a_change_of_what_all_must_agree_on() -> None:
+    kubernetes = (ROOT / "deploy" / "README.md").read_text().partition("## On Kubernetes")[2]
+    assert "one after the other" in kubernetes
+    assert "kubectl delete deployment/worker --namespace influence --cascade=foreground" in kubernetes
+    assert "at once, because they must not differ" not in kubernetes
+    promised = (ROOT / "docs" / "reliability.md").read_text().partition("## Not promised")[2]
+    assert "Workers of different releases or settings at the same time" not in promised
 
 
 def test_everything_that_selects_workers_selects_them() -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from stream_app.core.events.dead_letter import DeadLetter, Shared
+from stream_app.core.events.dead_letter import read as read_letter
 from stream_app.kafka.record_batches import FetchedBatches
 from tests.servers.raw_batches import bomb
 from tests.unit.engine.fakes import PARTITION, posts
@@ -50,6 +52,17 @@ async def test_one_dead_letter_says_which_records_how_large_and_what_to_do() -> 
         "STREAM_APP_MAX_UNPACKED_BYTES",
     ):
         assert part in message
+
+
+async def test_the_letter_stands_for_all_records_of_the_batch_and_no_setting_has_left_them_out() -> None:
+    parts = Parts(max_unpacked_bytes=ROOM)
+    await parts.counter.count(fetch_of(*with_bomb()))
+    (written,) = parts.fake.producer.of(DEAD_LETTERS)
+    letter = read_letter(written.key, written.value, written.headers)
+    assert isinstance(letter, DeadLetter)
+    assert letter.shared == Shared(7, {"batch-too-large": 5}, [(3, 7)])
+    assert letter.is_unread
+    assert not letter.is_withheld
 
 
 async def test_what_comes_again_after_a_restart_is_not_rejected_again() -> None:

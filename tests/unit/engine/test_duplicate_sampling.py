@@ -1,5 +1,7 @@
 """The sample of duplicates: what is taken up of a batch, what is published, and what the next owner knows."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -54,6 +56,25 @@ async def test_a_partition_that_counts_everything_again_takes_up_a_few_of_each_b
     assert len(held) == MOST_KEPT < 10 * MOST_OF_BATCH
     assert held[-1].offset == 2199
     assert parts.ledger.source(POSTS).duplicate == 2000
+
+
+async def test_a_record_time_of_the_future_does_not_keep_a_duplicate_in_the_sample() -> None:
+    parts = Parts()
+    await parts.count([post(0, event_id=1), replace(post(1, event_id=1), timestamp=NOW_MS + 10**10)])
+    (ahead,) = parts.fake.context.owned[PARTITION].duplicates.newest
+    assert ahead.arrived_ms == NOW_MS
+    parts.fake.context.owned[PARTITION].duplicates.add([msgspec.structs.replace(ahead, arrived_ms=NOW_MS + 7)])
+    assert parts.fake.context.owned[PARTITION].duplicates.newest == [ahead]  # counted again after a crash
+    for offset in range(2, 2 + MOST_KEPT):
+        parts.fake.now_s += 1
+        await parts.count([replace(post(offset, event_id=1), timestamp=round(parts.fake.now_s * 1000))])
+    assert [found.offset for found in parts.fake.context.owned[PARTITION].duplicates.newest] == [*range(2, 22)]
+
+
+def test_a_published_duplicate_of_the_future_is_not_taken_over() -> None:
+    exchange: CurveExchange = Parts().exchange
+    exchange.update(*duplicate_sample.encode(DuplicateSample(1, PARTITION, [duplicate(1), duplicate(NOW_MS * 2)])))
+    assert exchange.duplicates == {PARTITION: [duplicate(1)]}
 
 
 async def test_a_sample_is_written_when_it_is_new_and_not_all_the_time() -> None:

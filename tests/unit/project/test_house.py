@@ -157,6 +157,28 @@ def test_input_is_never_run_and_only_settings_reads_the_environment() -> None:
     _none(found, "nothing runs what was sent; values of the environment come from Settings")
 
 
+def _is_text_of_the_locale(call: ast.Call) -> bool:
+    """Whether it opens, reads or writes a file as text without saying in which coding."""
+    if any(keyword.arg == "encoding" for keyword in call.keywords):
+        return False
+    if _called(call) in {".write_text()", ".read_text()"}:
+        return ast.unparse(call.func) != "formatter.write_text"  # of click, which has no file
+    modes = [str(arg.value) for arg in call.args if isinstance(arg, ast.Constant)]
+    on_a_path = _called(call) == ".open()" and ast.unparse(call.func).endswith(("path.open", "file.open"))
+    return (on_a_path or _called(call) == "open()") and not any("b" in mode for mode in modes)
+
+
+def test_text_is_in_utf_8_whatever_the_locale() -> None:
+    found = [
+        f"{_name(path)}:{node.lineno}"
+        for path in _tracked("stream_app", "deploy")
+        if path.suffix == ".py"
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Call) and _is_text_of_the_locale(node)
+    ]
+    _none(found, 'a file has encoding="utf-8", or a report fails where the locale is another')
+
+
 def test_files_and_folders_have_one_subject_and_say_which() -> None:
     found = []
     for path in PYTHON_FILES:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stream_app.core.events.credit import ViewRates, credit
+from stream_app.core.events.decode import decode
+from stream_app.core.events.schema import Post
 from stream_app.extras import MissingExtraError
-from stream_app.sources.files import read_events, recorded
+from stream_app.sources.files import read_events, recorded, require_events
 from stream_app.sources.recorded_event import EventFileError, RecordedEvent
 from tests.benchmarks.workload import END_MS, SPAN_MS, bench_events
 
@@ -61,6 +65,31 @@ def test_every_other_kind_is_a_post(kind: str) -> None:
 )
 def test_a_line_that_cannot_be_decoded_is_still_produced(line: bytes, share: bool, key: bytes, ts_ms: int) -> None:
     assert recorded(line) == RecordedEvent(share, key, line, ts_ms)
+
+
+@pytest.mark.parametrize(
+    ("ts", "ts_ms"),
+    [
+        (b'"1767225600000"', 1767225600000),
+        (b'"2016-12-31T23:59:60Z"', 1483228800000),
+        (b'"2016-12-31T18:59:60.250-05:00"', 1483228800250),
+        (b'"1767225600000.5"', -1),
+        (b'"9999-12-31T23:59:60Z"', -1),
+        (b"true", -1),
+    ],
+)
+def test_a_time_in_an_unusual_form_is_that_of_the_worker(tmp_path: Path, ts: bytes, ts_ms: int) -> None:
+    line = b'{"event_id":"1","user_id":"ann","ts":%b}' % ts
+    assert recorded(line) == RecordedEvent(share=False, key=b"ann", value=line, ts_ms=ts_ms)
+    counted = credit(decode([line], Post, 1000).events, Post, ViewRates()).ts_ms.tolist()
+    assert counted == ([ts_ms] if ts_ms >= 0 else [])
+    path = written(tmp_path / "events.jsonl", line)
+    with nullcontext() if ts_ms >= 0 else pytest.raises(EventFileError, match="holds no event"):
+        require_events([path])
+
+
+def test_an_event_after_the_bytes_of_a_schema_registry_is_one() -> None:
+    assert recorded(b"\0\0\0\0\1" + POST)._replace(value=POST) == recorded(POST)
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "events.gz", "events"])

@@ -27,7 +27,7 @@ BUSY_FRACTION = 0.005
 """With sending, and with opening the pages, 50 browsers are to cost less than 2 % of a core."""
 LONGEST_PAUSE_S = 30.0
 MOST_SELECTIONS = 100
-"""Of topics and roles that exist: only these cost anything."""
+"""Of topics and roles that exist: only these cost anything. What the page begins with always has a place besides."""
 MOST_UNKNOWN = 50
 """Of topics that nobody has talked about yet: their pages wait for it, and see nothing until then."""
 AT_ONCE = 8
@@ -127,13 +127,15 @@ class PageUpdates:
 
     def is_known(self, asked: params.ScopeParams) -> bool:
         """Whether the topic has been counted, or is the one that the page begins with."""
-        begins = (asked.topic, asked.population) == (ALL_TOPICS, DEFAULT_POPULATION)
-        return begins or self._answers.scopes.exists(asked)
+        return is_start(asked) or self._answers.scopes.exists(asked)
 
     def _make_room_for(self, asked: params.ScopeParams) -> None:
-        known = sum(map(self.is_known, self._selections))
+        if is_start(asked):
+            return
+        chosen = [each for each in self._selections if not is_start(each)]
+        known = sum(map(self.is_known, chosen))
         if not self.is_known(asked):
-            if len(self._selections) - known >= MOST_UNKNOWN:
+            if len(chosen) - known >= MOST_UNKNOWN:
                 raise UnknownScopeError(f"nothing has been counted of {asked.topic!r} in {asked.population!r}")
         elif known >= MOST_SELECTIONS:
             raise TooManySelectionsError(
@@ -235,6 +237,11 @@ class PageUpdates:
                 "history": _ENCODER.encode(self._answers.scopes.history(asked)),
                 "influencers": _ENCODER.encode(leaders),
             }
+
+
+def is_start(asked: params.ScopeParams) -> bool:
+    """Whether it is what the page begins with, where no topic is chosen."""
+    return (asked.topic, asked.population) == (ALL_TOPICS, DEFAULT_POPULATION)
 
 
 def _leaders_of(asked: params.ScopeParams) -> params.InfluencerParams:

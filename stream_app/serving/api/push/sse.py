@@ -2,28 +2,28 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 
 from aiohttp import web
 
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog, fits
+from stream_app.serving.api.push.fair_share import FairShares, OwnSelectionsError
 from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, UnknownScopeError
 from stream_app.serving.api.routes import PREFIX, parsed
 from stream_app.serving.http.auth import Access
-from stream_app.serving.http.connections import BoundHit
+from stream_app.serving.http.connections import BoundHit, network_of
 from stream_app.serving.http.problems import BadRequestError, problem
+from stream_app.settings import Settings
 
 LetsIn = Callable[[web.Request], bool]
 
-MOST_PER_CLIENT = 64
-MOST_WAITING_PER_CLIENT = 10
-"""Of topics that nobody has talked about yet."""
 PING_S = 15.0
 STALLED_S = 20.0
 """A reader that takes nothing for so long is cut off: it comes again with the position it has reached."""
 CATCH_UP_S = 10.0
 """How long a reader that has read more flags than this worker waits for it."""
+_END_S = 1.0
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _PING = b"event: ping\ndata:\n\n"
 
@@ -89,17 +89,19 @@ class EventStreams:
         flags: FlagLog,
         updates: PageUpdates,
         access: Access,
-        most_per_client: int = MOST_PER_CLIENT,
+        settings: Settings,
         bound_hit: BoundHit = lambda _bound: None,
     ) -> None:
         self._flags = flags
         self._updates = updates
         self._access = access
-        self._most_per_client = most_per_client
+        self._most_per_client = settings.http_max_streams_per_client
         self._bound_hit = bound_hit
         self._streams = _StreamsOfClients()
-        self._waiting = _StreamsOfClients()
-        self._open: set[asyncio.Task[object]] = set()
+        # An address has the same part of the selections as of the connections: more behind a proxy, where that is set.
+        address_share = settings.http_max_connections_per_address / settings.http_max_connections
+        self._shares = FairShares(updates.is_known, min(address_share, 1.0))
+        self._open: dict[asyncio.Task[object], web.Request] = {}
 
     def add_routes(self, app: web.Application) -> None:
         """Have `app` serve them."""
@@ -145,20 +147,28 @@ class EventStreams:
 
     async def _page_stream(self, request: web.Request) -> web.StreamResponse:
         asked = parsed(params.ScopeParams, request)
-        is_waiting, client = not self._updates.is_known(asked), self._access.client_of(request)
-        if is_waiting and self._waiting.of(client) >= MOST_WAITING_PER_CLIENT:
-            return self._refused(404, "Unknown topic", f"nothing has been counted of {asked.topic!r}")
-        with self._waiting.one_more(client, request) if is_waiting else nullcontext():
-            try:
-                with self._updates.watching(asked) as watcher:
-                    stream = _Stream(request, self._access.lets_in)
-                    await stream.begin()
-                    while True:
-                        await stream.send(await watcher.take(PING_S) or _PING)
-            except TooManySelectionsError as error:
-                return self._refused(503, "Too many selections", str(error))
-            except UnknownScopeError as error:
-                return self._refused(404, "Unknown topic", str(error))
+        address, client = network_of(request.remote), self._access.client_of(request)
+        await self._end_abandoned()
+        try:
+            with self._shares.one_more(asked, address, client), self._updates.watching(asked) as watcher:
+                stream = _Stream(request, self._access.lets_in)
+                await stream.begin()
+                while True:
+                    await stream.send(await watcher.take(PING_S) or _PING)
+        except OwnSelectionsError as error:
+            return self._refused(429, "Too many selections", str(error))
+        except TooManySelectionsError as error:
+            return self._refused(503, "Too many selections", str(error))
+        except UnknownScopeError as error:
+            return self._refused(404, "Unknown topic", str(error))
+
+    async def _end_abandoned(self) -> None:
+        """End the streams whose reader is gone: they would keep their places until something is sent to them."""
+        abandoned = [task for task, request in self._open.items() if request.transport is None]
+        for task in abandoned:
+            task.cancel()
+        if abandoned:
+            await asyncio.wait(abandoned, timeout=_END_S)
 
     def _refused(self, status: int, title: str, detail: str) -> web.Response:
         self._bound_hit("http_streams")
@@ -189,12 +199,12 @@ class EventStreams:
                     f"you have {self._most_per_client} streams open (STREAM_APP_HTTP_MAX_STREAMS_PER_CLIENT): end some"
                 )
                 return self._refused(429, "Too many streams", many)
-            self._open.add(task)
+            self._open[task] = request
             with self._streams.one_more(client, request):
                 try:
                     return await handle(request)
                 finally:
-                    self._open.discard(task)
+                    del self._open[task]
 
         return counted
 

@@ -71,9 +71,12 @@ def test_a_dry_run_makes_nothing_and_estimates_the_disk(own: Settings) -> None:
     assert "3 records" in shown.stdout
 
 
-def test_a_window_whose_oldest_records_are_gone_is_refused(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("watermark_ms", [DAY_MS * 25_000, 10**16 - 1])
+def test_a_window_whose_oldest_records_are_gone_is_refused(
+    own: Settings, watermark_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with open_producer(own) as producer:
-        producer.send(own.curves_topic, str(DAY_MS * 25_000).encode(), b"watermark", partition=0).get(10)
+        producer.send(own.curves_topic, str(watermark_ms).encode(), b"watermark", partition=0).get(10)
         producer.send(own.posts_topic, b"{}", b"ann", partition=0, timestamp_ms=DAY_MS * 25_000).get(10)
         producer.send(own.posts_topic, b"{}", b"ann", partition=0, timestamp_ms=DAY_MS * 25_000).get(10)
 

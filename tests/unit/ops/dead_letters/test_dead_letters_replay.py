@@ -146,7 +146,10 @@ def test_with_another_key_a_record_is_placed_anew(reason: str) -> None:
     assert message.key == b"5"
     (message,), _ = sorted_out(filed([dead_letter(POSTS, 7, value=USER, reason=reason)]))
     assert (message.key, message.partition) == (b"ann", 0)
-    assert sorted_out(filed([dead_letter(POSTS, 7, reason=reason)]), rules=rules) == ([], {Skipped.NO_USER: 1})
+    nested = b'{"a":' + b"[" * 100_000
+    for value in (b"{", b"\xff", nested):
+        bad = dead_letter(POSTS, 7, value=value, reason=reason)
+        assert sorted_out(filed([bad]), rules=rules) == ([], {Skipped.NO_USER: 1})
 
 
 def test_other_reasons_keep_their_key() -> None:

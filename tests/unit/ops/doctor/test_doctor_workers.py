@@ -41,9 +41,9 @@ def status_at(horizon: int) -> Status:
     return Status(VERSION, 0, {}, horizon, False, 0, 0, 0, 0, release=__version__)
 
 
-def states(*live: HeardWorker) -> dict[str, list[str]]:
+def states(*live: HeardWorker, silent: int = 0, statuses: dict[int, Status] | None = None) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for finding in workers(SETTINGS, CurvesTopic({}, list(live), "")):
+    for finding in workers(SETTINGS, CurvesTopic(statuses or {}, list(live), ""), len(live) + silent):
         found.setdefault(finding.state.value, []).append(finding.found)
     return found
 
@@ -64,6 +64,16 @@ def test_settings_of_this_command_that_no_worker_has_are_a_warning() -> None:
     assert "STREAM_APP_MIN_POSTS is 7 at worker w1 and 5 at this command" in warning
 
 
+def test_a_worker_that_does_not_announce_itself_there_may_have_another_topic_for_curves() -> None:
+    (warning,) = states(heard("w1"), silent=1)[Severity.WARNING.value]
+    assert warning == "the group has 2, and 1 announced themselves on influence.curves"
+    (warning,) = states(silent=1)[Severity.WARNING.value]
+    assert "0 announced" in warning
+    old = {0: msgspec.structs.replace(status_at(0), release="")}
+    found = states(heard("w1"), silent=1, statuses=old)[Severity.WARNING.value]
+    assert not any("announced themselves" in each for each in found), "one before 0.3 does not announce itself"
+
+
 def test_two_releases_are_a_warning() -> None:
     (warning,) = states(heard("w1", release="0.2.9"), heard("w2"))[Severity.WARNING.value]
     assert "0.2.9" in warning
@@ -72,6 +82,39 @@ def test_two_releases_are_a_warning() -> None:
 def test_a_clock_an_hour_back_is_a_problem() -> None:
     (problem,) = states(heard("w1"), heard("w2", clock_off_s=-3600))[Severity.PROBLEM.value]
     assert "w2 is 3,600 s behind" in problem
+
+
+def unstamped(name: str, clock_off_s: float = 0.0) -> HeardWorker:
+    """As heard on a topic that keeps the time of the writer."""
+    return heard(name, clock_off_s)._replace(kafka_ms=None)
+
+
+HOUR_S = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("clocks_s", "wrong"),
+    [
+        ((-HOUR_S,), ["w1 is 3,600 s behind that of this machine"]),
+        ((0.0, -HOUR_S), ["w2 is 3,600 s behind most others"]),
+        ((HOUR_S, 0.0, 0.0), ["w1 is 3,600 s ahead of most others"]),
+        ((HOUR_S, HOUR_S), ["this machine is 3,600 s behind most others"]),
+        ((0.0, -HOUR_S, -HOUR_S), ["w2 is 3,600 s behind", "w3 is 3,600 s behind"]),
+        ((0.0, HOUR_S, -2 * HOUR_S), ["w2 is 3,600 s ahead of", "w3 is 7,200 s behind"]),
+    ],
+)
+def test_without_kafkas_clock_those_of_the_workers_and_the_doctor_are_compared(
+    clocks_s: tuple[float, ...], wrong: list[str]
+) -> None:
+    (problem,) = states(*(unstamped(f"w{n}", off_s) for n, off_s in enumerate(clocks_s, 1)))[Severity.PROBLEM.value]
+    assert all(words in problem for words in wrong)
+    assert problem.count(" is ") == len(wrong)
+
+
+def test_clocks_that_agree_are_fine_without_kafkas_too() -> None:
+    found = states(unstamped("w1", -4), unstamped("w2", 5))
+    assert set(found) == {Severity.OK.value}
+    assert any("at most 5 s apart" in each for each in found[Severity.OK.value])
 
 
 def test_a_worker_that_others_outlive_is_not_counted_among_the_live_ones() -> None:

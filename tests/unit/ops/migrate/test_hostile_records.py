@@ -7,11 +7,14 @@ import pytest
 from kafka import TopicPartition
 
 from stream_app.core.changelog.standing_records import key_of
+from stream_app.core.cuts.curve_parts import encoded
 from stream_app.core.messages import Role
 from stream_app.kafka.topic_scan import Span
 from stream_app.ops.migrate import handover, input_copy
 from stream_app.ops.migrate.published_curves import WATERMARK_KEY, PublishedCurves
 from stream_app.settings import Settings
+from tests.unit.core.cuts.test_curve_parts import LEAST, bucket
+from tests.unit.core.cuts.test_curve_reader import SCOPES, a_status
 
 
 @pytest.mark.parametrize("value", [b"soon", b"9" * 30, b"-1", b"\xff", b"1 000", b""])
@@ -20,6 +23,26 @@ def test_a_watermark_that_is_none_is_left_out(value: bytes) -> None:
     curves._take(WATERMARK_KEY, b"1475712000000")
     curves._take(WATERMARK_KEY, value)
     assert curves.newest_ms == 1_475_712_000_000
+
+
+def test_figures_are_those_of_whole_buckets_and_unreadable_records_are_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    values = encoded(bucket(SCOPES, [[(5, 1)]] * len(SCOPES)), LEAST)
+    assert len(values) > 1
+    pairs = [(b"status/3", b"\xc1"), (None, b"x"), (b"curves/3/9/8", None), (b"curves/3/9", b"\xc1")]
+    pairs += [(b"status/3", a_status(partition=2**40)), (b"status/3", a_status(users=7))]
+    pairs += [(b"curves/3/9/%d" % number, value) for number, value in enumerate(values)]
+    found = [
+        SimpleNamespace(topic="c", partition=0, offset=at, key=key, value=value)
+        for at, (key, value) in enumerate(pairs)
+    ]
+    curves = PublishedCurves(Settings(), None)
+    curves._tail = SimpleNamespace(unread=lambda: iter(found))  # type: ignore[assignment]
+    assert curves.refresh() == len(found)
+    assert len(curves.figures()) == 2 * len(SCOPES)
+    assert curves.users == 7
+    assert caplog.text.count("left out the record at offset 0") == len(caplog.records) == 1
 
 
 def records(monkeypatch: pytest.MonkeyPatch, module: Any, *found: Any) -> None:

@@ -51,7 +51,7 @@ async def served(*, is_complete: bool = True) -> AsyncIterator[Served]:
     if is_complete:
         log.is_complete.set()
     access = Access(Settings())
-    served = EventStreams(log, PageUpdates(Mock(), log, TimeBudget(), lambda: 0), access)
+    served = EventStreams(log, PageUpdates(Mock(), log, TimeBudget(), lambda: 0), access, Settings())
     server = HttpServer(CollectorRegistry(), Mock(), access)
     server.add(served.add_routes)
     port = await server.start("127.0.0.1", 0)
