@@ -79,6 +79,14 @@ class CurveDeltas:
             added += self._cells(_Rows.of_curves(ledger, replaced), 1)
         return CurveDelta(is_everything=False, replaced=replaced, cells=_summed(added))
 
+    def whole(self, ledger: Ledger, scopes: Mask) -> CurveDelta:
+        """Return everything about some scopes, as it was at the last `collect`, for who has not heard of it.
+
+        To be called after `collect`, before anything else is counted.
+        """
+        rows = _Rows.of(ledger, np.flatnonzero(scopes[ledger.rows.scopes]))
+        return CurveDelta(is_everything=True, replaced=np.empty(0, np.int64), cells=_summed(self._cells(rows, 1)))
+
     def _everything(self, ledger: Ledger, thresholds: Thresholds) -> CurveDelta:
         self._begin(ledger)
         self._reform(np.flatnonzero(self._sizes > _LARGE_USERS), thresholds)
