@@ -41,6 +41,8 @@ class Status(msgspec.Struct, array_like=True):
     """Version of its owner's settings; empty before release 0.3."""
     release: str = ""
     """Of its owner; empty before release 0.3."""
+    asked: int = 0
+    """How often its owner has asked for everything about the scopes at home in it; 0 until it hears what is sent."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -84,7 +86,7 @@ def decode(value: bytes) -> Status:
 
 def _is_sound(status: Status) -> bool:
     counts = [status.partition, status.users, status.rows, status.segments, status.state_bytes]
-    counts += [status.erased, status.epoch, status.unread]
+    counts += [status.erased, status.epoch, status.unread, status.asked]
     for source in status.sources.values():
         counts += [source.position, source.applied, source.duplicate, source.late, source.rejected, source.unknown]
     times = [status.horizon, *(source.watermark for source in status.sources.values())]

@@ -1,0 +1,83 @@
+"""The homes of the owned partitions: they begin empty, ask once they hear, and ask again while something is missing."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stream_app.core.changelog.columns import pack
+from stream_app.core.cuts.delta_message import VERSION, DeltaMessage
+from stream_app.engine.rounds.homes import Homes
+
+
+def message(home: int, source: int, *, epoch: int = 1, number: int = 0, is_everything: bool = True) -> DeltaMessage:
+    nothing = pack(np.empty(0, np.int64))
+    columns: Any = dict.fromkeys(("replaced", "curve", "value", "users", "total"), nothing)
+    return DeltaMessage(
+        version=VERSION,
+        source=source,
+        epoch=epoch,
+        home=home,
+        number=number,
+        is_everything=is_everything,
+        has_more=False,
+        scopes=[],
+        **columns,
+    )
+
+
+@pytest.fixture
+def owned() -> dict[int, Any]:
+    return {0: partition(3), 2: partition(5)}
+
+
+def partition(epoch: int) -> Any:
+    return SimpleNamespace(store=SimpleNamespace(ownership=SimpleNamespace(epoch=epoch)))
+
+
+def test_a_home_asks_for_everything_once_it_hears_what_is_sent(owned: dict[int, Any]) -> None:
+    homes = Homes(owned, 3, 0.8)
+    homes.follow()
+    assert homes.epochs() == {0: 3, 2: 5}
+    homes.hears(0, 2, 0.0)  # of the ownership before
+    assert (homes.asked(0), homes.asked(2), homes.asked(1)) == (0, 0, 0)
+    homes.hears(0, 3, 0.0)
+    homes.hears(0, 3, 1.0)
+    assert homes.asked(0) == 1
+
+
+def test_cuts_count_once_every_partition_has_answered(owned: dict[int, Any]) -> None:
+    homes = Homes(owned, 3, 0.8)
+    homes.follow()
+    for source in range(3):
+        assert dict(homes.complete()) == {}
+        homes.hear(message(2, source))
+    assert list(homes.complete()) == [2]
+    homes.hear(message(1, 0))  # not here
+
+
+def test_a_home_asks_again_while_something_is_missing(owned: dict[int, Any]) -> None:
+    homes = Homes(owned, 1, 0.8)
+    homes.follow()
+    homes.hears(0, 3, 0.0)
+    homes.ask_again(4.0)
+    assert homes.asked(0) == 1
+    homes.ask_again(6.0)
+    assert homes.asked(0) == 2
+    homes.hear(message(0, 0))
+    homes.ask_again(20.0)
+    assert homes.asked(0) == 2
+    homes.hear(message(0, 0, number=5, is_everything=False))  # what came between is lost
+    homes.ask_again(20.0)
+    assert homes.asked(0) == 3
+
+
+def test_a_partition_that_was_away_has_a_new_home(owned: dict[int, Any]) -> None:
+    homes = Homes(owned, 1, 0.8)
+    homes.follow()
+    homes.hear(message(0, 0))
+    owned[0] = partition(4)
+    del owned[2]
+    homes.follow()
+    assert (homes.epochs(), dict(homes.complete())) == ({0: 4}, {})
