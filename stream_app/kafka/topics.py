@@ -22,6 +22,8 @@ _COMPACTED = {"cleanup.policy": "compact"}
 _BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
 """Where workers learn what Kafka's clock says: see stream_app/core/group/clocks.py."""
 _DAY_MS = 86_400_000
+_SHORT_LIVED = {"retention.ms": "3600000", "segment.ms": "600000"}
+"""For what is read within seconds, or asked for again."""
 _BOUNDED_COMPACTION = {"max.compaction.lag.ms": str(7 * _DAY_MS), "delete.retention.ms": str(_DAY_MS)}
 """For compacted topics with user ids: the time after which Kafka has removed deleted values from its disks."""
 
@@ -85,6 +87,9 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
         TopicSpec(settings.late_topic, many, _LARGE, "output: events older than the window"),
         TopicSpec(
             settings.curves_topic, one, _COMPACTED | _LARGE | _BROKER_TIME, "internal: curves exchanged by the workers"
+        ),
+        TopicSpec(
+            settings.additions_topic, many, _LARGE | _SHORT_LIVED, "internal: additions to curves, for the next minutes"
         ),
         TopicSpec(segments, many, _COMPACTED | _LARGE | _BOUNDED_COMPACTION, "internal: the segments of the ledgers"),
         TopicSpec(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),

@@ -33,6 +33,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "influence.standings"
     )
     curves_topic: Annotated[str, Doc("internal, compacted: curves that the workers exchange")] = "influence.curves"
+    additions_topic: Annotated[str, Doc("internal: additions to curves, sent to the homes of their scopes")] = (
+        "influence.additions"
+    )
     dead_letters_topic: Annotated[str, Doc("output: records that cannot be counted, as they came")] = (
         "influence.dead-letters"
     )
