@@ -18,6 +18,8 @@ _MOST_POINTS = 512
 
 Pair = tuple[int, int]
 """Of the mavens, and of the connectors."""
+Point = tuple[int, int, int]
+"""A value, the users with a higher one, and the sum of their values."""
 
 
 class CutRecord(msgspec.Struct, array_like=True):
@@ -34,8 +36,8 @@ class CutRecord(msgspec.Struct, array_like=True):
     coverage: tuple[float, float]
     gini: tuple[float, float]
     exact: tuple[bool, bool]
-    ranks: tuple[list[Pair], list[Pair]]
-    """By role: (value, users with a higher value), the highest value first."""
+    points: tuple[list[Point], list[Point]]
+    """Of the curve, by role, the highest value first."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -84,7 +86,7 @@ def _is_sound(record: CutRecord) -> bool:
         all(are_numbers(pair) for pair in counts)
         and all(0.0 <= number <= LARGEST for number in record.coverage)
         and all(-1.0 <= number <= 1.0 for number in record.gini)
-        and all(len(points) <= _MOST_POINTS for points in record.ranks)
-        and all(are_numbers(point) for points in record.ranks for point in points)
-        and all(one[0] > other[0] for points in record.ranks for one, other in pairwise(points))
+        and all(len(points) <= _MOST_POINTS for points in record.points)
+        and all(are_numbers(point) for points in record.points for point in points)
+        and all(one[0] > other[0] for points in record.points for one, other in pairwise(points))
     )

@@ -7,9 +7,9 @@ evaluation looks at these only.
 import numpy as np
 
 from stream_app.core.arrays import Ints
+from stream_app.core.cuts.curve_points import ranks_of
 from stream_app.core.cuts.cut_record import CutRecord
 from stream_app.core.cuts.global_cuts import ScopeCuts
-from stream_app.core.cuts.ranks import ranks_of
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -25,8 +25,8 @@ class FollowedCuts:
         self._numbers: dict[ScopeName, int] = {}
         self.names: list[ScopeName] = [_NO_SCOPE]
         self.cuts = ScopeCuts.empty(64)
-        self._ranks: dict[tuple[int, int], Ints] = {}
-        """By scope and role: columns (value, users above)."""
+        self._points: dict[tuple[int, int], Ints] = {}
+        """By scope and role: columns (value, users above, their total)."""
         self._changed_at = np.zeros(64, np.int64)
         """By scope: the version in which it changed last."""
         self.version = 0
@@ -43,9 +43,9 @@ class FollowedCuts:
         for name, column in self.cuts._asdict().items():
             column[:, number] = 0 if record is None else getattr(record, name)
         for role in (0, 1):
-            self._ranks.pop((number, role), None)
+            self._points.pop((number, role), None)
             if record is not None:
-                self._ranks[number, role] = np.array(record.ranks[role], np.int64).reshape(-1, 2)
+                self._points[number, role] = np.array(record.points[role], np.int64).reshape(-1, 3)
 
     def find(self, scope: ScopeName) -> int:
         """Return the number of a scope; 0 if it is unknown."""
@@ -60,19 +60,19 @@ class FollowedCuts:
         curves = numbers << 1 | roles
         found = np.ones(len(values), np.int64)
         for curve in np.unique(curves).tolist():
-            asked, points = curves == curve, self._ranks.get((curve >> 1, curve & 1))
+            asked, points = curves == curve, self._points.get((curve >> 1, curve & 1))
             if points is not None:
                 found[asked] = ranks_of(values[asked], points[:, 0], points[:, 1])
         return found
 
     def forget_unused(self) -> None:
         """Renumber the scopes once many of them have no record any more."""
-        used = [number for number in range(1, len(self.names)) if (number, 0) in self._ranks]
+        used = [number for number in range(1, len(self.names)) if (number, 0) in self._points]
         if len(self.names) - len(used) <= max(_UNUSED_KEPT, len(used)):
             return
         kept = np.array([0, *used], np.int64)
         new = {number: place for place, number in enumerate(kept.tolist())}
-        self._ranks = {(new[number], role): points for (number, role), points in self._ranks.items()}
+        self._points = {(new[number], role): points for (number, role), points in self._points.items()}
         self.names = [self.names[number] for number in kept.tolist()]
         self._numbers = {name: number for number, name in enumerate(self.names) if number}
         self.cuts, self._changed_at = self.cuts.of(kept), self._changed_at[kept]

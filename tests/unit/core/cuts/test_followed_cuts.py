@@ -22,7 +22,7 @@ def record(users: int, **fields: object) -> CutRecord:
         "coverage": (0.8, 0.8),
         "gini": (0.5, 0.5),
         "exact": (True, False),
-        "ranks": ([(10 * users, 0), (users, 5)], []),
+        "points": ([(10 * users, 0, 0), (users, 5, 90)], []),
         **fields,
     }
     return CutRecord(version=VERSION, **given_)  # type: ignore[arg-type]  # as given
@@ -71,8 +71,8 @@ def test_a_record_is_read_as_it_was_written() -> None:
         {"totals": (2**61, 0)},
         {"gini": (float("nan"), 0.0)},
         {"coverage": (float("inf"), 0.0)},
-        {"ranks": ([(5, 0), (6, 1)], [])},
-        {"ranks": ([(n, 1) for n in range(600, 0, -1)], [])},
+        {"points": ([(5, 0, 0), (6, 1, 1)], [])},
+        {"points": ([(n, 1, 1) for n in range(600, 0, -1)], [])},
         {"version": 2},
     ],
 )

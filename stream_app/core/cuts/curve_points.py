@@ -1,7 +1,8 @@
-"""Rank points: the values at a few ranks of a curve, from which the rank of any value can be estimated.
+"""Curve points: a few points of a curve, from which it can be drawn, and the rank of any value estimated.
 
-Whoever is flagged gets a rank, also by workers that do not have the curve. A curve of few cells is sent as a whole, and
-ranks are exact; of others six points a decade are, and a rank between two points is interpolated on log scales.
+Whoever is flagged gets a rank, and any worker shows the curve of a topic, also one that does not have it. A curve of few
+cells is sent as a whole, and ranks are exact; of others six points for each tenfold rank are, and a rank between two
+points is interpolated on log scales.
 """
 
 from typing import NamedTuple
@@ -16,30 +17,31 @@ FEW_CELLS = 32
 _POINTS_PER_DECADE = 6
 
 
-class RankPoints(NamedTuple):
+class CurvePoints(NamedTuple):
     """Points of many curves: columns of equal length, in each curve the highest value first."""
 
     curves: Ints
     values: Ints
     above: Ints
     """Users of the curve with a higher value."""
+    totals_above: Ints
+    """The sum of their values."""
 
 
-def rank_points(cells: Cells) -> RankPoints:
+def points_of(cells: Cells) -> CurvePoints:
     """Return the points of curves, given by their merged cells, the highest value of each first."""
-    curves, values, users, _ = cells
+    curves, values, users, totals = cells
     if not len(curves):
-        return RankPoints(curves, values, users)
+        return CurvePoints(curves, values, users, totals)
     starts = np.flatnonzero(np.diff(curves, prepend=-1))
     sizes = np.diff(starts, append=len(curves))
-    before = np.cumsum(users) - users
-    above = before - np.repeat(before[starts], sizes)
+    above, totals_above = (_before(column, starts, sizes) for column in (users, totals))
     decades = np.floor(_POINTS_PER_DECADE * np.log10(above + 1)).astype(np.int64)
     is_last = np.append(starts[1:], len(curves)) - 1
     chosen = np.repeat(sizes <= FEW_CELLS, sizes)
     chosen |= np.diff(decades, prepend=-1) != 0
     chosen[starts] = chosen[is_last] = True
-    return RankPoints(curves[chosen], values[chosen], above[chosen])
+    return CurvePoints(curves[chosen], values[chosen], above[chosen], totals_above[chosen])
 
 
 def ranks_of(values: Ints, point_values: Ints, point_above: Ints) -> Ints:
@@ -52,6 +54,13 @@ def ranks_of(values: Ints, point_values: Ints, point_above: Ints) -> Ints:
     between: Floats = np.exp(np.interp(_log(values), *ascending))
     exact = point_above[np.minimum(known, len(point_values) - 1)] + 1
     return np.where(is_exact, exact, np.maximum(np.rint(between), 1)).astype(np.int64)
+
+
+def _before(column: Ints, starts: Ints, sizes: Ints) -> Ints:
+    """Return the sum of what comes before each place in its curve."""
+    before = np.cumsum(column) - column
+    sums: Ints = before - np.repeat(before[starts], sizes)
+    return sums
 
 
 def _log(values: Ints) -> Floats:

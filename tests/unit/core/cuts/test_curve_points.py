@@ -1,4 +1,4 @@
-"""Rank points: exact where a curve is small, near otherwise, for many curves at once."""
+"""Curve points: ranks are exact where a curve is small, near otherwise, for many curves at once."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
+from stream_app.core.cuts.curve_points import FEW_CELLS, points_of, ranks_of
 from stream_app.core.cuts.histogram import Cells
-from stream_app.core.cuts.ranks import FEW_CELLS, rank_points, ranks_of
 
 
 def cells_of(*curves: list[int]) -> Cells:
@@ -19,7 +19,7 @@ def cells_of(*curves: list[int]) -> Cells:
 
 
 def ranks(cells: Cells, curve: int, values: list[int]) -> Ints:
-    points = rank_points(cells)
+    points = points_of(cells)
     mine = points.curves == curve
     return ranks_of(np.array(values, np.int64), points.values[mine], points.above[mine])
 
@@ -40,12 +40,17 @@ def test_ranks_in_large_curves_are_near_and_the_first_is_exact() -> None:
     chance = np.random.default_rng(1)
     values = np.unique(np.ceil(chance.pareto(1.2, 20_000) * 1000).astype(np.int64)).tolist()
     cells = cells_of([1, 2], values)
-    assert len(rank_points(cells).curves) < 30
+    assert len(points_of(cells).curves) < 30
     asked = sorted(chance.choice(values, 500).tolist())
     found, true = ranks(cells, 1, asked), np.array([naive(values, value) for value in asked])
     assert np.abs(np.log(found / true)).max() < 0.2
     assert np.median(np.abs(found / true - 1)) < 0.02
     assert ranks(cells, 1, [max(values), max(values) + 1]).tolist() == [1, 1]
+
+
+def test_the_points_are_on_the_curve() -> None:
+    points = points_of(cells_of([5, 5, 1], [7, 3]))
+    assert [column.tolist() for column in points] == [[0, 0, 1, 1], [5, 1, 7, 3], [0, 2, 0, 1], [0, 10, 0, 7]]
 
 
 @pytest.mark.parametrize("value", [0, 1, 10**15])
