@@ -44,7 +44,7 @@ def queryable_state(engine: Engine) -> QueryableState:
     """The state of an engine, for those who serve it."""
     context, settings = engine.context, engine.settings
     scopes = ScopeQueries(
-        global_cuts=context.global_cuts,
+        followed=context.followed,
         past_cuts=engine.exchange.past,
         window=Window(settings.pane_ms, settings.panes, settings.short_panes),
         event_time_ms=lambda: engine.exchange.newest_ms,

@@ -7,15 +7,15 @@ from contextlib import closing
 from typing import Any
 
 import msgspec
-import numpy as np
 from kafka import TopicPartition
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.curve_reader import CurveReader
-from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.exchange_reader import ExchangeReader
+from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.group.announcement import worker_of
 from stream_app.core.messages import ROLES, Cut, Flag, flag_in
+from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.kafka.clients import new_consumer, quiet_kafka
 from stream_app.kafka.topic_scan import LeftOut
@@ -34,9 +34,9 @@ class Observer:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._cuts: dict[bytes, Cut] = {}
-        self._global_cuts = GlobalCuts(settings.share)
-        self._curves = CurveReader(self._global_cuts, settings.partitions)
-        self._statuses = self._curves.statuses
+        self._followed = FollowedCuts()
+        self._exchange = ExchangeReader(self._followed, settings.partitions)
+        self._statuses = self._exchange.statuses
         self._left_out = LeftOut()
         self._flag_ids: set[str] = set()
         self._news_at_s = time.monotonic()
@@ -111,18 +111,20 @@ class Observer:
             )
 
     def _is_published(self) -> bool:
-        """Whether the published cuts are exact, and equal to those computed from the curves."""
-        self._global_cuts.recompute()
-        names = self._global_cuts.names
-        cuts = self._global_cuts.cuts(np.arange(len(names)))
+        """Whether the published cuts are exact, and equal to those that all workers know."""
+        names, cuts = self._followed.names, self._followed.cuts
         columns = (cuts.users, cuts.totals, cuts.k, cuts.thresholds, cuts.flagged, cuts.emerging)
         own: dict[tuple[str, str, str], Figures] = {}
         for role, role_name in enumerate(ROLES):
             figures = zip(*(column[role].tolist() for column in columns), strict=True)
-            for name, values in zip(names, figures, strict=True):
+            for name, values in zip(names, figures, strict=False):
                 if values[0]:
                     own[name.topic, name.population, role_name] = values
-        published = {(cut.topic, cut.population, cut.role): _figures(cut) for cut in self._cuts.values()}
+        published = {
+            (cut.topic, cut.population, cut.role): _figures(cut)
+            for cut in self._cuts.values()
+            if self._followed.has(ScopeName(cut.population, cut.topic))
+        }
         return own == published and all(cut.exact for cut in self._cuts.values())
 
     def _run(self) -> None:
@@ -154,7 +156,7 @@ class Observer:
                 if topic == self._settings.flags_topic:
                     self._take_flag(flag_in(record.value))
                 elif topic == self._settings.curves_topic:
-                    self._curves.take(record.key or b"", record.value)
+                    self._exchange.take(record.key or b"", record.value)
                 elif record.value is None:
                     self._cuts.pop(record.key, None)
                 else:

@@ -2,11 +2,12 @@
 
 import time
 import uuid
+from functools import partial
 
-from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.group.members import PATIENCE_SESSIONS, Members
 from stream_app.core.privacy.erasures import Erasures
-from stream_app.engine.context import EngineContext, OwnedPartitions
+from stream_app.engine.context import EngineContext, OwnedPartitions, homes_of
 from stream_app.engine.counting import BatchCounter
 from stream_app.engine.engine import Engine, EngineParts
 from stream_app.engine.faust.app import connect, tracker_app
@@ -22,11 +23,13 @@ from stream_app.engine.ports import FlagListeners, Meter
 from stream_app.engine.producer import BatchingProducer
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
+from stream_app.engine.rounds.delta_reader import DeltaReader
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.engine.unreadable import UnreadableRecords
+from stream_app.kafka.topic_reader import partitions
 from stream_app.settings import Settings
 from stream_app.settings.text import ruling_texts
 
@@ -58,7 +61,8 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         settings=settings,
         rules=rules_of(settings),
         owned=owned,
-        global_cuts=GlobalCuts(settings.share),
+        followed=FollowedCuts(),
+        homes=homes_of(owned, settings),
         output=OutputTopics(producer, settings, limits, meter.bound_hit),
         limits=limits,
         meter=meter,
@@ -90,5 +94,6 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
             context, tracker.segments, tracker.standings, outbox, eraser, consumer, synchronization
         ),
         synchronization=synchronization,
+        delta_reader=DeltaReader(context, partial(partitions, settings)),
         listeners=listeners,
     )

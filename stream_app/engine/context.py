@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from stream_app.core.changelog.ledger_store import LedgerStore
-from stream_app.core.cuts.curve_updates import CurveUpdates
-from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeMap
+from stream_app.core.cuts.delta_sender import DeltaSender
+from stream_app.core.cuts.followed_cuts import FollowedCuts, LedgerScopes
+from stream_app.core.cuts.homes import Homes
 from stream_app.core.events.duplicate_sample import NewestDuplicates
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.group.clocks import Clocks
@@ -17,7 +18,7 @@ from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Clock, Meter
 from stream_app.settings import Settings
 
-NOT_EVALUATED = (-1, -1, -1, -1)
+NOT_EVALUATED: tuple[object, ...] = ()
 
 
 class Doubt(NamedTuple):
@@ -33,8 +34,8 @@ class Doubt(NamedTuple):
 class OwnedPartition:
     """One partition that this worker owns.
 
-    Guarded by `lock`, whose holder may await between reading and writing: `store` (and so the ledger), `curve_updates`,
-    `scope_map`, `oldest_unseen_s`.
+    Guarded by `lock`, whose holder may await between reading and writing: `store` (and so the ledger), `sender`,
+    `scopes`, `oldest_unseen_s`.
 
     Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `evaluated`,
     `unread`, `doubts`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`. Also, in the ledger: `lagging`,
@@ -43,13 +44,13 @@ class OwnedPartition:
     """
 
     store: LedgerStore
-    curve_updates: CurveUpdates
-    scope_map: ScopeMap = field(default_factory=ScopeMap)
+    sender: DeltaSender
+    scopes: LedgerScopes = field(default_factory=LedgerScopes)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
     """When the oldest record counted since the last evaluation arrived in Kafka."""
-    evaluated: tuple[int, int, int, int] = NOT_EVALUATED
-    """State at the last evaluation: batches counted, version of the cuts, horizon, offset of the erasures."""
+    evaluated: tuple[object, ...] = NOT_EVALUATED
+    """State at the last evaluation: batches counted, version of the cuts, horizon, erasures, and the homes."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records in Kafka that are not counted yet, by topic."""
     doubts: dict[str, Doubt] = field(default_factory=dict)
@@ -66,6 +67,14 @@ class OwnedPartition:
 OwnedPartitions = dict[int, OwnedPartition]
 
 
+def homes_of(owned: OwnedPartitions, settings: Settings) -> Homes:
+    """Return the homes in the owned partitions."""
+    return Homes(
+        lambda: {partition: held.store.ownership.epoch for partition, held in owned.items()},
+        *(settings.partitions, settings.share),
+    )
+
+
 @dataclass(frozen=True)
 class EngineContext:
     """State and connections of one engine."""
@@ -73,7 +82,8 @@ class EngineContext:
     settings: Settings
     rules: StandingRules
     owned: OwnedPartitions
-    global_cuts: GlobalCuts
+    followed: FollowedCuts
+    homes: Homes
     output: OutputTopics
     meter: Meter
     clock: Clock

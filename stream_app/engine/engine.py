@@ -28,6 +28,7 @@ from stream_app.engine.ports import FlagListeners
 from stream_app.engine.producer import BatchingProducer
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
+from stream_app.engine.rounds.delta_reader import DeltaReader
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.stale_cuts import delete_leftovers
 from stream_app.engine.time_synchronization import TimeSynchronization
@@ -61,6 +62,7 @@ class EngineParts(NamedTuple):
     evaluation: EvaluationRound
     ownership: PartitionOwnership
     synchronization: TimeSynchronization
+    delta_reader: DeltaReader
     listeners: FlagListeners
 
 
@@ -88,6 +90,7 @@ class Engine:
         self._evaluation = parts.evaluation
         self._ownership = parts.ownership
         self._synchronization = parts.synchronization
+        self._delta_reader = parts.delta_reader
         self._revocations = 0
         self._is_moving = False
         """Whether partitions were revoked and the next assignment has not arrived."""
@@ -176,7 +179,7 @@ class Engine:
     async def run(self) -> None:
         """Run the tasks beside the app, from before it starts until after it has stopped."""
         leftovers = delete_leftovers(self.settings, self.publisher)
-        await asyncio.gather(self._exchange(), self._write(), self._observe(), leftovers)
+        await asyncio.gather(self._exchange(), self._hear(), self._write(), self._observe(), leftovers)
 
     async def announce(self) -> None:
         """Announce this worker to the others, until cancelled."""
@@ -188,6 +191,13 @@ class Engine:
             try:
                 await self.exchange.run()
             except (CorruptBatchError, PersonKeyError) as error:
+                end(Exit.REFUSED, str(error))
+
+    async def _hear(self) -> None:
+        with self._fatal("what other workers send could not be read"):
+            try:
+                await self._delta_reader.run()
+            except CorruptBatchError as error:
                 end(Exit.REFUSED, str(error))
 
     async def _write(self) -> None:

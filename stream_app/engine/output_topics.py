@@ -6,8 +6,9 @@ import msgspec
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts import curve_parts, history
-from stream_app.core.cuts.curve_message import CurveMessage
+from stream_app.core.cuts import cut_record, delta_message, history
+from stream_app.core.cuts.cut_record import CutRecord
+from stream_app.core.cuts.delta_message import DeltaMessage
 from stream_app.core.cuts.history import PastKey
 from stream_app.core.events import duplicate_sample
 from stream_app.core.events.dead_letter import DeadLetter
@@ -48,8 +49,6 @@ class OutputTopics:
         self._settings = settings
         self._limits = limits or MessageLimits(settings.max_message_bytes)
         self._bound_hit = bound_hit
-        self._parts: dict[tuple[int, int], int] = {}
-        """By partition and bucket: how many parts its curves were written in, if more than one."""
         self.flush = producer.flush
         self.relieve = producer.relieve
 
@@ -84,18 +83,18 @@ class OutputTopics:
         for key in keys:
             self._put(self._settings.cuts_topic, 0, key, None)
 
-    def curves(self, messages: Iterable[CurveMessage]) -> None:
-        """Write curves of a partition."""
-        topic = self._settings.curves_topic
-        for message in messages:
-            place = (message.partition, message.bucket)
-            parts = curve_parts.encoded(message, self._limits.record(topic))
-            for number, value in enumerate(parts):
-                self._put(topic, 0, _curves_key(*place, number), value)
-            for number in range(len(parts), self._parts.pop(place, 1)):
-                self._put(topic, 0, _curves_key(*place, number), None)
-            if len(parts) > 1:
-                self._parts[place] = len(parts)
+    def additions(self, message: DeltaMessage) -> None:
+        """Write what a partition sends to the home of some scopes."""
+        self._put(self._settings.additions_topic, message.home, None, delta_message.encode(message))
+
+    def most_addition_bytes(self) -> int:
+        """Return the size of the largest message to a home."""
+        return self._limits.record(self._settings.additions_topic)
+
+    def cut_record(self, scope: ScopeName, record: CutRecord | None) -> None:
+        """Write what all workers have to know of the cuts of a scope; None where they need not any more."""
+        value = None if record is None else cut_record.encode(record)
+        self._put(self._settings.curves_topic, 0, cut_record.key_of(scope), value)
 
     def status(self, message: Status) -> None:
         """Write the status of a partition."""
@@ -127,8 +126,3 @@ class OutputTopics:
             if record.is_elsewhere and not record.is_unread:
                 self._bound_hit("dead_letters_per_s" if record.shared else "dead_letter_bytes")
             self._put(topic, record.origin.partition, record.key, record.value, record.headers(), record.bare_headers)
-
-
-def _curves_key(partition: int, bucket: int, part: int) -> bytes:
-    """Return the key of a part of the curves of a bucket: of the first, the key that earlier releases use."""
-    return f"curves/{partition}/{bucket}/{part}".encode() if part else f"curves/{partition}/{bucket}".encode()

@@ -8,7 +8,7 @@ While a home has few scopes, all of them are published like those that can be ra
 import numpy as np
 
 from stream_app.core.arrays import Codes, Ints, Mask
-from stream_app.core.cuts.global_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 
 STEP = 0.1
 """The part of θ by which it moves before the cut of a small scope is news …"""
@@ -28,7 +28,7 @@ class CutNews:
         self._published_ms = np.zeros(0, np.int64)
         self._waits: Codes = np.zeros(0, np.uint8)
         """By scope: _CHANGED or _DUE until it is published."""
-        self._window = (0, 0)
+        self._window_end = 0
 
     def are_followed(self, cuts: ScopeCuts) -> Mask:
         """Return which scopes are published with every change, given their cuts."""
@@ -37,15 +37,15 @@ class CutNews:
         followed: Mask = np.asarray((users >= self._min_users) | ((users > 0) & is_small_home))
         return followed
 
-    def look(self, cuts: ScopeCuts, changed: Ints, window: tuple[int, int], now_ms: int, most: int) -> Ints:
+    def look(self, cuts: ScopeCuts, changed: Ints, window_end: int, now_ms: int, most: int) -> Ints:
         """Return at most `most` scopes to publish now, given the cuts of all and which have changed since last time.
 
-        `window`: of which the cuts are; when it moves on, the scopes that are followed are news.
+        `window_end`: of the window that the cuts are of; when it moves on, scopes that are followed are news.
         """
         self._make_room(cuts.users.shape[1])
         self._waits[changed] |= _CHANGED
-        if window != self._window:
-            self._window = window
+        if window_end != self._window_end:
+            self._window_end = window_end
             self._waits[self.are_followed(cuts)] |= _DUE
         waiting = np.flatnonzero(self._waits)
         now, then = cuts.of(waiting), self._published.of(waiting)

@@ -9,13 +9,14 @@ import numpy as np
 from stream_app.core.arrays import Ints
 from stream_app.core.cuts.curve_points import ranks_of
 from stream_app.core.cuts.cut_record import CutRecord
-from stream_app.core.cuts.global_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
 _UNUSED_KEPT = 10_000
 """Scopes without a record that may keep their numbers before all scopes are renumbered."""
 _NO_SCOPE = ScopeName("", "")
+_NO_POINTS = np.empty((0, 3), np.int64)
 
 
 class FollowedCuts:
@@ -50,6 +51,14 @@ class FollowedCuts:
     def find(self, scope: ScopeName) -> int:
         """Return the number of a scope; 0 if it is unknown."""
         return self._numbers.get(scope, 0)
+
+    def has(self, scope: ScopeName) -> bool:
+        """Return whether a scope has a record."""
+        return (self.find(scope), 0) in self._points
+
+    def points(self, scope: ScopeName, role: int) -> Ints:
+        """Return the points of a curve as columns (value, users above, their total); none if it is unknown."""
+        return self._points.get((self.find(scope), role), _NO_POINTS)
 
     def changed_since(self, version: int) -> Ints:
         """Return the scopes that have changed after a version."""

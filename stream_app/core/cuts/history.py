@@ -1,7 +1,7 @@
 """The history of cuts: every cut as of the end of each pane in the window, kept in its stored format.
 
-A record holds the cuts of one bucket at the end of one pane. A record with the same key replaces it. That is harmless:
-two workers that both think they own the bucket write the same cuts.
+A record holds the cuts of one home at the end of one pane. A record with the same key replaces it. That is harmless:
+two workers that both think they own the home write the same cuts.
 """
 
 import re
@@ -14,15 +14,15 @@ from typing import NamedTuple
 import msgspec
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.curve_message import BUCKETS, bucket_of
+from stream_app.core.cuts.delta_message import home_of
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, are_numbers
 from stream_app.core.messages import Cut, Role
 from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
-MOST_PER_BUCKET = 128
-"""Cuts kept per bucket, those with the most users. This bounds memory however many topics there are …"""
-MOST_BYTES = 200_000
+MOST_PER_HOME = 1024
+"""Cuts kept per home, those with the most users. This bounds memory however many topics there are …"""
+MOST_BYTES = 400_000
 """… and however long their names are."""
 
 
@@ -48,32 +48,32 @@ class _PastRecord(msgspec.Struct, array_like=True):
 
 
 class PastKey(NamedTuple):
-    """The key of a record: a bucket, and the pane at whose end the cuts were taken."""
+    """The key of a record: a home, and the pane at whose end the cuts were taken."""
 
-    bucket: int
+    home: int
     pane: int
 
     def encode(self) -> bytes:
         """Encode as the key of a record."""
-        return f"past/{self.bucket}/{self.pane}".encode()
+        return f"past/{self.home}/{self.pane}".encode()
 
     @classmethod
     def decode(cls, key: bytes) -> "PastKey":
         """Decode the key of a record. Raises FormatError if it is none."""
         found = _KEY.fullmatch(key)
-        if found is None or int(found[1]) >= BUCKETS:
+        if found is None:
             raise FormatError(f"{key[:100]!r} is not the key of past cuts")
         return cls(int(found[1]), int(found[2]))
 
 
-_KEY = re.compile(rb"past/([0-9]{1,2})/(-?[0-9]{1,15})")
+_KEY = re.compile(rb"past/([0-9]{1,6})/(-?[0-9]{1,15})")
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_PastRecord)
 
 
 def encode(cuts: Iterable[Cut], most_bytes: int = MOST_BYTES) -> bytes:
-    """Encode the cuts of a bucket as the value of a record: those with the most users, as many as fit."""
-    kept = list(map(_past, nlargest(MOST_PER_BUCKET, cuts, key=attrgetter("users"))))
+    """Encode the cuts of a home as the value of a record: those with the most users, as many as fit."""
+    kept = list(map(_past, nlargest(MOST_PER_HOME, cuts, key=attrgetter("users"))))
     value = _ENCODER.encode(_PastRecord(VERSION, kept))
     while len(value) > most_bytes and kept:
         kept = kept[: len(kept) * most_bytes // len(value)]
@@ -84,7 +84,8 @@ def encode(cuts: Iterable[Cut], most_bytes: int = MOST_BYTES) -> bytes:
 class CutHistory:
     """The history of all cuts, from the records received so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
         self._records: dict[PastKey, bytes] = {}
 
     def update(self, key: bytes, value: bytes, last_pane: int = LARGEST) -> None:
@@ -99,8 +100,8 @@ class CutHistory:
 
     def of(self, scope: ScopeName, role: Role, first_pane: int) -> Iterator[tuple[int, PastCut]]:
         """Yield (pane, cut at its end) from `first_pane` on, oldest first."""
-        bucket = bucket_of(scope)
-        for ended in sorted(ended for ended in self._records if ended.bucket == bucket and ended.pane >= first_pane):
+        home = home_of(scope, self._partitions)
+        for ended in sorted(ended for ended in self._records if ended.home == home and ended.pane >= first_pane):
             for cut in self._cuts(ended):
                 if cut.role == role and (cut.population, cut.topic) == scope:
                     yield ended.pane, cut
@@ -117,7 +118,7 @@ class CutHistory:
             return []
         if record.version != VERSION:
             return []
-        return [cut for cut in record.cuts[:MOST_PER_BUCKET] if _is_sound(cut)]
+        return [cut for cut in record.cuts[:MOST_PER_HOME] if _is_sound(cut)]
 
 
 def _is_sound(cut: PastCut) -> bool:

@@ -13,6 +13,7 @@ Invariants: of each partition, the messages of one owner are added in the order 
 left out; after a gap nothing is added until everything is sent again. Cuts count once all partitions have sent it.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +22,12 @@ from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.cuts.cell_table import CellTable, SourceCells, negated
 from stream_app.core.cuts.curve_deltas import EMERGED, FLAGGED
+from stream_app.core.cuts.curve_points import points_of
 from stream_app.core.cuts.cut import cuts_of
+from stream_app.core.cuts.cut_record import VERSION, CutRecord
 from stream_app.core.cuts.delta_message import DeltaMessage
-from stream_app.core.cuts.global_cuts import ScopeCuts
 from stream_app.core.cuts.histogram import Cells
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.state.scopes import ScopeName
 
 _UNUSED_KEPT = 10_000
@@ -112,6 +115,28 @@ class Home:
         self._flush()
         found = self._table.of(np.array([] if number is None else [number << 1 | role], np.int64))
         return Cells(*(column[found.values > 0] for column in found))
+
+    def has_users(self, scope: ScopeName, role: int) -> bool:
+        """Return whether a scope has users with a value."""
+        number = self.find(scope)
+        return number is not None and number < self.cuts.users.shape[1] and bool(self.cuts.users[role, number])
+
+    def curves(self, scopes: Ints) -> Cells:
+        """Return the cells of both curves of some scopes (sorted); a curve is 2 · scope + role."""
+        found = self._table.of(np.stack([scopes << 1, scopes << 1 | 1], axis=1).ravel())
+        return Cells(*(column[found.values > 0] for column in found))
+
+    def records(self, scopes: Ints) -> Iterator[tuple[ScopeName, CutRecord]]:
+        """Yield the records of some scopes (sorted)."""
+        points = points_of(self.curves(scopes))
+        curves = np.stack([scopes << 1, scopes << 1 | 1], axis=1)
+        starts, ends = (np.searchsorted(points.curves, curves, side).tolist() for side in ("left", "right"))
+        rows = list(zip(*(column.tolist() for column in points[1:]), strict=True))
+        columns = {name: column.T.tolist() for name, column in self.cuts.of(scopes)._asdict().items()}
+        for place, scope in enumerate(scopes.tolist()):
+            posts, impressions = (rows[starts[place][role] : ends[place][role]] for role in (0, 1))
+            fields = {name: tuple(values[place]) for name, values in columns.items()}
+            yield self.names[scope], CutRecord(version=VERSION, points=(posts, impressions), **fields)
 
     def forget_unused(self) -> Ints | None:
         """Renumber the scopes once many of them have no users any more. Returns the numbers kept, in the new order.

@@ -1,9 +1,8 @@
-"""The Lorenz curve of a scope and role as points to draw, computed from the same cells as its cut."""
+"""The Lorenz curve of a scope and role as points to draw, from the points of its curve."""
 
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
-from stream_app.core.cuts.histogram import Cells
 
 _STEPS = 80
 """Points are at most 1/80 of either axis apart, if the cells are fine enough."""
@@ -12,12 +11,11 @@ Points = list[tuple[float, float]]
 """(fraction of the users, fraction of the total they make up), from the highest value down."""
 
 
-def lorenz(cells: Cells) -> Points:
-    """Return points from (0, 0) to (1, 1) from merged `cells` of one curve; empty if there are no users."""
-    if not len(cells.values):
+def lorenz(points: Ints, users: int, total: int) -> Points:
+    """Return points from (0, 0) to (1, 1), given (value, users above, their total) of a curve; empty without users."""
+    if not users or not total:
         return []
-    users, totals = np.cumsum(cells.users), np.cumsum(cells.totals)
-    x, y = np.append(0.0, users / users[-1]), np.append(0.0, totals / totals[-1])
+    x, y = np.append(points[:, 1] / users, 1.0), np.append(points[:, 2] / total, 1.0)
     kept = np.unique(np.concatenate([_spread(x), _spread(y)]))
     return list(zip(np.round(x[kept], 6).tolist(), np.round(y[kept], 6).tolist(), strict=True))
 

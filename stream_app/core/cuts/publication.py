@@ -1,12 +1,12 @@
-"""Published cuts: builds one message per scope and role that has users, and finds those that have changed."""
+"""Published cuts: builds one message per scope and role that has users."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints, Mask
-from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeCuts
+from stream_app.core.arrays import Mask
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.flags.evaluation import is_diffuse
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES, Cut, Role
@@ -30,37 +30,11 @@ class PublishedCuts(NamedTuple):
     cuts: ScopeCuts
     frame: Frame
 
-    @classmethod
-    def of(cls, global_cuts: GlobalCuts, numbers: Ints, frame: Frame) -> "PublishedCuts":
-        """Return the present cuts of some scopes, given by number."""
-        return cls([global_cuts.names[number] for number in numbers.tolist()], global_cuts.cuts(numbers), frame)
-
     @property
     def are_there(self) -> Mask:
         """Which cuts have users, by role and scope."""
         there: Mask = self.cuts.users > 0
         return there
-
-    def news(self, before: "PublishedCuts") -> Mask:
-        """Return which cuts say something else than `before`, by role and scope."""
-        if self.frame._replace(computed_at=0) != before.frame._replace(computed_at=0):
-            return self.are_there
-        places = before.places(self.names)
-        same = np.broadcast_to(places >= 0, self.cuts.users.shape).copy()
-        for now, then in zip(self.cuts, before.cuts, strict=True):
-            same &= now == then[:, places] if len(before.names) else False
-        return self.are_there & ~same
-
-    def gone(self, before: "PublishedCuts") -> Mask:
-        """Return which cuts of `before` are not here any more, by its roles and scopes."""
-        places = self.places(before.names)
-        there = self.are_there[:, places] if len(self.names) else False
-        return before.are_there & ~((places >= 0) & there)
-
-    def places(self, names: Sequence[ScopeName]) -> Ints:
-        """Return where each of the names is here, −1 if it is not."""
-        by_name = {name: place for place, name in enumerate(self.names)}
-        return np.fromiter((by_name.get(name, -1) for name in names), np.int64, len(names))
 
     def keys(self, chosen: Mask) -> Iterator[tuple[ScopeName, Role]]:
         """Yield scope and role of the chosen cuts."""

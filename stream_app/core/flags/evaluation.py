@@ -16,7 +16,7 @@ import numpy as np
 from xxhash import xxh3_128_hexdigest
 
 from stream_app.core.arrays import Codes, Floats, Ints, Mask
-from stream_app.core.cuts.global_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.flags.standing import NONE, TYPE_OF, Facts, StandingRules, decide
 from stream_app.core.messages import ROLES, Flag
 from stream_app.core.state.ledger import Ledger

@@ -56,7 +56,7 @@ class QueryableState:
     def users(self, partition: int) -> UserQueries | None:
         """The users of a partition; None where it is not this worker's."""
         store = self.stores().get(partition)
-        return None if store is None else UserQueries(store.ledger, self.scopes.global_cuts)
+        return None if store is None else UserQueries(store.ledger, self.scopes.followed)
 
     def tops(self, partition: int, most: int, min_users: int) -> Iterator[TopUsers]:
         """At most `most` users of every scope and role of an owned partition.

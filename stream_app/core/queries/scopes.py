@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.cuts.history import CutHistory, PastCut
 from stream_app.core.cuts.lorenz import Points, lorenz
 from stream_app.core.cuts.publication import Frame, PublishedCuts
@@ -28,9 +28,9 @@ class ScopeList(NamedTuple):
 
 @dataclass(kw_only=True)
 class ScopeQueries:
-    """Every worker answers them about all scopes: it has the curves of every partition."""
+    """Every worker answers them about the scopes that are followed, wherever they are at home."""
 
-    global_cuts: GlobalCuts
+    followed: FollowedCuts
     past_cuts: CutHistory
     window: Window
     event_time_ms: Callable[[], int]
@@ -58,7 +58,7 @@ class ScopeQueries:
 
     def find(self, population: str = "", *, topic: str = "", search: str = "") -> ScopeList:
         """The scopes of a population and topic (empty: any), with `search` in the topic."""
-        names, wanted = self.global_cuts.names, normal_topic(search)
+        names, wanted = self.followed.names, normal_topic(search)
         numbers = [
             number
             for number, name in enumerate(names)
@@ -73,30 +73,28 @@ class ScopeQueries:
 
     def users(self, numbers: Ints) -> Ints:
         """How many users some scopes have, by role and scope."""
-        return self.global_cuts.cuts(numbers).users
+        return self.followed.cuts.of(numbers).users
 
     def users_of(self, names: Iterable[ScopeName]) -> Ints:
         """How many users each scope has, by role and scope; 0 where it is unknown."""
-        numbers = map(self.global_cuts.find, names)
-        found = np.array([-1 if number is None else number for number in numbers], np.int64)
-        return np.where(found < 0, 0, self.users(np.maximum(found, 0)))
+        return self.users(np.fromiter(map(self.followed.find, names), np.int64))
 
     def cuts(self, numbers: Ints) -> Iterator[Cut]:
         """The cuts of some scopes; none before the first event."""
         if self.newest_ms == NO_TIME:
             return iter(())
-        return PublishedCuts.of(self.global_cuts, numbers, self._frame).messages(self.rules, self.population_sizes)
+        names = [self.followed.names[number] for number in numbers.tolist()]
+        return PublishedCuts(names, self.followed.cuts.of(numbers), self._frame).messages(
+            self.rules, self.population_sizes
+        )
 
     def cut(self, scope: ScopeName, role: Role) -> Cut | None:
         """The present cut; None where nobody has a value."""
-        number = self.global_cuts.find(scope)
-        if number is None:
-            return None
-        return next((cut for cut in self.cuts(np.array([number])) if cut.role == role), None)
+        return next((cut for cut in self.cuts(np.array([self.followed.find(scope)])) if cut.role == role), None)
 
     def has(self, scope: ScopeName) -> bool:
         """Whether the scope is known."""
-        return self.global_cuts.find(scope) is not None
+        return self.followed.has(scope)
 
     def history(self, scope: ScopeName, role: Role) -> Iterator[tuple[int, PastCut]]:
         """(when a pane ended, what the cut was then) for the panes of the window, the oldest first."""
@@ -105,12 +103,14 @@ class ScopeQueries:
 
     def lorenz(self, scope: ScopeName, role: Role) -> Points:
         """The Lorenz curve; empty where nobody has a value."""
-        return lorenz(self.global_cuts.cells(scope, ROLES.index(role)))
+        number, place = self.followed.find(scope), ROLES.index(role)
+        cuts = self.followed.cuts
+        return lorenz(self.followed.points(scope, place), *(int(c[place, number]) for c in (cuts.users, cuts.totals)))
 
     @property
     def _frame(self) -> Frame:
         """Made once for as long as the cuts stay the same."""
-        state = (self.global_cuts.version, self.newest_ms)
+        state = (self.followed.version, self.newest_ms)
         if self._framed is None or self._framed[0] != state:
             self._framed = (state, self.frame_at(self.newest_ms))
         return self._framed[1]

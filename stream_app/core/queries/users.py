@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints, Mask
-from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.flags.evaluation import Pace, pace, spans_of
 from stream_app.core.flags.standing import EMERGING, NONE
 from stream_app.core.messages import ROLES, Role
@@ -78,9 +78,9 @@ class FoundUser(NamedTuple):
 class UserQueries:
     """Queries on the users of a ledger. Caches expensive reads, so it is valid only until the ledger changes."""
 
-    def __init__(self, ledger: Ledger, global_cuts: GlobalCuts) -> None:
+    def __init__(self, ledger: Ledger, followed: FollowedCuts) -> None:
         self._ledger = ledger
-        self._global_cuts = global_cuts
+        self._followed = followed
 
     def find(self, query: UserQuery, most: int) -> UserList:
         """Return at most `most` users, highest value first; with `emerging_first`, emerging users by ETA come first."""
@@ -152,11 +152,12 @@ class UserQueries:
         held, all_names = self._ledger.rows, self._ledger.scopes.names()
         scopes = [all_names[number] for number in held.scopes[rows].tolist()]
         users = [self._ledger.users.names[number] for number in held.users[rows].tolist()]
-        cuts = self._global_cuts.cuts(self._global_cuts.numbers(scopes))
+        numbers_ = np.fromiter(map(self._followed.find, scopes), np.int64)
+        cuts = self._followed.cuts.of(numbers_)
         values, thresholds = held.totals[role][rows], cuts.thresholds[role]
         going = self.paces(role, rows, thresholds)
         columns = (
-            *(values, self._global_cuts.ranks(scopes, [role] * len(scopes), values)),
+            *(values, self._followed.ranks(numbers_, np.full(len(scopes), role), values)),
             *(held.standings[role][rows], thresholds, values / np.maximum(cuts.totals[role], 1)),
             *(going.short, going.past, going.error, going.z, going.events, going.eta_s),
         )
@@ -164,8 +165,7 @@ class UserQueries:
             yield FoundUser(user, scope, ROLES[role], *numbers)
 
     def _threshold(self, scope: ScopeName, role: int) -> int:
-        number = self._global_cuts.find(scope)
-        return 0 if number is None else int(self._global_cuts.cuts(np.array([number])).thresholds[role, 0])
+        return int(self._followed.cuts.thresholds[role, self._followed.find(scope)])
 
     def _is_held(self, role: int, rows: Ints) -> Mask:
         """Which rows have a value or a standing."""

@@ -12,7 +12,7 @@ from time import monotonic
 from aiokafka.errors import KafkaError
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.curve_reader import CurveReader
+from stream_app.core.cuts.exchange_reader import ExchangeReader
 from stream_app.core.cuts.history import CutHistory
 from stream_app.core.events import duplicate_sample
 from stream_app.core.events.duplicate_sample import MOST_KEPT, Duplicate, DuplicateSample
@@ -40,11 +40,12 @@ class CurveExchange:
         self._settings = context.settings
         self._members = context.members
         self._erasures = context.erasures
-        self._curves = CurveReader(context.global_cuts, context.settings.partitions)
+        homes = context.homes
+        self._curves = ExchangeReader(context.followed, context.settings.partitions, homes.is_complete)
         self._clock = context.clock
         self._unreadable = UnreadableRecords(context.meter)
         self.statuses = self._curves.statuses
-        self.past = CutHistory()
+        self.past = CutHistory(context.settings.partitions)
         self.ended_sessions = EndedSessions()
         self.duplicates: dict[int, list[Duplicate]] = {}
         self.caught_up = asyncio.Event()
@@ -104,7 +105,7 @@ class CurveExchange:
 
     def _apply(self, key: bytes, value: bytes, offset: int) -> None:
         match key.partition(b"/")[0]:
-            case b"curves" | b"status":
+            case b"cut" | b"status":
                 self._curves.take(key, value)
             case b"past":
                 self.past.update(key, value, self._latest_ms // self._settings.pane_ms)

@@ -1,16 +1,21 @@
-"""The cut publisher: each worker publishes changed cuts, and past cuts, for its share of the buckets."""
+"""The cut publisher: publishes what is new in the cuts of the homes that this worker owns, and their past cuts."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from stream_app.core.arrays import Mask
-from stream_app.core.cuts.curve_message import BUCKETS, bucket_of
-from stream_app.core.cuts.history import MOST_PER_BUCKET, CutHistory, PastKey
+from stream_app.core.arrays import Ints, Mask
+from stream_app.core.cuts.cut_news import CutNews
+from stream_app.core.cuts.cut_record import CutRecord
+from stream_app.core.cuts.delta_message import home_of
+from stream_app.core.cuts.history import MOST_PER_HOME, CutHistory, PastKey
+from stream_app.core.cuts.home import Home
 from stream_app.core.cuts.publication import Frame, PublishedCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.messages import ROLES, Cut, Role
 from stream_app.core.queries.queryable_state import FEW_SCOPES
@@ -19,13 +24,22 @@ from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import EngineContext
 from stream_app.engine.output_topics import scope_key
 
-MOST_CUTS = 40_000
-"""Written in a round, but for those of its last bucket: about 18 MB, which are in memory until Kafka has them."""
+MOST_SCOPES = 20_000
+"""Published in a round: about 18 MB of cuts, which are in memory until Kafka has them."""
 _KEY = msgspec.json.Decoder(tuple[str, str, Role])
 
 
+class _Published(NamedTuple):
+    """A home, and what has been published of it."""
+
+    home: Home
+    news: CutNews
+    messages: dict[tuple[ScopeName, Role], Cut]
+    """The cuts last published of the scopes that are followed."""
+
+
 class CutPublisher:
-    """Publishes cuts; remembers what it has published, so that unchanged cuts are not sent again."""
+    """Publishes cuts: to readers, and to all workers those of scopes whose users can be ranked."""
 
     def __init__(self, context: EngineContext, past: CutHistory) -> None:
         self._context = context
@@ -33,69 +47,45 @@ class CutPublisher:
         self._pane: int | None = None
         """The last pane of the window at the last `publish`."""
         self._version = context.settings.version
-        self._changed: set[int] = set()
-        """Changed buckets that are not published yet."""
+        self._published: dict[int, _Published] = {}
         self._last = -1
-        """The bucket that was published last."""
-        self._published: dict[int, PublishedCuts] = {}
-        """Published cuts by bucket, for the buckets of the owned partitions."""
-        self._rankable: dict[int, list[Cut]] = {}
-        """By bucket, as long as its cuts are the same: the messages of cuts with enough users to flag anybody."""
+        """The home that was published last."""
         self.took_over = asyncio.Event()
-        """Set when buckets were taken over from another owner, who may have left stale cuts; see `forget_others`."""
-
-    def present(self) -> list[Cut]:
-        """Return the cuts last published by this worker."""
-        return [cut for held in self._published.values() for cut in self._messages(held, held.are_there)]
+        """Set when homes were taken over from another owner, who may have left stale cuts; see `forget_others`."""
 
     def shown(self) -> list[Cut]:
-        """Return the cuts last published by this worker; if they are many, those with enough users to flag anybody."""
-        if sum(len(held.names) for held in self._published.values()) <= FEW_SCOPES:
-            return self.present()
-        rules = self._context.rules
-        for bucket in self._published.keys() - self._rankable.keys():
-            held = self._published[bucket]
-            self._rankable[bucket] = list(self._messages(held, held.cuts.users >= rules.min_users))
-        return [cut for cuts in self._rankable.values() for cut in cuts]
+        """Return the cuts last published by this worker, of the scopes that are followed."""
+        return [cut for known in self._published.values() for cut in known.messages.values()]
 
-    def publish(self, changed: list[int], newest_ms: int) -> None:
-        """Publish the cuts of the `changed` buckets that this worker owns through its partitions.
+    def publish(self, newest_ms: int) -> None:
+        """Publish what is new; what is more than MOST_SCOPES waits for the next rounds, in turn.
 
-        Newly owned buckets are published whether they have changed or not; what is more than MOST_CUTS waits for the
-        next rounds, in turn. `newest_ms`: the end of the window. The
-        curves of others may arrive before the end of the window is known; publishing then waits.
+        `newest_ms`: the end of the window. The curves of others may arrive before it is known; publishing then waits.
         """
-        context = self._context
-        held = {bucket for bucket in range(BUCKETS) if bucket % context.settings.partitions in context.owned}
-        self._remember(newest_ms // context.settings.pane_ms)
-        for bucket in self._published.keys() - held:
-            self._rankable.pop(bucket, None)
-            lost = self._published.pop(bucket)
-            self._withdraw(lost, lost.are_there)
-        if fresh := held - self._published.keys():
-            self.took_over.set()
-        self._changed = held & self._changed.union(changed, fresh)
-        room = MOST_CUTS
-        for bucket in sorted(self._changed, key=lambda bucket: (bucket <= self._last, bucket)):
-            if room > 0 and (newest_ms > NO_TIME or not len(context.global_cuts.scopes_of(bucket))):
-                room -= self._publish(bucket, self.frame(newest_ms))
-                self._changed.discard(bucket)
-                self._last = bucket
+        self._remember(newest_ms // self._context.settings.pane_ms)
+        self._follow()
+        if newest_ms == NO_TIME:
+            return
+        frame, room = self.frame(newest_ms), MOST_SCOPES
+        for home in sorted(self._published, key=lambda home: (home <= self._last, home)):
+            room -= self._publish(self._published[home], frame, room)
+            if room <= 0:
+                self._last = home
+                return
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
-        """Delete stale cuts: those of `keys`, all cuts on Kafka, that are in our buckets but no longer exist."""
-        ours: dict[int, list[tuple[bytes, ScopeName, Role]]] = defaultdict(list)
+        """Delete stale cuts: those of `keys`, all cuts on Kafka, that are at home here but no longer exist."""
+        partitions, ours = (
+            self._context.settings.partitions,
+            defaultdict[int, list[tuple[bytes, ScopeName, Role]]](list),
+        )
         for key in keys:
-            if (parsed := _parsed(key)) is not None and (bucket := bucket_of(parsed[0])) in self._published:
-                ours[bucket].append((key, *parsed))
-        for bucket, found in ours.items():
-            held = self._published[bucket]
-            places = held.places([name for _, name, _ in found]).tolist()
-            there = held.are_there
+            if (parsed := _parsed(key)) is not None and (home := home_of(parsed[0], partitions)) in self._published:
+                ours[home].append((key, *parsed))
+        for home, found in ours.items():
+            known = self._published[home].home
             self._context.output.forget_cuts(
-                key
-                for (key, _, role), place in zip(found, places, strict=True)
-                if place < 0 or not there[ROLES.index(role), place]
+                key for key, name, role in found if not known.has_users(name, ROLES.index(role))
             )
 
     def frame(self, newest_ms: int) -> Frame:
@@ -105,43 +95,89 @@ class CutPublisher:
         start_ms = end_ms - self._context.settings.panes * pane_ms
         return Frame(self._context.settings.share, start_ms, end_ms, round(self._context.clock() * 1000), self._version)
 
+    def _follow(self) -> None:
+        """Begin with homes that have become complete, and end with those that are not here any more."""
+        settings, homes = self._context.settings, self._context.homes.complete()
+        for place, known in list(self._published.items()):
+            if homes.get(place) is not known.home:
+                del self._published[place]
+                for cut in self._all(known.home, np.arange(len(known.home.names)), self.frame(0)):
+                    self._context.meter.cut_gone(cut)
+        for place, home in homes.items():
+            if place not in self._published:
+                news = CutNews(self._context.rules.min_users, FEW_SCOPES // settings.partitions)
+                self._published[place] = _Published(home, news, {})
+                self.took_over.set()
+                self._forget_records(place, home)
+
+    def _forget_records(self, place: int, home: Home) -> None:
+        """Delete the records of scopes that vanished while the home had no owner."""
+        partitions, followed = self._context.settings.partitions, self._context.followed
+        for name in followed.names:
+            if followed.has(name) and home_of(name, partitions) == place and home.find(name) is None:
+                self._record(name, None)
+
     def _remember(self, pane: int) -> None:
         """When a pane has ended, publish the cuts at its end; delete past cuts that have left the window."""
         ended, self._pane = self._pane, pane
         if ended is None or ended == pane:
             return
-        output = self._context.output
-        for bucket, held in self._published.items():
-            if cuts := list(self._messages(held, _most_users(held))):
-                output.past(PastKey(bucket, ended), cuts)
+        output, frame = self._context.output, self.frame(ended * self._context.settings.pane_ms)
+        for place, known in self._published.items():
+            if cuts := list(self._all(known.home, _most_users(known.home.cuts), frame)):
+                output.past(PastKey(place, ended), cuts)
         for old in self._past.before(pane - self._context.settings.panes):
-            if old.bucket in self._published:
+            if old.home in self._published:
                 output.past(old, ())
 
-    def _publish(self, bucket: int, frame: Frame) -> int:
-        """Publish a bucket; returns how many cuts were news."""
-        context = self._context
-        numbers = context.global_cuts.scopes_of(bucket)
-        now = PublishedCuts.of(context.global_cuts, numbers, frame)
-        before = self._published.get(bucket) or PublishedCuts.of(context.global_cuts, numbers[:0], frame)
-        self._published[bucket] = now
-        self._rankable.pop(bucket, None)
-        news = now.news(before)
-        for cut in self._messages(now, news):
-            context.output.cuts([cut])
-            context.meter.cut(cut)
-        gone = now.gone(before)
-        context.output.forget_cuts(scope_key(name, role) for name, role in before.keys(gone))
-        self._withdraw(before, gone)
-        return int(np.count_nonzero(news))
+    def _publish(self, known: _Published, frame: Frame, most: int) -> int:
+        """Publish what is new in a home; returns the number of scopes."""
+        home, news = known.home, known.news
+        scopes = news.look(home.cuts, home.recompute(), frame.window_end, frame.computed_at, most)
+        if len(scopes):
+            now = home.cuts.of(scopes)
+            before = news.publish(scopes, now, frame.computed_at)
+            self._publish_cuts(known, scopes, now, before, frame)
+            self._publish_records(home, scopes, news.are_followed(now))
+        if len(scopes) < most and (kept := home.forget_unused()) is not None:
+            news.renumber(kept)
+        return len(scopes)
 
-    def _messages(self, cuts: PublishedCuts, chosen: Mask) -> Iterator[Cut]:
+    def _publish_cuts(self, known: _Published, scopes: Ints, now: ScopeCuts, before: ScopeCuts, frame: Frame) -> None:
+        output, meter = self._context.output, self._context.meter
+        names = [known.home.names[scope] for scope in scopes.tolist()]
+        followed = {name for name, is_one in zip(names, known.news.are_followed(now).tolist(), strict=True) if is_one}
+        for cut in self._messages(PublishedCuts(names, now, frame)):
+            output.cuts([cut])
+            meter.cut(cut)
+            place = (ScopeName(cut.population, cut.topic), cut.role)
+            if place[0] in followed:
+                known.messages[place] = cut
+            else:
+                known.messages.pop(place, None)
+        for cut in self._messages(PublishedCuts(names, before, frame), (before.users > 0) & (now.users == 0)):
+            place = (ScopeName(cut.population, cut.topic), cut.role)
+            output.forget_cuts([scope_key(*place)])
+            meter.cut_gone(cut)
+            known.messages.pop(place, None)
+
+    def _publish_records(self, home: Home, scopes: Ints, followed: Mask) -> None:
+        for scope in scopes[~followed].tolist():
+            if self._context.followed.has(home.names[scope]):
+                self._record(home.names[scope], None)
+        for name, record in home.records(scopes[followed]):
+            self._record(name, record)
+
+    def _record(self, scope: ScopeName, record: CutRecord | None) -> None:
+        self._context.output.cut_record(scope, record)
+        self._context.followed.take(scope, record)
+
+    def _messages(self, cuts: PublishedCuts, chosen: Mask | None = None) -> Iterator[Cut]:
         return cuts.messages(self._context.rules, self._context.settings.population_sizes, chosen)
 
-    def _withdraw(self, cuts: PublishedCuts, gone: Mask) -> None:
-        """Take cuts that are gone out of the metrics."""
-        for cut in self._messages(cuts, gone):
-            self._context.meter.cut_gone(cut)
+    def _all(self, home: Home, scopes: Ints, frame: Frame) -> Iterator[Cut]:
+        names = [home.names[scope] for scope in scopes.tolist()]
+        return self._messages(PublishedCuts(names, home.cuts.of(scopes), frame))
 
 
 def _parsed(key: bytes) -> tuple[ScopeName, Role] | None:
@@ -153,9 +189,8 @@ def _parsed(key: bytes) -> tuple[ScopeName, Role] | None:
     return ScopeName(population, topic), role
 
 
-def _most_users(cuts: PublishedCuts) -> Mask:
-    """Return the cuts with the most users, as many as the history keeps."""
-    users = cuts.cuts.users.ravel()
-    chosen = np.zeros(len(users), np.bool_)
-    chosen[np.argsort(-users, kind="stable")[:MOST_PER_BUCKET]] = True
-    return chosen.reshape(cuts.cuts.users.shape)
+def _most_users(cuts: ScopeCuts) -> Ints:
+    """Return the scopes with the most users, as many as the history keeps."""
+    users = cuts.users.max(axis=0)
+    most: Ints = np.argsort(-users, kind="stable")[: min(MOST_PER_HOME // 2, int(np.count_nonzero(users)))]
+    return most

@@ -9,8 +9,8 @@ from aiokafka.errors import KafkaError
 
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts import delta_message
+from stream_app.core.cuts.homes import Homes
 from stream_app.engine.context import EngineContext
-from stream_app.engine.rounds.homes import Homes
 from stream_app.engine.unreadable import UnreadableRecords
 from stream_app.kafka.records import Partition, Record
 from stream_app.kafka.topic_reader import OpenPartitions, Partitions
@@ -24,9 +24,9 @@ _RETRY_S = 1.0
 class DeltaReader:
     """Reads the partitions of the owned homes, each from its end when it was taken over; until cancelled."""
 
-    def __init__(self, context: EngineContext, homes: Homes, open_partitions: OpenPartitions) -> None:
+    def __init__(self, context: EngineContext, open_partitions: OpenPartitions) -> None:
         self._topic = context.settings.additions_topic
-        self._homes = homes
+        self._homes: Homes = context.homes
         self._open = open_partitions
         self._unreadable = UnreadableRecords(context.meter)
         self._reached: dict[int, tuple[int, int]] = {}

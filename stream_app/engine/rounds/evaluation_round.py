@@ -1,11 +1,15 @@
 """The evaluation round: advances windows, recomputes cuts, evaluates standings, raises flags, publishes curves."""
 
+from collections.abc import Mapping
 from functools import partial
 from time import monotonic, perf_counter
 
 from stream_app import __version__
+from stream_app.core.arrays import Ints
 from stream_app.core.changelog.status import VERSION, Status
-from stream_app.core.cuts.curve_message import CurveMessage
+from stream_app.core.cuts.delta_message import DeltaMessage
+from stream_app.core.cuts.delta_sender import HomeState
+from stream_app.core.cuts.homes import states_of
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.state.watermark import NO_TIME, horizon_at
@@ -69,9 +73,10 @@ class EvaluationRound:
     async def round(self) -> float:
         """Run one round. Returns the seconds to wait before the next."""
         started = perf_counter()
-        changed = self._context.global_cuts.recompute()
+        self._context.homes.follow()
+        self._context.homes.ask_again(monotonic())
+        self._publisher.publish(self._exchange.newest_ms)
         busy_s = perf_counter() - started
-        self._publisher.publish(changed, self._exchange.newest_ms)
         self._fall_silent(bool(self._context.members.differing(monotonic())))
         for partition, held in list(self._context.owned.items()):
             async with held.lock:
@@ -99,13 +104,13 @@ class EvaluationRound:
         ledger.advance(newest_ms)
         if partition in self._exchange.overwritten:
             self._exchange.overwritten.discard(partition)
-            held.curve_updates.repeat()
             held.evaluated = NOT_EVALUATED
-        state = (held.store.sequence, self._context.global_cuts.version, ledger.horizon, ledger.erased)
+        homes = {**states_of(self._exchange.statuses), **self._context.homes.states()}
+        state = (held.store.sequence, self._context.followed.version, ledger.horizon, ledger.erased, homes)
         if state == held.evaluated:
             return perf_counter() - started
         held.evaluated = state
-        changes, curves = self._evaluate(held)
+        changes, messages = self._evaluate(held, homes)
         held.store.maintain()
         busy_s = perf_counter() - started
         await self._raise(partition, held, changes)
@@ -113,18 +118,31 @@ class EvaluationRound:
         await self._context.output.flush()
         if self._context.owned.get(partition) is not held:
             return busy_s  # the partition has moved meanwhile; its new owner publishes
-        self._context.output.curves(curves)
+        for message in messages:
+            if not self._context.homes.hear(message):
+                self._context.output.additions(message)
         self._context.output.status(self._status(partition, held))
         return busy_s
 
-    def _evaluate(self, held: OwnedPartition) -> tuple[Changes | None, list[CurveMessage]]:
-        """Return changed standings and curves; none while a source was never read, so that no window is known."""
-        ledger, context = held.store.ledger, self._context
-        if ledger.horizon == NO_TIME:
-            return None, []
-        cuts = held.scope_map.cuts(ledger, context.global_cuts)
-        changes = None if self._is_silent else evaluate(ledger, cuts, context.rules)
-        return changes, held.curve_updates.collect(ledger, cuts)
+    def _evaluate(
+        self, held: OwnedPartition, homes: Mapping[int, HomeState]
+    ) -> tuple[Changes | None, list[DeltaMessage]]:
+        """Return changed standings, and what the homes have to know.
+
+        No standings change while a source was never read, so that no window is known.
+        """
+        ledger, followed = held.store.ledger, self._context.followed
+        numbers = held.scopes.numbers(ledger, followed)
+        changes = None
+        if ledger.horizon > NO_TIME and not self._is_silent:
+            changes = evaluate(ledger, followed.cuts.of(numbers), self._context.rules)
+
+        def thresholds(curves: Ints) -> Ints:
+            found: Ints = followed.cuts.thresholds[curves & 1, numbers[curves >> 1]]
+            return found
+
+        most_bytes = self._context.output.most_addition_bytes()
+        return changes, list(held.sender.messages(ledger, thresholds, homes, most_bytes))
 
     def _fall_silent(self, is_silent: bool) -> None:  # noqa: FBT001 - the state to take on
         """Raise no flags while workers count by different settings; evaluate everything again afterwards."""
@@ -141,9 +159,8 @@ class EvaluationRound:
         start_ms, end_ms = ledger.window.start_ms(ledger.horizon), ledger.window.end_ms(ledger.horizon)
         detected_ms = self._outbox.detection_ms(partition, now_ms)
         moment = EvaluationTime(start_ms, end_ms, ledger.horizon, detected_ms, self._version)
-        names = ledger.scopes.names()
-        scopes = [names[scope] for scope in ledger.rows.scopes[changes.rows].tolist()]
-        ranks = self._context.global_cuts.ranks(scopes, changes.roles, changes.values)
+        scopes = held.scopes.numbers(ledger, self._context.followed)[ledger.rows.scopes_of(changes.rows)]
+        ranks = self._context.followed.ranks(scopes, changes.roles, changes.values)
         await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger))
         if oldest_s is not None:
             self._context.meter.flag_latency(max(self._context.clock() - oldest_s, 0.0))
@@ -166,6 +183,7 @@ class EvaluationRound:
             http=self.http,
             settings=self._version,
             release=__version__,
+            asked=self._context.homes.asked(partition),
         )
 
     def _report(self) -> None:

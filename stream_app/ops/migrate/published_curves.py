@@ -3,11 +3,10 @@
 import re
 from typing import Any, NamedTuple
 
-import numpy as np
 from kafka import TopicPartition
 
-from stream_app.core.cuts.curve_reader import CurveReader
-from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.exchange_reader import ExchangeReader
+from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.messages import ROLES
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.kafka.topic_scan import LeftOut, Span, Spans, TopicTail
@@ -36,10 +35,10 @@ class PublishedCurves:
 
     def __init__(self, settings: Settings, consumer: Any) -> None:
         self._tail = TopicTail(consumer, settings.curves_topic)
-        self._cuts = GlobalCuts(settings.share)
-        self._curves = CurveReader(self._cuts, settings.partitions)
+        self._followed = FollowedCuts()
+        self._exchange = ExchangeReader(self._followed, settings.partitions)
         self._left_out = LeftOut()
-        self.statuses = self._curves.statuses
+        self.statuses = self._exchange.statuses
         self.watermark: bytes | None = None
         """The last that a source published, as it came."""
 
@@ -83,10 +82,8 @@ class PublishedCurves:
         return left
 
     def figures(self) -> dict[CutName, CutFigures]:
-        """Every cut that has users."""
-        self._cuts.recompute()
-        names = self._cuts.names
-        cuts = self._cuts.cuts(np.arange(len(names)))
+        """Every cut that all workers know."""
+        names, cuts = self._followed.names, self._followed.cuts
         columns = (cuts.users, cuts.totals, cuts.k, cuts.thresholds, cuts.ties, cuts.exact)
         found: dict[CutName, CutFigures] = {}
         for role, role_name in enumerate(ROLES):
@@ -97,6 +94,6 @@ class PublishedCurves:
         return found
 
     def _take(self, key: bytes, value: bytes | None) -> None:
-        self._curves.take(key, value)
+        self._exchange.take(key, value)
         if key == WATERMARK_KEY and re.fullmatch(rb"\d{1,16}", value or b""):  # others may write to this topic
             self.watermark = value

@@ -1,12 +1,17 @@
-"""Several ledgers that exchange their curves as the bytes that workers send."""
+"""Several ledgers, and the homes of their scopes, which exchange the bytes that workers send."""
 
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from stream_app.core.cuts import curve_message
-from stream_app.core.cuts.curve_updates import CurveUpdates
-from stream_app.core.cuts.global_cuts import GlobalCuts, ScopeCuts, ScopeMap
+from stream_app.core.arrays import Ints
+from stream_app.core.cuts import cut_record, delta_message
+from stream_app.core.cuts.curve_deltas import Thresholds
+from stream_app.core.cuts.delta_message import Sender
+from stream_app.core.cuts.delta_sender import DeltaSender
+from stream_app.core.cuts.followed_cuts import FollowedCuts, LedgerScopes
+from stream_app.core.cuts.homes import Homes
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state.ledger import Ledger
@@ -22,9 +27,11 @@ class Partitions:
 
     def __init__(self, count: int, new_ledger: Callable[[], Ledger], share: float = 0.8) -> None:
         self.ledgers = [new_ledger() for _ in range(count)]
-        self.curve_updates = [CurveUpdates(partition, 1) for partition in range(count)]
-        self.views = [ScopeMap() for _ in range(count)]
-        self.global_cuts = GlobalCuts(share)
+        self.senders = [DeltaSender(Sender(partition, 1), count) for partition in range(count)]
+        self.views = [LedgerScopes() for _ in range(count)]
+        self.homes = Homes(lambda: dict.fromkeys(range(count), 1), count, share)
+        self.homes.follow()
+        self.followed = FollowedCuts()
 
     def count(self, events: Sequence[Event]) -> None:
         """Count the events of each user in the user's partition; the window moves on."""
@@ -46,26 +53,37 @@ class Partitions:
 
     def cuts(self, partition: int) -> ScopeCuts:
         """The cuts of the scopes of one ledger."""
-        return self.views[partition].cuts(self.ledgers[partition], self.global_cuts)
+        return self.followed.cuts.of(self.views[partition].numbers(self.ledgers[partition], self.followed))
 
     def exchange(self, rounds: int = 2) -> int:
         """Exchange and merge the curves; return the number of messages."""
         messages = 0
         for _ in range(rounds):
-            for partition, (ledger, updates) in enumerate(zip(self.ledgers, self.curve_updates, strict=True)):
-                for message in updates.collect(ledger, self.cuts(partition)):
-                    self.global_cuts.update(curve_message.decode(curve_message.encode(message)))
+            for partition, (ledger, sender) in enumerate(zip(self.ledgers, self.senders, strict=True)):
+                for message in sender.messages(ledger, self._thresholds(partition), self.homes.states(), 1_000_000):
+                    self.homes.hear(delta_message.decode(delta_message.encode(message)))
                     messages += 1
-            self.global_cuts.recompute()
+            for home in self.homes.complete().values():
+                for name, record in home.records(home.recompute()):
+                    self.followed.take(name, cut_record.decode(cut_record.encode(record)))
         return messages
 
     def all_cuts(self) -> dict[tuple[ScopeName, int], CutInts]:
         """Every cut there is, by scope and role."""
-        found = self.global_cuts.cuts(self.global_cuts.numbers(list(self.global_cuts.names)))
+        found = self.followed.cuts
         ints = (found.users, found.totals, found.k, found.thresholds, found.ties)
         return {
             (scope, role): (int(cut[0]), int(cut[1]), int(cut[2]), int(cut[3]), int(cut[4]))
             for role in BOTH_ROLES
-            for scope, *cut in zip(self.global_cuts.names, *(column[role].tolist() for column in ints), strict=True)
+            for scope, *cut in zip(self.followed.names, *(column[role].tolist() for column in ints), strict=False)
             if cut[0]
         }
+
+    def _thresholds(self, partition: int) -> Thresholds:
+        numbers = self.views[partition].numbers(self.ledgers[partition], self.followed)
+
+        def thresholds(curves: Ints) -> Ints:
+            found: Ints = self.followed.cuts.thresholds[curves & 1, numbers[curves >> 1]]
+            return found
+
+        return thresholds

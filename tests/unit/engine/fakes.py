@@ -9,10 +9,10 @@ import numpy as np
 from aiokafka.structs import ConsumerRecord
 
 from stream_app.core.changelog.standing_records import kept, readable
-from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.privacy.erasures import Erasures
-from stream_app.engine.context import EngineContext
+from stream_app.engine.context import EngineContext, OwnedPartitions, homes_of
 from stream_app.engine.faust.config import configured_app
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.faust.tables import PartitionTable
@@ -156,10 +156,11 @@ class Surroundings:
         self.limits = MessageLimits(self.settings.max_message_bytes)
         output = OutputTopics(self.producer, self.settings, self.limits, self.meter.bound_hit)
         rules = rules_of(self.settings)
-        global_cuts = GlobalCuts(self.settings.share)
+        owned: OwnedPartitions = {}
         self.erasures = Erasures(self.settings.erasures_topic, self.settings.person_key.reveal())
         self.context = EngineContext(
-            *(self.settings, rules, {}, global_cuts, output, self.meter, lambda: self.now_s, self.erasures),
+            *(self.settings, rules, owned, FollowedCuts(), homes_of(owned, self.settings), output, self.meter),
+            *(lambda: self.now_s, self.erasures),
             limits=self.limits,
         )
         self._app = configured_app(

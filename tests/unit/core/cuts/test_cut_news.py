@@ -4,9 +4,9 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.cuts.cut_news import AT_LEAST_EVERY_MS, CutNews
-from stream_app.core.cuts.global_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 
-WINDOW, NEXT_WINDOW = (0, 100), (10, 110)
+WINDOW_END, NEXT_END = 100, 110
 SMALL, RANKABLE = 5, 50
 
 
@@ -23,9 +23,9 @@ class Home:
         for name, values in columns.items():
             getattr(self.cuts, name)[:] = values
 
-    def look(self, *changed: int, window: tuple[int, int] = WINDOW, most: int = 100) -> list[int]:
+    def look(self, *changed: int, window_end: int = WINDOW_END, most: int = 100) -> list[int]:
         """What is published of what has changed."""
-        found: Ints = self.news.look(self.cuts, np.array(changed, np.int64), window, self.now_ms, most)
+        found: Ints = self.news.look(self.cuts, np.array(changed, np.int64), window_end, self.now_ms, most)
         self.news.publish(found, self.cuts.of(found), self.now_ms)
         return [int(number) for number in found]
 
@@ -78,7 +78,7 @@ def test_a_small_scope_that_has_changed_is_news_after_a_minute() -> None:
 def test_a_window_that_moves_on_is_news_for_those_that_can_be_ranked() -> None:
     home = Home(RANKABLE, SMALL)
     home.look(0, 1)
-    assert home.look(window=NEXT_WINDOW) == [0]
+    assert home.look(window_end=NEXT_END) == [0]
 
 
 def test_while_there_are_few_scopes_all_are_published_like_those_that_can_be_ranked() -> None:
@@ -86,7 +86,7 @@ def test_while_there_are_few_scopes_all_are_published_like_those_that_can_be_ran
     home.look(0, 1)
     home.set(totals=1)
     assert home.look(1) == [1]
-    assert home.look(window=NEXT_WINDOW) == [0, 1]
+    assert home.look(window_end=NEXT_END) == [0, 1]
 
 
 def test_what_is_too_much_for_one_time_comes_the_next_times() -> None:

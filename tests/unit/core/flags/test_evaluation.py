@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.cuts.global_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.flags.evaluation import EvaluationTime, Spans, _rounded, evaluate, flags_of, pace, spans_of
 from stream_app.core.flags.standing import NONE, StandingRules

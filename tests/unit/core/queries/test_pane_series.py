@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.segments import SegmentKey
-from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.queries import pane_series
 from stream_app.core.queries.pane_series import Series
@@ -30,7 +30,7 @@ def series_of(ledger: Ledger, users: Iterable[str]) -> Series:
         for made in pane_series.read(part, wanted)
     )
     found = pane_series.summed(packed)
-    for key, by_pane in pane_series.open_panes(ledger, UserQueries(ledger, GlobalCuts(0.8)).rows_of(wanted)).items():
+    for key, by_pane in pane_series.open_panes(ledger, UserQueries(ledger, FollowedCuts()).rows_of(wanted)).items():
         for pane, made in by_pane.items():
             before = found[key].get(pane, (0, 0))
             found[key][pane] = (before[0] + made[0], before[1] + made[1])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.global_cuts import GlobalCuts
+from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.flags.evaluation import evaluate
 from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, StandingRules
@@ -34,7 +34,7 @@ def posts(ledger: Ledger, counts: dict[str, int], topic: str = "x") -> None:
 
 def queries(ledger: Ledger) -> UserQueries:
     """Queries about a ledger while nobody has published a cut."""
-    return UserQueries(ledger, GlobalCuts(0.8))
+    return UserQueries(ledger, FollowedCuts())
 
 
 def users_of(ledger: Ledger, rows: Ints) -> list[str]:
@@ -104,7 +104,7 @@ def test_emerging_users_come_first_the_soonest_before_the_others() -> None:
         ledger.rows.standings[0, queries(ledger).rows_of([user], X)] = EMERGING
     parts.exchange()
     assert parts.cuts(0).thresholds[0].max() == 160
-    fast, slow, old = UserQueries(ledger, parts.global_cuts).find(UserQuery(X, 0, emerging_first=True), 10).first
+    fast, slow, old = UserQueries(ledger, parts.followed).find(UserQuery(X, 0, emerging_first=True), 10).first
     assert (fast.user, slow.user, old.user) == ("fast", "slow", "old")
     assert (fast.is_emerging, slow.is_emerging, old.is_emerging) == (True, True, False)
     assert fast.eta_s is not None

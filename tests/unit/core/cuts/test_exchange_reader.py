@@ -2,15 +2,15 @@
 
 import msgspec
 import pytest
+from stream_app.core.cuts.curve_parts import encoded
+from stream_app.core.cuts.curve_reader import CurveReader
+from stream_app.core.cuts.global_cuts import GlobalCuts
+from tests.unit.core.cuts.test_curve_parts import LEAST, bucket
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts import curve_message
-from stream_app.core.cuts.curve_parts import encoded
-from stream_app.core.cuts.curve_reader import CurveReader
-from stream_app.core.cuts.global_cuts import GlobalCuts
 from stream_app.core.state.scopes import ScopeName
-from tests.unit.core.cuts.test_curve_parts import LEAST, bucket
 
 PARTITIONS = 8
 SCOPES = [ScopeName("all", f"{number}" * 100) for number in range(400)]

@@ -1,6 +1,5 @@
 """The homes of the owned partitions: they begin empty, ask once they hear, and ask again while something is missing."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from stream_app.core.changelog.columns import pack
 from stream_app.core.cuts.delta_message import VERSION, DeltaMessage
-from stream_app.engine.rounds.homes import Homes
+from stream_app.core.cuts.homes import Homes
 
 
 def message(home: int, source: int, *, epoch: int = 1, number: int = 0, is_everything: bool = True) -> DeltaMessage:
@@ -28,16 +27,12 @@ def message(home: int, source: int, *, epoch: int = 1, number: int = 0, is_every
 
 
 @pytest.fixture
-def owned() -> dict[int, Any]:
-    return {0: partition(3), 2: partition(5)}
+def owned() -> dict[int, int]:
+    return {0: 3, 2: 5}
 
 
-def partition(epoch: int) -> Any:
-    return SimpleNamespace(store=SimpleNamespace(ownership=SimpleNamespace(epoch=epoch)))
-
-
-def test_a_home_asks_for_everything_once_it_hears_what_is_sent(owned: dict[int, Any]) -> None:
-    homes = Homes(owned, 3, 0.8)
+def test_a_home_asks_for_everything_once_it_hears_what_is_sent(owned: dict[int, int]) -> None:
+    homes = Homes(lambda: owned, 3, 0.8)
     homes.follow()
     assert homes.epochs() == {0: 3, 2: 5}
     homes.hears(0, 2, 0.0)  # of the ownership before
@@ -47,8 +42,8 @@ def test_a_home_asks_for_everything_once_it_hears_what_is_sent(owned: dict[int, 
     assert homes.asked(0) == 1
 
 
-def test_cuts_count_once_every_partition_has_answered(owned: dict[int, Any]) -> None:
-    homes = Homes(owned, 3, 0.8)
+def test_cuts_count_once_every_partition_has_answered(owned: dict[int, int]) -> None:
+    homes = Homes(lambda: owned, 3, 0.8)
     homes.follow()
     for source in range(3):
         assert dict(homes.complete()) == {}
@@ -57,8 +52,8 @@ def test_cuts_count_once_every_partition_has_answered(owned: dict[int, Any]) -> 
     homes.hear(message(1, 0))  # not here
 
 
-def test_a_home_asks_again_while_something_is_missing(owned: dict[int, Any]) -> None:
-    homes = Homes(owned, 1, 0.8)
+def test_a_home_asks_again_while_something_is_missing(owned: dict[int, int]) -> None:
+    homes = Homes(lambda: owned, 1, 0.8)
     homes.follow()
     homes.hears(0, 3, 0.0)
     homes.ask_again(4.0)
@@ -73,11 +68,11 @@ def test_a_home_asks_again_while_something_is_missing(owned: dict[int, Any]) -> 
     assert homes.asked(0) == 3
 
 
-def test_a_partition_that_was_away_has_a_new_home(owned: dict[int, Any]) -> None:
-    homes = Homes(owned, 1, 0.8)
+def test_a_partition_that_was_away_has_a_new_home(owned: dict[int, int]) -> None:
+    homes = Homes(lambda: owned, 1, 0.8)
     homes.follow()
     homes.hear(message(0, 0))
-    owned[0] = partition(4)
+    owned[0] = 4
     del owned[2]
     homes.follow()
     assert (homes.epochs(), dict(homes.complete())) == ({0: 4}, {})

@@ -4,14 +4,13 @@ A new owner of a partition begins with an empty home and asks everybody for ever
 does so once it hears what is sent (`hears`), or the answers would be lost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stream_app.core.changelog.status import Status
 from stream_app.core.cuts.delta_message import DeltaMessage
 from stream_app.core.cuts.delta_sender import HomeState
 from stream_app.core.cuts.home import Home
-from stream_app.engine.context import OwnedPartitions
 
 _ASK_AGAIN_S = 5.0
 """After this long without everything a home asks again: every partition answers in its next round."""
@@ -32,7 +31,8 @@ class _OwnedHome:
 class Homes:
     """The homes that this worker owns through its partitions."""
 
-    def __init__(self, owned: OwnedPartitions, partitions: int, share: float) -> None:
+    def __init__(self, owned: Callable[[], Mapping[int, int]], partitions: int, share: float) -> None:
+        """`owned`: the epoch of the ownership of each owned partition."""
         self._owned = owned
         self._partitions = partitions
         self._share = share
@@ -40,10 +40,11 @@ class Homes:
 
     def follow(self) -> None:
         """Have a home for each owned partition: a new one for each new ownership."""
-        for lost in self._homes.keys() - self._owned.keys():
+        owned = self._owned()
+        for lost in self._homes.keys() - owned.keys():
             del self._homes[lost]
-        for partition, held in self._owned.items():
-            epoch, known = held.store.ownership.epoch, self._homes.get(partition)
+        for partition, epoch in owned.items():
+            known = self._homes.get(partition)
             if known is None or known.epoch != epoch:
                 self._homes[partition] = _OwnedHome(epoch, Home(self._partitions, self._share))
 
@@ -51,17 +52,22 @@ class Homes:
         """Return the epoch of each home by partition: what must be listened to."""
         return {partition: known.epoch for partition, known in self._homes.items()}
 
+    def states(self) -> dict[int, HomeState]:
+        """Return these homes as those who send to them see them: what is sent within a worker is heard at once."""
+        return {partition: HomeState(known.epoch, known.asked) for partition, known in self._homes.items()}
+
     def hears(self, partition: int, epoch: int, now_s: float) -> None:
         """Note that what is sent to a home is heard from now on."""
         known = self._homes.get(partition)
         if known is not None and known.epoch == epoch and not known.asked:
             known.asked, known.asked_s = 1, now_s
 
-    def hear(self, message: DeltaMessage) -> None:
-        """Take a message, if its home is here."""
+    def hear(self, message: DeltaMessage) -> bool:
+        """Take a message. Returns whether its home is here."""
         known = self._homes.get(message.home)
         if known is not None and message.source < self._partitions:
             known.home.hear(message)
+        return known is not None
 
     def ask_again(self, now_s: float) -> None:
         """Ask everybody for everything, where something has been missing for a while."""
@@ -73,6 +79,11 @@ class Homes:
         """Return how often the home in a partition has asked for everything, for its status."""
         known = self._homes.get(partition)
         return known.asked if known else 0
+
+    def is_complete(self, home: int) -> bool:
+        """Return whether a home is here, and its cuts count."""
+        known = self._homes.get(home)
+        return known is not None and known.home.is_complete
 
     def complete(self) -> Mapping[int, Home]:
         """Return the homes whose cuts count, by partition."""

@@ -1,0 +1,55 @@
+"""The exchange reader: statuses of all partitions and cuts of all homes, from the records of the curves topic."""
+
+from collections.abc import Callable
+
+from stream_app.core.changelog import status
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.status import Status
+from stream_app.core.cuts import cut_record
+from stream_app.core.cuts.delta_message import home_of
+from stream_app.core.cuts.followed_cuts import FollowedCuts
+
+
+class ExchangeReader:
+    """Takes what the newest owner of each partition has published; workers and commands read alike."""
+
+    def __init__(self, followed: FollowedCuts, partitions: int, is_here: Callable[[int], bool] | None = None) -> None:
+        """`followed` gets the cuts but those whose home `is_here`: they are known before they are read."""
+        self._followed = followed
+        self._partitions = partitions
+        self._is_here = is_here or _nowhere
+        self._epochs: dict[int, int] = {}
+        """By partition: the epoch of its newest owner."""
+        self.statuses: dict[int, Status] = {}
+        self.overwritten: set[int] = set()
+        """Partitions whose former owner published after the current one. The current one must publish again."""
+
+    def begin_again(self) -> None:
+        """Be prepared for the topic from its beginning, older epochs first."""
+        self._epochs.clear()
+
+    def take(self, key: bytes, value: bytes | None) -> None:
+        """Take up a record, if it is a status or a cut. Raises FormatError where no worker can have written it."""
+        match key.partition(b"/")[0]:
+            case b"cut":
+                scope = cut_record.scope_of(key)
+                if not self._is_here(home_of(scope, self._partitions)):
+                    self._followed.take(scope, cut_record.decode(value) if value else None)
+            case b"status" if value is not None:
+                known = status.decode(value)
+                if self._is_of_owner(known):
+                    self.statuses[known.partition] = known
+
+    def _is_of_owner(self, known: Status) -> bool:
+        """Return whether the current owner of the partition published it, not a former owner that writes late."""
+        if known.partition >= self._partitions:
+            raise FormatError(f"there is no partition {known.partition}")
+        if known.epoch < self._epochs.get(known.partition, 0):
+            self.overwritten.add(known.partition)
+            return False
+        self._epochs[known.partition] = known.epoch
+        return True
+
+
+def _nowhere(_home: int) -> bool:
+    return False
