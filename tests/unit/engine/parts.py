@@ -1,11 +1,21 @@
 """One worker's engine put together on fakes, holding one partition; its restarts continue from what is durable."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from unittest.mock import Mock
 
+import numpy as np
+
 from stream_app.core.changelog.ledger_store import LedgerStore
+from stream_app.core.changelog.status import VERSION, Status
+from stream_app.core.cuts import cut_record, delta_message
+from stream_app.core.cuts.curve_deltas import CurveDelta
+from stream_app.core.cuts.delta_message import DeltaMessage, Sender
+from stream_app.core.cuts.histogram import Cells
+from stream_app.core.cuts.homes import Homes
 from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.watermark import NO_TIME
+from stream_app.engine.context import EngineContext
 from stream_app.engine.counting import BatchCounter
 from stream_app.engine.ownership.rebalance import PartitionOwnership
 from stream_app.engine.rounds.curve_exchange import CurveExchange
@@ -14,10 +24,49 @@ from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.time_synchronization import TimeSynchronization
-from tests.unit.engine.fakes import PARTITION, Surroundings
+from tests.unit.engine.fakes import PARTITION, Surroundings, Written
 from tests.unit.engine.packing import fetched
 
 CHANGELOG = "influence-segments-changelog"
+
+
+class Others:
+    """The homes in the partitions of other workers, whose ledgers are empty."""
+
+    def __init__(self, context: EngineContext) -> None:
+        self._partitions = context.settings.partitions
+        self._numbers = [number for number in range(self._partitions) if number != PARTITION]
+        self._homes = Homes(lambda: dict.fromkeys(self._numbers, 1), self._partitions, context.settings.share)
+        self._homes.follow()
+        self.send_nothing(self._homes)
+        self.statuses = {number: _listening(number) for number in self._numbers}
+
+    def send_nothing(self, homes: Homes) -> None:
+        """Send everything of empty ledgers to homes."""
+        for source in self._numbers:
+            for home in homes.epochs():
+                homes.hear(_nothing(source, home))
+
+    def answer(self, sent: Sequence[Written]) -> Iterator[tuple[bytes, bytes]]:
+        """Take what was sent to these homes; yield the records that they publish."""
+        for record in sent:
+            self._homes.hear(delta_message.decode(record.value or b""))
+        for home in self._homes.complete().values():
+            for name, cut in home.records(home.recompute()):
+                yield cut_record.key_of(name), cut_record.encode(cut)
+
+
+def _listening(partition: int) -> Status:
+    return Status(VERSION, partition, {}, NO_TIME, False, 0, 0, 0, 0, epoch=1, asked=1)
+
+
+def _nothing(source: int, home: int) -> DeltaMessage:
+    delta = CurveDelta(is_everything=True, replaced=_NOTHING, cells=Cells(*[_NOTHING] * 4))
+    (message,) = delta_message.messages_of(delta, [], Sender(source, 1), home, 0, 100_000)
+    return message
+
+
+_NOTHING = np.empty(0, np.int64)
 
 
 class Parts:
@@ -40,7 +89,8 @@ class Parts:
             context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka, self.synchronization
         )
         self.counter = BatchCounter(context, self.fake.kafka, self.synchronization)
-        self._read = 0
+        self.others = Others(context)
+        self._read = self._sent = 0
         if hold:
             self._hold()
 
@@ -59,13 +109,20 @@ class Parts:
         await self.counter.count(fetched(records))
 
     async def round(self) -> None:
-        """Evaluate, and let everybody read the curves."""
+        """Evaluate, let the homes of others answer, and let everybody read what was published."""
+        context = self.fake.context
+        self.exchange.statuses.update(self.others.statuses)
+        context.homes.follow()
+        self.others.send_nothing(context.homes)
         await self.evaluation.round()
         await self.fake.producer.flush()
+        sent = self.fake.producer.of(self.fake.settings.additions_topic)
+        for key, value in self.others.answer(sent[self._sent :]):
+            self.exchange.update(key, value)
         written = self.fake.producer.of(self.fake.settings.curves_topic)
         for record in written[self._read :]:
             self.exchange.update(record.key or b"", record.value or b"")
-        self._read = len(written)
+        self._read, self._sent = len(written), len(sent)
 
     def restore_table(self, stored: dict[bytes, bytes]) -> None:
         """What a recovery of the segments table does."""

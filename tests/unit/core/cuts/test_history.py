@@ -7,7 +7,7 @@ import pytest
 
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts import history
-from stream_app.core.cuts.curve_message import bucket_of
+from stream_app.core.cuts.delta_message import home_of
 from stream_app.core.cuts.history import CutHistory, PastKey
 from stream_app.core.messages import Cut, Role
 from stream_app.core.state.scopes import ScopeName
@@ -24,11 +24,11 @@ def cut(scope: ScopeName = PHONE, role: Role = Role.MAVEN, **given: Any) -> Cut:
 
 
 def store(cut_history: CutHistory, pane: int, *cuts: Cut, scope: ScopeName = PHONE) -> None:
-    cut_history.update(PastKey(bucket_of(scope), pane).encode(), history.encode(cuts))
+    cut_history.update(PastKey(home_of(scope, 8), pane).encode(), history.encode(cuts))
 
 
 def test_a_cut_is_found_by_scope_and_role_from_the_oldest_pane_on() -> None:
-    cut_history = CutHistory()
+    cut_history = CutHistory(8)
     for pane in (12, 10, 11):
         store(cut_history, pane, cut(k=pane), cut(role=Role.CONNECTOR, k=99))
     assert [(pane, was.k) for pane, was in cut_history.of(PHONE, Role.MAVEN, 11)] == [(11, 11), (12, 12)]
@@ -37,26 +37,26 @@ def test_a_cut_is_found_by_scope_and_role_from_the_oldest_pane_on() -> None:
 
 
 def test_the_last_word_on_a_pane_counts() -> None:
-    cut_history = CutHistory()
+    cut_history = CutHistory(8)
     store(cut_history, 10, cut(k=1))
     store(cut_history, 10, cut(k=2))
     assert [was.k for _, was in cut_history.of(PHONE, Role.MAVEN, 0)] == [2]
 
 
 def test_a_deleted_cut_is_gone() -> None:
-    cut_history = CutHistory()
+    cut_history = CutHistory(8)
     store(cut_history, 10, cut())
     store(cut_history, 11, cut())
-    assert cut_history.before(11) == [PastKey(bucket_of(PHONE), 10)]
-    cut_history.update(PastKey(bucket_of(PHONE), 10).encode(), b"")
-    cut_history.update(PastKey(bucket_of(PHONE), 10).encode(), b"")
+    assert cut_history.before(11) == [PastKey(home_of(PHONE, 8), 10)]
+    cut_history.update(PastKey(home_of(PHONE, 8), 10).encode(), b"")
+    cut_history.update(PastKey(home_of(PHONE, 8), 10).encode(), b"")
     assert cut_history.before(11) == []
     assert [pane for pane, _ in cut_history.of(PHONE, Role.MAVEN, 0)] == [11]
 
 
 def test_only_the_cuts_with_the_most_users_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "MOST_PER_BUCKET", 2)
-    cut_history = CutHistory()
+    monkeypatch.setattr(history, "MOST_PER_HOME", 2)
+    cut_history = CutHistory(8)
     store(cut_history, 1, cut(role=Role.MAVEN, users=5), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
     assert list(cut_history.of(PHONE, Role.MAVEN, 0)) == []
     store(cut_history, 2, cut(users=8), *(cut(ScopeName("all", f"t{n}"), users=n) for n in (9, 1, 7)))
@@ -66,13 +66,13 @@ def test_only_the_cuts_with_the_most_users_are_kept(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("key", [b"past/1", b"past/x/1", b"past/1/2/3"])
 def test_a_key_that_is_none_is_refused(key: bytes) -> None:
     with pytest.raises(FormatError, match="not the key of past cuts"):
-        CutHistory().update(key, history.encode([cut()]))
+        CutHistory(8).update(key, history.encode([cut()]))
 
 
 @pytest.mark.parametrize("value", [b"\xc1", b"\x92\x02\x90", b"\x91\x01"])
 def test_records_of_another_release_are_skipped(value: bytes) -> None:
-    cut_history = CutHistory()
-    cut_history.update(PastKey(bucket_of(PHONE), 1).encode(), value)
+    cut_history = CutHistory(8)
+    cut_history.update(PastKey(home_of(PHONE, 8), 1).encode(), value)
     store(cut_history, 2, cut())
     assert [pane for pane, _ in cut_history.of(PHONE, Role.MAVEN, 0)] == [2]
 
@@ -83,6 +83,6 @@ def test_a_record_has_a_bound_however_long_the_names_are() -> None:
     for most_bytes in (31_744, history.MOST_BYTES):
         value = history.encode(cuts, most_bytes)
         assert most_bytes // 2 < len(value) <= most_bytes
-        cut_history = CutHistory()
-        cut_history.update(PastKey(bucket_of(names[0]), 1).encode(), value)
+        cut_history = CutHistory(8)
+        cut_history.update(PastKey(home_of(names[0], 8), 1).encode(), value)
         assert [was.users for _, was in cut_history.of(names[0], Role.MAVEN, 0)] == [1000]

@@ -6,11 +6,15 @@ import msgspec
 import pytest
 
 from stream_app.core.changelog import status
-from stream_app.core.cuts import curve_message
+from stream_app.core.cuts import cut_record
+from stream_app.core.cuts.delta_message import home_of
+from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY, CurveExchange
 from tests.unit.engine.fakes import NOW_MS, PARTITION, Surroundings, posts
 from tests.unit.engine.parts import CHANGELOG, Parts
+
+SCOPE = next(scope for scope in (ScopeName("all", f"t{n}") for n in range(100)) if home_of(scope, 8) == PARTITION)
 
 
 def new_exchange() -> tuple[CurveExchange, Surroundings]:
@@ -53,14 +57,15 @@ def test_a_watermark_moves_event_time_on_but_never_back() -> None:
     assert exchange.newest_ms == 30
 
 
-async def test_curves_reach_the_global_cuts() -> None:
+async def test_cuts_reach_every_worker() -> None:
     sender = Parts()
-    await sender.count(posts(range(3)))
-    await sender.round()
+    await sender.count(posts(range(3), topics=[SCOPE.topic]))
+    for _ in range(2):
+        await sender.round()
     exchange, fake = new_exchange()
     for record in sender.fake.producer.of("influence.curves"):
         exchange.update(record.key or b"", record.value or b"")
-    assert fake.context.global_cuts.recompute()
+    assert fake.context.followed.has(SCOPE)
     assert exchange.statuses[PARTITION].sources["influence.posts"].applied == 3
     assert exchange.newest_ms == NOW_MS
 
@@ -71,8 +76,9 @@ async def test_curves_reach_the_global_cuts() -> None:
         (b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), version=99))),
         (b"status/0", b"\x93\x01\x02"),
         (b"status/0", b""),
-        (b"curves/0/0", b"\x99"),
-        (b"curves/0/0", msgspec.msgpack.encode([curve_message.VERSION + 1])),
+        (b'cut/["all","tea"]', b"\x99"),
+        (b'cut/["all","tea"]', msgspec.msgpack.encode([cut_record.VERSION + 1])),
+        (b"cut/tea", b""),
         (WATERMARK_KEY, b"soon"),
         (WATERMARK_KEY, b"\xff"),
     ],
@@ -120,12 +126,11 @@ async def test_late_records_of_a_former_owner_are_ignored_and_the_owner_repeats_
     assert owner.fake.producer.of("influence.curves") == before, "it was at rest"
     for record in late:
         owner.exchange.update(record.key or b"", record.value or b"")
-    assert not owner.fake.context.global_cuts.recompute()
     assert owner.exchange.statuses[PARTITION] == known
     for _ in range(2):
         await owner.round()
     after = owner.fake.producer.of("influence.curves")
-    assert {r.key: r.value for r in after[len(before) :]} == {r.key: r.value for r in before}
+    assert [r.key for r in after[len(before) :]] == [b"status/%d" % PARTITION]
     await owner.round()
     assert owner.fake.producer.of("influence.curves") == after, "it repeats once"
 

@@ -1,14 +1,18 @@
-"""Cuts at the end of each pane: published by the owner of the bucket, and deleted once the window has passed."""
+"""Cuts at the end of each pane: published by the owner of their home, and deleted once the window has passed."""
 
-from stream_app.core.cuts.curve_message import bucket_of
+import numpy as np
+
+from stream_app.core.cuts.delta_message import Sender, home_of
+from stream_app.core.cuts.delta_sender import DeltaSender
 from stream_app.core.cuts.history import CutHistory, PastKey
 from stream_app.core.messages import Role
 from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts
 from tests.unit.engine.parts import Parts
 
 CURVES = "influence.curves"
-SCOPE = next(scope for scope in (ScopeName("all", f"t{n}") for n in range(100)) if bucket_of(scope) % 8 == PARTITION)
+SCOPE = next(scope for scope in (ScopeName("all", f"t{n}") for n in range(100)) if home_of(scope, 8) == PARTITION)
 """One whose cuts the worker of PARTITION publishes."""
 TOPIC = [SCOPE.topic]
 PANE_S = 900
@@ -62,7 +66,7 @@ async def test_a_restarted_worker_knows_the_cuts_that_were_published_before() ->
     await parts.count([post(3, ts_ms=NOW_MS + PANE_S * 1000, topics=TOPIC)])
     for _ in range(2):
         await parts.round()
-    restored = CutHistory()
+    restored = CutHistory(8)
     for ended, value in past_records(parts):
         restored.update(ended.encode(), value or b"")
     assert [was.total for _, was in restored.of(SCOPE, Role.MAVEN, 0)] == [3]
@@ -70,25 +74,24 @@ async def test_a_restarted_worker_knows_the_cuts_that_were_published_before() ->
 
 async def test_a_worker_without_partitions_publishes_nothing() -> None:
     parts = Parts(hold=False)
-    parts.publisher.publish([], NOW_MS)
-    parts.publisher.publish([], NOW_MS + PANE_S * 1000)
+    parts.publisher.publish(NOW_MS)
+    parts.publisher.publish(NOW_MS + PANE_S * 1000)
     assert past_records(parts) == []
 
 
 async def test_a_cut_waits_until_it_is_known_where_the_window_ends() -> None:
-    sender, parts = Parts(), Parts()
-    await sender.count(posts(range(3), topics=TOPIC))
+    parts = Parts()
+    await parts.count(posts(range(3), topics=TOPIC))
     for _ in range(2):
-        await sender.round()
-    published = sender.fake.producer.of(CURVES)
-    for record in published:
-        if (record.key or b"").startswith(b"curves/"):
-            parts.exchange.update(record.key or b"", record.value or b"")
-    changed = parts.fake.context.global_cuts.recompute()
-    parts.publisher.publish(changed, parts.exchange.newest_ms)
-    assert parts.publisher.present() == []
-    for record in published:
-        parts.exchange.update(record.key or b"", record.value or b"")
-    parts.publisher.publish([], parts.exchange.newest_ms)
-    assert {cut.topic for cut in parts.publisher.present()} == set(TOPIC)
-    assert all(cut.window_start > 0 for cut in parts.publisher.present())
+        await parts.round()
+    fresh = Parts()
+    fresh.fake.context.homes.follow()
+    fresh.others.send_nothing(fresh.fake.context.homes)
+    sender = DeltaSender(Sender(PARTITION, 1), 8)
+    for message in sender.messages(parts.ledger, np.zeros_like, fresh.fake.context.homes.states(), 100_000):
+        fresh.fake.context.homes.hear(message)
+    fresh.publisher.publish(NO_TIME)
+    assert fresh.publisher.shown() == []
+    fresh.publisher.publish(NOW_MS)
+    assert {cut.topic for cut in fresh.publisher.shown()} == set(TOPIC)
+    assert all(cut.window_start > 0 for cut in fresh.publisher.shown())

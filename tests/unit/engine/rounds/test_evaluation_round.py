@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections import Counter
 
 import msgspec
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts.curve_message import bucket_of
+from stream_app.core.cuts.delta_message import home_of
 from stream_app.core.messages import ROLES, Flag, FlagType, flag_in
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
@@ -74,19 +73,18 @@ async def test_users_over_the_threshold_are_flagged_once_in_each_role() -> None:
 async def test_more_cuts_than_a_round_may_write_wait_for_the_next_rounds_in_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cut_publisher, "MOST_CUTS", 1)
-    parts = Parts(partitions=PARTITION + 1)
+    monkeypatch.setattr(cut_publisher, "MOST_SCOPES", 1)
+    parts = Parts()
     topics = [f"topic-{number}" for number in range(20)]
     await parts.count([post(offset, topics=[topic]) for offset, topic in enumerate(topics)])
     written = []
     for offset in range(len(topics), 80):
-        await parts.count([post(offset, topics=topics[:1])])  # its bucket is always news, and must not go first always
+        await parts.count([post(offset, topics=topics[:1])])  # it is always news, and must not go first always
         await parts.round()
         written.append(len(parts.fake.producer.of(CUTS)))
-    owned = [topic for topic in [*topics, "*"] if bucket_of(ScopeName("all", topic)) % (PARTITION + 1) == PARTITION]
-    assert {json.loads(record.key or b"")[0] for record in parts.fake.producer.of(CUTS)} == set(owned)
-    together = Counter(bucket_of(ScopeName("all", topic)) for topic in owned)
-    assert max(np.diff([0, *written])) <= 2 * max(together.values())
+    owned = {topic for topic in [*topics, "*"] if home_of(ScopeName("all", topic), 8) == PARTITION}
+    assert {json.loads(record.key or b"")[0] for record in parts.fake.producer.of(CUTS)} == owned
+    assert max(np.diff([0, *written])) <= 2
 
 
 async def test_nobody_is_flagged_before_a_window_is_known() -> None:
@@ -126,7 +124,7 @@ async def test_cuts_are_published_by_the_worker_that_holds_their_partition() -> 
     for _ in range(2):
         await parts.round()
     topics = {msgspec.json.decode(record.key or b"")[0] for record in parts.fake.producer.of(CUTS)}
-    mine = {f"topic{number}" for number in range(32) if bucket_of(ScopeName("all", f"topic{number}")) % 8 == PARTITION}
+    mine = {f"topic{number}" for number in range(32) if home_of(ScopeName("all", f"topic{number}"), 8) == PARTITION}
     assert mine
     assert topics - {"*"} == mine
 
@@ -148,7 +146,7 @@ async def test_cuts_that_are_no_longer_published_here_leave_the_metrics() -> Non
 
 async def test_the_cut_of_a_scope_that_has_no_users_any_more_leaves_the_metrics() -> None:
     parts = Parts()
-    gone = next(name for name in map("topic{}".format, range(50)) if bucket_of(ScopeName("all", name)) % 8 == PARTITION)
+    gone = next(name for name in map("topic{}".format, range(50)) if home_of(ScopeName("all", name), 8) == PARTITION)
     await parts.count([post(0, topics=[gone]), post(1, ts_ms=NOW_MS + 1)])
     for _ in range(2):
         await parts.round()

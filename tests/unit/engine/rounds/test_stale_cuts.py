@@ -7,8 +7,10 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
-from stream_app.core.cuts.curve_message import BUCKETS, bucket_of
+from stream_app.core.cuts.delta_message import Sender, home_of
+from stream_app.core.cuts.delta_sender import DeltaSender
 from stream_app.core.state.scopes import ScopeName
+from stream_app.engine.context import NOT_EVALUATED
 from stream_app.kafka import topics
 from stream_app.sources.replay import replay
 from tests.board_samples import a_cut
@@ -27,8 +29,8 @@ def key(topic: str) -> bytes:
 
 def named(partition: int) -> str:
     """A topic whose cuts fall to the owner of the partition."""
-    names = map("gone{}".format, range(10 * BUCKETS))
-    return next(name for name in names if bucket_of(ScopeName("all", name)) % 8 == partition)
+    names = map("gone{}".format, range(640))
+    return next(name for name in names if home_of(ScopeName("all", name), 8) == partition)
 
 
 async def rounds(parts: Parts) -> None:
@@ -51,23 +53,26 @@ async def test_the_leftover_of_an_owner_before_is_deleted() -> None:
     parts = Parts()
     await rounds(parts)
     names = [f"left{number}" for number in range(100)]
-    mine = {name for name in names if bucket_of(ScopeName("all", name)) % 8 == PARTITION}
+    mine = {name for name in names if home_of(ScopeName("all", name), 8) == PARTITION}
     parts.publisher.forget_others(map(key, names))
     await parts.fake.producer.flush()
     assert {cut.key for cut in parts.fake.producer.of(CUTS) if cut.value is None} == set(map(key, mine))
     assert mine
 
 
-async def test_buckets_that_come_later_are_published_although_they_did_not_change() -> None:
+async def test_homes_that_come_later_are_published_although_they_did_not_change() -> None:
     parts = Parts()
     await rounds(parts)
     owned = parts.fake.context.owned.pop(PARTITION)
     await parts.round()
-    assert parts.publisher.present() == []
+    assert parts.publisher.shown() == []
     parts.publisher.took_over.clear()
+    owned.sender = DeltaSender(Sender(PARTITION, owned.store.ownership.epoch), 8)
+    owned.evaluated = NOT_EVALUATED  # as of a new owner
     parts.fake.context.owned[PARTITION] = owned
-    await parts.round()
-    assert {cut.topic for cut in parts.publisher.present()} >= {named(PARTITION)}
+    for _ in range(2):
+        await parts.round()
+    assert {cut.topic for cut in parts.publisher.shown()} >= {named(PARTITION)}
     assert parts.publisher.took_over.is_set()
 
 
