@@ -17,7 +17,7 @@ from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_WAIT_MS = 200
+READ_WAIT_MS = 200
 
 
 OnUnreadable = Callable[[Partition, UnreadableBatch], None]
@@ -39,7 +39,7 @@ class TopicReader:
 
     async def fetch(self) -> list[tuple[Partition, Iterator[Record]]]:
         """The next records by partition; an empty list after a while without any."""
-        fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
+        fetched = await self._consumer.getmany(timeout_ms=READ_WAIT_MS)
         places = [(Partition(*place), batches) for place, batches in fetched.items()]
         return [
             (place, records_of(batches, OWN_BATCH_BYTES, partial(self._on_unreadable, place)))
@@ -114,7 +114,7 @@ class Partitions:
 
     async def fetch(self) -> AsyncIterator[tuple[int, Sequence[Record]]]:
         """The next records by partition, a piece of a batch at a time; none after a while without any."""
-        fetched = await self._consumer.getmany(timeout_ms=_WAIT_MS)
+        fetched = await self._consumer.getmany(timeout_ms=READ_WAIT_MS)
         for place, batches in fetched.items():
             for packed in batches:
                 try:
@@ -135,7 +135,7 @@ OpenPartitions = Callable[[str, Sequence[int]], AbstractAsyncContextManager[Part
 async def partitions(settings: Settings, topic: str, numbers: Sequence[int]) -> AsyncIterator[Partitions]:
     """Read some partitions of a topic for the length of the block. Raises KafkaError."""
     consumer = new_async_consumer(
-        aiokafka_options(settings), isolation_level="read_committed", fetch_max_wait_ms=_WAIT_MS
+        aiokafka_options(settings), isolation_level="read_committed", fetch_max_wait_ms=READ_WAIT_MS
     )
     await consumer.start()
     try:

@@ -8,6 +8,7 @@ process was killed, any beginning may still arrive; when it was frozen, the rest
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -196,6 +197,14 @@ class Reader:
         """Read no more of this."""
         self._paused.add((tp.topic, tp.partition))
 
+    def seek(self, tp: Any, offset: int) -> None:
+        """Read on from there."""
+        self._positions[tp.topic, tp.partition] = offset
+
+    async def beginning_offsets(self, tps: Iterable[Any]) -> dict[Any, int]:
+        """Where partitions begin."""
+        return await self._line.ask(lambda: {tp: self._log((tp.topic, tp.partition)).start for tp in tps})
+
     async def end_offsets(self, tps: Iterable[Any]) -> dict[Any, int]:
         """Where partitions end."""
         return await self._line.ask(lambda: {tp: self._log((tp.topic, tp.partition)).end for tp in tps})
@@ -209,7 +218,8 @@ class Reader:
         assert timeout_ms
         wanted = [place for place in self._positions if place not in self._paused]
         if self._idle and all(self._log(place).end <= self._positions[place] for place in wanted):
-            await self._line.broker.news(wanted)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._line.broker.news(wanted), timeout_ms / 1000)
         await asyncio.sleep(self._line.broker.delay_s(self._slowness))
         batches = self._line.broker.agenda.rng.randint(1, 40)
         found = await self._line.ask(

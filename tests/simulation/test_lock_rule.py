@@ -13,7 +13,7 @@ from stream_app.engine.context import OwnedPartition
 from tests.simulation.plan import plan_of
 from tests.simulation.run import failure_of
 
-LOCKED_FIELDS = {"store", "curve_updates", "scope_map", "oldest_unseen_s"}
+LOCKED_FIELDS = {"store", "sender", "scopes", "oldest_unseen_s"}
 LOCKED_METHODS = (
     *((LedgerStore, name) for name in ("count", "maintain", "sweepable", "sweep", "erase", "write_state")),
     *((Ledger, name) for name in ("apply", "advance", "take_out", "drop_rows")),

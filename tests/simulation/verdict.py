@@ -45,6 +45,9 @@ def unrest(run: "Run") -> list[str]:
             found.append(f"{topic}-{partition} at {source.position if source else 0} of {len(records)}")
     live = run.live()
     found += [f"{worker.name} is in a rebalance" for worker in live if not worker.engine.health.recovered]
+    for worker in live:
+        homes = worker.engine.context.homes
+        found += [f"{worker.name} waits for the home {home}" for home in homes.epochs() if not homes.is_complete(home)]
     for partition in range(run.plan.settings.partitions):
         owners = [worker.name for worker in live if partition in worker.engine.owned]
         if len(owners) != 1:

@@ -13,7 +13,6 @@ from typing import Any, NoReturn, cast
 from unittest.mock import patch
 
 from stream_app.core.changelog import ledger_store, segments
-from stream_app.core.cuts import curve_message, curve_updates, global_cuts
 from stream_app.core.state import ledger
 from stream_app.engine import build, engine
 from stream_app.engine.build import build_engine
@@ -25,9 +24,10 @@ from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ports import Meter
-from stream_app.engine.rounds import cut_publisher, evaluation_round
+from stream_app.engine.rounds import delta_reader, evaluation_round
 from stream_app.kafka import async_clients, record_batches
 from stream_app.kafka.records import Partition
+from stream_app.kafka.topic_reader import READ_WAIT_MS
 from stream_app.settings import Settings
 from tests.simulation.broker import Broker
 from tests.simulation.clients import Line, Producer, Reader, this_process
@@ -37,7 +37,6 @@ from tests.simulation.loop import Agenda, Process
 from tests.simulation.plan import SESSION_S, ZOMBIES, Plan
 
 _SWEEP_S = 0.7
-_BUCKETS = 2
 _TOGETHER_RECORDS = 4
 
 
@@ -92,9 +91,12 @@ class Worker:
         self.producer = Producer(self.line, self.plan.records_a_batch)
         return self.producer
 
-    def new_reader(self, *topics: str) -> Reader:
-        """One more consumer without a group: of whole topics, or for a recovery, which says later what it reads."""
-        if topics:
+    def new_reader(self, *topics: str, fetch_max_wait_ms: int = 0, **_: object) -> Reader:
+        """One more consumer without a group: of whole topics, or one that says later what it reads.
+
+        A recovery may be slow. What is sent to homes is read with a wait of its own.
+        """
+        if topics or fetch_max_wait_ms == READ_WAIT_MS:
             return Reader(self.line, [(topic, 0) for topic in topics])
         return Reader(self.line, [], self.app.slowness)
 
@@ -174,14 +176,15 @@ def engines(plan: Plan) -> Iterator[None]:
         (engine, "_SWEEP_S", _SWEEP_S),
         (engine, "_OBSERVE_S", 5.0),
         (async_clients, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
-        (async_clients, "AIOKafkaConsumer", lambda *topics, **_: _worker().new_reader(*topics)),
+        (async_clients, "AIOKafkaConsumer", lambda *topics, **options: _worker().new_reader(*topics, **options)),
         (restore, "monotonic", _monotonic),
         (evaluation_round, "perf_counter", _monotonic),
+        (evaluation_round, "monotonic", _monotonic),
+        (delta_reader, "monotonic", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),
         (record_batches, "TOGETHER_RECORDS", _TOGETHER_RECORDS),
         (ledger_store, "MOST_DELTAS", plan.most_deltas),
         (ledger, "_DEAD_ROWS_KEPT", 2),
-        *((module, "BUCKETS", _BUCKETS) for module in (curve_message, curve_updates, global_cuts, cut_publisher)),
     ]
     with ExitStack() as stack:
         for module, name, stand_in in replaced:
