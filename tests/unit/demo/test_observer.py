@@ -1,16 +1,14 @@
-"""What the demo observes: buckets of curves in parts, and records that nobody can read."""
+"""What the demo observes: cuts, and records that nobody can read."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 
-from stream_app.core.cuts.curve_parts import encoded
 from stream_app.core.messages import ROLES
 from stream_app.demo.observer import Observer
 from stream_app.settings import Settings
-from tests.unit.core.cuts.test_curve_parts import LEAST, bucket
-from tests.unit.core.cuts.test_curve_reader import SCOPES, a_status
+from tests.unit.core.cuts.test_exchange_reader import TEA, a_cut, a_status
 from tests.unit.demo.test_demo_parts import cut
 
 SETTINGS = Settings()
@@ -23,18 +21,12 @@ def records(topic: str, *pairs: tuple[bytes | None, bytes | None]) -> list[Any]:
     ]
 
 
-def test_cuts_of_a_bucket_in_parts_are_compared_as_a_whole() -> None:
+def test_cuts_are_published_once_they_are_those_that_all_workers_know() -> None:
     observer = Observer(SETTINGS)
-    values = encoded(bucket(SCOPES, [[(5, 1)]] * len(SCOPES)), LEAST)
-    assert len(values) > 1
-    parts = [(b"curves/3/9/%d" % number, value) for number, value in enumerate(values)]
-    observer._take(SETTINGS.curves_topic, records(SETTINGS.curves_topic, *parts, (b"curves/3/9/8", None)))
-    numbers = {"users": 1, "total": 5, "k": 1, "threshold": 5}
-    published = [
-        cut(topic=scope.topic, role=role, flagged=place * factor, emerging=place * factor, **numbers)
-        for place, scope in enumerate(SCOPES)
-        for role, factor in zip(ROLES, (1, 2), strict=True)
-    ]
+    observer._take(SETTINGS.curves_topic, records(SETTINGS.curves_topic, a_cut(TEA, 3)))
+    assert not observer._is_published()
+    numbers = dict.fromkeys(("users", "total", "k", "threshold", "flagged", "emerging"), 3)
+    published = [cut(topic=TEA.topic, role=role, **numbers) for role in ROLES]
     pairs = [(b"%d" % number, msgspec.json.encode(one)) for number, one in enumerate(published)]
     observer._take(SETTINGS.cuts_topic, records(SETTINGS.cuts_topic, *pairs))
     assert observer._is_published()
@@ -42,7 +34,7 @@ def test_cuts_of_a_bucket_in_parts_are_compared_as_a_whole() -> None:
 
 def test_a_record_that_cannot_be_read_does_not_end_it(caplog: Any) -> None:
     observer = Observer(SETTINGS)
-    junk = [(None, b"x"), (b"status/1", b"\xc1"), (b"curves/1/2", b"\xc1"), (b"curves/1/2", None), (b"past/1", b"x")]
+    junk = [(None, b"x"), (b"status/1", b"\xc1"), (b"cut/x", b"\xc1"), (b"cut/x", None), (b"past/1", b"x")]
     forged = [(b"status/3", a_status(partition=2**40)), (b"status/3", a_status(users=7))]
     observer._take(SETTINGS.curves_topic, records(SETTINGS.curves_topic, *junk, *forged))
     observer._take(SETTINGS.cuts_topic, records(SETTINGS.cuts_topic, (None, b"x"), (b"a", b"{}"), (b"a", b"\xff")))

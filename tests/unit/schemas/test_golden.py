@@ -14,7 +14,6 @@ import pytest
 from stream_app.core.changelog import segments, status
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.replay import OwnershipEpochs
-from stream_app.core.cuts import curve_message
 from stream_app.core.events.identity import Hashing
 from stream_app.core.messages import Cut, Flag
 from stream_app.core.state.watermark import Source
@@ -35,11 +34,6 @@ def segment(value: bytes) -> Any:
     assert (hashing, found.header.event_key) == (Hashing.EVENT_ID, 0)
     columns = [column.tolist() for column in found.entries(run)]
     return found.header.sources, found.header.oldest, found.scopes, found.users(), pane, columns, hashes.tolist()
-
-
-def read_curves(value: bytes) -> Any:
-    found = curve_message.decode(value)
-    return found.partition, found.bucket, found.scopes, [column.tolist() for column in found.cells()]
 
 
 def read_status(value: bytes) -> Any:
@@ -74,7 +68,6 @@ READERS: dict[str, tuple[Callable[[bytes], Any], Any]] = {
             "state_bytes": 4096,
         },
     ),
-    "curves.bin": (read_curves, (3, 9, [("all", "tea")], [[0, 0, 1], [1, 2, 300], [5, 1, 2], [5, 2, 600]])),
     "flag.json": (msgspec.json.Decoder(Flag).decode, a_flag("ann", "tea", flag_id="f1", eta_s=None)),
     "cut.json": (msgspec.json.Decoder(Cut).decode, a_cut("tea")),
 }

@@ -7,14 +7,12 @@ import pytest
 from kafka import TopicPartition
 
 from stream_app.core.changelog.standing_records import key_of
-from stream_app.core.cuts.curve_parts import encoded
 from stream_app.core.messages import Role
 from stream_app.kafka.topic_scan import Span
 from stream_app.ops.migrate import handover, input_copy
 from stream_app.ops.migrate.published_curves import WATERMARK_KEY, PublishedCurves
 from stream_app.settings import Settings
-from tests.unit.core.cuts.test_curve_parts import LEAST, bucket
-from tests.unit.core.cuts.test_curve_reader import SCOPES, a_status
+from tests.unit.core.cuts.test_exchange_reader import TEA, a_cut, a_status
 
 
 @pytest.mark.parametrize("value", [b"soon", b"9" * 30, b"-1", b"\xff", b"1 000", b""])
@@ -25,14 +23,9 @@ def test_a_watermark_that_is_none_is_left_out(value: bytes) -> None:
     assert curves.newest_ms == 1_475_712_000_000
 
 
-def test_figures_are_those_of_whole_buckets_and_unreadable_records_are_left_out(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    values = encoded(bucket(SCOPES, [[(5, 1)]] * len(SCOPES)), LEAST)
-    assert len(values) > 1
-    pairs = [(b"status/3", b"\xc1"), (None, b"x"), (b"curves/3/9/8", None), (b"curves/3/9", b"\xc1")]
-    pairs += [(b"status/3", a_status(partition=2**40)), (b"status/3", a_status(users=7))]
-    pairs += [(b"curves/3/9/%d" % number, value) for number, value in enumerate(values)]
+def test_unreadable_records_are_left_out_of_the_figures(caplog: pytest.LogCaptureFixture) -> None:
+    pairs = [(b"status/3", b"\xc1"), (None, b"x"), (b"cut/x", None), (b"cut/x", b"\xc1")]
+    pairs += [(b"status/3", a_status(partition=2**40)), (b"status/3", a_status(users=7)), a_cut(TEA, 3)]
     found = [
         SimpleNamespace(topic="c", partition=0, offset=at, key=key, value=value)
         for at, (key, value) in enumerate(pairs)
@@ -40,7 +33,7 @@ def test_figures_are_those_of_whole_buckets_and_unreadable_records_are_left_out(
     curves = PublishedCurves(Settings(), None)
     curves._tail = SimpleNamespace(unread=lambda: iter(found))  # type: ignore[assignment]
     assert curves.refresh() == len(found)
-    assert len(curves.figures()) == 2 * len(SCOPES)
+    assert len(curves.figures()) == 2
     assert curves.users == 7
     assert caplog.text.count("left out the record at offset 0") == len(caplog.records) == 1
 

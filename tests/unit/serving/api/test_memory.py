@@ -70,9 +70,9 @@ class Worker:
 
     def sizes(self) -> list[int]:
         """Of everything that grows with what was counted."""
-        global_cuts, ledger = self.parts.fake.context.global_cuts, self.parts.ledger
+        followed, ledger = self.parts.fake.context.followed, self.parts.ledger
         return [
-            *(len(global_cuts.names), len(global_cuts._numbers), global_cuts.generation, global_cuts.version),
+            *(len(followed.names), len(followed._numbers), followed.generation, followed.version),
             *(len(ledger.users), len(ledger.scopes), len(ledger.rows), ledger.renumbered, len(ledger.panes)),
             *(len(self.parts.exchange.past._records), len(self.local._packed)),
         ]
