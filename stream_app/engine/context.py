@@ -30,6 +30,14 @@ class Doubt(NamedTuple):
     """Where the window was about to move, epoch ms."""
 
 
+class SeenAnswer(NamedTuple):
+    """An answer of Kafka about the ends of sources, when it was seen."""
+
+    number: int
+    horizon_ms: int
+    """Where the window ended then, epoch ms."""
+
+
 @dataclass
 class OwnedPartition:
     """One partition that this worker owns.
@@ -38,9 +46,9 @@ class OwnedPartition:
     `scopes`, `oldest_unseen_s`.
 
     Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `evaluated`,
-    `unread`, `doubts`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`. Also, in the ledger: `lagging`,
-    `read_up_ms`, the topic id of a source, and the position of a stuck source while nobody holds the lock (see
-    `PartitionOwnership.read_again`).
+    `unread`, `doubts`, `answers`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`. Also, in the ledger:
+    `lagging`, `read_up_ms`, the topic id of a source, and the position of a stuck source while nobody holds the lock
+    (see `PartitionOwnership.read_again`).
     """
 
     store: LedgerStore
@@ -55,6 +63,8 @@ class OwnedPartition:
     """Records in Kafka that are not counted yet, by topic."""
     doubts: dict[str, Doubt] = field(default_factory=dict)
     """By topic that may have more to read than is known. It lags until Kafka has answered."""
+    answers: list[SeenAnswer] = field(default_factory=list)
+    """The last few that were seen."""
     waiting_since: dict[str, float] = field(default_factory=dict)
     """By topic with uncounted records: the approximate time at which the oldest of them arrived in Kafka."""
     arrived_s: dict[str, float] = field(default_factory=dict)

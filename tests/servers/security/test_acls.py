@@ -96,7 +96,7 @@ def tracked(kafka: Secured) -> Tracked:
 
 def test_the_tracker_runs_with_exactly_the_permissions_listed(tracked: Tracked, tmp_path: Path) -> None:
     ran(tracked.variables("checker"), "topics", "check")
-    (tmp_path / "events.jsonl").write_text('{"event_id":"r","ts":1,"user_id":"u1","topics":["tea"]}\n')
+    (tmp_path / "events.jsonl").write_text('{"event_id":"r","ts":1767225600000,"user_id":"u1","topics":["tea"]}\n')
     ran(tracked.variables("producer"), "replay", str(tmp_path / "events.jsonl"))
     log = tmp_path / "log.txt"
     with a_worker(tracked.variables("worker"), log) as worker:

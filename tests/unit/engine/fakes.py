@@ -129,6 +129,8 @@ class FakeBroker:
         self._kafka = kafka
         self.asked = 0
         self.answers = True
+        self.number = 1
+        """Of its answer."""
         self.questions = 0
         """How often an answer was asked for."""
 
@@ -137,7 +139,7 @@ class FakeBroker:
         """As of now."""
         topics = Settings().input_topics
         places = [Partition(topic, PARTITION) for topic in topics]
-        return BrokerState({tp: self._kafka.ended.get(tp, 0) for tp in places}, {}, number=int(self.answers))
+        return BrokerState({tp: self._kafka.ended.get(tp, 0) for tp in places}, {}, number=self.number * self.answers)
 
     def ask_soon(self) -> None:
         self.questions += 1
