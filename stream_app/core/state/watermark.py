@@ -21,7 +21,7 @@ class BatchCounts(NamedTuple):
 
 
 class Source(msgspec.Struct):
-    """ReadSources of a ledger in one source topic of its partition. Counters are cumulative."""
+    """Progress of a ledger in one source topic of its partition. Counters are cumulative."""
 
     position: int = 0
     """The next offset to be counted."""

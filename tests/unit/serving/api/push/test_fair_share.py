@@ -1,7 +1,7 @@
 """Live streams on a real socket: however many one address opens, the pages of others open too."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 from unittest.mock import Mock
@@ -67,13 +67,20 @@ async def serving(settings: Settings = GUARDED) -> AsyncIterator[Tracker]:
         await server.stop()
 
 
+async def looked_at(tracker: Tracker, topics: Sequence[str]) -> list[int]:
+    """The answers to one address that looks at many topics, in another session for every five."""
+    answers = []
+    for number, topic in enumerate(topics):
+        if not number % 5:
+            browser = tracker.signed_in("127.0.0.1")
+        answers.append(await tracker.look(browser, topic))
+    return answers
+
+
 async def test_an_address_takes_a_quarter_whatever_number_of_sessions_it_opens() -> None:
     async with serving() as tracker:
-        taken = []
-        for number in range(MOST_SELECTIONS):
-            if not number % 5:
-                browser = tracker.signed_in("127.0.0.1")
-            taken.append(await tracker.look(browser, f"t{number}"))
+        taken = await looked_at(tracker, [f"t{number}" for number in range(MOST_SELECTIONS)])
+        browser = tracker.signed_in("127.0.0.1")
         assert taken == [200] * QUARTER + [429] * (MOST_SELECTIONS - QUARTER)
         assert await tracker.look(browser) == 200, "the page begins with no topic"
         assert await tracker.look(browser, "t0") == 200, "it looks at that already"
@@ -105,11 +112,7 @@ async def test_the_page_without_a_topic_has_a_place_when_all_are_taken() -> None
 
 async def test_invented_topics_of_one_address_leave_room_for_those_of_others() -> None:
     async with serving() as tracker:
-        taken = []
-        for number in range(MOST_UNKNOWN):
-            if not number % 5:
-                browser = tracker.signed_in("127.0.0.1")
-            taken.append(await tracker.look(browser, f"invented{number}"))
+        taken = await looked_at(tracker, [f"invented{number}" for number in range(MOST_UNKNOWN)])
         assert taken.count(404) == MOST_UNKNOWN - MOST_UNKNOWN // 4
         assert await tracker.look(tracker.signed_in("127.0.0.2"), "new") == 200
 
