@@ -10,9 +10,9 @@ import msgspec
 from kafka import TopicPartition
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.exchange_reader import ExchangeReader
-from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.decoding import DECODE_ERRORS
+from stream_app.core.exchange.exchange_reader import ExchangeReader
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.group.announcement import worker_of
 from stream_app.core.messages import ROLES, Cut, Flag, flag_in
 from stream_app.core.state.scopes import ScopeName

@@ -4,7 +4,7 @@ import time
 import uuid
 from functools import partial
 
-from stream_app.core.cuts.followed_cuts import FollowedCuts
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.group.members import PATIENCE_SESSIONS, Members
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.context import EngineContext, OwnedPartitions, homes_of

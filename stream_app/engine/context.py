@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from stream_app.core.changelog.ledger_store import LedgerStore
-from stream_app.core.cuts.delta_sender import DeltaSender
-from stream_app.core.cuts.followed_cuts import FollowedCuts, LedgerScopes
-from stream_app.core.cuts.homes import Homes
 from stream_app.core.events.duplicate_sample import NewestDuplicates
+from stream_app.core.exchange.delta_sender import DeltaSender
+from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
+from stream_app.core.exchange.homes import Homes
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.group.clocks import Clocks
 from stream_app.core.group.members import Members

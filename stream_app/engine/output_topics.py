@@ -6,14 +6,15 @@ import msgspec
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts import cut_record, delta_message, history
-from stream_app.core.cuts.cut_record import CutRecord
-from stream_app.core.cuts.delta_message import DeltaMessage
+from stream_app.core.cuts import history
 from stream_app.core.cuts.history import PastKey
 from stream_app.core.events import duplicate_sample
 from stream_app.core.events.dead_letter import DeadLetter
 from stream_app.core.events.duplicate_sample import DuplicateSample
 from stream_app.core.events.murmur2 import partitions_of
+from stream_app.core.exchange import cut_record, delta_message
+from stream_app.core.exchange.cut_record import CutRecord
+from stream_app.core.exchange.delta_message import DeltaMessage
 from stream_app.core.messages import Cut, Role
 from stream_app.core.privacy import ended_sessions
 from stream_app.core.state.scopes import ScopeName

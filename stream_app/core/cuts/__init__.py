@@ -1,1 +1,1 @@
-"""Histograms of values, the 80 % cut, global cuts across partitions, and their history."""
+"""Histograms of values, the 80 % cut, its publication and its history."""

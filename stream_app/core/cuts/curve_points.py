@@ -1,6 +1,6 @@
 """Curve points: a few points of a curve, from which it can be drawn, and the rank of any value estimated.
 
-Whoever is flagged gets a rank, and any worker shows the curve of a topic, also one that does not have it. A curve of
+Each flag says a rank, and any worker shows the curve of a topic, also one that does not have it. A curve of
 few cells is sent as a whole, and ranks are exact; of others six points for each tenfold rank are, and a rank between
 two points is interpolated on log scales.
 """

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import msgspec
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.delta_message import home_of
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, are_numbers
+from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.messages import Cut, Role
 from stream_app.core.state.scopes import ScopeName
 

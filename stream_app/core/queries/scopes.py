@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.cuts.history import CutHistory, PastCut
 from stream_app.core.cuts.lorenz import Points, lorenz
 from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.events.names import normal_topic
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES, Cut, Role
 from stream_app.core.state.scopes import ScopeName

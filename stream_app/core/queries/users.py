@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints, Mask
-from stream_app.core.cuts.followed_cuts import FollowedCuts
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.flags.evaluation import Pace, pace, spans_of
 from stream_app.core.flags.standing import EMERGING, NONE
 from stream_app.core.messages import ROLES, Role

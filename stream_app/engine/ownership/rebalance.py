@@ -8,8 +8,8 @@ from time import perf_counter
 
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
-from stream_app.core.cuts.delta_message import Sender
-from stream_app.core.cuts.delta_sender import DeltaSender
+from stream_app.core.exchange.delta_message import DeltaSource
+from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.state.interning import Numbers
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scope_limits import ScopeLimits
@@ -208,7 +208,7 @@ class PartitionOwnership:
         """Begin the ownership of a restored ledger store."""
         store.begin(generation)
         partition = store.partition
-        sender = DeltaSender(Sender(partition, store.ownership.epoch), self._settings.partitions)
+        sender = DeltaSender(DeltaSource(partition, store.ownership.epoch), self._settings.partitions)
         held = self._owned[partition] = OwnedPartition(store, sender)
         async with held.lock:
             await self._eraser.visit(partition, held)  # before unsent flags are sent

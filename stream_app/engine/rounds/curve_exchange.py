@@ -12,10 +12,10 @@ from time import monotonic
 from aiokafka.errors import KafkaError
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.exchange_reader import ExchangeReader
 from stream_app.core.cuts.history import CutHistory
 from stream_app.core.events import duplicate_sample
 from stream_app.core.events.duplicate_sample import MOST_KEPT, Duplicate, DuplicateSample
+from stream_app.core.exchange.exchange_reader import ExchangeReader
 from stream_app.core.group import announcement
 from stream_app.core.privacy.ended_sessions import EndedSessions
 from stream_app.core.state.watermark import NO_TIME

@@ -10,13 +10,13 @@ import numpy as np
 
 from stream_app.core.arrays import Ints, Mask
 from stream_app.core.cuts.cut_news import CutNews
-from stream_app.core.cuts.cut_record import CutRecord
-from stream_app.core.cuts.delta_message import home_of
 from stream_app.core.cuts.history import MOST_PER_HOME, CutHistory, PastKey
-from stream_app.core.cuts.home import Home
 from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS
+from stream_app.core.exchange.cut_record import CutRecord
+from stream_app.core.exchange.delta_message import home_of
+from stream_app.core.exchange.home import Home
 from stream_app.core.messages import ROLES, Cut, Role
 from stream_app.core.queries.queryable_state import FEW_SCOPES
 from stream_app.core.state.scopes import ScopeName

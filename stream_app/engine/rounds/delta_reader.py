@@ -8,8 +8,8 @@ from time import monotonic
 from aiokafka.errors import KafkaError
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts import delta_message
-from stream_app.core.cuts.homes import Homes
+from stream_app.core.exchange import delta_message
+from stream_app.core.exchange.homes import Homes
 from stream_app.engine.context import EngineContext
 from stream_app.engine.unreadable import UnreadableRecords
 from stream_app.kafka.records import Partition, Record

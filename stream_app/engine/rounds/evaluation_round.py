@@ -7,9 +7,9 @@ from time import monotonic, perf_counter
 from stream_app import __version__
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.status import VERSION, Status
-from stream_app.core.cuts.delta_message import DeltaMessage
-from stream_app.core.cuts.delta_sender import HomeState
-from stream_app.core.cuts.homes import states_of
+from stream_app.core.exchange.delta_message import DeltaMessage
+from stream_app.core.exchange.delta_sender import HomeState
+from stream_app.core.exchange.homes import states_of
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.state.watermark import NO_TIME, horizon_at

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 
-from stream_app.core.cuts.exchange_reader import ExchangeReader
-from stream_app.core.cuts.followed_cuts import FollowedCuts
+from stream_app.core.exchange.exchange_reader import ExchangeReader
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.messages import ROLES
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.kafka.topic_scan import LeftOut, Span, Spans, TopicTail

@@ -49,7 +49,8 @@ def records_of_topics() -> dict[str, Records]:
         ),
         s.dead_letters_topic: Records("deadLetters", {"deadLetter": _dead_letter(), "replayed": _replayed()}),
         s.late_topic: Records("late", {"lateEvent": _late_event(), "replayed": _replayed()}),
-        s.curves_topic: Records("curves", {"curves": _packed("`curves/…` or `status/…`")}),
+        s.curves_topic: Records("curves", {"curves": _packed("`cut/…`, `status/…`, `past/…` or `session/…`")}),
+        s.additions_topic: Records("additions", {"additions": _packed(None)}),
         segments: Records("segments", {"segment": _packed("Packed.")}),
         s.erasures_topic: Records("erasures", {"erasure": _erasure()}),
         s.alerts_topic: Records("alerts", {"alertState": _alert_state()}),
@@ -130,10 +131,11 @@ def _late_letter() -> DeadLetter:
     return DeadLetter(Origin(_SETTINGS.shares_topic, 0, 17), b"bob", _sample("share"), "late", message)
 
 
-def _packed(key: str) -> Message:
+def _packed(key: str | None) -> Message:
+    deletion = "; no value deletes the key" if key else ""
     return _message(
-        {"type": "string", "description": key},
-        {"description": "MessagePack, for the workers alone; no value deletes the key."},
+        {"type": "string", "description": key} if key else _NOTHING,
+        {"description": f"MessagePack, for the workers alone{deletion}."},
         contentType="application/msgpack",
     )
 

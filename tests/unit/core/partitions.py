@@ -5,15 +5,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts import cut_record, delta_message
-from stream_app.core.cuts.curve_deltas import Thresholds
-from stream_app.core.cuts.delta_message import Sender
-from stream_app.core.cuts.delta_sender import DeltaSender
-from stream_app.core.cuts.followed_cuts import FollowedCuts, LedgerScopes
-from stream_app.core.cuts.homes import Homes
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.exchange import cut_record, delta_message
+from stream_app.core.exchange.curve_deltas import Thresholds
+from stream_app.core.exchange.delta_message import DeltaSource
+from stream_app.core.exchange.delta_sender import DeltaSender
+from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
+from stream_app.core.exchange.homes import Homes
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -27,7 +27,7 @@ class Partitions:
 
     def __init__(self, count: int, new_ledger: Callable[[], Ledger], share: float = 0.8) -> None:
         self.ledgers = [new_ledger() for _ in range(count)]
-        self.senders = [DeltaSender(Sender(partition, 1), count) for partition in range(count)]
+        self.senders = [DeltaSender(DeltaSource(partition, 1), count) for partition in range(count)]
         self.views = [LedgerScopes() for _ in range(count)]
         self.homes = Homes(lambda: dict.fromkeys(range(count), 1), count, share)
         self.homes.follow()

@@ -8,7 +8,7 @@ import msgspec
 from stream_app.core.messages import ROLES
 from stream_app.demo.observer import Observer
 from stream_app.settings import Settings
-from tests.unit.core.cuts.test_exchange_reader import TEA, a_cut, a_status
+from tests.unit.core.exchange.test_exchange_reader import TEA, a_cut, a_status
 from tests.unit.demo.test_demo_parts import cut
 
 SETTINGS = Settings()

@@ -9,8 +9,8 @@ import numpy as np
 from aiokafka.structs import ConsumerRecord
 
 from stream_app.core.changelog.standing_records import kept, readable
-from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.events.murmur2 import partitions_of
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.context import EngineContext, OwnedPartitions, homes_of
 from stream_app.engine.faust.config import configured_app

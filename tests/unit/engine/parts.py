@@ -8,11 +8,11 @@ import numpy as np
 
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.status import VERSION, Status
-from stream_app.core.cuts import cut_record, delta_message
-from stream_app.core.cuts.curve_deltas import CurveDelta
-from stream_app.core.cuts.delta_message import DeltaMessage, Sender
 from stream_app.core.cuts.histogram import Cells
-from stream_app.core.cuts.homes import Homes
+from stream_app.core.exchange import cut_record, delta_message
+from stream_app.core.exchange.curve_deltas import CurveDelta
+from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource
+from stream_app.core.exchange.homes import Homes
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import EngineContext
@@ -62,7 +62,7 @@ def _listening(partition: int) -> Status:
 
 def _nothing(source: int, home: int) -> DeltaMessage:
     delta = CurveDelta(is_everything=True, replaced=_NOTHING, cells=Cells(*[_NOTHING] * 4))
-    (message,) = delta_message.messages_of(delta, [], Sender(source, 1), home, 0, 100_000)
+    (message,) = delta_message.messages_of(delta, [], DeltaSource(source, 1), home, 0, 100_000)
     return message
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts import history
-from stream_app.core.cuts.delta_message import home_of
 from stream_app.core.cuts.history import CutHistory, PastKey
+from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.messages import Cut, Role
 from stream_app.core.state.scopes import ScopeName
 

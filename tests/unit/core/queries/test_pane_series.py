@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.segments import SegmentKey
-from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.events.schema import Event, Post
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.queries import pane_series
 from stream_app.core.queries.pane_series import Series
 from stream_app.core.queries.users import UserQueries

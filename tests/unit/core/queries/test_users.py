@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.followed_cuts import FollowedCuts
 from stream_app.core.events.schema import Event, Post
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.flags.evaluation import evaluate
 from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, StandingRules
 from stream_app.core.queries.users import UserQueries, UserQuery

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from stream_app.core.changelog import status
-from stream_app.core.cuts import cut_record
-from stream_app.core.cuts.delta_message import home_of
+from stream_app.core.exchange import cut_record
+from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.engine.rounds.curve_exchange import WATERMARK_KEY, CurveExchange

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from stream_app.core.cuts.delta_message import Sender, home_of
-from stream_app.core.cuts.delta_sender import DeltaSender
 from stream_app.core.cuts.history import CutHistory, PastKey
+from stream_app.core.exchange.delta_message import DeltaSource, home_of
+from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.messages import Role
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
@@ -87,7 +87,7 @@ async def test_a_cut_waits_until_it_is_known_where_the_window_ends() -> None:
     fresh = Parts()
     fresh.fake.context.homes.follow()
     fresh.others.send_nothing(fresh.fake.context.homes)
-    sender = DeltaSender(Sender(PARTITION, 1), 8)
+    sender = DeltaSender(DeltaSource(PARTITION, 1), 8)
     for message in sender.messages(parts.ledger, np.zeros_like, fresh.fake.context.homes.states(), 100_000):
         fresh.fake.context.homes.hear(message)
     fresh.publisher.publish(NO_TIME)

@@ -9,7 +9,7 @@ import pytest
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts.delta_message import home_of
+from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.messages import ROLES, Flag, FlagType, flag_in
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME

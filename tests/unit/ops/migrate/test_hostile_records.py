@@ -12,7 +12,7 @@ from stream_app.kafka.topic_scan import Span
 from stream_app.ops.migrate import handover, input_copy
 from stream_app.ops.migrate.published_curves import WATERMARK_KEY, PublishedCurves
 from stream_app.settings import Settings
-from tests.unit.core.cuts.test_exchange_reader import TEA, a_cut, a_status
+from tests.unit.core.exchange.test_exchange_reader import TEA, a_cut, a_status
 
 
 @pytest.mark.parametrize("value", [b"soon", b"9" * 30, b"-1", b"\xff", b"1 000", b""])

@@ -20,14 +20,14 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import unpack
-from stream_app.core.cuts.cell_table import CellTable, SourceCells, negated
-from stream_app.core.cuts.curve_deltas import EMERGED, FLAGGED
 from stream_app.core.cuts.curve_points import points_of
 from stream_app.core.cuts.cut import cuts_of
-from stream_app.core.cuts.cut_record import VERSION, CutRecord
-from stream_app.core.cuts.delta_message import DeltaMessage
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.exchange.cell_table import CellTable, SourceCells, negated
+from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED
+from stream_app.core.exchange.cut_record import VERSION, CutRecord
+from stream_app.core.exchange.delta_message import DeltaMessage
 from stream_app.core.state.scopes import ScopeName
 
 _UNUSED_KEPT = 10_000

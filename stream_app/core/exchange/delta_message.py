@@ -14,9 +14,9 @@ from xxhash import xxh3_64_intdigest
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import Column, FormatError, pack, unpack
-from stream_app.core.cuts.curve_deltas import EMERGED, CurveDelta
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
+from stream_app.core.exchange.curve_deltas import EMERGED, CurveDelta
 from stream_app.core.state.scopes import ScopeName
 
 VERSION = 3
@@ -61,7 +61,7 @@ class DeltaMessage(msgspec.Struct, array_like=True):
         return Cells(unpack(self.curve).astype(np.int64), values, _signed(self.users), _signed(self.total))
 
 
-class Sender(NamedTuple):
+class DeltaSource(NamedTuple):
     """Whose messages they are."""
 
     source: int
@@ -92,7 +92,7 @@ def decode(value: bytes) -> DeltaMessage:
 
 
 def messages_of(
-    delta: CurveDelta, names: Sequence[ScopeName], sender: Sender, home: int, first_number: int, most_bytes: int
+    delta: CurveDelta, names: Sequence[ScopeName], sender: DeltaSource, home: int, first_number: int, most_bytes: int
 ) -> Iterator[DeltaMessage]:
     """Yield the messages about a delta, whose scopes are all at home in `home`, of at most about `most_bytes` each."""
     cells, replaced = delta.cells, delta.replaced

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts import followed_cuts
-from stream_app.core.cuts.cut_record import VERSION, CutRecord, decode, encode, key_of, scope_of
-from stream_app.core.cuts.followed_cuts import FollowedCuts, LedgerScopes
+from stream_app.core.exchange import followed_cuts
+from stream_app.core.exchange.cut_record import VERSION, CutRecord, decode, encode, key_of, scope_of
+from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 

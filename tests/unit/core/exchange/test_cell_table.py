@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.cuts import cell_table
-from stream_app.core.cuts.cell_table import CellTable, SourceCells, negated
+from stream_app.core.exchange import cell_table
+from stream_app.core.exchange.cell_table import CellTable, SourceCells, negated
 
 Naive = Counter[tuple[int, int, int]]
 """Users by curve, value and partition."""

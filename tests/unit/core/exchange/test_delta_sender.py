@@ -3,8 +3,8 @@
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.delta_message import DeltaMessage, Sender, home_of
-from stream_app.core.cuts.delta_sender import DeltaSender, HomeState
+from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, home_of
+from stream_app.core.exchange.delta_sender import DeltaSender, HomeState
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -18,7 +18,7 @@ class Sending:
 
     def __init__(self) -> None:
         self.ledger = Ledger(1000, 4, 1)
-        self.sender = DeltaSender(Sender(2, 7), PARTITIONS)
+        self.sender = DeltaSender(DeltaSource(2, 7), PARTITIONS)
 
     def post(self, scope: ScopeName, user: str) -> None:
         rows = self.ledger.rows.rows(self.ledger.scopes.add([scope]), self.ledger.users.add([user]))

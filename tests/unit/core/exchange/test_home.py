@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts import curve_deltas, delta_message, home
-from stream_app.core.cuts.curve_deltas import CurveDeltas
-from stream_app.core.cuts.delta_message import DeltaMessage, Sender, decode, encode, messages_of
-from stream_app.core.cuts.home import Home
+from stream_app.core.exchange import curve_deltas, delta_message, home
+from stream_app.core.exchange.curve_deltas import CurveDeltas
+from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, decode, encode, messages_of
+from stream_app.core.exchange.home import Home
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.naive import naive_cut
@@ -60,7 +60,7 @@ class Partition:
     def messages(self, thresholds: curve_deltas.Thresholds, most_bytes: int) -> list[DeltaMessage]:
         delta = self._deltas.collect(self.ledger, thresholds)
         names = self.ledger.scopes.names()
-        made = list(messages_of(delta, names, Sender(self.number, self.epoch), 0, self._sent, most_bytes))
+        made = list(messages_of(delta, names, DeltaSource(self.number, self.epoch), 0, self._sent, most_bytes))
         self._sent += len(made)
         return [decode(encode(message)) for message in made]
 

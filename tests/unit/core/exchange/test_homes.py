@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stream_app.core.changelog.columns import pack
-from stream_app.core.cuts.delta_message import VERSION, DeltaMessage
-from stream_app.core.cuts.homes import Homes
+from stream_app.core.exchange.delta_message import VERSION, DeltaMessage
+from stream_app.core.exchange.homes import Homes
 
 
 def message(home: int, source: int, *, epoch: int = 1, number: int = 0, is_everything: bool = True) -> DeltaMessage:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.curve_deltas import CurveDelta, CurveDeltas, Thresholds
-from stream_app.core.cuts.delta_message import DeltaMessage, Sender, home_of, messages_of
 from stream_app.core.cuts.histogram import Cells
+from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas, Thresholds
+from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, home_of, messages_of
 from stream_app.core.state.ledger import Ledger
 
 
@@ -28,7 +28,7 @@ class HomeState(NamedTuple):
 class DeltaSender:
     """Sends the additions of one ledger."""
 
-    def __init__(self, sender: Sender, partitions: int) -> None:
+    def __init__(self, sender: DeltaSource, partitions: int) -> None:
         self._sender = sender
         self._partitions = partitions
         self._deltas = CurveDeltas()

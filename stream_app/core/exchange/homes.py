@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts.delta_message import DeltaMessage
-from stream_app.core.cuts.delta_sender import HomeState
-from stream_app.core.cuts.home import Home
+from stream_app.core.exchange.delta_message import DeltaMessage
+from stream_app.core.exchange.delta_sender import HomeState
+from stream_app.core.exchange.home import Home
 
 _ASK_AGAIN_S = 5.0
 """After this long without everything a home asks again: every partition answers in its next round."""

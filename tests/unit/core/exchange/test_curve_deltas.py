@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts import curve_deltas
-from stream_app.core.cuts.curve_deltas import EMERGED, FLAGGED, CurveDelta, CurveDeltas
 from stream_app.core.cuts.histogram import EXACT_BINS, bin_floors, bins_of
+from stream_app.core.exchange import curve_deltas
+from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED, CurveDelta, CurveDeltas
 from stream_app.core.flags.standing import EMERGING, ENTERED
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName

@@ -2,15 +2,15 @@
 
 import msgspec
 import pytest
+from tests.unit.core.exchange.test_followed_cuts import record
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts import cut_record
-from stream_app.core.cuts.delta_message import home_of
-from stream_app.core.cuts.exchange_reader import ExchangeReader
-from stream_app.core.cuts.followed_cuts import FollowedCuts
+from stream_app.core.exchange import cut_record
+from stream_app.core.exchange.delta_message import home_of
+from stream_app.core.exchange.exchange_reader import ExchangeReader
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.state.scopes import ScopeName
-from tests.unit.core.cuts.test_followed_cuts import record
 
 PARTITIONS = 8
 TEA = ScopeName("all", "tea")

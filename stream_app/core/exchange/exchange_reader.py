@@ -5,9 +5,9 @@ from collections.abc import Callable
 from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.status import Status
-from stream_app.core.cuts import cut_record
-from stream_app.core.cuts.delta_message import home_of
-from stream_app.core.cuts.followed_cuts import FollowedCuts
+from stream_app.core.exchange import cut_record
+from stream_app.core.exchange.delta_message import home_of
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 
 
 class ExchangeReader:

@@ -8,8 +8,8 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.cuts.curve_points import ranks_of
-from stream_app.core.cuts.cut_record import CutRecord
 from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
