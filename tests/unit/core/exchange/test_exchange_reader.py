@@ -2,7 +2,6 @@
 
 import msgspec
 import pytest
-from tests.unit.core.exchange.test_followed_cuts import record
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
@@ -11,6 +10,7 @@ from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.exchange.exchange_reader import ExchangeReader
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.state.scopes import ScopeName
+from tests.unit.core.exchange.test_followed_cuts import record
 
 PARTITIONS = 8
 TEA = ScopeName("all", "tea")
