@@ -27,6 +27,7 @@ from stream_app.engine.rounds.delta_reader import DeltaReader
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.engine.unreadable import UnreadableRecords
 from stream_app.kafka.topic_reader import partitions
@@ -77,6 +78,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
     synchronization = TimeSynchronization(context, broker_monitor)
     outbox = FlagOutbox(tracker.standings, context.output, meter, listeners.submit)
     eraser = PartitionEraser(context, tracker.standings, listeners.forget)
+    updates = PartitionUpdates(context, exchange, eraser, synchronization)
     return EngineParts(
         context=context,
         tracker=tracker,
@@ -89,7 +91,8 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         admission=admission,
         publisher=publisher,
         counter=BatchCounter(context, consumer, synchronization),
-        evaluation=EvaluationRound(context, exchange, outbox, publisher, eraser, synchronization),
+        updates=updates,
+        evaluation=EvaluationRound(context, exchange, outbox, publisher, updates),
         ownership=PartitionOwnership(
             context, tracker.segments, tracker.standings, outbox, eraser, consumer, synchronization
         ),

@@ -18,7 +18,7 @@ from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Clock, Meter
 from stream_app.settings import Settings
 
-NOT_EVALUATED: tuple[object, ...] = ()
+NEVER: tuple[object, ...] = ()
 
 
 class Doubt(NamedTuple):
@@ -45,10 +45,10 @@ class OwnedPartition:
     Guarded by `lock`, whose holder may await between reading and writing: `store` (and so the ledger), `sender`,
     `scopes`, `oldest_unseen_s`.
 
-    Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `evaluated`,
-    `unread`, `doubts`, `answers`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`. Also, in the ledger:
-    `lagging`, `read_up_ms`, the topic id of a source, and the position of a stuck source while nobody holds the lock
-    (see `PartitionOwnership.read_again`).
+    Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `published`,
+    `evaluated`, `unread`, `doubts`, `answers`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`. Also, in the
+    ledger: `lagging`, `read_up_ms`, the topic id of a source, and the position of a stuck source while nobody holds the
+    lock (see `PartitionOwnership.read_again`).
     """
 
     store: LedgerStore
@@ -57,8 +57,10 @@ class OwnedPartition:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
     """When the oldest record counted since the last evaluation arrived in Kafka."""
-    evaluated: tuple[object, ...] = NOT_EVALUATED
-    """State at the last evaluation: batches counted, version of the cuts, horizon, erasures, and the homes."""
+    published: tuple[object, ...] = NEVER
+    """State when its changes were last published: batches counted, version of the cuts, horizon, erasures, homes."""
+    evaluated: tuple[object, ...] = NEVER
+    """State at the last evaluation: batches counted, version of the cuts, horizon, erasures."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records in Kafka that are not counted yet, by topic."""
     doubts: dict[str, Doubt] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.group.clocks import ClockDoubtError
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
 from stream_app.core.state.watermark import Source, horizon_after
-from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
+from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
 from stream_app.engine.duplicate_sampling import duplicates_in
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
@@ -92,7 +92,7 @@ class BatchCounter:
             await self._count(held, fresh)
         if source.position < batch.end:  # transaction markers follow the last record
             source.position = batch.end
-            held.evaluated = NOT_EVALUATED
+            held.published = NEVER
         self._follow(held, batch)
 
     async def _read_again_later(self, held: OwnedPartition, fetched: FetchedBatches) -> None:
@@ -119,7 +119,7 @@ class BatchCounter:
         nothing = self._credit_nothing(batch.topic)
         late = held.store.ledger.late(batch.topic, nothing.ts_ms)
         applied = held.store.count(batch.topic, batch.end, nothing, late, records)
-        held.evaluated = NOT_EVALUATED
+        held.published = NEVER
         self._meter.read(batch.topic, records)
         self._meter.batch(batch.topic, applied.counts, perf_counter() - started)
 

@@ -30,6 +30,7 @@ from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.delta_reader import DeltaReader
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
+from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.engine.rounds.stale_cuts import delete_leftovers
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.kafka.corrupt_batches import CorruptBatchError
@@ -59,6 +60,7 @@ class EngineParts(NamedTuple):
     admission: Admission
     publisher: CutPublisher
     counter: BatchCounter
+    updates: PartitionUpdates
     evaluation: EvaluationRound
     ownership: PartitionOwnership
     synchronization: TimeSynchronization
@@ -87,6 +89,7 @@ class Engine:
         self._lease = parts.lease
         self._broker_monitor = parts.broker_monitor
         self._counter = parts.counter
+        self._updates = parts.updates
         self._evaluation = parts.evaluation
         self._ownership = parts.ownership
         self._synchronization = parts.synchronization
@@ -103,7 +106,7 @@ class Engine:
 
     def listens(self, http: str) -> None:
         """Publish `http` (host:port) in statuses as the address that serves queries about this worker's users."""
-        self._evaluation.http = http
+        self._updates.http = http
         self._admission.name = f"{self._admission.name} at {http}"
 
     def standings_of(self, partition: int, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:

@@ -55,6 +55,11 @@ class DeltaMessage(msgspec.Struct, array_like=True):
     users: Column
     total: Column
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its cells."""
+        return sum(len(column.data) for column in (self.replaced, self.curve, self.value, self.users, self.total))
+
     def cells(self) -> Cells:
         """Return the cells, with curves as in the message."""
         values = unpack(self.value).astype(np.int64) + _LOWEST

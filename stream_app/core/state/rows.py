@@ -100,6 +100,11 @@ class RowTable:
         self._touched.note(rows, self._totals, self._standings)
         self._standings[role, rows] = standings
 
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything has changed since it was last taken as touched."""
+        return self._touched.is_any
+
     def take_touched(self) -> RowsBefore | None:
         """Return the rows with new totals or standings since the last call, and what they were; None if it is lost."""
         return self._touched.take()

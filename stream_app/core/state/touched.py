@@ -34,6 +34,11 @@ class TouchedRows:
         """Bytes in memory."""
         return self.marks.nbytes + sum(column.nbytes for noted in self._noted for column in noted)
 
+    @property
+    def is_any(self) -> bool:
+        """Whether there is anything to take."""
+        return self._is_lost or bool(self._noted)
+
     def note(self, rows: Ints, totals: Ints, standings: Codes) -> None:
         """Note rows that are about to change, given the totals and standings of all rows."""
         fresh = rows[~self.marks[rows]]

@@ -14,7 +14,7 @@ from stream_app.core.state.interning import Numbers
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scope_limits import ScopeLimits
 from stream_app.core.state.watermark import Source
-from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
+from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.faust.tables import PartitionTable
 from stream_app.engine.liveness.broker_monitor import TopicIdentity
@@ -115,7 +115,8 @@ class PartitionOwnership:
             log_lost_records(tp, source.position, start - 1)
             source.position = start
             ledger.lagging.discard(tp.topic)
-            held.evaluated = NOT_EVALUATED
+            held.store.write_state()  # nothing may ever come that would write it
+            held.published = NEVER
         elif held.read_again.get(tp.topic) != source.position:
             held.read_again[tp.topic] = source.position
             logger.warning(

@@ -1,25 +1,17 @@
-"""The evaluation round: advances windows, recomputes cuts, evaluates standings, raises flags, publishes curves."""
+"""The evaluation round: partitions say what has changed, homes publish cuts, standings are evaluated, flags raised."""
 
-from collections.abc import Mapping
-from functools import partial
 from time import monotonic, perf_counter
 
-from stream_app import __version__
-from stream_app.core.arrays import Ints
-from stream_app.core.changelog.status import VERSION, Status
-from stream_app.core.exchange.delta_message import DeltaMessage
-from stream_app.core.exchange.delta_sender import HomeState
-from stream_app.core.exchange.homes import states_of
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.standing import StandingRules
-from stream_app.core.state.watermark import NO_TIME, horizon_at
-from stream_app.engine.context import NOT_EVALUATED, EngineContext, OwnedPartition
+from stream_app.core.state.watermark import NO_TIME
+from stream_app.engine.busy_time import BusyTime
+from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
 from stream_app.engine.duplicate_sampling import DuplicatePublisher
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
-from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
-from stream_app.engine.time_synchronization import TimeSynchronization
+from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.settings import Settings
 
 MOST_OF_THE_TIME = 0.2
@@ -54,106 +46,79 @@ class EvaluationRound:
         exchange: CurveExchange,
         outbox: FlagOutbox,
         publisher: CutPublisher,
-        eraser: PartitionEraser,
-        synchronization: TimeSynchronization,
+        updates: PartitionUpdates,
     ) -> None:
         self._context = context
         self._exchange = exchange
         self._outbox = outbox
         self._publisher = publisher
-        self._eraser = eraser
-        self._synchronization = synchronization
+        self._updates = updates
         self._duplicates = DuplicatePublisher(context, exchange)
         self._version = context.settings.version
         self._is_silent = False
         """Whether no flags are raised because workers with different settings are there."""
-        self.http = ""
-        """host:port where this worker serves queries about its users, once known."""
 
     async def round(self) -> float:
-        """Run one round. Returns the seconds to wait before the next."""
-        started = perf_counter()
+        """Run one round: partitions say what has changed, homes publish their cuts, standings are evaluated.
+
+        Returns the seconds to wait before the next.
+        """
+        started, busy = perf_counter(), BusyTime()
         self._context.homes.follow()
         self._context.homes.ask_again(monotonic())
-        self._publisher.publish(self._exchange.newest_ms)
-        busy_s = perf_counter() - started
         self._fall_silent(bool(self._context.members.differing(monotonic())))
+        await self._updates.publish(busy)
+        with busy:
+            self._publisher.publish(self._newest_ms())
         for partition, held in list(self._context.owned.items()):
             async with held.lock:
                 if self._context.owned.get(partition) is held:
-                    busy_s += await self._visit(partition, held)
-                    if self._context.owned.get(partition) is held:
-                        self._duplicates.publish(partition, held)
+                    await self._evaluate(partition, held, busy)
+                    self._duplicates.publish(partition, held)
         self._report()
         if self._is_far_behind():
             return LONGEST_PAUSE_S
-        pause_s = max(self._context.settings.tick_s - (perf_counter() - started), busy_s * (1 / MOST_OF_THE_TIME - 1))
+        pause_s = max(
+            self._context.settings.tick_s - (perf_counter() - started), busy.seconds * (1 / MOST_OF_THE_TIME - 1)
+        )
         return min(max(pause_s, 0.01), LONGEST_PAUSE_S)
+
+    def _newest_ms(self) -> int:
+        """The end of the window; known earlier here than from what is read back, so that a pane ends with its cut."""
+        owned_ms = (held.store.ledger.horizon for held in self._context.owned.values())
+        return max(self._exchange.newest_ms, *owned_ms, NO_TIME)
 
     def _is_far_behind(self) -> bool:
         unread = sum(sum(held.unread.values()) for held in self._context.owned.values())
         return unread > FAR_BEHIND_BATCHES * self._context.settings.batch_events
 
-    async def _visit(self, partition: int, held: OwnedPartition) -> float:
-        """Evaluate one partition. Returns the seconds that this kept the worker busy."""
-        started = perf_counter()
-        ledger = held.store.ledger
-        await self._eraser.visit(partition, held)
-        newest_ms = self._exchange.newest_ms
-        self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
-        ledger.advance(newest_ms)
-        if partition in self._exchange.overwritten:
-            self._exchange.overwritten.discard(partition)
-            held.evaluated = NOT_EVALUATED
-        homes = {**states_of(self._exchange.statuses), **self._context.homes.states()}
-        state = (held.store.sequence, self._context.followed.version, ledger.horizon, ledger.erased, homes)
-        if state == held.evaluated:
-            return perf_counter() - started
-        held.evaluated = state
-        changes, messages = self._evaluate(held, homes)
-        held.store.maintain()
-        busy_s = perf_counter() - started
-        await self._raise(partition, held, changes)
-        # Published state must survive a crash, so the changelog must have it first.
-        await self._context.output.flush()
-        if self._context.owned.get(partition) is not held:
-            return busy_s  # the partition has moved meanwhile; its new owner publishes
-        for message in messages:
-            if not self._context.homes.hear(message):
-                self._context.output.additions(message)
-        self._context.output.status(self._status(partition, held))
-        return busy_s
-
-    def _evaluate(
-        self, held: OwnedPartition, homes: Mapping[int, HomeState]
-    ) -> tuple[Changes | None, list[DeltaMessage]]:
-        """Return changed standings, and what the homes have to know.
+    async def _evaluate(self, partition: int, held: OwnedPartition, busy: BusyTime) -> None:
+        """Evaluate one partition, if anything has changed that its standings hang on, and raise flags.
 
         No standings change while a source was never read, so that no window is known.
         """
         ledger, followed = held.store.ledger, self._context.followed
-        numbers = held.scopes.numbers(ledger, followed)
-        changes = None
-        if ledger.horizon > NO_TIME and not self._is_silent:
-            changes = evaluate(ledger, followed.cuts.of(numbers), self._context.rules)
-
-        def thresholds(curves: Ints) -> Ints:
-            found: Ints = followed.cuts.thresholds[curves & 1, numbers[curves >> 1]]
-            return found
-
-        most_bytes = self._context.output.most_addition_bytes()
-        return changes, list(held.sender.messages(ledger, thresholds, homes, most_bytes))
+        if ledger.horizon == NO_TIME or self._is_silent:
+            return
+        state = (held.store.sequence, followed.version, ledger.horizon, ledger.erased)
+        if state == held.evaluated:
+            return
+        held.evaluated = state
+        with busy:
+            cuts = followed.cuts.of(held.scopes.numbers(ledger, followed))
+            changes = evaluate(ledger, cuts, self._context.rules)
+        await self._raise(partition, held, changes)
 
     def _fall_silent(self, is_silent: bool) -> None:  # noqa: FBT001 - the state to take on
         """Raise no flags while workers count by different settings; evaluate everything again afterwards."""
         if self._is_silent and not is_silent:
             for held in self._context.owned.values():
-                held.evaluated = NOT_EVALUATED
+                held.evaluated = NEVER
         self._is_silent = is_silent
 
-    async def _raise(self, partition: int, held: OwnedPartition, changes: Changes | None) -> None:
+    async def _raise(self, partition: int, held: OwnedPartition, changes: Changes) -> None:
         oldest_s, held.oldest_unseen_s = held.oldest_unseen_s, None
-        if changes is None or not len(changes.rows):
+        if not len(changes.rows):
             return
         ledger, now_ms = held.store.ledger, round(self._context.clock() * 1000)
         start_ms, end_ms = ledger.window.start_ms(ledger.horizon), ledger.window.end_ms(ledger.horizon)
@@ -164,27 +129,6 @@ class EvaluationRound:
         await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger))
         if oldest_s is not None:
             self._context.meter.flag_latency(max(self._context.clock() - oldest_s, 0.0))
-
-    def _status(self, partition: int, held: OwnedPartition) -> Status:
-        ledger = held.store.ledger
-        return Status(
-            version=VERSION,
-            partition=partition,
-            sources=ledger.sources,
-            horizon=ledger.horizon,
-            lagging=bool(ledger.lagging),
-            users=ledger.active_users(),
-            rows=len(ledger.rows),
-            segments=held.store.segment_count,
-            state_bytes=ledger.nbytes + held.store.stored_bytes,
-            erased=ledger.erased,
-            epoch=held.store.ownership.epoch,
-            unread=sum(held.unread.values()),
-            http=self.http,
-            settings=self._version,
-            release=__version__,
-            asked=self._context.homes.asked(partition),
-        )
 
     def _report(self) -> None:
         held = [self._exchange.statuses[p] for p in self._context.owned if p in self._exchange.statuses]

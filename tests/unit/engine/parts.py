@@ -23,6 +23,7 @@ from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
+from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.engine.time_synchronization import TimeSynchronization
 from tests.unit.engine.fakes import PARTITION, Surroundings, Written
 from tests.unit.engine.packing import fetched
@@ -82,9 +83,8 @@ class Parts:
         self.forgotten = Mock()
         eraser = PartitionEraser(context, self.fake.standings, self.forgotten)
         self.synchronization = TimeSynchronization(context, self.fake.broker)
-        self.evaluation = EvaluationRound(
-            context, self.exchange, self.outbox, self.publisher, eraser, self.synchronization
-        )
+        self.updates = PartitionUpdates(context, self.exchange, eraser, self.synchronization)
+        self.evaluation = EvaluationRound(context, self.exchange, self.outbox, self.publisher, self.updates)
         self.ownership = PartitionOwnership(
             context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka, self.synchronization
         )

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from stream_app.core.changelog.replay import replay
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.kafka.records import Partition
 from tests.unit.engine.fakes import NOW_MS, PARTITION, Written, posts, stored_after
@@ -252,3 +253,6 @@ async def test_a_source_whose_records_are_gone_is_counted_on_from_where_kafka_be
     assert parts.ledger.lagging == set()
     assert "offsets 12 to 19 are gone" in caplog.text
     assert parts.fake.kafka.sought == []
+    logged = replay(dict(parts.fake.segments.data.data), PARTITION).header
+    assert logged is not None
+    assert logged.sources[POSTS].position == 20, "also if nothing is ever counted there"

@@ -160,7 +160,7 @@ async def test_the_cut_of_a_scope_that_has_no_users_any_more_leaves_the_metrics(
 
 async def test_a_round_publishes_the_workers_address_and_the_unread_records() -> None:
     parts = Parts()
-    parts.evaluation.http = "10.0.0.7:6066"
+    parts.updates.http = "10.0.0.7:6066"
     await parts.count(posts(range(3)))
     parts.fake.context.owned[PARTITION].unread = {"influence.posts": 4, "influence.shares": 3}
     await parts.round()

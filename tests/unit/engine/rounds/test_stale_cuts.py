@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from stream_app.core.exchange.delta_message import DeltaSource, home_of
 from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.state.scopes import ScopeName
-from stream_app.engine.context import NOT_EVALUATED
+from stream_app.engine.context import NEVER
 from stream_app.kafka import topics
 from stream_app.sources.replay import replay
 from tests.board_samples import a_cut
@@ -68,7 +68,7 @@ async def test_homes_that_come_later_are_published_although_they_did_not_change(
     assert parts.publisher.shown() == []
     parts.publisher.took_over.clear()
     owned.sender = DeltaSender(DeltaSource(PARTITION, owned.store.ownership.epoch), 8)
-    owned.evaluated = NOT_EVALUATED  # as of a new owner
+    owned.published = NEVER  # as of a new owner
     parts.fake.context.owned[PARTITION] = owned
     for _ in range(2):
         await parts.round()

@@ -1,0 +1,125 @@
+"""Partition updates: what the owned partitions have to say in a round, to the homes of their scopes and to everybody.
+
+What is published must survive a crash, so the changelog must have it first. All partitions are asked, the producer is
+flushed once, and then everything is delivered; only where it is much, something is delivered in between.
+"""
+
+from copy import copy
+from functools import partial
+from typing import NamedTuple
+
+from stream_app import __version__
+from stream_app.core.arrays import Ints
+from stream_app.core.changelog.status import VERSION, Status
+from stream_app.core.exchange.delta_message import DeltaMessage
+from stream_app.core.exchange.homes import states_of
+from stream_app.core.state.watermark import horizon_at
+from stream_app.engine.busy_time import BusyTime
+from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
+from stream_app.engine.rounds.curve_exchange import CurveExchange
+from stream_app.engine.rounds.erasure import PartitionEraser
+from stream_app.engine.time_synchronization import TimeSynchronization
+
+_MOST_BYTES = 8_000_000
+"""Of messages that wait until the changelog has been written."""
+
+
+class _Update(NamedTuple):
+    """What a partition has to say."""
+
+    held: OwnedPartition
+    messages: list[DeltaMessage]
+    status: Status
+
+
+class PartitionUpdates:
+    """Advances the windows of the owned partitions, and publishes what has changed in them."""
+
+    def __init__(
+        self,
+        context: EngineContext,
+        exchange: CurveExchange,
+        eraser: PartitionEraser,
+        synchronization: TimeSynchronization,
+    ) -> None:
+        self._context = context
+        self._exchange = exchange
+        self._eraser = eraser
+        self._synchronization = synchronization
+        self._settings_version = context.settings.version
+        self.http = ""
+        """host:port where this worker serves queries about its users, once known."""
+
+    async def publish(self, busy: BusyTime) -> None:
+        """Advance the window of every partition, and publish what is new in each."""
+        waiting: list[_Update] = []
+        for partition, held in list(self._context.owned.items()):
+            async with held.lock:
+                if self._context.owned.get(partition) is not held:
+                    continue
+                await self._eraser.visit(partition, held)
+                with busy:
+                    update = self._update(partition, held)
+            if update is not None:
+                waiting.append(update)
+            if sum(message.nbytes for one in waiting for message in one.messages) > _MOST_BYTES:
+                await self._deliver(waiting)
+                waiting = []
+        if waiting:
+            await self._deliver(waiting)
+
+    async def _deliver(self, updates: list[_Update]) -> None:
+        """Deliver what the changelog has, to homes here at once; what has moved meanwhile the new owner publishes."""
+        await self._context.output.flush()
+        for held, messages, status in updates:
+            if self._context.owned.get(status.partition) is not held:
+                continue
+            for message in messages:
+                if not self._context.homes.hear(message):
+                    self._context.output.additions(message)
+            self._context.output.status(status)
+
+    def _update(self, partition: int, held: OwnedPartition) -> _Update | None:
+        """Advance the window of a partition. Return what it has to say; None if that is nothing new."""
+        ledger, newest_ms = held.store.ledger, self._exchange.newest_ms
+        self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
+        ledger.advance(newest_ms)
+        if partition in self._exchange.overwritten:
+            self._exchange.overwritten.discard(partition)
+            held.published = NEVER
+        homes = {**states_of(self._exchange.statuses), **self._context.homes.states()}
+        state = (held.store.sequence, self._context.followed.version, ledger.horizon, ledger.erased, homes)
+        if state == held.published and not ledger.rows.is_touched:
+            return None
+        held.published = state
+        numbers = held.scopes.numbers(ledger, self._context.followed)
+
+        def thresholds(curves: Ints) -> Ints:
+            found: Ints = self._context.followed.cuts.thresholds[curves & 1, numbers[curves >> 1]]
+            return found
+
+        most_bytes = self._context.output.most_addition_bytes()
+        messages = list(held.sender.messages(ledger, thresholds, homes, most_bytes))
+        held.store.maintain()
+        return _Update(held, messages, self._status(partition, held))
+
+    def _status(self, partition: int, held: OwnedPartition) -> Status:
+        ledger = held.store.ledger
+        return Status(
+            version=VERSION,
+            partition=partition,
+            sources={topic: copy(source) for topic, source in ledger.sources.items()},
+            horizon=ledger.horizon,
+            lagging=bool(ledger.lagging),
+            users=ledger.active_users(),
+            rows=len(ledger.rows),
+            segments=held.store.segment_count,
+            state_bytes=ledger.nbytes + held.store.stored_bytes,
+            erased=ledger.erased,
+            epoch=held.store.ownership.epoch,
+            unread=sum(held.unread.values()),
+            http=self.http,
+            settings=self._settings_version,
+            release=__version__,
+            asked=self._context.homes.asked(partition),
+        )
