@@ -37,6 +37,7 @@ _TOPICS = (
     "cuts",
     "standings",
     "curves",
+    "additions",
     "dead_letters",
     "late",
     "erasures",

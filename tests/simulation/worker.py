@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from stream_app.core.changelog import ledger_store, segments
 from stream_app.core.state import ledger
-from stream_app.engine import build, engine
+from stream_app.engine import build, busy_time, engine
 from stream_app.engine.build import build_engine
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust import app, restore
@@ -178,6 +178,7 @@ def engines(plan: Plan) -> Iterator[None]:
         (async_clients, "AIOKafkaProducer", lambda **_: _worker().new_producer()),
         (async_clients, "AIOKafkaConsumer", lambda *topics, **options: _worker().new_reader(*topics, **options)),
         (restore, "monotonic", _monotonic),
+        (busy_time, "perf_counter", _monotonic),
         (evaluation_round, "perf_counter", _monotonic),
         (evaluation_round, "monotonic", _monotonic),
         (delta_reader, "monotonic", _monotonic),

@@ -8,8 +8,11 @@ import msgspec
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.decoding import DECODE_ERRORS
 
-FORMAT = 1
-"""Of everything that workers write for each other. A worker that reads less than the group writes must not join it."""
+FORMAT = 2
+"""Of everything that workers write for each other: whole curves are 1, additions for homes are 2.
+
+A worker that reads less than the group writes must not join it.
+"""
 PREFIX = b"worker/"
 MOST_NAME = 200
 MOST_TEXT = 2000

@@ -105,11 +105,15 @@ class Members:
         return first if first is not None and first.rank < (True, joined) else None
 
     def differing(self, now_s: float) -> list[Member]:
-        """Return the live members that count or flag by other settings."""
-        return [found for found in self.live(now_s) if found.said.standing != "pending" and self.is_different(found)]
+        """Return the live members that count or flag by other settings, or exchange what one of the two cannot read."""
+        settled = [found for found in self.live(now_s) if found.said.standing != "pending"]
+        return [found for found in settled if found.said.format < FORMAT or self.is_different(found)]
 
     def is_different(self, other: Member) -> bool:
-        """Return whether a worker counts or flags by other settings, or exchanges what this release cannot read."""
+        """Return whether a worker counts or flags by other settings, or exchanges what this release cannot read.
+
+        Of one that cannot read what this release writes, this one is the successor.
+        """
         return other.said.format > FORMAT or bool(self.differences(other))
 
     def differences(self, other: Member) -> list[Difference]:

@@ -132,7 +132,9 @@ class Admission:
         differing = members.differing(now_s)
         self._meter.mixed(bool(differing))
         for found in differing:
-            logger.error("nobody raises flags: %s has other settings", _there(found), extra={"kind": found.said.worker})
+            logger.error(
+                "nobody raises flags: %s has %s", _there(found), _otherness(found), extra={"kind": found.said.worker}
+            )
         self.admitted.set()
 
     async def _find_place(self, now_s: float) -> bool:
@@ -214,3 +216,7 @@ async def _started(producer: Any) -> Any:
 
 async def _put(producer: Any, topic: str, worker: str, value: bytes | None) -> Any:
     return await producer.send_and_wait(topic, value, key=key_of(worker), partition=0)
+
+
+def _otherness(other: Member) -> str:
+    return "other settings" if other.said.format == FORMAT else f"another release, {other.said.release}"

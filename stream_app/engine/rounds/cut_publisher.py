@@ -127,7 +127,7 @@ class CutPublisher:
             if cuts := list(self._all(known.home, _most_users(known.home.cuts), frame)):
                 output.past(PastKey(place, ended), cuts)
         for old in self._past.before(pane - self._context.settings.panes):
-            if old.home in self._published:
+            if old.home % self._context.settings.partitions in self._published:  # up to 0.3 there were 64 groups
                 output.past(old, ())
 
     def _publish(self, known: _Published, frame: Frame, most: int) -> int:

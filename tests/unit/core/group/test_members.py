@@ -119,6 +119,13 @@ def test_one_that_writes_what_this_release_cannot_read_differs() -> None:
     assert len(known.differing(1)) == 1
 
 
+def test_one_that_cannot_read_what_this_release_writes_silences_everybody_and_keeps_nobody_out() -> None:
+    known = members()
+    known.hear(msgspec.structs.replace(said("a", OURS), format=FORMAT - 1), "a", 10, now_s=0)
+    (older,) = known.differing(1)
+    assert not known.is_different(older)
+
+
 def test_a_patience_far_longer_than_ones_own_is_not_believed() -> None:
     known = Members("me", OURS, PATIENCE_S)
     for worker, patience_s in (("slow", 5 * PATIENCE_S), ("forged", 900_000)):
