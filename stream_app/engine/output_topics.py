@@ -97,6 +97,11 @@ class OutputTopics:
         value = None if record is None else cut_record.encode(record)
         self._put(self._settings.curves_topic, 0, cut_record.key_of(scope), value)
 
+    def forget_records(self, keys: Iterable[bytes]) -> None:
+        """Delete records that earlier releases have left on the topic of the exchange."""
+        for key in keys:
+            self._put(self._settings.curves_topic, 0, key, None)
+
     def status(self, message: Status) -> None:
         """Write the status of a partition."""
         self._put(self._settings.curves_topic, 0, f"status/{message.partition}".encode(), status.encode(message))

@@ -6,7 +6,7 @@ See docs/reliability.md#fault-global-table.
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from time import monotonic
 
 from aiokafka.errors import KafkaError
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 WATERMARK_KEY = b"watermark"
 """Key under which a source may publish a watermark, in epoch ms as text, such as at the end of a recording."""
+_WHOLE_CURVES = re.compile(rb"curves/([0-9]{1,6})/[0-9]{1,6}(/[0-9]{1,6})?")
+"""Keys of whole curves, which workers up to 0.3 exchange: of a partition, a group of scopes, and a part of it."""
+_MOST_WHOLE_CURVES = 100_000
 _TIME = re.compile(rb"-?[0-9]{1,18}")
 _RETRY_S = 1.0
 
@@ -50,6 +53,7 @@ class CurveExchange:
         self.duplicates: dict[int, list[Duplicate]] = {}
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been read."""
+        self._whole_curves: set[bytes] = set()
         self._said_ms = NO_TIME
         self.overwritten = self._curves.overwritten
         """Partitions whose former owner published after the current one. The current one must publish again."""
@@ -64,6 +68,13 @@ class CurveExchange:
     def _latest_ms(self) -> int:
         """What is ahead of it would make everything late: events are bounded alike before they are counted."""
         return round((self._clock() + self._settings.max_ahead_s) * 1000)
+
+    def outdated(self, partitions: Container[int]) -> list[bytes]:
+        """Return keys of these partitions that nobody reads any more: none while a worker is there that may."""
+        homes = sum(known.asked > 0 for known in self.statuses.values())
+        if not self._whole_curves or homes < self._settings.partitions:
+            return []
+        return [key for key in self._whole_curves if _partition_of(key) in partitions]
 
     async def run(self) -> None:
         """Read until cancelled; retry connection errors. Raises CorruptBatchError, PersonKeyError."""
@@ -107,6 +118,10 @@ class CurveExchange:
         match key.partition(b"/")[0]:
             case b"cut" | b"status":
                 self._curves.take(key, value)
+            case b"curves" if not value:
+                self._whole_curves.discard(key)
+            case b"curves" if _partition_of(key) >= 0 and len(self._whole_curves) < _MOST_WHOLE_CURVES:
+                self._whole_curves.add(key)
             case b"past":
                 self.past.update(key, value, self._latest_ms // self._settings.pane_ms)
             case b"duplicates":
@@ -129,6 +144,12 @@ class CurveExchange:
             topics, latest_ms = self._settings.input_topics, self._latest_ms
             own = [found for found in sample.newest if found.topic in topics and found.arrived_ms <= latest_ms]
             self.duplicates[sample.partition] = own[-MOST_KEPT:]
+
+
+def _partition_of(key: bytes) -> int:
+    """Return the partition whose whole curves are under a key; -1 for another key."""
+    found = _WHOLE_CURVES.fullmatch(key)
+    return int(found[1]) if found else -1
 
 
 def _time_ms(text: bytes) -> int:

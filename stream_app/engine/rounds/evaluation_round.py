@@ -75,6 +75,7 @@ class EvaluationRound:
                 if self._context.owned.get(partition) is held:
                     await self._evaluate(partition, held, busy)
                     self._duplicates.publish(partition, held)
+        self._context.output.forget_records(self._exchange.outdated(self._context.owned))
         self._report()
         if self._is_far_behind():
             return LONGEST_PAUSE_S

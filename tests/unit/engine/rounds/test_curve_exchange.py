@@ -140,3 +140,28 @@ def test_keys_of_others_are_ignored(key: bytes, caplog: pytest.LogCaptureFixture
     exchange, _ = new_exchange()
     exchange.update(key, b"value")
     assert caplog.record_tuples == []
+
+
+async def test_whole_curves_of_earlier_releases_are_deleted_once_no_worker_reads_them() -> None:
+    parts = Parts()
+    ours, others = f"curves/{PARTITION}/7".encode(), f"curves/{PARTITION + 1}/7/2".encode()
+    for key in (ours, others, b"curves/x"):
+        parts.exchange.update(key, b"curves")
+    older = {PARTITION + 1: msgspec.structs.replace(parts.others.statuses[PARTITION + 1], asked=0)}
+    parts.others.statuses |= older
+    parts.fake.context.homes.follow()
+    parts.fake.context.homes.hears(PARTITION, parts.store.ownership.epoch, 0.0)
+    await parts.count(posts(range(3)))
+    for _ in range(2):
+        await parts.round()
+    assert not deleted(parts)
+    parts.others.statuses[PARTITION + 1] = msgspec.structs.replace(older[PARTITION + 1], asked=1)
+    await parts.round()
+    assert deleted(parts) == {ours}
+    await parts.round()
+    assert parts.exchange.outdated(parts.fake.context.owned) == []
+
+
+def deleted(parts: Parts) -> set[bytes]:
+    written = parts.fake.producer.of("influence.curves")
+    return {record.key or b"" for record in written if record.value is None and (record.key or b"").startswith(b"curv")}
