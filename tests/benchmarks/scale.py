@@ -178,7 +178,8 @@ def _quantile(within: Mapping[float, int], part: float) -> float:
 
 
 def _outputs(settings: Settings) -> tuple[str, ...]:
-    return (settings.flags_topic, settings.cuts_topic, settings.curves_topic, *changelogs_of(settings))
+    internal = (settings.curves_topic, settings.additions_topic, *changelogs_of(settings))
+    return (settings.flags_topic, settings.cuts_topic, *internal)
 
 
 def _ends(settings: Settings) -> Spans:

@@ -9,6 +9,7 @@ import numpy as np
 from stream_app.core.arrays import Ints
 from stream_app.core.cuts.curve_points import ranks_of
 from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.exchange.curve_deltas import Thresholds
 from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
@@ -124,3 +125,13 @@ class LedgerScopes:
             new = list(map(followed.find, ledger.scopes.names()[len(self._numbers) :]))
             self._numbers = np.concatenate([self._numbers, np.array(new, np.int64)])
         return self._numbers
+
+    def thresholds(self, ledger: Ledger, followed: FollowedCuts) -> Thresholds:
+        """Return the function that knows the present θ of the curves of the ledger."""
+        numbers = self.numbers(ledger, followed)
+
+        def thresholds(curves: Ints) -> Ints:
+            found: Ints = followed.cuts.thresholds[curves & 1, numbers[curves >> 1]]
+            return found
+
+        return thresholds

@@ -9,7 +9,6 @@ from functools import partial
 from typing import NamedTuple
 
 from stream_app import __version__
-from stream_app.core.arrays import Ints
 from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.exchange.delta_message import DeltaMessage
 from stream_app.core.exchange.homes import states_of
@@ -92,12 +91,7 @@ class PartitionUpdates:
         if state == held.published and not ledger.rows.is_touched:
             return None
         held.published = state
-        numbers = held.scopes.numbers(ledger, self._context.followed)
-
-        def thresholds(curves: Ints) -> Ints:
-            found: Ints = self._context.followed.cuts.thresholds[curves & 1, numbers[curves >> 1]]
-            return found
-
+        thresholds = held.scopes.thresholds(ledger, self._context.followed)
         most_bytes = self._context.output.most_addition_bytes()
         messages = list(held.sender.messages(ledger, thresholds, homes, most_bytes))
         held.store.maintain()

@@ -4,12 +4,10 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from stream_app.core.arrays import Ints
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.exchange import cut_record, delta_message
-from stream_app.core.exchange.curve_deltas import Thresholds
 from stream_app.core.exchange.delta_message import DeltaSource
 from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
@@ -60,7 +58,8 @@ class Partitions:
         messages = 0
         for _ in range(rounds):
             for partition, (ledger, sender) in enumerate(zip(self.ledgers, self.senders, strict=True)):
-                for message in sender.messages(ledger, self._thresholds(partition), self.homes.states(), 1_000_000):
+                thresholds = self.views[partition].thresholds(ledger, self.followed)
+                for message in sender.messages(ledger, thresholds, self.homes.states(), 1_000_000):
                     self.homes.hear(delta_message.decode(delta_message.encode(message)))
                     messages += 1
             for home in self.homes.complete().values():
@@ -78,12 +77,3 @@ class Partitions:
             for scope, *cut in zip(self.followed.names, *(column[role].tolist() for column in ints), strict=False)
             if cut[0]
         }
-
-    def _thresholds(self, partition: int) -> Thresholds:
-        numbers = self.views[partition].numbers(self.ledgers[partition], self.followed)
-
-        def thresholds(curves: Ints) -> Ints:
-            found: Ints = self.followed.cuts.thresholds[curves & 1, numbers[curves >> 1]]
-            return found
-
-        return thresholds
