@@ -18,6 +18,7 @@ from stream_app.core.cuts.histogram import Cells
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
 from stream_app.core.exchange.curve_deltas import EMERGED, CurveDelta
 from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
 
 VERSION = 3
 """Above those of the messages with whole curves."""
@@ -54,6 +55,8 @@ class DeltaMessage(msgspec.Struct, array_like=True):
     value: Column
     users: Column
     total: Column
+    horizon: int = NO_TIME
+    """Where the window of the ledger ended, epoch ms."""
 
     @property
     def nbytes(self) -> int:
@@ -160,6 +163,7 @@ def _is_sound(message: DeltaMessage) -> bool:
     users, totals = _signed(message.users), _signed(message.total)
     return (
         are_numbers((message.source, message.epoch, message.home, message.number))
+        and are_numbers((message.horizon,), NO_TIME)
         and all(len(name) <= LONGEST_NAME for scope in message.scopes for name in scope)
         and all(column.dtype.kind == "u" and int(column.max(initial=0)) <= 2 * LARGEST for column in columns)
         and len(curves) == len(values) == len(users) == len(totals)

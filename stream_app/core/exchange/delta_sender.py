@@ -52,6 +52,7 @@ class DeltaSender:
         for home, part in self._parts(ledger, delta, homes):
             for message in messages_of(part, names, self._sender, home, self._numbers[home], most_bytes):
                 self._numbers[home] = message.number + 1
+                message.horizon = ledger.horizon
                 yield message
 
     def _parts(

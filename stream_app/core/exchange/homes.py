@@ -11,6 +11,7 @@ from stream_app.core.changelog.status import Status
 from stream_app.core.exchange.delta_message import DeltaMessage
 from stream_app.core.exchange.delta_sender import HomeState
 from stream_app.core.exchange.home import Home
+from stream_app.core.state.watermark import NO_TIME
 
 _ASK_AGAIN_S = 5.0
 """After this long without everything a home asks again: every partition answers in its next round."""
@@ -37,6 +38,8 @@ class Homes:
         self._partitions = partitions
         self._share = share
         self._homes: dict[int, _OwnedHome] = {}
+        self.newest_ms = NO_TIME
+        """Where the newest window ended that was heard of, epoch ms: with the first event of a pane, not after it."""
 
     def follow(self) -> None:
         """Have a home for each owned partition: a new one for each new ownership."""
@@ -67,6 +70,7 @@ class Homes:
         known = self._homes.get(message.home)
         if known is not None and message.source < self._partitions:
             known.home.hear(message)
+            self.newest_ms = max(self.newest_ms, message.horizon)
         return known is not None
 
     def ask_again(self, now_s: float) -> None:

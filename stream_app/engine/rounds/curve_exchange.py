@@ -43,8 +43,8 @@ class CurveExchange:
         self._settings = context.settings
         self._members = context.members
         self._erasures = context.erasures
-        homes = context.homes
-        self._curves = ExchangeReader(context.followed, context.settings.partitions, homes.is_complete)
+        self._homes = context.homes
+        self._curves = ExchangeReader(context.followed, context.settings.partitions, self._homes.is_complete)
         self._clock = context.clock
         self._unreadable = UnreadableRecords(context.meter)
         self.statuses = self._curves.statuses
@@ -61,7 +61,7 @@ class CurveExchange:
     @property
     def newest_ms(self) -> int:
         """The newest event time of all partitions, epoch ms, as far as it may be ahead of the clock."""
-        said_ms = max((self._said_ms, *(known.horizon for known in self.statuses.values())))
+        said_ms = max((self._said_ms, self._homes.newest_ms, *(known.horizon for known in self.statuses.values())))
         return min(said_ms, self._latest_ms)
 
     @property

@@ -69,7 +69,7 @@ class EvaluationRound:
         self._fall_silent(bool(self._context.members.differing(monotonic())))
         await self._updates.publish(busy)
         with busy:
-            self._publisher.publish(self._newest_ms())
+            self._publisher.publish(self._exchange.newest_ms)
         for partition, held in list(self._context.owned.items()):
             async with held.lock:
                 if self._context.owned.get(partition) is held:
@@ -83,11 +83,6 @@ class EvaluationRound:
             self._context.settings.tick_s - (perf_counter() - started), busy.seconds * (1 / MOST_OF_THE_TIME - 1)
         )
         return min(max(pause_s, 0.01), LONGEST_PAUSE_S)
-
-    def _newest_ms(self) -> int:
-        """The end of the window; known earlier here than from what is read back, so that a pane ends with its cut."""
-        owned_ms = (held.store.ledger.horizon for held in self._context.owned.values())
-        return max(self._exchange.newest_ms, *owned_ms, NO_TIME)
 
     def _is_far_behind(self) -> bool:
         unread = sum(sum(held.unread.values()) for held in self._context.owned.values())

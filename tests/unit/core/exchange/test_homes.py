@@ -52,6 +52,16 @@ def test_cuts_count_once_every_partition_has_answered(owned: dict[int, int]) -> 
     homes.hear(message(1, 0))  # not here
 
 
+def test_the_newest_window_is_that_of_the_messages_heard_here(owned: dict[int, int]) -> None:
+    homes = Homes(lambda: owned, 3, 0.8)
+    homes.follow()
+    for home, horizon in ((2, 500), (0, 900), (2, 700), (1, 2000)):
+        heard = message(home, 0)
+        heard.horizon = horizon
+        homes.hear(heard)
+    assert homes.newest_ms == 900
+
+
 def test_a_home_asks_again_while_something_is_missing(owned: dict[int, int]) -> None:
     homes = Homes(lambda: owned, 1, 0.8)
     homes.follow()
