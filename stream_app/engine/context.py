@@ -10,6 +10,7 @@ from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
 from stream_app.core.exchange.homes import Homes
 from stream_app.core.flags.standing import StandingRules
+from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.group.clocks import Clocks
 from stream_app.core.group.members import Members
 from stream_app.core.privacy.erasures import Erasures
@@ -43,7 +44,7 @@ class OwnedPartition:
     """One partition that this worker owns.
 
     Guarded by `lock`, whose holder may await between reading and writing: `store` (and so the ledger), `sender`,
-    `scopes`, `oldest_unseen_s`.
+    `scopes`, `watched`, `oldest_unseen_s`.
 
     Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `published`,
     `evaluated`, `unread`, `doubts`, `answers`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`. Also, in the
@@ -54,6 +55,7 @@ class OwnedPartition:
     store: LedgerStore
     sender: DeltaSender
     scopes: LedgerScopes = field(default_factory=LedgerScopes)
+    watched: WatchedRows = field(default_factory=WatchedRows)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     oldest_unseen_s: float | None = None
     """When the oldest record counted since the last evaluation arrived in Kafka."""

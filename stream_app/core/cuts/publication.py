@@ -7,7 +7,7 @@ import numpy as np
 
 from stream_app.core.arrays import Mask
 from stream_app.core.cuts.scope_cuts import ScopeCuts
-from stream_app.core.flags.evaluation import is_diffuse
+from stream_app.core.flags.ranked_scopes import is_diffuse
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES, Cut, Role
 from stream_app.core.state.scopes import ScopeName

@@ -60,6 +60,8 @@ class CurveDeltas:
         """The curves that are binned: few, each has thousands of rows."""
         self._names: list[ScopeName] = []
         self._renumbered = -1
+        self.users = 0
+        """Users with something in the window, as of the last `collect`; a user of two populations counts twice."""
 
     def collect(self, ledger: Ledger, thresholds: Thresholds) -> CurveDelta:
         """Return what has changed since the last call; everything, at the first one."""
@@ -71,6 +73,9 @@ class CurveDeltas:
         if not self._has_renumbered(ledger):
             self._make_room(ledger)
             np.add.at(self._sizes, rows.curves, gained)
+            everybody = _are_everybody(ledger, before.rows)
+            there, were_there = (rows.values > 0).any(axis=0), (before.totals > 0).any(axis=0)
+            self.users += int(np.count_nonzero(there & everybody) - np.count_nonzero(were_there & everybody))
         replaced = self._reform(np.unique(rows.curves[gained != 0]), thresholds)
         stays = ~np.isin(rows.curves, replaced)
         was = _Rows(rows.curves, before.totals, before.standings)
@@ -98,6 +103,8 @@ class CurveDeltas:
         self._names, self._renumbered = ledger.scopes.names(), ledger.renumbered
         self._sizes = np.bincount(rows.curves[rows.values > 0], minlength=2 * len(ledger.scopes))
         self._forms, self._binned = np.full(len(self._sizes), _EXACT), np.empty(0, np.int64)
+        there = (rows.values > 0).any(axis=0) & _are_everybody(ledger, np.arange(len(ledger.rows)))
+        self.users = int(np.count_nonzero(there))
 
     def _has_renumbered(self, ledger: Ledger) -> bool:
         """Find the curves again if scopes were renumbered, with their present sizes. Return whether they were."""
@@ -166,6 +173,12 @@ class _Rows(NamedTuple):
 
     def at(self, chosen: Mask) -> "_Rows":
         return _Rows(self.curves[chosen], self.values[chosen], self.standings[chosen])
+
+
+def _are_everybody(ledger: Ledger, rows: Ints) -> Mask:
+    """Return which rows are of the scope of all topics: each user has one."""
+    found: Mask = ledger.scopes.is_everybody()[ledger.rows.scopes_of(rows)]
+    return found
 
 
 def _bins_near(thresholds: Ints) -> Ints:

@@ -40,6 +40,11 @@ class DeltaSender:
         """By scope number."""
         self._renumbered = -1
 
+    @property
+    def users(self) -> int:
+        """Users with something in the window, at the last call of `messages`."""
+        return self._deltas.users
+
     def messages(
         self, ledger: Ledger, thresholds: Thresholds, homes: Mapping[int, HomeState], most_bytes: int
     ) -> Iterator[DeltaMessage]:

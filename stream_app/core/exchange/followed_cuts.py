@@ -110,21 +110,38 @@ class LedgerScopes:
         self._state = (-1, -1)
         self._followed = 1
         self._numbers = np.empty(0, np.int64)
+        self._places = np.empty(0, np.int64)
+        """By the number of a followed scope: its number in the ledger, -1 where it is not there."""
 
     def numbers(self, ledger: Ledger, followed: FollowedCuts) -> Ints:
         """Return the number of each scope of the ledger among the followed ones, 0 where it is not followed."""
         state = (ledger.renumbered, followed.generation)
         if state != self._state:
-            self._state, self._followed, self._numbers = state, len(followed.names), np.empty(0, np.int64)
-        for name in followed.names[self._followed :]:
+            self._state, self._followed = state, len(followed.names)
+            self._numbers, self._places = np.empty(0, np.int64), np.empty(0, np.int64)
+        self._make_room(len(followed.names))
+        for number, name in enumerate(followed.names[self._followed :], start=self._followed):
             place = ledger.scopes.find(name)
             if place is not None and place < len(self._numbers):
-                self._numbers[place] = followed.find(name)
+                self._numbers[place], self._places[number] = number, place
         self._followed = len(followed.names)
-        if len(self._numbers) < len(ledger.scopes):
-            new = list(map(followed.find, ledger.scopes.names()[len(self._numbers) :]))
-            self._numbers = np.concatenate([self._numbers, np.array(new, np.int64)])
+        known = len(self._numbers)
+        if known < len(ledger.scopes):
+            new = np.array(list(map(followed.find, ledger.scopes.names()[known:])), np.int64)
+            self._numbers = np.concatenate([self._numbers, new])
+            is_followed = new > 0
+            self._places[new[is_followed]] = known + np.flatnonzero(is_followed)
         return self._numbers
+
+    def places(self, numbers: Ints) -> Ints:
+        """Return which scopes of the ledger these followed ones are, as of the last call of `numbers`."""
+        places = self._places[numbers]
+        return places[places >= 0]
+
+    def _make_room(self, size: int) -> None:
+        more = size - len(self._places)
+        if more > 0:
+            self._places = np.pad(self._places, (0, more), constant_values=-1)
 
     def thresholds(self, ledger: Ledger, followed: FollowedCuts) -> Thresholds:
         """Return the function that knows the present θ of the curves of the ledger."""

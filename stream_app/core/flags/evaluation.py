@@ -1,7 +1,7 @@
 """Evaluation: gathers facts about the users of a ledger, applies the standing rules, and raises flags.
 
-The steps of a round, on columns: rows that a rule could change (`_candidates`) → value, θ, pace → `Facts` → `decide` →
-changed standings (`Changes`) → one `Flag` each.
+The steps of a round, on columns: rows that a rule could change (`WatchedRows.due`) → value, θ, pace → `Facts` →
+`decide` → changed standings (`Changes`) → one `Flag` each.
 
 Pace compares the short window S with the rest of the window L, which is the user's own past. Both are compound Poisson
 counts: sums of impressions of very different size. A worked example: a connector has three shares of 100 impressions in
@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 from xxhash import xxh3_128_hexdigest
 
-from stream_app.core.arrays import Codes, Floats, Ints, Mask
-from stream_app.core.cuts.scope_cuts import ScopeCuts
-from stream_app.core.flags.standing import NONE, TYPE_OF, Facts, StandingRules, decide
+from stream_app.core.arrays import Codes, Floats, Ints
+from stream_app.core.flags.ranked_scopes import RankedScopes
+from stream_app.core.flags.standing import TYPE_OF, Facts, decide
 from stream_app.core.messages import ROLES, Flag
 from stream_app.core.state.ledger import Ledger
 
@@ -74,11 +74,6 @@ class Pace(NamedTuple):
     eta_s: Floats
 
 
-def is_diffuse(cuts: ScopeCuts, rules: StandingRules) -> Mask:
-    """Return which scopes have a cut that needs too large a part of the users: shape (2, scopes)."""
-    return cuts.k > rules.diffuse_fraction * cuts.users
-
-
 def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squares: Floats, spans: Spans) -> Pace:
     """Compute the rates, and how significantly the short window exceeds the user's own past.
 
@@ -99,6 +94,16 @@ def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squ
     return Pace(rate, past, np.sqrt(short_squares) / spans.short_s, z, events, np.maximum(eta_s, 0.0))
 
 
+def pace_of(ledger: Ledger, role: int, rows: Ints, thresholds: Ints, spans: Spans) -> Pace:
+    """Return the pace of the users of `rows` towards `thresholds`, one for each row."""
+    posts, impressions, squares = ledger.short_sums(rows)
+    value = ledger.rows.totals[role][rows]
+    if role:
+        return pace(value, thresholds, ledger.rows.squares[rows], impressions, squares, spans)
+    short = posts.astype(np.float64)
+    return pace(value, thresholds, value.astype(np.float64), short, short, spans)
+
+
 def _square_root_test(value: Ints, squares: Floats, short: Floats, ratio: float) -> Floats:
     size = np.maximum(squares, 1.0) / np.maximum(value, 1)
     recent, before = short / size, np.maximum(value - short, 0) / size
@@ -106,31 +111,23 @@ def _square_root_test(value: Ints, squares: Floats, short: Floats, ratio: float)
     return z
 
 
-def evaluate(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> Changes:
-    """Apply the rules to every user of the ledger at its horizon, and update the standings in its rows.
+def evaluate(ledger: Ledger, due: tuple[Ints, Ints], numbers: Ints, ranked: RankedScopes) -> Changes:
+    """Apply the rules to the rows that are `due`, by role, at the horizon of the ledger, and update their standings.
 
-    `cuts`: the cuts of the ledger's scopes, by scope number.
+    `numbers`: the number of each scope of the ledger among those that are followed.
     """
-    posts, impressions, short_squares = ledger.short_sums()
-    spans = spans_of(ledger)
-    # Nobody is a connector of topics that have nothing in common.
-    is_flat = is_diffuse(cuts, rules) | ledger.scopes.is_other()
+    spans, rules, cuts = spans_of(ledger), ranked.rules, ranked.followed.cuts
     changes = []
-    for role, short, squares, short_sq in (
-        (0, posts.astype(np.float64), ledger.rows.totals[0].astype(np.float64), posts.astype(np.float64)),
-        (1, impressions, ledger.rows.squares, short_squares),
-    ):
-        eligible = (cuts.users[role] >= rules.min_users) & ~is_flat[role]
-        rows = _candidates(ledger, role, cuts, eligible, rules)
-        scope = ledger.rows.scopes[rows]
+    for role, rows in enumerate(due):
+        scope = numbers[ledger.rows.scopes_of(rows)]
         value, threshold = ledger.rows.totals[role][rows], cuts.thresholds[role][scope]
-        going = pace(value, threshold, squares[rows], short[rows], short_sq[rows], spans)
+        going = pace_of(ledger, role, rows, threshold, spans)
         facts = Facts(
             standing=ledger.rows.standings[role][rows],
             value=value,
             threshold=threshold,
             ties=cuts.ties[role][scope],
-            eligible=eligible[scope],
+            eligible=ranked.eligible[role][scope],
             z=going.z,
             events=going.events,
             eta_s=going.eta_s,
@@ -213,15 +210,6 @@ def spans_of(ledger: Ledger) -> Spans:
     return Spans(
         short_s=max(ledger.horizon + 1 - max(start_ms, ledger.since), 1000) / 1000,
         past_s=max(start_ms - window_start_ms, 0) / 1000,
-    )
-
-
-def _candidates(ledger: Ledger, role: int, cuts: ScopeCuts, eligible: Mask, rules: StandingRules) -> Ints:
-    """Return the rows that a rule could change: users who have a standing or could get one."""
-    least = np.maximum(rules.floors[role], rules.emerging_floor * cuts.thresholds[role])
-    least = np.where(eligible, least, np.inf)
-    return np.flatnonzero(
-        (ledger.rows.standings[role] != NONE) | (ledger.rows.totals[role] >= least[ledger.rows.scopes])
     )
 
 

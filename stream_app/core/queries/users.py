@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Ints, Mask
+from stream_app.core.arrays import Ints, Mask
 from stream_app.core.exchange.followed_cuts import FollowedCuts
-from stream_app.core.flags.evaluation import Pace, pace, spans_of
+from stream_app.core.flags.evaluation import Pace, pace_of, spans_of
 from stream_app.core.flags.standing import EMERGING, NONE
 from stream_app.core.messages import ROLES, Role
 from stream_app.core.queries.pane_series import PackedPane, Series, open_panes, packed_panes
@@ -138,13 +138,7 @@ class UserQueries:
 
     def paces(self, role: int, rows: Ints, thresholds: Ints) -> Pace:
         """Return the pace of the users of `rows` towards `thresholds`, one for each row."""
-        posts, impressions, squares = self._short
-        held = self._ledger.rows
-        value, spans = held.totals[role][rows], spans_of(self._ledger)
-        if role:
-            return pace(value, thresholds, held.squares[rows], impressions[rows], squares[rows], spans)
-        short = posts[rows].astype(np.float64)
-        return pace(value, thresholds, value.astype(np.float64), short, short, spans)
+        return pace_of(self._ledger, role, rows, thresholds, spans_of(self._ledger))
 
     def _described(self, role: int, rows: Ints) -> Iterator[FoundUser]:
         if not len(rows):
@@ -171,10 +165,6 @@ class UserQueries:
         """Which rows have a value or a standing."""
         held: Mask = (self._ledger.rows.totals[role][rows] > 0) | (self._ledger.rows.standings[role][rows] != NONE)
         return held
-
-    @cached_property
-    def _short(self) -> tuple[Ints, Floats, Floats]:
-        return self._ledger.short_sums()
 
     @cached_property
     def _scopes(self) -> Ints:

@@ -21,6 +21,7 @@ from stream_app.core.state.renumbering import chosen, distinct, renumbered
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scope_limits import ScopeAdmission, ScopeLimits
 from stream_app.core.state.scopes import ScopeTable
+from stream_app.core.state.short_sums import ShortSums
 from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon_after, horizon_at
 from stream_app.core.state.window import Window
 
@@ -49,6 +50,7 @@ class Ledger:
         self.users = Interner(numbers=numbers)
         self.scopes = ScopeTable()
         self.rows = RowTable()
+        self._short = ShortSums()
         self.panes: dict[int, Pane] = {}
         self.admission = ScopeAdmission(limits)
         self.event_key = event_key
@@ -123,6 +125,7 @@ class Ledger:
         self.admission.forget()
         self.sources, self.horizon, self.since = header.sources, header.horizon, header.since
         self.erased, self.event_key = header.erased, header.event_key or self.event_key
+        self._advance_short()
 
     def restore_sealed(self, number: int, key: SegmentKey, parts: list[Segment]) -> None:
         """Restore a sealed pane, unless it has left the window."""
@@ -135,6 +138,7 @@ class Ledger:
             self.seen.note(number, hashes, hashing)
             if not settled:
                 pane.add(entries.slim())
+                self._short.add(number, entries)
                 self.seen.restore(hashes, number, hashing)
         pane.seal(key, parts, pack=settled)
 
@@ -146,12 +150,14 @@ class Ledger:
         for number, entries, hashes, hashing in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
             if number in needed:
                 self.panes.setdefault(number, Pane()).add(entries.slim())
+                self._short.add(number, entries)
                 self.seen.note(number, hashes, hashing)
                 self.seen.restore(hashes, number, hashing)
                 self._count(entries)
 
     def seal(self, number: int, key: SegmentKey, parts: list[Segment], *, pack: bool) -> None:
         """Mark a pane as stored in `parts`. With `pack` they are its only copy from now on."""
+        self._advance_short()  # of a pane that leaves the short window it needs the entries
         self.panes[number].seal(key, parts, pack=pack)
 
     def forget_packed(self) -> None:
@@ -177,18 +183,13 @@ class Ledger:
         for pane in self.panes.values():
             pane.take_out(users, gone)
         self.rows.clear(gone)
+        self._short.clear(gone)
         self.admission.forget()
 
-    def short_sums(self) -> tuple[Ints, Floats, Floats]:
-        """Return the sums of each row over the short window: posts, impressions, Σ impressions²."""
-        first = self.window.short_start_ms(self.horizon) // self.window.pane_ms
-        recent = joined([chunk for number, pane in self.panes.items() if number >= first for chunk in pane.chunks])
-        size = len(self.rows)
-        return (
-            np.bincount(recent.rows, recent.posts, size).astype(np.int64),
-            np.bincount(recent.rows, recent.impressions, size).astype(np.float64, copy=False),
-            np.bincount(recent.rows, recent.squares, size).astype(np.float64, copy=False),
-        )
+    def short_sums(self, rows: Ints) -> tuple[Ints, Floats, Floats]:
+        """Return the sums of some rows over the short window: posts, impressions, Σ impressions²."""
+        self._advance_short()
+        return self._short.of(rows)
 
     def is_settled(self, pane: int) -> bool:
         """Return whether a pane is older than the short window, so that nothing reads it until it expires."""
@@ -198,12 +199,7 @@ class Ledger:
     def nbytes(self) -> int:
         """Bytes in memory, without the stored segments."""
         panes = sum(pane.nbytes for pane in self.panes.values())
-        return self.rows.nbytes + self.seen.nbytes + self.users.nbytes + panes
-
-    def active_users(self) -> int:
-        """Count the users with a post or impression in the window; a user of two populations counts twice."""
-        live = np.any(self.rows.totals > 0, axis=0) & self.scopes.is_everybody()[self.rows.scopes]
-        return int(np.count_nonzero(live))
+        return self.rows.nbytes + self._short.nbytes + self.seen.nbytes + self.users.nbytes + panes
 
     def _add(self, batch: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
         """Add the fresh events. Each pane gets one entry per row, sorted by row."""
@@ -235,6 +231,7 @@ class Ledger:
             start, hash_start = (ends[place - 1], hash_ends[place - 1]) if place else (0, 0)
             part = entries.part(slice(start, ends[place]))
             self.panes.setdefault(number, Pane()).add(part.slim())
+            self._short.add(number, part)
             events_of = order[hash_start : hash_ends[place]]
             ids = self.seen.added(number, batch.id_hashes[events_of] if batch.id_hashes is not None else None)
             content.append(PaneContent(number, self._named(part), batch.hashes[events_of], ids))
@@ -267,7 +264,11 @@ class Ledger:
                 rows = self.rows.rows(scopes[entries.scopes], users[entries.users])
                 yield number, RowEntries(rows, entries.posts, entries.impressions, entries.squares), hashes, hashing
 
+    def _advance_short(self) -> None:
+        self._short.advance(self.window.short_start_ms(self.horizon) // self.window.pane_ms, self.panes)
+
     def _expire(self) -> None:
+        self._advance_short()
         first = self.window.first_pane(self.horizon)
         expired = [number for number in self.panes if number < first]
         for number in expired:
@@ -289,6 +290,7 @@ class Ledger:
         scopes, new_scopes = renumbered(self.rows.scopes[kept], len(self.scopes))
         users, new_users = renumbered(self.rows.users[kept], len(self.users))
         new_rows = self.rows.renumber(kept, new_scopes, new_users)
+        self._short.renumber(kept)
         self.scopes = self.scopes.renumber(scopes)
         self.users = Interner((self.users.names[user] for user in users.tolist()), self.users.numbers)
         self.renumbered += 1

@@ -109,6 +109,10 @@ class RowTable:
         """Return the rows with new totals or standings since the last call, and what they were; None if it is lost."""
         return self._touched.take()
 
+    def take_counted(self) -> Ints | None:
+        """Return the rows that were taken as touched since the last call; None where that may be all of them."""
+        return self._touched.take_again()
+
     def lose_touched(self) -> None:
         """Have all rows count as touched at the next call."""
         self._touched.lose()

@@ -28,6 +28,8 @@ class TouchedRows:
         """By row: whether it has changed."""
         self._noted: list[RowsBefore] = []
         self._is_lost = True
+        self._taken: list[Ints] | None = None
+        """What was taken, for who looks at it afterwards; None if that is everything."""
 
     @property
     def nbytes(self) -> int:
@@ -53,22 +55,36 @@ class TouchedRows:
         for before in noted:
             self.marks[before.rows] = False
         if is_lost:
+            self._taken = None
             return None
         if not noted:
             return RowsBefore(np.empty(0, np.int64), np.empty((2, 0), np.int64), np.empty((2, 0), np.uint8))
         rows, first = np.unique(np.concatenate([before.rows for before in noted]), return_index=True)
         totals = np.concatenate([before.totals for before in noted], axis=1)
         standings = np.concatenate([before.standings for before in noted], axis=1)
+        if self._taken is not None:
+            self._taken.append(rows)
+            if sum(map(len, self._taken)) > len(self.marks):
+                self._taken = None
         return RowsBefore(rows, totals[:, first], standings[:, first])
+
+    def take_again(self) -> Ints | None:
+        """Return all rows that were taken since the last call, sorted; None at first, and if some of it was lost."""
+        taken, self._taken = self._taken, []
+        if taken is None:
+            return None
+        return np.unique(np.concatenate(taken)) if taken else np.empty(0, np.int64)
 
     def lose(self) -> None:
         """Have everything taken next time."""
         self._is_lost, self._noted, self.marks = True, [], np.zeros_like(self.marks)
+        self._taken = None
 
     def renumber(self, kept: Mask, new_rows: Ints) -> None:
         """Row r becomes `new_rows[r]` if it is `kept`; what was noted of others is lost."""
         if np.any(self.marks[: len(kept)] & ~kept):
             self.lose()
+        self._taken = None
         self._noted = [
             RowsBefore(new_rows[rows[kept[rows]]], totals[:, kept[rows]], standings[:, kept[rows]])
             for rows, totals, standings in self._noted

@@ -3,6 +3,7 @@
 from time import monotonic, perf_counter
 
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
+from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.busy_time import BusyTime
@@ -55,6 +56,7 @@ class EvaluationRound:
         self._updates = updates
         self._duplicates = DuplicatePublisher(context, exchange)
         self._version = context.settings.version
+        self._ranked = RankedScopes(context.followed, context.rules)
         self._is_silent = False
         """Whether no flags are raised because workers with different settings are there."""
 
@@ -101,8 +103,9 @@ class EvaluationRound:
             return
         held.evaluated = state
         with busy:
-            cuts = followed.cuts.of(held.scopes.numbers(ledger, followed))
-            changes = evaluate(ledger, cuts, self._context.rules)
+            self._ranked.update()
+            due = held.watched.due(ledger, held.scopes, self._ranked)
+            changes = evaluate(ledger, due, held.scopes.numbers(ledger, followed), self._ranked)
         await self._raise(partition, held, changes)
 
     def _fall_silent(self, is_silent: bool) -> None:  # noqa: FBT001 - the state to take on

@@ -105,7 +105,7 @@ class PartitionUpdates:
             sources={topic: copy(source) for topic, source in ledger.sources.items()},
             horizon=ledger.horizon,
             lagging=bool(ledger.lagging),
-            users=ledger.active_users(),
+            users=held.sender.users,
             rows=len(ledger.rows),
             segments=held.store.segment_count,
             state_bytes=ledger.nbytes + held.store.stored_bytes,

@@ -12,6 +12,10 @@ from stream_app.core.exchange.delta_message import DeltaSource
 from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
 from stream_app.core.exchange.homes import Homes
+from stream_app.core.flags.evaluation import Changes, evaluate
+from stream_app.core.flags.ranked_scopes import RankedScopes
+from stream_app.core.flags.standing import StandingRules
+from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -30,6 +34,8 @@ class Partitions:
         self.homes = Homes(lambda: dict.fromkeys(range(count), 1), count, share)
         self.homes.follow()
         self.followed = FollowedCuts()
+        self.watched = [WatchedRows() for _ in range(count)]
+        self._ranked: dict[StandingRules, RankedScopes] = {}
 
     def count(self, events: Sequence[Event]) -> None:
         """Count the events of each user in the user's partition; the window moves on."""
@@ -66,6 +72,14 @@ class Partitions:
                 for name, record in home.records(home.recompute()):
                     self.followed.take(name, cut_record.decode(cut_record.encode(record)))
         return messages
+
+    def evaluate(self, partition: int, rules: StandingRules, watched: WatchedRows | None = None) -> Changes:
+        """Evaluate one ledger: what it watches, or what another one that was given does."""
+        ledger, view = self.ledgers[partition], self.views[partition]
+        ranked = self._ranked.setdefault(rules, RankedScopes(self.followed, rules))
+        ranked.update()
+        due = (watched or self.watched[partition]).due(ledger, view, ranked)
+        return evaluate(ledger, due, view.numbers(ledger, self.followed), ranked)
 
     def all_cuts(self) -> dict[tuple[ScopeName, int], CutInts]:
         """Every cut there is, by scope and role."""

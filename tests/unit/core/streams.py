@@ -132,7 +132,7 @@ def state_of(ledger: Ledger) -> State:
         for topic, source in ledger.sources.items()
         if source.read
     }
-    posts, impressions, squares = ledger.short_sums()
+    posts, impressions, squares = ledger.short_sums(np.arange(len(ledger.rows)))
     recent = _by_name(ledger, posts.tolist(), impressions.tolist(), squares.tolist())
     return State(totals_of(ledger), recent, counters, ledger.horizon)
 

@@ -19,7 +19,7 @@ from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
 HOUR_MS = 3_600_000
-TOPICS = [ScopeName("consumer", f"t{number}") for number in range(4)]
+TOPICS = [ScopeName("consumer", topic) for topic in ("t0", "t1", "t2", "*")]
 Curve = tuple[ScopeName, int]
 
 
@@ -75,6 +75,11 @@ class World:
         names = self.ledger.scopes.names()
         return np.array([self.thresholds.get((names[c >> 1], c & 1), 0) for c in curves.tolist()], np.int64)
 
+    def active_users(self) -> int:
+        """How many users have something in the scope of all topics."""
+        everybody = self.ledger.rows.scopes == self.ledger.scopes.find(TOPICS[-1])
+        return int((self.ledger.rows.totals.any(axis=0) & everybody).sum())
+
     def expected(self, deltas: CurveDeltas) -> dict[Curve, dict[int, int]]:
         """What the curves are, in the forms that they are sent in, from all rows."""
         names, rows, cells = self.ledger.scopes.names(), self.ledger.rows, dict[Curve, Counter[int]]()
@@ -122,6 +127,7 @@ def test_deltas_add_up_to_the_curves(changes: list[tuple[Any, ...]]) -> None:
             case "collect":
                 receiver.take(deltas.collect(world.ledger, world.threshold), world.ledger.scopes.names())
                 assert receiver.seen() == world.expected(deltas)
+                assert deltas.users == world.active_users()
     names, rows = world.ledger.scopes.names(), world.ledger.rows
     totals = Counter[Curve]()
     for row, scope in enumerate(rows.scopes.tolist()):

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.events.schema import Event, Post, Share
-from stream_app.core.flags.evaluation import EvaluationTime, Spans, _rounded, evaluate, flags_of, pace, spans_of
+from stream_app.core.flags.evaluation import EvaluationTime, Spans, _rounded, flags_of, pace, spans_of
 from stream_app.core.flags.standing import NONE, StandingRules
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.state.ledger import Ledger
@@ -66,9 +65,9 @@ class Seen(NamedTuple):
     flag: Flag
 
 
-def raised(ledger: Ledger, cuts: ScopeCuts, rules: StandingRules) -> list[Flag]:
+def raised(parts: Partitions, partition: int, rules: StandingRules) -> list[Flag]:
     """The flags that an evaluation raises."""
-    changes = evaluate(ledger, cuts, rules)
+    ledger, changes = parts.ledgers[partition], parts.evaluate(partition, rules)
     moment = EvaluationTime(0, 1, ledger.horizon, 2, "test")
     return flags_of(changes, np.ones(len(changes.rows), np.int64), moment, ledger)
 
@@ -84,8 +83,8 @@ def _watched(events: Iterable[Event], partitions: int, rules: StandingRules) -> 
         at_ms = (step + 1) * STEP_MS
         parts.advance(START_MS + at_ms - 1)
         parts.exchange(1)
-        for partition, ledger in enumerate(parts.ledgers):
-            seen += (Seen(at_ms, flag) for flag in raised(ledger, parts.cuts(partition), rules))
+        for partition in range(partitions):
+            seen += (Seen(at_ms, flag) for flag in raised(parts, partition, rules))
     return seen
 
 
@@ -157,7 +156,7 @@ def test_a_scope_of_few_users_flags_nobody() -> None:
 
 
 def test_an_empty_ledger_changes_nothing() -> None:
-    assert raised(_day_ledger(), ScopeCuts.empty(0), StandingRules()) == []
+    assert raised(Partitions(1, _day_ledger), 0, StandingRules()) == []
 
 
 def test_a_user_whose_scope_is_gone_fades_and_leaves_after_the_dwell_time() -> None:
@@ -168,7 +167,7 @@ def test_a_user_whose_scope_is_gone_fades_and_leaves_after_the_dwell_time() -> N
     flags: list[Flag] = []
     for hours in (30, 30.1, 30.5, 31):
         parts.advance(START_MS + round(hours * HOUR_MS))
-        flags += raised(ledger, ScopeCuts.empty(len(ledger.scopes)), StandingRules())
+        flags += raised(parts, 0, StandingRules())
     assert [(flag.type, flag.share, flag.rule) for flag in flags] == [
         (FlagType.FADING, 0.0, 4),
         (FlagType.LEFT, 0.0, 5),
@@ -182,7 +181,7 @@ def test_changed_standings_are_sent_to_the_other_partitions() -> None:
         [Post(event_id=f"{n}/{m}", ts=START_MS, user_id=f"u{n}") for n in range(30) for m in range(1 + n**4 // 2000)]
     )
     parts.exchange()
-    flagged = len(raised(parts.ledgers[0], parts.cuts(0), StandingRules()))
+    flagged = len(raised(parts, 0, StandingRules()))
     parts.exchange()
     assert int(parts.cuts(0).flagged[0, 0]) == flagged > 0
 

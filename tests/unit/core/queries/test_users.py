@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from stream_app.core.arrays import Ints
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.exchange.followed_cuts import FollowedCuts
-from stream_app.core.flags.evaluation import evaluate
 from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, StandingRules
 from stream_app.core.queries.users import UserQueries, UserQuery
 from stream_app.core.state.ledger import Ledger
@@ -140,7 +139,7 @@ def test_paces_are_those_that_the_rules_decide_by(role: int) -> None:
     parts.advance(99_900)
     parts.exchange()
     cuts = parts.cuts(0)
-    changes = evaluate(ledger, cuts, rules)
+    changes = parts.evaluate(0, rules)
     of_role = changes.roles == role
     rows = changes.rows[of_role]
     going = queries(ledger).paces(role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])

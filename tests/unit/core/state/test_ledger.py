@@ -194,20 +194,6 @@ def _share(event_id: int) -> Event:
     return Share(event_id=event_id, ts=5, user_id="a")
 
 
-def test_active_users_are_those_with_something_in_the_window() -> None:
-    ledger = Ledger(10, 3, 1)
-    assert ledger.active_users() == 0
-    found: list[Event] = [
-        Post(event_id=1, ts=0, user_id="a", topics=("x", "y")),
-        Post(event_id=2, ts=29, user_id="b"),
-        Post(event_id=3, ts=29, user_id="b", population="staff"),
-    ]
-    streams.apply(ledger, Batch(POSTS, found, 3))
-    assert ledger.active_users() == 3
-    ledger.advance(39)
-    assert ledger.active_users() == 2
-
-
 def test_many_small_batches_leave_few_chunks() -> None:
     ledger = streams.new_ledger()
     for number in range(2000):
