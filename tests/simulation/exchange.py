@@ -88,7 +88,8 @@ class Exchange:
         records, sizes = 0, 0
         for owner in self._homes:
             for place, home in owner.complete().items():
-                scopes = self._news[place].look(home.cuts, home.recompute(), _NOW_MS, 0, 1_000_000)
+                changed = home.recompute()
+                scopes = self._news[place].look(home.cuts, changed, _NOW_MS, 0, 1_000_000)
                 now = home.cuts.of(scopes)
                 self._news[place].publish(scopes, now, 0)
                 for name, record in home.records(scopes[self._news[place].are_followed(now)]):

@@ -133,7 +133,8 @@ class CutPublisher:
     def _publish(self, known: _Published, frame: Frame, most: int) -> int:
         """Publish what is new in a home; returns the number of scopes."""
         home, news = known.home, known.news
-        scopes = news.look(home.cuts, home.recompute(), frame.window_end, frame.computed_at, most)
+        changed = home.recompute()  # before its cuts are looked at: there may be more of them afterwards
+        scopes = news.look(home.cuts, changed, frame.window_end, frame.computed_at, most)
         if len(scopes):
             now = home.cuts.of(scopes)
             before = news.publish(scopes, now, frame.computed_at)

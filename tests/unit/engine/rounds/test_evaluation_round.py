@@ -118,6 +118,17 @@ async def test_a_partition_that_moves_away_during_a_round_is_not_evaluated() -> 
     assert CURVES not in parts.fake.producer.steps
 
 
+async def test_a_home_may_get_many_scopes_at_once() -> None:
+    parts = Parts()
+    mine = [name for name in map("topic{}".format, range(2000)) if home_of(ScopeName("all", name), 8) == PARTITION]
+    await parts.count(posts(range(len(mine))[:200], topics=["first"]))
+    for _ in range(2):
+        await parts.round()
+    await parts.count([post(300 + place, topics=[name]) for place, name in enumerate(mine)])
+    await parts.round()
+    assert {msgspec.json.decode(record.key or b"")[0] for record in parts.fake.producer.of(CUTS)} >= set(mine)
+
+
 async def test_cuts_are_published_by_the_worker_that_holds_their_partition() -> None:
     parts = Parts()
     await parts.count(posts(range(3), topics=[f"topic{number}" for number in range(32)]))
