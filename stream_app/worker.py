@@ -58,6 +58,7 @@ def queryable_state(engine: Engine) -> QueryableState:
         scopes=scopes,
         statuses=engine.exchange.statuses,
         erasures=context.erasures,
+        homes=context.homes,
     )
 
 

@@ -68,8 +68,8 @@ async def read_topics(
 async def reader(connection: Mapping[str, Any], *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer without a group that begins at the beginning, started and stopped. Raises KafkaError."""
     consumer = new_async_consumer(connection, *topics)
-    await consumer.start()
     try:
+        await consumer.start()
         yield consumer
     finally:
         await consumer.stop()
@@ -137,8 +137,8 @@ async def partitions(settings: Settings, topic: str, numbers: Sequence[int]) -> 
     consumer = new_async_consumer(
         aiokafka_options(settings), isolation_level="read_committed", fetch_max_wait_ms=READ_WAIT_MS
     )
-    await consumer.start()
     try:
+        await consumer.start()
         places = [TopicPartition(topic, number) for number in numbers]
         consumer.assign(places)
         yield Partitions(consumer, places, settings.max_unpacked_bytes)

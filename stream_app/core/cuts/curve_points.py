@@ -12,8 +12,10 @@ import numpy as np
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.cuts.histogram import Cells
 
-FEW_CELLS = 32
-"""A curve of no more cells is sent as a whole."""
+FEW_CELLS = 64
+"""A curve of no more cells is published as a whole …"""
+MANY_CELLS = 2000
+"""… and of no more to who asks its home."""
 _POINTS_PER_DECADE = 6
 
 
@@ -28,8 +30,11 @@ class CurvePoints(NamedTuple):
     """The sum of their values."""
 
 
-def points_of(cells: Cells) -> CurvePoints:
-    """Return the points of curves, given by their merged cells, the highest value of each first."""
+def points_of(cells: Cells, few_cells: int = FEW_CELLS) -> CurvePoints:
+    """Return the points of curves, given by their merged cells, the highest value of each first.
+
+    A curve of no more than `few_cells` is there as a whole.
+    """
     curves, values, users, totals = cells
     if not len(curves):
         return CurvePoints(curves, values, users, totals)
@@ -38,7 +43,7 @@ def points_of(cells: Cells) -> CurvePoints:
     above, totals_above = (_before(column, starts, sizes) for column in (users, totals))
     decades = np.floor(_POINTS_PER_DECADE * np.log10(above + 1)).astype(np.int64)
     is_last = np.append(starts[1:], len(curves)) - 1
-    chosen = np.repeat(sizes <= FEW_CELLS, sizes)
+    chosen = np.repeat(sizes <= few_cells, sizes)
     chosen |= np.diff(decades, prepend=-1) != 0
     chosen[starts] = chosen[is_last] = True
     return CurvePoints(curves[chosen], values[chosen], above[chosen], totals_above[chosen])

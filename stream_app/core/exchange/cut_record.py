@@ -7,14 +7,18 @@ users against the cut, and show it. A scope with too few users to flag anybody h
 from itertools import pairwise
 
 import msgspec
+import numpy as np
 
+from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
 from stream_app.core.state.scopes import ScopeName
 
 VERSION = 1
 PREFIX = b"cut/"
 _MOST_POINTS = 512
+"""Of a published record."""
 
 Pair = tuple[int, int]
 """Of the mavens, and of the connectors."""
@@ -75,18 +79,33 @@ def decode(value: bytes) -> CutRecord:
         raise FormatError(f"not a cut of version {VERSION}: {error}") from error
     if record.version != VERSION:
         raise FormatError(f"a cut of version {record.version}, this release reads {VERSION}: run one release")
-    if not _is_sound(record):
+    if not is_sound(record, _MOST_POINTS):
         raise FormatError("not a cut: it has numbers that no scope can have")
     return record
 
 
-def _is_sound(record: CutRecord) -> bool:
+def is_sound(record: CutRecord, most_points: int) -> bool:
+    """Return whether a worker can have made the record."""
     counts = (record.users, record.totals, record.k, record.thresholds, record.ties, record.flagged, record.emerging)
     return (
-        all(are_numbers(pair) for pair in counts)
+        record.version == VERSION
+        and all(are_numbers(pair) for pair in counts)
         and all(0.0 <= number <= LARGEST for number in record.coverage)
         and all(-1.0 <= number <= 1.0 for number in record.gini)
-        and all(len(points) <= _MOST_POINTS for points in record.points)
+        and all(len(points) <= most_points for points in record.points)
         and all(are_numbers(point) for points in record.points for point in points)
         and all(one[0] > other[0] for points in record.points for one, other in pairwise(points))
     )
+
+
+def cuts_in(record: CutRecord) -> ScopeCuts:
+    """Return both cuts as columns of one scope."""
+    empty = ScopeCuts.empty(1)
+    for name, column in empty._asdict().items():
+        column[:, 0] = getattr(record, name)
+    return empty
+
+
+def points_in(record: CutRecord, role: int) -> Ints:
+    """Return the points of one curve as columns (value, users above, their total)."""
+    return np.array(record.points[role], np.int64).reshape(-1, 3)

@@ -10,7 +10,7 @@ from stream_app.core.arrays import Ints
 from stream_app.core.cuts.curve_points import ranks_of
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.exchange.curve_deltas import Thresholds
-from stream_app.core.exchange.cut_record import CutRecord
+from stream_app.core.exchange.cut_record import CutRecord, points_in
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -47,7 +47,7 @@ class FollowedCuts:
         for role in (0, 1):
             self._points.pop((number, role), None)
             if record is not None:
-                self._points[number, role] = np.array(record.points[role], np.int64).reshape(-1, 3)
+                self._points[number, role] = points_in(record, role)
 
     def find(self, scope: ScopeName) -> int:
         """Return the number of a scope; 0 if it is unknown."""

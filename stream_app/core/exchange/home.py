@@ -20,7 +20,7 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import unpack
-from stream_app.core.cuts.curve_points import points_of
+from stream_app.core.cuts.curve_points import FEW_CELLS, MANY_CELLS, points_of
 from stream_app.core.cuts.cut import cuts_of
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.cuts.scope_cuts import ScopeCuts
@@ -126,9 +126,17 @@ class Home:
         found = self._table.of(np.stack([scopes << 1, scopes << 1 | 1], axis=1).ravel())
         return Cells(*(column[found.values > 0] for column in found))
 
-    def records(self, scopes: Ints) -> Iterator[tuple[ScopeName, CutRecord]]:
-        """Yield the records of some scopes (sorted)."""
-        points = points_of(self.curves(scopes))
+    def record(self, scope: ScopeName) -> CutRecord | None:
+        """Return all that is known of a scope, with its curves as a whole unless they are long; None without users."""
+        number = self.find(scope)
+        if number is None or number >= self.cuts.users.shape[1] or not self.cuts.users[:, number].any():
+            return None
+        ((_, record),) = self.records(np.array([number]), MANY_CELLS)
+        return record
+
+    def records(self, scopes: Ints, few_cells: int = FEW_CELLS) -> Iterator[tuple[ScopeName, CutRecord]]:
+        """Yield the records of some scopes (sorted); `few_cells`: see `points_of`."""
+        points = points_of(self.curves(scopes), few_cells)
         curves = np.stack([scopes << 1, scopes << 1 | 1], axis=1)
         starts, ends = (np.searchsorted(points.curves, curves, side).tolist() for side in ("left", "right"))
         rows = list(zip(*(column.tolist() for column in points[1:]), strict=True))

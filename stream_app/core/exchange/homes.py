@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stream_app.core.changelog.status import Status
-from stream_app.core.exchange.delta_message import DeltaMessage
+from stream_app.core.exchange.cut_record import CutRecord
+from stream_app.core.exchange.delta_message import DeltaMessage, home_of
 from stream_app.core.exchange.delta_sender import HomeState
 from stream_app.core.exchange.home import Home
+from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 
 _ASK_AGAIN_S = 5.0
@@ -88,6 +90,15 @@ class Homes:
         """Return whether a home is here, and its cuts count."""
         known = self._homes.get(home)
         return known is not None and known.home.is_complete
+
+    def home_of(self, scope: ScopeName) -> int:
+        """Return the partition where a scope is at home."""
+        return home_of(scope, self._partitions)
+
+    def record(self, scope: ScopeName) -> CutRecord | None:
+        """Return what a home that is here knows of a scope; None without users."""
+        known = self._homes.get(self.home_of(scope))
+        return known.home.record(scope) if known else None
 
     def complete(self) -> Mapping[int, Home]:
         """Return the homes whose cuts count, by partition."""

@@ -6,9 +6,12 @@ partitions. What they return is of one moment: keep no queries across an await, 
 
 from stream_app.core.changelog.standing_records import standing_key as standing_key
 from stream_app.core.cuts.history import PastCut as PastCut
+from stream_app.core.exchange.cut_record import CutRecord as CutRecord
+from stream_app.core.exchange.cut_record import is_sound as is_sound
 from stream_app.core.queries.queryable_state import PartitionVersion as PartitionVersion
 from stream_app.core.queries.queryable_state import QueryableState as QueryableState
 from stream_app.core.queries.scopes import ScopeQueries as ScopeQueries
+from stream_app.core.queries.scopes import ranks_in as ranks_in
 from stream_app.core.queries.top_k import TopUsers as TopUsers
 from stream_app.core.queries.users import FoundUser as FoundUser
 from stream_app.core.queries.users import UserLookup as UserLookup

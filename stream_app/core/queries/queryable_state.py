@@ -7,6 +7,7 @@ from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.standing_records import flag_of, key_of, names_in
 from stream_app.core.changelog.status import Status
+from stream_app.core.exchange.homes import Homes
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.queries.scopes import ScopeQueries
@@ -47,6 +48,8 @@ class QueryableState:
     statuses: Mapping[int, Status]
     """What every partition has published, on any worker."""
     erasures: Erasures
+    homes: Homes
+    """Where the curves of scopes are put together, in the partitions of this worker."""
 
     @property
     def partitions(self) -> list[int]:

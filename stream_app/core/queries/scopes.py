@@ -7,10 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
+from stream_app.core.cuts.curve_points import ranks_of
 from stream_app.core.cuts.history import CutHistory, PastCut
 from stream_app.core.cuts.lorenz import Points, lorenz
 from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.events.names import normal_topic
+from stream_app.core.exchange.cut_record import CutRecord, cuts_in, points_in
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES, Cut, Role
@@ -88,9 +90,13 @@ class ScopeQueries:
             self.rules, self.population_sizes
         )
 
-    def cut(self, scope: ScopeName, role: Role) -> Cut | None:
-        """The present cut; None where nobody has a value."""
-        return next((cut for cut in self.cuts(np.array([self.followed.find(scope)])) if cut.role == role), None)
+    def cut(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> Cut | None:
+        """The present cut, from the `record` of its home if there is one; None where nobody has a value."""
+        if self.newest_ms == NO_TIME:
+            return None
+        found = self.followed.cuts.of(np.array([self.followed.find(scope)])) if record is None else cuts_in(record)
+        cuts = PublishedCuts([scope], found, self._frame).messages(self.rules, self.population_sizes)
+        return next((cut for cut in cuts if cut.role == role), None)
 
     def has(self, scope: ScopeName) -> bool:
         """Whether the scope is known."""
@@ -101,10 +107,12 @@ class ScopeQueries:
         past = self.past_cuts.of(scope, role, self.panes.start)
         return (((pane + 1) * self.window.pane_ms, cut) for pane, cut in past)
 
-    def lorenz(self, scope: ScopeName, role: Role) -> Points:
-        """The Lorenz curve; empty where nobody has a value."""
-        number, place = self.followed.find(scope), ROLES.index(role)
-        cuts = self.followed.cuts
+    def lorenz(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> Points:
+        """The Lorenz curve, from the `record` of its home if there is one; empty where nobody has a value."""
+        place = ROLES.index(role)
+        if record is not None:
+            return lorenz(points_in(record, place), record.users[place], record.totals[place])
+        number, cuts = self.followed.find(scope), self.followed.cuts
         return lorenz(self.followed.points(scope, place), *(int(c[place, number]) for c in (cuts.users, cuts.totals)))
 
     @property
@@ -114,3 +122,10 @@ class ScopeQueries:
         if self._framed is None or self._framed[0] != state:
             self._framed = (state, self.frame_at(self.newest_ms))
         return self._framed[1]
+
+
+def ranks_in(record: CutRecord, role: Role, values: Iterable[int]) -> list[int]:
+    """Return the rank of each value, from the record of the scope's home."""
+    points = points_in(record, ROLES.index(role))
+    ranks: list[int] = ranks_of(np.fromiter(values, np.int64), points[:, 0], points[:, 1]).tolist()
+    return ranks

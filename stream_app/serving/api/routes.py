@@ -65,12 +65,12 @@ ROUTES = (
     ),
     Route(
         *("/cuts/history", params.HistoryParams, responses.History, "How a cut moved, pane by pane"),
-        lambda answers, asked, _user: answers.scopes.history(asked),
+        lambda answers, asked, _user: answers.history(asked),
         CsvRows("moments", responses.Moment),
     ),
     Route(
         *("/curve", params.ScopeParams, responses.Curve, "The Lorenz curve, and the cut in it"),
-        lambda answers, asked, _user: answers.scopes.curve(asked),
+        lambda answers, asked, _user: answers.curve(asked),
     ),
     Route(
         *("/influencers", params.InfluencerParams, responses.Influencers, "Users of a topic and role"),

@@ -16,6 +16,7 @@ from stream_app.serving.api.openapi import document
 from stream_app.serving.api.push.page_updates import PageUpdates
 from stream_app.serving.api.push.sse import EventStreams
 from stream_app.serving.api.routes import PREFIX, add_routes, as_json
+from stream_app.serving.api.scopes.local_scopes import LocalScopes
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.throughput import Throughput
 from stream_app.serving.api.time_budget import TimeBudget
@@ -49,11 +50,12 @@ class Api:
         budget, erased, open_partitions = TimeBudget(), state.erasures.among, partial(partitions, settings)
         flags = FlagLog(erased)
         self._flag_reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_partitions)
-        self._local_users = LocalUsers(state, budget)
+        self._local_users, self._local_scopes = LocalUsers(state, budget), LocalScopes(state, budget)
         self._peer_auth = access.peers
         most_bytes = settings.peer_answer_bytes
         parts = settings.partitions
-        self._peers = Peers(self._local_users, state, self._peer_auth, budget, most_bytes, bound_hit, parts)
+        local = (self._local_users, self._local_scopes)
+        self._peers = Peers(*local, state, self._peer_auth, budget, most_bytes, bound_hit, parts)
         self._throughput = Throughput(state)
         overview = Overview(settings, state, flags, self._throughput, health, redis_up)
         evidences = EvidenceReader(settings, open_partitions, erased)
@@ -64,7 +66,7 @@ class Api:
     def add_routes(self, app: web.Application) -> None:
         """Have `app` answer under /api/v1."""
         add_routes(app, self._answers)
-        add_peer_routes(app, self._local_users, self._peer_auth)
+        add_peer_routes(app, self._local_users, self._local_scopes, self._peer_auth)
         self._event_streams.add_routes(app)
         described = document()
 

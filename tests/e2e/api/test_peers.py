@@ -90,7 +90,7 @@ def a_worker(statuses: dict[int, str], settings: Settings = Settings()) -> Peers
         return [Places([], one.partitions or []) for one in asked]
 
     local.leaders, local.places = leaders, places
-    return Peers(local, state, PeerAuth(settings), TimeBudget(), 10_000)
+    return Peers(local, Mock(), state, PeerAuth(settings), TimeBudget(), 10_000)
 
 
 @pytest.mark.parametrize("answer", [silent, rude, babbling, saying_nothing, failing])

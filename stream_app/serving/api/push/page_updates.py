@@ -13,8 +13,9 @@ import msgspec
 
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION
 from stream_app.serving.api import params, responses
-from stream_app.serving.api.answers import Answers
+from stream_app.serving.api.answers import Answers, Records
 from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.scopes.topics import scope_of
 from stream_app.serving.api.time_budget import TimeBudget
 
 TOPICS = 24
@@ -126,7 +127,7 @@ class PageUpdates:
                 self._selections.pop(asked, None)
 
     def is_known(self, asked: params.ScopeParams) -> bool:
-        """Whether the topic has been counted, or is the one that the page begins with."""
+        """Whether the topic is one of those that are followed, or the one that the page begins with."""
         return is_start(asked) or self._answers.scopes.exists(asked)
 
     def _make_room_for(self, asked: params.ScopeParams) -> None:
@@ -201,22 +202,24 @@ class PageUpdates:
 
     async def _refresh(self, selections: Sequence[tuple[params.ScopeParams, _Selection]]) -> None:
         topics: dict[str, bytes] = {}
-        known = [(asked, held) for asked, held in selections if self.is_known(asked)]
+        records = await self._answers.records(asked for asked, _ in selections)
+        known = [(asked, held) for asked, held in selections if self.is_known(asked) or scope_of(asked) in records]
         for start in range(0, len(known), AT_ONCE):
             some = known[start : start + AT_ONCE]
-            found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some])
+            found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some], records)
             common = self._common()
             for (asked, selection), leaders in zip(some, found, strict=True):
                 if asked.population not in topics:
                     topics[asked.population] = self._topics(asked.population)
-                parts = self._parts(asked, leaders)
+                parts = self._parts(asked, leaders, records)
                 selection.show({**common, "topics": topics[asked.population], **parts})
+        shown = {asked for asked, _ in known}
         for asked, selection in selections:
-            if not self.is_known(asked):
+            if asked not in shown:
                 await asyncio.sleep(0)
                 if asked.population not in topics:
                     topics[asked.population] = self._topics(asked.population)
-                parts = self._parts(asked, self._answers.nobody(_leaders_of(asked)))
+                parts = self._parts(asked, self._answers.nobody(_leaders_of(asked)), records)
                 selection.show({**self._common(), "topics": topics[asked.population], **parts})
 
     def _common(self) -> dict[str, bytes]:
@@ -229,12 +232,13 @@ class PageUpdates:
         with self._budget.running():
             return _ENCODER.encode(self._answers.scopes.topics(params.TopicParams(population=population, limit=TOPICS)))
 
-    def _parts(self, asked: params.ScopeParams, leaders: responses.Influencers) -> dict[str, bytes]:
+    def _parts(self, asked: params.ScopeParams, leaders: responses.Influencers, records: Records) -> dict[str, bytes]:
         """What only this selection shows."""
         with self._budget.running():
+            record = records.get(scope_of(asked))
             return {
-                "curve": _ENCODER.encode(self._answers.scopes.curve(asked)),
-                "history": _ENCODER.encode(self._answers.scopes.history(asked)),
+                "curve": _ENCODER.encode(self._answers.scopes.curve(asked, record)),
+                "history": _ENCODER.encode(self._answers.scopes.history(asked, record)),
                 "influencers": _ENCODER.encode(leaders),
             }
 

@@ -3,13 +3,13 @@
 import numpy as np
 
 from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, Role
-from stream_app.core.queries import PastCut, ScopeName, ScopeQueries
+from stream_app.core.queries import CutRecord, PastCut, ScopeName, ScopeQueries
 from stream_app.serving.api import params
 from stream_app.serving.api.responses import Curve, Cuts, History, Moment, Topic, Topics
 
 
 class ScopeAnswers:
-    """Answers about scopes."""
+    """Answers about scopes: about one of them from the `record` of its home, if that has answered."""
 
     def __init__(self, scopes: ScopeQueries) -> None:
         self._scopes = scopes
@@ -41,11 +41,11 @@ class ScopeAnswers:
             cuts=[cuts[key] for key in keys], total=len(there), next=next_after(asked.offset + len(keys), len(there))
         )
 
-    def history(self, asked: params.ScopeParams) -> History:
+    def history(self, asked: params.ScopeParams, record: CutRecord | None = None) -> History:
         """How a cut moved."""
         past = self._scopes.history(scope_of(asked), asked.role)
         moments = {ended_ms: _moment(ended_ms, cut) for ended_ms, cut in past}
-        if now := self.cut(asked):
+        if now := self.cut(asked, record):
             moments[now.window_end] = _moment(now.window_end, now)
         return History(
             topic=asked.topic,
@@ -55,22 +55,22 @@ class ScopeAnswers:
             moments=[moments[end] for end in sorted(moments)],
         )
 
-    def curve(self, asked: params.ScopeParams) -> Curve:
+    def curve(self, asked: params.ScopeParams, record: CutRecord | None = None) -> Curve:
         """The Lorenz curve, and the cut in it."""
         return Curve(
             topic=asked.topic,
             population=asked.population,
             role=asked.role,
-            cut=self.cut(asked),
-            points=self._scopes.lorenz(scope_of(asked), asked.role),
+            cut=self.cut(asked, record),
+            points=self._scopes.lorenz(scope_of(asked), asked.role, record),
         )
 
-    def cut(self, asked: params.ScopeParams) -> Cut | None:
+    def cut(self, asked: params.ScopeParams, record: CutRecord | None = None) -> Cut | None:
         """The present cut; None where nobody has a value."""
-        return self._scopes.cut(scope_of(asked), asked.role)
+        return self._scopes.cut(scope_of(asked), asked.role, record)
 
     def exists(self, asked: params.ScopeParams) -> bool:
-        """Whether the scope has been counted on any worker."""
+        """Whether the scope is one of those that all workers follow."""
         return self._scopes.has(scope_of(asked))
 
 

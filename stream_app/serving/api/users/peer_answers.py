@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from stream_app.core.messages import Flag
+from stream_app.core.queries import is_sound
 from stream_app.serving.api.responses import Influencer, Place
 from stream_app.serving.api.users.peer_protocol import (
     MOST_TEXT,
@@ -15,9 +16,13 @@ from stream_app.serving.api.users.peer_protocol import (
     PlaceQuery,
     Places,
     Ranked,
+    ScopeFound,
+    ScopeQuery,
 )
 
 _MOST = 2**63
+_MOST_POINTS = 4000
+"""Of a curve: more than any home sends."""
 
 
 class WrongAnswerError(ValueError):
@@ -49,6 +54,14 @@ def check_places(asked: Sequence[PlaceQuery], answers: Sequence[Places], panes: 
             place = found.place
             known.add((found.user, place.topic, place.population, place.role))
         _require(len(known) == len(places.found), "a user is there twice")
+
+
+def check_scopes(asked: Sequence[ScopeQuery], answers: Sequence[ScopeFound]) -> None:
+    """The same for what homes know of scopes."""
+    _require(len(answers) == len(asked), f"{len(answers)} answers to {len(asked)} queries")
+    for query, found in zip(asked, answers, strict=True):
+        _check_partitions(query.partitions, found.partitions)
+        _require(found.record is None or is_sound(found.record, _MOST_POINTS), "a cut that no scope has")
 
 
 def _check_partitions(asked: Iterable[int] | None, answered: Sequence[int]) -> None:
@@ -96,4 +109,5 @@ def _require(holds: bool, what: str) -> None:  # noqa: FBT001 - it is what is re
 
 
 DECODE_LEADERS = msgspec.json.Decoder(list[Leaders]).decode
+DECODE_SCOPES = msgspec.json.Decoder(list[ScopeFound]).decode
 DECODE_PLACES = msgspec.json.Decoder(list[Places]).decode

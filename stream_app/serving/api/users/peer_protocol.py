@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from stream_app.core.messages import ROLES, Role
-from stream_app.core.queries import ScopeName, UserLookup, UserQuery
+from stream_app.core.queries import CutRecord, ScopeName, UserLookup, UserQuery
 from stream_app.serving.api.responses import Place, Standing
 from stream_app.serving.api.users.influencers import STANDINGS
 
 LEADERS = "/api/v1/peers/leaders"
 PLACES = "/api/v1/peers/places"
+SCOPES = "/api/v1/peers/scopes"
 
 MOST_QUERIES = 16
 MOST_USERS = 500
@@ -123,7 +124,24 @@ class Places(msgspec.Struct, frozen=True):
     """Those that were looked through."""
 
 
-PeerQuery = TypeVar("PeerQuery", LeaderQuery, PlaceQuery)
+class ScopeQuery(_PeerQuery, frozen=True, kw_only=True):
+    """What the home of a scope knows of it; `partitions` is that home."""
+
+    topic: _Text
+    population: _Text
+
+
+class ScopeFound(msgspec.Struct, frozen=True):
+    """What a home knows of a scope."""
+
+    record: CutRecord | None
+    """None where it has no users."""
+    partitions: list[int]
+    """The home, if it is here and complete."""
+
+
+PeerQuery = TypeVar("PeerQuery", LeaderQuery, PlaceQuery, ScopeQuery)
 
 LeaderQueries = Annotated[list[LeaderQuery], Meta(max_length=MOST_QUERIES)]
+ScopeQueries = Annotated[list[ScopeQuery], Meta(max_length=MOST_QUERIES)]
 PlaceQueries = Annotated[list[PlaceQuery], Meta(max_length=MOST_QUERIES)]

@@ -6,8 +6,16 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from stream_app.serving.api.scopes.local_scopes import LocalScopes
 from stream_app.serving.api.users.local_users import LocalUsers
-from stream_app.serving.api.users.peer_protocol import LEADERS, PLACES, LeaderQueries, PlaceQueries
+from stream_app.serving.api.users.peer_protocol import (
+    LEADERS,
+    PLACES,
+    SCOPES,
+    LeaderQueries,
+    PlaceQueries,
+    ScopeQueries,
+)
 from stream_app.serving.http.bodies import body_of, wait_for_access
 from stream_app.serving.http.peer_auth import QUESTION, PeerAuth
 from stream_app.serving.http.problems import BadRequestError, RefusedError
@@ -15,7 +23,7 @@ from stream_app.serving.http.problems import BadRequestError, RefusedError
 _JSON = "application/json"
 
 
-def add_peer_routes(app: web.Application, local: LocalUsers, auth: PeerAuth) -> None:
+def add_peer_routes(app: web.Application, local: LocalUsers, scopes: LocalScopes, auth: PeerAuth) -> None:
     """Have `app` answer other workers, once `auth` has let them in."""
 
     def answering(
@@ -39,4 +47,5 @@ def add_peer_routes(app: web.Application, local: LocalUsers, auth: PeerAuth) -> 
         return handle
 
     app.router.add_post(LEADERS, answering(local.leaders, LeaderQueries), expect_handler=wait_for_access)
+    app.router.add_post(SCOPES, answering(scopes.scopes, ScopeQueries), expect_handler=wait_for_access)
     app.router.add_post(PLACES, answering(local.places, PlaceQueries), expect_handler=wait_for_access)

@@ -15,26 +15,33 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from stream_app.core.queries import QueryableState
+from stream_app.core.queries import CutRecord, QueryableState, ScopeName
+from stream_app.serving.api.scopes.local_scopes import LocalScopes
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peer_answers import (
     DECODE_LEADERS,
     DECODE_PLACES,
+    DECODE_SCOPES,
     WrongAnswerError,
     check_leaders,
     check_places,
+    check_scopes,
 )
 from stream_app.serving.api.users.peer_protocol import (
     LEADERS,
     MOST_PARTITIONS,
+    MOST_QUERIES,
     PLACES,
+    SCOPES,
     FoundAt,
     LeaderQuery,
     Leaders,
     PeerQuery,
     PlaceQuery,
     Places,
+    ScopeFound,
+    ScopeQuery,
     merged,
 )
 from stream_app.serving.http.peer_auth import QUESTION, PeerAuth
@@ -75,6 +82,7 @@ class Peers:
     def __init__(
         self,
         local: LocalUsers,
+        scopes: LocalScopes,
         state: QueryableState,
         auth: PeerAuth,
         budget: TimeBudget,
@@ -85,6 +93,7 @@ class Peers:
         """`budget` takes the time that it needs; `partitions`: how many there are, whatever Kafka holds of others."""
         self._budget = budget
         self._local = local
+        self._scopes = scopes
         self._state = state
         self._auth = auth
         self._most_answer_bytes = most_answer_bytes
@@ -121,6 +130,24 @@ class Peers:
         answers += await self._ask(PLACES, asked, others, checked)
         with self._budget.running():
             return [self._places(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
+
+    async def scopes(self, names: Iterable[ScopeName]) -> dict[ScopeName, CutRecord]:
+        """What the homes of scopes know of them; without those that nobody has talked about, or whose home is away."""
+        home_of = self._state.homes.home_of
+        asked = [ScopeQuery(topic=name.topic, population=name.population, partitions=[home_of(name)]) for name in names]
+        found: dict[ScopeName, CutRecord] = {}
+        for start in range(0, len(asked), MOST_QUERIES):
+            some = asked[start : start + MOST_QUERIES]
+            mine, others = self._partitions()
+            answers = [
+                await self._scopes.scopes(_in(some, mine)),
+                *await self._ask(SCOPES, some, others, _checked_scopes),
+            ]
+            for query, *parts in zip(some, *answers, strict=True):
+                for part in parts:
+                    if part.record is not None:
+                        found[ScopeName(query.population, query.topic)] = part.record
+        return found
 
     def _leaders(self, asked: LeaderQuery, parts: Sequence[Leaders]) -> AllLeaders:
         leaders = merged(asked, parts)
@@ -228,6 +255,12 @@ class Peers:
 def _checked_leaders(queries: Sequence[LeaderQuery], body: bytes) -> list[Leaders]:
     found = DECODE_LEADERS(body)
     check_leaders(queries, found)
+    return found
+
+
+def _checked_scopes(queries: Sequence[ScopeQuery], body: bytes) -> list[ScopeFound]:
+    found = DECODE_SCOPES(body)
+    check_scopes(queries, found)
     return found
 
 

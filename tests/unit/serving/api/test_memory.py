@@ -12,6 +12,7 @@ from stream_app.engine.engine import Engine
 from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers, UnknownUserError
 from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.scopes.local_scopes import LocalScopes
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.throughput import Throughput
 from stream_app.serving.api.time_budget import TimeBudget
@@ -41,7 +42,7 @@ class Worker:
         state = queryable_state(cast(Engine, engine))
         budget = TimeBudget()
         self.local = LocalUsers(state, budget)
-        peers = Peers(self.local, state, PeerAuth(Settings()), budget)
+        peers = Peers(self.local, LocalScopes(state, budget), state, PeerAuth(Settings()), budget)
         flags = FlagLog(state.erasures.among)
         flags.is_complete.set()
         health = Mock(live=lambda: (True, {}), ready=lambda: (True, {}))

@@ -29,6 +29,7 @@ class Feed:
             scopes=Mock(),
             statuses={},
             erasures=Mock(),
+            homes=Mock(),
         )
         self.feed = BoardFeed(Settings(redis_top=10), state, Mock(), list)
         self.writer = Mock(wants_full=False)
