@@ -104,14 +104,10 @@ def messages_of(
 ) -> Iterator[DeltaMessage]:
     """Yield the messages about a delta, whose scopes are all at home in `home`, of at most about `most_bytes` each."""
     cells, replaced = delta.cells, delta.replaced
-    without_cells = np.setdiff1d(replaced, cells.curves)
-    is_first = np.diff(cells.curves, prepend=-1) != 0
     ends = _ends(cells, names, most_bytes)
     for place, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         part = Cells(*(column[start:end] for column in cells))
-        anew = np.intersect1d(replaced, part.curves[is_first[start:end]])
-        if not place:
-            anew = np.concatenate([anew, without_cells])
+        anew = _beginning(cells.curves, replaced, start, end) if len(replaced) else replaced
         scopes = np.unique(np.concatenate([part.curves, anew]) >> 1)
         yield DeltaMessage(
             version=VERSION,
@@ -128,6 +124,14 @@ def messages_of(
             users=_pack_signed(part.users),
             total=_pack_signed(part.totals),
         )
+
+
+def _beginning(curves: Ints, replaced: Ints, start: int, end: int) -> Ints:
+    """Return the replaced curves whose cells begin in a part; those without cells are in the first one."""
+    first = np.searchsorted(curves, replaced)
+    has_cells = np.isin(replaced, curves)
+    found: Ints = replaced[np.where(has_cells, (first >= start) & (first < end), start == 0)]
+    return found
 
 
 def _ends(cells: Cells, names: Sequence[ScopeName], most_bytes: int) -> list[int]:

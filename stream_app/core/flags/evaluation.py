@@ -46,6 +46,13 @@ class Changes(NamedTuple):
     eta_s: Floats
 
 
+_NO_INTS, _NO_FLOATS = np.empty(0, np.int64), np.empty(0)
+_NO_CHANGES = Changes(
+    *(_NO_INTS, _NO_INTS, np.empty(0, np.uint8), _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS),
+    *(_NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS),
+)
+
+
 class EvaluationTime(NamedTuple):
     """Time, window and settings version of an evaluation. Times are epoch ms."""
 
@@ -119,6 +126,9 @@ def evaluate(ledger: Ledger, due: tuple[Ints, Ints], numbers: Ints, ranked: Rank
     spans, rules, cuts = spans_of(ledger), ranked.rules, ranked.followed.cuts
     changes = []
     for role, rows in enumerate(due):
+        if not len(rows):
+            ledger.rows.set_below_since_s(role, rows, rows)
+            continue
         scope = numbers[ledger.rows.scopes_of(rows)]
         value, threshold = ledger.rows.totals[role][rows], cuts.thresholds[role][scope]
         going = pace_of(ledger, role, rows, threshold, spans)
@@ -153,6 +163,8 @@ def evaluate(ledger: Ledger, due: tuple[Ints, Ints], numbers: Ints, ranked: Rank
                 eta_s=going.eta_s[moved],
             )
         )
+    if not changes:
+        return _NO_CHANGES
     return Changes(*(np.concatenate(columns) for columns in zip(*changes, strict=True)))
 
 

@@ -5,6 +5,7 @@ the dwell time, so that no user flaps at the cut. The first rule that matches de
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from stream_app.core.arrays import Codes, Floats, Ints, Mask
 from stream_app.core.messages import FlagType
 
 NONE, EMERGING, ENTERED, FADING = range(4)
+_CODES = 4
 
 TYPE_OF = {NONE: FlagType.LEFT, EMERGING: FlagType.EMERGING, ENTERED: FlagType.ENTERED, FADING: FlagType.FADING}
 """The flag type that a new standing raises."""
@@ -112,6 +114,13 @@ RULES = (
 )
 
 
+@cache
+def _applies(rule: StandingRule) -> Mask:
+    """Return whether a rule applies, by the code of the standing before."""
+    codes: Mask = np.isin(np.arange(_CODES), rule.before)
+    return codes
+
+
 class Decisions(NamedTuple):
     """The decisions of the rules: columns of equal length."""
 
@@ -128,7 +137,7 @@ def decide(facts: Facts, rules: StandingRules, floor: int, now_s: int) -> Decisi
     standing = facts.standing.copy()
     decided = np.zeros(len(standing), np.uint8)
     for rule in RULES:
-        fits = (decided == 0) & np.isin(facts.standing, rule.before) & rule.holds(facts, rules, floor, dwelt)
+        fits = (decided == 0) & _applies(rule)[facts.standing] & rule.holds(facts, rules, floor, dwelt)
         standing[fits], decided[fits] = rule.after, rule.number
     since[standing == NONE] = 0
     return Decisions(standing, decided, since)
