@@ -24,7 +24,15 @@ _PATHS = (
         "/api/v1/users/x",
         "/api/v1/session",
     ),
-    *("/api/v1/peers/leaders", "/api/v1/peers/places", "/api/v1/%70eers/places", "/api/v1/users/%00/why", "/%", "/%zz"),
+    *(
+        "/api/v1/peers/leaders",
+        "/api/v1/peers/places",
+        "/api/v1/peers/scopes",
+        "/api/v1/%70eers/places",
+        "/api/v1/users/%00/why",
+        "/%",
+        "/%zz",
+    ),
     *("http://evil.example/metrics", "evil.example:80", "/\xff\xfe", "/" + "a" * 9000, "/api/v1/users/" + "%ff" * 500),
     *("/api/v1/openapi.json", "/api/v1/flags", "/api/v1/cuts/history", "/api/v1/curve", "/api/v1/topics", "#", "?", ""),
 )

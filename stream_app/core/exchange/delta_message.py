@@ -57,6 +57,8 @@ class DeltaMessage(msgspec.Struct, array_like=True):
     total: Column
     horizon: int = NO_TIME
     """Where the window of the ledger ended, epoch ms."""
+    newest: int = NO_TIME
+    """The newest event that was counted, epoch ms: after the window if another source has still to be read up to it."""
 
     @property
     def nbytes(self) -> int:
@@ -167,7 +169,7 @@ def _is_sound(message: DeltaMessage) -> bool:
     users, totals = _signed(message.users), _signed(message.total)
     return (
         are_numbers((message.source, message.epoch, message.home, message.number))
-        and are_numbers((message.horizon,), NO_TIME)
+        and are_numbers((message.horizon, message.newest), NO_TIME)
         and all(len(name) <= LONGEST_NAME for scope in message.scopes for name in scope)
         and all(column.dtype.kind == "u" and int(column.max(initial=0)) <= 2 * LARGEST for column in columns)
         and len(curves) == len(values) == len(users) == len(totals)

@@ -14,6 +14,7 @@ from stream_app.core.cuts.histogram import Cells
 from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas, Thresholds
 from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, home_of, messages_of
 from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.watermark import NO_TIME
 
 
 class HomeState(NamedTuple):
@@ -54,10 +55,11 @@ class DeltaSender:
         if delta.is_everything:
             self._sent_to.clear()
         names = ledger.scopes.names()
+        newest = max((source.watermark for source in ledger.sources.values()), default=NO_TIME)
         for home, part in self._parts(ledger, delta, homes):
             for message in messages_of(part, names, self._sender, home, self._numbers[home], most_bytes):
                 self._numbers[home] = message.number + 1
-                message.horizon = ledger.horizon
+                message.horizon, message.newest = ledger.horizon, newest
                 yield message
 
     def _parts(

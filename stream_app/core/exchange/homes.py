@@ -41,7 +41,9 @@ class Homes:
         self._share = share
         self._homes: dict[int, _OwnedHome] = {}
         self.newest_ms = NO_TIME
-        """Where the newest window ended that was heard of, epoch ms: with the first event of a pane, not after it."""
+        """Where the newest window ended that was heard of, epoch ms."""
+        self.newest_event_ms = NO_TIME
+        """The newest event that was heard of, epoch ms: with the first event of a pane, not after it."""
 
     def follow(self) -> None:
         """Have a home for each owned partition: a new one for each new ownership."""
@@ -73,6 +75,7 @@ class Homes:
         if known is not None and message.source < self._partitions:
             known.home.hear(message)
             self.newest_ms = max(self.newest_ms, message.horizon)
+            self.newest_event_ms = max(self.newest_event_ms, message.newest)
         return known is not None
 
     def ask_again(self, now_s: float) -> None:

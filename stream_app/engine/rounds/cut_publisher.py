@@ -62,7 +62,7 @@ class CutPublisher:
 
         `newest_ms`: the end of the window. The curves of others may arrive before it is known; publishing then waits.
         """
-        self._remember(newest_ms // self._context.settings.pane_ms)
+        self._remember(self._pane_at(newest_ms))
         self._follow()
         if newest_ms == NO_TIME:
             return
@@ -117,10 +117,18 @@ class CutPublisher:
             if followed.has(name) and home_of(name, partitions) == place and home.find(name) is None:
                 self._record(name, None)
 
+    def _pane_at(self, newest_ms: int) -> int:
+        """Return the pane that has begun: with its first event anywhere, unless others are far behind that."""
+        pane_ms, event_ms = self._context.settings.pane_ms, self._context.homes.newest_event_ms
+        return (event_ms if newest_ms < event_ms < newest_ms + pane_ms else newest_ms) // pane_ms
+
     def _remember(self, pane: int) -> None:
         """When a pane has ended, publish the cuts at its end; delete past cuts that have left the window."""
-        ended, self._pane = self._pane, pane
-        if ended is None or ended == pane:
+        ended = self._pane
+        if ended is not None and pane <= ended:
+            return
+        self._pane = pane
+        if ended is None:
             return
         output, frame = self._context.output, self.frame(ended * self._context.settings.pane_ms)
         for place, known in self._published.items():

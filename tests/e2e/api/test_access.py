@@ -81,7 +81,7 @@ def test_every_other_path_needs_the_token(where: str, subtests: pytest.Subtests)
                 assert TOKEN.encode() not in got.body
 
 
-@pytest.mark.parametrize("path", ["/api/v1/peers/leaders", "/api/v1/peers/places"])
+@pytest.mark.parametrize("path", ["/api/v1/peers/leaders", "/api/v1/peers/places", "/api/v1/peers/scopes"])
 def test_other_workers_need_a_signature_and_the_token_is_none(where: str, path: str) -> None:
     json = {"Content-Type": "application/json"}
     for headers in (json, {**json, **BEARER}):

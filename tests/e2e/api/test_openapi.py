@@ -17,8 +17,9 @@ from tests.e2e.api.parts import app_of
 from tests.e2e.api.stage import HOSTILE, Stage
 
 ROOT = Path(__file__).parents[3]
+PEERS_ANSWER = ("leaders", "places", "scopes")
 UNDESCRIBED = {
-    *(("POST", path) for path in ("/api/v1/session", "/api/v1/peers/leaders", "/api/v1/peers/places")),
+    *(("POST", path) for path in ("/api/v1/session", *(f"/api/v1/peers/{asked}" for asked in PEERS_ANSWER))),
     *(("DELETE", "/api/v1/session"), ("GET", "/api/v1/openapi.json")),
 }
 """What browsers and other workers ask."""

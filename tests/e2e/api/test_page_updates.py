@@ -2,15 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import msgspec
 import pytest
 
+from stream_app.core.queries import CutRecord
 from stream_app.serving.api import params
-from stream_app.serving.api.answers import Answers
+from stream_app.serving.api.answers import Answers, Records
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import page_updates
 from stream_app.serving.api.push.page_updates import PageUpdates, Watcher
@@ -102,14 +103,17 @@ class Counting:
         self.topic_lists.append(asked.population)
         return _Said("topics")
 
-    def curve(self, asked: params.ScopeParams) -> _Said:
+    async def records(self, _asked: Iterable[params.ScopeParams]) -> Records:
+        return {}
+
+    def curve(self, asked: params.ScopeParams, _record: CutRecord | None) -> _Said:
         self.curves.append(asked)
         self.budget.seconds += self.takes_s
         if self.fails:
             raise RuntimeError("as the test wants")
         return _Said(self.curve_says)
 
-    def history(self, _asked: params.ScopeParams) -> _Said:
+    def history(self, _asked: params.ScopeParams, _record: CutRecord | None) -> _Said:
         return _Said("history")
 
     def exists(self, asked: params.ScopeParams) -> bool:
@@ -118,7 +122,7 @@ class Counting:
     def nobody(self, _asked: params.InfluencerParams) -> _Said:
         return _Said("nobody")
 
-    async def all_influencers(self, asked: list[params.InfluencerParams]) -> list[_Said]:
+    async def all_influencers(self, asked: list[params.InfluencerParams], _records: Records) -> list[_Said]:
         return [_Said("influencers") for _ in asked]
 
 

@@ -149,7 +149,7 @@ async def test_the_former_owner_of_a_partition_is_not_asked_about_it() -> None:
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("path", ["/peers/leaders", "/peers/places"])
+@pytest.mark.parametrize("path", ["/peers/leaders", "/peers/places", "/peers/scopes"])
 def test_many_questions_at_once_are_answered_as_each_by_itself(stage: Stage, path: str) -> None:
     where, population = stage.addresses[0], "all"
     scopes = [(topic, role) for topic in ("*", "phone", "unheard-of") for role in ("maven", "connector")]
@@ -170,7 +170,10 @@ def test_many_questions_at_once_are_answered_as_each_by_itself(stage: Stage, pat
         {"users": users[:3]},
         {"users": users[:3], "with_flags": False},
     ]
-    questions = rankings if path == "/peers/leaders" else somewhere
+    curves: list[dict[str, Any]] = [
+        {"topic": topic, "population": population, "partitions": partitions} for topic, _ in scopes
+    ]
+    questions = {"/peers/leaders": rankings, "/peers/places": somewhere, "/peers/scopes": curves}[path]
     assert answered(where, path, questions) == [one for each in questions for one in answered(where, path, [each])]
 
 

@@ -57,9 +57,9 @@ def test_the_newest_window_is_that_of_the_messages_heard_here(owned: dict[int, i
     homes.follow()
     for home, horizon in ((2, 500), (0, 900), (2, 700), (1, 2000)):
         heard = message(home, 0)
-        heard.horizon = horizon
+        heard.horizon, heard.newest = horizon, horizon + 1
         homes.hear(heard)
-    assert homes.newest_ms == 900
+    assert (homes.newest_ms, homes.newest_event_ms) == (900, 901)
 
 
 def test_a_home_asks_again_while_something_is_missing(owned: dict[int, int]) -> None:
