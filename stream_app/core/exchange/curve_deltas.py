@@ -30,6 +30,8 @@ _LARGE_USERS = EXACT_USERS * 5 // 4
 """A curve of more users in a partition becomes binned; with no more than EXACT_USERS it is exact again."""
 _MOST_MOVED = EXACT_BINS - 1
 """By so many bins θ may move before a binned curve is replaced."""
+MOST_VALUE = 2**40
+"""More counts as this: a hundred times mankind. Or one who claims it often would take the sums of all beyond bounds."""
 _EXACT = -(2**15)
 """The form of a curve that is not binned."""
 
@@ -78,7 +80,7 @@ class CurveDeltas:
             self.users += int(np.count_nonzero(there & everybody) - np.count_nonzero(were_there & everybody))
         replaced = self._reform(np.unique(rows.curves[gained != 0]), thresholds)
         stays = ~np.isin(rows.curves, replaced)
-        was = _Rows(rows.curves, before.totals, before.standings)
+        was = _Rows(rows.curves, np.minimum(before.totals, MOST_VALUE), before.standings)
         added = [*self._cells(rows.at(stays), 1), *self._cells(was.at(stays), -1)]
         if len(replaced):
             added += self._cells(_Rows.of_curves(ledger, replaced), 1)
@@ -164,7 +166,8 @@ class _Rows(NamedTuple):
     @classmethod
     def of(cls, ledger: Ledger, rows: Ints) -> "_Rows":
         curves = ledger.rows.scopes_of(rows) << 1
-        return cls(np.stack([curves, curves | 1]), ledger.rows.totals[:, rows], ledger.rows.standings[:, rows])
+        values = np.minimum(ledger.rows.totals[:, rows], MOST_VALUE)
+        return cls(np.stack([curves, curves | 1]), values, ledger.rows.standings[:, rows])
 
     @classmethod
     def of_curves(cls, ledger: Ledger, curves: Ints) -> "_Rows":

@@ -154,7 +154,7 @@ def evaluate(ledger: Ledger, due: tuple[Ints, Ints], numbers: Ints, ranked: Rank
                 rules=decided.rule[moved],
                 values=value[moved],
                 thresholds=threshold[moved],
-                shares=value[moved] / np.maximum(cuts.totals[role, scope[moved]], 1),
+                shares=np.minimum(value[moved] / np.maximum(cuts.totals[role, scope[moved]], 1), 1.0),
                 short_rates=going.short[moved],
                 past_rates=going.past[moved],
                 rate_errors=going.error[moved],

@@ -136,6 +136,20 @@ def test_deltas_add_up_to_the_curves(changes: list[tuple[Any, ...]]) -> None:
     assert +receiver.totals == +totals
 
 
+def test_what_nobody_can_have_counts_as_the_most_that_is_believed() -> None:
+    world, deltas, receiver = World(), CurveDeltas(), Receiver()
+    for topic in range(2):
+        world.set(topic, 0, 1, 2**62)
+    world.set(0, 1, 1, 7)
+    receiver.take(deltas.collect(world.ledger, world.threshold), world.ledger.scopes.names())
+    world.set(0, 0, 1, 2**61)
+    world.set(1, 0, 1, 9)
+    receiver.take(deltas.collect(world.ledger, world.threshold), world.ledger.scopes.names())
+    assert receiver.seen()[TOPICS[0], 1] == {curve_deltas.MOST_VALUE: 1, 7: 1}
+    assert receiver.seen()[TOPICS[1], 1] == {9: 1}
+    assert receiver.totals[TOPICS[0], 1] == curve_deltas.MOST_VALUE + 7
+
+
 def test_what_stays_is_not_sent_again() -> None:
     world, deltas = World(), CurveDeltas()
     for user in range(3):
