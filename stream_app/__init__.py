@@ -28,7 +28,7 @@ A record of a topic is decoded with msgspec:
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 __all__ = (
     "Cut",

@@ -15,7 +15,6 @@ from stream_app.core.events.credit import Credits
 from stream_app.core.events.identity import Hashing, HashingPlan
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.interning import Interner, Numbers
-from stream_app.core.state.late import late_events
 from stream_app.core.state.panes import Pane, RowEntries, joined, summed
 from stream_app.core.state.renumbering import chosen, distinct, renumbered
 from stream_app.core.state.rows import RowTable
@@ -85,7 +84,7 @@ class Ledger:
 
     def late(self, topic: str, ts_ms: Ints) -> Mask:
         """Return which events of a batch from `topic`, in the order read, are late. Changes nothing."""
-        return late_events(ts_ms, max(self.source(topic).watermark, self.horizon), self.window)
+        return self.window.late(ts_ms, max(self.source(topic).watermark, self.horizon))
 
     def apply(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
         """Count a batch from `topic`, in the order read, and its number of `rejected` records.

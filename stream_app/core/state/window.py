@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
+from stream_app.core.arrays import Ints, Mask
+
 
 class Window(NamedTuple):
     """Length and step of the window. Times are event time in epoch ms; panes are numbered from the epoch."""
@@ -26,3 +30,13 @@ class Window(NamedTuple):
     def short_start_ms(self, now_ms: int) -> int:
         """Return the start of the short window at `now_ms`, inclusive."""
         return (now_ms // self.pane_ms - self.short_panes + 1) * self.pane_ms
+
+    def late(self, ts_ms: Ints, watermark_ms: int) -> Mask:
+        """Return which events of a batch, in the order read, are late; `watermark_ms`: the watermark before the batch.
+
+        At each event the window ends with the newest event time read so far, that event included. So lateness depends
+        neither on how far other sources have been read nor on batch boundaries.
+        """
+        watermarks = np.maximum.accumulate(np.maximum(ts_ms, watermark_ms))
+        late: Mask = ts_ms // self.pane_ms < watermarks // self.pane_ms - self.panes + 1
+        return late

@@ -13,8 +13,8 @@ from stream_app.core.changelog.status import VERSION, Status
 from stream_app.core.exchange.delta_message import DeltaMessage
 from stream_app.core.exchange.homes import states_of
 from stream_app.core.state.watermark import horizon_at
-from stream_app.engine.busy_time import BusyTime
 from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
+from stream_app.engine.rounds.busy_time import BusyTime
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.time_synchronization import TimeSynchronization

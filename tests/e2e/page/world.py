@@ -45,7 +45,7 @@ class Selection:
 def about() -> About:
     """The default settings."""
     return About(
-        version="0.3.0",
+        version="0.4.0",
         settings_version=VERSION,
         share=0.8,
         window_s=86_400.0,
