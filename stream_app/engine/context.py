@@ -62,7 +62,7 @@ class OwnedPartition:
     published: tuple[object, ...] = NEVER
     """State when its changes were last published: batches counted, version of the cuts, horizon, erasures, homes."""
     evaluated: tuple[object, ...] = NEVER
-    """State at the last evaluation: batches counted, version of the cuts, horizon, erasures."""
+    """State at the last evaluation: what had been published, and the version of the cuts."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records in Kafka that are not counted yet, by topic."""
     doubts: dict[str, Doubt] = field(default_factory=dict)

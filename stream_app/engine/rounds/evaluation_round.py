@@ -96,9 +96,10 @@ class EvaluationRound:
         No standings change while a source was never read, so that no window is known.
         """
         ledger, followed = held.store.ledger, self._context.followed
+        state = (held.published, followed.version)  # what is counted since then is for the next round
         if ledger.horizon == NO_TIME or self._is_silent:
+            held.oldest_unseen_s = None
             return
-        state = (held.store.sequence, followed.version, ledger.horizon, ledger.erased)
         if state == held.evaluated:
             return
         held.evaluated = state

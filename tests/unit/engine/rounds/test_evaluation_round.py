@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
 import pytest
 
+from stream_app.core.arrays import Ints
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.exchange.delta_message import home_of
+from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.messages import ROLES, Flag, FlagType, flag_in
+from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.rounds import cut_publisher
@@ -175,3 +179,26 @@ async def test_a_round_publishes_the_workers_address_and_the_unread_records() ->
     parts.fake.context.owned[PARTITION].unread = {"influence.posts": 4, "influence.shares": 3}
     await parts.round()
     assert (statuses(parts)[-1].http, statuses(parts)[-1].unread) == ("10.0.0.7:6066", 7)
+
+
+async def test_what_is_counted_while_a_round_waits_for_kafka_is_looked_at_in_the_next() -> None:
+    parts, looked_at = Parts(), list[Ints | None]()
+    await parts.count(posts(range(3)))
+    flush = parts.fake.context.output.flush
+
+    async def counting_meanwhile() -> None:
+        parts.fake.context.output.flush = flush
+        await parts.count([post(3, user=user_of(PARTITION, 7))])
+        await flush()
+
+    def due(_watched: WatchedRows, ledger: Ledger, *_: object) -> tuple[Ints, Ints]:
+        looked_at.append(ledger.rows.take_counted())
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+
+    parts.fake.context.output.flush = counting_meanwhile
+    with patch.object(WatchedRows, "due", due):
+        await parts.evaluation.round()
+        version = parts.fake.context.followed.version
+        await parts.evaluation.round()
+    assert parts.fake.context.followed.version == version, "so it is not for the cuts that it looks again"
+    assert [None if rows is None else rows.tolist() for rows in looked_at] == [None, [1]]
