@@ -111,7 +111,7 @@ class OutputTopics:
         self._put(self._settings.curves_topic, 0, *duplicate_sample.encode(sample))
 
     def past(self, ended: PastKey, cuts: Collection[Cut]) -> None:
-        """Write the cuts of a bucket as of the end of a pane; without cuts, delete the record."""
+        """Write the cuts of a home as of the end of a pane; without cuts, delete the record."""
         topic = self._settings.curves_topic
         value = history.encode(cuts, min(history.MOST_BYTES, self._limits.record(topic))) if cuts else None
         self._put(topic, 0, ended.encode(), value)

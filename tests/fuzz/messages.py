@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 
@@ -14,13 +15,15 @@ from stream_app.alerts.state.state_records import StateError
 from stream_app.core.changelog import status
 from stream_app.core.changelog.standing_records import readable
 from stream_app.core.changelog.status import Status
+from stream_app.core.exchange import delta_message
 from stream_app.core.messages import FlagType, flag_in
 from stream_app.core.state.watermark import Source
 from stream_app.engine.ownership.foreign_records import ForeignRecordError
+from stream_app.engine.rounds.delta_reader import DeltaReader
 from stream_app.kafka.format.plain import PlainRecord
 from stream_app.kafka.records import Partition
 from tests.fuzz.mutations import deep, mutated, mutated_bytes
-from tests.unit.engine.fakes import NOW_MS, PARTITION, posts
+from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts
 from tests.unit.engine.parts import CHANGELOG, Parts
 from tests.unit.engine.rounds.test_flag_outbox import flag as dated_flag
 
@@ -69,6 +72,26 @@ async def _internal_records(chance: Random) -> None:
     assert parts.ledger.source(parts.fake.settings.posts_topic).read == 2 * _USERS
     for found in parts.exchange.statuses.values():
         assert not found.http or status.ADDRESS.fullmatch(found.http)
+
+
+def addition_records(chance: Random) -> None:
+    """Whatever is sent to a home, rounds go on, and the window stays where it may be."""
+    asyncio.run(_addition_records(chance))
+
+
+async def _addition_records(chance: Random) -> None:
+    parts = Parts()
+    await parts.count([post(number, topics=[f"t{number}"]) for number in range(_USERS)])
+    await parts.round()
+    sent = parts.fake.producer.of(parts.fake.settings.additions_topic)
+    reader = DeltaReader(parts.fake.context, Mock())
+    for number in range(5):
+        message = delta_message.decode(chance.choice(sent).value or b"")
+        here = msgspec.structs.replace(message, home=PARTITION, source=chance.randrange(9), number=chance.randrange(3))
+        value = _changed(chance, delta_message.encode(here))
+        reader._take(PARTITION, PlainRecord(number, 0, None, value, []))
+        await parts.round()
+    assert parts.exchange.newest_ms <= NOW_MS + _AHEAD_MS
 
 
 def segment_records(chance: Random) -> None:

@@ -1,4 +1,4 @@
-"""Records that make what is written of them large: long names, names of one bucket, huge values, endless bad ones."""
+"""Records that make what is written of them large: long names, names of one home, huge values, endless bad ones."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -6,8 +6,8 @@ from itertools import count, islice
 
 from aiokafka import AIOKafkaProducer
 
-from stream_app.core.cuts.curve_message import bucket_of
 from stream_app.core.events.murmur2 import partitions_of
+from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.state.scopes import ScopeName
 from tests.proof.contents import HOUR_MS, PARTITIONS, START_MS, Contents, Record
 
@@ -27,15 +27,15 @@ def long_name(*parts: object) -> str:
 
 
 def with_long_names(contents: Contents, users: int, topics: int) -> tuple[Contents, list[Record]]:
-    """The contents with posts of so many users, each about a topic of its own, and of so many topics of one bucket."""
+    """The contents with posts of so many users, each about a topic of its own, and of so many topics of one home."""
     totals = dict(contents.totals)
     records = []
     for number, user in enumerate(islice(_users_of_one_partition(), users)):
         records.append(_post(totals, user, [long_name("topic", number)], number))
-    of_one_bucket = list(islice(_topics_of_one_bucket(), topics))
+    of_one_home = list(islice(_topics_of_one_home(), topics))
     for number, start in enumerate(range(0, topics, _TOPICS_A_POST)):
         user = long_name("wide", number)
-        records.append(_post(totals, user, of_one_bucket[start : start + _TOPICS_A_POST], number))
+        records.append(_post(totals, user, of_one_home[start : start + _TOPICS_A_POST], number))
     results = dict(contents.results)
     results["applied"] += len(records)
     return contents._replace(totals=totals, results=results), records
@@ -99,5 +99,5 @@ def _users_of_one_partition() -> Iterator[str]:
         yield from (name for name, home in zip(names, homes, strict=True) if home == 3)
 
 
-def _topics_of_one_bucket() -> Iterator[str]:
-    return (name for name in map(long_name, count(1_000_000)) if bucket_of(ScopeName("all", name)) == 9)
+def _topics_of_one_home() -> Iterator[str]:
+    return (name for name in map(long_name, count(1_000_000)) if home_of(ScopeName("all", name), PARTITIONS) == 1)

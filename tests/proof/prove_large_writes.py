@@ -50,7 +50,7 @@ def small_kafka(folder: Path) -> Iterator[str]:
 
 
 def large_writes(brokers: str, folder: Path, scale: Scale, proof: Proof) -> None:
-    """Long names, topics of one bucket, huge records and endless bad ones, while a load is counted."""
+    """Long names, topics of one home, huge records and endless bad ones, while a load is counted."""
     given, long_named = with_long_names(made(Recipe(scale.events // 4, seed=18)), USERS, TOPICS)
     bad = [*huge(), *endless(2 * QUICK.events)]
     given = given._replace(

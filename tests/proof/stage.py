@@ -117,7 +117,8 @@ def stage(
     """Topics called after `name`, and so many workers, for the length of the block."""
     with tracker(variables(brokers, name, **{**SETTINGS, **settings}), logs, workers=0) as run:
         s = run.settings
-        outputs = (s.curves_topic, s.cuts_topic, s.flags_topic, s.standings_topic, s.dead_letters_topic, s.late_topic)
+        internal = (s.curves_topic, s.additions_topic)
+        outputs = (*internal, s.cuts_topic, s.flags_topic, s.standings_topic, s.dead_letters_topic, s.late_topic)
         crew = Crew(run, workers, (lambda: start(run)) if start else None)
         with following(run, *outputs) as follower, crew:
             made = Stage(run, crew, follower, contents)

@@ -24,6 +24,7 @@ from stream_app.core.cuts.curve_points import FEW_CELLS, MANY_CELLS, points_of
 from stream_app.core.cuts.cut import cuts_of
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.decoding import LARGEST
 from stream_app.core.exchange.cell_table import CellTable, SourceCells, negated
 from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED
 from stream_app.core.exchange.cut_record import VERSION, CutRecord
@@ -88,13 +89,21 @@ class Home:
         self._take(message)
 
     def recompute(self) -> Ints:
-        """Recompute the cuts of the scopes that have changed. Returns these, sorted."""
+        """Recompute the cuts of the scopes that have changed. Returns these, sorted.
+
+        Sums that no users can have say that somebody else has written to the topic: the home forgets what it heard, and
+        is not complete.
+        """
         self._flush()
         changed, self._changed = self._changed, []
         if not changed:
             return np.empty(0, np.int64)
         curves = np.unique(np.concatenate(changed))
         cells = self._table.of(curves)
+        if not _can_be(cells):
+            self._sources, self._table = {}, CellTable()
+            self.recompute_all()
+            return np.empty(0, np.int64)
         self._make_room()
         for column, blank in zip(self.cuts, ScopeCuts.empty(1), strict=True):
             column[curves & 1, curves >> 1] = blank[0, 0]
@@ -104,6 +113,10 @@ class Home:
         self._cut(Cells(*(column[cells.values > 0] for column in cells)))
         scopes: Ints = np.unique(curves >> 1)
         return scopes
+
+    def recompute_all(self) -> None:
+        """Have all scopes count as changed."""
+        self._changed = [np.arange(2 * len(self.names))]
 
     def find(self, scope: ScopeName) -> int | None:
         """Return the number of a scope; None if it is unknown."""
@@ -208,3 +221,10 @@ class Home:
             for column, known in zip(wider, self.cuts, strict=True):
                 column[:, :size] = known
             self.cuts = wider
+
+
+def _can_be(cells: Cells) -> bool:
+    """Return whether users can have made these cells: none has fewer than no users, or less than they must have."""
+    users, totals, values = cells.users.astype(np.float64), cells.totals.astype(np.float64), cells.values
+    least = users * np.maximum(values, 0) * (1 - 1e-9)
+    return bool(np.all((users > 0) & (totals >= least)) and users.sum() <= LARGEST and totals.sum() <= LARGEST)

@@ -1,6 +1,7 @@
 """The cut publisher: publishes what is new in the cuts of the homes that this worker owns, and their past cuts."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -23,6 +24,8 @@ from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import EngineContext
 from stream_app.engine.output_topics import scope_key
+
+logger = logging.getLogger(__name__)
 
 MOST_SCOPES = 20_000
 """Published in a round: about 18 MB of cuts, which are in memory until Kafka has them."""
@@ -107,6 +110,7 @@ class CutPublisher:
             if place not in self._published:
                 news = CutNews(self._context.rules.min_users, FEW_SCOPES // settings.partitions)
                 self._published[place] = _Published(home, news, {})
+                home.recompute_all()
                 self.took_over.set()
                 self._forget_records(place, home)
 
@@ -142,6 +146,9 @@ class CutPublisher:
         """Publish what is new in a home; returns the number of scopes."""
         home, news = known.home, known.news
         changed = home.recompute()  # before its cuts are looked at: there may be more of them afterwards
+        if not home.is_complete:
+            logger.error("additions that no partition has sent: a home begins anew; who may write to that topic?")
+            return 0
         scopes = news.look(home.cuts, changed, frame.window_end, frame.computed_at, most)
         if len(scopes):
             now = home.cuts.of(scopes)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts.histogram import Cells
 from stream_app.core.exchange import curve_deltas, delta_message, home
-from stream_app.core.exchange.curve_deltas import CurveDeltas
+from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas
 from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, decode, encode, messages_of
 from stream_app.core.exchange.home import Home
 from stream_app.core.state.ledger import Ledger
@@ -216,3 +217,27 @@ def test_what_no_worker_can_have_written_is_refused(wrong: dict[str, object]) ->
         fields[DeltaMessage.__struct_fields__.index(name)] = value
     with pytest.raises(FormatError):
         decode(msgspec.msgpack.encode(fields))
+
+
+def test_sums_that_no_users_can_have_make_a_home_begin_anew() -> None:
+    partitions, one = [Partition(0), Partition(1)], Home(2, SHARE)
+    for partition in partitions:
+        for user in range(3):
+            partition.set(0, user, 1 + user, 100)
+        for message in partition.messages(no_thresholds, 100_000):
+            one.hear(message)
+    one.recompute()
+    nobody = Cells(*(np.array([number]) for number in (1, 50, -1, -50)))
+    nothing = np.empty(0, np.int64)
+    forged = CurveDelta(is_everything=False, replaced=nothing, cells=nobody)
+    (message,) = messages_of(forged, TOPICS[:1], DeltaSource(0, 0), 0, 1, 100_000)
+    one.hear(message)
+    assert not len(one.recompute())
+    assert one.missing() == [0, 1]
+    for partition in partitions:
+        partition.repeat()
+        for message in partition.messages(no_thresholds, 100_000):
+            one.hear(message)
+    assert one.is_complete
+    one.recompute()
+    assert found(one) == expected(partitions)
