@@ -85,7 +85,7 @@ def test_every_record_is_one_of_the_messages_of_its_topic_and_every_message_occu
     refusing = tmp_path / "alerts.yaml"
     refusing.write_text(f"sinks: {{hook: {SINK}}}\nrules: [{{name: all, sinks: [hook]}}]\n")
     environment |= {"STREAM_APP_ALERTS_FILE": str(refusing), "STREAM_APP_ALERTS_HTTP_PORT": "0"}
-    with tracker(environment, tmp_path, workers=1) as run:
+    with tracker(environment, tmp_path, workers=2) as run:
         s = run.settings
         assert [topic.name for topic in topics_of(s)] == list(CHANNELS)
         with alerts_running(run, tmp_path), following(run, *CHANNELS) as follower:
