@@ -47,9 +47,9 @@ class OwnedPartition:
     `scopes`, `watched`, `oldest_unseen_s`.
 
     Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `published`,
-    `evaluated`, `unread`, `doubts`, `answers`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`. Also, in the
-    ledger: `lagging`, `read_up_ms`, the topic id of a source, and the position of a stuck source while nobody holds the
-    lock (see `PartitionOwnership.read_again`).
+    `updates`, `evaluated`, `unread`, `doubts`, `answers`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`.
+    Also, in the ledger: `lagging`, `read_up_ms`, the topic id of a source, and the position of a stuck source while
+    nobody holds the lock (see `PartitionOwnership.read_again`).
     """
 
     store: LedgerStore
@@ -61,8 +61,10 @@ class OwnedPartition:
     """When the oldest record counted since the last evaluation arrived in Kafka."""
     published: tuple[object, ...] = NEVER
     """State when its changes were last published: batches counted, version of the cuts, horizon, erasures, homes."""
+    updates: int = 0
+    """How often its changes were published."""
     evaluated: tuple[object, ...] = NEVER
-    """State at the last evaluation: what had been published, and the version of the cuts."""
+    """State at the last evaluation: the updates before it, and the version of the cuts."""
     unread: dict[str, int] = field(default_factory=dict)
     """Records in Kafka that are not counted yet, by topic."""
     doubts: dict[str, Doubt] = field(default_factory=dict)

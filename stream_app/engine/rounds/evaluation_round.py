@@ -96,7 +96,7 @@ class EvaluationRound:
         No standings change while a source was never read, so that no window is known.
         """
         ledger, followed = held.store.ledger, self._context.followed
-        state = (held.published, followed.version)  # what is counted since then is for the next round
+        state = (held.updates, followed.version)  # what is counted since then is for the next round
         if ledger.horizon == NO_TIME or self._is_silent:
             held.oldest_unseen_s = None
             return

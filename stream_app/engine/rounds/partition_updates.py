@@ -90,7 +90,7 @@ class PartitionUpdates:
         state = (held.store.sequence, self._context.followed.version, ledger.horizon, ledger.erased, homes)
         if state == held.published and not ledger.rows.is_touched:
             return None
-        held.published = state
+        held.published, held.updates = state, held.updates + 1
         thresholds = held.scopes.thresholds(ledger, self._context.followed)
         most_bytes = self._context.output.most_addition_bytes()
         messages = list(held.sender.messages(ledger, thresholds, homes, most_bytes))

@@ -17,6 +17,7 @@ from stream_app.core.messages import ROLES, Flag, FlagType, flag_in
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
+from stream_app.engine.context import NEVER
 from stream_app.engine.rounds import cut_publisher
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts, user_of
 from tests.unit.engine.parts import CHANGELOG, Parts
@@ -184,12 +185,15 @@ async def test_a_round_publishes_the_workers_address_and_the_unread_records() ->
 async def test_what_is_counted_while_a_round_waits_for_kafka_is_looked_at_in_the_next() -> None:
     parts, looked_at = Parts(), list[Ints | None]()
     await parts.count(posts(range(3)))
-    flush = parts.fake.context.output.flush
+    owned, flush, offsets = parts.fake.context.owned[PARTITION], parts.fake.context.output.flush, iter((3, 4, 5))
 
     async def counting_meanwhile() -> None:
-        parts.fake.context.output.flush = flush
-        await parts.count([post(3, user=user_of(PARTITION, 7))])
         await flush()
+        if not owned.lock.locked():
+            offset = next(offsets)
+            await parts.count([post(offset, user=user_of(PARTITION, offset))])
+            owned.published = NEVER  # as for the marker of a transaction behind it
+            await flush()
 
     def due(_watched: WatchedRows, ledger: Ledger, *_: object) -> tuple[Ints, Ints]:
         looked_at.append(ledger.rows.take_counted())
@@ -199,6 +203,7 @@ async def test_what_is_counted_while_a_round_waits_for_kafka_is_looked_at_in_the
     with patch.object(WatchedRows, "due", due):
         await parts.evaluation.round()
         version = parts.fake.context.followed.version
-        await parts.evaluation.round()
+        for _ in range(2):
+            await parts.evaluation.round()
     assert parts.fake.context.followed.version == version, "so it is not for the cuts that it looks again"
-    assert [None if rows is None else rows.tolist() for rows in looked_at] == [None, [1]]
+    assert [None if rows is None else rows.tolist() for rows in looked_at] == [None, [1], [2]]
