@@ -86,10 +86,13 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
         TopicSpec(settings.dead_letters_topic, many, _LARGE, "output: records that cannot be counted"),
         TopicSpec(settings.late_topic, many, _LARGE, "output: events older than the window"),
         TopicSpec(
-            settings.curves_topic, one, _COMPACTED | _LARGE | _BROKER_TIME, "internal: curves exchanged by the workers"
+            settings.curves_topic,
+            one,
+            _COMPACTED | _LARGE | _BROKER_TIME,
+            "internal: cuts and progress for all workers",
         ),
         TopicSpec(
-            settings.additions_topic, many, _LARGE | _SHORT_LIVED, "internal: additions to curves, for the next minutes"
+            settings.additions_topic, many, _LARGE | _SHORT_LIVED, "internal: additions to curves, kept for an hour"
         ),
         TopicSpec(segments, many, _COMPACTED | _LARGE | _BOUNDED_COMPACTION, "internal: the segments of the ledgers"),
         TopicSpec(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),

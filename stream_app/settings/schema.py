@@ -32,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     standings_topic: Annotated[str, Doc("output, compacted: the last flag of every flagged user")] = (
         "influence.standings"
     )
-    curves_topic: Annotated[str, Doc("internal, compacted: curves that the workers exchange")] = "influence.curves"
+    curves_topic: Annotated[str, Doc("internal, compacted: cuts and progress for all workers")] = "influence.curves"
     additions_topic: Annotated[str, Doc("internal: additions to curves, sent to the homes of their scopes")] = (
         "influence.additions"
     )

@@ -29,11 +29,13 @@ class CutNews:
         self._waits: Codes = np.zeros(0, np.uint8)
         """By scope: _CHANGED or _DUE until it is published."""
         self._window_end = 0
+        self._scopes = 0
+        """With users, when it looked last."""
 
     def are_followed(self, cuts: ScopeCuts) -> Mask:
         """Return which scopes are published with every change, given their cuts."""
         users = cuts.users.max(axis=0, initial=0)
-        is_small_home = len(self._waits) <= self._few_scopes
+        is_small_home = self._scopes <= self._few_scopes
         followed: Mask = np.asarray((users >= self._min_users) | ((users > 0) & is_small_home))
         return followed
 
@@ -43,6 +45,7 @@ class CutNews:
         `window_end`: of the window that the cuts are of; when it moves on, scopes that are followed are news.
         """
         self._make_room(cuts.users.shape[1])
+        self._scopes = int(np.count_nonzero(cuts.users.any(axis=0)))
         self._waits[changed] |= _CHANGED
         if window_end != self._window_end:
             self._window_end = window_end

@@ -30,8 +30,8 @@ _LARGE_USERS = EXACT_USERS * 5 // 4
 """A curve of more users in a partition becomes binned; with no more than EXACT_USERS it is exact again."""
 _MOST_MOVED = EXACT_BINS - 1
 """By so many bins θ may move before a binned curve is replaced."""
-MOST_VALUE = 2**40
-"""More counts as this: a hundred times mankind. Or one who claims it often would take the sums of all beyond bounds."""
+MOST_VALUE = 2**34
+"""More counts as this: twice mankind. Or those who claim it often would take the sums of all beyond bounds."""
 _EXACT = -(2**15)
 """The form of a curve that is not binned."""
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import unpack
-from stream_app.core.cuts.curve_points import FEW_CELLS, MANY_CELLS, points_of
+from stream_app.core.cuts.curve_points import FEW_CELLS, points_of
 from stream_app.core.cuts.cut import cuts_of
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.cuts.scope_cuts import ScopeCuts
@@ -139,13 +139,20 @@ class Home:
         found = self._table.of(np.stack([scopes << 1, scopes << 1 | 1], axis=1).ravel())
         return Cells(*(column[found.values > 0] for column in found))
 
-    def record(self, scope: ScopeName) -> CutRecord | None:
-        """Return all that is known of a scope, with its curves as a whole unless they are long; None without users."""
+    def record(self, scope: ScopeName, few_cells: int) -> CutRecord | None:
+        """Return what is known of a scope, a curve of no more than `few_cells` as a whole; None without users."""
         number = self.find(scope)
         if number is None or number >= self.cuts.users.shape[1] or not self.cuts.users[:, number].any():
             return None
-        ((_, record),) = self.records(np.array([number]), MANY_CELLS)
+        ((_, record),) = self.records(np.array([number]), few_cells)
         return record
+
+    def ranks(self, scope: ScopeName, role: int, values: Ints) -> Ints:
+        """Return the rank of each value: users with a higher one, plus one; to the width of a bin."""
+        cells = self.cells(scope, role)
+        above = np.concatenate([[0], np.cumsum(cells.users)])
+        found: Ints = above[np.searchsorted(-cells.values, -values)] + 1
+        return found
 
     def records(self, scopes: Ints, few_cells: int = FEW_CELLS) -> Iterator[tuple[ScopeName, CutRecord]]:
         """Yield the records of some scopes (sorted); `few_cells`: see `points_of`."""
@@ -227,4 +234,6 @@ def _can_be(cells: Cells) -> bool:
     """Return whether users can have made these cells: none has fewer than no users, or less than they must have."""
     users, totals, values = cells.users.astype(np.float64), cells.totals.astype(np.float64), cells.values
     least = users * np.maximum(values, 0) * (1 - 1e-9)
-    return bool(np.all((users > 0) & (totals >= least)) and users.sum() <= LARGEST and totals.sum() <= LARGEST)
+    starts = np.flatnonzero(np.diff(cells.curves, prepend=-1))
+    sums = [np.add.reduceat(column, starts) for column in (users, totals) if len(starts)]
+    return bool(np.all((users > 0) & (totals >= least)) and all(np.all(each <= LARGEST) for each in sums))

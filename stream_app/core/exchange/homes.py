@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stream_app.core.changelog.status import Status
-from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import DeltaMessage, home_of
 from stream_app.core.exchange.delta_sender import HomeState
 from stream_app.core.exchange.home import Home
@@ -98,10 +97,10 @@ class Homes:
         """Return the partition where a scope is at home."""
         return home_of(scope, self._partitions)
 
-    def record(self, scope: ScopeName) -> CutRecord | None:
-        """Return what a home that is here knows of a scope; None without users."""
+    def find(self, scope: ScopeName) -> Home | None:
+        """Return the home of a scope if it is here and its cuts count."""
         known = self._homes.get(self.home_of(scope))
-        return known.home.record(scope) if known else None
+        return known.home if known is not None and known.home.is_complete else None
 
     def complete(self) -> Mapping[int, Home]:
         """Return the homes whose cuts count, by partition."""

@@ -11,7 +11,7 @@ from stream_app.core.exchange.cut_record import is_sound as is_sound
 from stream_app.core.queries.queryable_state import PartitionVersion as PartitionVersion
 from stream_app.core.queries.queryable_state import QueryableState as QueryableState
 from stream_app.core.queries.scopes import ScopeQueries as ScopeQueries
-from stream_app.core.queries.scopes import ranks_in as ranks_in
+from stream_app.core.queries.scopes import at_home as at_home
 from stream_app.core.queries.top_k import TopUsers as TopUsers
 from stream_app.core.queries.users import FoundUser as FoundUser
 from stream_app.core.queries.users import UserLookup as UserLookup

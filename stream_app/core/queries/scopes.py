@@ -1,19 +1,20 @@
 """Queries about scopes: which there are, their cuts and curves now, and how the cuts moved over the window."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.curve_points import ranks_of
+from stream_app.core.cuts.curve_points import MANY_CELLS
 from stream_app.core.cuts.history import CutHistory, PastCut
 from stream_app.core.cuts.lorenz import Points, lorenz
 from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.events.names import normal_topic
 from stream_app.core.exchange.cut_record import CutRecord, cuts_in, points_in
 from stream_app.core.exchange.followed_cuts import FollowedCuts
+from stream_app.core.exchange.homes import Homes
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES, Cut, Role
 from stream_app.core.state.scopes import ScopeName
@@ -124,8 +125,22 @@ class ScopeQueries:
         return self._framed[1]
 
 
-def ranks_in(record: CutRecord, role: Role, values: Iterable[int]) -> list[int]:
-    """Return the rank of each value, from the record of the scope's home."""
-    points = points_in(record, ROLES.index(role))
-    ranks: list[int] = ranks_of(np.fromiter(values, np.int64), points[:, 0], points[:, 1]).tolist()
-    return ranks
+class AtHome(NamedTuple):
+    """What the home of a scope knows of it."""
+
+    record: CutRecord
+    ranks: tuple[list[int], list[int]]
+    """Of the values that were asked about, by role."""
+
+
+def at_home(homes: Homes, scope: ScopeName, values: Sequence[Sequence[int]], *, with_curve: bool) -> AtHome | None:
+    """Ask a home that is here about a scope and the ranks of `values` (by role); None where it has no users.
+
+    `with_curve`: its curves are wanted as a whole, unless they are long.
+    """
+    home = homes.find(scope)
+    record = home.record(scope, MANY_CELLS if with_curve else 0) if home else None
+    if home is None or record is None:
+        return None
+    ranks = [home.ranks(scope, role, np.array(asked, np.int64)).tolist() for role, asked in enumerate(values)]
+    return AtHome(record, (ranks[0], ranks[1]))

@@ -149,10 +149,12 @@ class UserQueries:
         numbers_ = np.fromiter(map(self._followed.find, scopes), np.int64)
         cuts = self._followed.cuts.of(numbers_)
         values, thresholds = held.totals[role][rows], cuts.thresholds[role]
+        shares = np.where(cuts.totals[role] > 0, values / np.maximum(cuts.totals[role], 1), 0.0)
         going = self.paces(role, rows, thresholds)
+        going = going._replace(eta_s=np.where(thresholds > 0, going.eta_s, np.inf))
         columns = (
             *(values, self._followed.ranks(numbers_, np.full(len(scopes), role), values)),
-            *(held.standings[role][rows], thresholds, values / np.maximum(cuts.totals[role], 1)),
+            *(held.standings[role][rows], thresholds, shares),
             *(going.short, going.past, going.error, going.z, going.events, going.eta_s),
         )
         for user, scope, *numbers in zip(users, scopes, *(column.tolist() for column in columns), strict=True):

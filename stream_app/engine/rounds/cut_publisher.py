@@ -108,7 +108,7 @@ class CutPublisher:
                     self._context.meter.cut_gone(cut)
         for place, home in homes.items():
             if place not in self._published:
-                news = CutNews(self._context.rules.min_users, FEW_SCOPES // settings.partitions)
+                news = CutNews(self._context.rules.min_users, -(-FEW_SCOPES // settings.partitions))
                 self._published[place] = _Published(home, news, {})
                 home.recompute_all()
                 self.took_over.set()

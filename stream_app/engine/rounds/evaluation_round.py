@@ -72,6 +72,7 @@ class EvaluationRound:
         await self._updates.publish(busy)
         with busy:
             self._publisher.publish(self._exchange.newest_ms)
+            self._context.followed.forget_unused()
         for partition, held in list(self._context.owned.items()):
             async with held.lock:
                 if self._context.owned.get(partition) is held:

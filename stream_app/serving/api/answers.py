@@ -6,20 +6,31 @@ import numpy as np
 from msgspec.structs import replace
 
 from stream_app.core.flags.standing import RULES
-from stream_app.core.queries import CutRecord, QueryableState, ScopeName, ranks_in
+from stream_app.core.messages import ROLES, Role
+from stream_app.core.queries import CutRecord, QueryableState, ScopeName
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog
-from stream_app.serving.api.responses import Curve, Flags, History, Influencers, Place, User, Why
+from stream_app.serving.api.responses import Curve, Cuts, Flags, History, Influencers, Place, User, Why
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.topics import ScopeAnswers, next_after, scope_of
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.evidence import EvidenceReader
-from stream_app.serving.api.users.peer_protocol import MOST_TEXT, FoundAt, LeaderQuery, Leaders, PlaceQuery, Ranked
+from stream_app.serving.api.users.peer_protocol import (
+    MOST_TEXT,
+    FoundAt,
+    LeaderQuery,
+    Leaders,
+    PlaceQuery,
+    Ranked,
+    ScopeFound,
+    ScopeQuery,
+)
 from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, Peers
 from stream_app.settings import Settings
 
 Records = Mapping[ScopeName, CutRecord]
-"""What is known of scopes where they are at home."""
+"""The cuts and curves of scopes, from where they are at home."""
+Found = Mapping[ScopeName, ScopeFound]
 _MOST_RANKED = 64
 """Of the places of a user: so many get the rank that is known at the home of the scope."""
 
@@ -61,8 +72,10 @@ class Answers:
         return found
 
     async def records(self, asked: Iterable[params.ScopeParams]) -> Records:
-        """What is known where these scopes are at home; without those that nobody has talked about."""
-        return await self._peers.scopes(dict.fromkeys(map(scope_of, asked)))
+        """What is known where these scopes are at home, with curves; without those that nobody has talked about."""
+        scopes = dict.fromkeys(map(scope_of, asked))
+        found = await self._peers.scopes(ScopeQuery(**scope._asdict(), with_curve=True) for scope in scopes)
+        return {scope: known.record for scope, known in found.items() if known.record is not None}
 
     async def history(self, asked: params.ScopeParams) -> History:
         """How a cut moved."""
@@ -72,16 +85,25 @@ class Answers:
         """The Lorenz curve, and the cut in it."""
         return self.scopes.curve(asked, (await self.records([asked])).get(scope_of(asked)))
 
-    async def all_influencers(
-        self, asked: Sequence[params.InfluencerParams], records: Records | None = None
-    ) -> list[Influencers]:
-        """Users of several topics and roles, which costs little more than one; `records`: of their scopes, if known."""
+    async def cuts(self, asked: params.CutParams) -> Cuts:
+        """The present cuts; of one topic also where it is followed by nobody."""
+        found = self.scopes.cuts(asked)
+        if found.cuts or not (asked.topic and asked.population):
+            return found
+        roles = ROLES if asked.role is None else (asked.role,)
+        one = [params.ScopeParams(topic=asked.topic, population=asked.population, role=role) for role in roles]
+        record = (await self.records(one)).get(scope_of(one[0]))
+        cuts = [cut for each in one if record and (cut := self.scopes.cut(each, record))]
+        return Cuts(cuts=cuts, total=len(cuts), next=None)
+
+    async def all_influencers(self, asked: Sequence[params.InfluencerParams]) -> list[Influencers]:
+        """Users of several topics and roles, which costs little more than one."""
         rankings = await self._peers.leaders([_ranking(one) for one in asked])
         pages = [ranking.leaders.first[one.offset :] for one, ranking in zip(asked, rankings, strict=True)]
         places = await self._peers.places([_whereabouts(one, page) for one, page in zip(asked, pages, strict=True)])
-        known = await self.records(asked) if records is None else records
+        known = [await self._at_home(one.place for one in some.found) for some in places]
         with self._budget.running():
-            return [self._influencers(*parts, known) for parts in zip(asked, rankings, pages, places, strict=True)]
+            return [self._influencers(*parts) for parts in zip(asked, rankings, pages, places, known, strict=True)]
 
     def nobody(self, asked: params.InfluencerParams) -> Influencers:
         """The same for a topic that nobody has talked about, for which no worker is asked."""
@@ -93,18 +115,15 @@ class Answers:
         ranking: AllLeaders,
         page: list[Ranked],
         there: AllPlaces,
-        records: Records,
+        known: Found,
     ) -> Influencers:
         erased = self._state.erasures.among(ranked.user for ranked in page)  # who has them may not know of it yet
-        places = {found.user: found.place.now for found in there.found if found.user not in erased}
+        placed = _placed([found.place for found in there.found if found.user not in erased], known)
+        places = {place.now.user_id: place.now for place in placed}
         leaders, silent = ranking
-        record = records.get(scope_of(asked))
-        if record is not None:
-            ranks = ranks_in(record, asked.role, (place.value for place in places.values()))
-            places = {user: replace(places[user], rank=rank) for user, rank in zip(places, ranks, strict=True)}
         if not (asked.search or asked.standing or silent):
             places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(leaders.first) if user in places}
-        cut = self.scopes.cut(asked, record)
+        cut = self.scopes.cut(asked, record.record if (record := known.get(scope_of(asked))) else None)
         return Influencers(
             topic=asked.topic,
             population=asked.population,
@@ -121,9 +140,9 @@ class Answers:
     async def user(self, user: str) -> User:
         """A user, everywhere. Raises UnknownUserError, UnavailableError."""
         found = await self._found(PlaceQuery(users=[user]))
-        places = sorted((place.place for place in found), key=lambda place: -place.now.share)
-        records = await self._peers.scopes(_scopes_of(places[:_MOST_RANKED]))
-        places = [_ranked(place, records) for place in places]
+        places = sorted((place.place for place in found), key=lambda place: -place.now.value)
+        places = _placed(places, await self._at_home(places[:_MOST_RANKED]))
+        places.sort(key=lambda place: -place.now.share)
         return User(
             user_id=user, pane_ms=self._settings.pane_ms, first_pane=self._state.scopes.window_start_ms, places=places
         )
@@ -132,8 +151,8 @@ class Answers:
         """Why a user stands there. Raises UnknownUserError, UnavailableError."""
         scope = (asked.population, asked.topic, asked.role)
         found = await self._found(PlaceQuery(users=[user], scope=scope))
-        records = await self.records([asked])
-        place = _ranked(found[0].place, records)
+        known = await self._at_home([found[0].place])
+        (place,) = _placed([found[0].place], known)
         rules = {rule.number: rule.says for rule in RULES}
         return Why(
             user_id=user,
@@ -141,7 +160,7 @@ class Answers:
             first_pane=self._state.scopes.window_start_ms,
             place=place,
             rule=rules.get(place.flag.rule, "") if place.flag else "",
-            cut=self.scopes.cut(asked, records.get(scope_of(asked))),
+            cut=self.scopes.cut(asked, there.record if (there := known.get(scope_of(asked))) else None),
             evidence=await self._evidences.of(user, found[0].partition, scope_of(asked), self._window_ms()),
         )
 
@@ -152,6 +171,17 @@ class Answers:
             raise UnavailableError("the last flags are being read from Kafka: ask again soon")
         newest = self._flags.newest(asked, asked.limit, since_ms)
         return Flags(flags=newest, position=self._flags.position, since=self._flags.since_ms)
+
+    async def _at_home(self, places: Iterable[Place]) -> Found:
+        """What is known where the scopes of places are at home, with the ranks of these values."""
+        asked: dict[ScopeName, dict[Role, list[int]]] = {}
+        for place in places:
+            scope = ScopeName(place.population, place.topic)
+            asked.setdefault(scope, {role: [] for role in ROLES})[place.role].append(place.now.value)
+        return await self._peers.scopes(
+            ScopeQuery(**scope._asdict(), mavens=values[Role.MAVEN], connectors=values[Role.CONNECTOR])
+            for scope, values in asked.items()
+        )
 
     async def _found(self, asked: PlaceQuery) -> list[FoundAt]:
         """Where the one user asked about stands, in one place at least."""
@@ -172,17 +202,28 @@ class Answers:
         return start, start + self._settings.panes * self._settings.pane_ms
 
 
-def _scopes_of(places: Iterable[Place]) -> dict[ScopeName, None]:
-    return dict.fromkeys(ScopeName(place.population, place.topic) for place in places)
+def _placed(places: Sequence[Place], known: Found) -> list[Place]:
+    """The places as their scopes know them at home: elsewhere θ, share and rank are unknown, or estimates."""
+    ranks = {
+        (scope, role): dict(zip(_values(places, scope, role), found.ranks[ROLES.index(role)], strict=False))
+        for scope, found in known.items()
+        for role in ROLES
+    }
+    return [_as_at_home(place, known, ranks) for place in places]
 
 
-def _ranked(place: Place, records: Records) -> Place:
-    """The place with the rank that its value has at home, which is exact; elsewhere it may be an estimate."""
-    record = records.get(ScopeName(place.population, place.topic))
+def _values(places: Iterable[Place], scope: ScopeName, role: Role) -> list[int]:
+    return [place.now.value for place in places if (place.population, place.topic) == scope and place.role is role]
+
+
+def _as_at_home(place: Place, known: Found, ranks: Mapping[tuple[ScopeName, Role], Mapping[int, int]]) -> Place:
+    scope, role = ScopeName(place.population, place.topic), ROLES.index(place.role)
+    record = known[scope].record if scope in known else None
     if record is None:
         return place
-    (rank,) = ranks_in(record, place.role, [place.now.value])
-    return replace(place, now=replace(place.now, rank=rank))
+    rank = ranks[scope, place.role].get(place.now.value, place.now.rank)
+    share = min(place.now.value / max(record.totals[role], 1), 1.0)
+    return replace(place, threshold=record.thresholds[role], now=replace(place.now, rank=rank, share=share))
 
 
 def _ranking(asked: params.InfluencerParams) -> LeaderQuery:

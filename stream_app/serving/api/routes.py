@@ -60,7 +60,7 @@ ROUTES = (
     ),
     Route(
         *("/cuts", params.CutParams, responses.Cuts, "The present cuts"),
-        lambda answers, asked, _user: answers.scopes.cuts(asked),
+        lambda answers, asked, _user: answers.cuts(asked),
         CsvRows("cuts", Cut),
     ),
     Route(

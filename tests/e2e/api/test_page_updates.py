@@ -122,7 +122,7 @@ class Counting:
     def nobody(self, _asked: params.InfluencerParams) -> _Said:
         return _Said("nobody")
 
-    async def all_influencers(self, asked: list[params.InfluencerParams], _records: Records) -> list[_Said]:
+    async def all_influencers(self, asked: list[params.InfluencerParams]) -> list[_Said]:
         return [_Said("influencers") for _ in asked]
 
 

@@ -206,7 +206,7 @@ class PageUpdates:
         known = [(asked, held) for asked, held in selections if self.is_known(asked) or scope_of(asked) in records]
         for start in range(0, len(known), AT_ONCE):
             some = known[start : start + AT_ONCE]
-            found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some], records)
+            found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some])
             common = self._common()
             for (asked, selection), leaders in zip(some, found, strict=True):
                 if asked.population not in topics:

@@ -22,7 +22,9 @@ from stream_app.serving.api.users.peer_protocol import (
 
 _MOST = 2**63
 _MOST_POINTS = 4000
-"""Of a curve: more than any home sends."""
+"""Of a curve: more than any home sends …"""
+_FEW_POINTS = 100
+"""… and where the curve is not wanted."""
 
 
 class WrongAnswerError(ValueError):
@@ -61,7 +63,12 @@ def check_scopes(asked: Sequence[ScopeQuery], answers: Sequence[ScopeFound]) -> 
     _require(len(answers) == len(asked), f"{len(answers)} answers to {len(asked)} queries")
     for query, found in zip(asked, answers, strict=True):
         _check_partitions(query.partitions, found.partitions)
-        _require(found.record is None or is_sound(found.record, _MOST_POINTS), "a cut that no scope has")
+        if found.record is not None:
+            _require(
+                is_sound(found.record, _MOST_POINTS if query.with_curve else _FEW_POINTS), "a cut that no scope has"
+            )
+            _require(list(map(len, found.ranks)) == [len(query.mavens), len(query.connectors)], "ranks of other values")
+            _require(all(0 < rank < _MOST for ranks in found.ranks for rank in ranks), "a rank that nobody has")
 
 
 def _check_partitions(asked: Iterable[int] | None, answered: Sequence[int]) -> None:

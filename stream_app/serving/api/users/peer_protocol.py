@@ -124,11 +124,22 @@ class Places(msgspec.Struct, frozen=True):
     """Those that were looked through."""
 
 
+_Values = Annotated[list[Annotated[int, Meta(ge=0)]], Meta(max_length=MOST_USERS)]
+
+
 class ScopeQuery(_PeerQuery, frozen=True, kw_only=True):
-    """What the home of a scope knows of it; `partitions` is that home."""
+    """What the home of a scope knows of it, and the ranks of some values; `partitions` is that home."""
 
     topic: _Text
     population: _Text
+    mavens: _Values = []
+    connectors: _Values = []
+    with_curve: bool = False
+
+    @property
+    def scope(self) -> ScopeName:
+        """Which it is about."""
+        return ScopeName(self.population, self.topic)
 
 
 class ScopeFound(msgspec.Struct, frozen=True):
@@ -136,6 +147,8 @@ class ScopeFound(msgspec.Struct, frozen=True):
 
     record: CutRecord | None
     """None where it has no users."""
+    ranks: tuple[list[int], list[int]]
+    """Of the values that were asked about, by role."""
     partitions: list[int]
     """The home, if it is here and complete."""
 

@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from stream_app.core.queries import CutRecord, QueryableState, ScopeName
+from stream_app.core.queries import QueryableState, ScopeName
 from stream_app.serving.api.scopes.local_scopes import LocalScopes
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.local_users import LocalUsers
@@ -131,11 +131,11 @@ class Peers:
         with self._budget.running():
             return [self._places(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
-    async def scopes(self, names: Iterable[ScopeName]) -> dict[ScopeName, CutRecord]:
+    async def scopes(self, queries: Iterable[ScopeQuery]) -> dict[ScopeName, ScopeFound]:
         """What the homes of scopes know of them; without those that nobody has talked about, or whose home is away."""
         home_of = self._state.homes.home_of
-        asked = [ScopeQuery(topic=name.topic, population=name.population, partitions=[home_of(name)]) for name in names]
-        found: dict[ScopeName, CutRecord] = {}
+        asked = [msgspec.structs.replace(query, partitions=[home_of(query.scope)]) for query in queries]
+        found: dict[ScopeName, ScopeFound] = {}
         for start in range(0, len(asked), MOST_QUERIES):
             some = asked[start : start + MOST_QUERIES]
             mine, others = self._partitions()
@@ -146,7 +146,7 @@ class Peers:
             for query, *parts in zip(some, *answers, strict=True):
                 for part in parts:
                     if part.record is not None:
-                        found[ScopeName(query.population, query.topic)] = part.record
+                        found[query.scope] = part
         return found
 
     def _leaders(self, asked: LeaderQuery, parts: Sequence[Leaders]) -> AllLeaders:

@@ -53,19 +53,34 @@ async def test_ranks_in_a_small_topic_are_exact() -> None:
     found = await worker.answers.influencers(asked)
     assert found.threshold == 3
     assert [(one.value, one.rank) for one in found.influencers] == [(6, 1), (5, 2), (4, 3), (3, 4), (2, 5), (1, 6)]
+    assert [one.share for one in found.influencers] == [value / 21 for value in (6, 5, 4, 3, 2, 1)]
     why = await worker.answers.why(user_of(PARTITION, 2), ASKED)
-    assert (why.place.now.rank, why.cut is not None) == (3, True)
+    assert (why.place.now.rank, why.place.threshold, why.cut is not None) == (3, 3, True)
     places = (await worker.answers.user(user_of(PARTITION, 4))).places
-    assert {place.topic: place.now.rank for place in places if place.role is Role.MAVEN}[SMALL] == 5
+    (place,) = (place for place in places if place.topic == SMALL and place.role is Role.MAVEN)
+    assert (place.now.rank, place.threshold, place.now.share, place.now.eta_s) == (5, 3, 2 / 21, None)
+
+
+async def test_the_cuts_of_a_small_topic_are_there_by_its_name() -> None:
+    worker = await counted()
+    asked = params.CutParams(topic=SMALL, population="all")
+    assert worker.answers.scopes.cuts(asked).cuts == []
+    assert {cut.role: cut.k for cut in (await worker.answers.cuts(asked)).cuts}[Role.MAVEN] == 4
+    assert (await worker.answers.cuts(params.CutParams(topic="nothing", population="all"))).cuts == []
 
 
 async def test_what_no_home_has_is_not_believed() -> None:
     worker = await counted()
     (scope,) = (await worker.answers.records([ASKED])).items()
-    query = ScopeQuery(topic=SMALL, population="all", partitions=[PARTITION])
+    query = ScopeQuery(topic=SMALL, population="all", partitions=[PARTITION], mavens=[3, 2], with_curve=True)
 
-    def refusal(record: CutRecord | None, partitions: list[int], count: int = 1) -> str:
-        answer = msgspec.json.encode([ScopeFound(record, partitions)] * count)
+    def refusal(
+        record: CutRecord | None,
+        partitions: list[int],
+        count: int = 1,
+        ranks: tuple[list[int], list[int]] = ([4, 5], []),
+    ) -> str:
+        answer = msgspec.json.encode([ScopeFound(record, ranks, partitions)] * count)
         try:
             check_scopes([query], peer_answers.DECODE_SCOPES(answer))
         except WrongAnswerError as error:
@@ -76,6 +91,8 @@ async def test_what_no_home_has_is_not_believed() -> None:
     assert refusal(good, [PARTITION]) == refusal(None, []) == ""
     assert "answers to 1 queries" in refusal(good, [PARTITION], count=2)
     assert "not asked about" in refusal(good, [PARTITION + 1])
+    assert "other values" in refusal(good, [PARTITION], ranks=([4], [5]))
+    assert "nobody has" in refusal(good, [PARTITION], ranks=([4, 0], []))
     wrong: dict[str, Any]
     for wrong in ({"users": (-1, 0)}, {"points": ([(1, 1, 1), (2, 2, 2)], [])}, {"version": 99}):
         assert "no scope has" in refusal(msgspec.structs.replace(good, **wrong), [PARTITION])
