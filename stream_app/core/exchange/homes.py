@@ -15,7 +15,12 @@ from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 
 _ASK_AGAIN_S = 5.0
-"""After this long without everything a home asks again: every partition answers in its next round."""
+"""After this long without everything a home asks again: every partition answers in its next round.
+
+Each time it waits twice as long, for all send everything, whatever is missing …
+"""
+_LONGEST_WAIT_S = 80.0
+"""… but never longer than this."""
 
 
 @dataclass
@@ -77,11 +82,18 @@ class Homes:
             self.newest_event_ms = max(self.newest_event_ms, message.newest)
         return known is not None
 
-    def ask_again(self, now_s: float) -> None:
-        """Ask everybody for everything, where something has been missing for a while."""
-        for known in self._homes.values():
-            if known.asked and now_s - known.asked_s > _ASK_AGAIN_S and not known.home.is_complete:
+    def ask_again(self, now_s: float) -> dict[int, list[int]]:
+        """Ask everybody for everything, where something has been missing for a while.
+
+        Returns the partitions that were not heard, by the home that has asked again.
+        """
+        asked = {}
+        for partition, known in self._homes.items():
+            wait_s = min(_ASK_AGAIN_S * 2 ** min(known.asked - 1, 10), _LONGEST_WAIT_S)
+            if known.asked and now_s - known.asked_s > wait_s and not known.home.is_complete:
                 known.asked, known.asked_s = known.asked + 1, now_s
+                asked[partition] = known.home.missing()
+        return asked
 
     def asked(self, partition: int) -> int:
         """Return how often the home in a partition has asked for everything, for its status."""

@@ -55,6 +55,8 @@ class CutPublisher:
         """The home that was published last."""
         self.took_over = asyncio.Event()
         """Set when homes were taken over from another owner, who may have left stale cuts; see `forget_others`."""
+        self._fresh: set[int] = set()
+        """Homes of which not everything has been published once: which cuts are stale is not known yet."""
 
     def shown(self) -> list[Cut]:
         """Return the cuts last published by this worker, of the scopes that are followed."""
@@ -75,15 +77,16 @@ class CutPublisher:
             if room <= 0:
                 self._last = home
                 return
+            if home in self._fresh:
+                self._fresh.discard(home)
+                self.took_over.set()
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
         """Delete stale cuts: those of `keys`, all cuts on Kafka, that are at home here but no longer exist."""
-        partitions, ours = (
-            self._context.settings.partitions,
-            defaultdict[int, list[tuple[bytes, ScopeName, Role]]](list),
-        )
+        ready, partitions = self._published.keys() - self._fresh, self._context.settings.partitions
+        ours = defaultdict[int, list[tuple[bytes, ScopeName, Role]]](list)
         for key in keys:
-            if (parsed := _parsed(key)) is not None and (home := home_of(parsed[0], partitions)) in self._published:
+            if (parsed := _parsed(key)) is not None and (home := home_of(parsed[0], partitions)) in ready:
                 ours[home].append((key, *parsed))
         for home, found in ours.items():
             known = self._published[home].home
@@ -104,6 +107,7 @@ class CutPublisher:
         for place, known in list(self._published.items()):
             if homes.get(place) is not known.home:
                 del self._published[place]
+                self._fresh.discard(place)
                 for cut in self._all(known.home, np.arange(len(known.home.names)), self.frame(0)):
                     self._context.meter.cut_gone(cut)
         for place, home in homes.items():
@@ -111,7 +115,7 @@ class CutPublisher:
                 news = CutNews(self._context.rules.min_users, -(-FEW_SCOPES // settings.partitions))
                 self._published[place] = _Published(home, news, {})
                 home.recompute_all()
-                self.took_over.set()
+                self._fresh.add(place)
                 self._forget_records(place, home)
 
     def _forget_records(self, place: int, home: Home) -> None:

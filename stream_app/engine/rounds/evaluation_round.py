@@ -1,5 +1,6 @@
 """The evaluation round: partitions say what has changed, homes publish cuts, standings are evaluated, flags raised."""
 
+import logging
 from time import monotonic, perf_counter
 
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
@@ -14,6 +15,8 @@ from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 MOST_OF_THE_TIME = 0.2
 """Fraction of a worker's time that rounds may take. Longer rounds run less often …"""
@@ -67,7 +70,7 @@ class EvaluationRound:
         """
         started, busy = perf_counter(), BusyTime()
         self._context.homes.follow()
-        self._context.homes.ask_again(monotonic())
+        self._ask_again()
         self._fall_silent(bool(self._context.members.differing(monotonic())))
         await self._updates.publish(busy)
         with busy:
@@ -86,6 +89,14 @@ class EvaluationRound:
             self._context.settings.tick_s - (perf_counter() - started), busy.seconds * (1 / MOST_OF_THE_TIME - 1)
         )
         return min(max(pause_s, 0.01), LONGEST_PAUSE_S)
+
+    def _ask_again(self) -> None:
+        for home, missing in self._context.homes.ask_again(monotonic()).items():
+            logger.warning(
+                "the topics at home in partition %d wait for additions of partitions %s: asked for them again",
+                *(home, missing),
+                extra={"kind": home},
+            )
 
     def _is_far_behind(self) -> bool:
         unread = sum(sum(held.unread.values()) for held in self._context.owned.values())

@@ -86,3 +86,12 @@ def test_a_partition_that_was_away_has_a_new_home(owned: dict[int, int]) -> None
     del owned[2]
     homes.follow()
     assert (homes.epochs(), dict(homes.complete())) == ({0: 4}, {})
+
+
+def test_a_home_that_is_not_answered_waits_longer_each_time(owned: dict[int, int]) -> None:
+    homes = Homes(lambda: owned, 2, 0.8)
+    homes.follow()
+    homes.hears(0, 3, 0.0)
+    homes.hear(message(0, 1))
+    asked_s = [now_s for now_s in range(400) if homes.ask_again(float(now_s)) == {0: [0]}]
+    assert asked_s == [6, 17, 38, 79, 160, 241, 322]
