@@ -6,8 +6,10 @@ from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.status import Status
 from stream_app.core.exchange import cut_record
+from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.exchange.followed_cuts import FollowedCuts
+from stream_app.core.state.scopes import ScopeName
 
 
 class ExchangeReader:
@@ -18,11 +20,19 @@ class ExchangeReader:
         self._followed = followed
         self._partitions = partitions
         self._is_here = is_here or _nowhere
+        self._skipped: dict[int, dict[ScopeName, CutRecord | None]] = {}
+        """By home that is here: what was read of its scopes, for when it is here no longer."""
         self._epochs: dict[int, int] = {}
         """By partition: the epoch of its newest owner."""
         self.statuses: dict[int, Status] = {}
         self.overwritten: set[int] = set()
         """Partitions whose former owner published after the current one. The current one must publish again."""
+
+    def take_skipped(self) -> None:
+        """Take up what was read about homes that are here no longer: another worker may have published it."""
+        for home in [home for home in self._skipped if not self._is_here(home)]:
+            for scope, record in self._skipped.pop(home).items():
+                self._followed.take(scope, record)
 
     def begin_again(self) -> None:
         """Be prepared for the topic from its beginning, older epochs first."""
@@ -32,9 +42,12 @@ class ExchangeReader:
         """Take up a record, if it is a status or a cut. Raises FormatError where no worker can have written it."""
         match key.partition(b"/")[0]:
             case b"cut":
-                scope = cut_record.scope_of(key)
-                if not self._is_here(home_of(scope, self._partitions)):
-                    self._followed.take(scope, cut_record.decode(value) if value else None)
+                scope, record = cut_record.scope_of(key), cut_record.decode(value) if value else None
+                home = home_of(scope, self._partitions)
+                if self._is_here(home):
+                    self._skipped.setdefault(home, {})[scope] = record
+                else:
+                    self._followed.take(scope, record)
             case b"status" if value is not None:
                 known = status.decode(value)
                 if self._is_of_owner(known):

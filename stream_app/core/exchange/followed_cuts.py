@@ -96,10 +96,11 @@ class FollowedCuts:
         self.names.append(scope)
         size = len(self._changed_at)
         if number >= size:
-            wider = ScopeCuts.empty(size * 5 // 4)
+            more = max(size // 4, 64)
+            wider = ScopeCuts.empty(size + more)
             for column, known in zip(wider, self.cuts, strict=True):
                 column[:, :size] = known
-            self.cuts, self._changed_at = wider, np.pad(self._changed_at, (0, size // 4))
+            self.cuts, self._changed_at = wider, np.pad(self._changed_at, (0, more))
         return number
 
 

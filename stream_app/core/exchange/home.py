@@ -33,6 +33,8 @@ from stream_app.core.state.scopes import ScopeName
 
 _UNUSED_KEPT = 10_000
 """Scopes without users that may keep their numbers before all scopes are renumbered."""
+_MOST_APART = 64
+"""Additions that are kept one by one before they are put together."""
 _LOST = -1
 
 
@@ -56,6 +58,8 @@ class Home:
         self._share = share
         self._sources: dict[int, _Source] = {}
         self._table = CellTable()
+        self._parts: dict[int, list[DeltaMessage]] = {}
+        """By partition: what it has sent of a delta that is not all there yet."""
         self._added: list[SourceCells] = []
         self._changed: list[Ints] = []
         self._numbers: dict[ScopeName, int] = {}
@@ -81,12 +85,21 @@ class Home:
             return
         if not message.is_everything and (message.epoch, message.number) != (known.epoch, known.next_number):
             self._sources[source] = _Source(message.epoch, _LOST, is_complete=False)
+            self._parts.pop(source, None)
             return
-        if message.is_everything:
+        parts = [] if message.is_everything else self._parts.pop(source, [])
+        parts.append(message)
+        if message.has_more:  # half of a replaced curve has a cut of its own, which nobody may see
+            self._parts[source] = parts
+            self._sources[source] = _Source(message.epoch, message.number + 1, known.is_complete)
+            return
+        self._sources[source] = _Source(
+            message.epoch, message.number + 1, is_complete=parts[0].is_everything or known.is_complete
+        )
+        if parts[0].is_everything:
             self._take_out(source)
-        is_complete = not message.has_more or (known.is_complete and not message.is_everything)
-        self._sources[source] = _Source(message.epoch, message.number + 1, is_complete)
-        self._take(message)
+        for part in parts:
+            self._take(part)
 
     def recompute(self) -> Ints:
         """Recompute the cuts of the scopes that have changed. Returns these, sorted.
@@ -101,7 +114,7 @@ class Home:
         curves = np.unique(np.concatenate(changed))
         cells = self._table.of(curves)
         if not _can_be(cells):
-            self._sources, self._table = {}, CellTable()
+            self._sources, self._table, self._parts = {}, CellTable(), {}
             self.recompute_all()
             return np.empty(0, np.int64)
         self._make_room()
@@ -133,6 +146,10 @@ class Home:
         """Return whether a scope has users with a value."""
         number = self.find(scope)
         return number is not None and number < self.cuts.users.shape[1] and bool(self.cuts.users[role, number])
+
+    def has_any_users(self, scope: ScopeName) -> bool:
+        """Return whether a scope has users in any role."""
+        return self.has_users(scope, 0) or self.has_users(scope, 1)
 
     def curves(self, scopes: Ints) -> Cells:
         """Return the cells of both curves of some scopes (sorted); a curve is 2 · scope + role."""
@@ -194,6 +211,8 @@ class Home:
         curves, values, users, totals = message.cells()
         sources = np.full(len(curves), message.source)
         self._added.append(SourceCells(known_as(curves), values, sources, users, totals))
+        if len(self._added) > _MOST_APART:  # of a home that is not complete nobody asks for cuts
+            self._flush()
 
     def _take_out(self, source: int, curves: Ints | None = None) -> None:
         self._flush()
@@ -204,6 +223,8 @@ class Home:
             added, self._added = self._added, []
             together = SourceCells(*(np.concatenate(columns) for columns in zip(*added, strict=True)))
             self._changed.append(self._table.add(together))
+            if len(self._changed) > _MOST_APART:
+                self._changed = [np.unique(np.concatenate(self._changed))]
 
     def _cut(self, cells: Cells) -> None:
         if not len(cells.curves):

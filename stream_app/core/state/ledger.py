@@ -92,7 +92,7 @@ class Ledger:
         `position`: the offset after the batch; `late`: which events are late, as returned by `late`. Panes expire only
         in `advance` and at the next batch, so row, scope and user numbers in the result stay valid until then.
         """
-        self._expire()  # what the batch before has moved out of the window takes no place from the topics of this one
+        self.expire()  # what the batch before has moved out of the window takes no place from the topics of this one
         source = self.source(topic)
         ts_ms, pane = batch.ts_ms, batch.ts_ms // self.window.pane_ms
         if len(ts_ms):
@@ -116,7 +116,7 @@ class Ledger:
     def advance(self, newest_ms: int) -> None:
         """Advance the window to the newest event time anywhere, or to the slowest lagging source. Expire panes."""
         self.horizon = horizon_at(self, newest_ms)
-        self._expire()
+        self.expire()
 
     def restore(self, header: Header) -> None:
         """Restore the state from a header. Restore panes and deltas after it. Raises FormatError for other panes."""
@@ -266,7 +266,8 @@ class Ledger:
     def _advance_short(self) -> None:
         self._short.advance(self.window.short_start_ms(self.horizon) // self.window.pane_ms, self.panes)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Take out what has left the window: after a batch it may have moved."""
         self._advance_short()
         first = self.window.first_pane(self.horizon)
         expired = [number for number in self.panes if number < first]

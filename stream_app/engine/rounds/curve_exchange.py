@@ -69,6 +69,10 @@ class CurveExchange:
         """What is ahead of it would make everything late: events are bounded alike before they are counted."""
         return round((self._clock() + self._settings.max_ahead_s) * 1000)
 
+    def take_skipped(self) -> None:
+        """Take up what was read about homes that are here no longer."""
+        self._curves.take_skipped()
+
     def outdated(self, partitions: Container[int]) -> list[bytes]:
         """Return keys of these partitions that nobody reads any more: none while a worker is there that may."""
         homes = sum(known.asked > 0 for known in self.statuses.values())

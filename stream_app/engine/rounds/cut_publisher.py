@@ -79,6 +79,7 @@ class CutPublisher:
                 return
             if home in self._fresh:
                 self._fresh.discard(home)
+                self._forget_records(home, self._published[home].home)
                 self.took_over.set()
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
@@ -108,7 +109,8 @@ class CutPublisher:
             if homes.get(place) is not known.home:
                 del self._published[place]
                 self._fresh.discard(place)
-                for cut in self._all(known.home, np.arange(len(known.home.names)), self.frame(0)):
+                there = np.flatnonzero(known.home.cuts.users.any(axis=0))
+                for cut in self._all(known.home, there, self.frame(0)):
                     self._context.meter.cut_gone(cut)
         for place, home in homes.items():
             if place not in self._published:
@@ -116,13 +118,12 @@ class CutPublisher:
                 self._published[place] = _Published(home, news, {})
                 home.recompute_all()
                 self._fresh.add(place)
-                self._forget_records(place, home)
 
     def _forget_records(self, place: int, home: Home) -> None:
-        """Delete the records of scopes that vanished while the home had no owner."""
+        """Delete the records of scopes that vanished while the home had no owner, or was not complete."""
         partitions, followed = self._context.settings.partitions, self._context.followed
         for name in followed.names:
-            if followed.has(name) and home_of(name, partitions) == place and home.find(name) is None:
+            if followed.has(name) and home_of(name, partitions) == place and not home.has_any_users(name):
                 self._record(name, None)
 
     def _pane_at(self, newest_ms: int) -> int:

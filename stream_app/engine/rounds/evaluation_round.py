@@ -70,6 +70,7 @@ class EvaluationRound:
         """
         started, busy = perf_counter(), BusyTime()
         self._context.homes.follow()
+        self._exchange.take_skipped()
         self._ask_again()
         self._fall_silent(bool(self._context.members.differing(monotonic())))
         await self._updates.publish(busy)
@@ -116,6 +117,7 @@ class EvaluationRound:
             return
         held.evaluated = state
         with busy:
+            ledger.expire()  # what was counted since the last step may have moved the window
             self._ranked.update()
             due = held.watched.due(ledger, held.scopes, self._ranked)
             changes = evaluate(ledger, due, held.scopes.numbers(ledger, followed), self._ranked)

@@ -149,11 +149,23 @@ def test_a_worker_needs_every_one_of_its_permissions(
     for acl, operation in each(tracked.acls["worker"]):
         if (acl.name, operation) == (tracked.settings.erasures_topic, "Write"):
             continue  # only the first worker with a person_key writes there, once
+        if (acl.name, operation) == (tracked.settings.additions_topic, "Write"):
+            continue  # only workers beside others write there: see the next test
         tracked.kafka.forbid("worker", acl.resource, acl.name, operation)
         result = asked(tracked.variables("worker"), "worker")
         if not DENIED.search(result.output):
             assert is_denied_at_work(tracked, tmp_path / f"{acl.name}-{operation}.txt"), f"{operation} on {acl.name}"
         tracked.kafka.allow("worker", [acl._replace(operations=(operation,))])
+
+
+def test_workers_that_share_a_tracker_need_to_write_what_they_send_each_other(kafka: Secured, tmp_path: Path) -> None:
+    run = Tracked(kafka, "sharing", partitions=2)
+    ran(run.variables("creator"), "topics", "create")
+    kafka.forbid("worker", TOPIC, run.settings.additions_topic, "Write")
+    run.happen()
+    logs = [tmp_path / "one.txt", tmp_path / "other.txt"]
+    with a_worker(run.variables("worker"), logs[0]), a_worker(run.variables("worker"), logs[1]):
+        assert eventually(lambda: any(DENIED.search(log.read_text()) for log in logs), SOON_S)
 
 
 @pytest.mark.parametrize(("command", "user"), [("replay", "producer"), ("watch", "watcher")])
