@@ -87,8 +87,8 @@ class Home:
             self._sources[source] = _Source(message.epoch, _LOST, is_complete=False)
             self._parts.pop(source, None)
             return
-        parts = [] if message.is_everything else self._parts.pop(source, [])
-        parts.append(message)
+        before = self._parts.pop(source, [])
+        parts = [message] if message.is_everything else [*before, message]
         if message.has_more:  # half of a replaced curve has a cut of its own, which nobody may see
             self._parts[source] = parts
             self._sources[source] = _Source(message.epoch, message.number + 1, known.is_complete)

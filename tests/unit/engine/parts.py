@@ -46,7 +46,7 @@ class Others:
         """Send everything of empty ledgers to homes."""
         for source in self._numbers:
             for home in homes.epochs():
-                homes.hear(_nothing(source, home))
+                homes.hear(nothing_of(source, home))
 
     def answer(self, sent: Sequence[Written]) -> Iterator[tuple[bytes, bytes]]:
         """Take what was sent to these homes; yield the records that they publish."""
@@ -61,7 +61,8 @@ def _listening(partition: int) -> Status:
     return Status(VERSION, partition, {}, NO_TIME, False, 0, 0, 0, 0, epoch=1, asked=1)
 
 
-def _nothing(source: int, home: int) -> DeltaMessage:
+def nothing_of(source: int, home: int = PARTITION) -> DeltaMessage:
+    """What a partition without users sends to a home."""
     delta = CurveDelta(is_everything=True, replaced=_NOTHING, cells=Cells(*[_NOTHING] * 4))
     (message,) = delta_message.messages_of(delta, [], DeltaSource(source, 1), home, 0, 100_000)
     return message

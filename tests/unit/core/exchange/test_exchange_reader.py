@@ -72,3 +72,18 @@ def test_what_no_worker_can_have_written_changes_nothing(key: bytes, value: byte
         reader.take(key, value)
     assert reader.statuses == {}
     assert followed.version == 0
+
+
+def test_what_was_read_while_a_home_was_here_holds_once_it_is_elsewhere() -> None:
+    followed, here = FollowedCuts(), {home_of(TEA, PARTITIONS)}
+    reader = ExchangeReader(followed, PARTITIONS, here.__contains__)
+    followed.take(TEA, record(2))
+    for users in (3, 4):
+        reader.take(*a_cut(TEA, users))
+    reader.take_skipped()
+    assert followed.cuts.users[:, followed.find(TEA)].tolist() == [2, 2]
+    here.clear()
+    reader.take_skipped()
+    assert followed.cuts.users[:, followed.find(TEA)].tolist() == [4, 4]
+    reader.take(cut_record.key_of(TEA), None)
+    assert not followed.has(TEA)

@@ -88,3 +88,18 @@ def test_a_record_that_no_worker_can_have_written_is_refused(wrong: dict[str, ob
 def test_a_key_of_no_scope_is_refused(key: bytes) -> None:
     with pytest.raises(FormatError):
         scope_of(key)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 3])
+def test_after_many_were_forgotten_new_ones_have_room(kept: int) -> None:
+    followed = FollowedCuts()
+    with patch.object(followed_cuts, "_UNUSED_KEPT", 3):
+        for number in range(20):
+            followed.take(name(number), record(1))
+        for number in range(kept, 20):
+            followed.take(name(number), None)
+        followed.forget_unused()
+    assert len(followed.names) == 1 + kept
+    for number in range(20, 120):
+        followed.take(name(number), record(number))
+    assert followed.cuts.users[0, followed.find(name(119))] == 119

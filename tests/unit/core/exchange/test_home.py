@@ -241,3 +241,37 @@ def test_sums_that_no_users_can_have_make_a_home_begin_anew() -> None:
     assert one.is_complete
     one.recompute()
     assert found(one) == expected(partitions)
+
+
+def test_of_a_delta_in_several_messages_there_is_all_or_nothing() -> None:
+    one, partition = Home(1, SHARE), Partition(0)
+    for user in range(6):
+        partition.set(0, user, 1 + user, 100 + user)
+    for message in partition.messages(no_thresholds, 100_000):
+        one.hear(message)
+    one.recompute()
+    before = found(one)
+    for user in range(6):
+        partition.set(0, user, 100 + user, 5000 + user)
+    first, *others = partition.messages(no_thresholds, 1)
+    assert others
+    one.hear(first)
+    one.recompute()
+    assert one.is_complete
+    assert found(one) == before
+    for message in others:
+        one.hear(message)
+    one.recompute()
+    assert found(one) == expected([partition])
+
+
+def test_what_nobody_asks_a_home_for_is_kept_together() -> None:
+    one, partition = Home(2, SHARE), Partition(0)
+    for number in range(300):
+        partition.set(0, number % 12, number, 100 + number)
+        for message in partition.messages(no_thresholds, 100_000):
+            one.hear(message)
+        if number % 50 == 0:
+            partition.repeat()
+    assert not one.is_complete
+    assert max(len(one._added), len(one._changed)) <= home._MOST_APART + 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 from unittest.mock import patch
 
 import msgspec
@@ -12,13 +13,14 @@ from stream_app.core.arrays import Ints
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.exchange.delta_message import home_of
+from stream_app.core.flags.evaluation import Changes, evaluate
 from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.messages import ROLES, Flag, FlagType, flag_in
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NEVER
-from stream_app.engine.rounds import cut_publisher
+from stream_app.engine.rounds import cut_publisher, evaluation_round
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts, user_of
 from tests.unit.engine.parts import CHANGELOG, Parts
 
@@ -207,3 +209,24 @@ async def test_what_is_counted_while_a_round_waits_for_kafka_is_looked_at_in_the
             await parts.evaluation.round()
     assert parts.fake.context.followed.version == version, "so it is not for the cuts that it looks again"
     assert [None if rows is None else rows.tolist() for rows in looked_at] == [None, [1], [2]]
+
+
+async def test_an_evaluation_sees_nothing_that_has_left_the_window() -> None:
+    parts, most = Parts(), list[int]()
+    await parts.count(posts(range(9)))
+    flush, later_ms = parts.fake.context.output.flush, NOW_MS + 2 * 86_400_000
+
+    async def leaping_meanwhile() -> None:
+        await flush()
+        if not parts.fake.context.owned[PARTITION].lock.locked() and parts.ledger.horizon < later_ms:
+            parts.fake.now_s += 2 * 86_400
+            await parts.count([post(9, ts_ms=later_ms)])
+
+    def looking(ledger: Ledger, *more: Any) -> Changes:
+        most.append(int(ledger.rows.totals[0].max()))
+        return evaluate(ledger, *more)
+
+    parts.fake.context.output.flush = leaping_meanwhile
+    with patch.object(evaluation_round, "evaluate", looking):
+        await parts.evaluation.round()
+    assert most == [1]

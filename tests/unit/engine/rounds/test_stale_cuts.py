@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from kafka import KafkaProducer
 
-from stream_app.core.exchange.delta_message import DeltaSource, home_of
+from stream_app.core.cuts.histogram import Cells
+from stream_app.core.exchange.curve_deltas import CurveDelta
+from stream_app.core.exchange.delta_message import DeltaSource, home_of, messages_of
 from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.state.scopes import ScopeName
 from stream_app.engine.context import NEVER
@@ -16,8 +19,8 @@ from stream_app.sources.replay import replay
 from tests.board_samples import a_cut
 from tests.e2e.erasure import load
 from tests.servers.tracker import following, tracker, variables
-from tests.unit.engine.fakes import PARTITION, posts
-from tests.unit.engine.parts import Parts
+from tests.unit.engine.fakes import PARTITION, posts, user_of
+from tests.unit.engine.parts import Parts, nothing_of
 
 CUTS = "influence.cuts"
 WAIT_S = 30.0
@@ -95,3 +98,41 @@ def test_a_worker_deletes_what_it_finds_when_it_takes_over(brokers: str, tmp_pat
             )
             follower.until(lambda seen: ("phone", "maven") in seen.cuts, "the cuts", WAIT_S)
             assert [r.key for r in follower.drain().records[s.cuts_topic] if r.value is None] == [key("gone")]
+
+
+def unheard(parts: Parts, count: int) -> None:
+    """Have the home hear of many scopes since its cuts were computed."""
+    names = [name for name in map("new{}".format, range(20 * count)) if home_of(ScopeName("all", name), 8) == PARTITION]
+    scopes = [ScopeName("all", name) for name in names[:count]]
+    curves = np.arange(count) << 1
+    ones = np.ones(count, np.int64)
+    delta = CurveDelta(is_everything=True, replaced=np.empty(0, np.int64), cells=Cells(curves, ones, ones, ones))
+    for message in messages_of(delta, scopes, DeltaSource(PARTITION + 1, 9), PARTITION, 0, 100_000):
+        parts.fake.context.homes.hear(message)
+
+
+async def test_a_home_that_leaves_before_its_cuts_are_computed_ends_nothing() -> None:
+    parts = Parts()
+    await rounds(parts)
+    unheard(parts, 100)
+    parts.fake.context.owned.clear()
+    await parts.evaluation.round()
+    assert parts.publisher.shown() == []
+
+
+async def test_the_record_of_a_scope_that_vanished_while_its_home_was_not_complete_is_deleted() -> None:
+    parts = Parts()
+    await rounds(parts)
+    scope = ScopeName("all", named(PARTITION))
+    followed, (home,) = parts.fake.context.followed, parts.fake.context.homes.complete().values()
+    assert followed.has(scope)
+    gap = msgspec.structs.replace(nothing_of(PARTITION + 1), number=7, is_everything=False)
+    parts.fake.context.homes.hear(gap)
+    await parts.evaluation.round()
+    assert parts.publisher.shown() == []
+    parts.ledger.take_out([user_of(PARTITION)])
+    await parts.evaluation.round()
+    for _ in range(2):
+        await parts.round()
+    assert not home.has_any_users(scope)
+    assert not followed.has(scope)
