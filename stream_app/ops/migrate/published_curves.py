@@ -3,11 +3,14 @@
 import re
 from typing import Any, NamedTuple
 
+import msgspec
 from kafka import TopicPartition
 
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.exchange_reader import ExchangeReader
 from stream_app.core.exchange.followed_cuts import FollowedCuts
-from stream_app.core.messages import ROLES
+from stream_app.core.messages import Cut
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.kafka.topic_scan import LeftOut, Span, Spans, TopicTail
 from stream_app.settings import Settings
@@ -17,6 +20,9 @@ WATERMARK_KEY = b"watermark"
 
 CutName = tuple[str, str, str]
 """Topic, population and role."""
+Figures = dict[CutName, "CutFigures"]
+_NAME = msgspec.json.Decoder(CutName)
+_CUT = msgspec.json.Decoder(Cut)
 
 
 class CutFigures(NamedTuple):
@@ -31,12 +37,13 @@ class CutFigures(NamedTuple):
 
 
 class PublishedCurves:
-    """The curves topic of a tracker, read as far as it goes now with each `refresh`."""
+    """The topics of curves and cuts of a tracker, read as far as they go now with each `refresh`."""
 
     def __init__(self, settings: Settings, consumer: Any) -> None:
         self._tail = TopicTail(consumer, settings.curves_topic)
-        self._followed = FollowedCuts()
-        self._exchange = ExchangeReader(self._followed, settings.partitions)
+        self._cuts_tail = TopicTail(consumer, settings.cuts_topic)
+        self._exchange = ExchangeReader(FollowedCuts(), settings.partitions)
+        self._figures: Figures = {}
         self._left_out = LeftOut()
         self.statuses = self._exchange.statuses
         self.watermark: bytes | None = None
@@ -45,10 +52,11 @@ class PublishedCurves:
     def refresh(self) -> int:
         """Read what is new; returns how many records that was. Raises KafkaOperationError."""
         records = 0
-        for record in self._tail.unread():
-            records += 1
-            with self._left_out.unless_readable(record):
-                self._take(record.key or b"", record.value)
+        for tail, take in ((self._tail, self._take), (self._cuts_tail, self._take_cut)):
+            for record in tail.unread():
+                records += 1
+                with self._left_out.unless_readable(record):
+                    take(record.key or b"", record.value)
         return records
 
     @property
@@ -81,17 +89,20 @@ class PublishedCurves:
                 left[place] = Span(start, span.end)
         return left
 
-    def figures(self) -> dict[CutName, CutFigures]:
-        """Every cut that all workers know."""
-        names, cuts = self._followed.names, self._followed.cuts
-        columns = (cuts.users, cuts.totals, cuts.k, cuts.thresholds, cuts.ties, cuts.exact)
-        found: dict[CutName, CutFigures] = {}
-        for role, role_name in enumerate(ROLES):
-            rows = zip(*(column[role].tolist() for column in columns), strict=True)
-            for name, row in zip(names, rows, strict=False):
-                if row[0]:
-                    found[name.topic, name.population, role_name] = CutFigures(*row)
-        return found
+    def figures(self) -> Figures:
+        """Every cut that was published, also of topics that too few users talk about to be followed by all workers."""
+        return self._figures
+
+    def _take_cut(self, key: bytes, value: bytes | None) -> None:
+        try:
+            name = _NAME.decode(key)
+            cut = _CUT.decode(value) if value else None
+        except DECODE_ERRORS as error:
+            raise FormatError(f"not a cut: {error}") from error
+        if cut is None:
+            self._figures.pop(name, None)
+        else:
+            self._figures[name] = CutFigures(cut.users, cut.total, cut.k, cut.threshold, cut.ties, cut.exact)
 
     def _take(self, key: bytes, value: bytes | None) -> None:
         self._exchange.take(key, value)

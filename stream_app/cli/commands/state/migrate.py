@@ -32,7 +32,7 @@ def command(*, settings: Settings, partitions: int, workers: int, dry_run: bool,
     """Change the number of partitions: a copy of the inputs is counted anew, checked to be equal, and taken over.
 
     Run it with the settings of the tracker as it is. It copies the inputs to topics with the new number of partitions,
-    has workers of its own count them, and compares every cut with the old one. The old topics are only read. Run it
+    has workers of its own count them, and compares the cuts with the old ones. The old topics are only read. Run it
     first while everything runs (exit status 3): that does most of the work. Then stop producers and workers, and run it
     again: it copies the rest and the standings, and prints which settings to change. It can be killed and repeated.
     """

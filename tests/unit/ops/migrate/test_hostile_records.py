@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from kafka import TopicPartition
 
@@ -12,7 +13,8 @@ from stream_app.kafka.topic_scan import Span
 from stream_app.ops.migrate import handover, input_copy
 from stream_app.ops.migrate.published_curves import WATERMARK_KEY, PublishedCurves
 from stream_app.settings import Settings
-from tests.unit.core.exchange.test_exchange_reader import TEA, a_cut, a_status
+from tests.board_samples import a_cut
+from tests.unit.core.exchange.test_exchange_reader import a_status
 
 
 @pytest.mark.parametrize("value", [b"soon", b"9" * 30, b"-1", b"\xff", b"1 000", b""])
@@ -25,15 +27,25 @@ def test_a_watermark_that_is_none_is_left_out(value: bytes) -> None:
 
 def test_unreadable_records_are_left_out_of_the_figures(caplog: pytest.LogCaptureFixture) -> None:
     pairs = [(b"status/3", b"\xc1"), (None, b"x"), (b"cut/x", None), (b"cut/x", b"\xc1")]
-    pairs += [(b"status/3", a_status(partition=2**40)), (b"status/3", a_status(users=7)), a_cut(TEA, 3)]
+    pairs += [(b"status/3", a_status(partition=2**40)), (b"status/3", a_status(users=7))]
     found = [
         SimpleNamespace(topic="c", partition=0, offset=at, key=key, value=value)
         for at, (key, value) in enumerate(pairs)
     ]
     curves = PublishedCurves(Settings(), None)
+    tea, cars = (msgspec.json.encode(a_cut(topic)) for topic in ("tea", "cars"))
+    published: list[tuple[bytes | None, bytes | None]] = [
+        *((b'["tea","all","maven"]', tea), (b'["tea","all"]', tea), (b'["cars","all","maven"]', b"{}"), (None, cars)),
+        *((b'["gone","all","maven"]', cars), (b'["gone","all","maven"]', None)),
+    ]
+    cuts = [
+        SimpleNamespace(topic="c", partition=0, offset=at, key=key, value=value)
+        for at, (key, value) in enumerate(published)
+    ]
     curves._tail = SimpleNamespace(unread=lambda: iter(found))  # type: ignore[assignment]
-    assert curves.refresh() == len(found)
-    assert len(curves.figures()) == 2
+    curves._cuts_tail = SimpleNamespace(unread=lambda: iter(cuts))  # type: ignore[assignment]
+    assert curves.refresh() == len(found) + len(cuts)
+    assert list(curves.figures()) == [("tea", "all", "maven")]
     assert curves.users == 7
     assert caplog.text.count("left out the record at offset 0") == len(caplog.records) == 1
 
