@@ -87,7 +87,8 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         counter=BatchCounter(context, consumer, synchronization),
         evaluation=EvaluationRound(context, exchange, outbox, publisher, eraser, synchronization),
         ownership=PartitionOwnership(
-            context, tracker.segments, tracker.standings, outbox, eraser, consumer, synchronization
+            *(context, tracker.segments, tracker.standings, outbox, eraser, consumer, synchronization),
+            exchange.ids_until_ms,
         ),
         synchronization=synchronization,
         listeners=listeners,

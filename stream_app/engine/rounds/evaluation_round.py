@@ -94,6 +94,7 @@ class EvaluationRound:
         started = perf_counter()
         ledger = held.store.ledger
         await self._eraser.visit(partition, held)
+        ledger.store_ids_until(self._exchange.ids_until_ms())
         newest_ms = self._exchange.newest_ms
         self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
         ledger.advance(newest_ms)
@@ -166,6 +167,7 @@ class EvaluationRound:
             http=self.http,
             settings=self._version,
             release=__version__,
+            ids_until_ms=self._exchange.ids_until_ms(),
         )
 
     def _report(self) -> None:

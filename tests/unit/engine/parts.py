@@ -37,7 +37,9 @@ class Parts:
             context, self.exchange, self.outbox, self.publisher, eraser, self.synchronization
         )
         self.ownership = PartitionOwnership(
-            context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka, self.synchronization
+            *(context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka),
+            self.synchronization,
+            self.exchange.ids_until_ms,
         )
         self.counter = BatchCounter(context, self.fake.kafka, self.synchronization)
         self._read = 0
