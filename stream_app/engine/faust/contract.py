@@ -52,7 +52,7 @@ CONTRACT: dict[str, dict[str, str]] = {
     "faust.transport.drivers.aiokafka": {
         "Consumer._new_consumer_thread": "replaced: creates our thread",
         "Transport.Consumer": "replaced: there is no setting for it",
-        "AIOKafkaConsumerThread._create_consumer": "wrapped: sets the isolation level",
+        "AIOKafkaConsumerThread._create_consumer": "wrapped: sets what Faust has no setting for",
         "AIOKafkaConsumerThread._ensure_consumer": "aiokafka's consumer",
         "AIOKafkaConsumerThread._consumer": "aiokafka's consumer",
         "AIOKafkaConsumerThread.highwater": "wrapped: ends at the last stable offset",
@@ -75,6 +75,8 @@ CONTRACT: dict[str, dict[str, str]] = {
     },
     "aiokafka.consumer.consumer": {
         "AIOKafkaConsumer._isolation_level": "read_committed: Faust's setting would turn on much else",
+        "AIOKafkaConsumer._fetch_max_wait_ms": "shorter: one fetch is under way per node",
+        "AIOKafkaConsumer._fetch_min_bytes": "larger: many small batches become few",
         "AIOKafkaConsumer._coordinator": "the member of the group",
         "AIOKafkaConsumer.last_stable_offset": "up to where committed records can be read",
     },

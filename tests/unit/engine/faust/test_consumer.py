@@ -7,10 +7,11 @@ import pytest
 from aiokafka import errors
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from stream_app.engine.faust import membership
-from stream_app.engine.faust.consumer import BatchConsumer
+from stream_app.engine.faust.consumer import BatchConsumer, _ConsumerThread
 from stream_app.engine.faust.membership import note_membership
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
@@ -115,3 +116,10 @@ def test_the_lease_ends_with_whatever_answer_says_that_the_group_does_not_know_u
     coordinator.reset_generation()
     reset.assert_called_once_with()
     assert lease.has_lapsed() is not is_leaving
+
+
+def test_a_fetch_waits_for_a_batch_worth_counting_but_not_for_longer_than_a_reader_would() -> None:
+    with patch.object(AIOKafkaConsumerThread, "_create_consumer", return_value=Mock()):
+        made: Any = _ConsumerThread.__new__(_ConsumerThread)._create_consumer(Mock())
+    assert made._isolation_level == "read_committed"
+    assert (made._fetch_min_bytes, made._fetch_max_wait_ms) == (1_000_000, 200)
