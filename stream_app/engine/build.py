@@ -94,7 +94,8 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         updates=updates,
         evaluation=EvaluationRound(context, exchange, outbox, publisher, updates),
         ownership=PartitionOwnership(
-            context, tracker.segments, tracker.standings, outbox, eraser, consumer, synchronization
+            *(context, tracker.segments, tracker.standings, outbox, eraser, consumer, synchronization),
+            exchange.ids_until_ms,
         ),
         synchronization=synchronization,
         delta_reader=DeltaReader(context, partial(partitions, settings)),

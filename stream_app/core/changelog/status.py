@@ -41,6 +41,8 @@ class Status(msgspec.Struct, array_like=True):
     """Version of its owner's settings; empty before release 0.3."""
     release: str = ""
     """Of its owner; empty before release 0.3."""
+    ids_until_ms: int = NO_TIME
+    """Event time up to which event ids are stored too, because workers of 0.2 were in the group; `NO_TIME` if not."""
     asked: int = 0
     """How often its owner has asked for everything about the scopes at home in it; 0 until it hears what is sent."""
 
@@ -89,5 +91,5 @@ def _is_sound(status: Status) -> bool:
     counts += [status.erased, status.epoch, status.unread, status.asked]
     for source in status.sources.values():
         counts += [source.position, source.applied, source.duplicate, source.late, source.rejected, source.unknown]
-    times = [status.horizon, *(source.watermark for source in status.sources.values())]
+    times = [status.horizon, status.ids_until_ms, *(source.watermark for source in status.sources.values())]
     return len(status.sources) <= _MOST_SOURCES and are_numbers(counts) and are_numbers(times, NO_TIME)

@@ -7,6 +7,7 @@ must not count again; and while workers of both releases are in a group, an even
 How: until the last pane with hashes of 0.2 has left the window, an event is also looked up by its event id, among the
 events that 0.2 counted in the pane of its time. Just as long the event id of everything counted here is stored too
 (`Hashing.EVENT_ID_TOO`), which 0.2 reads like its own and this release ignores. After that all of this costs nothing.
+A partition in which 0.2 has counted nothing may still go to one of its workers: `store_ids_until` says so.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -30,7 +31,7 @@ class SeenEvents:
         self._ids = Deduplicator(Hashing.EVENT_ID)
         self._ids_too: dict[int, list[Hashes]] = {}
         self._newest_by_id = UNKNOWN
-        """The newest pane in which 0.2 has counted."""
+        """The newest pane in which 0.2 has counted, or might have."""
         self._rebuilds = 0
 
     @property
@@ -45,8 +46,12 @@ class SeenEvents:
         return self._rebuilds - before
 
     def compares_ids(self, first_pane: int) -> bool:
-        """Return whether 0.2 has counted events of the window, which begins with `first_pane`."""
+        """Return whether 0.2 has counted, or might have, in the window, which begins with `first_pane`."""
         return self._newest_by_id >= first_pane
+
+    def store_ids_until(self, pane: int) -> None:
+        """Store event ids too until `pane` has left the window: workers of 0.2 were in the group until then."""
+        self._newest_by_id = max(self._newest_by_id, pane)
 
     def first(self, batch: Credits, panes: Ints, candidates: Mask, held: _Panes) -> Mask:
         """Return which of the `candidates` are new, and remember them. Of repeated events the first is new."""

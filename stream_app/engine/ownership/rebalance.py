@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from secrets import randbits
 from time import perf_counter
 
@@ -49,7 +49,9 @@ class PartitionOwnership:
         eraser: PartitionEraser,
         consumer: SourceConsumer,
         synchronization: TimeSynchronization,
+        ids_until_ms: Callable[[], int],
     ) -> None:
+        """`ids_until_ms`: see `CurveExchange`."""
         self._settings = context.settings
         self._owned = context.owned
         self._meter = context.meter
@@ -61,6 +63,7 @@ class PartitionOwnership:
         self._eraser = eraser
         self._consumer = consumer
         self._synchronization = synchronization
+        self._ids_until_ms = ids_until_ms
         self._numbers = Numbers()
         self._moving = asyncio.Lock()
         self._generation: int | None = None
@@ -208,6 +211,7 @@ class PartitionOwnership:
     async def _begin(self, store: LedgerStore, generation: int) -> None:
         """Begin the ownership of a restored ledger store."""
         store.begin(generation)
+        store.ledger.store_ids_until(self._ids_until_ms())
         partition = store.partition
         sender = DeltaSender(DeltaSource(partition, store.ownership.epoch), self._settings.partitions)
         held = self._owned[partition] = OwnedPartition(store, sender)

@@ -55,6 +55,7 @@ class CurveExchange:
         """Set once everything that was in the topics at the start has been read."""
         self._whole_curves: set[bytes] = set()
         self._said_ms = NO_TIME
+        self._ids_until_ms = NO_TIME
         self.overwritten = self._curves.overwritten
         """Partitions whose former owner published after the current one. The current one must publish again."""
 
@@ -63,6 +64,15 @@ class CurveExchange:
         """The newest event time of all partitions, epoch ms, as far as it may be ahead of the clock."""
         said_ms = max((self._said_ms, self._homes.newest_ms, *(known.horizon for known in self.statuses.values())))
         return min(said_ms, self._latest_ms)
+
+    def ids_until_ms(self) -> int:
+        """Return the event time up to which ledgers store event ids too, epoch ms; `NO_TIME` for none.
+
+        A worker of 0.2 may take over any partition, also one in which it has never counted. It publishes no release.
+        """
+        said_ms = (known.ids_until_ms if known.release else self._latest_ms for known in self.statuses.values())
+        self._ids_until_ms = min(max(self._ids_until_ms, *said_ms, NO_TIME), self._latest_ms)
+        return self._ids_until_ms
 
     @property
     def _latest_ms(self) -> int:

@@ -81,6 +81,7 @@ class PartitionUpdates:
     def _update(self, partition: int, held: OwnedPartition) -> _Update | None:
         """Advance the window of a partition. Return what it has to say; None if that is nothing new."""
         ledger, newest_ms = held.store.ledger, self._exchange.newest_ms
+        ledger.store_ids_until(self._exchange.ids_until_ms())
         self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
         ledger.advance(newest_ms)
         if partition in self._exchange.overwritten:
@@ -115,5 +116,6 @@ class PartitionUpdates:
             http=self.http,
             settings=self._settings_version,
             release=__version__,
+            ids_until_ms=self._exchange.ids_until_ms(),
             asked=self._context.homes.asked(partition),
         )

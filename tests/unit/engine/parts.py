@@ -87,7 +87,9 @@ class Parts:
         self.updates = PartitionUpdates(context, self.exchange, eraser, self.synchronization)
         self.evaluation = EvaluationRound(context, self.exchange, self.outbox, self.publisher, self.updates)
         self.ownership = PartitionOwnership(
-            context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka, self.synchronization
+            *(context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka),
+            self.synchronization,
+            self.exchange.ids_until_ms,
         )
         self.counter = BatchCounter(context, self.fake.kafka, self.synchronization)
         self.others = Others(context)

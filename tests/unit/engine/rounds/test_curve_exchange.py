@@ -57,6 +57,33 @@ def test_a_watermark_moves_event_time_on_but_never_back() -> None:
     assert exchange.newest_ms == 30
 
 
+def test_event_ids_are_stored_from_the_time_when_0_2_was_in_the_group_and_not_before() -> None:
+    exchange, fake = new_exchange()
+    assert exchange.ids_until_ms() == NO_TIME
+    exchange.update(b"status/0", status.encode(msgspec.structs.replace(status_of(0, 10), release="0.3.0")))
+    assert exchange.ids_until_ms() == NO_TIME
+    publish_status(exchange, 1, NO_TIME)  # without a release
+    latest_ms = NOW_MS + round(fake.settings.max_ahead_s * 1000)
+    assert exchange.ids_until_ms() == latest_ms
+    exchange.update(b"status/1", status.encode(msgspec.structs.replace(status_of(1, 10), release="0.3.0", epoch=1)))
+    assert exchange.ids_until_ms() == latest_ms, "0.2 was there until then"
+
+
+def test_a_worker_that_comes_later_hears_of_the_others_until_when_event_ids_are_stored() -> None:
+    exchange, _ = new_exchange()
+    for partition, until_ms in ((0, 500), (1, NO_TIME)):
+        of_0_3 = msgspec.structs.replace(status_of(partition, 10), release="0.3.0", ids_until_ms=until_ms)
+        exchange.update(b"status/%d" % partition, status.encode(of_0_3))
+    assert exchange.ids_until_ms() == 500
+
+
+def test_nobody_can_have_event_ids_stored_for_ever() -> None:
+    exchange, fake = new_exchange()
+    forged = msgspec.structs.replace(status_of(0, 10), release="0.3.0", ids_until_ms=2**59)
+    exchange.update(b"status/0", status.encode(forged))
+    assert exchange.ids_until_ms() == NOW_MS + round(fake.settings.max_ahead_s * 1000)
+
+
 async def test_cuts_reach_every_worker() -> None:
     sender = Parts()
     await sender.count(posts(range(3), topics=[SCOPE.topic]))
