@@ -1,6 +1,7 @@
 """Answers about people and flags, put together from what this worker knows and what the others say."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
@@ -25,12 +26,9 @@ from stream_app.serving.api.users.peer_protocol import (
     ScopeFound,
     ScopeQuery,
 )
-from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, Peers
+from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, AllScopes, Peers
 from stream_app.settings import Settings
 
-Records = Mapping[ScopeName, CutRecord]
-"""The cuts and curves of scopes, from where they are at home."""
-Found = Mapping[ScopeName, ScopeFound]
 _MOST_RANKED = 64
 """Of the places of a user: so many get the rank that is known at the home of the scope."""
 
@@ -41,6 +39,15 @@ class UnknownUserError(LookupError):
 
 class UnavailableError(RuntimeError):
     """There is no answer at the moment; the message says what is waited for."""
+
+
+class Records(NamedTuple):
+    """The cuts and curves of scopes, from where they are at home."""
+
+    known: Mapping[ScopeName, CutRecord]
+    """Without those that nobody has talked about."""
+    away: Mapping[ScopeName, int]
+    """Those of which nothing is known now, and the partition whose worker would have to say it."""
 
 
 class Answers:
@@ -72,27 +79,43 @@ class Answers:
         return found
 
     async def records(self, asked: Iterable[params.ScopeParams]) -> Records:
-        """What is known where these scopes are at home, with curves; without those that nobody has talked about."""
+        """What is known where these scopes are at home, with curves."""
         scopes = dict.fromkeys(map(scope_of, asked))
         found = await self._peers.scopes(ScopeQuery(**scope._asdict(), with_curve=True) for scope in scopes)
-        return {scope: known.record for scope, known in found.items() if known.record is not None}
+        return Records(
+            {scope: known.record for scope, known in found.found.items() if known.record is not None},
+            {scope: home for scope, home in found.away.items() if not self._state.scopes.has(scope)},
+        )
+
+    async def _record(self, asked: params.ScopeParams) -> CutRecord | None:
+        """What is known of one scope: None where nobody has talked about it, or all workers follow it.
+
+        Raises UnavailableError where nobody knows.
+        """
+        found, scope = await self.records([asked]), scope_of(asked)
+        if scope in found.away:
+            raise UnavailableError(
+                f"the curve of this topic is put together in partition {found.away[scope]}, whose worker does not "
+                "answer or has not heard from all partitions yet: ask again soon"
+            )
+        return found.known.get(scope)
 
     async def history(self, asked: params.ScopeParams) -> History:
-        """How a cut moved."""
-        return self.scopes.history(asked, (await self.records([asked])).get(scope_of(asked)))
+        """How a cut moved. Raises UnavailableError."""
+        return self.scopes.history(asked, await self._record(asked))
 
     async def curve(self, asked: params.ScopeParams) -> Curve:
-        """The Lorenz curve, and the cut in it."""
-        return self.scopes.curve(asked, (await self.records([asked])).get(scope_of(asked)))
+        """The Lorenz curve, and the cut in it. Raises UnavailableError."""
+        return self.scopes.curve(asked, await self._record(asked))
 
     async def cuts(self, asked: params.CutParams) -> Cuts:
-        """The present cuts; of one topic also where it is followed by nobody."""
+        """The present cuts; of one topic also where it is followed by nobody. Raises UnavailableError then."""
         found = self.scopes.cuts(asked)
         if found.cuts or not (asked.topic and asked.population):
             return found
         roles = ROLES if asked.role is None else (asked.role,)
         one = [params.ScopeParams(topic=asked.topic, population=asked.population, role=role) for role in roles]
-        record = (await self.records(one)).get(scope_of(one[0]))
+        record = await self._record(one[0])
         cuts = [cut for each in one if record and (cut := self.scopes.cut(each, record))]
         return Cuts(cuts=cuts, total=len(cuts), next=None)
 
@@ -107,7 +130,7 @@ class Answers:
 
     def nobody(self, asked: params.InfluencerParams) -> Influencers:
         """The same for a topic that nobody has talked about, for which no worker is asked."""
-        return self._influencers(asked, AllLeaders(Leaders(0, [], []), []), [], AllPlaces([], []), {})
+        return self._influencers(asked, AllLeaders(Leaders(0, [], []), []), [], AllPlaces([], []), AllScopes({}, {}))
 
     def _influencers(
         self,
@@ -115,15 +138,17 @@ class Answers:
         ranking: AllLeaders,
         page: list[Ranked],
         there: AllPlaces,
-        known: Found,
+        known: AllScopes,
     ) -> Influencers:
         erased = self._state.erasures.among(ranked.user for ranked in page)  # who has them may not know of it yet
-        placed = _placed([found.place for found in there.found if found.user not in erased], known)
+        placed = _placed([found.place for found in there.found if found.user not in erased], known.found)
         places = {place.now.user_id: place.now for place in placed}
         leaders, silent = ranking
         if not (asked.search or asked.standing or silent):
             places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(leaders.first) if user in places}
-        cut = self.scopes.cut(asked, record.record if (record := known.get(scope_of(asked))) else None)
+        scope = scope_of(asked)
+        cut = self.scopes.cut(asked, record.record if (record := known.found.get(scope)) else None)
+        away = {known.away[scope]} if scope in known.away and cut is None else set()
         return Influencers(
             topic=asked.topic,
             population=asked.population,
@@ -132,7 +157,7 @@ class Answers:
             pane_ms=self._settings.pane_ms,
             first_pane=self._state.scopes.window_start_ms,
             influencers=[places[ranked.user] for ranked in page if ranked.user in places],
-            missing_partitions=sorted({*silent, *there.missing}),
+            missing_partitions=sorted({*silent, *there.missing, *away}),
             total=leaders.total,
             next=next_after(asked.offset + len(page), leaders.total),
         )
@@ -141,7 +166,7 @@ class Answers:
         """A user, everywhere. Raises UnknownUserError, UnavailableError."""
         found = await self._found(PlaceQuery(users=[user]))
         places = sorted((place.place for place in found), key=lambda place: -place.now.value)
-        places = _placed(places, await self._at_home(places[:_MOST_RANKED]))
+        places = _placed(places, (await self._at_home(places[:_MOST_RANKED])).found)
         places.sort(key=lambda place: -place.now.share)
         return User(
             user_id=user, pane_ms=self._settings.pane_ms, first_pane=self._state.scopes.window_start_ms, places=places
@@ -151,7 +176,7 @@ class Answers:
         """Why a user stands there. Raises UnknownUserError, UnavailableError."""
         scope = (asked.population, asked.topic, asked.role)
         found = await self._found(PlaceQuery(users=[user], scope=scope))
-        known = await self._at_home([found[0].place])
+        known = (await self._at_home([found[0].place])).found
         (place,) = _placed([found[0].place], known)
         rules = {rule.number: rule.says for rule in RULES}
         return Why(
@@ -172,7 +197,7 @@ class Answers:
         newest = self._flags.newest(asked, asked.limit, since_ms)
         return Flags(flags=newest, position=self._flags.position, since=self._flags.since_ms)
 
-    async def _at_home(self, places: Iterable[Place]) -> Found:
+    async def _at_home(self, places: Iterable[Place]) -> AllScopes:
         """What is known where the scopes of places are at home, with the ranks of these values."""
         asked: dict[ScopeName, dict[Role, list[int]]] = {}
         for place in places:
@@ -202,7 +227,7 @@ class Answers:
         return start, start + self._settings.panes * self._settings.pane_ms
 
 
-def _placed(places: Sequence[Place], known: Found) -> list[Place]:
+def _placed(places: Sequence[Place], known: Mapping[ScopeName, ScopeFound]) -> list[Place]:
     """The places as their scopes know them at home: elsewhere θ, share and rank are unknown, or estimates."""
     ranks = {
         (scope, role): dict(zip(_values(places, scope, role), found.ranks[ROLES.index(role)], strict=False))
@@ -216,7 +241,9 @@ def _values(places: Iterable[Place], scope: ScopeName, role: Role) -> list[int]:
     return [place.now.value for place in places if (place.population, place.topic) == scope and place.role is role]
 
 
-def _as_at_home(place: Place, known: Found, ranks: Mapping[tuple[ScopeName, Role], Mapping[int, int]]) -> Place:
+def _as_at_home(
+    place: Place, known: Mapping[ScopeName, ScopeFound], ranks: Mapping[tuple[ScopeName, Role], Mapping[int, int]]
+) -> Place:
     scope, role = ScopeName(place.population, place.topic), ROLES.index(place.role)
     record = known[scope].record if scope in known else None
     if record is None:

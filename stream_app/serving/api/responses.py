@@ -201,7 +201,7 @@ class Influencers(Page, frozen=True, kw_only=True):
     """Where the first of `panes` begins, event time."""
     influencers: list[Influencer]
     missing_partitions: list[int]
-    """Partitions whose worker did not answer: their users are not here."""
+    """Partitions whose worker did not answer: their users are not here, or the cut of the topic is not known."""
 
 
 class Place(Answer, frozen=True, kw_only=True):

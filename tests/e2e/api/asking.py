@@ -69,6 +69,13 @@ def asked(where: str, path: str, **query: Any) -> Any:
     return got.json()
 
 
+def present_cut(where: str, **query: Any) -> Any:
+    """The cut of a topic; None also where nobody can say it at the moment."""
+    got = reply(where, url("/curve", **query))
+    assert got.status in {200, 503}, got.body
+    return got.json()["cut"] if got.status == 200 else None
+
+
 def url(path: str, **query: Any) -> str:
     """A path of the API with parameters."""
     return PREFIX + path + (f"?{urlencode(query, doseq=True)}" if query else "")

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.sources.replay import replay
-from tests.e2e.api.asking import address, asked, reply
+from tests.e2e.api.asking import address, asked, present_cut, reply
 from tests.servers.reading import up_to_the_end
 from tests.servers.tracker import Tracker, Worker
 from tests.waiting import eventually
@@ -66,7 +66,7 @@ class Moving:
         health = asked(where, "/health")
         if health["applied"] < self.sent or not health["ready"]:
             return False
-        cut = asked(where, "/curve", topic="tea")["cut"]
+        cut = present_cut(where, topic="tea")
         wanted = sum(self._impressions(user, pane) for user in range(USERS) for pane in self.window())
         return cut is not None and (cut["total"], cut["window_end"]) == (wanted, self.end_ms(self.pane))
 

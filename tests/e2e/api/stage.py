@@ -10,7 +10,7 @@ from stream_app.demo.generator.population import FEWEST_USERS, demo_population
 from stream_app.engine.rounds.evaluation_round import LONGEST_PAUSE_S
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.sources.replay import replay
-from tests.e2e.api.asking import addresses, asked
+from tests.e2e.api.asking import addresses, asked, present_cut
 from tests.e2e.api.expected import Expected, Scope
 from tests.servers.tracker import Tracker
 from tests.waiting import eventually
@@ -112,7 +112,7 @@ class Stage:
         population, topic = scope
         for role in ROLES:
             wanted = self.expected.cut(scope, role)
-            cut = asked(where, "/curve", role=role, population=population, topic=topic)["cut"]
+            cut = present_cut(where, role=role, population=population, topic=topic)
             if (cut and (cut["k"], cut["total"])) != (wanted and (wanted.k, wanted.total)):
                 return False
             standings = [

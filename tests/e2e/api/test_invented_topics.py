@@ -6,14 +6,17 @@ from typing import cast
 import pytest
 
 from stream_app.core.messages import Role
+from stream_app.core.queries import CutRecord, ScopeName
 from stream_app.serving.api import params
-from stream_app.serving.api.answers import Answers
+from stream_app.serving.api.answers import Answers, Records
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import page_updates
 from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, UnknownScopeError
 from stream_app.serving.api.time_budget import TimeBudget
 from tests.e2e.api.test_page_updates import PHONE, WAIT_S, Counting, names, running
 from tests.unit.serving.api.flags.flags_topic import nobody
+
+SMALL = ScopeName("all", "invented-small")
 
 
 async def test_invented_topics_cost_nothing_and_keep_nobody_out() -> None:
@@ -36,6 +39,35 @@ async def test_a_page_of_a_topic_that_nobody_has_talked_about_yet_waits_for_it()
             assert b"nobody" in await watcher.take(WAIT_S)
             counting.exists = lambda asked: True  # type: ignore[method-assign]  # noqa: ARG005
             assert b'{"text":"influencers"}' in await watcher.take(WAIT_S)
+
+
+async def test_a_small_topic_that_is_shown_is_not_one_that_nobody_has_talked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(page_updates, "MOST_UNKNOWN", 1)
+    counting = Counting()
+    counting.found = Records({SMALL: cast(CutRecord, None)}, {})
+    async with running(counting) as shown:
+        with shown.watching(params.ScopeParams(topic=SMALL.topic)) as watcher:
+            assert {*await names(watcher)} >= {"curve", "influencers"}
+            with shown.watching(params.ScopeParams(topic="invented-more")):
+                pass
+
+
+async def test_what_a_page_shows_stays_while_nobody_can_say_the_curve_of_its_topic() -> None:
+    counting = Counting()
+    counting.found = Records({SMALL: cast(CutRecord, None)}, {})
+    async with running(counting) as shown:
+        with shown.watching(params.ScopeParams(topic=SMALL.topic)) as watcher:
+            assert {*await names(watcher)} >= {"curve", "influencers"}
+            (held,) = shown._selections.values()
+            counting.found, counting.curve_says = Records({}, {SMALL: 3}), "none"
+            before, asked = held.parts, len(counting.curves)
+            assert before["curve"] == b'{"text":"curve"}'
+            counting.health_says = "not ready"
+            assert await names(watcher) == ["health"]
+            assert held.parts["curve"] == before["curve"]
+            assert len(counting.curves) == asked, "a curve without users was made up"
 
 
 async def test_too_many_selections_are_refused_and_known_ones_are_not() -> None:

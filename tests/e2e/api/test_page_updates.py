@@ -87,6 +87,8 @@ class Counting:
         self.curves: list[params.ScopeParams] = []
         self.topic_lists: list[str] = []
         self.curve_says = "curve"
+        self.health_says = "health"
+        self.found = Records({}, {})
         self.fails = False
         self.takes_s = 0.0
         self.erasures = 0
@@ -97,14 +99,14 @@ class Counting:
         return _Said("about")
 
     def health(self) -> _Said:
-        return _Said("health")
+        return _Said(self.health_says)
 
     def topics(self, asked: params.TopicParams) -> _Said:
         self.topic_lists.append(asked.population)
         return _Said("topics")
 
     async def records(self, _asked: Iterable[params.ScopeParams]) -> Records:
-        return {}
+        return self.found
 
     def curve(self, asked: params.ScopeParams, _record: CutRecord | None) -> _Said:
         self.curves.append(asked)

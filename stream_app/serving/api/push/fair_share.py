@@ -23,7 +23,7 @@ class FairShares:
     """The selections that each client and each address looks at."""
 
     def __init__(self, is_known: Callable[[ScopeParams], bool], address_share: float) -> None:
-        """`is_known`: whether a topic has been counted; `address_share`: of all selections, for one address."""
+        """`is_known`: whether somebody talks about a topic; `address_share`: of all selections, for one address."""
         self._is_known = is_known
         self._address_share = address_share
         self._held: dict[str, Counter[ScopeParams]] = {}
@@ -51,7 +51,7 @@ class FairShares:
         known = sum(map(self._is_known, held))
         if not self._is_known(asked):
             if len(held) - known >= _part(MOST_UNKNOWN, share):
-                raise UnknownScopeError(f"nothing has been counted of {asked.topic!r} in {asked.population!r}")
+                raise UnknownScopeError(asked)
         elif known >= (most := _part(MOST_SELECTIONS, share)):
             raise OwnSelectionsError(
                 f"{most} different topics and roles are open in your browser, or at your address: close some; behind a "

@@ -30,7 +30,7 @@ LONGEST_PAUSE_S = 30.0
 MOST_SELECTIONS = 100
 """Of topics and roles that exist: only these cost anything. What the page begins with always has a place besides."""
 MOST_UNKNOWN = 50
-"""Of topics that nobody has talked about yet: their pages wait for it, and see nothing until then."""
+"""Of topics that nobody has talked about yet, or of whom that is not known yet: their pages see nothing until then."""
 AT_ONCE = 8
 """Selections that are computed together. Many more would take the event loop for too long at a time, and their users
 might be more than a request to another worker may hold."""
@@ -43,7 +43,13 @@ class TooManySelectionsError(RuntimeError):
 
 
 class UnknownScopeError(LookupError):
-    """Many wait for topics that nobody has talked about, and this is one more."""
+    """Many wait for topics that nobody has talked about, as far as is known, and this is one more."""
+
+    def __init__(self, asked: params.ScopeParams) -> None:
+        super().__init__(
+            f"{asked.topic!r} in {asked.population!r} has too few users to be listed, or none, and many pages wait for "
+            "such topics: /api/v1/curve has its cut, if there is one"
+        )
 
 
 class Watcher:
@@ -85,6 +91,8 @@ class _Selection:
     def __init__(self) -> None:
         self.parts: dict[str, bytes] = {}
         self.watchers: set[Watcher] = set()
+        self.is_counted = False
+        """Whether somebody has talked about it, as far as is known."""
 
     def show(self, parts: dict[str, bytes]) -> None:
         changed = {name: json for name, json in parts.items() if self.parts.get(name) != json}
@@ -127,8 +135,9 @@ class PageUpdates:
                 self._selections.pop(asked, None)
 
     def is_known(self, asked: params.ScopeParams) -> bool:
-        """Whether the topic is one of those that are followed, or the one that the page begins with."""
-        return is_start(asked) or self._answers.scopes.exists(asked)
+        """Whether the topic is followed, shown already, or the one that the page begins with."""
+        held = self._selections.get(asked)
+        return is_start(asked) or self._answers.scopes.exists(asked) or (held is not None and held.is_counted)
 
     def _make_room_for(self, asked: params.ScopeParams) -> None:
         if is_start(asked):
@@ -137,7 +146,7 @@ class PageUpdates:
         known = sum(map(self.is_known, chosen))
         if not self.is_known(asked):
             if len(chosen) - known >= MOST_UNKNOWN:
-                raise UnknownScopeError(f"nothing has been counted of {asked.topic!r} in {asked.population!r}")
+                raise UnknownScopeError(asked)
         elif known >= MOST_SELECTIONS:
             raise TooManySelectionsError(
                 f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later"
@@ -201,26 +210,36 @@ class PageUpdates:
         return min(max(REFRESH_S, (self._budget.seconds - before_s) / BUSY_FRACTION), LONGEST_PAUSE_S)
 
     async def _refresh(self, selections: Sequence[tuple[params.ScopeParams, _Selection]]) -> None:
-        topics: dict[str, bytes] = {}
         records = await self._answers.records(asked for asked, _ in selections)
-        known = [(asked, held) for asked, held in selections if self.is_known(asked) or scope_of(asked) in records]
-        for start in range(0, len(known), AT_ONCE):
-            some = known[start : start + AT_ONCE]
+        for asked, held in selections:
+            held.is_counted = scope_of(asked) in records.known
+        some_say = [one for one in selections if self.is_known(one[0]) or scope_of(one[0]) in records.away]
+        topics = dict[str, bytes]()
+        for start in range(0, len(some_say), AT_ONCE):
+            some = some_say[start : start + AT_ONCE]
             found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some])
-            common = self._common()
-            for (asked, selection), leaders in zip(some, found, strict=True):
-                if asked.population not in topics:
-                    topics[asked.population] = self._topics(asked.population)
-                parts = self._parts(asked, leaders, records)
-                selection.show({**common, "topics": topics[asked.population], **parts})
-        shown = {asked for asked, _ in known}
-        for asked, selection in selections:
-            if asked not in shown:
+            self._show(some, found, records, topics)
+        said = {asked for asked, _ in some_say}
+        for asked, held in selections:
+            if asked not in said:
                 await asyncio.sleep(0)
-                if asked.population not in topics:
-                    topics[asked.population] = self._topics(asked.population)
-                parts = self._parts(asked, self._answers.nobody(_leaders_of(asked)), records)
-                selection.show({**self._common(), "topics": topics[asked.population], **parts})
+                self._show([(asked, held)], [self._answers.nobody(_leaders_of(asked))], records, topics)
+
+    def _show(
+        self,
+        selections: Sequence[tuple[params.ScopeParams, _Selection]],
+        leaders: Sequence[responses.Influencers],
+        records: Records,
+        topics: dict[str, bytes],
+    ) -> None:
+        """Show what was found of some selections; `topics`: what is shown of topics in this round, by population."""
+        common = self._common()
+        for (asked, held), first in zip(selections, leaders, strict=True):
+            if asked.population not in topics:
+                topics[asked.population] = self._topics(asked.population)
+            parts = self._parts(asked, first, records)
+            # A curve that nobody can say at the moment stays as it was.
+            held.show({**held.parts, **common, "topics": topics[asked.population], **parts})
 
     def _common(self) -> dict[str, bytes]:
         """What everybody is shown."""
@@ -235,11 +254,14 @@ class PageUpdates:
     def _parts(self, asked: params.ScopeParams, leaders: responses.Influencers, records: Records) -> dict[str, bytes]:
         """What only this selection shows."""
         with self._budget.running():
-            record = records.get(scope_of(asked))
+            influencers = {"influencers": _ENCODER.encode(leaders)}
+            if scope_of(asked) in records.away:
+                return influencers
+            record = records.known.get(scope_of(asked))
             return {
                 "curve": _ENCODER.encode(self._answers.scopes.curve(asked, record)),
                 "history": _ENCODER.encode(self._answers.scopes.history(asked, record)),
-                "influencers": _ENCODER.encode(leaders),
+                **influencers,
             }
 
 

@@ -76,6 +76,15 @@ class AllPlaces(NamedTuple):
     """Partitions whose worker did not answer."""
 
 
+class AllScopes(NamedTuple):
+    """What is known of scopes, on all workers."""
+
+    found: dict[ScopeName, ScopeFound]
+    """Without those that nobody has talked about."""
+    away: dict[ScopeName, int]
+    """Those whose home did not answer, and the partition of it: whether anybody has talked about them is not known."""
+
+
 class Peers:
     """All workers together. A partition is asked of one worker, so nobody is there twice while partitions move."""
 
@@ -131,11 +140,12 @@ class Peers:
         with self._budget.running():
             return [self._places(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
-    async def scopes(self, queries: Iterable[ScopeQuery]) -> dict[ScopeName, ScopeFound]:
-        """What the homes of scopes know of them; without those that nobody has talked about, or whose home is away."""
+    async def scopes(self, queries: Iterable[ScopeQuery]) -> AllScopes:
+        """What the homes of scopes know of them."""
         home_of = self._state.homes.home_of
         asked = [msgspec.structs.replace(query, partitions=[home_of(query.scope)]) for query in queries]
         found: dict[ScopeName, ScopeFound] = {}
+        away: dict[ScopeName, int] = {}
         for start in range(0, len(asked), MOST_QUERIES):
             some = asked[start : start + MOST_QUERIES]
             mine, others = self._partitions()
@@ -144,10 +154,12 @@ class Peers:
                 *await self._ask(SCOPES, some, others, _checked_scopes),
             ]
             for query, *parts in zip(some, *answers, strict=True):
-                for part in parts:
-                    if part.record is not None:
-                        found[query.scope] = part
-        return found
+                there = [part for part in parts if part.partitions]
+                if not there:
+                    away[query.scope] = home_of(query.scope)
+                elif there[0].record is not None:
+                    found[query.scope] = there[0]
+        return AllScopes(found, away)
 
     def _leaders(self, asked: LeaderQuery, parts: Sequence[Leaders]) -> AllLeaders:
         leaders = merged(asked, parts)

@@ -4,12 +4,14 @@ from typing import Any
 from unittest.mock import patch
 
 import msgspec
+import pytest
 
 from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.messages import Role
 from stream_app.core.queries import CutRecord, ScopeName
 from stream_app.engine.rounds import cut_publisher
 from stream_app.serving.api import params
+from stream_app.serving.api.answers import UnavailableError
 from stream_app.serving.api.users import peer_answers
 from stream_app.serving.api.users.peer_answers import WrongAnswerError, check_scopes
 from stream_app.serving.api.users.peer_protocol import ScopeFound, ScopeQuery
@@ -69,9 +71,34 @@ async def test_the_cuts_of_a_small_topic_are_there_by_its_name() -> None:
     assert (await worker.answers.cuts(params.CutParams(topic="nothing", population="all"))).cuts == []
 
 
+async def test_where_the_home_of_a_small_topic_is_away_nobody_says_that_nobody_has_talked_about_it() -> None:
+    worker = await counted()
+    context = worker.parts.fake.context
+    with patch.object(context.homes, "complete", dict), patch.object(context.homes, "is_complete", return_value=False):
+        for ask in (worker.answers.curve, worker.answers.history):
+            with pytest.raises(UnavailableError, match=f"partition {PARTITION}"):
+                await ask(ASKED)
+        with pytest.raises(UnavailableError):
+            await worker.answers.cuts(params.CutParams(topic=SMALL, population="all"))
+        asked = params.InfluencerParams(topic=SMALL, population="all", role=Role.MAVEN)
+        found = await worker.answers.influencers(asked)
+        assert (found.threshold, found.missing_partitions, len(found.influencers)) == (0, [PARTITION], 6)
+
+
+async def test_the_cut_of_a_topic_that_all_follow_is_there_although_its_home_is_away() -> None:
+    worker = await counted()
+    context = worker.parts.fake.context
+    ((scope, record),) = (await worker.answers.records([ASKED])).known.items()
+    context.followed.take(scope, record)
+    with patch.object(context.homes, "is_complete", return_value=False):
+        curve = await worker.answers.curve(ASKED)
+    assert curve.cut is not None
+    assert curve.cut.k == 4
+
+
 async def test_what_no_home_has_is_not_believed() -> None:
     worker = await counted()
-    (scope,) = (await worker.answers.records([ASKED])).items()
+    (scope,) = (await worker.answers.records([ASKED])).known.items()
     query = ScopeQuery(topic=SMALL, population="all", partitions=[PARTITION], mavens=[3, 2], with_curve=True)
 
     def refusal(
