@@ -85,6 +85,15 @@ def _workers(board: Dashboard) -> None:
     )
     board.with_panel(
         parts.curves(
+            "Partitions not heard",
+            "Of these a worker has not heard everything: the cuts that it puts together stand still.",
+            units.Short,
+            Query(f"influence_unheard_partitions{{{WORKER}}}", BY_INSTANCE),
+            steps=((1, ORANGE),),
+        )
+    )
+    board.with_panel(
+        parts.curves(
             "Processor time",
             "A worker counts on one core, and takes a little of others for the network. At 100 % for long it is full: "
             "start another one, up to the number of partitions.",

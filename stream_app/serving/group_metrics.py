@@ -28,6 +28,11 @@ class GroupMetrics:
             "1 while nobody raises flags because workers with different settings are there, else 0.",
             registry=registry,
         )
+        self._unheard = Gauge(
+            "influence_unheard_partitions",
+            "Partitions of which this worker has not heard everything: the cuts that it publishes stand still.",
+            registry=registry,
+        )
         self._clock_ahead = Gauge(
             "influence_clock_ahead_seconds",
             "This worker's clock less those of Kafka and the other workers (their median); NaN where none is known.",
@@ -53,6 +58,10 @@ class GroupMetrics:
     def mixed(self, is_mixed: bool) -> None:  # noqa: FBT001 - a gauge is set to it
         """Workers with different settings are there, or no longer."""
         self._mixed.set(is_mixed)
+
+    def unheard(self, partitions: int) -> None:
+        """Not everything was heard of so many partitions, or of none."""
+        self._unheard.set(partitions)
 
     def clock_ahead(self, seconds: float) -> None:
         """How far this worker's clock is ahead of the others."""

@@ -12,6 +12,7 @@ VERSION = 1
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9]([A-Za-z0-9._-]{0,252})):[0-9]{1,5}", re.ASCII)
 """host:port, and nothing that could make another URL of it."""
 _MOST_SOURCES = 16
+_MOST_PARTITIONS = 10_000
 _KEY = b"status/"
 
 
@@ -45,6 +46,8 @@ class Status(msgspec.Struct, array_like=True):
     """Event time up to which event ids are stored too, because workers of 0.2 were in the group; `NO_TIME` if not."""
     asked: int = 0
     """How often its owner has asked for everything about the scopes at home in it; 0 until it hears what is sent."""
+    unheard: list[int] = []
+    """Partitions from which its home has not heard everything: the cuts of the scopes at home there stand still."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -88,8 +91,9 @@ def decode(value: bytes) -> Status:
 
 def _is_sound(status: Status) -> bool:
     counts = [status.partition, status.users, status.rows, status.segments, status.state_bytes]
-    counts += [status.erased, status.epoch, status.unread, status.asked]
+    counts += [status.erased, status.epoch, status.unread, status.asked, *status.unheard]
     for source in status.sources.values():
         counts += [source.position, source.applied, source.duplicate, source.late, source.rejected, source.unknown]
     times = [status.horizon, status.ids_until_ms, *(source.watermark for source in status.sources.values())]
-    return len(status.sources) <= _MOST_SOURCES and are_numbers(counts) and are_numbers(times, NO_TIME)
+    are_few = len(status.sources) <= _MOST_SOURCES and len(status.unheard) <= _MOST_PARTITIONS
+    return are_few and are_numbers(counts) and are_numbers(times, NO_TIME)

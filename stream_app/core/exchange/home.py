@@ -57,6 +57,7 @@ class Home:
         self._partitions = partitions
         self._share = share
         self._sources: dict[int, _Source] = {}
+        self._unheard = set(range(partitions))
         self._table = CellTable()
         self._parts: dict[int, list[DeltaMessage]] = {}
         """By partition: what it has sent of a delta that is not all there yet."""
@@ -70,12 +71,11 @@ class Home:
     @property
     def is_complete(self) -> bool:
         """Whether every partition has sent everything."""
-        return len(self._sources) == self._partitions and all(known.is_complete for known in self._sources.values())
+        return not self._unheard
 
-    def missing(self) -> list[int]:
+    def unheard(self) -> list[int]:
         """Return the partitions that have to send everything: never heard, or with a gap."""
-        known = self._sources
-        return [n for n in range(self._partitions) if n not in known or known[n].next_number == _LOST]
+        return sorted(self._unheard)
 
     def hear(self, message: DeltaMessage) -> None:
         """Add a message; leave out what comes twice, after a gap, or from a former owner."""
@@ -84,18 +84,17 @@ class Home:
         if (message.epoch, message.number) < (known.epoch, known.next_number):
             return
         if not message.is_everything and (message.epoch, message.number) != (known.epoch, known.next_number):
-            self._sources[source] = _Source(message.epoch, _LOST, is_complete=False)
+            self._note(source, _Source(message.epoch, _LOST, is_complete=False))
             self._parts.pop(source, None)
             return
         before = self._parts.pop(source, [])
         parts = [message] if message.is_everything else [*before, message]
         if message.has_more:  # half of a replaced curve has a cut of its own, which nobody may see
             self._parts[source] = parts
-            self._sources[source] = _Source(message.epoch, message.number + 1, known.is_complete)
+            self._note(source, _Source(message.epoch, message.number + 1, known.is_complete))
             return
-        self._sources[source] = _Source(
-            message.epoch, message.number + 1, is_complete=parts[0].is_everything or known.is_complete
-        )
+        is_complete = parts[0].is_everything or known.is_complete
+        self._note(source, _Source(message.epoch, message.number + 1, is_complete))
         if parts[0].is_everything:
             self._take_out(source)
         for part in parts:
@@ -115,6 +114,7 @@ class Home:
         cells = self._table.of(curves)
         if not _can_be(cells):
             self._sources, self._table, self._parts = {}, CellTable(), {}
+            self._unheard.update(range(self._partitions))
             self.recompute_all()
             return np.empty(0, np.int64)
         self._make_room()
@@ -197,6 +197,10 @@ class Home:
         self._numbers = {name: number for number, name in enumerate(self.names)}
         self.cuts = self.cuts.of(kept)
         return kept
+
+    def _note(self, source: int, known: _Source) -> None:
+        self._sources[source] = known
+        (self._unheard.discard if known.is_complete else self._unheard.add)(source)
 
     def _take(self, message: DeltaMessage) -> None:
         numbers = np.array([self._number(name) for name in message.scopes], np.int64)

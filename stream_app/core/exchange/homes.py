@@ -92,13 +92,18 @@ class Homes:
             wait_s = min(_ASK_AGAIN_S * 2 ** min(known.asked - 1, 10), _LONGEST_WAIT_S)
             if known.asked and now_s - known.asked_s > wait_s and not known.home.is_complete:
                 known.asked, known.asked_s = known.asked + 1, now_s
-                asked[partition] = known.home.missing()
+                asked[partition] = known.home.unheard()
         return asked
 
     def asked(self, partition: int) -> int:
         """Return how often the home in a partition has asked for everything, for its status."""
         known = self._homes.get(partition)
         return known.asked if known else 0
+
+    def unheard(self, partition: int) -> list[int]:
+        """Return the partitions from which the home in a partition has not heard everything."""
+        known = self._homes.get(partition)
+        return known.home.unheard() if known else []
 
     def is_complete(self, home: int) -> bool:
         """Return whether a home is here, and its cuts count."""

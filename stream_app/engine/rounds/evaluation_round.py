@@ -149,6 +149,7 @@ class EvaluationRound:
         self._context.meter.active_users(sum(known.users for known in held))
         self._context.meter.rows(sum(known.rows for known in held))
         self._context.meter.segments(sum(known.segments for known in held))
+        self._context.meter.unheard(len({source for known in held for source in known.unheard}))
         self._context.meter.state_bytes(sum(known.state_bytes for known in held))
         newest_ms = max((known.horizon for known in held), default=NO_TIME)
         if newest_ms > NO_TIME:

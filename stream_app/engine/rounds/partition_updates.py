@@ -88,7 +88,8 @@ class PartitionUpdates:
             self._exchange.overwritten.discard(partition)
             held.published = NEVER
         homes = {**states_of(self._exchange.statuses), **self._context.homes.states()}
-        state = (held.store.sequence, self._context.followed.version, ledger.horizon, ledger.erased, homes)
+        unheard = self._context.homes.unheard(partition)
+        state = (held.store.sequence, self._context.followed.version, ledger.horizon, ledger.erased, homes, unheard)
         if state == held.published and not ledger.rows.is_touched:
             return None
         held.published, held.updates = state, held.updates + 1
@@ -118,4 +119,5 @@ class PartitionUpdates:
             release=__version__,
             ids_until_ms=self._exchange.ids_until_ms(),
             asked=self._context.homes.asked(partition),
+            unheard=self._context.homes.unheard(partition),
         )

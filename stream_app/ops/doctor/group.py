@@ -1,6 +1,6 @@
 """Check of the workers together: whether they have one release, the same settings, and right clocks; event time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from time import time
 
@@ -15,6 +15,7 @@ from stream_app.settings.text import ruling_texts
 
 _DAY_S = 86_400.0
 _FIRST_YEAR = 2000
+_MOST_SHOWN = 8
 _CLOCK = "the clocks of the workers"
 _NTP = "set the clocks by NTP"
 
@@ -34,6 +35,7 @@ def workers(settings: Settings, found: CurvesTopic, members: int) -> Iterator[Fi
     yield from _releases(live, found)
     yield from _settings(settings, live)
     yield from _clocks(live)
+    yield from _unheard(found)
 
 
 def event_time(settings: Settings, found: CurvesTopic) -> Iterator[Finding]:
@@ -91,6 +93,20 @@ def _settings(settings: Settings, live: Sequence[HeardWorker]) -> Iterator[Findi
         yield warning("workers", f"these settings are not those of the workers: {listed}", advice)
     else:
         yield ok("workers", f"all have the same settings, version {settings.version}")
+
+
+def _unheard(found: CurvesTopic) -> Iterator[Finding]:
+    waiting = {partition: known.unheard for partition, known in found.statuses.items() if known.unheard}
+    if waiting:
+        sources = sorted({source for unheard in waiting.values() for source in unheard})
+        what = f"the cuts put together in {_partitions(waiting)} wait to hear from {_partitions(sources)}"
+        advice = "has a worker just started or left? Else see docs/runbook.md#influencecutsstandstill"
+        yield warning("cuts", what, advice)
+
+
+def _partitions(numbers: Collection[int]) -> str:
+    shown = ", ".join(map(str, sorted(numbers)[:_MOST_SHOWN]))
+    return f"partition{'s' * (len(numbers) > 1)} {shown}{' …' * (len(numbers) > _MOST_SHOWN)}"
 
 
 def _listed(ours: object, our_name: str, theirs: object, their_name: str) -> str:

@@ -41,7 +41,7 @@ class UnavailableError(RuntimeError):
     """There is no answer at the moment; the message says what is waited for."""
 
 
-class Records(NamedTuple):
+class CutRecords(NamedTuple):
     """The cuts and curves of scopes, from where they are at home."""
 
     known: Mapping[ScopeName, CutRecord]
@@ -78,11 +78,11 @@ class Answers:
         (found,) = await self.all_influencers([asked])
         return found
 
-    async def records(self, asked: Iterable[params.ScopeParams]) -> Records:
+    async def records(self, asked: Iterable[params.ScopeParams]) -> CutRecords:
         """What is known where these scopes are at home, with curves."""
         scopes = dict.fromkeys(map(scope_of, asked))
         found = await self._peers.scopes(ScopeQuery(**scope._asdict(), with_curve=True) for scope in scopes)
-        return Records(
+        return CutRecords(
             {scope: known.record for scope, known in found.found.items() if known.record is not None},
             {scope: home for scope, home in found.away.items() if not self._state.scopes.has(scope)},
         )

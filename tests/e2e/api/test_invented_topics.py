@@ -8,7 +8,7 @@ import pytest
 from stream_app.core.messages import Role
 from stream_app.core.queries import CutRecord, ScopeName
 from stream_app.serving.api import params
-from stream_app.serving.api.answers import Answers, Records
+from stream_app.serving.api.answers import Answers, CutRecords
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import page_updates
 from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, UnknownScopeError
@@ -46,7 +46,7 @@ async def test_a_small_topic_that_is_shown_is_not_one_that_nobody_has_talked_abo
 ) -> None:
     monkeypatch.setattr(page_updates, "MOST_UNKNOWN", 1)
     counting = Counting()
-    counting.found = Records({SMALL: cast(CutRecord, None)}, {})
+    counting.found = CutRecords({SMALL: cast(CutRecord, None)}, {})
     async with running(counting) as shown:
         with shown.watching(params.ScopeParams(topic=SMALL.topic)) as watcher:
             assert {*await names(watcher)} >= {"curve", "influencers"}
@@ -56,12 +56,12 @@ async def test_a_small_topic_that_is_shown_is_not_one_that_nobody_has_talked_abo
 
 async def test_what_a_page_shows_stays_while_nobody_can_say_the_curve_of_its_topic() -> None:
     counting = Counting()
-    counting.found = Records({SMALL: cast(CutRecord, None)}, {})
+    counting.found = CutRecords({SMALL: cast(CutRecord, None)}, {})
     async with running(counting) as shown:
         with shown.watching(params.ScopeParams(topic=SMALL.topic)) as watcher:
             assert {*await names(watcher)} >= {"curve", "influencers"}
             (held,) = shown._selections.values()
-            counting.found, counting.curve_says = Records({}, {SMALL: 3}), "none"
+            counting.found, counting.curve_says = CutRecords({}, {SMALL: 3}), "none"
             before, asked = held.parts, len(counting.curves)
             assert before["curve"] == b'{"text":"curve"}'
             counting.health_says = "not ready"

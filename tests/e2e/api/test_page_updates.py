@@ -11,7 +11,7 @@ import pytest
 
 from stream_app.core.queries import CutRecord
 from stream_app.serving.api import params
-from stream_app.serving.api.answers import Answers, Records
+from stream_app.serving.api.answers import Answers, CutRecords
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import page_updates
 from stream_app.serving.api.push.page_updates import PageUpdates, Watcher
@@ -88,7 +88,7 @@ class Counting:
         self.topic_lists: list[str] = []
         self.curve_says = "curve"
         self.health_says = "health"
-        self.found = Records({}, {})
+        self.found = CutRecords({}, {})
         self.fails = False
         self.takes_s = 0.0
         self.erasures = 0
@@ -105,7 +105,7 @@ class Counting:
         self.topic_lists.append(asked.population)
         return _Said("topics")
 
-    async def records(self, _asked: Iterable[params.ScopeParams]) -> Records:
+    async def records(self, _asked: Iterable[params.ScopeParams]) -> CutRecords:
         return self.found
 
     def curve(self, asked: params.ScopeParams, _record: CutRecord | None) -> _Said:

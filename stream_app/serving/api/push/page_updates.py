@@ -13,7 +13,7 @@ import msgspec
 
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION
 from stream_app.serving.api import params, responses
-from stream_app.serving.api.answers import Answers, Records
+from stream_app.serving.api.answers import Answers, CutRecords
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.scopes.topics import scope_of
 from stream_app.serving.api.time_budget import TimeBudget
@@ -229,7 +229,7 @@ class PageUpdates:
         self,
         selections: Sequence[tuple[params.ScopeParams, _Selection]],
         leaders: Sequence[responses.Influencers],
-        records: Records,
+        records: CutRecords,
         topics: dict[str, bytes],
     ) -> None:
         """Show what was found of some selections; `topics`: what is shown of topics in this round, by population."""
@@ -251,7 +251,7 @@ class PageUpdates:
         with self._budget.running():
             return _ENCODER.encode(self._answers.scopes.topics(params.TopicParams(population=population, limit=TOPICS)))
 
-    def _parts(self, asked: params.ScopeParams, leaders: responses.Influencers, records: Records) -> dict[str, bytes]:
+    def _parts(self, asked: params.ScopeParams, leaders: responses.Influencers, records: CutRecords) -> dict[str, bytes]:
         """What only this selection shows."""
         with self._budget.running():
             influencers = {"influencers": _ENCODER.encode(leaders)}

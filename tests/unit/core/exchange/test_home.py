@@ -114,7 +114,7 @@ def happen(chance: random.Random, partition: Partition) -> None:
 
 def sent(partition: Partition, one: Home, most_bytes: int) -> list[DeltaMessage]:
     """What a partition sends in a round; everything, if the home misses something."""
-    if partition.number in one.missing():
+    if partition.number in one.unheard():
         partition.repeat()
     return partition.messages(thresholds_of(one, partition), most_bytes)
 
@@ -148,10 +148,10 @@ def test_cuts_count_once_every_partition_has_sent_everything() -> None:
         partition.set(0, partition.number, 1, 5)
     for message in partitions[0].messages(no_thresholds, 5000):
         one.hear(message)
-    assert (one.is_complete, one.missing()) == (False, [1])
+    assert (one.is_complete, one.unheard()) == (False, [1])
     for message in partitions[1].messages(no_thresholds, 5000):
         one.hear(message)
-    assert (one.is_complete, one.missing()) == (True, [])
+    assert (one.is_complete, one.unheard()) == (True, [])
 
 
 def test_a_former_owner_is_not_heard() -> None:
@@ -233,7 +233,7 @@ def test_sums_that_no_users_can_have_make_a_home_begin_anew() -> None:
     (message,) = messages_of(forged, TOPICS[:1], DeltaSource(0, 0), 0, 1, 100_000)
     one.hear(message)
     assert not len(one.recompute())
-    assert one.missing() == [0, 1]
+    assert one.unheard() == [0, 1]
     for partition in partitions:
         partition.repeat()
         for message in partition.messages(no_thresholds, 100_000):

@@ -95,3 +95,15 @@ def test_a_home_that_is_not_answered_waits_longer_each_time(owned: dict[int, int
     homes.hear(message(0, 1))
     asked_s = [now_s for now_s in range(400) if homes.ask_again(float(now_s)) == {0: [0]}]
     assert asked_s == [6, 17, 38, 79, 160, 241, 322]
+
+
+def test_a_home_says_from_whom_it_has_not_heard_everything(owned: dict[int, int]) -> None:
+    homes = Homes(lambda: owned, 3, 0.8)
+    homes.follow()
+    assert (homes.unheard(2), homes.unheard(1)) == ([0, 1, 2], [])
+    for source in (0, 2):
+        homes.hear(message(2, source))
+    assert homes.unheard(2) == [1]
+    homes.hear(message(2, 1))
+    homes.hear(message(2, 0, number=2, is_everything=False))  # 1 was lost
+    assert homes.unheard(2) == [0]

@@ -74,6 +74,15 @@ def test_a_worker_that_does_not_announce_itself_there_may_have_another_topic_for
     assert not any("announced themselves" in each for each in found), "one before 0.3 does not announce itself"
 
 
+def test_cuts_that_wait_for_a_partition_are_a_warning_that_names_both_sides() -> None:
+    waiting = {n: msgspec.structs.replace(status_at(0), partition=n, unheard=[2] if n < 2 else []) for n in range(4)}
+    (warning,) = states(heard("w1"), statuses=waiting)[Severity.WARNING.value]
+    assert warning == "the cuts put together in partitions 0, 1 wait to hear from partition 2"
+    many = {0: msgspec.structs.replace(status_at(0), unheard=[*range(64)])}
+    (warning,) = states(heard("w1"), statuses=many)[Severity.WARNING.value]
+    assert warning.endswith("partition 0 wait to hear from partitions 0, 1, 2, 3, 4, 5, 6, 7 …")
+
+
 def test_two_releases_are_a_warning() -> None:
     (warning,) = states(heard("w1", release="0.2.9"), heard("w2"))[Severity.WARNING.value]
     assert "0.2.9" in warning
