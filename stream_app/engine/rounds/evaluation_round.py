@@ -94,7 +94,7 @@ class EvaluationRound:
         started = perf_counter()
         ledger = held.store.ledger
         await self._eraser.visit(partition, held)
-        ledger.store_ids_until(self._exchange.ids_until_ms())
+        ledger.seen.store_ids_until(self._exchange.ids_until_ms(), self._context.settings.pane_ms)
         newest_ms = self._exchange.newest_ms
         self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
         ledger.advance(newest_ms)
