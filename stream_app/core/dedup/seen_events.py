@@ -19,6 +19,7 @@ from stream_app.core.dedup.deduplicator import UNKNOWN, Deduplicator
 from stream_app.core.events.credit import Credits
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.panes import Pane
+from stream_app.core.state.watermark import NO_TIME
 
 _Panes = Mapping[int, Pane]
 
@@ -49,9 +50,13 @@ class SeenEvents:
         """Return whether 0.2 has counted, or might have, in the window, which begins with `first_pane`."""
         return self._newest_by_id >= first_pane
 
-    def store_ids_until(self, pane: int) -> None:
-        """Store event ids too until `pane` has left the window: workers of 0.2 were in the group until then."""
-        self._newest_by_id = max(self._newest_by_id, pane)
+    def store_ids_until(self, ts_ms: int, pane_ms: int) -> None:
+        """Store event ids too until `ts_ms` has left the window: workers of 0.2 were in the group until then.
+
+        `NO_TIME` changes nothing.
+        """
+        if ts_ms > NO_TIME:
+            self._newest_by_id = max(self._newest_by_id, ts_ms // pane_ms)
 
     def first(self, batch: Credits, panes: Ints, candidates: Mask, held: _Panes) -> Mask:
         """Return which of the `candidates` are new, and remember them. Of repeated events the first is new."""

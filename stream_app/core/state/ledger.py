@@ -82,11 +82,6 @@ class Ledger:
         """Which hashes `apply` needs of the events of a batch."""
         return HashingPlan(self.event_key, self.seen.compares_ids(self.window.first_pane(self.horizon)))
 
-    def store_ids_until(self, ts_ms: int) -> None:
-        """Store event ids too until the window has passed `ts_ms`; `NO_TIME` changes nothing. See `SeenEvents`."""
-        if ts_ms > NO_TIME:
-            self.seen.store_ids_until(ts_ms // self.window.pane_ms)
-
     def late(self, topic: str, ts_ms: Ints) -> Mask:
         """Return which events of a batch from `topic`, in the order read, are late. Changes nothing."""
         return self.window.late(ts_ms, max(self.source(topic).watermark, self.horizon))

@@ -211,7 +211,7 @@ class PartitionOwnership:
     async def _begin(self, store: LedgerStore, generation: int) -> None:
         """Begin the ownership of a restored ledger store."""
         store.begin(generation)
-        store.ledger.store_ids_until(self._ids_until_ms())
+        store.ledger.seen.store_ids_until(self._ids_until_ms(), self._settings.pane_ms)
         partition = store.partition
         sender = DeltaSender(DeltaSource(partition, store.ownership.epoch), self._settings.partitions)
         held = self._owned[partition] = OwnedPartition(store, sender)

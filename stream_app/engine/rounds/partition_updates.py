@@ -81,7 +81,7 @@ class PartitionUpdates:
     def _update(self, partition: int, held: OwnedPartition) -> _Update | None:
         """Advance the window of a partition. Return what it has to say; None if that is nothing new."""
         ledger, newest_ms = held.store.ledger, self._exchange.newest_ms
-        ledger.store_ids_until(self._exchange.ids_until_ms())
+        ledger.seen.store_ids_until(self._exchange.ids_until_ms(), self._context.settings.pane_ms)
         self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
         ledger.advance(newest_ms)
         if partition in self._exchange.overwritten:

@@ -251,7 +251,9 @@ class PageUpdates:
         with self._budget.running():
             return _ENCODER.encode(self._answers.scopes.topics(params.TopicParams(population=population, limit=TOPICS)))
 
-    def _parts(self, asked: params.ScopeParams, leaders: responses.Influencers, records: CutRecords) -> dict[str, bytes]:
+    def _parts(
+        self, asked: params.ScopeParams, leaders: responses.Influencers, records: CutRecords
+    ) -> dict[str, bytes]:
         """What only this selection shows."""
         with self._budget.running():
             influencers = {"influencers": _ENCODER.encode(leaders)}

@@ -52,7 +52,7 @@ class Worker:
         self.store = LedgerStore(P, ledger, _as_0_2_reads(table) if is_0_2 else dict(table), self._put)
         self.store.begin(generation)
         if not is_0_2:
-            self.store.ledger.store_ids_until(ids_until_ms)
+            self.store.ledger.seen.store_ids_until(ids_until_ms, PANE_MS)
 
     def count(self, batch: Batch) -> list[str]:
         """Count a batch; what became of each event."""
