@@ -44,7 +44,7 @@ class OwnedPartition:
     """One partition that this worker owns.
 
     Guarded by `lock`, whose holder may await between reading and writing: `store` (and so the ledger), `sender`,
-    `scopes`, `watched`, `oldest_unseen_s`.
+    `scopes`, `watched`, `is_paused`, `oldest_unseen_s`.
 
     Loop-atomic, so any code on the event loop may read and change them if it does not await in between: `published`,
     `updates`, `evaluated`, `unread`, `doubts`, `answers`, `waiting_since`, `arrived_s`, `duplicates`, `read_again`.
@@ -57,6 +57,8 @@ class OwnedPartition:
     scopes: LedgerScopes = field(default_factory=LedgerScopes)
     watched: WatchedRows = field(default_factory=WatchedRows)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_paused: bool = False
+    """Whether the group may have given the partition away: nothing is begun until it is taken over again."""
     oldest_unseen_s: float | None = None
     """When the oldest record counted since the last evaluation arrived in Kafka."""
     published: tuple[object, ...] = NEVER
@@ -107,3 +109,7 @@ class EngineContext:
     limits: MessageLimits
     members: Members = field(default_factory=Members)
     clocks: Clocks = field(default_factory=Clocks)
+
+    def holds(self, held: OwnedPartition) -> bool:
+        """Return whether a partition is still owned as `held`, and is not about to move."""
+        return self.owned.get(held.store.partition) is held and not held.is_paused

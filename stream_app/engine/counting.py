@@ -38,6 +38,7 @@ class BatchCounter:
     """Counts batches of records into the ledger stores of the owned partitions."""
 
     def __init__(self, context: EngineContext, consumer: SourceConsumer, synchronization: TimeSynchronization) -> None:
+        self._context = context
         self._settings = context.settings
         self._owned = context.owned
         self._output = context.output
@@ -61,7 +62,7 @@ class BatchCounter:
     async def count(self, fetched: FetchedBatches) -> None:
         """Count the fetched records in order. Never raises because of the content of a record."""
         held = self._owned.get(fetched.partition)
-        if held is None:
+        if held is None or held.is_paused:
             return  # the partition has moved; its new owner reads these records again
         try:
             await self._count_fetched(held, fetched)
@@ -76,7 +77,7 @@ class BatchCounter:
                 return
         for batch in fetched.unpacked(self._settings.max_unpacked_bytes):
             async with held.lock:  # in between, others that wait for it have their turn
-                if self._owned.get(fetched.partition) is not held:
+                if not self._context.holds(held):
                     return
                 await self._read(held, batch)
 
@@ -104,7 +105,7 @@ class BatchCounter:
             extra={"kind": (fetched.topic, fetched.partition)},
         )
         await asyncio.sleep(_CLOCK_WAIT_S)
-        if self._owned.get(fetched.partition) is held:
+        if self._context.holds(held):
             position = held.store.ledger.source(fetched.topic).position
             await self._consumer.seek(Partition(fetched.topic, fetched.partition), position)
 

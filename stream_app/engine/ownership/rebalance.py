@@ -82,12 +82,15 @@ class PartitionOwnership:
             return True
 
     async def pause(self) -> None:
-        """Wait until no ledger is in use and the changelog has every write, so that partitions may move."""
+        """Wait until no ledger is in use and the changelog has every write, so that partitions may move.
+
+        A round or a batch under way goes on with no other partition: its new owner may have begun.
+        """
         async with self._moving:
             self._generation = None
             for held in self._owned.values():
                 async with held.lock:
-                    pass
+                    held.is_paused = True
             await self._output.flush()
 
     def adopt(self, topics: Mapping[str, TopicIdentity]) -> str:
@@ -170,6 +173,8 @@ class PartitionOwnership:
             await self._begin(store, generation)
         await self._output.flush()
         self._synchronization.note_ends(await self._consumer.ends(positions))
+        for held in self._owned.values():
+            held.is_paused = False
         if fresh:
             rows = sum(len(store.ledger.rows) for store in fresh.values())
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)

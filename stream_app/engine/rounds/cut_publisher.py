@@ -72,7 +72,9 @@ class CutPublisher:
         if newest_ms == NO_TIME:
             return
         frame, room = self.frame(newest_ms), MOST_SCOPES
-        for home in sorted(self._published, key=lambda home: (home <= self._last, home)):
+        owned = self._context.owned
+        staying = [home for home in self._published if home in owned and not owned[home].is_paused]
+        for home in sorted(staying, key=lambda home: (home <= self._last, home)):
             room -= self._publish(self._published[home], frame, room)
             if room <= 0:
                 self._last = home

@@ -79,7 +79,7 @@ class EvaluationRound:
             self._context.followed.forget_unused()
         for partition, held in list(self._context.owned.items()):
             async with held.lock:
-                if self._context.owned.get(partition) is held:
+                if self._context.holds(held):
                     await self._evaluate(partition, held, busy)
                     self._duplicates.publish(partition, held)
         self._context.output.forget_records(self._exchange.outdated(self._context.owned))

@@ -54,7 +54,7 @@ class PartitionUpdates:
         waiting: list[_Update] = []
         for partition, held in list(self._context.owned.items()):
             async with held.lock:
-                if self._context.owned.get(partition) is not held:
+                if not self._context.holds(held):
                     continue
                 await self._eraser.visit(partition, held)
                 with busy:

@@ -256,6 +256,26 @@ async def test_partitions_do_not_move_while_a_ledger_is_in_use() -> None:
     await pausing
 
 
+async def test_what_is_under_way_goes_on_with_no_partition_that_may_have_moved() -> None:
+    """A round or a batch may have waited for Kafka while the group moved: the new owner has begun."""
+    parts = await counted()
+    held = parts.fake.context.owned[PARTITION]
+    async with held.lock:
+        under_way = [asyncio.ensure_future(parts.round()), asyncio.ensure_future(parts.count(posts(range(12, 40))))]
+        pausing = asyncio.ensure_future(parts.ownership.pause())
+        await asyncio.sleep(0)
+    await pausing
+    before, counted_before = len(parts.fake.producer.steps), parts.ledger.source(POSTS).read
+    await parts.count(posts(range(12, 40)))
+    await parts.round()
+    await asyncio.wait(under_way)
+    assert not {CHANGELOG, "influence.standings", "influence.flags"}.intersection(parts.fake.producer.steps[before:])
+    assert parts.ledger.source(POSTS).read == counted_before
+    await parts.ownership.take_over({PARTITION}, 2)
+    await parts.count(posts(range(12, 40)))
+    assert parts.ledger.source(POSTS).read == 40
+
+
 async def test_a_source_that_stands_still_is_read_again_once_at_each_place() -> None:
     parts = await counted()
     place = Partition(POSTS, PARTITION)
