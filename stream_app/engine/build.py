@@ -74,7 +74,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
     listeners = FlagListeners()
     exchange = CurveExchange(context)
     admission = Admission(settings, context.members, context.clocks, health, meter, context.clock)
-    publisher = CutPublisher(context, exchange.past)
+    publisher = CutPublisher(context, exchange)
     synchronization = TimeSynchronization(context, broker_monitor)
     outbox = FlagOutbox(tracker.standings, context.output, meter, listeners.submit)
     eraser = PartitionEraser(context, tracker.standings, listeners.forget)

@@ -92,10 +92,14 @@ class OutputTopics:
         """Return the size of the largest message to a home."""
         return self._limits.record(self._settings.additions_topic)
 
-    def cut_record(self, scope: ScopeName, record: CutRecord | None) -> None:
-        """Write what all workers have to know of the cuts of a scope; None where they need not any more."""
+    def cut_record(self, scope: ScopeName, record: CutRecord | None) -> bytes | None:
+        """Write what all workers have to know of the cuts of a scope; None where they need not any more.
+
+        Returns the value of the record.
+        """
         value = None if record is None else cut_record.encode(record)
         self._put(self._settings.curves_topic, 0, cut_record.key_of(scope), value)
+        return value
 
     def forget_records(self, keys: Iterable[bytes]) -> None:
         """Delete records that earlier releases have left on the topic of the exchange."""

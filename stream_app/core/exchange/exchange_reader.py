@@ -15,13 +15,24 @@ from stream_app.core.state.scopes import ScopeName
 class ExchangeReader:
     """Takes what the newest owner of each partition has published; workers and commands read alike."""
 
-    def __init__(self, followed: FollowedCuts, partitions: int, is_here: Callable[[int], bool] | None = None) -> None:
-        """`followed` gets the cuts but those whose home `is_here`: they are known before they are read."""
+    def __init__(
+        self,
+        followed: FollowedCuts,
+        partitions: int,
+        is_here: Callable[[int], bool] | None = None,
+        most_scopes: int = 1_000_000,
+    ) -> None:
+        """`followed` gets the cuts but those whose home `is_here`: they are known before they are read.
+
+        `most_scopes`: of more no cuts are taken, for all workers together count no more.
+        """
         self._followed = followed
         self._partitions = partitions
         self._is_here = is_here or _nowhere
-        self._skipped: dict[int, dict[ScopeName, CutRecord | None]] = {}
+        self._most_scopes = most_scopes
+        self._skipped: dict[int, dict[ScopeName, bytes | None]] = {}
         """By home that is here: what was read of its scopes, for when it is here no longer."""
+        self._read_back: dict[ScopeName, bytes | None] = {}
         self._epochs: dict[int, int] = {}
         """By partition: the epoch of its newest owner."""
         self.statuses: dict[int, Status] = {}
@@ -31,8 +42,13 @@ class ExchangeReader:
     def take_skipped(self) -> None:
         """Take up what was read about homes that are here no longer: another worker may have published it."""
         for home in [home for home in self._skipped if not self._is_here(home)]:
-            for scope, record in self._skipped.pop(home).items():
-                self._followed.take(scope, record)
+            for scope, value in self._skipped.pop(home).items():
+                self._followed.take(scope, cut_record.decode(value) if value else None)
+
+    def take_read_back(self) -> dict[ScopeName, bytes | None]:
+        """Return the last records that were read of scopes whose home is here, since the last call."""
+        found, self._read_back = self._read_back, {}
+        return found
 
     def begin_again(self) -> None:
         """Be prepared for the topic from its beginning, older epochs first."""
@@ -44,14 +60,22 @@ class ExchangeReader:
             case b"cut":
                 scope, record = cut_record.scope_of(key), cut_record.decode(value) if value else None
                 home = home_of(scope, self._partitions)
-                if self._is_here(home):
-                    self._skipped.setdefault(home, {})[scope] = record
-                else:
+                if not self._is_here(home):
+                    self._require_room(record, len(self._followed), is_known=self._followed.has(scope))
                     self._followed.take(scope, record)
+                    return
+                skipped = self._skipped.setdefault(home, {})
+                self._require_room(record, len(skipped), is_known=scope in skipped)
+                if record or scope in skipped or self._followed.has(scope):
+                    skipped[scope] = self._read_back[scope] = value or None
             case b"status" if value is not None:
                 known = status.decode(value)
                 if self._is_of_owner(known):
                     self.statuses[known.partition] = known
+
+    def _require_room(self, record: CutRecord | None, size: int, *, is_known: bool) -> None:
+        if record and not is_known and size >= self._most_scopes:
+            raise FormatError(f"a cut of one more topic than {self._most_scopes}")
 
     def _is_of_owner(self, known: Status) -> bool:
         """Return whether the current owner of the partition published it, not a former owner that writes late."""

@@ -11,6 +11,7 @@ from stream_app.core.cuts.curve_points import ranks_of
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.exchange.curve_deltas import Thresholds
 from stream_app.core.exchange.cut_record import CutRecord, points_in
+from stream_app.core.messages import ROLES
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -34,6 +35,10 @@ class FollowedCuts:
         self.version = 0
         """Increases whenever a cut changes."""
         self.generation = 0
+
+    def __len__(self) -> int:
+        """How many scopes have a record."""
+        return len(self._points) // len(ROLES)
 
     def take(self, scope: ScopeName, record: CutRecord | None) -> None:
         """Take what a home has published; None where the scope has no record any more."""

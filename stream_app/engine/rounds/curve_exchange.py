@@ -18,6 +18,7 @@ from stream_app.core.events.duplicate_sample import MOST_KEPT, Duplicate, Duplic
 from stream_app.core.exchange.exchange_reader import ExchangeReader
 from stream_app.core.group import announcement
 from stream_app.core.privacy.ended_sessions import EndedSessions
+from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import EngineContext
 from stream_app.engine.unreadable import UnreadableRecords
@@ -44,7 +45,10 @@ class CurveExchange:
         self._members = context.members
         self._erasures = context.erasures
         self._homes = context.homes
-        self._curves = ExchangeReader(context.followed, context.settings.partitions, self._homes.is_complete)
+        settings = context.settings
+        # Each population has a topic for what is beyond max_scopes besides.
+        most_scopes = 2 * settings.max_scopes
+        self._curves = ExchangeReader(context.followed, settings.partitions, self._homes.is_complete, most_scopes)
         self._clock = context.clock
         self._unreadable = UnreadableRecords(context.meter)
         self.statuses = self._curves.statuses
@@ -82,6 +86,10 @@ class CurveExchange:
     def take_skipped(self) -> None:
         """Take up what was read about homes that are here no longer."""
         self._curves.take_skipped()
+
+    def take_read_back(self) -> dict[ScopeName, bytes | None]:
+        """Return the last cuts that were read of scopes whose home is here, since the last call."""
+        return self._curves.take_read_back()
 
     def outdated(self, partitions: Container[int]) -> list[bytes]:
         """Return keys of these partitions that nobody reads any more: none while a worker is there that may."""

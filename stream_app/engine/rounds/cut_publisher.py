@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from time import monotonic
 from typing import NamedTuple
 
 import msgspec
@@ -11,19 +12,21 @@ import numpy as np
 
 from stream_app.core.arrays import Ints, Mask
 from stream_app.core.cuts.cut_news import CutNews
-from stream_app.core.cuts.history import MOST_PER_HOME, CutHistory, PastKey
+from stream_app.core.cuts.history import MOST_PER_HOME, PastKey
 from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.exchange.home import Home
+from stream_app.core.exchange.written_records import WrittenRecords
 from stream_app.core.messages import ROLES, Cut, Role
 from stream_app.core.queries.queryable_state import FEW_SCOPES
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import EngineContext
 from stream_app.engine.output_topics import scope_key
+from stream_app.engine.rounds.curve_exchange import CurveExchange
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +47,10 @@ class _Published(NamedTuple):
 class CutPublisher:
     """Publishes cuts: to readers, and to all workers those of scopes whose users can be ranked."""
 
-    def __init__(self, context: EngineContext, past: CutHistory) -> None:
+    def __init__(self, context: EngineContext, exchange: CurveExchange) -> None:
         self._context = context
-        self._past = past
+        self._exchange = exchange
+        self._written = WrittenRecords()
         self._pane: int | None = None
         """The last pane of the window at the last `publish`."""
         self._version = context.settings.version
@@ -83,6 +87,7 @@ class CutPublisher:
                 self._fresh.discard(home)
                 self._forget_records(home, self._published[home].home)
                 self.took_over.set()
+        self._restore_overwritten(monotonic())
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
         """Delete stale cuts: those of `keys`, all cuts on Kafka, that are at home here but no longer exist."""
@@ -111,6 +116,7 @@ class CutPublisher:
             if homes.get(place) is not known.home:
                 del self._published[place]
                 self._fresh.discard(place)
+                self._written.forget(lambda name: home_of(name, settings.partitions) == place)  # noqa: B023 - at once
                 there = np.flatnonzero(known.home.cuts.users.any(axis=0))
                 for cut in self._all(known.home, there, self.frame(0)):
                     self._context.meter.cut_gone(cut)
@@ -127,6 +133,30 @@ class CutPublisher:
         for name in followed.names:
             if followed.has(name) and home_of(name, partitions) == place and not home.has_any_users(name):
                 self._record(name, None)
+
+    def _restore_overwritten(self, now_s: float) -> None:
+        """Write the records again in whose place somebody else has written."""
+        self._written.read(self._exchange.take_read_back(), now_s)
+        for name in self._written.overwritten(now_s):
+            known = self._published.get(home_of(name, self._context.settings.partitions))
+            if known is not None:
+                topic = self._context.settings.curves_topic
+                logger.warning(
+                    "somebody else wrote a cut that this worker publishes on %s, and it is written again: who may "
+                    "write to that topic?",
+                    *(topic,),
+                    extra={"kind": topic},
+                )
+                self._record(name, self._record_of(known, name))
+
+    def _record_of(self, known: _Published, name: ScopeName) -> CutRecord | None:
+        """Return what is published about a scope."""
+        number = known.home.find(name)
+        if number is None or not known.home.has_any_users(name):
+            return None
+        scopes = np.array([number], np.int64)
+        followed = scopes[known.news.are_followed(known.home.cuts.of(scopes))]
+        return next((record for _, record in known.home.records(followed)), None)
 
     def _pane_at(self, newest_ms: int) -> int:
         """Return the pane that has begun: with its first event anywhere, unless others are far behind that."""
@@ -145,7 +175,7 @@ class CutPublisher:
         for place, known in self._published.items():
             if cuts := list(self._all(known.home, _most_users(known.home.cuts), frame)):
                 output.past(PastKey(place, ended), cuts)
-        for old in self._past.before(pane - self._context.settings.panes):
+        for old in self._exchange.past.before(pane - self._context.settings.panes):
             if old.home % self._context.settings.partitions in self._published:  # up to 0.3 there were 64 groups
                 output.past(old, ())
 
@@ -192,7 +222,7 @@ class CutPublisher:
             self._record(name, record)
 
     def _record(self, scope: ScopeName, record: CutRecord | None) -> None:
-        self._context.output.cut_record(scope, record)
+        self._written.write(scope, self._context.output.cut_record(scope, record))
         self._context.followed.take(scope, record)
 
     def _messages(self, cuts: PublishedCuts, chosen: Mask | None = None) -> Iterator[Cut]:

@@ -80,7 +80,7 @@ class Parts:
         self.listener = Mock()
         self.exchange = CurveExchange(context)
         self.outbox = FlagOutbox(self.fake.standings, context.output, context.meter, self.listener)
-        self.publisher = CutPublisher(context, self.exchange.past)
+        self.publisher = CutPublisher(context, self.exchange)
         self.forgotten = Mock()
         eraser = PartitionEraser(context, self.fake.standings, self.forgotten)
         self.synchronization = TimeSynchronization(context, self.fake.broker)

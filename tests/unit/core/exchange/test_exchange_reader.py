@@ -46,6 +46,19 @@ def test_what_a_home_of_this_worker_has_published_is_known_already() -> None:
     assert not followed.has(TEA)
 
 
+@pytest.mark.parametrize("is_here", [True, False])
+def test_of_more_scopes_than_all_workers_count_no_cut_is_taken(is_here: bool) -> None:
+    followed = FollowedCuts()
+    reader = ExchangeReader(followed, 1, lambda _home: is_here, most_scopes=2)
+    for scope in (TEA, ScopeName("all", "phone"), TEA):
+        reader.take(*a_cut(scope, 3))
+    with pytest.raises(FormatError, match="one more topic than 2"):
+        reader.take(*a_cut(ScopeName("all", "car"), 3))
+    reader.take(cut_record.key_of(ScopeName("all", "car")), None)
+    reader.take(cut_record.key_of(TEA), None)
+    assert len(followed) == (0 if is_here else 1)
+
+
 def test_what_a_former_owner_publishes_late_is_left_out_and_remembered() -> None:
     reader, _ = readers()
     reader.take(b"status/3", a_status(epoch=8, users=5))

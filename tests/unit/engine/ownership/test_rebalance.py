@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from stream_app.core.changelog import status
 from stream_app.core.changelog.replay import replay
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.kafka.records import Partition
@@ -121,30 +120,6 @@ async def test_the_window_waits_for_a_source_of_which_nothing_has_been_fetched_y
     await parts.count(posts(range(2), topic=SHARES))
     assert parts.ledger.source(SHARES).applied == 2
     assert parts.ledger.lagging == set()
-
-
-def status_of_0_2(partition: int) -> bytes:
-    """As 0.2 publishes it: without a release."""
-    return status.encode(status.Status(status.VERSION, partition, {}, NOW_MS, False, 0, 0, 0, 0))
-
-
-@pytest.mark.parametrize("is_there_before", [True, False])
-async def test_event_ids_are_stored_too_while_a_worker_of_0_2_has_another_partition(is_there_before: bool) -> None:
-    """It may take this one over, in which it has never counted, and then reads event ids only."""
-    parts = Parts(hold=False)
-    said = b"status/%d" % (PARTITION + 1), status_of_0_2(PARTITION + 1)
-    if is_there_before:
-        parts.exchange.update(*said)
-    await parts.ownership.take_over({PARTITION}, 1)
-    if not is_there_before:
-        assert not parts.ledger.hashing.by_id
-        parts.exchange.update(*said)
-        await parts.round()
-    assert parts.ledger.hashing.by_id
-    await parts.count(posts(range(3)))
-    await parts.round()
-    published = status.decode(parts.fake.producer.of("influence.curves")[-1].value or b"")
-    assert published.ids_until_ms >= NOW_MS, "a later owner must know it too"
 
 
 async def test_nothing_is_deleted_while_the_group_does_not_confirm() -> None:
