@@ -42,8 +42,10 @@ class Verbosity:
         if self._timer is not None:
             self._end()
             return
+        # Said first, so that other threads log nothing of it before: at a level that is logged whatever is set.
+        level = max(logging.INFO, logger.getEffectiveLevel())
+        logger.log(level, "SIGUSR1: logging everything for %g s; SIGUSR1 ends that", self._verbose_s)
         _apply("DEBUG")
-        logger.info("SIGUSR1: logging everything for %g s; SIGUSR1 ends that", self._verbose_s)
         self._timer = _timer(self._verbose_s, self._end)
 
     def _end(self) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Ints, Mask
+from stream_app.core.arrays import Floats, Ints, Mask, distinct_in
 from stream_app.core.cuts.histogram import Cells, bins_of
 
 _BIN_BITS = 16
@@ -72,7 +72,7 @@ def cuts_of(merged: Cells, share: float) -> CurveCuts:
 def users_above(merged: Cells, curves: Ints, values: Ints) -> Ints:
     """Count the users of each curve that have a higher value than the given one, from `merged` cells."""
     above = np.zeros(len(curves), np.int64)
-    for curve in np.unique(curves).tolist():
+    for curve in distinct_in(curves).tolist():
         start, end = np.searchsorted(merged.curves, (curve, curve + 1))
         users = np.cumsum(np.append(0, merged.users[start:end]))
         asked = curves == curve

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Ints
+from stream_app.core.arrays import Floats, Ints, distinct_in
 
 _STEPS = 80
 """Points are at most 1/80 of either axis apart, if the cells are fine enough."""
@@ -16,7 +16,7 @@ def lorenz(points: Ints, users: int, total: int) -> Points:
     if not users or not total:
         return []
     x, y = np.append(points[:, 1] / users, 1.0), np.append(points[:, 2] / total, 1.0)
-    kept = np.unique(np.concatenate([_spread(x), _spread(y)]))
+    kept = distinct_in(np.concatenate([_spread(x), _spread(y)]))
     return list(zip(np.round(x[kept], 6).tolist(), np.round(y[kept], 6).tolist(), strict=True))
 
 

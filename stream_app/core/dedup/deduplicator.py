@@ -4,7 +4,7 @@ from collections.abc import Container, Mapping
 
 import numpy as np
 
-from stream_app.core.arrays import Hashes, Ints, Mask
+from stream_app.core.arrays import Hashes, Ints, Mask, distinct_in
 from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.panes import Pane
@@ -70,7 +70,7 @@ class Deduplicator:
     def forget(self, panes: Container[int]) -> None:
         """Drop the events of `panes`, which are packed or have left the window."""
         held = self._panes[: len(self._index)]
-        kept = ~np.isin(held, [pane for pane in np.unique(held).tolist() if pane in panes])
+        kept = ~np.isin(held, [pane for pane in distinct_in(held).tolist() if pane in panes])
         if kept.all():
             return
         rebuilds = self._index.rebuilds
@@ -87,7 +87,7 @@ class Deduplicator:
     def _packed(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
         """Return which of the events are in packed panes."""
         known = np.zeros(len(hashes), np.bool_)
-        for number in np.unique(panes).tolist():  # a batch spans few panes, the ledger may hold a hundred
+        for number in distinct_in(panes).tolist():  # a batch spans few panes, the ledger may hold a hundred
             pane = held.get(number)
             if pane is None or not pane.packed:
                 continue

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.arrays import Codes, Ints
+from stream_app.core.arrays import Codes, Ints, distinct_in
 
 _SEED, _M, _R = np.uint32(0x9747B28C), np.uint32(0x5BD1E995), np.uint32(24)
 _POSITIVE = np.uint32(0x7FFFFFFF)
@@ -18,7 +18,7 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> Ints:
     """Return the partition of each key in a topic of `partitions` partitions."""
     lengths = np.fromiter(map(len, keys), np.int64, len(keys))
     hashes = np.empty(len(keys), np.uint32)
-    for length in np.unique(lengths).tolist():
+    for length in distinct_in(lengths).tolist():
         places = np.flatnonzero(lengths == length)
         joined = b"".join([keys[place] for place in places.tolist()])
         hashes[places] = _murmur2(np.frombuffer(joined, np.uint8).reshape(len(places), length))

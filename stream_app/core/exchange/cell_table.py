@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints, Mask
+from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.cuts.histogram import Cells
 
 _FRESH_PART = 8
@@ -64,7 +64,7 @@ class CellTable:
 
     def add(self, added: SourceCells) -> Ints:
         """Add cells. Returns the curves that were added to, sorted."""
-        curves = np.unique(added.curves).astype(np.int64)
+        curves = distinct_in(added.curves).astype(np.int64)
         if not len(curves):
             return curves
         self._reach(int(curves[-1]) + 1)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Codes, Ints, Mask
+from stream_app.core.arrays import Codes, Ints, Mask, distinct_in
 from stream_app.core.cuts.histogram import EXACT_BINS, EXACT_USERS, NO_BIN, Cells, bin_floors, bins_of
 from stream_app.core.flags.standing import EMERGING, ENTERED
 from stream_app.core.state.ledger import Ledger
@@ -78,7 +78,7 @@ class CurveDeltas:
             everybody = _are_everybody(ledger, before.rows)
             there, were_there = (rows.values > 0).any(axis=0), (before.totals > 0).any(axis=0)
             self.users += int(np.count_nonzero(there & everybody) - np.count_nonzero(were_there & everybody))
-        replaced = self._reform(np.unique(rows.curves[gained != 0]), thresholds)
+        replaced = self._reform(distinct_in(rows.curves[gained != 0]), thresholds)
         stays = ~np.isin(rows.curves, replaced)
         was = _Rows(rows.curves, np.minimum(before.totals, MOST_VALUE), before.standings)
         added = [*self._cells(rows.at(stays), 1), *self._cells(was.at(stays), -1)]

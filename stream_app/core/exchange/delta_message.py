@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from stream_app.core.arrays import Ints
+from stream_app.core.arrays import Ints, distinct_in
 from stream_app.core.changelog.columns import Column, FormatError, pack, unpack
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
@@ -110,7 +110,7 @@ def messages_of(
     for place, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         part = Cells(*(column[start:end] for column in cells))
         anew = _beginning(cells.curves, replaced, start, end) if len(replaced) else replaced
-        scopes = np.unique(np.concatenate([part.curves, anew]) >> 1)
+        scopes = distinct_in(np.concatenate([part.curves, anew]) >> 1)
         yield DeltaMessage(
             version=VERSION,
             source=sender.source,

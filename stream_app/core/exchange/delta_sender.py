@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints
+from stream_app.core.arrays import Ints, distinct_in
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas, Thresholds
 from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, home_of, messages_of
@@ -66,7 +66,7 @@ class DeltaSender:
         self, ledger: Ledger, delta: CurveDelta, homes: Mapping[int, HomeState]
     ) -> Iterator[tuple[int, CurveDelta]]:
         uninformed = {home for home, state in homes.items() if self._sent_to.get(home) != state}
-        changed = np.unique(self._home_of[np.concatenate([delta.cells.curves, delta.replaced]) >> 1]).tolist()
+        changed = distinct_in(self._home_of[np.concatenate([delta.cells.curves, delta.replaced]) >> 1]).tolist()
         for home in sorted(uninformed):
             self._sent_to[home] = homes[home]
             yield home, self._deltas.whole(ledger, self._home_of == home)

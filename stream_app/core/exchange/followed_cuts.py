@@ -6,7 +6,7 @@ evaluation looks at these only.
 
 import numpy as np
 
-from stream_app.core.arrays import Ints
+from stream_app.core.arrays import Ints, distinct_in
 from stream_app.core.cuts.curve_points import ranks_of
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.exchange.curve_deltas import Thresholds
@@ -74,7 +74,7 @@ class FollowedCuts:
         """Return the estimated rank of each value in its scope and role."""
         curves = numbers << 1 | roles
         found = np.ones(len(values), np.int64)
-        for curve in np.unique(curves).tolist():
+        for curve in distinct_in(curves).tolist():
             asked, points = curves == curve, self._points.get((curve >> 1, curve & 1))
             if points is not None:
                 found[asked] = ranks_of(values[asked], points[:, 0], points[:, 1])

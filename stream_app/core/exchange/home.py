@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints
+from stream_app.core.arrays import Ints, distinct_in
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.cuts.curve_points import FEW_CELLS, points_of
 from stream_app.core.cuts.cut import cuts_of
@@ -110,7 +110,7 @@ class Home:
         changed, self._changed = self._changed, []
         if not changed:
             return np.empty(0, np.int64)
-        curves = np.unique(np.concatenate(changed))
+        curves = distinct_in(np.concatenate(changed))
         cells = self._table.of(curves)
         if not _can_be(cells):
             self._sources, self._table, self._parts = {}, CellTable(), {}
@@ -124,7 +124,7 @@ class Home:
             counted = cells.values == value
             counts[cells.curves[counted] & 1, cells.curves[counted] >> 1] = cells.users[counted]
         self._cut(Cells(*(column[cells.values > 0] for column in cells)))
-        scopes: Ints = np.unique(curves >> 1)
+        scopes: Ints = distinct_in(curves >> 1)
         return scopes
 
     def recompute_all(self) -> None:
@@ -211,7 +211,7 @@ class Home:
 
         replaced = known_as(unpack(message.replaced).astype(np.int64))
         if len(replaced):
-            self._take_out(message.source, np.unique(replaced))
+            self._take_out(message.source, distinct_in(replaced))
         curves, values, users, totals = message.cells()
         sources = np.full(len(curves), message.source)
         self._added.append(SourceCells(known_as(curves), values, sources, users, totals))
@@ -228,7 +228,7 @@ class Home:
             together = SourceCells(*(np.concatenate(columns) for columns in zip(*added, strict=True)))
             self._changed.append(self._table.add(together))
             if len(self._changed) > _MOST_APART:
-                self._changed = [np.unique(np.concatenate(self._changed))]
+                self._changed = [distinct_in(np.concatenate(self._changed))]
 
     def _cut(self, cells: Cells) -> None:
         if not len(cells.curves):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from stream_app.core.arrays import Ints
+from stream_app.core.arrays import Ints, distinct_in
 
 _BYTES_EACH = 180
 
@@ -41,7 +41,7 @@ class Interner(dict[str, int]):
 
     def drop_unused(self, start: int, used: Ints) -> Ints:
         """Drop the strings from number `start` on that are not `used`; return `used` with the numbers that are left."""
-        kept = np.unique(used[used >= start])
+        kept = distinct_in(used[used >= start])
         names = [self.names[number] for number in kept.tolist()]
         for name in self.names[start:]:
             del self[name]

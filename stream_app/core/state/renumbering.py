@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from stream_app.core.arrays import Ints
+from stream_app.core.arrays import Ints, distinct_in
 
 _CLOSE = 10_000
 """Numbers within a range of this size are counted instead of sorted."""
@@ -26,7 +26,7 @@ def distinct(values: Ints) -> tuple[Ints, Ints]:
 
 def renumbered(used: Ints, count: int) -> tuple[Ints, Ints]:
     """Return the numbers in `used`, sorted and distinct, and the new number of each of the `count` old ones."""
-    kept = np.unique(used)
+    kept = distinct_in(used)
     new = np.zeros(count, np.int64)
     new[kept] = np.arange(len(kept))
     return kept, new

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.arrays import Ints, Mask
+from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scopes import ScopeTable, is_named, is_other, other_population, other_topic
 
@@ -109,7 +109,7 @@ class ScopeAdmission:
             return True
         live = self._live_scopes(table, rows)
         numbers = table.find_codes(codes)
-        new = np.unique(codes[~_are(live, numbers)])
+        new = distinct_in(codes[~_are(live, numbers)])
         room = most - self._count(live, table)
         return len(new) <= room or not len(new[~is_other(new)])
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints, Mask
+from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.events.names import RESERVED, normal_topic
 from stream_app.core.events.schema import MAX_ID_BYTES
@@ -192,7 +192,7 @@ def other_population(codes: Ints) -> Ints:
 
 
 def _distinct(events: Ints, numbers: Ints) -> tuple[Ints, Ints]:
-    distinct = np.unique(events << _TOPIC_BITS | numbers)
+    distinct = distinct_in(events << _TOPIC_BITS | numbers)
     return distinct >> _TOPIC_BITS, distinct & _TOPIC_MASK
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Codes, Ints, Mask
+from stream_app.core.arrays import Codes, Ints, Mask, distinct_in
 
 
 class RowsBefore(NamedTuple):
@@ -73,7 +73,7 @@ class TouchedRows:
         taken, self._taken = self._taken, []
         if taken is None:
             return None
-        return np.unique(np.concatenate(taken)) if taken else np.empty(0, np.int64)
+        return distinct_in(np.concatenate(taken)) if taken else np.empty(0, np.int64)
 
     def lose(self) -> None:
         """Have everything taken next time."""
