@@ -15,7 +15,8 @@ STEP = 0.1
 AT_LEAST_EVERY_MS = 60_000
 """… and how long it can take until it is published anyhow."""
 
-_CHANGED, _DUE = 1, 2
+_CHANGED, _LOOKED_AT, _DUE = 1, 2, 3
+"""A scope has changed and was no news, has changed and is to be looked at, or is news whether it has changed or not."""
 
 
 class CutNews:
@@ -27,7 +28,7 @@ class CutNews:
         self._published = ScopeCuts.empty(0)
         self._published_ms = np.zeros(0, np.int64)
         self._waits: Codes = np.zeros(0, np.uint8)
-        """By scope: _CHANGED or _DUE until it is published."""
+        """By scope: _CHANGED, _LOOKED_AT or _DUE until it is published."""
         self._window_end = 0
         self._scopes = 0
         """With users, when it looked last."""
@@ -46,17 +47,21 @@ class CutNews:
         """
         self._make_room(cuts.users.shape[1])
         self._scopes = int(np.count_nonzero(cuts.users.any(axis=0)))
-        self._waits[changed] |= _CHANGED
+        self._waits[changed] = np.maximum(self._waits[changed], _LOOKED_AT)
         if window_end != self._window_end:
             self._window_end = window_end
-            self._waits[self.are_followed(cuts)] |= _DUE
+            self._waits[self.are_followed(cuts)] = _DUE
         waiting = np.flatnonzero(self._waits)
-        now, then = cuts.of(waiting), self._published.of(waiting)
-        differs = np.logical_or.reduce([(a != b).any(axis=0) for a, b in zip(now, then, strict=True)])
-        is_due = self._waits[waiting] >= _DUE
-        self._waits[waiting[~differs & ~is_due]] = 0
         is_late = now_ms - self._published_ms[waiting] >= AT_LEAST_EVERY_MS
-        news: Ints = waiting[is_due | (differs & (self.are_followed(now) | _is_step(now, then) | is_late))]
+        # What waits and has not changed again is news once it is late, and not before.
+        looked_at = waiting[is_late | (self._waits[waiting] >= _LOOKED_AT)]
+        now, then = cuts.of(looked_at), self._published.of(looked_at)
+        differs = np.logical_or.reduce([(a != b).any(axis=0) for a, b in zip(now, then, strict=True)])
+        is_due = self._waits[looked_at] >= _DUE
+        is_late = now_ms - self._published_ms[looked_at] >= AT_LEAST_EVERY_MS
+        is_news = is_due | (differs & (self.are_followed(now) | _is_step(now, then) | is_late))
+        self._waits[looked_at[~is_news]] = differs[~is_news] * _CHANGED
+        news: Ints = looked_at[is_news]
         return news[:most]
 
     def publish(self, scopes: Ints, cuts: ScopeCuts, now_ms: int) -> ScopeCuts:

@@ -56,7 +56,7 @@ def test_a_small_scope_is_news_when_k_makes_a_step_or_its_threshold_moves_by_a_t
     home.set(thresholds=109)
     assert home.look(0) == []
     home.set(thresholds=110)
-    assert home.look() == [0], "it was waiting"
+    assert home.look(0) == [0]
     home.set(k=2)
     assert home.look(0) == [0]
     home.set(users=0)
