@@ -8,6 +8,8 @@ from tests.servers.tracker import ROOT, WORKER_PROGRAM
 
 WHEELS = ROOT / "tests" / "golden" / "releases"
 OLD = "0.2.0"
+LATER = ("STREAM_APP_ADDITIONS_TOPIC",)
+"""Settings that it does not know; it would end because of them."""
 
 
 def command_of(release: str, folder: Path) -> tuple[str, ...]:
@@ -17,5 +19,9 @@ def command_of(release: str, folder: Path) -> tuple[str, ...]:
     if not unpacked.exists():
         with zipfile.ZipFile(wheel) as packed:
             packed.extractall(unpacked)  # a pure wheel needs no more
-    first = f"import sys; sys.path.insert(0, {str(unpacked)!r})\n"
+    first = f"""import json, sys
+sys.path.insert(0, {str(unpacked)!r})
+known = {{name: value for name, value in json.loads(sys.argv[-1]).items() if name not in {LATER!r}}}
+sys.argv[-1] = json.dumps(known)
+"""
     return (sys.executable, "-c", first + WORKER_PROGRAM)
