@@ -74,13 +74,13 @@ def test_a_worker_with_other_settings_does_not_join_and_changes_nothing(
     with stage(brokers, "mixed", tmp_path, given, workers=2) as on:
         on.feed(len(given.records) / scale.load_s)
         on.until_counting()
-        rebalances = [worker.said().count("took over") for worker in on.crew.members]
+        rebalances = [worker.times_said("took over") for worker in on.crew.members]
         other = on.run.start(**OTHER)
         refused_after_s = on.until(lambda: other.process.poll() is not None, "the other one ends", REFUSED_WITHIN_S)
         assert other.process.returncode == Exit.REFUSED
         for words in ("STREAM_APP_WINDOW_S is 12h here and 24h there", "STREAM_APP_ALLOW_MIXED", __version__):
             assert other.has_said(words), other.said()
-        assert [worker.said().count("took over") for worker in on.crew.members] == rebalances, "partitions moved"
+        assert [worker.times_said("took over") for worker in on.crew.members] == rebalances, "partitions moved"
         proof.figure(refused_after_s=refused_after_s)
         finish(on, proof)
         assert {flag.settings_version for flag in flags_of(on.run.settings, on.seen)} <= {on.run.settings.version}

@@ -72,6 +72,10 @@ class Worker:
         """Whether its log holds these words."""
         return words in Path(self.log.name).read_text(errors="replace")
 
+    def times_said(self, words: str) -> int:
+        """How often its log holds these words."""
+        return Path(self.log.name).read_text(errors="replace").count(words)
+
     def said(self) -> str:
         """The end of its log."""
         return Path(self.log.name).read_text(errors="replace")[-_LOG_TAIL:]
