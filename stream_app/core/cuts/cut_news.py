@@ -2,7 +2,8 @@
 
 A scope whose users can be ranked is published with every change: flags hang on it. A smaller one is published when k
 makes a step or θ moves by a tenth, and otherwise once a minute, for most topics are small and change with every event.
-While a home has few scopes, all of them are published like those that can be ranked.
+When nothing has changed for a moment, all that waits is published: what is read then is exact. While a home has few
+scopes, all of them are published like those that can be ranked.
 """
 
 import numpy as np
@@ -13,7 +14,9 @@ from stream_app.core.cuts.scope_cuts import ScopeCuts
 STEP = 0.1
 """The part of θ by which it moves before the cut of a small scope is news …"""
 AT_LEAST_EVERY_MS = 60_000
-"""… and how long it can take until it is published anyhow."""
+"""… and how long it can take until it is published anyhow …"""
+REST_MS = 2_000
+"""… or how long after the last change anywhere."""
 
 _CHANGED, _LOOKED_AT, _DUE = 1, 2, 3
 """A scope has changed and was no news, has changed and is to be looked at, or is news whether it has changed or not."""
@@ -30,6 +33,8 @@ class CutNews:
         self._waits: Codes = np.zeros(0, np.uint8)
         """By scope: _CHANGED, _LOOKED_AT or _DUE until it is published."""
         self._window_end = 0
+        self._changed_ms = 0
+        """When anything had changed last."""
         self._scopes = 0
         """With users, when it looked last."""
 
@@ -47,18 +52,21 @@ class CutNews:
         """
         self._make_room(cuts.users.shape[1])
         self._scopes = int(np.count_nonzero(cuts.users.any(axis=0)))
+        if len(changed):
+            self._changed_ms = now_ms
+        is_at_rest = now_ms - self._changed_ms >= REST_MS
         self._waits[changed] = np.maximum(self._waits[changed], _LOOKED_AT)
         if window_end != self._window_end:
             self._window_end = window_end
             self._waits[self.are_followed(cuts)] = _DUE
         waiting = np.flatnonzero(self._waits)
-        is_late = now_ms - self._published_ms[waiting] >= AT_LEAST_EVERY_MS
+        is_late = is_at_rest | (now_ms - self._published_ms[waiting] >= AT_LEAST_EVERY_MS)
         # What waits and has not changed again is news once it is late, and not before.
-        looked_at = waiting[is_late | (self._waits[waiting] >= _LOOKED_AT)]
+        is_due = self._waits[waiting] >= _DUE
+        chosen = is_late | (self._waits[waiting] >= _LOOKED_AT)
+        looked_at, is_late, is_due = waiting[chosen], is_late[chosen], is_due[chosen]
         now, then = cuts.of(looked_at), self._published.of(looked_at)
         differs = np.logical_or.reduce([(a != b).any(axis=0) for a, b in zip(now, then, strict=True)])
-        is_due = self._waits[looked_at] >= _DUE
-        is_late = now_ms - self._published_ms[looked_at] >= AT_LEAST_EVERY_MS
         is_news = is_due | (differs & (self.are_followed(now) | _is_step(now, then) | is_late))
         self._waits[looked_at[~is_news]] = differs[~is_news] * _CHANGED
         news: Ints = looked_at[is_news]

@@ -13,7 +13,7 @@ from stream_app.ops.migrate.published_curves import CutFigures, CutName, Figures
 
 _LOOK_S = 0.5
 _PATIENCE_S = AT_LEAST_EVERY_MS / 1000 + 10.0
-"""With differences it waits so long after the last news: cuts of small topics are published once a minute."""
+"""With differences it waits so long after the last news: cuts of small topics may wait for a minute."""
 _SHOWN = 5
 _NONE = CutFigures(0, 0, 0, 0, 0, exact=True)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.cut_news import AT_LEAST_EVERY_MS, CutNews
+from stream_app.core.cuts.cut_news import AT_LEAST_EVERY_MS, REST_MS, CutNews
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 
 WINDOW_END, NEXT_END = 100, 110
@@ -70,9 +70,22 @@ def test_a_small_scope_that_has_changed_is_news_after_a_minute() -> None:
     home.now_ms += AT_LEAST_EVERY_MS - 1
     assert home.look(0) == []
     home.now_ms += 1
-    assert home.look() == [0]
+    assert home.look(0) == [0]
     home.now_ms += AT_LEAST_EVERY_MS
     assert home.look(0) == [], "nothing has changed"
+
+
+def test_a_moment_after_the_last_change_everything_is_published_as_it_is() -> None:
+    home = Home(SMALL, SMALL, SMALL)
+    home.look(0, 1, 2)
+    home.set(totals=7)
+    assert home.look(0, 1) == []
+    home.now_ms += REST_MS - 1
+    assert home.look(2) == []
+    home.now_ms += REST_MS - 1
+    assert home.look() == []
+    home.now_ms += 1
+    assert [home.look(most=2), home.look(), home.look()] == [[0, 1], [2], []]
 
 
 def test_a_window_that_moves_on_is_news_for_those_that_can_be_ranked() -> None:
