@@ -6,7 +6,6 @@ from stream_app.core.changelog import status
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.status import Status
 from stream_app.core.exchange import cut_record
-from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.state.scopes import ScopeName
@@ -53,29 +52,34 @@ class ExchangeReader:
     def begin_again(self) -> None:
         """Be prepared for the topic from its beginning, older epochs first."""
         self._epochs.clear()
+        self._read_back.clear()
 
     def take(self, key: bytes, value: bytes | None) -> None:
         """Take up a record, if it is a status or a cut. Raises FormatError where no worker can have written it."""
         match key.partition(b"/")[0]:
             case b"cut":
-                scope, record = cut_record.scope_of(key), cut_record.decode(value) if value else None
-                home = home_of(scope, self._partitions)
-                if not self._is_here(home):
-                    self._require_room(record, len(self._followed), is_known=self._followed.has(scope))
-                    self._followed.take(scope, record)
-                    return
-                skipped = self._skipped.setdefault(home, {})
-                self._require_room(record, len(skipped), is_known=scope in skipped)
-                if record or scope in skipped or self._followed.has(scope):
-                    skipped[scope] = self._read_back[scope] = value or None
+                self._take_cut(cut_record.scope_of(key), value or None)
             case b"status" if value is not None:
                 known = status.decode(value)
                 if self._is_of_owner(known):
                     self.statuses[known.partition] = known
 
-    def _require_room(self, record: CutRecord | None, size: int, *, is_known: bool) -> None:
-        if record and not is_known and size >= self._most_scopes:
+    def _take_cut(self, scope: ScopeName, value: bytes | None) -> None:
+        home = home_of(scope, self._partitions)
+        is_here = self._is_here(home)
+        skipped = self._skipped.setdefault(home, {}) if is_here else {}
+        is_known = scope in skipped or self._followed.has(scope)
+        if is_here and is_known:  # also what cannot be read: whoever comes later would find nothing else
+            self._read_back[scope] = value
+        record = cut_record.decode(value) if value else None
+        if record and not is_known and len(skipped if is_here else self._followed) >= self._most_scopes:
             raise FormatError(f"a cut of one more topic than {self._most_scopes}")
+        if not is_here:
+            self._followed.take(scope, record)
+        elif record or self._followed.has(scope):
+            skipped[scope] = self._read_back[scope] = value
+        else:
+            skipped.pop(scope, None)
 
     def _is_of_owner(self, known: Status) -> bool:
         """Return whether the current owner of the partition published it, not a former owner that writes late."""

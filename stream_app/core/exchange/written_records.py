@@ -6,6 +6,7 @@ something else for longer than its own writes take to come back is written again
 """
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 from stream_app.core.state.scopes import ScopeName
 
@@ -36,12 +37,10 @@ class WrittenRecords:
             else:
                 self._differs_since.setdefault(scope, now_s)
 
-    def overwritten(self, now_s: float) -> list[ScopeName]:
-        """Return the scopes whose record is somebody else's, each once: it is to be written again."""
-        found = [scope for scope, since_s in self._differs_since.items() if now_s - since_s > _PATIENCE_S]
-        for scope in found:
-            del self._differs_since[scope]
-        return found
+    def overwritten(self, now_s: float, is_ready: Callable[[ScopeName], bool], most: int) -> list[ScopeName]:
+        """Return scopes whose record is somebody else's, to be written again: at most so many of those that can be."""
+        late = (scope for scope, since_s in self._differs_since.items() if now_s - since_s > _PATIENCE_S)
+        return list(islice(filter(is_ready, late), most))
 
     def forget(self, is_gone: Callable[[ScopeName], bool]) -> None:
         """Forget scopes that are at home here no longer."""

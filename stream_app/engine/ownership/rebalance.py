@@ -114,7 +114,7 @@ class PartitionOwnership:
         if held is None:
             return  # the partition has moved meanwhile
         start = await self._consumer.start(tp)
-        if self._owned.get(tp.partition) is not held or held.lock.locked():
+        if self._owned.get(tp.partition) is not held or held.is_paused or held.lock.locked():
             return
         source, ledger = held.store.ledger.source(tp.topic), held.store.ledger
         if start > source.position:

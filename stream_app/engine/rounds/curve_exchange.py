@@ -33,6 +33,8 @@ WATERMARK_KEY = b"watermark"
 _WHOLE_CURVES = re.compile(rb"curves/([0-9]{1,6})/[0-9]{1,6}(/[0-9]{1,6})?")
 """Keys of whole curves, which workers up to 0.3 exchange: of a partition, a group of scopes, and a part of it."""
 _MOST_WHOLE_CURVES = 100_000
+_FEWEST_SCOPES = 1_000_000
+"""Of so many scopes and of twice `max_scopes` cuts are taken: more than any tracker counts, with what is stale."""
 _TIME = re.compile(rb"-?[0-9]{1,18}")
 _RETRY_S = 1.0
 
@@ -46,8 +48,7 @@ class CurveExchange:
         self._erasures = context.erasures
         self._homes = context.homes
         settings = context.settings
-        # Each population has a topic for what is beyond max_scopes besides.
-        most_scopes = 2 * settings.max_scopes
+        most_scopes = max(2 * settings.max_scopes, _FEWEST_SCOPES)
         self._curves = ExchangeReader(context.followed, settings.partitions, self._homes.is_complete, most_scopes)
         self._clock = context.clock
         self._unreadable = UnreadableRecords(context.meter)

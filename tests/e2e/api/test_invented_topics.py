@@ -54,6 +54,19 @@ async def test_a_small_topic_that_is_shown_is_not_one_that_nobody_has_talked_abo
                 pass
 
 
+async def test_small_topics_are_no_way_past_the_number_of_selections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_updates, "MOST_SELECTIONS", 3)
+    counting = Counting()
+    async with running(counting) as shown:
+        with ExitStack() as open_pages:
+            for number in range(3):
+                open_pages.enter_context(shown.watching(params.ScopeParams(topic=f"invented-{number}")))
+            for held in shown._selections.values():
+                held.is_counted = True
+            with pytest.raises(TooManySelectionsError), shown.watching(params.ScopeParams(topic="invented-more")):
+                pass
+
+
 async def test_what_a_page_shows_stays_while_nobody_can_say_the_curve_of_its_topic() -> None:
     counting = Counting()
     counting.found = CutRecords({SMALL: cast(CutRecord, None)}, {})
@@ -62,12 +75,14 @@ async def test_what_a_page_shows_stays_while_nobody_can_say_the_curve_of_its_top
             assert {*await names(watcher)} >= {"curve", "influencers"}
             (held,) = shown._selections.values()
             counting.found, counting.curve_says = CutRecords({}, {SMALL: 3}), "none"
+            assert held.is_counted
             before, asked = held.parts, len(counting.curves)
             assert before["curve"] == b'{"text":"curve"}'
             counting.health_says = "not ready"
             assert await names(watcher) == ["health"]
             assert held.parts["curve"] == before["curve"]
             assert len(counting.curves) == asked, "a curve without users was made up"
+            assert held.is_counted, "it has users, only nobody says so now"
 
 
 async def test_too_many_selections_are_refused_and_known_ones_are_not() -> None:

@@ -49,10 +49,9 @@ class FairShares:
         if asked in held:
             return
         known = sum(map(self._is_known, held))
-        if not self._is_known(asked):
-            if len(held) - known >= _part(MOST_UNKNOWN, share):
-                raise UnknownScopeError(asked)
-        elif known >= (most := _part(MOST_SELECTIONS, share)):
+        if not self._is_known(asked) and len(held) - known >= _part(MOST_UNKNOWN, share):
+            raise UnknownScopeError(asked)
+        if known >= (most := _part(MOST_SELECTIONS, share)):
             raise OwnSelectionsError(
                 f"{most} different topics and roles are open in your browser, or at your address: close some; behind a "
                 "proxy raise STREAM_APP_HTTP_MAX_CONNECTIONS_PER_ADDRESS"

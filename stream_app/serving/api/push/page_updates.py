@@ -144,10 +144,9 @@ class PageUpdates:
             return
         chosen = [each for each in self._selections if not is_start(each)]
         known = sum(map(self.is_known, chosen))
-        if not self.is_known(asked):
-            if len(chosen) - known >= MOST_UNKNOWN:
-                raise UnknownScopeError(asked)
-        elif known >= MOST_SELECTIONS:
+        if not self.is_known(asked) and len(chosen) - known >= MOST_UNKNOWN:
+            raise UnknownScopeError(asked)
+        if known >= MOST_SELECTIONS:  # also for one that is not known yet: it soon may be
             raise TooManySelectionsError(
                 f"{MOST_SELECTIONS} different topics and roles are being looked at: try again later"
             )
@@ -212,7 +211,8 @@ class PageUpdates:
     async def _refresh(self, selections: Sequence[tuple[params.ScopeParams, _Selection]]) -> None:
         records = await self._answers.records(asked for asked, _ in selections)
         for asked, held in selections:
-            held.is_counted = scope_of(asked) in records.known
+            if scope_of(asked) not in records.away:
+                held.is_counted = scope_of(asked) in records.known
         some_say = [one for one in selections if self.is_known(one[0]) or scope_of(one[0]) in records.away]
         topics = dict[str, bytes]()
         for start in range(0, len(some_say), AT_ONCE):

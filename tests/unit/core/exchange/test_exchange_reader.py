@@ -59,6 +59,23 @@ def test_of_more_scopes_than_all_workers_count_no_cut_is_taken(is_here: bool) ->
     assert len(followed) == (0 if is_here else 1)
 
 
+def test_scopes_that_came_and_went_take_no_place() -> None:
+    reader = ExchangeReader(FollowedCuts(), 1, lambda _home: True, most_scopes=2)
+    for number in range(9):
+        reader.take(*a_cut(ScopeName("all", f"t{number}"), 3))
+        reader.take(cut_record.key_of(ScopeName("all", f"t{number}")), None)
+    reader.take(*a_cut(TEA, 3))
+
+
+def test_what_was_written_in_place_of_an_own_cut_is_noticed_even_if_nobody_can_read_it() -> None:
+    reader = ExchangeReader(FollowedCuts(), 1, lambda _home: True)
+    reader.take(*a_cut(TEA, 3))
+    assert reader.take_read_back().keys() == {TEA}
+    with pytest.raises(FormatError):
+        reader.take(cut_record.key_of(TEA), b"junk")
+    assert reader.take_read_back() == {TEA: b"junk"}
+
+
 def test_what_a_former_owner_publishes_late_is_left_out_and_remembered() -> None:
     reader, _ = readers()
     reader.take(b"status/3", a_status(epoch=8, users=5))
