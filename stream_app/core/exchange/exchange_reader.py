@@ -69,7 +69,7 @@ class ExchangeReader:
         is_here = self._is_here(home)
         skipped = self._skipped.setdefault(home, {}) if is_here else {}
         is_known = scope in skipped or self._followed.has(scope)
-        if is_here and is_known:  # also what cannot be read: whoever comes later would find nothing else
+        if is_here and is_known:  # an unreadable one too: a worker that starts later would find nothing else
             self._read_back[scope] = value
         record = cut_record.decode(value) if value else None
         if record and not is_known and len(skipped if is_here else self._followed) >= self._most_scopes:

@@ -1,6 +1,6 @@
 """What a worker has written about the scopes at home here, and whether the topic still says so.
 
-A former owner that was frozen may write late, and whoever may write to the topic may write anything: all workers would
+A former owner that was frozen may write late, and other programs with access to the topic anything: all workers would
 hold their users against a wrong cut until it changes the next time. So an owner reads what it has written. What is
 something else for longer than its own writes take to come back is written again.
 """

@@ -53,7 +53,7 @@ def test_scopes_that_have_left_are_forgotten() -> None:
     assert overwritten(written, 50.0) == []
 
 
-def test_what_cannot_be_written_now_or_is_too_much_waits() -> None:
+def test_records_of_homes_that_are_not_ready_and_too_many_records_wait() -> None:
     written = WrittenRecords()
     written.read({TEA: b"other", PHONE: b"other"}, 0.0)
     assert written.overwritten(11.0, lambda scope: scope == PHONE, 10) == [PHONE]
