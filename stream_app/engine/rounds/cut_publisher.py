@@ -178,12 +178,29 @@ class CutPublisher:
         if ended is None:
             return
         output, frame = self._context.output, self.frame(ended * self._context.settings.pane_ms)
-        for place, known in self._published.items():
-            if cuts := list(self._all(known.home, _most_users(known.home.cuts), frame)):
+        for place, held in self._context.owned.items():
+            if not held.is_paused and (cuts := list(self._known_cuts(place, frame))):
                 output.past(PastKey(place, ended), cuts)
         for old in self._exchange.past.before(pane - self._context.settings.panes):
             if old.home % self._context.settings.partitions in self._published:  # up to 0.3 there were 64 groups
                 output.past(old, ())
+
+    def _known_cuts(self, place: int, frame: Frame) -> Iterator[Cut]:
+        """Return the cuts of a home; while it has not heard everything, those that were published last."""
+        known = self._published.get(place)
+        if known is not None and place not in self._fresh:
+            return self._all(known.home, _most_users(known.home.cuts), frame)
+        followed, partitions = self._context.followed, self._context.settings.partitions
+        at_home = [
+            number
+            for number, name in enumerate(followed.names)
+            if followed.has(name) and home_of(name, partitions) == place
+        ]
+        cuts = followed.cuts.of(np.array(at_home, np.int64))
+        most = _most_users(cuts)
+        return self._messages(
+            PublishedCuts([followed.names[at_home[number]] for number in most.tolist()], cuts.of(most), frame)
+        )
 
     def _publish(self, known: _Published, frame: Frame, most: int) -> int:
         """Publish what is new in a home; returns the number of scopes."""

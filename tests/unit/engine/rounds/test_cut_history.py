@@ -1,5 +1,6 @@
 """Cuts at the end of each pane: published by the owner of their home, and deleted once the window has passed."""
 
+import msgspec
 import numpy as np
 
 from stream_app.core.cuts.history import CutHistory, PastKey
@@ -9,7 +10,7 @@ from stream_app.core.messages import Role
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post, posts
-from tests.unit.engine.parts import Parts
+from tests.unit.engine.parts import Parts, nothing_of
 
 CURVES = "influence.curves"
 SCOPE = next(scope for scope in (ScopeName("all", f"t{n}") for n in range(100)) if home_of(scope, 8) == PARTITION)
@@ -40,6 +41,25 @@ async def test_a_cut_is_published_as_it_was_when_its_pane_ended() -> None:
     await parts.count([post(3, ts_ms=NOW_MS + PANE_S * 1000, topics=TOPIC)])
     for _ in range(3):
         await parts.round()
+    assert counted(parts) == [(pane, 3)]
+
+
+async def test_a_pane_that_ends_while_a_home_has_not_heard_everything_keeps_the_cuts_published_last() -> None:
+    """As after a restart of all workers, or a rebalance, at the end of a pane."""
+    parts = Parts()
+    pane = NOW_MS // (PANE_S * 1000)
+    await parts.count(posts(range(3), topics=TOPIC))
+    for _ in range(3):
+        await parts.round()
+    gap = msgspec.structs.replace(nothing_of(PARTITION + 1), number=7, is_everything=False)
+    parts.fake.context.homes.hear(gap)
+    await parts.evaluation.round()
+    assert not parts.fake.context.homes.is_complete(PARTITION)
+    parts.fake.now_s += PANE_S
+    await parts.count([post(3, ts_ms=NOW_MS + PANE_S * 1000, topics=TOPIC)])
+    await parts.evaluation.round()
+    await parts.evaluation.round()
+    await parts.round()
     assert counted(parts) == [(pane, 3)]
 
 
