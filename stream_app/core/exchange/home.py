@@ -156,7 +156,7 @@ class Home:
         found = self._table.of(np.stack([scopes << 1, scopes << 1 | 1], axis=1).ravel())
         return Cells(*(column[found.values > 0] for column in found))
 
-    def record(self, scope: ScopeName, few_cells: int) -> CutRecord | None:
+    def record(self, scope: ScopeName, few_cells: int = FEW_CELLS) -> CutRecord | None:
         """Return what is known of a scope, a curve of no more than `few_cells` as a whole; None without users."""
         number = self.find(scope)
         if number is None or number >= self.cuts.users.shape[1] or not self.cuts.users[:, number].any():

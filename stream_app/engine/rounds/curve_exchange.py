@@ -76,7 +76,7 @@ class CurveExchange:
         A worker of 0.2 may take over any partition, also one in which it has never counted. It publishes no release.
         """
         said_ms = (known.ids_until_ms if known.release else self._latest_ms for known in self.statuses.values())
-        self._ids_until_ms = min(max(self._ids_until_ms, *said_ms, NO_TIME), self._latest_ms)
+        self._ids_until_ms = min(max([self._ids_until_ms, *said_ms]), self._latest_ms)
         return self._ids_until_ms
 
     @property

@@ -18,6 +18,7 @@ from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import home_of
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.exchange.home import Home
 from stream_app.core.exchange.written_records import WrittenRecords
 from stream_app.core.messages import ROLES, Cut, Role
@@ -132,10 +133,17 @@ class CutPublisher:
 
     def _forget_records(self, place: int, home: Home) -> None:
         """Delete the records of scopes that vanished while the home had no owner, or was not complete."""
-        partitions, followed = self._context.settings.partitions, self._context.followed
-        for name in followed.names:
-            if followed.has(name) and home_of(name, partitions) == place and not home.has_any_users(name):
+        followed = self._context.followed
+        for name in [followed.names[number] for number in self._followed_at(place).tolist()]:
+            if not home.has_any_users(name):
                 self._record(name, None)
+
+    def _followed_at(self, place: int) -> Ints:
+        """Return the followed scopes that are at home in a partition."""
+        followed, partitions = self._context.followed, self._context.settings.partitions
+        names = enumerate(followed.names)
+        found = [number for number, name in names if followed.has(name) and home_of(name, partitions) == place]
+        return np.array(found, np.int64)
 
     def _restore_overwritten(self, homes: set[int], now_s: float) -> None:
         """Write the records again in whose place somebody else has written; `homes`: those that were published now."""
@@ -153,16 +161,8 @@ class CutPublisher:
                 *(settings.curves_topic,),
                 extra={"kind": settings.curves_topic},
             )
-            self._record(name, self._record_of(self._published[home_of(name, settings.partitions)], name))
-
-    def _record_of(self, known: _Published, name: ScopeName) -> CutRecord | None:
-        """Return what is published about a scope."""
-        number = known.home.find(name)
-        if number is None or not known.home.has_any_users(name):
-            return None
-        scopes = np.array([number], np.int64)
-        followed = scopes[known.news.are_followed(known.home.cuts.of(scopes))]
-        return next((record for _, record in known.home.records(followed)), None)
+            home = self._published[home_of(name, settings.partitions)].home
+            self._record(name, home.record(name) if self._context.followed.has(name) else None)
 
     def _pane_at(self, newest_ms: int) -> int:
         """Return the pane that has begun: with its first event anywhere, unless others are far behind that."""
@@ -190,17 +190,8 @@ class CutPublisher:
         known = self._published.get(place)
         if known is not None and place not in self._fresh:
             return self._all(known.home, _most_users(known.home.cuts), frame)
-        followed, partitions = self._context.followed, self._context.settings.partitions
-        at_home = [
-            number
-            for number, name in enumerate(followed.names)
-            if followed.has(name) and home_of(name, partitions) == place
-        ]
-        cuts = followed.cuts.of(np.array(at_home, np.int64))
-        most = _most_users(cuts)
-        return self._messages(
-            PublishedCuts([followed.names[at_home[number]] for number in most.tolist()], cuts.of(most), frame)
-        )
+        followed, at_home = self._context.followed, self._followed_at(place)
+        return self._all(followed, at_home[_most_users(followed.cuts.of(at_home))], frame)
 
     def _publish(self, known: _Published, frame: Frame, most: int) -> int:
         """Publish what is new in a home; returns the number of scopes."""
@@ -251,9 +242,9 @@ class CutPublisher:
     def _messages(self, cuts: PublishedCuts, chosen: Mask | None = None) -> Iterator[Cut]:
         return cuts.messages(self._context.rules, self._context.settings.population_sizes, chosen)
 
-    def _all(self, home: Home, scopes: Ints, frame: Frame) -> Iterator[Cut]:
-        names = [home.names[scope] for scope in scopes.tolist()]
-        return self._messages(PublishedCuts(names, home.cuts.of(scopes), frame))
+    def _all(self, of: Home | FollowedCuts, scopes: Ints, frame: Frame) -> Iterator[Cut]:
+        names = [of.names[scope] for scope in scopes.tolist()]
+        return self._messages(PublishedCuts(names, of.cuts.of(scopes), frame))
 
 
 def _parsed(key: bytes) -> tuple[ScopeName, Role] | None:
