@@ -23,6 +23,7 @@ what is used of aiokafka.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 
@@ -167,9 +168,8 @@ def records_of(
 
 def _in_order(records: Sequence[Record], least: int, last: int) -> Sequence[Record]:
     """Return the first records, up to one whose offset is not above the one before, or not of this batch."""
-    first = records[0].offset
-    is_usual = [record.offset for record in records] == list(range(first, first + len(records)))
-    if is_usual and least <= first and records[-1].offset <= last:
+    offsets = np.array([record.offset for record in records])
+    if least <= offsets[0] and offsets[-1] <= last and np.all(offsets[1:] > offsets[:-1]):
         return records
     for number, record in enumerate(records):
         if not least <= record.offset <= last:

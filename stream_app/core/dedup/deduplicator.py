@@ -1,4 +1,8 @@
-"""Deduplication: hashes of the events counted in the window, so that a redelivered event counts once."""
+"""Deduplication: hashes of the events counted in the window, so that a redelivered event counts once.
+
+Rows of an index cannot be removed, and making it anew takes as long as adding all that is kept. So the events of panes
+that are forgotten stay in it as rows without a pane until they are half of it: then it is made anew.
+"""
 
 from collections.abc import Container, Mapping
 
@@ -11,6 +15,7 @@ from stream_app.core.state.panes import Pane
 
 UNKNOWN = -(2**62)
 """No number of a pane."""
+_FORGOTTEN_KEPT = 1000
 
 
 class Deduplicator:
@@ -21,6 +26,8 @@ class Deduplicator:
         self._hashing = hashing
         self._index = HashIndex()
         self._panes = np.empty(64, np.int64)
+        self._held: set[int] = set()
+        """The panes that have events in the index."""
 
     @property
     def nbytes(self) -> int:
@@ -34,10 +41,15 @@ class Deduplicator:
         rows = self._index.add(hashes[candidates].view(np.int64))
         # New rows are numbered in order of appearance, so the first event of a new row exceeds all rows before it.
         highest = np.maximum.accumulate(np.concatenate([[before - 1], rows]))
-        fresh = candidates[rows > highest[:-1]]
-        self._remember(before, panes[fresh])
+        is_first = rows > highest[:-1]
+        again = np.flatnonzero(rows < before)
+        forgotten = again[self._panes[rows[again]] == UNKNOWN]
+        is_first[forgotten[np.unique(rows[forgotten], return_index=True)[1]]] = True
+        self._make_room(before)
+        self._panes[rows[is_first]] = panes[candidates[is_first]]
+        self._held.update(distinct_in(panes[candidates[is_first]]).tolist())
         new = np.zeros(len(hashes), np.bool_)
-        new[fresh] = True
+        new[candidates[is_first]] = True
         return new
 
     def known(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
@@ -69,20 +81,23 @@ class Deduplicator:
 
     def forget(self, panes: Container[int]) -> None:
         """Drop the events of `panes`, which are packed or have left the window."""
-        held = self._panes[: len(self._index)]
-        kept = ~np.isin(held, [pane for pane in distinct_in(held).tolist() if pane in panes])
-        if kept.all():
+        gone = [pane for pane in self._held if pane in panes]
+        if not gone:
             return
-        rebuilds = self._index.rebuilds
-        self._index, self._panes = HashIndex(self._index.keys[kept]), held[kept]
-        self._index.rebuilds += rebuilds
+        self._held.difference_update(gone)
+        held = self._panes[: len(self._index)]
+        held[np.isin(held, gone)] = UNKNOWN
+        kept = held != UNKNOWN
+        if np.count_nonzero(kept) < len(held) // 2 - _FORGOTTEN_KEPT:
+            rebuilds = self._index.rebuilds
+            self._index, self._panes = HashIndex(self._index.keys[kept]), held[kept]
+            self._index.rebuilds += rebuilds
 
-    def _remember(self, before: int, panes: Ints) -> None:
+    def _make_room(self, before: int) -> None:
         size = len(self._index)
         if size > len(self._panes):
             room = np.empty(max(size, 5 * before // 4) - before, np.int64)
             self._panes = np.concatenate([self._panes[:before], room])
-        self._panes[before:size] = panes
 
     def _packed(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:
         """Return which of the events are in packed panes."""

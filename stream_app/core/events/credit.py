@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -84,9 +84,8 @@ def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates, hashing
     """
     people = _people(events, rates)
     known = people >= 0
-    # Integer ids become decimal strings, so that 5 and "5" are the same user or event.
-    users = [user if type(user := event.user_id) is str else _decimal(user) for event in events]
-    ids = [event_id if type(event_id := event.event_id) is str else _decimal(event_id) for event in events]
+    users = _texts([event.user_id for event in events])
+    ids = _texts([event.event_id for event in events])
     return Credits(
         users=users,
         hashes=event_hashes(kind, users, ids, hashing.key),
@@ -105,6 +104,15 @@ def uncountable(event: Event) -> str:
     if event.population == OTHER:
         return f"the population {OTHER} is reserved: give it another name"
     return long_integer(event)
+
+
+def _texts(ids: list[str | int]) -> list[str]:
+    """Return ids as text: integers become decimal strings, so that 5 and "5" are the same user or event."""
+    try:
+        "".join(ids)  # type: ignore[arg-type]  # the fastest way to learn that none is an integer
+    except TypeError:
+        return list(map(_decimal, ids))
+    return cast(list[str], ids)
 
 
 def _decimal(number: str | int) -> str:

@@ -223,7 +223,7 @@ class Ledger:
         ends = np.searchsorted(entries.rows, np.arange(1, len(numbers) + 1) << _ROW_BITS).tolist()
         entries = entries._replace(rows=entries.rows & _ROW_MASK)
         self._count(entries)
-        order = np.flatnonzero(fresh)[np.argsort(ranks, kind="stable")]
+        order = np.flatnonzero(fresh)[np.argsort(ranks)]
         hash_ends = np.cumsum(np.bincount(ranks, minlength=len(numbers))).tolist()
         content = []
         for place, number in enumerate(numbers.tolist()):
@@ -278,7 +278,7 @@ class Ledger:
             if pane.sealed:
                 self._expired_seals.append((pane.sealed[0], len(pane.sealed[1])))
         if expired:
-            self.admission.forget()
+            self.admission.expired()
             self.seen.forget(range(min(expired), first))
             # Drop rows only once a quarter of them is dead: this costs O(rows), and so amortised O(1) per event.
             if np.count_nonzero(dead := self.rows.done_with()) > max(_DEAD_ROWS_KEPT, len(self.rows) // 4):

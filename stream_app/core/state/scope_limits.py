@@ -43,7 +43,7 @@ class Admitted(NamedTuple):
 
 
 class ScopeAdmission:
-    """Decides for one ledger. `forget` after anything but a batch has changed its rows."""
+    """Decides for one ledger. `forget` when rows are renumbered, `expired` when some may have lost their totals."""
 
     def __init__(self, limits: ScopeLimits) -> None:
         self._limits = limits
@@ -55,8 +55,12 @@ class ScopeAdmission:
         """How often each limit was met since somebody looked."""
 
     def forget(self) -> None:
-        """The rows have changed: look at them again."""
+        """The rows are others: look at all of them again."""
         self._live = self._rows_of_user = None
+
+    def expired(self) -> None:
+        """Rows have lost totals: look again which scopes are live."""
+        self._live = None
 
     def scopes_of(
         self,
@@ -134,11 +138,10 @@ class ScopeAdmission:
             return np.empty(0, np.int64)
         if self._rows_of_user is None:
             self._rows_of_user = np.bincount(rows.users, minlength=1).astype(np.int32)
-        known, added = self._rows_of_user, np.bincount(users[events])
-        together = added.astype(np.int64)
-        size = min(len(known), len(added))
-        together[:size] += known[:size]
-        return np.flatnonzero((together > self._limits.topics_per_user) & (added > 0))
+        active, pairs = np.unique(users[events], return_counts=True)
+        known = active < len(self._rows_of_user)
+        together = pairs + np.where(known, self._rows_of_user[np.where(known, active, 0)], 0)
+        return active[together > self._limits.topics_per_user]
 
     def _within_users(self, table: ScopeTable, rows: RowTable, users: Ints, codes: Ints, crowded: Ints) -> Ints:
         """Return the codes with the topics of `crowded` users beyond their limit replaced."""
