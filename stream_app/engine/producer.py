@@ -54,12 +54,18 @@ class _PendingRecord(NamedTuple):
     headers: Headers
     spare: Callable[[], Headers] | None
     """Makes the headers of the record that is sent in place of one that is too large, without key and value."""
+    size: int
+    """About as many bytes as it has in a batch, rather more."""
 
-    @property
-    def size(self) -> int:
-        """About as many bytes as it has in a batch, rather more."""
-        of_headers = sum(len(name) + len(value) + _HEADER_OVERHEAD for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + of_headers + _RECORD_OVERHEAD
+    @classmethod
+    def of(
+        cls, key: bytes | None, value: bytes | None, headers: Headers, spare: Callable[[], Headers] | None
+    ) -> "_PendingRecord":
+        """A record with its size."""
+        size = len(key or b"") + len(value or b"") + _RECORD_OVERHEAD
+        if headers:
+            size += sum(len(name) + len(text) + _HEADER_OVERHEAD for name, text in headers)
+        return cls(key, value, headers, spare, size)
 
 
 class BatchingProducer:
@@ -96,7 +102,7 @@ class BatchingProducer:
         spare: Callable[[], Headers] | None = None,
     ) -> None:
         """Queue a record, to be sent within about 10 ms; `spare` makes headers to send alone if it is too large."""
-        record = _PendingRecord(key, value, headers, spare)
+        record = _PendingRecord.of(key, value, headers, spare)
         self._waiting[topic, partition].append(record)
         self._waiting_bytes += record.size
         self._some.set()
@@ -176,7 +182,7 @@ class BatchingProducer:
             *(topic, partition, size, len(record.key or b""), headers),
             extra={"kind": (topic, "too large")},
         )
-        return [_PendingRecord(None, None, headers, None), *others]
+        return [_PendingRecord.of(None, None, headers, None), *others]
 
     async def relieve(self) -> None:
         """Flush if the queue takes too much memory. Call this after many puts."""

@@ -1,6 +1,7 @@
 """Partition check: whether each record is in the partition that its user belongs to."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import filterfalse
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def misplaced(
                 yield _not_the_user(index)
     if partitions_of is None:
         return
-    new = [user for user in set(users) if user not in known]  # set.difference would iterate over all of `known`
+    new = list(set(filterfalse(known.__contains__, users)))
     places = partitions_of([user.encode() for user in new])
     strangers = {new[number]: int(places[number]) for number in np.flatnonzero(places != partition).tolist()}
     for index, user in zip(indices, users, strict=True) if strangers else ():

@@ -90,7 +90,7 @@ class ScopeTable:
 
         New names get numbers, new scopes do not. `in_order`: the topics of an event in the order in which it has them.
         """
-        everybody = self._populations.add(populations) << _TOPIC_BITS
+        everybody = self._population_numbers(populations) << _TOPIC_BITS
         sizes = np.fromiter(map(len, topics), np.int64, len(topics))
         events = np.repeat(np.arange(len(topics)), sizes)
         numbers = self._topic_numbers(list(chain.from_iterable(topics)))
@@ -145,6 +145,11 @@ class ScopeTable:
         fewer = ScopeTable()
         fewer.add([names[number] for number in kept.tolist()])
         return fewer
+
+    def _population_numbers(self, populations: Sequence[str]) -> Ints:
+        if populations and populations.count(populations[0]) == len(populations):  # nearly always the default
+            return np.repeat(self._populations.add(populations[:1]), len(populations))
+        return self._populations.add(populations)
 
     def _topic_numbers(self, topics: list[str]) -> Ints:
         numbers = np.fromiter(map(self._spellings.get, topics, repeat(-1)), np.int64, len(topics))

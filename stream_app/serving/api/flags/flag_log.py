@@ -70,6 +70,8 @@ class FlagLog:
         """Set once what was there at the start has been read."""
         self.offsets: dict[int, int] = {}
         """Up to where each partition has been read."""
+        self._texts: list[str] = []
+        """The same by partition, as in a position."""
         self._subscribers: set[Subscriber] = set()
         self.added = 0
         """Flags that were ever added."""
@@ -81,11 +83,12 @@ class FlagLog:
     def begin(self, offsets: Mapping[int, int], *, is_everything: bool) -> None:
         """Reading begins at these offsets by partition; `is_everything`: Kafka has nothing before them."""
         self.offsets, self._began = dict(offsets), dict(offsets)
+        self._texts = [str(self.offsets.get(number, 0)) for number in range(max(self.offsets, default=-1) + 1)]
         self.since_ms = None if is_everything else 0
 
     def add(self, partition: int, offset: int, flag: Flag, json: bytes) -> None:
         """A flag was read; those of a partition come in the order of their offsets."""
-        self.offsets[partition] = max(offset + 1, self.offsets.get(partition, 0))
+        self._reach(partition, max(offset + 1, self.offsets.get(partition, 0)))
         if flag.flag_id in self._seen:
             return
         position = self.position
@@ -103,7 +106,7 @@ class FlagLog:
     @property
     def position(self) -> str:
         """After the last flag that was read."""
-        return ".".join(str(self.offsets.get(number, 0)) for number in range(max(self.offsets, default=-1) + 1))
+        return ".".join(self._texts)
 
     def newest(self, wanted: FlagFilter, most: int, since_ms: int = -1) -> list[Flag]:
         """At most `most` flags that fit, detected later than `since_ms`, the newest first."""
@@ -145,6 +148,11 @@ class FlagLog:
             yield subscriber
         finally:
             self._subscribers.discard(subscriber)
+
+    def _reach(self, partition: int, offset: int) -> None:
+        self.offsets[partition] = offset
+        self._texts += ["0"] * (partition + 1 - len(self._texts))
+        self._texts[partition] = str(offset)
 
     def _allowed(self, flags: list[Flag], most: int) -> list[Flag]:
         erased = self._erased({flag.user_id for flag in flags})
