@@ -180,8 +180,7 @@ class _Rows(NamedTuple):
 
 def _are_everybody(ledger: Ledger, rows: Ints) -> Mask:
     """Return which rows are of the scope of all topics: each user has one."""
-    found: Mask = ledger.scopes.is_everybody()[ledger.rows.scopes_of(rows)]
-    return found
+    return ledger.scopes.are_everybody(ledger.rows.scopes_of(rows))
 
 
 def _bins_near(thresholds: Ints) -> Ints:

@@ -172,7 +172,7 @@ def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledg
     """Build the flags for changes in `ledger`; `ranks`: the rank of the user in the scope, for each change."""
     names, users, held = ledger.scopes.names(), ledger.users.names, ledger.rows
     counts = (
-        *(changes.roles, held.scopes[changes.rows], held.users[changes.rows]),
+        *(changes.roles, held.scopes_of(changes.rows), held.users_of(changes.rows)),
         *(held.standings[changes.roles, changes.rows], changes.rules, changes.values, changes.thresholds, ranks),
     )
     measures = (

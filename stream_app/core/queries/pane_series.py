@@ -60,7 +60,7 @@ def open_panes(ledger: Ledger, rows: Ints) -> Series:
     numbers = np.array([*ledger.panes], np.int64)[places]
     scopes, names = ledger.scopes.names(), ledger.users.names
     series: Series = defaultdict(dict)
-    columns = (ledger.rows.users[found], ledger.rows.scopes[found], numbers, together.posts, together.impressions)
+    columns = (ledger.rows.users_of(found), ledger.rows.scopes_of(found), numbers, together.posts, together.impressions)
     for user, scope, number, posts, impressions in zip(*(column.tolist() for column in columns), strict=True):
         series[names[user], scopes[scope]][number] = (posts, impressions)
     return series

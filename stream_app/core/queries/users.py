@@ -93,7 +93,7 @@ class UserQueries:
         order = np.lexsort((-totals[soon], eta_s))
         first = np.concatenate([soon[order], others])[:most]
         etas = [eta if eta < np.inf else None for eta in eta_s[order].tolist()] + [None] * len(others)
-        names, users = self._ledger.users.names, self._ledger.rows.users[first].tolist()
+        names, users = self._ledger.users.names, self._ledger.rows.users_of(first).tolist()
         columns = zip(users, totals[first].tolist(), range(len(first)), strict=True)
         return UserList(
             len(rows),
@@ -144,8 +144,8 @@ class UserQueries:
         if not len(rows):
             return
         held, all_names = self._ledger.rows, self._ledger.scopes.names()
-        scopes = [all_names[number] for number in held.scopes[rows].tolist()]
-        users = [self._ledger.users.names[number] for number in held.users[rows].tolist()]
+        scopes = [all_names[number] for number in held.scopes_of(rows).tolist()]
+        users = [self._ledger.users.names[number] for number in held.users_of(rows).tolist()]
         numbers_ = np.fromiter(map(self._followed.find, scopes), np.int64)
         cuts = self._followed.cuts.of(numbers_)
         values, thresholds = held.totals[role][rows], cuts.thresholds[role]
@@ -185,7 +185,7 @@ class UserQueries:
         if not query.search:
             return rows
         names, wanted = self._ledger.users.names, query.search.casefold()
-        users = self._ledger.rows.users[rows].tolist()
+        users = self._ledger.rows.users_of(rows).tolist()
         return rows[np.fromiter((wanted in names[user].casefold() for user in users), np.bool_, len(users))]
 
 

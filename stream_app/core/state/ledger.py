@@ -240,7 +240,7 @@ class Ledger:
         self.rows.add(entries.rows, entries.posts, entries.impressions, entries.squares)
 
     def _named(self, entries: RowEntries) -> Entries:
-        scopes, users = self.rows.scopes[entries.rows], self.rows.users[entries.rows]
+        scopes, users = self.rows.scopes_of(entries.rows), self.rows.users_of(entries.rows)
         return Entries(scopes, users, entries.posts, entries.impressions, entries.squares)
 
     def _base(self, pane: Pane, without: Collection[str] = ()) -> list[RowEntries]:

@@ -67,9 +67,9 @@ class RowTable:
         """User number of each row."""
         return self._index.keys & _USER_MASK
 
-    def users_from(self, start: int) -> Ints:
-        """Return the user number of each row from number `start` on."""
-        return self._index.keys[start:] & _USER_MASK
+    def users_of(self, rows: Ints | slice) -> Ints:
+        """Return the user number of some rows."""
+        return self._index.keys[rows] & _USER_MASK
 
     @property
     def nbytes(self) -> int:

@@ -92,7 +92,7 @@ class ScopeAdmission:
             self._live = _long_enough(self._live, scopes)
             self._live[scopes] = True
         if self._rows_of_user is not None and start < len(rows):
-            new = rows.users_from(start)
+            new = rows.users_of(slice(start, None))
             self._rows_of_user = _long_enough(self._rows_of_user, new)
             np.add.at(self._rows_of_user, new, 1)
 

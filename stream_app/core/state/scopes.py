@@ -126,9 +126,9 @@ class ScopeTable:
         """Return the number of each scope; new scopes get the next numbers."""
         return self._index.add(codes)
 
-    def is_everybody(self) -> Mask:
-        """Return which scopes are the `*` of their population, by scope number."""
-        mask: Mask = self._index.keys & _TOPIC_MASK == 0
+    def are_everybody(self, scopes: Ints) -> Mask:
+        """Return which of some scopes are the `*` of their population."""
+        mask: Mask = self._index.keys[scopes] & _TOPIC_MASK == 0
         return mask
 
     def is_other(self) -> Mask:
