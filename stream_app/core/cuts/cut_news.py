@@ -51,6 +51,8 @@ class CutNews:
         `window_end`: of the window that the cuts are of; when it moves on, scopes that are followed are news.
         """
         self._make_room(cuts.users.shape[1])
+        if not len(changed) and window_end == self._window_end and not self._waits.any():
+            return changed
         self._scopes = int(np.count_nonzero(cuts.users.any(axis=0)))
         if len(changed):
             self._changed_ms = now_ms

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints, distinct_in
+from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.cuts.curve_points import FEW_CELLS, points_of
 from stream_app.core.cuts.cut import cuts_of
@@ -67,6 +67,8 @@ class Home:
         self.names: list[ScopeName] = []
         """By the number of the scope."""
         self.cuts = ScopeCuts.empty(64)
+        self._used = 0
+        """Scopes with users or standings, as of the last `recompute`."""
 
     @property
     def is_complete(self) -> bool:
@@ -118,13 +120,15 @@ class Home:
             self.recompute_all()
             return np.empty(0, np.int64)
         self._make_room()
+        scopes: Ints = distinct_in(curves >> 1)
+        self._used -= int(np.count_nonzero(self._are_used(scopes)))
         for column, blank in zip(self.cuts, ScopeCuts.empty(1), strict=True):
             column[curves & 1, curves >> 1] = blank[0, 0]
         for value, counts in ((FLAGGED, self.cuts.flagged), (EMERGED, self.cuts.emerging)):
             counted = cells.values == value
             counts[cells.curves[counted] & 1, cells.curves[counted] >> 1] = cells.users[counted]
         self._cut(Cells(*(column[cells.values > 0] for column in cells)))
-        scopes: Ints = distinct_in(curves >> 1)
+        self._used += int(np.count_nonzero(self._are_used(scopes)))
         return scopes
 
     def recompute_all(self) -> None:
@@ -188,15 +192,20 @@ class Home:
 
         To be called after `recompute`, before anything else is heard.
         """
-        counts = np.abs(self.cuts.users) + np.abs(self.cuts.flagged) + np.abs(self.cuts.emerging)
-        kept: Ints = np.flatnonzero(counts[:, : len(self.names)].any(axis=0))
-        if len(self.names) - len(kept) <= max(_UNUSED_KEPT, len(kept)):
+        if len(self.names) - self._used <= max(_UNUSED_KEPT, self._used):
             return None
+        kept: Ints = np.flatnonzero(self._are_used(np.arange(len(self.names))))
         self._table.renumber(np.sort(np.concatenate([kept << 1, kept << 1 | 1])))
         self.names = [self.names[number] for number in kept.tolist()]
         self._numbers = {name: number for number, name in enumerate(self.names)}
         self.cuts = self.cuts.of(kept)
         return kept
+
+    def _are_used(self, scopes: Ints) -> Mask:
+        """Return which scopes have users or standings."""
+        counts = (self.cuts.users, self.cuts.flagged, self.cuts.emerging)
+        used: Mask = np.logical_or.reduce([(column[:, scopes] != 0).any(axis=0) for column in counts])
+        return used
 
     def _note(self, source: int, known: _Source) -> None:
         self._sources[source] = known
