@@ -1,4 +1,4 @@
-"""`make bench`: measures the tracker against an idiomatic Faust app, the cost of open pages, or of many topics."""
+"""`make bench`: measures the tracker against an idiomatic Faust app or other peers, open pages, or many topics."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import click
 from stream_app.cli.options import Command, ReportFile
 from stream_app.cli.signals import end_like_ctrl_c
 from tests.benchmarks.process import BenchError
-from tests.benchmarks.runner import run_bench, run_page_bench, run_scale_bench
+from tests.benchmarks.runner import run_bench, run_page_bench, run_peer_bench, run_scale_bench
 from tests.benchmarks.scale import Scenario
 
 _RATE = 2000
@@ -20,6 +20,7 @@ _RATE = 2000
         "make bench",
         'make bench ARGS="--events 200000 --report bench.json"',
         'make bench ARGS="--browsers 50"',
+        'make bench ARGS="--peers --kafka apache"',
         'make bench ARGS="--topics 200000 --workers 4 --rate 2000"',
     ),
 )
@@ -32,6 +33,7 @@ _RATE = 2000
     metavar="N",
     help="measure the CPU cost of N open pages instead",
 )
+@click.option("--peers", is_flag=True, help="measure the tracker beside other ways to count, on the broker of --kafka")
 @click.option(
     "--topics",
     type=click.IntRange(1, 10_000_000),
@@ -43,13 +45,17 @@ _RATE = 2000
     "--rate", "rates", type=click.IntRange(min=1), multiple=True, metavar="N", help="events/s, with --topics  [2000]"
 )
 @click.option(
-    "--kafka", type=click.Choice(["embedded", "apache"]), default="embedded", help="with --topics  [embedded]"
+    "--kafka",
+    type=click.Choice(["embedded", "apache"]),
+    default="embedded",
+    help="with --topics or --peers  [embedded]",
 )
 @click.option("--report", type=ReportFile(), metavar="FILE", help="write the figures as JSON")
 def command(
     *,
     events: int,
     browsers: int | None,
+    peers: bool,
     topics: int | None,
     workers: int,
     rates: tuple[int, ...],
@@ -65,6 +71,8 @@ def command(
     try:
         if topics is not None:
             run_scale_bench(Scenario(events, topics, workers, rates or (_RATE,)), kafka, report)
+        elif peers:
+            run_peer_bench(events, kafka, report)
         elif browsers is not None:
             run_page_bench(events, browsers, report)
         else:

@@ -1,6 +1,6 @@
 """The results of a benchmark: a table for people and a JSON report for programs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +13,7 @@ from stream_app.settings import Settings
 from stream_app.settings.text import duration_text
 from tests.benchmarks.baseline import Baseline
 from tests.benchmarks.page_load import PageCost
+from tests.benchmarks.peers.measure import PeerCost
 from tests.benchmarks.state import StateCost
 from tests.benchmarks.throughput import Throughput
 
@@ -104,6 +105,23 @@ def print_result(out: Console, result: Result) -> None:
     out.print(table)
     for line in _notes(result):
         out.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
+
+
+def print_peers(out: Console, costs: Sequence[PeerCost], kafka: str, machine: str) -> None:
+    """Print the table of the tracker and its peers."""
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table.add_column(f"{costs[0].events:,} events, {kafka} Kafka")
+    for header in ("events/s", "CPU s per million events", "peak memory, MB"):
+        table.add_column(header, justify="right")
+    for cost in costs:
+        million = cost.cpu_s / cost.events * MILLION
+        table.add_row(cost.name, _number(cost.events / cost.seconds), f"{million:.1f}", f"{cost.peak_rss_mb:,.0f}")
+    out.print(table)
+    out.print(
+        f"[dim]{machine}\nThe peers keep totals only: no duplicates, late events, cuts or flags; the loop loses "
+        "everything when it ends. Kafka Streams is measured where a JDK and Maven are.[/]",
+        soft_wrap=True,
+    )
 
 
 def print_page_cost(out: Console, cost: PageCost) -> None:

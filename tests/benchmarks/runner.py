@@ -20,9 +20,10 @@ from stream_app.settings.secret import SecretUrl
 from stream_app.settings.text import as_environment
 from tests.benchmarks.baseline import PARTITIONS, TOPICS, Baseline, measure_baseline
 from tests.benchmarks.page_load import measure_page_load
+from tests.benchmarks.peers.measure import measure_with_peers
 from tests.benchmarks.process import BenchError
 from tests.benchmarks.progress import OnProgress, shown
-from tests.benchmarks.report import Result, print_page_cost, print_result, report_of
+from tests.benchmarks.report import Result, print_page_cost, print_peers, print_result, report_of
 from tests.benchmarks.scale import Scenario, measure_scale
 from tests.benchmarks.scale_report import print_scale, scale_report
 from tests.benchmarks.state import measure_state
@@ -82,6 +83,24 @@ def run_scale_bench(scenario: Scenario, kafka: str, report: Path | None) -> None
     print_scale(out, found, _machine())
     if report is not None:
         report.write_text(json.dumps({**found, "machine": _machine()}, indent=2) + "\n")
+
+
+def run_peer_bench(events: int, kafka: str, report: Path | None) -> None:
+    """Measure the tracker and its peers on the broker named, print the figures, and write them to `report`.
+
+    Raises BenchError, FetchError, KafkaError.
+    """
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    with (
+        shown(out) as on_progress,
+        tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name,
+        _servers(kafka) as settings,
+    ):
+        costs = list(measure_with_peers(bench_events(events), events, settings, Path(name), on_progress))
+    print_peers(out, costs, kafka, _machine())
+    if report is not None:
+        found = {"kafka": kafka, "machine": _machine(), "peers": [cost._asdict() for cost in costs]}
+        report.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def measure(events: int, on_progress: OnProgress) -> Result:
