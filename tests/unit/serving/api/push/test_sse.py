@@ -1,6 +1,7 @@
 """Server-sent events over a real socket: a reader that reads nothing is cut off, and leaves no task behind."""
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -92,6 +93,8 @@ async def _until(reader: socket.socket, words: bytes) -> bytes:
 async def test_a_reader_that_takes_nothing_is_cut_off(
     path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    gc.collect()  # what tests before have left behind is logged when it goes
+    caplog.clear()
     monkeypatch.setattr(sse, "STALLED_S", 0.3)
     async with served() as tracker, listening(tracker.port, path) as reader:
         while tracker.streams._open:  # as much as fits into the buffers on the way, and then no more is taken
