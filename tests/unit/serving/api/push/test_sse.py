@@ -89,12 +89,17 @@ async def _until(reader: socket.socket, words: bytes) -> bytes:
     return found
 
 
+def _forget_other_tests(caplog: pytest.LogCaptureFixture) -> None:
+    """What tests before have left behind is logged when it is collected: now, and not in the middle of this one."""
+    gc.collect()
+    caplog.clear()
+
+
 @pytest.mark.parametrize("path", ["/flags/stream", "/live"])
 async def test_a_reader_that_takes_nothing_is_cut_off(
     path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gc.collect()  # what tests before have left behind is logged when it goes
-    caplog.clear()
+    _forget_other_tests(caplog)
     monkeypatch.setattr(sse, "STALLED_S", 0.3)
     async with served() as tracker, listening(tracker.port, path) as reader:
         while tracker.streams._open:  # as much as fits into the buffers on the way, and then no more is taken
@@ -164,6 +169,7 @@ async def test_a_reader_that_disconnects_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
+    _forget_other_tests(caplog)
     monkeypatch.setattr(sse, "PING_S", 0.05)
     async with served() as tracker:
         for path in ("/flags/stream", "/live"):
