@@ -48,8 +48,12 @@ class Leadership:
         """The next records of the state topic; none while the partition is another instance's. Raises KafkaError."""
         records = self.consumer.poll(timeout_ms=timeout_ms).get(self._partition, [])
         self._is_assigned = self._partition in self.consumer.assignment()
-        heartbeat = self.consumer._coordinator.heartbeat  # noqa: SLF001 - kafka-python shows it nowhere else
-        self._confirm(heartbeat.last_send, heartbeat.last_receive)
+        coordinator = self.consumer._coordinator  # noqa: SLF001 - kafka-python shows these nowhere else
+        self._confirm(coordinator.heartbeat.last_send, coordinator.heartbeat.last_receive)
+        if coordinator.rejoining and not coordinator.rejoin_needed:
+            # What a poll has begun goes on after its timeout, beside what the next one begins: the first to finish says
+            # that nothing is needed, and nobody takes the answer to the other (kafka-python 3.0.12).
+            coordinator.request_rejoin()
         return list(records)
 
     def is_member(self) -> bool:
