@@ -1,7 +1,7 @@
 """A peer: the loop one would write by hand, totals of a window in dicts, without anything that survives a crash.
 
 It counts posts and impressions by topic and user (and `*`) over 24 hours in panes of 15 minutes. It has no
-deduplication, late events, cuts, flags, or state on Kafka.
+deduplication, cuts, flags, or state on Kafka.
 
     PEER_BROKERS=127.0.0.1:9092 PEER_PROGRESS=count.txt python tests/benchmarks/peers/loop.py
 """
@@ -44,6 +44,8 @@ class Window:
         if pane > self._newest:
             self._newest = pane
             self._expire()
+        if pane <= self._newest - PANES:
+            return
         added = self._panes[pane]
         for topic in ("*", *event.topics):
             key = (topic, event.user_id)
@@ -57,7 +59,7 @@ class Window:
                 counts = self.totals[key]
                 counts[0] -= posts
                 counts[1] -= impressions
-                if counts == [0, 0]:
+                if counts == [0, 0] and not any(key in added for added in self._panes.values()):
                     del self.totals[key]
 
 
