@@ -36,3 +36,9 @@ def fetched(name: str, recipe: Path, command: Callable[[Path], list[str]]) -> Pa
                 raise FetchError(f"{done.args[0]} did not fetch what {recipe.name} names:\n{said}")
             unfinished.rename(folder)
     return folder
+
+
+def java_libraries(name: str, pom: Path) -> Path:
+    """The folder with the libraries that a POM names, by Maven, which must be there. Raises FetchError."""
+    command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+    return fetched(name, pom, lambda folder: [*command, f"-DoutputDirectory={folder}", f"-DbuildDirectory={folder}"])

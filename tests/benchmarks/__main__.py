@@ -9,6 +9,7 @@ from stream_app.cli.signals import end_like_ctrl_c
 from tests.benchmarks.process import BenchError
 from tests.benchmarks.runner import run_bench, run_page_bench, run_peer_bench, run_scale_bench
 from tests.benchmarks.scale import Scenario
+from tests.fetched import FetchError
 
 _RATE = 2000
 
@@ -77,7 +78,7 @@ def command(
             run_page_bench(events, browsers, report)
         else:
             run_bench(events, report)
-    except BenchError as error:
+    except (BenchError, FetchError) as error:
         raise click.ClickException(str(error)) from error
 
 

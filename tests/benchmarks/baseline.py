@@ -1,7 +1,6 @@
 """The baseline, measured on the same records: an idiomatic Faust app, in baseline_app.py."""
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ from stream_app.kafka.clients import quiet_kafka
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 from tests.benchmarks.bulk_producer import produce_in_batches
-from tests.benchmarks.process import BenchError, MeasuredProcess
+from tests.benchmarks.counting import until_counted
+from tests.benchmarks.process import MeasuredProcess
 from tests.benchmarks.progress import OnProgress
 
 APP_FILE = Path(__file__).parent / "baseline_app.py"
@@ -54,20 +54,8 @@ def measure_baseline(
         ) as process,
         _written(_CHANGELOG, settings.brokers) as written,
     ):
-        zero_s = done_s = time.monotonic()
-        zero_cpu_s = now_cpu_s = 0.0
-        done = 0
-        while done < count:
-            before, done = done, written()
-            now_s, now_cpu_s = time.monotonic(), process.cpu_s()
-            if not done:
-                zero_s, zero_cpu_s = now_s, now_cpu_s
-            if done > before:
-                done_s = now_s
-            elif now_s - done_s > _PATIENCE_S:
-                raise BenchError(f"the idiomatic app stopped counting at event {done}:\n{process.log_tail()}")
-            on_progress("the idiomatic Faust app counts", done, count)
-        return Baseline(count, done_s - zero_s, now_cpu_s - zero_cpu_s, process.peak_rss_mb())
+        took = until_counted(process, written, count, _PATIENCE_S, on_progress)
+        return Baseline(count, took.seconds, took.cpu_s, process.peak_rss_mb())
 
 
 @contextmanager

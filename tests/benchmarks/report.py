@@ -118,7 +118,7 @@ def print_peers(out: Console, costs: Sequence[PeerCost], kafka: str, machine: st
         table.add_row(cost.name, _number(cost.events / cost.seconds), f"{million:.1f}", f"{cost.peak_rss_mb:,.0f}")
     out.print(table)
     out.print(
-        f"[dim]{machine}\nThe peers keep totals only: no duplicates, late events, cuts or flags; the loop loses "
+        f"[dim]{machine}\nThe peers keep totals only: no duplicates, cuts or flags; the loop loses "
         "everything when it ends. Kafka Streams is measured where a JDK and Maven are.[/]",
         soft_wrap=True,
     )

@@ -18,7 +18,7 @@ from kafka.errors import KafkaError
 from stream_app.demo.embedded.process import LOCALHOST, free_port, spawn
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.until import until
-from tests.fetched import fetched
+from tests.fetched import java_libraries
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 PACKAGES = "default-jre-headless maven"
@@ -43,15 +43,9 @@ def libraries() -> Path:
 
     Raises ApacheKafkaMissing, FetchError.
     """
-    java, mvn = shutil.which("java"), shutil.which("mvn")
-    if java is None or mvn is None:
+    if not all(map(shutil.which, ("java", "mvn"))):
         raise ApacheKafkaMissing(f"needs system package: {PACKAGES} (Apache Kafka runs on Java and comes by Maven)")
-    return fetched("kafka", POM, lambda folder: _copying(mvn, folder))
-
-
-def _copying(mvn: str, folder: Path) -> list[str]:
-    command = [mvn, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
-    return [*command, f"-DoutputDirectory={folder}", f"-DbuildDirectory={folder}"]
+    return java_libraries("kafka", POM)
 
 
 class Node:

@@ -16,6 +16,7 @@ from stream_app.core.state.panes import Pane
 UNKNOWN = -(2**62)
 """No number of a pane."""
 _FORGOTTEN_KEPT = 1000
+"""Forgotten events that may stay in an index besides: a small one is not worth making anew."""
 
 
 class Deduplicator:
@@ -45,11 +46,12 @@ class Deduplicator:
         again = np.flatnonzero(rows < before)
         forgotten = again[self._panes[rows[again]] == UNKNOWN]
         is_first[forgotten[np.unique(rows[forgotten], return_index=True)[1]]] = True
+        fresh = candidates[is_first]
         self._make_room(before)
-        self._panes[rows[is_first]] = panes[candidates[is_first]]
-        self._held.update(distinct_in(panes[candidates[is_first]]).tolist())
+        self._panes[rows[is_first]] = panes[fresh]
+        self._held.update(distinct_in(panes[fresh]).tolist())
         new = np.zeros(len(hashes), np.bool_)
-        new[candidates[is_first]] = True
+        new[fresh] = True
         return new
 
     def known(self, hashes: Hashes, panes: Ints, held: Mapping[int, Pane]) -> Mask:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
-from tests.benchmarks.process import BenchError, MeasuredProcess
+from tests.benchmarks.counting import until_counted
+from tests.benchmarks.process import MeasuredProcess
 from tests.benchmarks.progress import OnProgress
 from tests.benchmarks.throughput import measure_throughput
-from tests.fetched import fetched
+from tests.fetched import java_libraries
 
 HERE = Path(__file__).parent
 _POLL_S = 0.05
@@ -45,14 +46,10 @@ def measure_with_peers(
 def _peers() -> Iterator[tuple[str, list[str]]]:
     """Yield name and command of each peer that runs here."""
     yield "loop written by hand", [sys.executable, str(HERE / "loop.py")]
-    java, mvn = shutil.which("java"), shutil.which("mvn")
-    if java is None or mvn is None or shutil.which("javac") is None:
+    java = shutil.which("java")
+    if java is None or not all(map(shutil.which, ("javac", "mvn"))):
         return
-    pom = HERE / "pom.xml"
-    copying = [mvn, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]
-    libraries = fetched(
-        "streams", pom, lambda folder: [*copying, f"-DoutputDirectory={folder}", f"-DbuildDirectory={folder}"]
-    )
+    libraries = java_libraries("streams", HERE / "pom.xml")
     yield "Kafka Streams, pane ring", [java, "-cp", f"{libraries}/*", str(HERE / "PaneRing.java")]
 
 
@@ -62,22 +59,14 @@ def _measured(
     """Start a peer and poll it until it has counted the `count` events on Kafka."""
     progress = folder / f"{name}.count"
     variables = {"PEER_BROKERS": brokers, "PEER_PROGRESS": str(progress)}
+
+    def counted() -> int:
+        time.sleep(_POLL_S)
+        return _number_in(progress)
+
     with MeasuredProcess(name, command, variables, folder) as process:
-        zero_s = moved_s = time.monotonic()
-        zero_cpu_s, done = 0.0, 0
-        while done < count:
-            time.sleep(_POLL_S)
-            process.check()
-            before, done = done, _number_in(progress)
-            now_s, cpu_s = time.monotonic(), process.cpu_s()
-            if not done:
-                zero_s, zero_cpu_s = now_s, cpu_s
-            if done > before:
-                moved_s = now_s
-            elif now_s - moved_s > _PATIENCE_S:
-                raise BenchError(f"the {name} stopped at event {done}:\n{process.log_tail()}")
-            on_progress(f"the {name} counts", done, count)
-        return PeerCost(name, count, now_s - zero_s, cpu_s - zero_cpu_s, process.peak_rss_mb())
+        took = until_counted(process, counted, count, _PATIENCE_S, on_progress)
+        return PeerCost(name, count, took.seconds, took.cpu_s, process.peak_rss_mb())
 
 
 def _number_in(file: Path) -> int:

@@ -82,8 +82,9 @@ class FlagLog:
 
     def begin(self, offsets: Mapping[int, int], *, is_everything: bool) -> None:
         """Reading begins at these offsets by partition; `is_everything`: Kafka has nothing before them."""
-        self.offsets, self._began = dict(offsets), dict(offsets)
-        self._texts = [str(self.offsets.get(number, 0)) for number in range(max(self.offsets, default=-1) + 1)]
+        self.offsets, self._texts, self._began = {}, [], dict(offsets)
+        for partition, offset in offsets.items():
+            self._reach(partition, offset)
         self.since_ms = None if is_everything else 0
 
     def add(self, partition: int, offset: int, flag: Flag, json: bytes) -> None:
