@@ -166,8 +166,9 @@ class CutPublisher:
 
     def _pane_at(self, newest_ms: int) -> int:
         """Return the pane that has begun: with its first event anywhere, unless others are far behind that."""
-        pane_ms, event_ms = self._context.settings.pane_ms, self._context.homes.newest_event_ms
-        return (event_ms if newest_ms < event_ms < newest_ms + pane_ms else newest_ms) // pane_ms
+        pane_ms = self._context.settings.pane_ms
+        pane, newest_pane = newest_ms // pane_ms, self._context.homes.newest_event_ms // pane_ms
+        return newest_pane if newest_pane == pane + 1 else pane
 
     def _remember(self, pane: int) -> None:
         """When a pane has ended, publish the cuts at its end; delete past cuts that have left the window."""

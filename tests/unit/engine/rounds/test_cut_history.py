@@ -44,6 +44,26 @@ async def test_a_cut_is_published_as_it_was_when_its_pane_ended() -> None:
     assert counted(parts) == [(pane, 3)]
 
 
+async def test_events_of_the_next_pane_are_not_in_the_cut_although_the_window_waits_for_the_other_source() -> None:
+    """By up to two panes: people who post once in a pane, each later than everybody before."""
+    for ahead_ms in (PANE_S * 1000 - 1, PANE_S * 1000, PANE_S * 1000 + 1, 2 * PANE_S * 1000 - 1):
+        parts = Parts()
+        newest_ms, pane = NOW_MS // (PANE_S * 1000) * PANE_S * 1000, NOW_MS // (PANE_S * 1000)
+        await parts.count([post(number, ts_ms=newest_ms, topics=TOPIC) for number in range(3)])
+        for _ in range(2):
+            await parts.round()
+        parts.fake.now_s += 2 * PANE_S
+        parts.ledger.lagging.add("influence.shares")
+        parts.ledger.read_up_ms["influence.shares"] = newest_ms
+        await parts.count([post(3, ts_ms=newest_ms + ahead_ms, topics=TOPIC)])
+        for _ in range(2):
+            await parts.round()
+        parts.ledger.lagging.clear()
+        for _ in range(2):
+            await parts.round()
+        assert counted(parts) == ([(pane, 3)] if ahead_ms >= PANE_S * 1000 else []), ahead_ms
+
+
 async def test_a_pane_that_ends_while_a_home_has_not_heard_everything_keeps_the_cuts_published_last() -> None:
     """As after a restart of all workers, or a rebalance, at the end of a pane."""
     parts = Parts()
