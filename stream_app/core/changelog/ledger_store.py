@@ -88,7 +88,7 @@ class LedgerStore:
     @property
     def stored_bytes(self) -> int:
         """Bytes of the segments in the log that are not garbage. The table also holds them in memory."""
-        sealed = sum(part.nbytes for pane in self.ledger.panes.values() if pane.sealed for part in pane.sealed[1])
+        sealed = sum(pane.stored_bytes for pane in self.ledger.panes.values())
         return sealed + sum(size for _, _, size in self._deltas.values())
 
     def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
@@ -105,6 +105,8 @@ class LedgerStore:
         """Seal settled panes (all panes if there are many deltas) and collect the new garbage."""
         many = len(self._deltas) > MOST_DELTAS
         for number, pane in self.ledger.panes.items():
+            if pane.packed and not pane.stale:
+                continue  # most of them
             settled = self.ledger.is_settled(number)
             if pane.stale and (settled or many):
                 self._seal(number, pack=settled)

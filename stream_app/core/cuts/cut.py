@@ -90,6 +90,8 @@ def _at_least(totals: Ints, share: float) -> Ints:
 
 def _shares_a_bin(curves: Ints, values: Ints, crossing: Ints, inexact: Mask) -> Mask:
     """Return whether an inexact cell in the bin of each crossing cell hides on which side of θ its users are."""
+    if not inexact.any():
+        return np.zeros(len(crossing), np.bool_)
     bins = curves << _BIN_BITS | bins_of(values)
     return np.isin(bins[crossing], bins[inexact])
 

@@ -22,6 +22,7 @@ _FRESH_PART = 8
 """The base is merged with what is fresh once that is a part of it, one in so many …"""
 _FEWEST = 4096
 """… and more than this."""
+_NUMBER_BITS = 63
 
 
 class SourceCells(NamedTuple):
@@ -138,12 +139,25 @@ def over_sources(cells: SourceCells) -> Cells:
 
 def _summed(cells: SourceCells) -> SourceCells:
     """Return the cells in order, those of the same curve, value and partition summed up, without those left empty."""
-    ordered = cells.at(np.lexsort((cells.sources, -cells.values, cells.curves)))
-    curves, values, sources, users, totals = ordered
+    curves, values, sources, users, totals = cells.at(_order(cells))
     starts = np.flatnonzero(_differs(curves) | _differs(values) | _differs(sources))
     users, totals = np.add.reduceat(users, starts), np.add.reduceat(totals, starts)
-    held = (users != 0) | (totals != 0)
-    return _as_kept(SourceCells(curves[starts], values[starts], sources[starts], users, totals).at(held))
+    held = np.flatnonzero((users != 0) | (totals != 0))
+    first = starts[held]
+    return _as_kept(SourceCells(curves[first], values[first], sources[first], users[held], totals[held]))
+
+
+def _order(cells: SourceCells) -> Ints:
+    """Return the order by curve, then by value with the highest first, then by partition.
+
+    Where a cell fits into one number, cells that are in order and a few others after them are merged in one pass.
+    """
+    highest, lowest = int(cells.values.max()), int(cells.values.min())
+    value_bits, source_bits = (highest - lowest).bit_length(), int(cells.sources.max()).bit_length()
+    if int(cells.curves.max()).bit_length() + value_bits + source_bits > _NUMBER_BITS:
+        return np.lexsort((cells.sources, -cells.values, cells.curves))
+    by_value = cells.curves.astype(np.int64) << value_bits | highest - cells.values
+    return np.argsort(by_value << source_bits | cells.sources, kind="stable")
 
 
 def _as_kept(cells: SourceCells) -> SourceCells:

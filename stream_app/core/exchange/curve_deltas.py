@@ -129,7 +129,7 @@ class CurveDeltas:
 
     def _reform(self, curves: Ints, thresholds: Thresholds) -> Ints:
         """Change the form of curves that have another size or another θ than their form fits; return these, sorted."""
-        asked = np.union1d(curves, self._binned)
+        asked = distinct_in(np.concatenate([curves, self._binned]))
         sizes, forms, bins = self._sizes[asked], self._forms[asked], _bins_near(thresholds(asked))
         is_binned = forms != _EXACT
         fits = np.where(

@@ -25,7 +25,11 @@ VERSION = 3
 _CELL_BYTES = 28
 """Of a cell, at most: its columns have 4, 8, 8 and 8 bytes."""
 _NAME_BYTES = 4 * LONGEST_NAME
+_SCOPE_BYTES = 2 * (_NAME_BYTES + 3) + 4
+"""Of the name of a scope, at most."""
 _LOWEST = EMERGED
+_SIGN = 63
+"""The bit of the sign."""
 
 
 def home_of(scope: ScopeName, partitions: int) -> int:
@@ -139,6 +143,8 @@ def _beginning(curves: Ints, replaced: Ints, start: int, end: int) -> Ints:
 def _ends(cells: Cells, names: Sequence[ScopeName], most_bytes: int) -> list[int]:
     """Return where the parts of sorted cells end: there is at least one, which may be empty."""
     scopes = cells.curves >> 1
+    if len(scopes) * (_CELL_BYTES + _SCOPE_BYTES) < most_bytes - _NAME_BYTES:
+        return [len(scopes)]
     is_new = np.diff(scopes, prepend=-1) != 0
     sizes = np.full(len(scopes), _CELL_BYTES)
     named = [4 + sum(len(name.encode()) + 3 for name in names[scope]) for scope in scopes[is_new].tolist()]
@@ -152,12 +158,12 @@ def _local(curves: Ints, scopes: Ints) -> Ints:
 
 
 def _pack_signed(values: Ints) -> Column:
-    return pack(np.where(values < 0, -2 * values - 1, 2 * values))
+    return pack(values << 1 ^ values >> _SIGN)
 
 
 def _signed(column: Column) -> Ints:
     folded = unpack(column).astype(np.int64)
-    return np.where(folded & 1, -(folded + 1) // 2, folded // 2)
+    return folded >> 1 ^ -(folded & 1)
 
 
 def _is_sound(message: DeltaMessage) -> bool:

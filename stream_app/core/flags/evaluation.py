@@ -179,7 +179,7 @@ def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledg
         *(changes.shares, changes.short_rates * _HOUR_S, changes.past_rates * _HOUR_S, changes.rate_errors * _HOUR_S),
         *(changes.z, changes.events, changes.eta_s),
     )
-    columns = (*(column.tolist() for column in counts), *(_rounded(column).tolist() for column in measures))
+    columns = (*(column.tolist() for column in counts), *_rounded(np.stack(measures)).tolist())
     flags = []
     for role, scope, user, standing, rule, value, threshold, rank, share, short, past, error, z, events, eta_s in zip(
         *columns, strict=True

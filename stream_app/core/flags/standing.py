@@ -137,7 +137,9 @@ def decide(facts: Facts, rules: StandingRules, floor: int, now_s: int) -> Decisi
     standing = facts.standing.copy()
     decided = np.zeros(len(standing), np.uint8)
     for rule in RULES:
-        fits = (decided == 0) & _applies(rule)[facts.standing] & rule.holds(facts, rules, floor, dwelt)
-        standing[fits], decided[fits] = rule.after, rule.number
+        fits = (decided == 0) & _applies(rule)[facts.standing]
+        if fits.any():
+            fits &= rule.holds(facts, rules, floor, dwelt)
+            standing[fits], decided[fits] = rule.after, rule.number
     since[standing == NONE] = 0
     return Decisions(standing, decided, since)

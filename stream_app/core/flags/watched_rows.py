@@ -14,7 +14,7 @@ below where watching began, the rows of the scope are looked through once, and w
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Ints, Mask
+from stream_app.core.arrays import Floats, Ints, Mask, distinct_in
 from stream_app.core.exchange.followed_cuts import LedgerScopes
 from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.flags.standing import EMERGING, FADING, NONE
@@ -82,7 +82,7 @@ class _Watch:
         self._watch(self._found(ledger, counted, self._least))
         standings, scopes = ledger.rows.standings[self._role][self._rows], ledger.rows.scopes_of(self._rows)
         is_due = _are_in(changed, scopes, len(numbers)) | (standings == EMERGING) | (standings == FADING)
-        rows = np.union1d(counted, self._rows[is_due])
+        rows = distinct_in(np.concatenate([counted, self._rows[is_due]]))
         return rows[self._are_candidates(ledger, rows, least[numbers[ledger.rows.scopes_of(rows)]])]
 
     def _found(self, ledger: Ledger, rows: Ints, least: Floats) -> Ints:

@@ -197,7 +197,7 @@ class Ledger:
     @property
     def nbytes(self) -> int:
         """Bytes in memory, without the stored segments."""
-        panes = sum(pane.nbytes for pane in self.panes.values())
+        panes = sum(pane.nbytes for pane in self.panes.values() if pane.chunks)
         return self.rows.nbytes + self._short.nbytes + self.seen.nbytes + self.users.nbytes + panes
 
     def _add(self, batch: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:

@@ -80,6 +80,8 @@ class Pane:
         self.stale = True
         """Whether the pane has changed since it was last sealed."""
         self.chunks: list[RowEntries] = []
+        self.stored_bytes = 0
+        """Bytes of the sealed segment."""
 
     def add(self, entries: RowEntries) -> None:
         """Add the entries of one batch. Merges small chunks into it, because every round reads all chunks."""
@@ -91,6 +93,7 @@ class Pane:
     def seal(self, key: SegmentKey, segments: list[Segment], *, pack: bool) -> None:
         """Note that `segments`, stored under `key`, hold the whole pane. With `pack`, drop the other copy."""
         self.sealed = (key, segments)
+        self.stored_bytes = sum(segment.nbytes for segment in segments)
         self.stale = False
         self.packed = pack
         if pack:

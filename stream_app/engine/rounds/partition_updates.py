@@ -52,6 +52,7 @@ class PartitionUpdates:
     async def publish(self, busy: BusyTime) -> None:
         """Advance the window of every partition, and publish what is new in each."""
         waiting: list[_Update] = []
+        size = 0
         for partition, held in list(self._context.owned.items()):
             async with held.lock:
                 if not self._context.holds(held):
@@ -61,9 +62,10 @@ class PartitionUpdates:
                     update = self._update(partition, held)
             if update is not None:
                 waiting.append(update)
-            if sum(message.nbytes for one in waiting for message in one.messages) > _MOST_BYTES:
+                size += sum(message.nbytes for message in update.messages)
+            if size > _MOST_BYTES:
                 await self._deliver(waiting)
-                waiting = []
+                waiting, size = [], 0
         if waiting:
             await self._deliver(waiting)
 

@@ -77,6 +77,16 @@ def test_curves_without_cells_can_be_left_out() -> None:
     assert [column.tolist() for column in table.of(np.arange(4))] == [[0, 1], [5, 7], [1, 1], [5, 7]]
 
 
+def test_cells_that_do_not_fit_into_one_number_are_in_the_same_order() -> None:
+    numbers = np.random.default_rng(1).integers
+    columns = (numbers(0, 9, 500), numbers(-2, 50, 500), numbers(0, 5, 500), np.ones(500, np.int64))
+    cells = SourceCells(*columns, totals=np.ones(500, np.int64))
+    in_order = list(zip(*(column.tolist() for column in cells.at(cell_table._order(cells))), strict=True))
+    assert in_order == sorted(in_order, key=lambda cell: (cell[0], -cell[1], cell[2]))
+    far = cells._replace(values=cells.values << 57)
+    assert cell_table._order(far).tolist() == cell_table._order(cells).tolist()
+
+
 def test_a_cell_takes_26_bytes() -> None:
     table = CellTable()
     table.add(cells_of([(curve, 1, 0, 1) for curve in range(10_000)]))
