@@ -32,6 +32,7 @@ from stream_app.engine.rounds.delta_reader import DeltaReader
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.engine.rounds.stale_cuts import delete_leftovers
+from stream_app.engine.rounds.waiting_batches import WaitingBatches
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.kafka.corrupt_batches import CorruptBatchError
 from stream_app.kafka.record_batches import FetchedBatches
@@ -89,6 +90,7 @@ class Engine:
         self._lease = parts.lease
         self._broker_monitor = parts.broker_monitor
         self._counter = parts.counter
+        self._waiting = WaitingBatches(self.count)
         self._updates = parts.updates
         self._evaluation = parts.evaluation
         self._ownership = parts.ownership
@@ -113,6 +115,10 @@ class Engine:
         """Return the latest flag of each standing in `partition` by key, as kept in memory; or only those of `keys`."""
         return self._standings.of_partition(partition) if keys is None else self._standings.some(keys)
 
+    async def take(self, fetched: FetchedBatches) -> None:
+        """Have fetched batches counted, small ones together."""
+        await self._waiting.take(fetched)
+
     async def count(self, fetched: FetchedBatches) -> None:
         """Count fetched batches. Any failure other than bad records ends the worker."""
         with self._fatal("a batch could not be counted"):
@@ -127,6 +133,7 @@ class Engine:
         self._revocations += 1
         self._is_moving = True
         self.health.forget()
+        self._waiting.forget()
         self._meter.rebalance()
         with self._fatal("the partitions could not be given up"):
             await self._pause()
@@ -216,6 +223,7 @@ class Engine:
             pause_s = self.settings.tick_s
             if self.health.recovered:
                 with self._fatal("a round of evaluation failed"), self.health.doing("round"):
+                    await self._waiting.count_all()
                     pause_s = await self._evaluation.round()
             await asyncio.sleep(pause_s)
 

@@ -131,6 +131,20 @@ class FetchedBatches(NamedTuple):
         """The first offset that was asked for, whether there is a record or not."""
         return self.packed[0].first
 
+    @property
+    def end(self) -> int:
+        """The offset after the last."""
+        return self.packed[-1].offset + 1
+
+    @property
+    def records(self) -> int:
+        """About how many there are."""
+        return sum(packed.count for packed in self.packed)
+
+    def followed_by(self, others: "FetchedBatches") -> "FetchedBatches":
+        """Return both as one; the others begin where these end."""
+        return self._replace(packed=[*self.packed, *others.packed])
+
     def unpacked(self, room: int) -> Iterator[Batch]:
         """Yield the records, once: in one batch, unless they are many or large, or some of them cannot be read.
 
@@ -151,7 +165,7 @@ class FetchedBatches(NamedTuple):
                 if records and (size > TOGETHER_BYTES or len(records) >= TOGETHER_RECORDS):
                     yield Batch(self.topic, self.partition, records[-1].offset + 1, records)
                     records, size = [], size - TOGETHER_BYTES
-        yield Batch(self.topic, self.partition, self.packed[-1].offset + 1, records)
+        yield Batch(self.topic, self.partition, self.end, records)
 
 
 def records_of(

@@ -131,7 +131,7 @@ MUTATIONS = {
         ((OwnershipEpochs, "accepts", _accepts_all), _UNLEASED), _FROZEN, strict=False
     ),
     "a batch is written some time after it was counted": Mutation(
-        ((BatchCounter, "_count", _counts_before_it_sets_aside),), ("leave",)
+        ((BatchCounter, "_count", _counts_before_it_sets_aside),), ("leave",), first=40
     ),
     "a take-over does not mind another rebalance": Mutation(
         ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3, first=50

@@ -24,7 +24,7 @@ from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ports import Meter
-from stream_app.engine.rounds import busy_time, delta_reader, evaluation_round
+from stream_app.engine.rounds import busy_time, delta_reader, evaluation_round, waiting_batches
 from stream_app.kafka import async_clients, record_batches
 from stream_app.kafka.records import Partition
 from stream_app.kafka.topic_reader import READ_WAIT_MS
@@ -38,6 +38,7 @@ from tests.simulation.plan import SESSION_S, ZOMBIES, Plan
 
 _SWEEP_S = 0.7
 _TOGETHER_RECORDS = 4
+_ENOUGH_RECORDS = 6
 
 
 class Worker:
@@ -184,6 +185,7 @@ def engines(plan: Plan) -> Iterator[None]:
         (delta_reader, "monotonic", _monotonic),
         (segments, "MOST_ENTRIES", plan.most_entries),
         (record_batches, "TOGETHER_RECORDS", _TOGETHER_RECORDS),
+        (waiting_batches, "ENOUGH", _ENOUGH_RECORDS),
         (ledger_store, "MOST_DELTAS", plan.most_deltas),
         (ledger, "_DEAD_ROWS_KEPT", 2),
     ]

@@ -30,7 +30,7 @@ class Callbacks(Protocol):
     See docs/reliability.md#fault-agent-exception.
     """
 
-    async def count(self, fetched: FetchedBatches) -> None: ...
+    async def take(self, fetched: FetchedBatches) -> None: ...
     async def on_revoked(self, *_args: Any, **_kwargs: Any) -> None: ...
     async def on_assigned(self, *_args: Any, **_kwargs: Any) -> None: ...
     async def on_rebalanced(self, *_args: Any, **_kwargs: Any) -> None: ...
@@ -85,7 +85,7 @@ def connect(tracker: Tracker, engine: Callbacks) -> None:
 
     async def count(batches: faust.StreamT[FetchedBatches]) -> None:
         async for batch in batches:
-            await engine.count(batch)
+            await engine.take(batch)
 
     app.agent(tracker.posts, name="posts", concurrency=1)(count)
     app.agent(tracker.shares, name="shares", concurrency=1)(count)
