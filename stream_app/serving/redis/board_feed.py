@@ -36,8 +36,8 @@ class BoardFeed:
         self._changed: dict[int, set[bytes]] = defaultdict(set)
         """Keys of standings, by partition: of many changes of a standing only the last is shown."""
         self._shown: dict[int, PartitionVersion] = {}
-        self._listed: dict[int, set[tuple[str, str, Role]]] = defaultdict(set)
-        """The top lists a partition has on the board: those that become empty have to go."""
+        self._listed: dict[int, dict[tuple[str, str, Role], int]] = defaultdict(dict)
+        """The top lists a partition has on the board, as hashes of their rows: those that become empty have to go."""
         self._shown_cuts: dict[tuple[str, str, str], Cut] = {}
         self.writer: BoardWriter | None = None
         self._written = asyncio.Event()
@@ -120,11 +120,14 @@ class BoardFeed:
         if self._shown.get(partition) == version:
             return
         self._shown[partition] = version
-        before, self._listed[partition] = self._listed[partition], set()
+        before, now = self._listed[partition], dict[tuple[str, str, Role], int]()
+        self._listed[partition] = now
         for top in self._state.tops(partition, self._settings.redis_top, self._settings.min_users):
-            self._listed[partition].add((top.topic, top.population, top.role))
-            yield top
-        for scope in before - self._listed[partition]:
+            scope = (top.topic, top.population, top.role)
+            now[scope] = hash(tuple(top.rows))
+            if now[scope] != before.get(scope):
+                yield top
+        for scope in before.keys() - now.keys():
             yield TopUsers(*scope, ())
 
     def _new_cuts(self) -> Iterator[Cut]:

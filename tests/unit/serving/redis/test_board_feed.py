@@ -123,6 +123,18 @@ def test_a_scope_whose_last_user_left_the_window_is_emptied_once() -> None:
     assert tops(feed) == {}
 
 
+def test_a_top_list_that_has_not_changed_is_not_shown_again() -> None:
+    feed, ledger = Feed(), Ledger(900_000, 4, 1)
+    feed.store.ledger = ledger
+    for number, (user, topic) in enumerate((("ann", "tea"), ("bob", "milk")), start=1):
+        event = Post(event_id=number, ts=0, user_id=user, topics=(topic,))
+        streams.apply(ledger, streams.Batch(streams.POSTS, [event], number))
+        feed.store.sequence = number
+        shown = tops(feed)
+    assert set(shown) == {("*", Role.MAVEN), ("milk", Role.MAVEN)}
+    assert set(tops(feed, full=True)) == {("*", Role.MAVEN), ("milk", Role.MAVEN), ("tea", Role.MAVEN)}
+
+
 def test_a_full_snapshot_names_only_what_there_is() -> None:
     feed, ledger = Feed(), Ledger(900_000, 4, 1)
     feed.store.ledger = ledger
