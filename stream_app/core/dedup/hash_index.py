@@ -6,7 +6,7 @@ bytes for the key and 7 to 14 for its slot, and looks up a whole batch in a few 
 How: open addressing in a power-of-two table of row numbers. The home slot of a key is the top bits of its salted mix. A
 batch is looked up in rounds. In each round all pending keys probe their slot at once. Keys that hit, or find the slot
 empty, are done; the others move on by steps that grow by one (triangular probing). This keeps probe sequences short,
-which matters because a round costs the same numpy calls however few keys are left.
+which matters because a round costs the same numpy calls however few keys are left. A few keys are added one by one.
 
     keys   [a, b, a, c]      claim   each new key writes its provisional row into its free slot; the first one wins
     round 1: slots 3 7 3 3   settle  rows are renumbered in order of appearance: a → n, b → n+1, c → n+2
@@ -39,6 +39,8 @@ _64_BITS = (1 << 64) - 1
 _FOLD = np.uint64(32)
 _EMPTY = np.int32(-1)
 _SMALLEST = 64
+_FEW = 8
+"""Keys that are added one by one."""
 _FULL, _FULLEST = 0.6, 0.8
 """Load factors above which the table grows: before a batch, and after it if all its keys were new."""
 _GROWTH = 8
@@ -99,12 +101,33 @@ class HashIndex:
     def add(self, keys: Ints) -> Ints:
         """Return the row of each key. New keys get the next rows in order of appearance. Keys may repeat."""
         self._make_room(len(keys))
+        if len(keys) <= _FEW:
+            return self._add_few(keys)
         # Every new key claims a slot with the row it would have if all of `keys` were new.
         start, self._keys[self._size : self._size + len(keys)] = self._size, keys
         while (claimed := self._claim(keys, start)) is None:
             self._rebuild()  # drops the claims
         self._settle(*claimed, start)
         return claimed[0]
+
+    def _add_few(self, keys: Ints) -> Ints:
+        """Add keys one by one: for few of them that is faster than the calls for many."""
+        rows = []
+        for key, home in zip(keys.tolist(), self._home(keys).tolist(), strict=True):
+            row, slot, step = self._slots.item(home), home, 1
+            while row != _EMPTY and self._keys.item(row) != key and step <= self._most_rounds:
+                slot = (slot + step) & self._mask
+                row, step = self._slots.item(slot), step + 1
+            self.probes += step
+            if step > self._most_rounds:
+                self._rebuild()
+                return self.add(keys)  # finds those that were added before
+            if row == _EMPTY:
+                row = self._slots[slot] = self._size
+                self._keys[row] = key
+                self._size += 1
+            rows.append(row)
+        return np.array(rows, np.int64)
 
     def _claim(self, keys: Ints, start: int) -> tuple[Ints, Ints] | None:
         """Return the provisional row and the slot of each key; None if that takes too many rounds."""

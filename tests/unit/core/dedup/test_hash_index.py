@@ -119,6 +119,15 @@ def test_keys_that_collide_under_the_salt_cost_a_few_rebuilds_and_not_a_round_ea
     assert restored.probes < 200 * ATTACK
 
 
+def test_keys_that_collide_under_the_salt_get_their_rows_a_few_at_a_time_too() -> None:
+    index = HashIndex()
+    keys = _keys_of_one_slot_of(index)[: 4 * MOST_ROUNDS]
+    rows = np.concatenate([index.add(np.tile(part, 2)) for part in keys.reshape(-1, 4)])
+    assert (rows.reshape(-1, 2, 4) == np.arange(len(keys)).reshape(-1, 1, 4)).all()
+    assert (index.find(keys) == np.arange(len(keys))).all()
+    assert 1 <= index.rebuilds <= 3
+
+
 def test_looking_up_keys_that_are_not_there_is_bounded_too() -> None:
     index = HashIndex()
     there, absent = np.array_split(_keys_of_one_slot_of(index), [100])
