@@ -100,6 +100,7 @@ class Ledger:
                 self.since = int(ts_ms[0])
             source.watermark = max(source.watermark, int(ts_ms.max()))
             self.horizon = horizon_after(self, topic, source.watermark)
+        self._advance_short()  # so that what this batch itself moves out of the short window is never added to it
         fresh = self.seen.first(batch, pane, ~late, self.panes)
         duplicate = ~late & ~fresh
         counts = BatchCounts(
