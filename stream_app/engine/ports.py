@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from stream_app.core.messages import Cut, Flag, FlagType, Role
+from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import BatchCounts
 
 Clock = Callable[[], float]
@@ -36,7 +37,7 @@ class Meter(Protocol):
     def mixed(self, is_mixed: bool) -> None: ...  # noqa: FBT001 - a gauge is set to it
     def unheard(self, partitions: int) -> None: ...
     def cut(self, cut: Cut) -> None: ...
-    def cut_gone(self, cut: Cut) -> None: ...
+    def cut_gone(self, scope: ScopeName, role: Role) -> None: ...
 
 
 class FlagListener(Protocol):

@@ -3,7 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stream_app.core.events.names import normal_topic
-from stream_app.core.messages import Cut
+from stream_app.core.messages import Cut, Role
+from stream_app.core.state.scopes import ScopeName
 
 MAX_METRIC_TOPICS = 50
 MAX_CUTS = 1000
@@ -70,9 +71,9 @@ class CutMetrics:
         self._cut_users_ratio.labels(*labels).set(cut.percent_of_users / 100)
         self._cut_emerging.labels(*labels).set(cut.emerging)
 
-    def cut_gone(self, cut: Cut) -> None:
+    def cut_gone(self, scope: ScopeName, role: Role) -> None:
         """A cut is no longer this worker's to publish, or has no users any more."""
-        labels = (cut.topic, cut.population, cut.role.value)
+        labels = (scope.topic, scope.population, role.value)
         if labels not in self._cut_series:
             return
         self._cut_series.discard(labels)

@@ -4,11 +4,15 @@ A scope whose users can be ranked is published with every change: flags hang on 
 makes a step or θ moves by a tenth, and otherwise once a minute, for most topics are small and change with every event.
 When nothing has changed for a moment, all that waits is published: what is read then is exact. While a home has few
 scopes, all of them are published like those that can be ranked.
+
+Of what was published only that is kept by which news is told from it, a third of the cuts.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Codes, Ints, Mask
+from stream_app.core.arrays import Codes, Hashes, Ints, Mask
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 
 STEP = 0.1
@@ -22,13 +26,29 @@ _CHANGED, _LOOKED_AT, _DUE = 1, 2, 3
 """A scope has changed and was no news, has changed and is to be looked at, or is news whether it has changed or not."""
 
 
+class _Known(NamedTuple):
+    """What readers know of scopes: of shape (2, n), by role, but for the hashes of all that the cuts say."""
+
+    are_there: Mask
+    k: Ints
+    thresholds: Ints
+    hashes: Hashes
+
+    @classmethod
+    def by(cls, cuts: ScopeCuts) -> "_Known":
+        return cls(cuts.users > 0, cuts.k, cuts.thresholds, cuts.hashes())
+
+    def of(self, scopes: Ints) -> "_Known":
+        return _Known(self.are_there[:, scopes], self.k[:, scopes], self.thresholds[:, scopes], self.hashes[scopes])
+
+
 class CutNews:
     """What has been published of the scopes of one home, by their number."""
 
     def __init__(self, min_users: int, few_scopes: int) -> None:
         self._min_users = min_users
         self._few_scopes = few_scopes
-        self._published = ScopeCuts.empty(0)
+        self._known = _Known.by(ScopeCuts.empty(0))
         self._published_ms = np.zeros(0, np.int64)
         self._waits: Codes = np.zeros(0, np.uint8)
         """By scope: _CHANGED, _LOOKED_AT or _DUE until it is published."""
@@ -67,40 +87,39 @@ class CutNews:
         is_due = self._waits[waiting] >= _DUE
         chosen = is_late | (self._waits[waiting] >= _LOOKED_AT)
         looked_at, is_late, is_due = waiting[chosen], is_late[chosen], is_due[chosen]
-        now, then = cuts.of(looked_at), self._published.of(looked_at)
-        differs = np.logical_or.reduce([(a != b).any(axis=0) for a, b in zip(now, then, strict=True)])
-        is_news = is_due | (differs & (self.are_followed(now) | _is_step(now, then) | is_late))
+        now, known = cuts.of(looked_at), self._known.of(looked_at)
+        differs = now.hashes() != known.hashes
+        is_news = is_due | (differs & (self.are_followed(now) | _is_step(now, known) | is_late))
         self._waits[looked_at[~is_news]] = differs[~is_news] * _CHANGED
         news: Ints = looked_at[is_news]
         return news[:most]
 
-    def publish(self, scopes: Ints, cuts: ScopeCuts, now_ms: int) -> ScopeCuts:
-        """Note that scopes are published with these cuts; return what was published of them before."""
-        before = self._published.of(scopes)
-        for column, known in zip(self._published, cuts, strict=True):
-            column[:, scopes] = known
+    def publish(self, scopes: Ints, cuts: ScopeCuts, now_ms: int) -> Mask:
+        """Note that scopes are published with these cuts; return, by role, which cuts were there before."""
+        were_there = self._known.of(scopes).are_there
+        for column, said in zip(self._known, _Known.by(cuts), strict=True):
+            column[..., scopes] = said
         self._published_ms[scopes], self._waits[scopes] = now_ms, 0
-        return before
+        return were_there
 
     def renumber(self, kept: Ints) -> None:
         """Keep only the scopes in `kept`, numbered in that order."""
-        self._published = self._published.of(kept)
+        self._known = self._known.of(kept)
         self._published_ms, self._waits = self._published_ms[kept], self._waits[kept]
 
     def _make_room(self, size: int) -> None:
-        known = len(self._waits)
-        if size > known:
-            wider = ScopeCuts.empty(size)
-            for column, before in zip(wider, self._published, strict=True):
-                column[:, :known] = before
-            self._published = wider
-            self._published_ms = np.pad(self._published_ms, (0, size - known))
-            self._waits = np.pad(self._waits, (0, size - known))
+        more = size - len(self._waits)
+        if more > 0:
+            nothing = _Known.by(ScopeCuts.empty(more))
+            columns = zip(self._known, nothing, strict=True)
+            self._known = _Known(*(np.concatenate(both, axis=-1) for both in columns))
+            self._published_ms = np.pad(self._published_ms, (0, more))
+            self._waits = np.pad(self._waits, (0, more))
 
 
-def _is_step(now: ScopeCuts, then: ScopeCuts) -> Mask:
+def _is_step(now: ScopeCuts, known: _Known) -> Mask:
     """Return which cuts say something that a reader would act on."""
-    moved = np.abs(now.thresholds - then.thresholds) >= STEP * np.maximum(then.thresholds, 1)
-    came_or_went = (now.users > 0) != (then.users > 0)
-    step: Mask = ((now.k != then.k) | moved | came_or_went).any(axis=0)
+    moved = np.abs(now.thresholds - known.thresholds) >= STEP * np.maximum(known.thresholds, 1)
+    came_or_went = (now.users > 0) != known.are_there
+    step: Mask = ((now.k != known.k) | moved | came_or_went).any(axis=0)
     return step

@@ -30,26 +30,12 @@ class PublishedCuts(NamedTuple):
     cuts: ScopeCuts
     frame: Frame
 
-    @property
-    def are_there(self) -> Mask:
-        """Which cuts have users, by role and scope."""
-        there: Mask = self.cuts.users > 0
-        return there
-
-    def keys(self, chosen: Mask) -> Iterator[tuple[ScopeName, Role]]:
-        """Yield scope and role of the chosen cuts."""
-        for role, place in np.argwhere(chosen).tolist():
-            yield self.names[place], ROLES[role]
-
-    def messages(
-        self, rules: StandingRules, population_sizes: Mapping[str, int], chosen: Mask | None = None
-    ) -> Iterator[Cut]:
-        """Yield the messages of the cuts that have users; only of those `chosen`, by role and scope."""
-        wanted = self.are_there if chosen is None else self.are_there & chosen
+    def messages(self, rules: StandingRules, population_sizes: Mapping[str, int]) -> Iterator[Cut]:
+        """Yield the messages of the cuts that have users."""
         diffuse = is_diffuse(self.cuts, rules)
         frame = self.frame._asdict()
         for role, name in enumerate(ROLES):
-            places = np.flatnonzero(wanted[role])
+            places = np.flatnonzero(self.cuts.users[role] > 0)
             columns = [column[role, places].tolist() for column in (diffuse, *self.cuts)]
             for place, is_flat, users, total, k, threshold, ties, flagged, emerging, coverage, gini, exact in zip(
                 places.tolist(), *columns, strict=True
@@ -75,3 +61,9 @@ class PublishedCuts(NamedTuple):
                     emerging=emerging,
                     **frame,
                 )
+
+
+def keys_of(names: Sequence[ScopeName], chosen: Mask) -> Iterator[tuple[ScopeName, Role]]:
+    """Yield scope and role of the cuts that are `chosen`, by role and scope."""
+    for role, place in np.argwhere(chosen).tolist():
+        yield names[place], ROLES[role]

@@ -4,7 +4,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Ints, Mask
+from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+
+MOST_USERS = 2**31 - 1
+"""Of a scope: more are not counted by anybody. Numbers of users take half the room of other numbers."""
+_ODD, _FOLD = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+"""What hashes are mixed with: 2^64 / golden ratio."""
 
 
 class ScopeCuts(NamedTuple):
@@ -25,12 +30,35 @@ class ScopeCuts(NamedTuple):
     def empty(cls, size: int) -> "ScopeCuts":
         """Return empty cuts for `size` scopes."""
         shape = (2, size)
-        users, totals, k, thresholds, ties, flagged, emerging = np.zeros((7, *shape), np.int64)
-        coverage, gini = np.zeros((2, *shape))
+        users, k, ties, flagged, emerging = (np.zeros(shape, np.int32) for _ in range(5))
+        totals, thresholds = (np.zeros(shape, np.int64) for _ in range(2))
+        coverage, gini = (np.zeros(shape) for _ in range(2))
         exact = np.ones(shape, np.bool_)
-        return cls(users, totals, k, thresholds, ties, flagged, emerging, coverage, gini, exact)
+        columns: list[Any] = [users, totals, k, thresholds, ties, flagged, emerging, coverage, gini, exact]
+        return cls(*columns)
 
     def of(self, scopes: Ints) -> "ScopeCuts":
         """Return the cuts of some scopes, by number."""
         columns: list[Any] = [column[:, scopes] for column in self]
         return ScopeCuts(*columns)
+
+    def reaching(self, size: int) -> "ScopeCuts":
+        """Return these cuts with room for at least `size` scopes."""
+        known = self.users.shape[1]
+        if size <= known:
+            return self
+        wider = ScopeCuts.empty(max(size, known * 9 // 8))
+        for column, before in zip(wider, self, strict=True):
+            column[:, :known] = before
+        return wider
+
+    def hashes(self) -> Hashes:
+        """Return a hash of both cuts of each scope. Cuts that differ in one number never have the same."""
+        mixed = np.zeros(self.users.shape[1], np.uint64)
+        for column in self:
+            # Adding 0.0 makes -0.0 the 0.0 that it equals.
+            bits = (column + 0.0).view(np.uint64) if column.dtype.kind == "f" else column.astype(np.uint64)
+            for values in bits:
+                mixed = (mixed ^ values) * _ODD
+                mixed ^= mixed >> _FOLD
+        return mixed

@@ -11,7 +11,7 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
 from stream_app.core.state.scopes import ScopeName
 
@@ -86,10 +86,11 @@ def decode(value: bytes) -> CutRecord:
 
 def is_sound(record: CutRecord, most_points: int) -> bool:
     """Return whether a worker can have made the record."""
-    counts = (record.users, record.totals, record.k, record.thresholds, record.ties, record.flagged, record.emerging)
+    counts = (record.users, record.k, record.ties, record.flagged, record.emerging)
     return (
         record.version == VERSION
-        and all(are_numbers(pair) for pair in counts)
+        and all(are_numbers(pair) and max(pair) <= MOST_USERS for pair in counts)
+        and are_numbers(record.totals + record.thresholds)
         and all(0.0 <= number <= LARGEST for number in record.coverage)
         and all(-1.0 <= number <= 1.0 for number in record.gini)
         and all(len(points) <= most_points for points in record.points)

@@ -99,13 +99,8 @@ class FollowedCuts:
             return number
         number = self._numbers[scope] = len(self.names)
         self.names.append(scope)
-        size = len(self._changed_at)
-        if number >= size:
-            more = max(size // 4, 64)
-            wider = ScopeCuts.empty(size + more)
-            for column, known in zip(wider, self.cuts, strict=True):
-                column[:, :size] = known
-            self.cuts, self._changed_at = wider, np.pad(self._changed_at, (0, more))
+        self.cuts = self.cuts.reaching(len(self.names))
+        self._changed_at = np.pad(self._changed_at, (0, self.cuts.users.shape[1] - len(self._changed_at)))
         return number
 
 

@@ -23,7 +23,7 @@ from stream_app.core.changelog.columns import unpack
 from stream_app.core.cuts.curve_points import FEW_CELLS, points_of
 from stream_app.core.cuts.cut import cuts_of
 from stream_app.core.cuts.histogram import Cells
-from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts
 from stream_app.core.decoding import LARGEST
 from stream_app.core.exchange.cell_table import CellTable, SourceCells, negated
 from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED
@@ -119,7 +119,7 @@ class Home:
             self._unheard.update(range(self._partitions))
             self.recompute_all()
             return np.empty(0, np.int64)
-        self._make_room()
+        self.cuts = self.cuts.reaching(len(self.names))
         scopes: Ints = distinct_in(curves >> 1)
         self._used -= int(np.count_nonzero(self._are_used(scopes)))
         for column, blank in zip(self.cuts, ScopeCuts.empty(1), strict=True):
@@ -255,19 +255,15 @@ class Home:
             self.names.append(scope)
         return number
 
-    def _make_room(self) -> None:
-        size = self.cuts.users.shape[1]
-        if len(self.names) > size:
-            wider = ScopeCuts.empty(max(len(self.names), size * 5 // 4))
-            for column, known in zip(wider, self.cuts, strict=True):
-                column[:, :size] = known
-            self.cuts = wider
-
 
 def _can_be(cells: Cells) -> bool:
     """Return whether users can have made these cells: none has fewer than no users, or less than they must have."""
     users, totals, values = cells.users.astype(np.float64), cells.totals.astype(np.float64), cells.values
     least = users * np.maximum(values, 0) * (1 - 1e-9)
     starts = np.flatnonzero(np.diff(cells.curves, prepend=-1))
-    sums = [np.add.reduceat(column, starts) for column in (users, totals) if len(starts)]
-    return bool(np.all((users > 0) & (totals >= least)) and all(np.all(each <= LARGEST) for each in sums))
+    within = [
+        np.all(np.add.reduceat(column, starts) <= most)
+        for column, most in ((users, MOST_USERS), (totals, LARGEST))
+        if len(starts)
+    ]
+    return bool(np.all((users > 0) & (totals >= least)) and all(within))

@@ -13,7 +13,7 @@ import numpy as np
 from stream_app.core.arrays import Ints, Mask
 from stream_app.core.cuts.cut_news import CutNews
 from stream_app.core.cuts.history import MOST_PER_HOME, PastKey
-from stream_app.core.cuts.publication import Frame, PublishedCuts
+from stream_app.core.cuts.publication import Frame, PublishedCuts, keys_of
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.cut_record import CutRecord
@@ -122,8 +122,9 @@ class CutPublisher:
             known = self._published.pop(place)
             self._fresh.discard(place)
             there = np.flatnonzero(known.home.cuts.users.any(axis=0))
-            for cut in self._all(known.home, there, self.frame(0)):
-                self._context.meter.cut_gone(cut)
+            gone = known.home.cuts.of(there).users > 0
+            for scope, role in keys_of([known.home.names[scope] for scope in there.tolist()], gone):
+                self._context.meter.cut_gone(scope, role)
         for place, home in homes.items():
             if place not in self._published:
                 news = CutNews(self._context.rules.min_users, -(-FEW_SCOPES // settings.partitions))
@@ -204,14 +205,14 @@ class CutPublisher:
         scopes = news.look(home.cuts, changed, frame.window_end, frame.computed_at, most)
         if len(scopes):
             now = home.cuts.of(scopes)
-            before = news.publish(scopes, now, frame.computed_at)
-            self._publish_cuts(known, scopes, now, before, frame)
+            were_there = news.publish(scopes, now, frame.computed_at)
+            self._publish_cuts(known, scopes, now, were_there & (now.users == 0), frame)
             self._publish_records(home, scopes, news.are_followed(now))
         if len(scopes) < most and (kept := home.forget_unused()) is not None:
             news.renumber(kept)
         return len(scopes)
 
-    def _publish_cuts(self, known: _Published, scopes: Ints, now: ScopeCuts, before: ScopeCuts, frame: Frame) -> None:
+    def _publish_cuts(self, known: _Published, scopes: Ints, now: ScopeCuts, are_gone: Mask, frame: Frame) -> None:
         output, meter = self._context.output, self._context.meter
         names = [known.home.names[scope] for scope in scopes.tolist()]
         followed = {name for name, is_one in zip(names, known.news.are_followed(now).tolist(), strict=True) if is_one}
@@ -223,11 +224,10 @@ class CutPublisher:
                 known.messages[place] = cut
             else:
                 known.messages.pop(place, None)
-        for cut in self._messages(PublishedCuts(names, before, frame), (before.users > 0) & (now.users == 0)):
-            place = (ScopeName(cut.population, cut.topic), cut.role)
-            output.forget_cuts([scope_key(*place)])
-            meter.cut_gone(cut)
-            known.messages.pop(place, None)
+        for scope, role in keys_of(names, are_gone):
+            output.forget_cuts([scope_key(scope, role)])
+            meter.cut_gone(scope, role)
+            known.messages.pop((scope, role), None)
 
     def _publish_records(self, home: Home, scopes: Ints, followed: Mask) -> None:
         for scope in scopes[~followed].tolist():
@@ -240,8 +240,8 @@ class CutPublisher:
         self._written.write(scope, self._context.output.cut_record(scope, record))
         self._context.followed.take(scope, record)
 
-    def _messages(self, cuts: PublishedCuts, chosen: Mask | None = None) -> Iterator[Cut]:
-        return cuts.messages(self._context.rules, self._context.settings.population_sizes, chosen)
+    def _messages(self, cuts: PublishedCuts) -> Iterator[Cut]:
+        return cuts.messages(self._context.rules, self._context.settings.population_sizes)
 
     def _all(self, of: Home | FollowedCuts, scopes: Ints, frame: Frame) -> Iterator[Cut]:
         names = [of.names[scope] for scope in scopes.tolist()]

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.core.messages import FlagType, Role
+from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import BatchCounts
 from stream_app.serving.cut_metrics import MAX_CUTS
 from stream_app.serving.metrics import Metrics, render
@@ -107,7 +108,7 @@ def test_a_cut_that_is_no_longer_published_here_is_no_longer_shown(
     metrics.cut(a_cut("tea"))
     metrics.cut(a_cut("*"))
     for topic in ("tea", "tea", "coffee"):
-        metrics.cut_gone(a_cut(topic))
+        metrics.cut_gone(ScopeName("all", topic), Role.CONNECTOR)
     cuts = [family for family in registry.collect() if family.name.startswith("influence_cut_")]
     assert [[sample.labels["topic"] for sample in family.samples] for family in cuts] == 4 * [["*"]]
 
@@ -118,7 +119,7 @@ def test_populations_without_end_do_not_make_series_without_end(registry: Collec
     metrics.cut(a_cut("tea", population="p0", k=1))
     assert len(_series(registry, "influence_cut_size")) == MAX_CUTS
     assert registry.get_sample_value("influence_cuts_omitted_total") == 3
-    metrics.cut_gone(a_cut("tea", population="p0"))
+    metrics.cut_gone(ScopeName("p0", "tea"), Role.CONNECTOR)
     metrics.cut(a_cut("tea", population=f"p{MAX_CUTS}"))
     assert len(_series(registry, "influence_cut_size")) == MAX_CUTS
     assert registry.get_sample_value("influence_cuts_omitted_total") == 3

@@ -68,6 +68,8 @@ def test_a_record_is_read_as_it_was_written() -> None:
     "wrong",
     [
         {"users": (-1, 0)},
+        {"users": (2**31, 0)},
+        {"emerging": (0, 2**31)},
         {"totals": (2**61, 0)},
         {"gini": (float("nan"), 0.0)},
         {"coverage": (float("inf"), 0.0)},

@@ -158,7 +158,7 @@ async def test_cuts_that_are_no_longer_published_here_leave_the_metrics() -> Non
     meter.cut_gone.assert_not_called()
     await parts.ownership.take_over(set(), 2)
     await parts.round()
-    assert {(call.args[0].topic, call.args[0].role) for call in meter.cut_gone.call_args_list} == shown
+    assert {(call.args[0].topic, call.args[1]) for call in meter.cut_gone.call_args_list} == shown
 
 
 async def test_the_cut_of_a_scope_that_has_no_users_any_more_leaves_the_metrics() -> None:
