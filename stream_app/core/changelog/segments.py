@@ -132,8 +132,8 @@ class Segment(msgspec.Struct, array_like=True):
     version: int
     header: Header
     parts: int
-    scopes: list[tuple[str, str]]
-    """(population, topic) by local number."""
+    packed_scopes: msgspec.Raw
+    """(population, topic) by local number, still encoded, like the users."""
     packed_users: msgspec.Raw
     """Users by local number, still encoded: strings take ten times the memory, and few segments are read again."""
     panes: list[int]
@@ -158,6 +158,10 @@ class Segment(msgspec.Struct, array_like=True):
         """Size of the stored value; the columns are views of it."""
         return memoryview(self.hashes.data.obj).nbytes
 
+    def scopes(self) -> list[tuple[str, str]]:
+        """Decode the scopes, (population, topic) by local number."""
+        return _SCOPES.decode(self.packed_scopes)
+
     def users(self) -> list[str]:
         """Decode the users, by local number."""
         return _USERS.decode(self.packed_users)
@@ -181,6 +185,7 @@ class Segment(msgspec.Struct, array_like=True):
             yield pane, run, hashes[hashed].astype(np.uint64, copy=False), Hashing(hashing)
 
 
+_SCOPES = msgspec.msgpack.Decoder(list[tuple[str, str]])
 _USERS = msgspec.msgpack.Decoder(list[str])
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Segment)
@@ -257,7 +262,7 @@ def _encode_part(
         version=VERSION,
         header=header,
         parts=parts,
-        scopes=[scopes[number] for number in scope_numbers.tolist()],
+        packed_scopes=msgspec.Raw(_ENCODER.encode([scopes[number] for number in scope_numbers.tolist()])),
         packed_users=msgspec.Raw(_ENCODER.encode([users[number] for number in user_numbers.tolist()])),
         panes=[run.pane for run in panes],
         entry_counts=[len(run.entries.users) for run in panes],
@@ -278,6 +283,7 @@ def decode(value: bytes) -> Segment:
     """Decode a stored part; its columns are views of `value`. Raises FormatError if damaged or of another version."""
     try:
         segment = _DECODER.decode(value)
+        segment.scopes()  # raises here, where whoever reads it is told
     except DECODE_ERRORS as error:
         raise FormatError(f"not a segment of version {VERSION}: {error}; {_found(value)}") from error
     if segment.version != VERSION:

@@ -72,7 +72,7 @@ def read(part: Segment, users: Collection[str]) -> Iterator[PaneCounts]:
     numbers = [number for number, name in enumerate(names) if name in users]
     if not numbers:
         return
-    scopes = [ScopeName(*scope) for scope in part.scopes]
+    scopes = [ScopeName(*scope) for scope in part.scopes()]
     columns = tuple(unpack(column) for column in (part.user, part.scope, part.posts, part.impressions))
     for pane, run, _, _ in part.by_pane():
         places = run.start + np.flatnonzero(np.isin(columns[0][run], numbers))

@@ -255,7 +255,7 @@ class Ledger:
         """Yield stored content by pane and row. Creates missing rows, but adds nothing to them."""
         for part in parts:
             names = part.users()
-            scopes, users = self.scopes.add(part.scopes), self.users.add(names)
+            scopes, users = self.scopes.add(part.scopes()), self.users.add(names)
             left_out = [number for number, name in enumerate(names) if name in without] if without else []
             for number, run, hashes, hashing in part.by_pane():
                 entries = part.entries(run)

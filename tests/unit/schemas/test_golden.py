@@ -35,7 +35,7 @@ def segment(value: bytes) -> Any:
     ((pane, run, hashes, hashing),) = found.by_pane()
     assert (hashing, found.header.event_key) == (Hashing.EVENT_ID, 0)
     columns = [column.tolist() for column in found.entries(run)]
-    return found.header.sources, found.header.oldest, found.scopes, found.users(), pane, columns, hashes.tolist()
+    return found.header.sources, found.header.oldest, found.scopes(), found.users(), pane, columns, hashes.tolist()
 
 
 def read_status(value: bytes) -> Any:

@@ -44,7 +44,7 @@ def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
         for number, run, _, _ in part.by_pane():
             columns = (column.tolist() for column in part.entries(run))
             found = zip(*columns, strict=True) if number == pane else ()
-            rows += [(part.scopes[scope], part.users()[user], *made) for scope, user, *made in found]
+            rows += [(part.scopes()[scope], part.users()[user], *made) for scope, user, *made in found]
     return rows
 
 
@@ -70,13 +70,13 @@ def test_decoding_returns_what_was_encoded_in_any_number_of_parts(panes: Panes, 
 def test_a_batch_that_added_nothing_still_has_a_part_with_the_positions() -> None:
     (value,) = _encode([])
     part = segments.decode(value)
-    assert (part.header, part.panes, part.scopes, part.users()) == (HEADER, [], [], [])
+    assert (part.header, part.panes, part.scopes(), part.users()) == (HEADER, [], [], [])
     assert list(part.by_pane()) == []
 
 
 def test_a_part_names_only_what_it_holds() -> None:
     part = segments.decode(_encode([(4, [(2, 3, 1, 0, 0)], [])])[0])
-    assert ([tuple(name) for name in part.scopes], part.users()) == ([("all", "ä")], ["日"])
+    assert ([tuple(name) for name in part.scopes()], part.users()) == ([("all", "ä")], ["日"])
 
 
 @settings(deadline=None, max_examples=40)
@@ -183,7 +183,7 @@ def test_no_part_is_larger_than_it_may_be_whatever_the_names(
 
 def _names_of(part: Segment, pane: int) -> list[tuple[tuple[str, str], str]]:
     return [
-        (tuple(part.scopes[scope]), part.users()[user])
+        (tuple(part.scopes()[scope]), part.users()[user])
         for number, run, *_ in part.by_pane()
         if number == pane
         for scope, user in zip(*(column.tolist() for column in part.entries(run)[:2]), strict=True)
