@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stream_app.core.events.names import normal_topic
 from stream_app.core.messages import Cut, Role
-from stream_app.core.state.scopes import ScopeName
+from stream_app.core.queries import ScopeName
 
 MAX_METRIC_TOPICS = 50
 MAX_CUTS = 1000

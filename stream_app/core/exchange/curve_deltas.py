@@ -54,9 +54,9 @@ class CurveDeltas:
     """Knows the forms in which the curves of one ledger were sent."""
 
     def __init__(self) -> None:
-        self._sizes = np.zeros(0, np.int64)
+        self._sizes = np.zeros(0, np.int32)
         """Users with a value, by curve."""
-        self._forms = np.zeros(0, np.int64)
+        self._forms = np.zeros(0, np.int16)
         """By curve: the bin of θ that it was binned for, NO_BIN where none was known, or _EXACT."""
         self._binned = np.zeros(0, np.int64)
         """The curves that are binned: few, each has thousands of rows."""
@@ -71,7 +71,7 @@ class CurveDeltas:
         if before is None:
             return self._everything(ledger, thresholds)
         rows = _Rows.of(ledger, before.rows)
-        gained = (rows.values > 0).astype(np.int64) - (before.totals > 0)
+        gained = (rows.values > 0).astype(np.int32) - (before.totals > 0)
         if not self._has_renumbered(ledger):
             self._make_room(ledger)
             np.add.at(self._sizes, rows.curves, gained)
@@ -103,8 +103,9 @@ class CurveDeltas:
     def _begin(self, ledger: Ledger) -> None:
         rows = _Rows.of(ledger, np.arange(len(ledger.rows)))
         self._names, self._renumbered = ledger.scopes.names(), ledger.renumbered
-        self._sizes = np.bincount(rows.curves[rows.values > 0], minlength=2 * len(ledger.scopes))
-        self._forms, self._binned = np.full(len(self._sizes), _EXACT), np.empty(0, np.int64)
+        sizes = np.bincount(rows.curves[rows.values > 0], minlength=2 * len(ledger.scopes))
+        self._sizes = sizes.astype(np.int32)
+        self._forms, self._binned = np.full(len(sizes), _EXACT, np.int16), np.empty(0, np.int64)
         there = (rows.values > 0).any(axis=0) & _are_everybody(ledger, np.arange(len(ledger.rows)))
         self.users = int(np.count_nonzero(there))
 
@@ -124,8 +125,8 @@ class CurveDeltas:
     def _make_room(self, ledger: Ledger) -> None:
         more = 2 * len(ledger.scopes) - len(self._sizes)
         if more > 0:
-            self._sizes = np.concatenate([self._sizes, np.zeros(more, np.int64)])
-            self._forms = np.concatenate([self._forms, np.full(more, _EXACT)])
+            self._sizes = np.concatenate([self._sizes, np.zeros(more, np.int32)])
+            self._forms = np.concatenate([self._forms, np.full(more, _EXACT, np.int16)])
 
     def _reform(self, curves: Ints, thresholds: Thresholds) -> Ints:
         """Change the form of curves that have another size or another θ than their form fits; return these, sorted."""

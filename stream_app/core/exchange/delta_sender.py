@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints, distinct_in
+from stream_app.core.arrays import distinct_in
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas, Thresholds
 from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, home_of, messages_of
@@ -37,7 +37,7 @@ class DeltaSender:
         """By home: of the next message."""
         self._sent_to: dict[int, HomeState] = {}
         """The homes that have been sent everything, as they were then."""
-        self._home_of = np.empty(0, np.int64)
+        self._home_of = np.empty(0, np.int16)
         """By scope number."""
         self._renumbered = -1
 
@@ -82,8 +82,8 @@ class DeltaSender:
 
     def _find_homes(self, ledger: Ledger) -> None:
         if self._renumbered != ledger.renumbered:
-            self._renumbered, self._home_of = ledger.renumbered, np.empty(0, np.int64)
+            self._renumbered, self._home_of = ledger.renumbered, np.empty(0, np.int16)
         new = ledger.scopes.names()[len(self._home_of) :]
         if new:
-            found: Ints = np.array([home_of(name, self._partitions) for name in new], np.int64)
+            found = np.array([home_of(name, self._partitions) for name in new], np.int16)
             self._home_of = np.concatenate([self._home_of, found])

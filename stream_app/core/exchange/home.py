@@ -29,6 +29,8 @@ from stream_app.core.exchange.cell_table import CellTable, SourceCells, negated
 from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED
 from stream_app.core.exchange.cut_record import VERSION, CutRecord
 from stream_app.core.exchange.delta_message import DeltaMessage
+from stream_app.core.exchange.scope_numbers import ScopeNumbers
+from stream_app.core.state.interning import Numbers
 from stream_app.core.state.scopes import ScopeName
 
 _UNUSED_KEPT = 10_000
@@ -53,7 +55,8 @@ _NEVER_HEARD = _Source(-1, _LOST, is_complete=False)
 class Home:
     """The scopes at home in one partition. Their numbers change only in `forget_unused`."""
 
-    def __init__(self, partitions: int, share: float) -> None:
+    def __init__(self, partitions: int, share: float, pool: Numbers | None = None) -> None:
+        """`pool`: the int objects to share with the other homes of the process."""
         self._partitions = partitions
         self._share = share
         self._sources: dict[int, _Source] = {}
@@ -63,9 +66,7 @@ class Home:
         """By partition: what it has sent of a delta that is not all there yet."""
         self._added: list[SourceCells] = []
         self._changed: list[Ints] = []
-        self._numbers: dict[ScopeName, int] = {}
-        self.names: list[ScopeName] = []
-        """By the number of the scope."""
+        self.names = ScopeNumbers(pool=pool)
         self.cuts = ScopeCuts.empty(64)
         self._used = 0
         """Scopes with users or standings, as of the last `recompute`."""
@@ -137,7 +138,7 @@ class Home:
 
     def find(self, scope: ScopeName) -> int | None:
         """Return the number of a scope; None if it is unknown."""
-        return self._numbers.get(scope)
+        return self.names.find(scope)
 
     def cells(self, scope: ScopeName, role: int) -> Cells:
         """Return the cells of one curve, the highest value first; empty if it is unknown."""
@@ -196,8 +197,7 @@ class Home:
             return None
         kept: Ints = np.flatnonzero(self._are_used(np.arange(len(self.names))))
         self._table.renumber(np.sort(np.concatenate([kept << 1, kept << 1 | 1])))
-        self.names = [self.names[number] for number in kept.tolist()]
-        self._numbers = {name: number for number, name in enumerate(self.names)}
+        self.names = ScopeNumbers([self.names[number] for number in kept.tolist()], self.names.pool)
         self.cuts = self.cuts.of(kept)
         return kept
 
@@ -212,7 +212,7 @@ class Home:
         (self._unheard.discard if known.is_complete else self._unheard.add)(source)
 
     def _take(self, message: DeltaMessage) -> None:
-        numbers = np.array([self._number(name) for name in message.scopes], np.int64)
+        numbers = self.names.add(message.scopes)
 
         def known_as(curves: Ints) -> Ints:
             known: Ints = numbers[curves >> 1] << 1 | curves & 1
@@ -247,13 +247,6 @@ class Home:
         cuts.users[place], cuts.totals[place], cuts.k[place] = found.users, found.totals, found.k
         cuts.thresholds[place], cuts.ties[place] = found.thresholds, found.ties
         cuts.coverage[place], cuts.gini[place], cuts.exact[place] = found.coverage, found.gini, found.exact
-
-    def _number(self, scope: ScopeName) -> int:
-        number = self._numbers.get(scope)
-        if number is None:
-            number = self._numbers[scope] = len(self.names)
-            self.names.append(scope)
-        return number
 
 
 def _can_be(cells: Cells) -> bool:

@@ -11,6 +11,7 @@ from stream_app.core.changelog.status import Status
 from stream_app.core.exchange.delta_message import DeltaMessage, home_of
 from stream_app.core.exchange.delta_sender import HomeState
 from stream_app.core.exchange.home import Home
+from stream_app.core.state.interning import Numbers
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 
@@ -44,6 +45,7 @@ class Homes:
         self._partitions = partitions
         self._share = share
         self._homes: dict[int, _OwnedHome] = {}
+        self._pool = Numbers()
         self.newest_ms = NO_TIME
         """Where the newest window ended that was heard of, epoch ms."""
         self.newest_event_ms = NO_TIME
@@ -57,7 +59,7 @@ class Homes:
         for partition, epoch in owned.items():
             known = self._homes.get(partition)
             if known is None or known.epoch != epoch:
-                self._homes[partition] = _OwnedHome(epoch, Home(self._partitions, self._share))
+                self._homes[partition] = _OwnedHome(epoch, Home(self._partitions, self._share, self._pool))
 
     def epochs(self) -> Mapping[int, int]:
         """Return the epoch of each home by partition: what must be listened to."""

@@ -47,7 +47,7 @@ class Ledger:
         """
         self.window = Window(pane_ms, panes, short_panes)
         self.users = Interner(numbers=numbers)
-        self.scopes = ScopeTable()
+        self.scopes = ScopeTable(self.users.numbers)
         self.rows = RowTable()
         self._short = ShortSums()
         self.panes: dict[int, Pane] = {}

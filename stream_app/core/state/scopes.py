@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain, repeat
+from sys import intern
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.events.names import RESERVED, normal_topic
 from stream_app.core.events.schema import MAX_ID_BYTES
 from stream_app.core.messages import ALL_TOPICS, OTHER
-from stream_app.core.state.interning import Interner
+from stream_app.core.state.interning import Interner, Numbers
 
 _TOPIC_BITS = 32
 _TOPIC_MASK = (1 << _TOPIC_BITS) - 1
@@ -52,8 +53,9 @@ class NamesBefore(NamedTuple):
 class ScopeTable:
     """The scopes of a ledger, numbered 0, 1, 2 … in order of arrival."""
 
-    def __init__(self) -> None:
-        self._topics = Interner([ALL_TOPICS, OTHER])
+    def __init__(self, numbers: Numbers | None = None) -> None:
+        """`numbers`: the pool of ints to share with other tables."""
+        self._topics = Interner([ALL_TOPICS, OTHER], numbers)
         self._populations = Interner([OTHER])
         self._index = HashIndex()
         self._names: list[ScopeName] = []
@@ -81,7 +83,7 @@ class ScopeTable:
     def add(self, names: Sequence[tuple[str, str]]) -> Ints:
         """Return the number of each scope (population, topic); new scopes get the next numbers."""
         populations = self._populations.add([population for population, _ in names])
-        return self._index.add(populations << _TOPIC_BITS | self._topics.add([topic for _, topic in names]))
+        return self._index.add(populations << _TOPIC_BITS | self._topics.add([intern(topic) for _, topic in names]))
 
     def of_events(
         self, populations: Sequence[str], topics: Sequence[tuple[str, ...]], most: int, *, in_order: bool = False
@@ -142,7 +144,7 @@ class ScopeTable:
     def renumber(self, kept: Ints) -> "ScopeTable":
         """Return a new table with only the scopes in `kept` (numbers), numbered in that order."""
         names = self.names()
-        fewer = ScopeTable()
+        fewer = ScopeTable(self._topics.numbers)
         fewer.add([names[number] for number in kept.tolist()])
         return fewer
 
@@ -170,7 +172,7 @@ class ScopeTable:
             return 0
         if len(topic) > _SHORT and len(topic.encode()) > MAX_ID_BYTES:  # normalised, a name can be longer
             return _OTHER_TOPIC
-        return self._topics[topic]
+        return self._topics[intern(topic)]  # the other ledgers and the homes of this process mostly have it too
 
 
 def is_other(codes: Ints) -> Mask:
