@@ -5,7 +5,8 @@ in order for its cut. A dict of cells would take several times the memory.
 
 How: two levels of columns, sorted by curve, then by value with the highest first, then by partition. A curve that
 changes moves with all of its cells from `_base` to `_fresh`, which is small, so that it can be written anew with every
-addition. Once a part of the base has moved, the two are merged. Nothing is sorted but the curves that change.
+addition. Once a part of the base has moved, the two are merged. Nothing is sorted but the curves that change. In the
+base a cell takes 14 bytes: no curve, for it is known where each begins, and no total where it is users × value.
 
     add(curve 7) ──▶ cells of 7 in base ──┐
                      the cells added    ──┴─▶ sorted, summed ──▶ fresh   (those in base do not count any more)
@@ -45,23 +46,63 @@ class SourceCells(NamedTuple):
         return cls(*(np.empty(0, dtype) for dtype in types))  # type: ignore[arg-type]  # narrower, for memory
 
 
+class _PackedCells:
+    """Sorted cells in little room, which do not change."""
+
+    def __init__(self, cells: SourceCells) -> None:
+        curves = int(cells.curves[-1]) + 1 if len(cells.curves) else 0
+        self._starts = np.searchsorted(cells.curves, np.arange(curves + 1, dtype=cells.curves.dtype)).astype(np.int32)
+        """By curve: its first cell; then the number of all cells."""
+        self._values, self._sources, self._users = cells.values, cells.sources, cells.users
+        self._others = np.flatnonzero(cells.totals != _least_totals(cells.users, cells.values)).astype(np.int32)
+        """The cells with another total than users × value: few, in large curves."""
+        self._other_totals = cells.totals[self._others]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        columns = (self._starts, self._values, self._sources, self._users, self._others, self._other_totals)
+        return sum(column.nbytes for column in columns)
+
+    def of(self, curves: Ints) -> SourceCells:
+        """Return the cells of some curves (sorted, distinct), in order."""
+        held = curves[: np.searchsorted(curves, len(self._starts) - 1)]
+        starts = self._starts[held].astype(np.int64)
+        sizes = self._starts[held + 1] - starts
+        places = _ranges(starts, sizes)
+        values, users = self._values[places], self._users[places]
+        totals = _least_totals(users, values)
+        if len(self._others):
+            found = np.minimum(np.searchsorted(self._others, places), len(self._others) - 1)
+            is_other = self._others[found] == places
+            totals[is_other] = self._other_totals[found[is_other]]
+        return SourceCells(np.repeat(held, sizes).astype(np.int32), values, self._sources[places], users, totals)
+
+    def but(self, left_out: Mask) -> SourceCells:
+        """Return the cells of all curves but those that are marked."""
+        return self.of(np.flatnonzero(~left_out[: len(self._starts) - 1]))
+
+
 class CellTable:
     """The cells of curves, numbered from 0, of up to 32,767 partitions."""
 
     def __init__(self) -> None:
-        self._base = SourceCells.none()
+        self._base = _PackedCells(SourceCells.none())
         self._fresh = SourceCells.none()
         self._is_fresh: Mask = np.zeros(64, np.bool_)
         """By curve."""
 
     def __len__(self) -> int:
         """Cells that are kept, those of curves that have moved included."""
-        return len(self._base.curves) + len(self._fresh.curves)
+        return len(self._base) + len(self._fresh.curves)
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(column.nbytes for column in (*self._base, *self._fresh, self._is_fresh))
+        return self._base.nbytes + sum(column.nbytes for column in (*self._fresh, self._is_fresh))
 
     def add(self, added: SourceCells) -> Ints:
         """Add cells. Returns the curves that were added to, sorted."""
@@ -73,28 +114,32 @@ class CellTable:
         changed = _summed(SourceCells(*(np.concatenate(pair) for pair in zip(moved, added, strict=True))))
         self._fresh = _joined(self._fresh, changed)
         self._is_fresh[curves] = True
-        if len(self._fresh.curves) > max(len(self._base.curves) // _FRESH_PART, _FEWEST):
+        if len(self._fresh.curves) > max(len(self._base) // _FRESH_PART, _FEWEST):
             self._merge()
         return curves
 
     def of(self, curves: Ints) -> Cells:
         """Return the cells of some curves (sorted, distinct), summed over the partitions."""
-        held = curves[curves < len(self._is_fresh)]
-        is_fresh = self._is_fresh[held]
-        found = [_cells_of(self._base, held[~is_fresh]), _cells_of(self._fresh, held[is_fresh])]
-        return over_sources(_joined(*found))
+        return over_sources(self._of(curves))
 
     def of_source(self, source: int, curves: Ints | None = None) -> SourceCells:
         """Return the cells that a partition has; only those of some `curves` (sorted, distinct)."""
-        both = _joined(self._base.at(~self._is_fresh[self._base.curves]), self._fresh)
-        chosen = both if curves is None else _cells_of(both, curves)
+        chosen = self._all() if curves is None else self._of(curves)
         return chosen.at(chosen.sources == source)
 
     def renumber(self, kept: Ints) -> None:
         """Keep only the curves in `kept` (sorted), numbered in that order."""
         self._merge()
-        cells = self._base.at(np.isin(self._base.curves, kept))
-        self._base = cells._replace(curves=np.searchsorted(kept, cells.curves).astype(cells.curves.dtype))
+        cells = self._base.of(kept)
+        self._base = _PackedCells(cells._replace(curves=np.searchsorted(kept, cells.curves).astype(np.int32)))
+
+    def _of(self, curves: Ints) -> SourceCells:
+        held = curves[curves < len(self._is_fresh)]
+        is_fresh = self._is_fresh[held]
+        return _joined(self._base.of(held[~is_fresh]), _cells_of(self._fresh, held[is_fresh]))
+
+    def _all(self) -> SourceCells:
+        return _joined(self._base.but(self._is_fresh), self._fresh)
 
     def _take(self, curves: Ints) -> SourceCells:
         """Return the cells of some curves; those that are fresh are taken out."""
@@ -104,10 +149,10 @@ class CellTable:
             stays = np.ones(len(self._fresh.curves), np.bool_)
             stays[_places_of(self._fresh, curves[is_fresh])] = False
             self._fresh = self._fresh.at(stays)
-        return _joined(_cells_of(self._base, curves[~is_fresh]), held)
+        return _joined(self._base.of(curves[~is_fresh]), held)
 
     def _merge(self) -> None:
-        self._base = _joined(self._base.at(~self._is_fresh[self._base.curves]), self._fresh)
+        self._base = _PackedCells(self._all())
         self._fresh = SourceCells.none()
         self._is_fresh[:] = False
 
@@ -190,10 +235,20 @@ def _places_of(cells: SourceCells, curves: Ints) -> Ints:
     """Return where the cells of some curves are, in order."""
     wanted = curves.astype(cells.curves.dtype)
     starts = np.searchsorted(cells.curves, wanted)
-    sizes = np.searchsorted(cells.curves, wanted, "right") - starts
+    return _ranges(starts, np.searchsorted(cells.curves, wanted, "right") - starts)
+
+
+def _ranges(starts: Ints, sizes: Ints) -> Ints:
+    """Return the numbers from each start on, as many as its size says."""
     ends = np.cumsum(sizes)
-    places: Ints = np.repeat(starts - (ends - sizes), sizes) + np.arange(ends[-1] if len(ends) else 0)
-    return places
+    numbers: Ints = np.repeat(starts - (ends - sizes), sizes) + np.arange(ends[-1] if len(ends) else 0)
+    return numbers
+
+
+def _least_totals(users: Ints, values: Ints) -> Ints:
+    """Return what the totals of cells are if each user has just the value; users with a standing have none."""
+    totals: Ints = users * np.maximum(values, 0)
+    return totals
 
 
 def _differs(column: Ints) -> Mask:
