@@ -1,6 +1,7 @@
 """The flag log: from any position exactly the missed flags, once, in order, on any worker; gaps are reported."""
 
 import asyncio
+from operator import attrgetter
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.messages import Flag
 from stream_app.serving.api.flags import flag_log
-from stream_app.serving.api.flags.flag_log import FlagLog, LoggedFlag, Subscriber
+from stream_app.serving.api.flags.flag_log import FlagAbout, FlagLog, LoggedFlag, Subscriber
 from stream_app.serving.api.params import FlagParams
 from tests.board_samples import a_flag
 from tests.unit.serving.api.flags.flags_topic import FlagsTopic, followed, nobody
@@ -168,7 +169,7 @@ def test_an_invalid_position_is_refused(position: str) -> None:
 
 async def test_a_slow_subscriber_is_cut_off_with_a_bounded_queue() -> None:
     subscriber = Subscriber()
-    entry = LoggedFlag(0, 0, a_flag(), "1", b"")
+    entry = LoggedFlag(0, 0, FlagAbout.of(a_flag()), "1", b"")
     for _ in range(10 * flag_log._MOST_WAITING):
         subscriber.put(entry)
     assert subscriber.is_lagging
@@ -182,3 +183,10 @@ async def test_flags_of_somebody_erased_are_not_sent() -> None:
         assert [flag.user_id for flag in log.newest(FlagParams(), 1)] == ["bob"]
         assert [entry.flag.user_id for entry in log.last(2)] == ["bob"]
         assert [log.hides(entry) for entry in log._entries] == [True, False]
+
+
+async def test_what_is_found_is_the_whole_flag_as_it_was_written() -> None:
+    flags = [a_flag("ann", flag_id="f0", topic="a\ndata: b"), a_flag("bob", flag_id="f1", eta_s=None)]
+    topic, log = topic_of([Raised(0, flag) for flag in flags]), FlagLog(nobody)
+    async with followed(topic, log):
+        assert sorted(log.newest(FlagParams(), SEVERAL), key=attrgetter("flag_id")) == flags
