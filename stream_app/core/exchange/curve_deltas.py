@@ -167,7 +167,7 @@ class _Rows(NamedTuple):
     @classmethod
     def of(cls, ledger: Ledger, rows: Ints) -> "_Rows":
         curves = ledger.rows.scopes_of(rows) << 1
-        values = np.minimum(ledger.rows.totals[:, rows], MOST_VALUE)
+        values = np.minimum(ledger.rows.totals_of(rows), MOST_VALUE)
         return cls(np.stack([curves, curves | 1]), values, ledger.rows.standings[:, rows])
 
     @classmethod

@@ -104,7 +104,7 @@ def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squ
 def pace_of(ledger: Ledger, role: int, rows: Ints, thresholds: Ints, spans: Spans) -> Pace:
     """Return the pace of the users of `rows` towards `thresholds`, one for each row."""
     posts, impressions, squares = ledger.short_sums(rows)
-    value = ledger.rows.totals[role][rows]
+    value = ledger.rows.values(role)[rows].astype(np.int64)
     if role:
         return pace(value, thresholds, ledger.rows.squares[rows], impressions, squares, spans)
     short = posts.astype(np.float64)
@@ -130,7 +130,7 @@ def evaluate(ledger: Ledger, due: tuple[Ints, Ints], numbers: Ints, ranked: Rank
             ledger.rows.set_below_since_s(role, rows, rows)
             continue
         scope = numbers[ledger.rows.scopes_of(rows)]
-        value, threshold = ledger.rows.totals[role][rows], cuts.thresholds[role][scope]
+        value, threshold = ledger.rows.values(role)[rows].astype(np.int64), cuts.thresholds[role][scope]
         going = pace_of(ledger, role, rows, threshold, spans)
         facts = Facts(
             standing=ledger.rows.standings[role][rows],

@@ -91,7 +91,7 @@ class _Watch:
 
     def _are_candidates(self, ledger: Ledger, rows: Ints, least: Floats) -> Mask:
         held = ledger.rows
-        found: Mask = (held.standings[self._role][rows] != NONE) | (held.totals[self._role][rows] >= least)
+        found: Mask = (held.standings[self._role][rows] != NONE) | (held.values(self._role)[rows] >= least)
         return found
 
     def _watch(self, rows: Ints) -> None:

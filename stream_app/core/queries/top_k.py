@@ -24,7 +24,7 @@ def tops_of(ledger: Ledger, most: int, shown: Mask | None = None) -> Iterator[To
     """Yield at most `most` users for every scope and role that has any; `shown`: for those scopes only, by role."""
     names, scopes, users = ledger.scopes.names(), ledger.rows.scopes, ledger.rows.users
     for role, name in enumerate(ROLES):
-        values = ledger.rows.totals[role]
+        values = ledger.rows.values(role)
         held = np.flatnonzero((values > 0) & (True if shown is None else shown[role][scopes]))
         order = held[np.lexsort((-values[held], scopes[held]))]
         starts = np.flatnonzero(np.diff(scopes[order], prepend=-1))

@@ -86,7 +86,7 @@ class UserQueries:
         """Return at most `most` users, highest value first; with `emerging_first`, emerging users by ETA come first."""
         rows, role = self._rows(query), query.role
         threshold = self._threshold(query.scope, role)
-        totals = self._ledger.rows.totals[role]
+        totals = self._ledger.rows.values(role)
         emerging = (self._ledger.rows.standings[role][rows] == EMERGING) & query.emerging_first
         soon, others = rows[emerging], _highest(totals, rows[~emerging], most)
         eta_s = self.paces(role, soon, np.full(len(soon), threshold)).eta_s if len(soon) else np.empty(0)
@@ -148,7 +148,7 @@ class UserQueries:
         users = [self._ledger.users.names[number] for number in held.users_of(rows).tolist()]
         numbers_ = np.fromiter(map(self._followed.find, scopes), np.int64)
         cuts = self._followed.cuts.of(numbers_)
-        values, thresholds = held.totals[role][rows], cuts.thresholds[role]
+        values, thresholds = held.values(role)[rows].astype(np.int64), cuts.thresholds[role]
         shares = np.where(cuts.totals[role] > 0, values / np.maximum(cuts.totals[role], 1), 0.0)
         going = self.paces(role, rows, thresholds)
         going = going._replace(eta_s=np.where(thresholds > 0, going.eta_s, np.inf))
@@ -165,7 +165,7 @@ class UserQueries:
 
     def _is_held(self, role: int, rows: Ints) -> Mask:
         """Which rows have a value or a standing."""
-        held: Mask = (self._ledger.rows.totals[role][rows] > 0) | (self._ledger.rows.standings[role][rows] != NONE)
+        held: Mask = (self._ledger.rows.values(role)[rows] > 0) | (self._ledger.rows.standings[role][rows] != NONE)
         return held
 
     @cached_property

@@ -25,11 +25,12 @@ _NOBODY = BelowSince(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 class RowTable:
-    """Rows of a ledger. In `totals`, index 0 is posts (mavens) and index 1 impressions (connectors)."""
+    """Rows of a ledger. In totals, index 0 is posts (mavens) and index 1 impressions (connectors)."""
 
     def __init__(self) -> None:
         self._index = HashIndex()
-        self._totals = np.zeros((2, 64), np.int64)
+        self._posts: Ints = np.zeros(64, np.int32)  # narrower, for memory
+        self._impressions = np.zeros(64, np.int64)
         self._squares = np.zeros(64)
         self._standings = np.zeros((2, 64), np.uint8)
         self._below = [_NOBODY, _NOBODY]
@@ -40,8 +41,21 @@ class RowTable:
 
     @property
     def totals(self) -> Ints:
-        """Posts and impressions in the window: a view of shape (2, rows)."""
-        return self._totals[:, : len(self)]
+        """Posts and impressions in the window: a copy, of shape (2, rows)."""
+        return self.totals_of(slice(len(self)))
+
+    def totals_of(self, rows: Ints | slice) -> Ints:
+        """Return posts and impressions of some rows in the window: of shape (2, n)."""
+        return np.stack([self._posts[rows], self._impressions[rows]])
+
+    def values(self, role: int) -> Ints:
+        """Return the totals that rank users in a role: a view of shape (rows,)."""
+        return self._impressions[: len(self)] if role else self._posts[: len(self)]
+
+    def are_counted(self) -> Mask:
+        """Return which rows have totals in the window."""
+        mask: Mask = (self.values(0) != 0) | (self.values(1) != 0)
+        return mask
 
     @property
     def squares(self) -> Floats:
@@ -74,7 +88,7 @@ class RowTable:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        columns = (self._totals, self._squares, self._standings)
+        columns = (self._posts, self._impressions, self._squares, self._standings)
         return self._index.nbytes + self._touched.nbytes + sum(column.nbytes for column in columns)
 
     def rows(self, scopes: Ints, users: Ints) -> Ints:
@@ -90,14 +104,14 @@ class RowTable:
 
     def add(self, rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> None:
         """Add to the totals of `rows` (which may repeat)."""
-        self._touched.note(rows, self._totals, self._standings)
-        np.add.at(self._totals[0], rows, posts)
-        np.add.at(self._totals[1], rows, impressions)
+        self._touched.note(rows, self._state_of)
+        np.add.at(self._posts, rows, posts.astype(np.int32))
+        np.add.at(self._impressions, rows, impressions)
         np.add.at(self._squares, rows, squares)
 
     def set_standings(self, role: int | Ints, rows: Ints, standings: Codes | list[int]) -> None:
         """Set the standings of `rows`; `role`: one role for all rows, or one for each."""
-        self._touched.note(rows, self._totals, self._standings)
+        self._touched.note(rows, self._state_of)
         self._standings[role, rows] = standings
 
     @property
@@ -132,14 +146,15 @@ class RowTable:
 
     def clear(self, rows: Mask) -> None:
         """Reset the marked rows to zero, which makes them dead."""
-        self._touched.note(np.flatnonzero(rows), self._totals, self._standings)
-        self.totals[:, rows] = 0
+        self._touched.note(np.flatnonzero(rows), self._state_of)
+        self.values(0)[rows] = 0
+        self.values(1)[rows] = 0
         self.squares[rows] = 0
         self.standings[:, rows] = 0
 
     def dead(self) -> Mask:
         """Return which rows have no totals in the window and no standing."""
-        live: Mask = np.any(self.totals, axis=0) | np.any(self.standings, axis=0)
+        live: Mask = self.are_counted() | np.any(self.standings, axis=0)
         return ~live
 
     def done_with(self) -> Mask:
@@ -152,7 +167,7 @@ class RowTable:
         Returns the new row numbers, indexed by the old ones.
         """
         keys = scopes[self.scopes[kept]] << _USER_BITS | users[self.users[kept]]
-        self._totals = self.totals[:, kept]
+        self._posts, self._impressions = self._posts[: len(kept)][kept], self.values(1)[kept]
         self._squares = self.squares[kept]
         self._standings = self.standings[:, kept]
         new_rows = np.cumsum(kept) - 1
@@ -161,8 +176,11 @@ class RowTable:
         self._index = HashIndex(keys)
         return new_rows
 
+    def _state_of(self, rows: Ints) -> RowsBefore:
+        return RowsBefore(rows, self.totals_of(rows), self._standings[:, rows])
+
     def _grow(self, capacity: int) -> None:
-        self._totals = _grown(self._totals, capacity)
+        self._posts, self._impressions = _grown(self._posts, capacity), _grown(self._impressions, capacity)
         self._squares = _grown(self._squares, capacity)
         self._standings = _grown(self._standings, capacity)
         self._touched.marks = _grown(self._touched.marks, capacity)

@@ -149,7 +149,7 @@ class ScopeAdmission:
         asked = np.flatnonzero(np.isin(users, crowded) & is_named(codes))
         scopes = table.find_codes(codes[asked])
         found = np.where(scopes < 0, -1, rows.find(np.maximum(scopes, 0), users[asked]))
-        new = asked[~_are(np.any(rows.totals, axis=0), found)]
+        new = asked[~_are(rows.are_counted(), found)]
         admitted: set[tuple[int, int]] = set()
         refused = []
         for place, user, code in zip(new.tolist(), users[new].tolist(), codes[new].tolist(), strict=True):
@@ -167,14 +167,14 @@ class ScopeAdmission:
 
     def _topics_of(self, table: ScopeTable, rows: RowTable, users: Ints) -> dict[int, int]:
         """Return how many topics each user has in the window."""
-        held = np.any(rows.totals, axis=0) & table.is_named()[rows.scopes] & np.isin(rows.users, users)
+        held = rows.are_counted() & table.is_named()[rows.scopes] & np.isin(rows.users, users)
         counts = np.bincount(rows.users[held], minlength=int(users.max()) + 1)
         return {user: int(counts[user]) for user in users.tolist()}
 
     def _live_scopes(self, table: ScopeTable, rows: RowTable) -> Mask:
         if self._live is None:
             self._live = np.zeros(len(table), np.bool_)
-            self._live[rows.scopes[np.any(rows.totals, axis=0)]] = True
+            self._live[rows.scopes[rows.are_counted()]] = True
         return self._live
 
     @staticmethod

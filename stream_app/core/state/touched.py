@@ -5,6 +5,7 @@ sent before is known without a copy of all rows. Nothing is noted before rows ar
 after a long restore, nor once something is lost: everything is taken then.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -41,11 +42,11 @@ class TouchedRows:
         """Whether there is anything to take."""
         return self._is_lost or bool(self._noted)
 
-    def note(self, rows: Ints, totals: Ints, standings: Codes) -> None:
-        """Note rows that are about to change, given the totals and standings of all rows."""
+    def note(self, rows: Ints, state_of: Callable[[Ints], RowsBefore]) -> None:
+        """Note rows that are about to change; `state_of`: what some rows are now."""
         fresh = rows[~self.marks[rows]]
         if len(fresh) and not self._is_lost:
-            self._noted.append(RowsBefore(fresh, totals[:, fresh], standings[:, fresh]))
+            self._noted.append(state_of(fresh))
             self.marks[fresh] = True
 
     def take(self) -> RowsBefore | None:
