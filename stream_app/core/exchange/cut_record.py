@@ -109,4 +109,7 @@ def cuts_in(record: CutRecord) -> ScopeCuts:
 
 def points_in(record: CutRecord, role: int) -> Ints:
     """Return the points of one curve as columns (value, users above, their total)."""
-    return np.array(record.points[role], np.int64).reshape(-1, 3)
+    points = np.empty((len(record.points[role]), 3), np.int64)
+    if len(points):
+        points[:] = record.points[role]
+    return points

@@ -4,6 +4,8 @@ They are columns by the number of a scope, like those of a home, and say which s
 evaluation looks at these only.
 """
 
+from sys import intern
+
 import numpy as np
 
 from stream_app.core.arrays import Ints, distinct_in
@@ -11,7 +13,6 @@ from stream_app.core.cuts.curve_points import ranks_of
 from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.exchange.curve_deltas import Thresholds
 from stream_app.core.exchange.cut_record import CutRecord, points_in
-from stream_app.core.messages import ROLES
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -28,8 +29,9 @@ class FollowedCuts:
         self._numbers: dict[ScopeName, int] = {}
         self.names: list[ScopeName] = [_NO_SCOPE]
         self.cuts = ScopeCuts.empty(64)
-        self._points: dict[tuple[int, int], Ints] = {}
-        """By scope and role: columns (value, users above, their total)."""
+        self._points: list[tuple[Ints, Ints] | None] = [None]
+        """By scope, of both roles: columns (value, users above, their total); None where it has no record."""
+        self._records = 0
         self._changed_at = np.zeros(64, np.int64)
         """By scope: the version in which it changed last."""
         self.version = 0
@@ -38,7 +40,7 @@ class FollowedCuts:
 
     def __len__(self) -> int:
         """How many scopes have a record."""
-        return len(self._points) // len(ROLES)
+        return self._records
 
     def take(self, scope: ScopeName, record: CutRecord | None) -> None:
         """Take what a home has published; None where the scope has no record any more."""
@@ -49,10 +51,8 @@ class FollowedCuts:
         self._changed_at[number] = self.version
         for name, column in self.cuts._asdict().items():
             column[:, number] = 0 if record is None else getattr(record, name)
-        for role in (0, 1):
-            self._points.pop((number, role), None)
-            if record is not None:
-                self._points[number, role] = points_in(record, role)
+        self._records += (record is not None) - (self._points[number] is not None)
+        self._points[number] = None if record is None else (points_in(record, 0), points_in(record, 1))
 
     def find(self, scope: ScopeName) -> int:
         """Return the number of a scope; 0 if it is unknown."""
@@ -60,11 +60,12 @@ class FollowedCuts:
 
     def has(self, scope: ScopeName) -> bool:
         """Return whether a scope has a record."""
-        return (self.find(scope), 0) in self._points
+        return self._points[self.find(scope)] is not None
 
     def points(self, scope: ScopeName, role: int) -> Ints:
         """Return the points of a curve as columns (value, users above, their total); none if it is unknown."""
-        return self._points.get((self.find(scope), role), _NO_POINTS)
+        known = self._points[self.find(scope)]
+        return _NO_POINTS if known is None else known[role]
 
     def changed_since(self, version: int) -> Ints:
         """Return the scopes that have changed after a version."""
@@ -75,19 +76,19 @@ class FollowedCuts:
         curves = numbers << 1 | roles
         found = np.ones(len(values), np.int64)
         for curve in distinct_in(curves).tolist():
-            asked, points = curves == curve, self._points.get((curve >> 1, curve & 1))
-            if points is not None:
+            asked, known = curves == curve, self._points[curve >> 1]
+            if known is not None:
+                points = known[curve & 1]
                 found[asked] = ranks_of(values[asked], points[:, 0], points[:, 1])
         return found
 
     def forget_unused(self) -> None:
         """Renumber the scopes once many of them have no record any more."""
-        used = [number for number in range(1, len(self.names)) if (number, 0) in self._points]
+        used = [number for number, points in enumerate(self._points) if points is not None]
         if len(self.names) - len(used) <= max(_UNUSED_KEPT, len(used)):
             return
         kept = np.array([0, *used], np.int64)
-        new = {number: place for place, number in enumerate(kept.tolist())}
-        self._points = {(new[number], role): points for (number, role), points in self._points.items()}
+        self._points = [self._points[number] for number in kept.tolist()]
         self.names = [self.names[number] for number in kept.tolist()]
         self._numbers = {name: number for number, name in enumerate(self.names) if number}
         self.cuts, self._changed_at = self.cuts.of(kept), self._changed_at[kept]
@@ -97,8 +98,10 @@ class FollowedCuts:
         number = self._numbers.get(scope)
         if number is not None:
             return number
+        scope = ScopeName(*map(intern, scope))  # ledgers of this process mostly have the topic too
         number = self._numbers[scope] = len(self.names)
         self.names.append(scope)
+        self._points.append(None)
         self.cuts = self.cuts.reaching(len(self.names))
         self._changed_at = np.pad(self._changed_at, (0, self.cuts.users.shape[1] - len(self._changed_at)))
         return number
