@@ -283,7 +283,7 @@ def decode(value: bytes) -> Segment:
     """Decode a stored part; its columns are views of `value`. Raises FormatError if damaged or of another version."""
     try:
         segment = _DECODER.decode(value)
-        segment.scopes()  # raises here, where whoever reads it is told
+        segment.scopes()  # raises here, not when it is used
     except DECODE_ERRORS as error:
         raise FormatError(f"not a segment of version {VERSION}: {error}; {_found(value)}") from error
     if segment.version != VERSION:

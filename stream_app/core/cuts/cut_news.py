@@ -5,7 +5,7 @@ makes a step or θ moves by a tenth, and otherwise once a minute, for most topic
 When nothing has changed for a moment, all that waits is published: what is read then is exact. While a home has few
 scopes, all of them are published like those that can be ranked.
 
-Of what was published only that is kept by which news is told from it, a third of the cuts.
+Of what was published it keeps only what it compares, a third of the cuts.
 """
 
 from typing import NamedTuple

@@ -4,8 +4,6 @@ They are columns by the number of a scope, like those of a home, and say which s
 evaluation looks at these only.
 """
 
-from sys import intern
-
 import numpy as np
 
 from stream_app.core.arrays import Ints, distinct_in
@@ -98,7 +96,6 @@ class FollowedCuts:
         number = self._numbers.get(scope)
         if number is not None:
             return number
-        scope = ScopeName(*map(intern, scope))  # ledgers of this process mostly have the topic too
         number = self._numbers[scope] = len(self.names)
         self.names.append(scope)
         self._points.append(None)

@@ -1,11 +1,10 @@
 """Scope numbers: numbers the scopes of a home 0, 1, 2 … in order of arrival, and keeps their names in little room.
 
 A name kept as a tuple with strings of its own, in a list and as the key of a dict, takes 260 bytes. Here the topics of
-each population are the keys of a dict, and a name is put together when it is asked for: 110 bytes.
+each population are the keys of a dict, and a name is put together when it is asked for: 120 bytes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from sys import intern
 from typing import overload
 
 import numpy as np
@@ -23,6 +22,8 @@ class ScopeNumbers(Sequence[ScopeName]):
         self.pool = Numbers() if pool is None else pool
         self._numbers: dict[str, dict[str, int]] = {}
         """By population and topic."""
+        self._same: dict[str, str] = {}
+        """One string for each population, which each message brings anew."""
         self._topics: list[str] = []
         self._populations: list[str] = []
         self.add(names)
@@ -55,8 +56,7 @@ class ScopeNumbers(Sequence[ScopeName]):
         topics = self._numbers.setdefault(name.population, {})
         number = topics.get(name.topic)
         if number is None:
-            topic = intern(name.topic)  # ledgers of this process mostly have the topic too
-            number = topics[topic] = self.pool.up_to(len(self._topics))
-            self._topics.append(topic)
-            self._populations.append(intern(name.population))
+            number = topics[name.topic] = self.pool.up_to(len(self._topics))
+            self._topics.append(name.topic)
+            self._populations.append(self._same.setdefault(name.population, name.population))
         return number

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import chain, repeat
-from sys import intern
 from typing import NamedTuple
 
 import numpy as np
@@ -83,7 +82,7 @@ class ScopeTable:
     def add(self, names: Sequence[tuple[str, str]]) -> Ints:
         """Return the number of each scope (population, topic); new scopes get the next numbers."""
         populations = self._populations.add([population for population, _ in names])
-        return self._index.add(populations << _TOPIC_BITS | self._topics.add([intern(topic) for _, topic in names]))
+        return self._index.add(populations << _TOPIC_BITS | self._topics.add([topic for _, topic in names]))
 
     def of_events(
         self, populations: Sequence[str], topics: Sequence[tuple[str, ...]], most: int, *, in_order: bool = False
@@ -172,7 +171,7 @@ class ScopeTable:
             return 0
         if len(topic) > _SHORT and len(topic.encode()) > MAX_ID_BYTES:  # normalised, a name can be longer
             return _OTHER_TOPIC
-        return self._topics[intern(topic)]  # the other ledgers and the homes of this process mostly have it too
+        return self._topics[topic]
 
 
 def is_other(codes: Ints) -> Mask:

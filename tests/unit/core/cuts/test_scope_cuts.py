@@ -1,4 +1,4 @@
-"""Scope cuts: their hashes are equal where the cuts are, and tell apart what differs."""
+"""Scope cuts: their hashes are equal where the cuts are, and only there."""
 
 import numpy as np
 from hypothesis import given
