@@ -225,7 +225,7 @@ class Engine:
                 with self._fatal("a round of evaluation failed"), self.health.doing("round"):
                     await self._waiting.count_all()
                     pause_s = await self._evaluation.round()
-            await asyncio.sleep(pause_s)
+            await self._waiting.rest(pause_s, self.settings.tick_s)
 
     async def sweeps(self) -> None:
         """Delete garbage every few seconds until the app stops."""

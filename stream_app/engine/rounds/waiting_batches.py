@@ -4,8 +4,8 @@ The problem: while little comes in, a fetch brings one or two events. A batch co
 its segment in the changelog names the positions of all sources again.
 
 How: what is fetched joins what waits of its source. It is counted once it is enough, and at the latest before the next
-round, which is the first to look at the counts. Nothing is decided before that: a position is that of what was counted,
-so a crash or a move of the partition only has the next owner read again what waited.
+round, which is the first to look at the counts, or after a tick. Nothing is decided before that: a position is that of
+what was counted, so a crash or a move of the partition only has the next owner read again what waited.
 
     fetched   │ 40–41 │ 42 │ 43–45 │ round: 40–45 is one batch, one segment │ 46 │ …
 
@@ -46,6 +46,14 @@ class WaitingBatches:
     async def count_all(self) -> None:
         """Count all that waits. No source waits for another one, as for a clock that is wrong."""
         await asyncio.gather(*map(self._count_of, list(self._waiting)))
+
+    async def rest(self, pause_s: float, tick_s: float) -> None:
+        """Pause between two rounds; in a long pause nothing waits longer than `tick_s`."""
+        while pause_s > tick_s:
+            await asyncio.sleep(tick_s)
+            pause_s -= tick_s
+            await self.count_all()
+        await asyncio.sleep(pause_s)
 
     def forget(self) -> None:
         """Forget all that waits: it is read again by who owns its partition."""

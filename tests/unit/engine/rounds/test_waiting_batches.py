@@ -101,3 +101,15 @@ async def test_batches_that_waited_count_like_one(waiting: WaitingBatches) -> No
     assert together.ledger.sources == apart.ledger.sources
     assert together.ledger.rows.totals.tolist() == apart.ledger.rows.totals.tolist()
     assert (together.store.sequence, apart.store.sequence) == (1, 5)
+
+
+async def test_in_a_long_pause_between_rounds_nothing_waits_longer_than_a_tick(
+    waiting: WaitingBatches, counted: Counted
+) -> None:
+    resting = asyncio.create_task(waiting.rest(60.0, 0.01))
+    await waiting.take(some([0, 1]))
+    async with asyncio.timeout(5):
+        while not counted.batches:  # noqa: ASYNC110 - a tick has no event
+            await asyncio.sleep(0.005)
+    assert counted.batches == [(POSTS, 0, 2)]
+    resting.cancel()
