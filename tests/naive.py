@@ -105,6 +105,8 @@ class NaiveLedger:
     sources: dict[str, NaiveSource] = field(default_factory=dict)
     lagging: set[str] = field(default_factory=set)
     horizon: int = NEVER
+    made: list[tuple[int, Key, int, int]] = field(default_factory=list)
+    """Of each event that was counted and each scope: time, key, posts and impressions."""
 
     def apply(self, topic: str, events: Sequence[Event]) -> list[str]:
         """Count the events of one source in order; what became of each."""
@@ -122,6 +124,7 @@ class NaiveLedger:
         """Take out all that some users made; what was read was read."""
         for pane, counts in self.panes.items():
             self.panes[pane] = {key: made for key, made in counts.items() if key[2] not in users}
+        self.made = [one for one in self.made if one[1][2] not in users]
 
     @property
     def first_pane(self) -> int:
@@ -135,6 +138,22 @@ class NaiveLedger:
             for key, made in counts.items() if pane >= since_pane else ():
                 sums[key] = [sum(pair) for pair in zip(sums[key], made, strict=True)]
         return {key: (made[0], made[1], made[2]) for key, made in sums.items() if any(made)}
+
+    def recent(self, slots: int, per_pane: int) -> dict[Key, tuple[int, ...]]:
+        """What every user of every scope made in the last `slots` slots, of which a pane has so many.
+
+        Posts and impressions, and of both the sum of the squares of what they made in each slot.
+        """
+        last, sums = self.horizon * per_pane // self.pane_ms, defaultdict[Key, Counter[int]](Counter)
+        by_slot = defaultdict[tuple[Key, int], list[int]](lambda: [0, 0])
+        for ts_ms, key, posts, people in self.made:
+            slot = ts_ms * per_pane // self.pane_ms
+            if slot > last - slots:
+                by_slot[key, slot][0] += posts
+                by_slot[key, slot][1] += people
+        for (key, _), (posts, people) in by_slot.items():
+            sums[key].update({0: posts, 1: people, 2: posts**2, 3: people**2})
+        return {key: tuple(made[number] for number in range(4)) for key, made in sums.items() if made[0] or made[1]}
 
     def _count(self, topic: str, source: NaiveSource, event: Event, ts_ms: int, user: str) -> str:
         source.watermark = max(source.watermark, ts_ms)
@@ -152,6 +171,8 @@ class NaiveLedger:
                 made[0] += isinstance(event, Post)
                 made[1] += people or 0
                 made[2] += (people or 0) ** 2
+                key = (event.population or "all", name, user)
+                self.made.append((ts_ms, key, int(isinstance(event, Post)), people or 0))
         return outcome
 
     def _first_pane(self, end_ms: int) -> int:

@@ -28,8 +28,9 @@ from collections.abc import Callable, Collection, Mapping
 
 from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
+from stream_app.core.changelog.pane_content import PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
-from stream_app.core.changelog.segments import Kind, PaneContent, SegmentKey
+from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.events.credit import Credits
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger

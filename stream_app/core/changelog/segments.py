@@ -1,13 +1,14 @@
 """Segments: immutable pieces of a ledger in their stored format, and their keys."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
-from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+from stream_app.core.arrays import Hashes
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
+from stream_app.core.changelog.pane_content import Entries, PaneContent, PaneRun
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.watermark import Source
@@ -55,49 +56,15 @@ class SegmentKey(NamedTuple):
             raise FormatError(f"{key!r} is not the key of a segment: {error}") from error
 
 
-class Entries(NamedTuple):
-    """Counts of users in scopes: columns of equal length."""
-
-    scopes: Ints
-    users: Ints
-    posts: Ints
-    impressions: Ints
-    squares: Floats
-    """Σ impressions² over the events, needed for the variance of a compound Poisson count."""
-
-    def part(self, run: slice | Mask) -> "Entries":
-        """Return some of the entries."""
-        return Entries(self.scopes[run], self.users[run], self.posts[run], self.impressions[run], self.squares[run])
-
-
-class PaneContent(NamedTuple):
-    """The content of a pane, or what a batch added to it, as it is stored in a segment."""
+class StoredRun(NamedTuple):
+    """A run as it stands in a segment."""
 
     pane: int
-    entries: Entries
-    hashes: Hashes
-    """Of the events, see `Hashing.EVENT`."""
-    id_hashes: Mapping[Hashing, Hashes] = {}
-    """Of the event ids alone, only for a window after the upgrade from 0.2."""
-
-    def runs(self) -> Iterable["PaneRun"]:
-        """Yield the content as runs with hashes of one kind each."""
-        yield PaneRun(self.pane, self.entries, self.hashes, Hashing.EVENT)
-        for hashing, hashes in self.id_hashes.items():
-            yield PaneRun(self.pane, self.entries.part(slice(0)), hashes, hashing)
-
-
-class PaneRun(NamedTuple):
-    """Entries of one pane, and hashes of one kind of its events."""
-
-    pane: int
-    entries: Entries
+    slot_ms: int
+    entries: slice
+    """Places of its entries, for `Segment.entries`."""
     hashes: Hashes
     hashing: Hashing
-
-    def part(self, run: slice) -> "PaneRun":
-        """Return some of the entries and hashes, the hashes sorted."""
-        return PaneRun(self.pane, self.entries.part(run), np.sort(self.hashes[run]), self.hashing)
 
 
 class Header(msgspec.Struct, array_like=True):
@@ -152,6 +119,8 @@ class Segment(msgspec.Struct, array_like=True):
     """Hashes of events, sorted within each run."""
     hashings: list[int] = []
     """What the hashes of each run are made of, in the order of `panes`; missing in segments of releases up to 0.2."""
+    slots_ms: list[int] = []
+    """Where the slot of each run begins, ms after its pane, in the order of `panes`; missing up to 0.3."""
 
     @property
     def nbytes(self) -> int:
@@ -177,12 +146,14 @@ class Segment(msgspec.Struct, array_like=True):
         squares[several[first:last].astype(np.int64) - run.start] = unpack(self.squares)[first:last]
         return Entries(scopes, users, posts, impressions, squares)
 
-    def by_pane(self) -> Iterable[tuple[int, slice, Hashes, Hashing]]:
-        """Yield each pane, the run of its entries, its hashes, and what they are made of."""
-        hashes, hashings = unpack(self.hashes), self.hashings or [Hashing.EVENT_ID] * len(self.panes)
+    def runs(self) -> Iterable[StoredRun]:
+        """Yield the runs of the segment; without slots, all that a pane holds counts as done at its start."""
+        hashes, count = unpack(self.hashes), len(self.panes)
+        hashings, slots_ms = self.hashings or [Hashing.EVENT_ID] * count, self.slots_ms or [0] * count
         lengths = runs(self.entry_counts), runs(self.hash_counts)
-        for pane, run, hashed, hashing in zip(self.panes, *lengths, hashings, strict=True):
-            yield pane, run, hashes[hashed].astype(np.uint64, copy=False), Hashing(hashing)
+        for pane, slot_ms, run, hashed, hashing in zip(self.panes, slots_ms, *lengths, hashings, strict=True):
+            own = hashes[hashed].astype(np.uint64, copy=False)
+            yield StoredRun(pane, slot_ms, run, own, Hashing(hashing))
 
 
 _SCOPES = msgspec.msgpack.Decoder(list[tuple[str, str]])
@@ -275,6 +246,7 @@ def _encode_part(
         squares=pack(columns[4][several]),
         hashes=pack(np.concatenate([run.hashes for run in panes]) if panes else np.empty(0, np.uint64)),
         hashings=[run.hashing for run in panes],
+        slots_ms=[run.slot_ms for run in panes],
     )
     return _ENCODER.encode(segment)
 

@@ -74,10 +74,10 @@ def read(part: Segment, users: Collection[str]) -> Iterator[PaneCounts]:
         return
     scopes = [ScopeName(*scope) for scope in part.scopes()]
     columns = tuple(unpack(column) for column in (part.user, part.scope, part.posts, part.impressions))
-    for pane, run, _, _ in part.by_pane():
-        places = run.start + np.flatnonzero(np.isin(columns[0][run], numbers))
+    for run in part.runs():
+        places = run.entries.start + np.flatnonzero(np.isin(columns[0][run.entries], numbers))
         for user, scope, posts, impressions in zip(*(column[places].tolist() for column in columns), strict=True):
-            yield PaneCounts(names[user], scopes[scope], pane, (posts, impressions))
+            yield PaneCounts(names[user], scopes[scope], run.pane, (posts, impressions))
 
 
 def summed(parts: Iterable[PaneCounts]) -> Series:

@@ -8,25 +8,24 @@ from collections.abc import Collection, Container, Iterable, Iterator
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Hashes, Ints, Mask
-from stream_app.core.changelog.segments import Entries, Header, PaneContent, Segment, SegmentKey
+from stream_app.core.arrays import Ints, Mask
+from stream_app.core.changelog.pane_content import NO_SLOT, Entries, PaneContent
+from stream_app.core.changelog.segments import Header, Segment, SegmentKey, StoredRun
 from stream_app.core.dedup.seen_events import SeenEvents
 from stream_app.core.events.credit import Credits
-from stream_app.core.events.identity import Hashing, HashingPlan
+from stream_app.core.events.identity import HashingPlan
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.interning import Interner, Numbers
-from stream_app.core.state.panes import Pane, RowEntries, joined, summed
+from stream_app.core.state.panes import Pane, RowEntries, by_slot, joined, summed
 from stream_app.core.state.renumbering import chosen, distinct, renumbered
 from stream_app.core.state.rows import RowTable
 from stream_app.core.state.scope_limits import ScopeAdmission, ScopeLimits
 from stream_app.core.state.scopes import ScopeTable
-from stream_app.core.state.short_sums import ShortSums
+from stream_app.core.state.short_sums import Moments, ShortSums
 from stream_app.core.state.watermark import NO_TIME, BatchCounts, Source, horizon_after, horizon_at
 from stream_app.core.state.window import Window
 
 _DEAD_ROWS_KEPT = 1000
-_ROW_BITS = 32
-_ROW_MASK = (1 << _ROW_BITS) - 1
 
 
 class Ledger:
@@ -133,13 +132,8 @@ class Ledger:
             return
         pane = self.panes.setdefault(number, Pane())
         settled = self.is_settled(number)
-        for _, entries, hashes, hashing in self._load(parts):
-            self._count(entries)
-            self.seen.note(number, hashes, hashing)
-            if not settled:
-                pane.add(entries.slim())
-                self._short.add(number, entries)
-                self.seen.restore(hashes, number, hashing)
+        for run, entries in self._load(parts):
+            self._restore_run(run, entries, settled=settled)
         pane.seal(key, parts, pack=settled)
 
     def restore_delta(self, parts: list[Segment], sealed: Container[int]) -> None:
@@ -147,17 +141,12 @@ class Ledger:
         first = self.window.first_pane(self.horizon)
         needed = {pane for part in parts for pane in part.panes if pane >= first and pane not in sealed}
         # Skip superseded parts altogether, names included: they may name people who were erased.
-        for number, entries, hashes, hashing in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
-            if number in needed:
-                self.panes.setdefault(number, Pane()).add(entries.slim())
-                self._short.add(number, entries)
-                self.seen.note(number, hashes, hashing)
-                self.seen.restore(hashes, number, hashing)
-                self._count(entries)
+        for run, entries in self._load(part for part in parts if not needed.isdisjoint(part.panes)):
+            if run.pane in needed:
+                self._restore_run(run, entries, settled=False)
 
     def seal(self, number: int, key: SegmentKey, parts: list[Segment], *, pack: bool) -> None:
         """Mark a pane as stored in `parts`. With `pack` they are its only copy from now on."""
-        self._advance_short()  # of a pane that leaves the short window it needs the entries
         self.panes[number].seal(key, parts, pack=pack)
 
     def forget_packed(self) -> None:
@@ -172,9 +161,14 @@ class Ledger:
     def content(self, pane: int, without: Collection[str] = ()) -> PaneContent:
         """Return the complete content of a pane for sealing, `without` the users that are being erased."""
         held = self.panes[pane]
-        entries = summed(*joined([*self._base(held, without), *held.chunks]))
+        short = dict(self._short.entries_of(self.window.slots_of(pane)))
+        before = [entries.negative() for entries in short.values()]
+        rest = summed(*joined([*self._base(held, without), *held.chunks, *before]))
+        parts = {NO_SLOT: rest.part((rest.posts != 0) | (rest.impressions != 0))}
+        parts |= {self.window.slot_ms(pane, slot): entries for slot, entries in short.items()}
         hashes, id_hashes = self.seen.content(pane, held, self.window.first_pane(self.horizon))
-        return PaneContent(pane, self._named(entries), hashes, id_hashes)
+        named = {slot_ms: self._named(entries) for slot_ms, entries in parts.items() if len(entries.rows)}
+        return PaneContent(pane, named, hashes, id_hashes)
 
     def take_out(self, users: Collection[str]) -> None:
         """Remove `users` from rows and open panes. The caller then seals stale panes and drops the dead rows."""
@@ -186,14 +180,14 @@ class Ledger:
         self._short.clear(gone)
         self.admission.forget()
 
-    def short_sums(self, rows: Ints) -> tuple[Ints, Floats, Floats]:
-        """Return the sums of some rows over the short window: posts, impressions, Σ impressions²."""
+    def moments(self, rows: Ints) -> Moments:
+        """Return what some rows did in the short window."""
         self._advance_short()
-        return self._short.of(rows)
+        return self._short.of(rows, self.window.slot(self.horizon))
 
     def is_settled(self, pane: int) -> bool:
         """Return whether a pane is older than the short window, so that nothing reads it until it expires."""
-        return pane * self.window.pane_ms < self.window.short_start_ms(self.horizon)
+        return (pane + 1) * self.window.pane_ms <= self.window.short_start_ms(self.horizon)
 
     @property
     def nbytes(self) -> int:
@@ -202,40 +196,46 @@ class Ledger:
         return self.rows.nbytes + self._short.nbytes + self.seen.nbytes + self.users.nbytes + panes
 
     def _add(self, batch: Credits, pane: Ints, fresh: Mask) -> list[PaneContent]:
-        """Add the fresh events. Each pane gets one entry per row, sorted by row."""
+        """Add the fresh events. Each slot gets one entry per row, sorted by row."""
         worth = np.flatnonzero(fresh & ((batch.posts > 0) | (batch.impressions > 0)))
         users = self.users.add(chosen(batch.users, worth))
         events, scopes = self.admission.scopes_of(
             self.scopes, self.rows, users, chosen(batch.populations, worth), chosen(batch.topics, worth)
         )
-        numbers, ranks = distinct(pane[fresh])
-        rank = np.zeros(len(pane), np.int64)
-        rank[fresh] = ranks
         known_rows = len(self.rows)
         rows = self.rows.rows(scopes, users[events])
         self.admission.counted(scopes, self.rows, known_rows)
-        impressions = batch.impressions[worth][events]
-        entries = summed(
-            rank[worth][events] << _ROW_BITS | rows,
-            batch.posts[worth][events],
-            impressions,
-            impressions.astype(np.float64) ** 2,
-        )
-        ends = np.searchsorted(entries.rows, np.arange(1, len(numbers) + 1) << _ROW_BITS).tolist()
-        entries = entries._replace(rows=entries.rows & _ROW_MASK)
+        posts, impressions = batch.posts[worth][events], batch.impressions[worth][events]
+        entries = RowEntries(rows, posts, impressions, impressions.astype(np.float64) ** 2)
         self._count(entries)
+        parts = by_slot(self.window.slots(batch.ts_ms[worth][events]), entries)
+        numbers, ranks = distinct(pane[fresh])
         order = np.flatnonzero(fresh)[np.argsort(ranks)]
-        hash_ends = np.cumsum(np.bincount(ranks, minlength=len(numbers))).tolist()
-        content = []
-        for place, number in enumerate(numbers.tolist()):
-            start, hash_start = (ends[place - 1], hash_ends[place - 1]) if place else (0, 0)
-            part = entries.part(slice(start, ends[place]))
-            self.panes.setdefault(number, Pane()).add(part.slim())
-            self._short.add(number, part)
-            events_of = order[hash_start : hash_ends[place]]
-            ids = self.seen.added(number, batch.id_hashes[events_of] if batch.id_hashes is not None else None)
-            content.append(PaneContent(number, self._named(part), batch.hashes[events_of], ids))
-        return content
+        ends = np.cumsum(np.bincount(ranks, minlength=len(numbers)))
+        runs = zip(numbers.tolist(), np.split(order, ends[:-1]), strict=False)  # without events, one run of none
+        return [self._add_to_pane(number, parts, batch, run) for number, run in runs]
+
+    def _add_to_pane(self, number: int, parts: dict[int, RowEntries], batch: Credits, events: Ints) -> PaneContent:
+        """Add what a batch has of one pane: its `events`, and those of `parts` (by slot) that are in it."""
+        pane, named = self.panes.setdefault(number, Pane()), {}
+        pane.stale = True  # an event that is worth nothing is known from now on all the same
+        for slot in self.window.slots_of(number):
+            if slot in parts:
+                pane.add(parts[slot].slim())
+                self._short.add(slot, parts[slot])
+                named[self.window.slot_ms(number, slot)] = self._named(parts[slot])
+        ids = self.seen.added(number, batch.id_hashes[events] if batch.id_hashes is not None else None)
+        return PaneContent(number, named, batch.hashes[events], ids)
+
+    def _restore_run(self, run: StoredRun, entries: RowEntries, *, settled: bool) -> None:
+        self._count(entries)
+        self.seen.note(run.pane, run.hashes, run.hashing)
+        if settled:
+            return
+        self.panes.setdefault(run.pane, Pane()).add(entries.slim())
+        self.seen.restore(run.hashes, run.pane, run.hashing)
+        if run.slot_ms != NO_SLOT:
+            self._short.add(self.window.slot(run.pane * self.window.pane_ms + run.slot_ms), summed(*entries))
 
     def _count(self, entries: RowEntries) -> None:
         self.rows.add(entries.rows, entries.posts, entries.impressions, entries.squares)
@@ -247,25 +247,23 @@ class Ledger:
     def _base(self, pane: Pane, without: Collection[str] = ()) -> list[RowEntries]:
         if pane.sealed is None or not pane.packed:
             return []
-        return [entries for _, entries, _, _ in self._load(pane.sealed[1], without)]
+        return [entries for _, entries in self._load(pane.sealed[1], without)]
 
-    def _load(
-        self, parts: Iterable[Segment], without: Collection[str] = ()
-    ) -> Iterator[tuple[int, RowEntries, Hashes, Hashing]]:
-        """Yield stored content by pane and row. Creates missing rows, but adds nothing to them."""
+    def _load(self, parts: Iterable[Segment], without: Collection[str] = ()) -> Iterator[tuple[StoredRun, RowEntries]]:
+        """Yield stored runs with their entries by row. Creates missing rows, but adds nothing to them."""
         for part in parts:
             names = part.users()
             scopes, users = self.scopes.add(part.scopes()), self.users.add(names)
             left_out = [number for number, name in enumerate(names) if name in without] if without else []
-            for number, run, hashes, hashing in part.by_pane():
-                entries = part.entries(run)
+            for run in part.runs():
+                entries = part.entries(run.entries)
                 if left_out:
                     entries = entries.part(~np.isin(entries.users, left_out))
                 rows = self.rows.rows(scopes[entries.scopes], users[entries.users])
-                yield number, RowEntries(rows, entries.posts, entries.impressions, entries.squares), hashes, hashing
+                yield run, RowEntries(rows, entries.posts, entries.impressions, entries.squares)
 
     def _advance_short(self) -> None:
-        self._short.advance(self.window.short_start_ms(self.horizon) // self.window.pane_ms, self.panes)
+        self._short.advance(self.window.first_short_slot(self.horizon))
 
     def expire(self) -> None:
         """Take out what has left the window: after a batch it may have moved."""
@@ -291,7 +289,7 @@ class Ledger:
         scopes, new_scopes = renumbered(self.rows.scopes[kept], len(self.scopes))
         users, new_users = renumbered(self.rows.users[kept], len(self.users))
         new_rows = self.rows.renumber(kept, new_scopes, new_users)
-        self._short.renumber(kept)
+        self._short.renumber(new_rows, kept)
         self.scopes = self.scopes.renumber(scopes)
         self.users = Interner((self.users.names[user] for user in users.tolist()), self.users.numbers)
         self.renumbered += 1

@@ -1,6 +1,7 @@
 """A pane: the counts of every row in one slice of event time, and the events in it."""
 
 from collections.abc import Container
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,10 @@ import numpy as np
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.changelog.segments import Segment, SegmentKey
 from stream_app.core.events.identity import Hashing
+from stream_app.core.state.renumbering import distinct
 
+_ROW_BITS = 32
+_ROW_MASK = (1 << _ROW_BITS) - 1
 _LARGE = 4096
 """Chunks of this many entries are not merged: that would cost more than reading them separately."""
 
@@ -66,6 +70,16 @@ def summed(rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> RowEn
     )
 
 
+def by_slot(slots: Ints, entries: RowEntries) -> dict[int, RowEntries]:
+    """Sum entries by slot (`slots`: one for each) and row: by slot one entry per row, sorted by row."""
+    numbers, ranks = distinct(slots)
+    together = summed(ranks << _ROW_BITS | entries.rows, *entries[1:])
+    ends = np.searchsorted(together.rows, np.arange(1, len(numbers) + 1) << _ROW_BITS).tolist()
+    together = together._replace(rows=together.rows & _ROW_MASK)
+    runs = pairwise([0, *ends])
+    return {slot: together.part(slice(*run)) for slot, run in zip(numbers.tolist(), runs, strict=True)}
+
+
 class Pane:
     """One pane of a ledger: its sealed segment, and chunks by row.
 
@@ -116,4 +130,4 @@ class Pane:
         """Return the hashes of one kind that only the sealed segment holds, as sorted arrays."""
         if self.sealed is None or not self.packed:
             return []
-        return [hashes for segment in self.sealed[1] for _, _, hashes, kind in segment.by_pane() if kind is hashing]
+        return [run.hashes for segment in self.sealed[1] for run in segment.runs() if run.hashing is hashing]

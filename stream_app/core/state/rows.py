@@ -131,6 +131,10 @@ class RowTable:
         """Have all rows count as touched at the next call."""
         self._touched.lose()
 
+    def falling_short(self, role: int) -> Ints:
+        """Return the rows that fall short of their standing, sorted."""
+        return self._below[role].rows
+
     def below_since_s(self, role: int, rows: Ints) -> Ints:
         """Return since when (event time, epoch s) each of `rows` has fallen short of its standing; 0 if it has not."""
         below = self._below[role]

@@ -1,120 +1,117 @@
-"""Short sums: the sums of each row over the short window, kept up to date instead of added up in every round.
+"""Short sums: what each row did in each slot of the short window, which is finer than panes and ends with the newest.
 
-A batch is added as it is counted, and a pane is taken out when it leaves the short window: each entry costs twice what
-it costs once, however many rows and rounds there are. Σ impressions² is a float; what rounding leaves of it goes with
-the rest of the row.
+Panes may be as long as the short window itself, so "the last hour" would be anything from nothing to an hour. A slot is
+a twelfth of the short window, or a little less. What a user did within a slot counts as one moment: people who send ten
+messages in a minute are no surer to go on than those who send one (see `Moments`).
 
-Few rows have anything in the short window. So a row has a slot while it has something, and only a slot has sums:
-
-    by row    [0, 2, 0, 0, 1, 0]    its slot, 0 for none
-    by slot   [–, 4, 1]             its row, and the sums
+Only rows that did something in a slot are kept, so that they cost nothing for all others. The entries of a slot are
+chunks sorted by row, merged like the digits of a binary counter: reading costs a search in each.
 """
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream_app.core.arrays import Floats, Ints, Mask
-from stream_app.core.state.panes import Pane, RowEntries
+from stream_app.core.state.panes import RowEntries, joined, summed
 
-NO_PANE = -(2**62)
-T = TypeVar("T", bound=np.generic)
+NO_SLOT = -(2**62)
+_NEWEST = 2
+"""Slots that count as newest: the one that has begun, and the one before."""
+
+
+class Moments(NamedTuple):
+    """What some rows did in the short window: columns of shape (2, rows); index 0 is posts, 1 is impressions."""
+
+    sums: Floats
+    squares: Floats
+    """Σ of the squares of the sums of each slot: sums² / squares is the effective number of moments."""
+    newest: Floats
+    """Sums of the newest slots."""
+
+    def at(self, places: Ints) -> "Moments":
+        """Return those of some of the rows."""
+        return Moments(*(column[:, places] for column in self))
 
 
 class ShortSums:
-    """Sums over the panes from `first_pane` on, by row."""
+    """Sums by slot and row from `first_slot` on."""
 
     def __init__(self) -> None:
-        self.first_pane = NO_PANE
-        self._slots = np.zeros(0, np.int32)
-        self._used = 1
-        """Slots in use: slot 0 is that of all rows without sums, and stays empty."""
-        self._rows = np.zeros(1, np.int32)
-        self._posts = np.zeros(1, np.int32)
-        self._impressions = np.zeros(1, np.int64)
-        self._squares = np.zeros(1)
+        self.first_slot = NO_SLOT
+        self._chunks: dict[int, list[RowEntries]] = {}
+        """By slot."""
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        by_slot = (self._rows, self._posts, self._impressions, self._squares)
-        return self._slots.nbytes + sum(column.nbytes for column in by_slot)
+        return sum(column.nbytes for chunks in self._chunks.values() for chunk in chunks for column in chunk)
 
-    def add(self, pane: int, entries: RowEntries) -> None:
-        """Add entries of a pane, one for each row, unless the pane has left the short window."""
-        if pane >= self.first_pane and len(entries.rows):
-            self._reach(int(entries.rows.max()) + 1)
-            self._give_slots(entries.rows)
-            self._add(entries)
-
-    def advance(self, first_pane: int, panes: Mapping[int, Pane]) -> None:
-        """Take out what leaves the short window when it begins with `first_pane`; the panes still hold all of it."""
-        if first_pane <= self.first_pane:
+    def add(self, slot: int, entries: RowEntries) -> None:
+        """Add entries of a slot, one for each row and sorted by row, unless the slot has left the short window."""
+        if slot < self.first_slot or not len(entries.rows):
             return
-        for number, pane in panes.items():
-            if self.first_pane <= number < first_pane:
-                for chunk in pane.chunks:
-                    self._add(chunk.negative())
-        self.first_pane = first_pane
-        self._drop_empty()
+        chunks = self._chunks.setdefault(slot, [])
+        while chunks and len(chunks[-1].rows) < 2 * len(entries.rows):
+            entries = summed(*joined([chunks.pop(), entries]))
+        chunks.append(entries.slim())
 
-    def of(self, rows: Ints) -> tuple[Ints, Floats, Floats]:
-        """Return posts, impressions and Σ impressions² of some rows."""
-        self._reach(int(rows.max(initial=-1)) + 1)
-        slots = self._slots[rows]
-        impressions = self._impressions[slots]
-        squares = np.where(impressions > 0, np.maximum(self._squares[slots], 0.0), 0.0)
-        return self._posts[slots].astype(np.int64), impressions.astype(np.float64), squares
+    def advance(self, first_slot: int) -> None:
+        """Forget what leaves the short window when it begins with `first_slot`."""
+        if first_slot <= self.first_slot:
+            return
+        self.first_slot = first_slot
+        for slot in [slot for slot in self._chunks if slot < first_slot]:
+            del self._chunks[slot]
+
+    def of(self, rows: Ints, last_slot: int) -> Moments:
+        """Return the moments of some rows in a short window that ends with `last_slot`."""
+        shape = (2, len(rows))
+        sums, squares, newest = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        for slot in self._chunks:
+            of_slot = np.zeros(shape)
+            for chunk in self._in_few(slot, last_slot):
+                places = np.minimum(np.searchsorted(chunk.rows, rows), len(chunk.rows) - 1)
+                found = np.flatnonzero(chunk.rows[places] == rows)
+                of_slot[0, found] += chunk.posts[places[found]]
+                of_slot[1, found] += chunk.impressions[places[found]]
+            sums += of_slot
+            squares += of_slot**2
+            if slot > last_slot - _NEWEST:
+                newest += of_slot
+        return Moments(sums, squares, newest)
+
+    def entries_of(self, slots: range) -> Iterator[tuple[int, RowEntries]]:
+        """Yield what is known of some slots, with one entry for each row, sorted."""
+        for slot in slots:
+            if slot in self._chunks:
+                yield slot, summed(*joined(self._chunks[slot]))
 
     def clear(self, rows: Mask) -> None:
-        """Reset the marked rows to zero."""
-        self._keep(~rows[self._rows[1 : self._used]])
+        """Forget the marked rows."""
+        self._replace(lambda chunk: chunk.part(~rows[chunk.rows]))
 
-    def renumber(self, kept: Mask) -> None:
-        """Keep only the rows marked in `kept`, in order."""
-        self._reach(len(kept))
-        self.clear(~kept)
-        self._slots = self._slots[: len(kept)][kept]
-        self._rows[self._slots] = np.arange(len(self._slots))
+    def renumber(self, new_rows: Ints, kept: Mask) -> None:
+        """Keep only the rows marked in `kept`; row r becomes `new_rows[r]`, in the same order."""
 
-    def _add(self, entries: RowEntries) -> None:
-        slots = self._slots[entries.rows]
-        self._posts[slots] += entries.posts.astype(np.int32, copy=False)
-        self._impressions[slots] += entries.impressions
-        self._squares[slots] += entries.squares
+        def moved(chunk: RowEntries) -> RowEntries:
+            left = chunk.part(kept[chunk.rows])
+            return left._replace(rows=new_rows[left.rows]).slim()
 
-    def _give_slots(self, rows: Ints) -> None:
-        new = rows[self._slots[rows] == 0]
-        start, self._used = self._used, self._used + len(new)
-        if self._used > len(self._rows):
-            size = max(self._used, len(self._rows) * 9 // 8)
-            self._rows, self._posts = _reaching(self._rows, size), _reaching(self._posts, size)
-            self._impressions, self._squares = _reaching(self._impressions, size), _reaching(self._squares, size)
-        self._slots[new], self._rows[start : self._used] = np.arange(start, self._used), new
+        self._replace(moved)
 
-    def _drop_empty(self) -> None:
-        used = slice(1, self._used)
-        self._keep((self._posts[used] != 0) | (self._impressions[used] != 0))
+    def _in_few(self, slot: int, last_slot: int) -> list[RowEntries]:
+        """Return the chunks of a slot; put together once it is over, when hardly anything more comes."""
+        chunks = self._chunks[slot]
+        if slot < last_slot and len(chunks) > 1:
+            chunks = self._chunks[slot] = [summed(*joined(chunks)).slim()]
+        return chunks
 
-    def _keep(self, kept: Mask) -> None:
-        """Keep only the slots marked in `kept`, which begins with slot 1; number them anew, in order."""
-        if kept.all():
-            return
-        places = np.concatenate([[0], 1 + np.flatnonzero(kept)])
-        self._slots[self._rows[1 : self._used]] = 0
-        self._rows, self._posts = self._rows[places], self._posts[places]
-        self._impressions, self._squares = self._impressions[places], self._squares[places]
-        self._used = len(places)
-        self._slots[self._rows[1:]] = np.arange(1, self._used)
-
-    def _reach(self, size: int) -> None:
-        if size > len(self._slots):
-            self._slots = _reaching(self._slots, max(size, len(self._slots) * 9 // 8, 64))
-
-
-def _reaching(column: NDArray[T], size: int) -> NDArray[T]:
-    wider = np.zeros(size, column.dtype)
-    wider[: len(column)] = column
-    return wider
+    def _replace(self, change: Callable[[RowEntries], RowEntries]) -> None:
+        for slot, chunks in list(self._chunks.items()):
+            changed = [chunk for chunk in map(change, chunks) if len(chunk.rows)]
+            if changed:
+                self._chunks[slot] = changed
+            else:
+                del self._chunks[slot]

@@ -12,7 +12,8 @@ from stream_app.core.events.credit import Credits, ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
-from tests.naive import NaiveLedger, Totals
+from stream_app.core.state.window import Window
+from tests.naive import Key, NaiveLedger, Totals
 
 PANE_MS, PANES, SHORT_PANES = 10, 4, 2
 POSTS, SHARES = "posts", "shares"
@@ -33,8 +34,8 @@ class State(NamedTuple):
     """What must not depend on batches, seals and crashes."""
 
     totals: Totals
-    recent: Totals
-    """Of the short window."""
+    recent: dict[Key, tuple[int, ...]]
+    """In the short window: posts, impressions, and of both the sum of the squares of each slot."""
     counters: Counters
     horizon: int
 
@@ -121,7 +122,8 @@ def outcomes(outcome: Outcome) -> list[str]:
 def totals_of(ledger: Ledger) -> Totals:
     """All that the rows of a ledger hold."""
     posts, impressions = ledger.rows.totals.tolist()
-    return _by_name(ledger, posts, impressions, ledger.rows.squares.tolist())
+    named = _by_name(ledger, posts, impressions, ledger.rows.squares.tolist())
+    return {key: (made[0], made[1], made[2]) for key, made in named.items()}
 
 
 def state_of(ledger: Ledger) -> State:
@@ -132,16 +134,16 @@ def state_of(ledger: Ledger) -> State:
         for topic, source in ledger.sources.items()
         if source.read
     }
-    posts, impressions, squares = ledger.short_sums(np.arange(len(ledger.rows)))
-    recent = _by_name(ledger, posts.tolist(), impressions.tolist(), squares.tolist())
+    moments = ledger.moments(np.arange(len(ledger.rows)))
+    recent = _by_name(ledger, *moments.sums.tolist(), *moments.squares.tolist())
     return State(totals_of(ledger), recent, counters, ledger.horizon)
 
 
 def naive_state(naive: NaiveLedger) -> State:
     """The state of the naive model."""
     counters = {topic: dict(+source.counters) for topic, source in naive.sources.items() if source.counters}
-    since = naive.horizon // PANE_MS - SHORT_PANES + 1
-    return State(naive.totals(), naive.totals(since), counters, naive.horizon)
+    per_pane = Window(PANE_MS, PANES, SHORT_PANES).slots_per_pane
+    return State(naive.totals(), naive.recent(per_pane * SHORT_PANES, per_pane), counters, naive.horizon)
 
 
 def expected_of(batches: Sequence[Batch]) -> State:
@@ -153,11 +155,7 @@ def expected_of(batches: Sequence[Batch]) -> State:
     return naive_state(naive)
 
 
-def _by_name(ledger: Ledger, posts: list[float], impressions: list[float], squares: list[float]) -> Totals:
+def _by_name(ledger: Ledger, *columns: list[float]) -> dict[Key, tuple[int, ...]]:
     scopes, users = ledger.scopes.names(), ledger.users.names
-    rows = zip(ledger.rows.scopes.tolist(), ledger.rows.users.tolist(), posts, impressions, squares, strict=True)
-    return {
-        (*scopes[scope], users[user]): (int(made), int(reached), int(squared))
-        for scope, user, made, reached, squared in rows
-        if made or reached
-    }
+    rows = zip(ledger.rows.scopes.tolist(), ledger.rows.users.tolist(), *columns, strict=True)
+    return {(*scopes[scope], users[user]): tuple(map(int, made)) for scope, user, *made in rows if made[0] or made[1]}

@@ -32,10 +32,11 @@ SOURCES = {
 
 def segment(value: bytes) -> Any:
     found = segments.decode(value)
-    ((pane, run, hashes, hashing),) = found.by_pane()
-    assert (hashing, found.header.event_key) == (Hashing.EVENT_ID, 0)
-    columns = [column.tolist() for column in found.entries(run)]
-    return found.header.sources, found.header.oldest, found.scopes(), found.users(), pane, columns, hashes.tolist()
+    (run,) = found.runs()
+    assert (run.hashing, run.slot_ms, found.header.event_key) == (Hashing.EVENT_ID, 0, 0)
+    columns = [column.tolist() for column in found.entries(run.entries)]
+    names, hashes = (found.scopes(), found.users()), run.hashes.tolist()
+    return found.header.sources, found.header.oldest, *names, run.pane, columns, hashes
 
 
 def read_status(value: bytes) -> Any:

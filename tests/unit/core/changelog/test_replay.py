@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.pane_content import Entries, PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
-from stream_app.core.changelog.segments import Entries, Header, Kind, PaneContent, SegmentKey
+from stream_app.core.changelog.segments import Header, Kind, SegmentKey
 from stream_app.core.state.watermark import Source
 
 Stored = dict[bytes, bytes]
@@ -31,7 +32,10 @@ def _segment(
     numbers = np.arange(entries)
     made = Entries(np.zeros(entries, np.int64), numbers, numbers + 1, numbers, numbers.astype(np.float64))
     values = segments.encode(
-        header, [("all", "*")], [f"u{n}" for n in range(entries)], [PaneContent(pane, made, numbers.astype(np.uint64))]
+        header,
+        [("all", "*")],
+        [f"u{n}" for n in range(entries)],
+        [PaneContent(pane, {0: made}, numbers.astype(np.uint64))],
     )
     keyed = pane if kind == "pane" else 0
     return {SegmentKey(P, kind, keyed, epoch, sequence, part).encode(): v for part, v in enumerate(values)}

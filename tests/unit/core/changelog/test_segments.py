@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as arrays
 
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
-from stream_app.core.changelog.segments import Entries, Header, PaneContent, Segment, SegmentKey
+from stream_app.core.changelog.pane_content import Entries, PaneContent
+from stream_app.core.changelog.segments import Header, Segment, SegmentKey
 from stream_app.core.state.watermark import Source
 
 HEADER = Header({"posts": Source(7, 1000, 3, 1, 1, 2, 1)}, 990, -5, 2)
@@ -34,16 +35,16 @@ def _entries(rows: list[tuple[int, ...]]) -> Entries:
 
 
 def _encode(panes: Panes) -> list[bytes]:
-    encoded = [PaneContent(pane, _entries(rows), np.array(hashes, np.uint64)) for pane, rows, hashes in panes]
+    encoded = [PaneContent(pane, {0: _entries(rows)}, np.array(hashes, np.uint64)) for pane, rows, hashes in panes]
     return segments.encode(HEADER, SCOPES, USERS, encoded)
 
 
 def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for part in parts:
-        for number, run, _, _ in part.by_pane():
-            columns = (column.tolist() for column in part.entries(run))
-            found = zip(*columns, strict=True) if number == pane else ()
+        for run in part.runs():
+            columns = (column.tolist() for column in part.entries(run.entries))
+            found = zip(*columns, strict=True) if run.pane == pane else ()
             rows += [(part.scopes()[scope], part.users()[user], *made) for scope, user, *made in found]
     return rows
 
@@ -62,7 +63,7 @@ def test_decoding_returns_what_was_encoded_in_any_number_of_parts(panes: Panes, 
     for pane, rows, hashes in panes:
         expected = [(SCOPES[scope], USERS[user], *made[:2], float(made[2])) for scope, user, *made in rows]
         assert _rows_of(parts, pane) == expected
-        found = [hashed.tolist() for part in parts for number, _, hashed, _ in part.by_pane() if number == pane]
+        found = [run.hashes.tolist() for part in parts for run in part.runs() if run.pane == pane]
         assert sorted(chain.from_iterable(found)) == sorted(hashes)
         assert all(run == sorted(run) for run in found)
 
@@ -71,7 +72,7 @@ def test_a_batch_that_added_nothing_still_has_a_part_with_the_positions() -> Non
     (value,) = _encode([])
     part = segments.decode(value)
     assert (part.header, part.panes, part.scopes(), part.users()) == (HEADER, [], [], [])
-    assert list(part.by_pane()) == []
+    assert list(part.runs()) == []
 
 
 def test_a_part_names_only_what_it_holds() -> None:
@@ -169,7 +170,7 @@ def test_no_part_is_larger_than_it_may_be_whatever_the_names(
     rows: list[tuple[int, ...]] = [
         (scope, user, 1, user, user * user) for scope in range(len(scopes)) for user in range(len(users))
     ]
-    panes = [PaneContent(pane, _entries(rows), np.arange(len(rows), dtype=np.uint64)) for pane in range(count)]
+    panes = [PaneContent(pane, {0: _entries(rows)}, np.arange(len(rows), dtype=np.uint64)) for pane in range(count)]
     values = segments.encode(HEADER, scopes, users, panes, most_bytes)
     assert max(map(len, values)) <= most_bytes
     parts = [segments.decode(value) for value in values]
@@ -177,23 +178,23 @@ def test_no_part_is_larger_than_it_may_be_whatever_the_names(
     for pane in range(count):
         named = [(scope, user) for part in parts for scope, user in _names_of(part, pane)]
         assert named == [(scopes[scope], users[user]) for scope, user, *_ in rows]
-        hashes = [hashed.tolist() for part in parts for number, _, hashed, _ in part.by_pane() if number == pane]
+        hashes = [run.hashes.tolist() for part in parts for run in part.runs() if run.pane == pane]
         assert list(chain.from_iterable(hashes)) == list(range(len(rows)))
 
 
 def _names_of(part: Segment, pane: int) -> list[tuple[tuple[str, str], str]]:
     return [
         (tuple(part.scopes()[scope]), part.users()[user])
-        for number, run, *_ in part.by_pane()
-        if number == pane
-        for scope, user in zip(*(column.tolist() for column in part.entries(run)[:2]), strict=True)
+        for run in part.runs()
+        if run.pane == pane
+        for scope, user in zip(*(column.tolist() for column in part.entries(run.entries)[:2]), strict=True)
     ]
 
 
 def test_8000_users_of_a_kilobyte_fit_the_smallest_limit() -> None:
     users = [f"{n:04}" + "\U0001f600" * 252 for n in range(8_000)]
     rows: list[tuple[int, ...]] = [(0, user, 1, 1, 1) for user in range(8_000)]
-    content = PaneContent(4, _entries(rows), np.arange(8_000, dtype=np.uint64))
+    content = PaneContent(4, {0: _entries(rows)}, np.arange(8_000, dtype=np.uint64))
     values = segments.encode(HEADER, SCOPES, users, [content], 31_744)
     assert max(map(len, values)) <= 31_744
     assert sum(len(segments.decode(value).users()) for value in values) == 8_000

@@ -114,7 +114,8 @@ def test_what_one_release_has_counted_the_other_knows_for_a_duplicate(
         if seals:
             worker.store.maintain()
             worker.store.sweep(worker.store.sweepable())
-    assert streams.state_of(Worker(table, 99, is_0_2=False).store.ledger) == streams.naive_state(naive)
+    found, wanted = streams.state_of(Worker(table, 99, is_0_2=False).store.ledger), streams.naive_state(naive)
+    assert found._replace(recent={}) == wanted._replace(recent={}), "0.2 does not store slots"
 
 
 def _posts(ts: int, *users: str) -> Batch:
@@ -141,8 +142,8 @@ def test_nothing_is_stored_by_event_id_once_0_2_has_left_the_window() -> None:
     upgraded.store.maintain()
     upgraded.count(_posts(5 + 3 * PANES * PANE_MS, "bob"))
     newest = max(table, key=lambda key: (SegmentKey.decode(key).kind == "delta", SegmentKey.decode(key).sequence))
-    (run,) = segments.decode(table[newest]).by_pane()
-    assert len(run[2]) == 1
+    (run,) = segments.decode(table[newest]).runs()
+    assert len(run.hashes) == 1
 
 
 def test_0_2_knows_what_was_counted_in_a_partition_in_which_it_had_counted_nothing() -> None:
