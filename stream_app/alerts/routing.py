@@ -4,7 +4,7 @@ from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from stream_app.alerts.rules import HOUR_MS, AlertRule
-from stream_app.alerts.state.notifications import NotificationState
+from stream_app.alerts.state.notifications import NotificationState, lane_of
 from stream_app.alerts.state.state_records import DIGEST_PREFIX, DigestRecord, FlagRecord, RuleAction, RuleDecision
 from stream_app.core.messages import Flag
 
@@ -76,10 +76,11 @@ def digests_due_ms(state: NotificationState) -> dict[str, int]:
 
 def _action(rule: AlertRule, flag: Flag, state: NotificationState, now_ms: int) -> tuple[RuleAction, int]:
     """The action, and when the digest is due if the flag is held for one."""
-    if state.in_cooldown(rule.name, flag.user_id, rule.cooldown_ms, now_ms):
+    lane = lane_of(rule.name, flag)
+    if state.in_cooldown(lane, flag.user_id, rule.cooldown_ms, now_ms):
         return "cooldown", 0
     if (quiet_until_ms := rule.quiet_until_ms(now_ms)) > now_ms:
         return "quiet", quiet_until_ms
-    if state.sent_in_last_hour(rule.name, now_ms) >= rule.per_hour:
+    if state.sent_in_last_hour(lane, now_ms) >= rule.per_hour:
         return "limit", now_ms + HOUR_MS
     return "send", 0

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from stream_app.core.events.names import normal_topic
-from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.core.messages import Flag, FlagType, Reason, Role
 from stream_app.settings.kinds import parse_duration_s
 
 MINUTE_MS = 60_000
@@ -58,6 +58,10 @@ class AlertRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     sinks: _Names
     types: Annotated[tuple[FlagType, ...], Meta(min_length=1)] = (FlagType.EMERGING, FlagType.ENTERED)
+    entered_because: Annotated[tuple[Reason, ...], Meta(min_length=1)] = (Reason.ROSE,)
+    """Of the flags `entered`, those with one of these reasons: by default of who rose, not of who did nothing."""
+    warming_up: bool = False
+    """Also flags from before the tracker had seen a whole window."""
     roles: Annotated[tuple[Role, ...], Meta(min_length=1)] = tuple(Role)
     topics: _Names = ("*",)
     """Patterns, such as `phone*` or `#Climate*`, normalised like the topics of events.
@@ -88,6 +92,8 @@ class AlertRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Whether the flag matches the rule."""
         return (
             flag.type in self.types
+            and (self.warming_up or not flag.warming_up)
+            and (flag.type is not FlagType.ENTERED or flag.reason is None or flag.reason in self.entered_because)
             and flag.role in self.roles
             and flag.value >= self.min_value
             and (self.min_z is None or flag.z >= self.min_z)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from stream_app.core.flags.reasons import SAYS
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Flag, FlagType, Role
 from stream_app.core.readable import readable
 
@@ -61,8 +62,10 @@ def body_of(flag: Flag) -> str:
         f"{_percent(flag.share)} of all {values}, about rank {flag.rank:,}.",
         f"Pace: {_rate(flag.short_rate)} {values} an hour, {_rate(flag.long_rate)} before (z {flag.z:.1f}).",
     ]
-    if flag.eta_s is not None and flag.type is FlagType.EMERGING:
-        lines.append(f"At this pace it is over θ in about {_length(flag.eta_s)}.")
+    if flag.reason is not None:
+        lines.append(f"Why: {SAYS[flag.reason]}.")
+    if flag.warming_up:
+        lines.append("The tracker has not seen a whole window yet: values still grow because they are counted first.")
     if flag.population != DEFAULT_POPULATION:
         lines.append(f"Population: {_name(flag.population)}.")
     lines.append(f"Event time {_moment(flag.event_time)}.")
@@ -96,10 +99,8 @@ def importance(flag: Flag) -> tuple[int, float, str]:
 
 
 def _short(flag: Flag) -> str:
-    text = f"{flag.value:,} of θ {flag.threshold:,}"
-    if flag.eta_s is not None and flag.type is FlagType.EMERGING:
-        text += f", there in {_length(flag.eta_s)}"
-    return f"{text}, z {flag.z:.1f}"
+    why = f", {SAYS[flag.reason]}" if flag.reason is not None else ""
+    return f"{flag.value:,} of θ {flag.threshold:,}{why}"
 
 
 def _topic(flag: Flag) -> str:

@@ -37,6 +37,29 @@ class FlagType(StrEnum):
     LEFT = "left"
 
 
+class Reason(StrEnum):
+    """Why a standing changed."""
+
+    ROSE = "rose"
+    """The user came over θ."""
+    THRESHOLD_FELL = "threshold_fell"
+    """θ came under the user, who did nothing."""
+    NEWLY_RANKED = "newly_ranked"
+    """The topic has just become one whose users are flagged."""
+    BACK_OVER_THRESHOLD = "back_over_threshold"
+    ACCELERATING = "accelerating"
+    AT_THE_DOOR = "at_the_door"
+    NEARLY_RANKED = "nearly_ranked"
+    """The user is over θ of a topic that is about to be ranked."""
+    UNDER_THRESHOLD = "under_threshold"
+    """The user has fallen under ρ·θ."""
+    TOO_LITTLE_EVIDENCE = "too_little_evidence"
+    """The user has fallen under the least number of posts or impressions."""
+    NO_LONGER_RANKED = "no_longer_ranked"
+    """The topic has too few users, or its cut needs too many of them."""
+    SLOWED_DOWN = "slowed_down"
+
+
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
     """The smallest set of users who make up `share` of a scope's total; one record on `influence.cuts`."""
 
@@ -60,6 +83,8 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     percent_of_population: float | None = None
     """100 · k / the size of the population, if its size is configured."""
     gini: float
+    ranked: bool = True
+    """Users of the scope are flagged: it has, or had until lately, enough of them, and the cut is not diffuse."""
     diffuse: bool
     """The cut needs so large a part of the users that it means nothing: nobody is flagged."""
     exact: bool
@@ -104,9 +129,13 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     z: float
     """How far the short window is above the user's own past, in standard deviations."""
     events: float
-    """Effective number of events behind the short window, (Σi)² / Σi²."""
+    """Effective number of moments behind the short window: (Σi)² / Σi² over its slots, at least a dozen."""
     eta_s: float | None
     """Seconds of event time until the value reaches θ at the current pace; null if it never does."""
+    reason: Reason | None = None
+    """Why the standing changed; null in flags of releases up to 0.3."""
+    warming_up: bool = False
+    """The tracker had not yet seen a whole window: values still grow because it counts them for the first time."""
     rule: int
     """Number of the rule that decided (see stream_app/core/flags/standing.py)."""
     window_start: int

@@ -25,13 +25,14 @@ from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.delta_reader import DeltaReader
 from stream_app.engine.rounds.erasure import PartitionEraser
-from stream_app.engine.rounds.evaluation_round import EvaluationRound, rules_of
+from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.engine.unreadable import UnreadableRecords
 from stream_app.kafka.topic_reader import partitions
 from stream_app.settings import Settings
+from stream_app.settings.standing_rules import rules_of
 from stream_app.settings.text import ruling_texts
 
 

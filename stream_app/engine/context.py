@@ -18,6 +18,7 @@ from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Clock, Meter
 from stream_app.settings import Settings
+from stream_app.settings.standing_rules import rules_of
 
 NEVER: tuple[object, ...] = ()
 
@@ -89,7 +90,7 @@ def homes_of(owned: OwnedPartitions, settings: Settings) -> Homes:
     """Return the homes in the owned partitions."""
     return Homes(
         lambda: {partition: held.store.ownership.epoch for partition, held in owned.items()},
-        *(settings.partitions, settings.share),
+        *(settings.partitions, settings.share, rules_of(settings).ranking),
     )
 
 

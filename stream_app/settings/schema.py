@@ -119,14 +119,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     min_users: Annotated[Count, Doc("topics with fewer users flag nobody")] = 20
     min_posts: Annotated[Count, Doc("users with fewer posts are no mavens")] = 5
     min_impressions: Annotated[Count, Doc("users with fewer impressions are no connectors")] = 1000
-    leave_ratio: Annotated[Fraction, Doc("a standing fades below this fraction of the threshold (ρ)")] = 0.8
-    dwell_s: Annotated[Positive, Doc("event time below that fraction after which a standing ends")] = 900.0
-    emerging_z: Annotated[Positive, Doc("standard deviations above their own past that make a user emerging")] = 4.0
+    leave_ratio: Annotated[Fraction, Doc("a standing is lost below this fraction of the threshold (ρ)")] = 0.8
+    dwell_s: Annotated[Positive, Doc("event time below that fraction after which a standing fades or ends")] = 900.0
+    emerging_door: Annotated[Fraction, Doc("from this fraction of the threshold on a user is emerging")] = 0.9
+    emerging_near_floor: Annotated[
+        Fraction, Doc("from this fraction of the threshold on users are emerging if they soon reach it at their pace")
+    ] = 0.6
+    emerging_near_horizon_s: Annotated[Positive, Doc("what soon means for them")] = 3_600.0
     emerging_floor: Annotated[Fraction, Doc("below this fraction of the threshold no user is emerging")] = 0.1
-    emerging_horizon_s: Annotated[Positive, Doc("an emerging user is on course to the threshold within this time")] = (
-        43_200.0
-    )
-    emerging_events: Annotated[Positive, Doc("least effective number of events behind an emerging user")] = 5.0
+    emerging_horizon_s: Annotated[Positive, Doc("other emerging users reach the threshold within this time")] = 14_400.0
+    emerging_z: Annotated[Positive, Doc("standard deviations by which their pace exceeds their own past")] = 3.0
+    emerging_events: Annotated[
+        Positive, Doc("least effective number of moments with events (slots of short_s / 12) behind their pace")
+    ] = 5.0
     tick_s: Annotated[Positive, Doc("wall time between evaluations")] = 0.5
 
     # Serving
@@ -244,8 +249,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NAMES = tuple(Settings.__struct_fields__)
+COUNTING = NAMES[NAMES.index("window_s") : NAMES.index("tick_s")]
+"""Settings that decide what is counted, and who is flagged for it."""
 RULING = (
-    frozenset(NAMES[NAMES.index("window_s") : NAMES.index("tick_s")])
+    frozenset(COUNTING)
     | frozenset(NAMES[NAMES.index("app_id") : NAMES.index("partitions")])  # the group, and every topic that it shares
     | {"partitions", "partitioner", "max_event_bytes", "max_unpacked_bytes", "pseudonyms"}
 )

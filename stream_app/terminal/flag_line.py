@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from stream_app.core.flags.reasons import SAYS
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.readable import readable
-from stream_app.terminal.format import hours, moment
+from stream_app.terminal.format import moment
 
 FLAG_STYLES = {
     FlagType.EMERGING: "bold magenta",
@@ -22,7 +23,7 @@ def flag_line(flag: Flag, when: Callable[[int], str] = moment) -> str:
 
 
 def _numbers(flag: Flag) -> str:
+    why = f": {SAYS[flag.reason]}" if flag.reason else ""
     if flag.type is FlagType.EMERGING:
-        eta = f", there in {hours(flag.eta_s)}" if flag.eta_s is not None else ""
-        return f"{flag.value:,} of θ {flag.threshold:,}{eta}, z {flag.z:.1f}"
-    return f"{flag.value:,} {_UNITS[flag.role]}, θ {flag.threshold:,}, rank {flag.rank:,}"
+        return f"{flag.value:,} of θ {flag.threshold:,}{why}"
+    return f"{flag.value:,} {_UNITS[flag.role]}, θ {flag.threshold:,}, rank {flag.rank:,}{why}"

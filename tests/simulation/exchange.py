@@ -16,6 +16,7 @@ from stream_app.core.exchange.delta_message import DeltaSource
 from stream_app.core.exchange.delta_sender import DeltaSender, HomeState
 from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
 from stream_app.core.exchange.homes import Homes
+from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.state.ledger import Ledger
 
 PARTITIONS = 64
@@ -52,7 +53,7 @@ class Exchange:
         self._partitions = [_Partition(number) for number in range(PARTITIONS)]
         self._owners = [number % workers for number in range(PARTITIONS)]
         self._homes = [self._homes_of(worker) for worker in range(workers)]
-        self._news = [CutNews(_MIN_USERS, 0) for _ in range(PARTITIONS)]
+        self._news = [CutNews(0) for _ in range(PARTITIONS)]
         self._followed = FollowedCuts()
         """Of any worker: all read the same."""
 
@@ -88,7 +89,7 @@ class Exchange:
         records, sizes = 0, 0
         for owner in self._homes:
             for place, home in owner.complete().items():
-                changed = home.recompute()
+                changed = home.recompute(0)
                 scopes = self._news[place].look(home.cuts, changed, _NOW_MS, 0, 1_000_000)
                 now = home.cuts.of(scopes)
                 self._news[place].publish(scopes, now, 0)
@@ -100,6 +101,6 @@ class Exchange:
 
     def _homes_of(self, worker: int) -> Homes:
         owned = {place: 1 for place, owner in enumerate(self._owners) if owner == worker}
-        homes = Homes(lambda: owned, PARTITIONS, 0.8)
+        homes = Homes(lambda: owned, PARTITIONS, 0.8, RankingRules(_MIN_USERS, 1.0))
         homes.follow()
         return homes

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -27,7 +27,7 @@ Scope = tuple[str, str]
 _NEXT = {
     FlagType.LEFT: {FlagType.EMERGING, FlagType.ENTERED},
     FlagType.EMERGING: {FlagType.ENTERED, FlagType.LEFT},
-    FlagType.ENTERED: {FlagType.FADING},
+    FlagType.ENTERED: {FlagType.FADING, FlagType.LEFT},
     FlagType.FADING: {FlagType.ENTERED, FlagType.LEFT},
 }
 _COUNTERS = ("applied", "duplicate", "late", "rejected")
@@ -214,17 +214,16 @@ def _standings(run: "Run") -> Iterator[str]:
     settings = run.plan.settings
     end_ms = run.feed.newest_ms
     standings = {((flag.population, flag.topic), ROLES.index(flag.role), flag.user_id): flag for flag in _present(run)}
-    near_then, _ = _judged(run, end_ms - DWELL_S * 1000)
-    near_now, above_now = _judged(run, end_ms)
-    for who in sorted(above_now):
+    then, now = _judged(run, end_ms - DWELL_S * 1000), _judged(run, end_ms)
+    for who in sorted(now.above):
         flag = standings.get(who)
         if flag is None or flag.type is not FlagType.ENTERED:
             yield f"{who} is above θ and {flag.type if flag else 'has no standing'}"
     for who, flag in sorted(standings.items(), key=lambda item: item[0]):
-        if flag.type is FlagType.ENTERED and who not in near_now:
-            yield f"{who} is entered, but below ρ·θ"
-        if flag.type is FlagType.FADING and who not in near_now | near_then:
-            yield f"{who} is fading, but below ρ·θ for longer than the dwell time"
+        if flag.type is FlagType.ENTERED and who not in now.near | then.near:
+            yield f"{who} is entered, but below ρ·θ for longer than the dwell time"
+        if flag.type is FlagType.FADING and who not in now.halfway:
+            yield f"{who} is fading, but below half of θ"
         if flag.type is FlagType.LEFT:
             yield f"{who} has left and is still there"
     assert settings.dwell_s == DWELL_S
@@ -233,22 +232,37 @@ def _standings(run: "Run") -> Iterator[str]:
 Who = tuple[Scope, int, str]
 
 
-def _judged(run: "Run", end_ms: int) -> tuple[set[Who], set[Who]]:
-    """Who is above ρ·θ, and who is in the cut beyond doubt, at a moment of event time."""
+class _Judged(NamedTuple):
+    """Who is where, at a moment of event time."""
+
+    near: set[Who]
+    """Above ρ·θ in a scope that may be ranked."""
+    halfway: set[Who]
+    """Above half of θ in such a scope."""
+    above: set[Who]
+    """In the cut beyond doubt, in a scope that is ranked."""
+
+
+def _judged(run: "Run", end_ms: int) -> _Judged:
     settings = run.plan.settings
     totals = naive_totals(run, end_ms)
-    cuts, near, above = _cuts_of(totals, settings.share), set(), set()
+    cuts, found = _cuts_of(totals, settings.share), _Judged(set(), set(), set())
     for (scope, role), values in _values(totals).items():
         cut = cuts[scope, role]
         floor = (settings.min_posts, settings.min_impressions)[role]
-        if cut.users < settings.min_users or cut.k > settings.diffuse_fraction * cut.users:
+        if cut.users < settings.min_users / 2 or cut.k > settings.diffuse_fraction * 1.5 * cut.users:
             continue
+        is_ranked = cut.users >= settings.min_users and cut.k <= settings.diffuse_fraction * cut.users
         for user, value in values.items():
-            if value >= floor and value >= settings.leave_ratio * cut.threshold:
-                near.add((scope, role, user))
-            if value >= floor and (value > cut.threshold or (value == cut.threshold and cut.ties == 1)):
-                above.add((scope, role, user))
-    return near, above
+            if value < floor:
+                continue
+            if value >= settings.leave_ratio * cut.threshold:
+                found.near.add((scope, role, user))
+            if value >= cut.threshold / 2:
+                found.halfway.add((scope, role, user))
+            if is_ranked and (value > cut.threshold or (value == cut.threshold and cut.ties == 1)):
+                found.above.add((scope, role, user))
+    return found
 
 
 def _present(run: "Run") -> list[Flag]:

@@ -19,7 +19,15 @@ from stream_app.alerts.state.state_records import (
     OffsetsRecord,
     StateRecord,
 )
-from stream_app.core.messages import Flag
+from stream_app.core.messages import Flag, FlagType
+
+Lane = tuple[str, bool]
+"""A rule, and whether it is about emerging users: no cooldown or limit that others have used up holds those back."""
+
+
+def lane_of(rule: str, flag: Flag) -> Lane:
+    """Return in which lane of a rule a flag is sent."""
+    return rule, flag.type is FlagType.EMERGING
 
 
 class NotificationState:
@@ -34,10 +42,10 @@ class NotificationState:
         self.offsets: dict[int, int] | None = None
         """None at the very first start."""
         self._last_number = 0
-        self._last_message_ms: dict[tuple[str, str], int] = {}
-        """By rule and user: when the last message was decided."""
-        self._sent_ms: dict[str, list[int]] = defaultdict(list)
-        """By rule: when messages were decided, at least those of the last hour."""
+        self._last_message_ms: dict[tuple[Lane, str], int] = {}
+        """By lane and user: when the last message was decided."""
+        self._sent_ms: dict[Lane, list[int]] = defaultdict(list)
+        """By lane: when messages were decided, at least those of the last hour."""
         self._held: dict[str, dict[str, FlagRecord]] = defaultdict(dict)
         """By rule and flag_id: the flags that are not in a digest yet, and those of digests until `expired`."""
         self._pending: dict[str, dict[str, None]] = defaultdict(dict)
@@ -63,14 +71,14 @@ class NotificationState:
         """The number of the next flag or digest."""
         return self._last_number + 1
 
-    def in_cooldown(self, rule: str, user: str, cooldown_ms: int, now_ms: int) -> bool:
-        """Whether the rule has sent a message about the user within the cooldown."""
-        last_ms = self._last_message_ms.get((rule, user))
+    def in_cooldown(self, lane: Lane, user: str, cooldown_ms: int, now_ms: int) -> bool:
+        """Whether a message about the user was sent in the lane within the cooldown."""
+        last_ms = self._last_message_ms.get((lane, user))
         return last_ms is not None and now_ms - last_ms < cooldown_ms
 
-    def sent_in_last_hour(self, rule: str, now_ms: int) -> int:
-        """The messages of the rule in the last 60 minutes, without digests."""
-        recent = self._sent_ms[rule] = [at for at in self._sent_ms[rule] if now_ms - at < HOUR_MS]
+    def sent_in_last_hour(self, lane: Lane, now_ms: int) -> int:
+        """The messages of the lane in the last 60 minutes, without digests."""
+        recent = self._sent_ms[lane] = [at for at in self._sent_ms[lane] if now_ms - at < HOUR_MS]
         return len(recent)
 
     def held(self, rule: str) -> dict[str, FlagRecord]:
@@ -130,9 +138,9 @@ class NotificationState:
         for decision in record.decisions:
             if self._held[decision.rule].pop(flag_id, None) and not self.held(decision.rule):
                 self._due_ms.pop(decision.rule, None)
-            rule_and_user = (decision.rule, record.flag.user_id)
-            if self._last_message_ms.get(rule_and_user) == record.decided_ms:
-                del self._last_message_ms[rule_and_user]
+            place = (lane_of(decision.rule, record.flag), record.flag.user_id)
+            if self._last_message_ms.get(place) == record.decided_ms:
+                del self._last_message_ms[place]
 
     def _apply_flag(self, flag_id: str, record: FlagRecord) -> None:
         is_new = flag_id not in self.flags
@@ -142,11 +150,11 @@ class NotificationState:
         for decision in record.decisions:
             if decision.action == "cooldown":
                 continue
-            rule_and_user = (decision.rule, record.flag.user_id)
-            last_ms = self._last_message_ms.get(rule_and_user, 0)
-            self._last_message_ms[rule_and_user] = max(last_ms, record.decided_ms)
+            lane = lane_of(decision.rule, record.flag)
+            last_ms = self._last_message_ms.get((lane, record.flag.user_id), 0)
+            self._last_message_ms[lane, record.flag.user_id] = max(last_ms, record.decided_ms)
             if decision.action == "send" and is_new:
-                self._sent_ms[decision.rule].append(record.decided_ms)
+                self._sent_ms[lane].append(record.decided_ms)
             if decision.action in HELD_FOR_DIGEST:
                 self._held[decision.rule][flag_id] = record
                 if record.number > self._last_in_digest[decision.rule]:

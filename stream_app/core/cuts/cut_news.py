@@ -14,6 +14,7 @@ import numpy as np
 
 from stream_app.core.arrays import Codes, Hashes, Ints, Mask
 from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.flags.ranking import are_followed
 
 STEP = 0.1
 """The part of θ by which it moves before the cut of a small scope is news …"""
@@ -45,8 +46,7 @@ class _Known(NamedTuple):
 class CutNews:
     """What has been published of the scopes of one home, by their number."""
 
-    def __init__(self, min_users: int, few_scopes: int) -> None:
-        self._min_users = min_users
+    def __init__(self, few_scopes: int) -> None:
         self._few_scopes = few_scopes
         self._known = _Known.by(ScopeCuts.empty(0))
         self._published_ms = np.zeros(0, np.int64)
@@ -60,10 +60,8 @@ class CutNews:
 
     def are_followed(self, cuts: ScopeCuts) -> Mask:
         """Return which scopes are published with every change, given their cuts."""
-        users = cuts.users.max(axis=0, initial=0)
         is_small_home = self._scopes <= self._few_scopes
-        followed: Mask = np.asarray((users >= self._min_users) | ((users > 0) & is_small_home))
-        return followed
+        return np.any(cuts.users > 0, axis=0) | are_followed(cuts) if is_small_home else are_followed(cuts)
 
     def look(self, cuts: ScopeCuts, changed: Ints, window_end: int, now_ms: int, most: int) -> Ints:
         """Return at most `most` scopes to publish now, given the cuts of all and which have changed since last time.

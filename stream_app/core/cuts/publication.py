@@ -7,8 +7,7 @@ import numpy as np
 
 from stream_app.core.arrays import Mask
 from stream_app.core.cuts.scope_cuts import ScopeCuts
-from stream_app.core.flags.ranked_scopes import is_diffuse
-from stream_app.core.flags.standing import StandingRules
+from stream_app.core.flags.ranking import RANKED, RankingRules
 from stream_app.core.messages import ROLES, Cut, Role
 from stream_app.core.state.scopes import ScopeName
 
@@ -30,16 +29,16 @@ class PublishedCuts(NamedTuple):
     cuts: ScopeCuts
     frame: Frame
 
-    def messages(self, rules: StandingRules, population_sizes: Mapping[str, int]) -> Iterator[Cut]:
+    def messages(self, rules: RankingRules, population_sizes: Mapping[str, int]) -> Iterator[Cut]:
         """Yield the messages of the cuts that have users."""
-        diffuse = is_diffuse(self.cuts, rules)
+        ranked = self.cuts.ranking == RANKED
+        diffuse = (self.cuts.k > rules.diffuse_fraction * self.cuts.users) & ~ranked
         frame = self.frame._asdict()
         for role, name in enumerate(ROLES):
             places = np.flatnonzero(self.cuts.users[role] > 0)
-            columns = [column[role, places].tolist() for column in (diffuse, *self.cuts)]
-            for place, is_flat, users, total, k, threshold, ties, flagged, emerging, coverage, gini, exact in zip(
-                places.tolist(), *columns, strict=True
-            ):
+            columns = [column[role, places].tolist() for column in (ranked, diffuse, *self.cuts[:-2])]
+            for place, *numbers in zip(places.tolist(), *columns, strict=True):
+                is_ranked, is_flat, users, total, k, threshold, ties, flagged, emerging, coverage, gini, exact = numbers
                 scope = self.names[place]
                 size = population_sizes.get(scope.population)
                 yield Cut(
@@ -55,6 +54,7 @@ class PublishedCuts(NamedTuple):
                     percent_of_users=100 * k / users,
                     percent_of_population=100 * k / size if size else None,
                     gini=gini,
+                    ranked=is_ranked,
                     diffuse=is_flat,
                     exact=exact,
                     flagged=flagged,

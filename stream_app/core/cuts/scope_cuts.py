@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+from stream_app.core.arrays import Codes, Floats, Hashes, Ints, Mask
 
 MOST_USERS = 2**31 - 1
 """Of a scope: more are not counted by anybody. Numbers of users take half the room of other numbers."""
@@ -25,6 +25,10 @@ class ScopeCuts(NamedTuple):
     coverage: Floats
     gini: Floats
     exact: Mask
+    ranking: Codes
+    """Whether users of the scope can be flagged, see `core/flags/ranking.py`."""
+    ranked_s: Ints
+    """Event time since which the scope is ranked, epoch s; 0 if it is not."""
 
     @classmethod
     def empty(cls, size: int) -> "ScopeCuts":
@@ -34,8 +38,15 @@ class ScopeCuts(NamedTuple):
         totals, thresholds = (np.zeros(shape, np.int64) for _ in range(2))
         coverage, gini = (np.zeros(shape) for _ in range(2))
         exact = np.ones(shape, np.bool_)
+        ranking, ranked_s = np.zeros(shape, np.uint8), np.zeros(shape, np.uint32)
         columns: list[Any] = [users, totals, k, thresholds, ties, flagged, emerging, coverage, gini, exact]
-        return cls(*columns)
+        return cls(*[*columns, ranking, ranked_s])
+
+    def clear(self, roles: Ints, scopes: Ints) -> None:
+        """Empty the cuts of some curves."""
+        pairs: list[tuple[Any, Any]] = list(zip(self, ScopeCuts.empty(1), strict=True))
+        for column, blank in pairs:
+            column[roles, scopes] = blank[0, 0]
 
     def of(self, scopes: Ints) -> "ScopeCuts":
         """Return the cuts of some scopes, by number."""
@@ -48,7 +59,8 @@ class ScopeCuts(NamedTuple):
         if size <= known:
             return self
         wider = ScopeCuts.empty(max(size, known * 9 // 8))
-        for column, before in zip(wider, self, strict=True):
+        pairs: list[tuple[Any, Any]] = list(zip(wider, self, strict=True))
+        for column, before in pairs:
             column[:, :known] = before
         return wider
 

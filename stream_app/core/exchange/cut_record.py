@@ -13,9 +13,10 @@ from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
+from stream_app.core.flags.ranking import RANKED
 from stream_app.core.state.scopes import ScopeName
 
-VERSION = 1
+VERSION = 2
 PREFIX = b"cut/"
 _MOST_POINTS = 512
 """Of a published record."""
@@ -42,6 +43,10 @@ class CutRecord(msgspec.Struct, array_like=True):
     exact: tuple[bool, bool]
     points: tuple[list[Point], list[Point]]
     """Of the curve, by role, the highest value first."""
+    ranking: Pair
+    """Whether users of the scope can be flagged, see `core/flags/ranking.py`."""
+    ranked_s: Pair
+    """Event time since which that is so, epoch s."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -91,6 +96,9 @@ def is_sound(record: CutRecord, most_points: int) -> bool:
         record.version == VERSION
         and all(are_numbers(pair) and max(pair) <= MOST_USERS for pair in counts)
         and are_numbers(record.totals + record.thresholds)
+        and are_numbers(record.ranking + record.ranked_s)
+        and max(record.ranking) <= RANKED
+        and max(record.ranked_s) < 2**32
         and all(0.0 <= number <= LARGEST for number in record.coverage)
         and all(-1.0 <= number <= 1.0 for number in record.gini)
         and all(len(points) <= most_points for points in record.points)

@@ -29,7 +29,10 @@ from stream_app.core.exchange.cell_table import CellTable, SourceCells, negated
 from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED
 from stream_app.core.exchange.cut_record import VERSION, CutRecord
 from stream_app.core.exchange.delta_message import DeltaMessage
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.exchange.scope_numbers import ScopeNumbers
+from stream_app.core.flags.ranking import RANKED, UNRANKED, RankingRules, ranking_of
+from stream_app.core.messages import OTHER
 from stream_app.core.state.interning import Numbers
 from stream_app.core.state.scopes import ScopeName
 
@@ -55,10 +58,11 @@ _NEVER_HEARD = _Source(-1, _LOST, is_complete=False)
 class Home:
     """The scopes at home in one partition. Their numbers change only in `forget_unused`."""
 
-    def __init__(self, partitions: int, share: float, pool: Numbers | None = None) -> None:
+    def __init__(self, partitions: int, share: float, rules: RankingRules, pool: Numbers | None = None) -> None:
         """`pool`: the int objects to share with the other homes of the process."""
         self._partitions = partitions
         self._share = share
+        self._rules = rules
         self._sources: dict[int, _Source] = {}
         self._unheard = set(range(partitions))
         self._table = CellTable()
@@ -103,8 +107,8 @@ class Home:
         for part in parts:
             self._take(part)
 
-    def recompute(self) -> Ints:
-        """Recompute the cuts of the scopes that have changed. Returns these, sorted.
+    def recompute(self, now_ms: int) -> Ints:
+        """Recompute the cuts of the scopes that have changed; the window ends at `now_ms`. Returns these, sorted.
 
         Sums that no users can have say that somebody else has written to the topic: the home forgets what it heard, and
         is not complete.
@@ -118,23 +122,28 @@ class Home:
         if not _can_be(cells):
             self._sources, self._table, self._parts = {}, CellTable(), {}
             self._unheard.update(range(self._partitions))
-            self.recompute_all()
+            self._changed = [np.arange(2 * len(self.names))]
             return np.empty(0, np.int64)
         self.cuts = self.cuts.reaching(len(self.names))
         scopes: Ints = distinct_in(curves >> 1)
         self._used -= int(np.count_nonzero(self._are_used(scopes)))
-        for column, blank in zip(self.cuts, ScopeCuts.empty(1), strict=True):
-            column[curves & 1, curves >> 1] = blank[0, 0]
+        before = self.cuts.of(scopes)
+        self.cuts.clear(curves & 1, curves >> 1)
         for value, counts in ((FLAGGED, self.cuts.flagged), (EMERGED, self.cuts.emerging)):
             counted = cells.values == value
             counts[cells.curves[counted] & 1, cells.curves[counted] >> 1] = cells.users[counted]
         self._cut(Cells(*(column[cells.values > 0] for column in cells)))
+        self._rank(scopes, before, now_ms)
         self._used += int(np.count_nonzero(self._are_used(scopes)))
         return scopes
 
-    def recompute_all(self) -> None:
-        """Have all scopes count as changed."""
+    def begin(self, former: FollowedCuts) -> None:
+        """Have all scopes count as changed, ranked as they are in the cuts of the `former` owner."""
         self._changed = [np.arange(2 * len(self.names))]
+        self.cuts = self.cuts.reaching(len(self.names))
+        known = former.cuts.of(np.array([former.find(name) for name in self.names], np.int64))
+        self.cuts.ranking[:, : len(self.names)] = known.ranking
+        self.cuts.ranked_s[:, : len(self.names)] = known.ranked_s
 
     def find(self, scope: ScopeName) -> int | None:
         """Return the number of a scope; None if it is unknown."""
@@ -247,6 +256,13 @@ class Home:
         cuts.users[place], cuts.totals[place], cuts.k[place] = found.users, found.totals, found.k
         cuts.thresholds[place], cuts.ties[place] = found.thresholds, found.ties
         cuts.coverage[place], cuts.gini[place], cuts.exact[place] = found.coverage, found.gini, found.exact
+
+    def _rank(self, scopes: Ints, before: ScopeCuts, now_ms: int) -> None:
+        cuts = self.cuts
+        ranking = ranking_of(cuts.users[:, scopes], cuts.k[:, scopes], before.ranking, self._rules)
+        ranking[:, [OTHER in self.names[scope] for scope in scopes.tolist()]] = UNRANKED  # they have nothing in common
+        since_s = np.where(before.ranking == RANKED, before.ranked_s, max(now_ms // 1000, 0))
+        cuts.ranking[:, scopes], cuts.ranked_s[:, scopes] = ranking, np.where(ranking == RANKED, since_s, 0)
 
 
 def _can_be(cells: Cells) -> bool:

@@ -11,6 +11,7 @@ from stream_app.core.changelog.status import Status
 from stream_app.core.exchange.delta_message import DeltaMessage, home_of
 from stream_app.core.exchange.delta_sender import HomeState
 from stream_app.core.exchange.home import Home
+from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.state.interning import Numbers
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
@@ -39,11 +40,14 @@ class _OwnedHome:
 class Homes:
     """The homes that this worker owns through its partitions."""
 
-    def __init__(self, owned: Callable[[], Mapping[int, int]], partitions: int, share: float) -> None:
+    def __init__(
+        self, owned: Callable[[], Mapping[int, int]], partitions: int, share: float, rules: RankingRules
+    ) -> None:
         """`owned`: the epoch of the ownership of each owned partition."""
         self._owned = owned
         self._partitions = partitions
         self._share = share
+        self._rules = rules
         self._homes: dict[int, _OwnedHome] = {}
         self._pool = Numbers()
         self.newest_ms = NO_TIME
@@ -59,7 +63,7 @@ class Homes:
         for partition, epoch in owned.items():
             known = self._homes.get(partition)
             if known is None or known.epoch != epoch:
-                self._homes[partition] = _OwnedHome(epoch, Home(self._partitions, self._share, self._pool))
+                self._homes[partition] = _OwnedHome(epoch, Home(self._partitions, self._share, self._rules, self._pool))
 
     def epochs(self) -> Mapping[int, int]:
         """Return the epoch of each home by partition: what must be listened to."""

@@ -7,6 +7,9 @@ Pace compares the short window S with the rest of the window L, which is the use
 counts: sums of impressions of very different size. A worked example: a connector has three shares of 100 impressions in
 the last hour, and thirty of 100 in the 23 hours before. The size of an event is Σi²/Σi = 100, so there are 3 recent and
 30 earlier events; ρ = 1/23; z = 2 (√3.375 − √(30.375/23)) / √(1 + 1/23) = 1.35, which is not remarkable.
+
+But people act in bursts, and a burst says nothing about the next hour. So a rise has to have several moments: the sums
+of the slots of the short window count as one event each, and the error of the pace is that of these.
 """
 
 from typing import NamedTuple
@@ -15,11 +18,12 @@ import msgspec
 import numpy as np
 from xxhash import xxh3_128_hexdigest
 
-from stream_app.core.arrays import Codes, Floats, Ints
+from stream_app.core.arrays import Codes, Floats, Ints, distinct_in
 from stream_app.core.flags.ranked_scopes import RankedScopes
-from stream_app.core.flags.standing import TYPE_OF, Facts, decide
+from stream_app.core.flags.standing import REASONS, TYPE_OF, Decisions, Facts, decide, reasons
 from stream_app.core.messages import ROLES, Flag
 from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.short_sums import Moments
 
 _ENCODER = msgspec.json.Encoder()
 _HOUR_S = 3600.0
@@ -35,6 +39,7 @@ class Changes(NamedTuple):
     roles: Ints
     rows: Ints
     rules: Codes
+    reasons: Codes
     values: Ints
     thresholds: Ints
     shares: Floats
@@ -48,7 +53,17 @@ class Changes(NamedTuple):
 
 _NO_INTS, _NO_FLOATS = np.empty(0, np.int64), np.empty(0)
 _NO_CHANGES = Changes(
-    *(_NO_INTS, _NO_INTS, np.empty(0, np.uint8), _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS),
+    *(
+        _NO_INTS,
+        _NO_INTS,
+        np.empty(0, np.uint8),
+        np.empty(0, np.uint8),
+        _NO_INTS,
+        _NO_INTS,
+        _NO_FLOATS,
+        _NO_FLOATS,
+        _NO_FLOATS,
+    ),
     *(_NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS),
 )
 
@@ -61,6 +76,7 @@ class EvaluationTime(NamedTuple):
     event_time: int
     detected_at: int
     settings_version: str
+    warming_up: bool
 
 
 class Spans(NamedTuple):
@@ -77,12 +93,15 @@ class Pace(NamedTuple):
     past: Floats
     error: Floats
     z: Floats
-    events: Floats
+    moments: Floats
+    """Effective number of moments in the short window."""
     eta_s: Floats
 
 
 def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squares: Floats, spans: Spans) -> Pace:
     """Compute the rates, and how significantly the short window exceeds the user's own past.
+
+    `squares`: Σi² of the events in the window; `short`, `short_squares`: Σ and Σ² of the slots of the short window.
 
     Both parts of the window are compound Poisson counts: sums of impressions of very different size. Divided by the
     size Σi² / Σi they vary like plain counts X₁ and X₀ (posts: size 1), whose rates the square root test compares:
@@ -97,18 +116,15 @@ def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squ
         z = _square_root_test(value, squares, short, spans.short_s / spans.past_s)
     with np.errstate(divide="ignore", invalid="ignore"):
         eta_s = np.where(rate > past, (threshold - value) / (rate - past), np.inf)
-        events = np.where(short_squares > 0, short**2 / short_squares, 0.0)
-    return Pace(rate, past, np.sqrt(short_squares) / spans.short_s, z, events, np.maximum(eta_s, 0.0))
+        moments = np.where(short_squares > 0, short**2 / short_squares, 0.0)
+    return Pace(rate, past, np.sqrt(short_squares) / spans.short_s, z, moments, np.maximum(eta_s, 0.0))
 
 
-def pace_of(ledger: Ledger, role: int, rows: Ints, thresholds: Ints, spans: Spans) -> Pace:
-    """Return the pace of the users of `rows` towards `thresholds`, one for each row."""
-    posts, impressions, squares = ledger.short_sums(rows)
+def pace_of(ledger: Ledger, role: int, rows: Ints, thresholds: Ints, moments: Moments, spans: Spans) -> Pace:
+    """Return the pace of the users of `rows` towards `thresholds`, one for each row; `moments`: of these rows."""
     value = ledger.rows.values(role)[rows].astype(np.int64)
-    if role:
-        return pace(value, thresholds, ledger.rows.squares[rows], impressions, squares, spans)
-    short = posts.astype(np.float64)
-    return pace(value, thresholds, value.astype(np.float64), short, short, spans)
+    squares = ledger.rows.squares[rows] if role else value.astype(np.float64)
+    return pace(value, thresholds, squares, moments.sums[role], moments.squares[role], spans)
 
 
 def _square_root_test(value: Ints, squares: Floats, short: Floats, ratio: float) -> Floats:
@@ -123,56 +139,76 @@ def evaluate(ledger: Ledger, due: tuple[Ints, Ints], numbers: Ints, ranked: Rank
 
     `numbers`: the number of each scope of the ledger among those that are followed.
     """
-    spans, rules, cuts = spans_of(ledger), ranked.rules, ranked.followed.cuts
-    changes = []
+    together = distinct_in(np.concatenate(due))
+    moments = ledger.moments(together)
+    changes = [
+        _evaluate(
+            ledger,
+            role,
+            rows,
+            numbers[ledger.rows.scopes_of(rows)],
+            moments.at(np.searchsorted(together, rows)),
+            ranked,
+        )
+        for role, rows in enumerate(due)
+        if len(rows)
+    ]
     for role, rows in enumerate(due):
         if not len(rows):
             ledger.rows.set_below_since_s(role, rows, rows)
-            continue
-        scope = numbers[ledger.rows.scopes_of(rows)]
-        value, threshold = ledger.rows.values(role)[rows].astype(np.int64), cuts.thresholds[role][scope]
-        going = pace_of(ledger, role, rows, threshold, spans)
-        facts = Facts(
-            standing=ledger.rows.standings[role][rows],
-            value=value,
-            threshold=threshold,
-            ties=cuts.ties[role][scope],
-            eligible=ranked.eligible[role][scope],
-            z=going.z,
-            events=going.events,
-            eta_s=going.eta_s,
-            below_since_s=ledger.rows.below_since_s(role, rows),
-        )
-        decided = decide(facts, rules, rules.floors[role], ledger.horizon // 1000)
-        ledger.rows.set_below_since_s(role, rows, decided.below_since_s)
-        moved = np.flatnonzero(decided.rule)
-        ledger.rows.set_standings(role, rows[moved], decided.standing[moved])
-        changes.append(
-            Changes(
-                roles=np.full(len(moved), role),
-                rows=rows[moved],
-                rules=decided.rule[moved],
-                values=value[moved],
-                thresholds=threshold[moved],
-                shares=np.minimum(value[moved] / np.maximum(cuts.totals[role, scope[moved]], 1), 1.0),
-                short_rates=going.short[moved],
-                past_rates=going.past[moved],
-                rate_errors=going.error[moved],
-                z=going.z[moved],
-                events=going.events[moved],
-                eta_s=going.eta_s[moved],
-            )
-        )
     if not changes:
         return _NO_CHANGES
     return Changes(*(np.concatenate(columns) for columns in zip(*changes, strict=True)))
+
+
+def _evaluate(ledger: Ledger, role: int, rows: Ints, scope: Ints, moments: Moments, ranked: RankedScopes) -> Changes:
+    """Apply the rules to some rows of one role; `scope`: their scopes among those that are followed."""
+    rules, cuts = ranked.rules, ranked.followed.cuts
+    value, threshold = ledger.rows.values(role)[rows].astype(np.int64), cuts.thresholds[role][scope]
+    going = pace_of(ledger, role, rows, threshold, moments, spans_of(ledger))
+    facts = Facts(
+        standing=ledger.rows.standings[role][rows],
+        value=value,
+        threshold=threshold,
+        ties=cuts.ties[role][scope],
+        ranking=cuts.ranking[role][scope],
+        is_newly_ranked=cuts.ranked_s[role][scope] > ledger.window.step_start_ms(ledger.horizon) // 1000,
+        is_active=moments.newest[role] > 0,
+        z=going.z,
+        moments=going.moments,
+        eta_s=going.eta_s,
+        below_since_s=ledger.rows.below_since_s(role, rows),
+    )
+    decided = decide(facts, rules, rules.floors[role], ledger.horizon // 1000)
+    ledger.rows.set_below_since_s(role, rows, decided.below_since_s)
+    moved = np.flatnonzero(decided.rule)
+    ledger.rows.set_standings(role, rows[moved], decided.standing[moved])
+    return Changes(
+        roles=np.full(len(moved), role),
+        rows=rows[moved],
+        rules=decided.rule[moved],
+        reasons=reasons(
+            Facts._make(column[moved] for column in facts),
+            Decisions._make(column[moved] for column in decided),
+            rules.floors[role],
+        ),
+        values=value[moved],
+        thresholds=threshold[moved],
+        shares=np.minimum(value[moved] / np.maximum(cuts.totals[role, scope[moved]], 1), 1.0),
+        short_rates=going.short[moved],
+        past_rates=going.past[moved],
+        rate_errors=going.error[moved],
+        z=going.z[moved],
+        events=going.moments[moved],
+        eta_s=going.eta_s[moved],
+    )
 
 
 def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledger) -> list[Flag]:
     """Build the flags for changes in `ledger`; `ranks`: the rank of the user in the scope, for each change."""
     names, users, held = ledger.scopes.names(), ledger.users.names, ledger.rows
     counts = (
-        *(changes.roles, held.scopes_of(changes.rows), held.users_of(changes.rows)),
+        *(changes.reasons, changes.roles, held.scopes_of(changes.rows), held.users_of(changes.rows)),
         *(held.standings[changes.roles, changes.rows], changes.rules, changes.values, changes.thresholds, ranks),
     )
     measures = (
@@ -181,9 +217,9 @@ def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledg
     )
     columns = (*(column.tolist() for column in counts), *_rounded(np.stack(measures)).tolist())
     flags = []
-    for role, scope, user, standing, rule, value, threshold, rank, share, short, past, error, z, events, eta_s in zip(
-        *columns, strict=True
-    ):
+    for numbers in zip(*columns, strict=True):
+        reason, role, scope, user, standing, rule, value, threshold, rank, *rates = numbers
+        share, short, past, error, z, events, eta_s = rates
         population, topic = names[scope]
         what = (users[user], population, topic, ROLES[role], TYPE_OF[standing], moment.event_time, moment.detected_at)
         flags.append(
@@ -205,6 +241,8 @@ def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledg
                 events=events,
                 eta_s=eta_s if eta_s < np.inf else None,
                 rule=rule,
+                reason=REASONS[reason],
+                warming_up=moment.warming_up,
                 window_start=moment.window_start,
                 window_end=moment.window_end,
                 event_time=moment.event_time,

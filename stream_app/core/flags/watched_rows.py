@@ -4,12 +4,13 @@ A standing hangs on the user's value, on θ, its ties and eligibility of the sco
 
 - rows that were counted since the last evaluation, and could have a standing;
 - watched rows of scopes whose θ, ties or eligibility have changed;
-- users who are emerging or fading: for them time goes by;
-- all of them once a pane has ended. Within a pane time alone raises nobody: without new events the short window only
-  becomes longer, and so the recent rate and z only smaller.
+- users who are emerging or fading, or fall short of their standing: for them time goes by;
+- all watched rows once a slot of the short window has ended. Within a slot time alone raises nobody: without new events
+  the short window only becomes longer, and so the recent rate and z only smaller.
 
 Watched are users with a standing, and those not far below the least value with which they could get one. If that falls
-below where watching began, the rows of the scope are looked through once, and watching begins lower.
+below where watching began, the rows of the scope are looked through once, and watching begins lower. It begins anew
+with every pane, for the watched become more and more.
 """
 
 import numpy as np
@@ -31,23 +32,26 @@ class WatchedRows:
     def __init__(self) -> None:
         self._state: tuple[int, ...] = ()
         self._version = -1
+        self._slot = 0
         self._watches = (_Watch(0), _Watch(1))
 
     def due(self, ledger: Ledger, view: LedgerScopes, ranked: RankedScopes) -> tuple[Ints, Ints]:
         """Return the rows to evaluate now, by role, sorted; `ranked` has been updated."""
         numbers = view.numbers(ledger, ranked.followed)
         state = (ledger.renumbered, ranked.generation, ledger.horizon // ledger.window.pane_ms)
+        slot = ledger.window.slot(ledger.horizon)
         counted = ledger.rows.take_counted()
         first, second = self._watches
         if counted is None or state != self._state:
             found = (first.begin(ledger, ranked, numbers), second.begin(ledger, ranked, numbers))
         else:
             changed = view.places(np.flatnonzero(ranked.changed_at > self._version))
+            is_new_slot = slot != self._slot
             found = (
-                first.go_on(ledger, ranked, numbers, counted, changed),
-                second.go_on(ledger, ranked, numbers, counted, changed),
+                first.go_on(ledger, ranked, numbers, counted, changed, are_all_due=is_new_slot),
+                second.go_on(ledger, ranked, numbers, counted, changed, are_all_due=is_new_slot),
             )
-        self._state, self._version = state, ranked.version
+        self._state, self._version, self._slot = state, ranked.version, slot
         return found
 
 
@@ -70,7 +74,9 @@ class _Watch:
         self._watch(self._found(ledger, np.arange(len(ledger.rows)), self._least))
         return self._found(ledger, self._rows, least)
 
-    def go_on(self, ledger: Ledger, ranked: RankedScopes, numbers: Ints, counted: Ints, changed: Ints) -> Ints:
+    def go_on(
+        self, ledger: Ledger, ranked: RankedScopes, numbers: Ints, counted: Ints, changed: Ints, *, are_all_due: bool
+    ) -> Ints:
         """Watch what was `counted`, and the scopes that have `changed`; return the rows that are due."""
         least = ranked.least(self._role)
         self._grow(len(ledger.rows), least[numbers[len(self._least) :]])
@@ -82,7 +88,8 @@ class _Watch:
         self._watch(self._found(ledger, counted, self._least))
         standings, scopes = ledger.rows.standings[self._role][self._rows], ledger.rows.scopes_of(self._rows)
         is_due = _are_in(changed, scopes, len(numbers)) | (standings == EMERGING) | (standings == FADING)
-        rows = distinct_in(np.concatenate([counted, self._rows[is_due]]))
+        due = self._rows if are_all_due else self._rows[is_due]
+        rows = distinct_in(np.concatenate([counted, due, ledger.rows.falling_short(self._role)]))
         return rows[self._are_candidates(ledger, rows, least[numbers[ledger.rows.scopes_of(rows)]])]
 
     def _found(self, ledger: Ledger, rows: Ints, least: Floats) -> Ints:

@@ -88,7 +88,7 @@ class ScopeQueries:
             return iter(())
         names = [self.followed.names[number] for number in numbers.tolist()]
         return PublishedCuts(names, self.followed.cuts.of(numbers), self._frame).messages(
-            self.rules, self.population_sizes
+            self.rules.ranking, self.population_sizes
         )
 
     def cut(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> Cut | None:
@@ -96,7 +96,7 @@ class ScopeQueries:
         if self.newest_ms == NO_TIME:
             return None
         found = self.followed.cuts.of(np.array([self.followed.find(scope)])) if record is None else cuts_in(record)
-        cuts = PublishedCuts([scope], found, self._frame).messages(self.rules, self.population_sizes)
+        cuts = PublishedCuts([scope], found, self._frame).messages(self.rules.ranking, self.population_sizes)
         return next((cut for cut in cuts if cut.role == role), None)
 
     def has(self, scope: ScopeName) -> bool:

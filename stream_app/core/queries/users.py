@@ -138,7 +138,7 @@ class UserQueries:
 
     def paces(self, role: int, rows: Ints, thresholds: Ints) -> Pace:
         """Return the pace of the users of `rows` towards `thresholds`, one for each row."""
-        return pace_of(self._ledger, role, rows, thresholds, spans_of(self._ledger))
+        return pace_of(self._ledger, role, rows, thresholds, self._ledger.moments(rows), spans_of(self._ledger))
 
     def _described(self, role: int, rows: Ints) -> Iterator[FoundUser]:
         if not len(rows):
@@ -155,7 +155,7 @@ class UserQueries:
         columns = (
             *(values, self._followed.ranks(numbers_, np.full(len(scopes), role), values)),
             *(held.standings[role][rows], thresholds, shares),
-            *(going.short, going.past, going.error, going.z, going.events, going.eta_s),
+            *(going.short, going.past, going.error, going.z, going.moments, going.eta_s),
         )
         for user, scope, *numbers in zip(users, scopes, *(column.tolist() for column in columns), strict=True):
             yield FoundUser(user, scope, ROLES[role], *numbers)

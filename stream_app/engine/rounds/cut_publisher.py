@@ -82,7 +82,7 @@ class CutPublisher:
         owned = self._context.owned
         staying = [home for home in self._published if home in owned and not owned[home].is_paused]
         for home in sorted(staying, key=lambda home: (home <= self._last, home)):
-            room -= self._publish(self._published[home], frame, room)
+            room -= self._publish(self._published[home], frame, newest_ms, room)
             if room <= 0:
                 self._last = home
                 return
@@ -127,9 +127,9 @@ class CutPublisher:
                 self._context.meter.cut_gone(scope, role)
         for place, home in homes.items():
             if place not in self._published:
-                news = CutNews(self._context.rules.min_users, -(-FEW_SCOPES // settings.partitions))
+                news = CutNews(-(-FEW_SCOPES // settings.partitions))
                 self._published[place] = _Published(home, news, {})
-                home.recompute_all()
+                home.begin(self._context.followed)
                 self._fresh.add(place)
 
     def _forget_records(self, place: int, home: Home) -> None:
@@ -195,10 +195,10 @@ class CutPublisher:
         followed, at_home = self._context.followed, self._followed_at(place)
         return self._all(followed, at_home[_most_users(followed.cuts.of(at_home))], frame)
 
-    def _publish(self, known: _Published, frame: Frame, most: int) -> int:
+    def _publish(self, known: _Published, frame: Frame, newest_ms: int, most: int) -> int:
         """Publish what is new in a home; returns the number of scopes."""
         home, news = known.home, known.news
-        changed = home.recompute()  # before its cuts are looked at: there may be more of them afterwards
+        changed = home.recompute(newest_ms)  # before its cuts are looked at: there may be more of them afterwards
         if not home.is_complete:
             logger.error("additions that no partition has sent: a home begins anew; who may write to that topic?")
             return 0
@@ -241,7 +241,7 @@ class CutPublisher:
         self._context.followed.take(scope, record)
 
     def _messages(self, cuts: PublishedCuts) -> Iterator[Cut]:
-        return cuts.messages(self._context.rules, self._context.settings.population_sizes)
+        return cuts.messages(self._context.rules.ranking, self._context.settings.population_sizes)
 
     def _all(self, of: Home | FollowedCuts, scopes: Ints, frame: Frame) -> Iterator[Cut]:
         names = [of.names[scope] for scope in scopes.tolist()]

@@ -5,7 +5,6 @@ from time import monotonic, perf_counter
 
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.ranked_scopes import RankedScopes
-from stream_app.core.flags.standing import StandingRules
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
 from stream_app.engine.duplicate_sampling import DuplicatePublisher
@@ -14,7 +13,6 @@ from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
-from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -24,21 +22,6 @@ LONGEST_PAUSE_S = 1.5
 """… but the pause is never longer than this, so that cuts stay fresh."""
 FAR_BEHIND_BATCHES = 5
 """With more batches than this left to read, counting has priority: rounds run as rarely as possible."""
-
-
-def rules_of(settings: Settings) -> StandingRules:
-    """Return the parameters of the standing rules from the settings."""
-    return StandingRules(
-        diffuse_fraction=settings.diffuse_fraction,
-        min_users=settings.min_users,
-        floors=(settings.min_posts, settings.min_impressions),
-        leave_ratio=settings.leave_ratio,
-        dwell_s=settings.dwell_s,
-        emerging_z=settings.emerging_z,
-        emerging_floor=settings.emerging_floor,
-        emerging_horizon_s=settings.emerging_horizon_s,
-        emerging_events=settings.emerging_events,
-    )
 
 
 class EvaluationRound:
@@ -137,7 +120,8 @@ class EvaluationRound:
         ledger, now_ms = held.store.ledger, round(self._context.clock() * 1000)
         start_ms, end_ms = ledger.window.start_ms(ledger.horizon), ledger.window.end_ms(ledger.horizon)
         detected_ms = self._outbox.detection_ms(partition, now_ms)
-        moment = EvaluationTime(start_ms, end_ms, ledger.horizon, detected_ms, self._version)
+        warming_up = start_ms < ledger.since
+        moment = EvaluationTime(start_ms, end_ms, ledger.horizon, detected_ms, self._version, warming_up)
         scopes = held.scopes.numbers(ledger, self._context.followed)[ledger.rows.scopes_of(changes.rows)]
         ranks = self._context.followed.ranks(scopes, changes.roles, changes.values)
         await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger))

@@ -1,5 +1,6 @@
 """Every worker answers every question as a naive computation over the events does, wherever the users are."""
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_emerging_users_come_first_the_soonest_before_the_others(where: str) -> 
         found = every_page(where, "/influencers", "influencers", 100, topic=topic, order="emerging")
         emerging = [one["standing"] == "emerging" for one in found]
         assert emerging == sorted(emerging, reverse=True)
-        etas = [one["eta_s"] or 0.0 for one in found if one["standing"] == "emerging"]
+        etas = [math.inf if one["eta_s"] is None else one["eta_s"] for one in found if one["standing"] == "emerging"]
         assert etas == sorted(etas)
         rest = [one["value"] for one in found if one["standing"] != "emerging"]
         assert rest == sorted(rest, reverse=True)

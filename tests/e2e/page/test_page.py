@@ -125,7 +125,7 @@ async def test_a_flag_of_another_population_says_so(tab: Tab, tracker: FakeTrack
     await tab.open("?topic=phone")
     first = tab.page.locator("#flags li").first
     await expect(first).to_contain_text("is becoming a connector in phone · employee")
-    await expect(first).to_contain_text("180 of 180, at the cut")
+    await expect(first).to_contain_text("180 of 180: accelerating towards it")
 
 
 async def test_the_feed_shows_event_time_and_never_the_age_of_it(tab: Tab) -> None:

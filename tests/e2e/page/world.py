@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from stream_app.core.messages import Cut, Flag, FlagType, Role
+from stream_app.core.messages import Cut, Flag, FlagType, Reason, Role
 from stream_app.serving.api.responses import (
     About,
     Contribution,
@@ -25,11 +25,10 @@ EVERYBODY = 400
 RULES = {
     "1": "Over θ: the value is above θ, or alone at θ, with at least 5 posts or 1,000 impressions.",
     "2": "Over θ again: the value is back above θ while it was fading.",
-    "3": "Accelerating, on course to θ: z is 4 or more in the last hour against the own past, and θ is reached within "
-    "12 h at this pace, carried by 5 events or more.",
-    "4": "Under 0.8 θ: the value fell below the line at which a standing is lost.",
-    "5": "Under 0.8 θ for 15 min of event time.",
-    "6": "No longer accelerating for 15 min of event time.",
+    "3": "Accelerating towards θ: θ is reached within 4 h at this pace, carried by 5 moments or more.",
+    "4": "Under 0.8 θ for 15 min of event time.",
+    "5": "Under half of θ after fading.",
+    "6": "No longer rising for 15 min of event time.",
 }
 
 
@@ -56,8 +55,8 @@ def about() -> About:
         min_impressions=1000,
         leave_ratio=0.8,
         diffuse_fraction=1 / 3,
-        emerging_z=4.0,
-        emerging_horizon_s=43_200.0,
+        emerging_z=3.0,
+        emerging_horizon_s=14_400.0,
         population_sizes={"all": 20_000},
         rules=RULES,
     )
@@ -232,6 +231,7 @@ def flag(
         rate_error=1_204.7,
         z=4.58,
         events=7.7,
+        reason=Reason.ACCELERATING if type_ is FlagType.EMERGING else None,
         eta_s=eta_s,
         rule=rule,
         window_start=FIRST_PANE,

@@ -16,7 +16,7 @@ from kafka import KafkaProducer
 
 from stream_app.cli import main
 from stream_app.cli.options import flag_of
-from stream_app.core.messages import Flag, Role
+from stream_app.core.messages import Flag, Reason, Role
 from stream_app.core.queries import TopUsers
 from stream_app.kafka import topics
 from stream_app.serving.redis.board import Board
@@ -63,6 +63,7 @@ def flag(number: int) -> Flag:
         share=0.01,
         rank=12,
         z=5.5,
+        reason=Reason.ACCELERATING,
         event_time=1_475_712_000_000,
         detected_at=1_475_712_000_500,
     )
@@ -144,7 +145,7 @@ def test_a_watched_flag_reads_well(own: Settings) -> None:
     raise_flags(own, range(1))
     given = flags_of(own, "brokers", "flags_topic")
     output = run("watch", "--from-beginning", "--limit", 1, *given).output
-    wanted = "2016-10-06 00:00 emerging connector tea u0 1,500 of θ 9,000, there in 2h 00m, z 5.5"
+    wanted = "2016-10-06 00:00 emerging connector tea u0 1,500 of θ 9,000: accelerating towards θ"
     assert " ".join(output.split()) == wanted
 
 

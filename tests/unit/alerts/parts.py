@@ -21,7 +21,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from standardwebhooks import Webhook
 
 from stream_app.alerts.config import AlertsFile, parse
-from stream_app.core.messages import Flag, FlagType, Role, Undelivered
+from stream_app.core.messages import Flag, FlagType, Reason, Role, Undelivered
 from stream_app.demo.embedded.process import LOCALHOST, spawn
 from stream_app.kafka.topics import create
 from stream_app.settings import Settings, load
@@ -58,6 +58,7 @@ def a_flag(flag_id: str, **given: Any) -> Flag:
         "z": 4.6,
         "events": 38.2,
         "eta_s": 7440.0,
+        "reason": Reason.ACCELERATING if given.get("type", FlagType.EMERGING) is FlagType.EMERGING else None,
         "rule": 3,
         "window_start": at_ms - DAY_MS,
         "window_end": at_ms,

@@ -14,7 +14,7 @@ from stream_app.alerts.rules import AlertRule, QuietHours
 from stream_app.alerts.state import state_records
 from stream_app.alerts.state.notifications import NotificationState
 from stream_app.alerts.state.state_records import FLAG_PREFIX, DigestRecord, FlagRecord
-from stream_app.core.messages import Flag, FlagType
+from stream_app.core.messages import Flag, FlagType, Reason
 from tests.unit.alerts.parts import a_flag
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
@@ -48,6 +48,20 @@ def test_a_user_is_sent_once_within_the_cooldown_and_other_users_are_sent() -> N
         (30, "cooldown", "f2"),
         (31, "send", "f3"),
         (60, "send", "f4"),
+    ]
+
+
+def test_who_emerges_is_not_held_back_by_what_was_sent_about_entries() -> None:
+    ann = {"user_id": "ann"}
+    entered = {"type": FlagType.ENTERED, "reason": Reason.ROSE}
+    flags = [flag(1, 0, **ann, **entered), flag(2, 1, **ann), flag(3, 2, **ann, **entered), flag(4, 3, **ann)]
+    assert steps(a_file({"cooldown": "1h", "per_hour": 1}), *flags, flag(5, 4)) == [
+        (0, "send", "f1"),
+        (1, "send", "f2"),
+        (2, "cooldown", "f3"),
+        (3, "cooldown", "f4"),
+        (4, "limit", "f5"),
+        (64, "digest", "f5"),
     ]
 
 

@@ -30,18 +30,24 @@ def test_a_body_says_the_numbers_in_words() -> None:
         "3,470 impressions in 24 hours; 10,656 make a mass connector (θ).",
         "0.09 % of all impressions, about rank 131.",
         "Pace: 1,310 impressions an hour, 23 before (z 4.6).",
-        "At this pace it is over θ in about 2 hours 4 minutes.",
+        "Why: accelerating towards θ.",
         "Population: consumer.",
         "Event time 2026-02-28 17:07 UTC.",
     ]
 
 
 @pytest.mark.parametrize(
-    ("eta_s", "text"),
+    ("window_s", "text"),
     [(45, "45 seconds"), (90, "2 minutes"), (3600, "1 hour"), (7440, "2 hours 4 minutes"), (90_000, "25 hours")],
 )
-def test_a_length_of_time_is_written_in_its_two_largest_units(eta_s: float, text: str) -> None:
-    assert f"in about {text}." in body_of(a_flag("f", eta_s=eta_s))
+def test_a_length_of_time_is_written_in_its_two_largest_units(window_s: int, text: str) -> None:
+    flag = a_flag("f", window_start=0, window_end=window_s * 1000)
+    assert f"3,470 impressions in {text};" in body_of(flag)
+
+
+def test_a_flag_from_before_a_whole_window_says_so() -> None:
+    assert "whole window" not in body_of(a_flag("f"))
+    assert "has not seen a whole window yet" in body_of(a_flag("f", warming_up=True))
 
 
 def test_a_digest_counts_flags_by_type() -> None:

@@ -14,6 +14,7 @@ from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
 from stream_app.core.exchange.homes import Homes
 from stream_app.core.flags.evaluation import Changes, evaluate
 from stream_app.core.flags.ranked_scopes import RankedScopes
+from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.state.ledger import Ledger
@@ -27,11 +28,17 @@ BOTH_ROLES = (0, 1)
 class Partitions:
     """Ledgers of co-partitioned posts and shares, and the cuts of one worker over all of them."""
 
-    def __init__(self, count: int, new_ledger: Callable[[], Ledger], share: float = 0.8) -> None:
+    def __init__(
+        self,
+        count: int,
+        new_ledger: Callable[[], Ledger],
+        share: float = 0.8,
+        ranking: RankingRules = RankingRules(),  # noqa: B008 - immutable
+    ) -> None:
         self.ledgers = [new_ledger() for _ in range(count)]
         self.senders = [DeltaSender(DeltaSource(partition, 1), count) for partition in range(count)]
         self.views = [LedgerScopes() for _ in range(count)]
-        self.homes = Homes(lambda: dict.fromkeys(range(count), 1), count, share)
+        self.homes = Homes(lambda: dict.fromkeys(range(count), 1), count, share, ranking)
         self.homes.follow()
         self.followed = FollowedCuts()
         self.watched = [WatchedRows() for _ in range(count)]
@@ -69,7 +76,7 @@ class Partitions:
                     self.homes.hear(delta_message.decode(delta_message.encode(message)))
                     messages += 1
             for home in self.homes.complete().values():
-                for name, record in home.records(home.recompute()):
+                for name, record in home.records(home.recompute(0)):
                     self.followed.take(name, cut_record.decode(cut_record.encode(record)))
         return messages
 

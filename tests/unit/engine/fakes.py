@@ -22,9 +22,9 @@ from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.producer import BatchingProducer, Headers
-from stream_app.engine.rounds.evaluation_round import rules_of
 from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
+from stream_app.settings.standing_rules import rules_of
 
 NOW_S = 1_704_067_200.0
 """2024-01-01T00:00Z."""

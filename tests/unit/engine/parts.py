@@ -37,7 +37,10 @@ class Others:
     def __init__(self, context: EngineContext) -> None:
         self._partitions = context.settings.partitions
         self._numbers = [number for number in range(self._partitions) if number != PARTITION]
-        self._homes = Homes(lambda: dict.fromkeys(self._numbers, 1), self._partitions, context.settings.share)
+        self._homes = Homes(
+            *(lambda: dict.fromkeys(self._numbers, 1), self._partitions, context.settings.share),
+            context.rules.ranking,
+        )
         self._homes.follow()
         self.send_nothing(self._homes)
         self.statuses = {number: _listening(number) for number in self._numbers}
@@ -53,7 +56,7 @@ class Others:
         for record in sent:
             self._homes.hear(delta_message.decode(record.value or b""))
         for home in self._homes.complete().values():
-            for name, cut in home.records(home.recompute()):
+            for name, cut in home.records(home.recompute(0)):
                 yield cut_record.key_of(name), cut_record.encode(cut)
 
 

@@ -42,10 +42,31 @@ export function arrival(eta_s, value, threshold) {
   return eta_s === null ? "not on course now" : `there in ${duration(eta_s)}`;
 }
 
-/** The numbers of a flag in one line. */
+const REASON = {
+  rose: "came over it",
+  threshold_fell: "the cut fell, without any doing",
+  newly_ranked: "the topic is newly ranked",
+  back_over_threshold: "came back over it",
+  accelerating: "accelerating towards it",
+  at_the_door: "at its door",
+  nearly_ranked: "over it, and the topic is nearly ranked",
+  under_threshold: "fell under it",
+  too_little_evidence: "too little evidence is left",
+  no_longer_ranked: "the topic is no longer ranked",
+  slowed_down: "slowed down",
+};
+
+/** Why a flag was raised, about the cut; empty for flags of releases that did not say it. */
+export const because = (flag) => REASON[flag.reason] ?? "";
+
+/** The numbers of a flag in one line, and why it was raised. */
 export function numbersOf(flag) {
+  return [numbers(flag), because(flag)].filter(Boolean).join(": ");
+}
+
+function numbers(flag) {
   const against = `${number(flag.value)} of ${number(flag.threshold)}`;
-  if (flag.type === "emerging") return `${against}, ${arrival(flag.eta_s, flag.value, flag.threshold)}`;
+  if (flag.type === "emerging") return against;
   if (flag.type === "entered") return `${amount(flag.value, flag.role)}, the cut is at ${number(flag.threshold)}`;
   return `${against} ${UNIT[flag.role]}`;
 }

@@ -7,13 +7,18 @@ import { contributions } from "./evidence.js";
 import { ago, exactly, moment, number, percent, rate } from "../text/format.js";
 import { placeHref } from "../selection.js";
 import { term } from "../text/terms.js";
-import { amount, arrival, news, STANDING, topicName, UNIT } from "../text/words.js";
+import { amount, arrival, because, news, STANDING, topicName, UNIT } from "../text/words.js";
 
 /** @returns {HTMLElement[]} */
 export function reasons(why, about) {
   const { flag, now, role } = why.place;
   return [
-    el("p", { class: "verdict" }, icon(flag?.type ?? now.standing), el("span", { class: "clamp" }, verdict(why.place))),
+    el(
+      "p",
+      { class: "verdict" },
+      icon(flag?.type ?? now.standing),
+      el("span", { class: "clamp" }, verdict(why, about)),
+    ),
     ...rule(why),
     heading("Pane by pane"),
     panes(why, about),
@@ -30,16 +35,25 @@ export function reasons(why, about) {
 
 const heading = (words) => el("h3", {}, words);
 
-function verdict({ flag, now, role, threshold }) {
-  if (!flag) {
-    const short = threshold - now.value;
-    return short > 0
-      ? `${amount(short, role)} short of the cut, and not flagged.`
-      : "At or above the cut, but not flagged.";
+function verdict({ place: { flag, now, role, threshold }, cut }, about) {
+  if (flag) {
+    const words = news(flag)[0].toUpperCase() + news(flag).slice(1);
+    return [words, because(flag)].filter(Boolean).join(": ") + ".";
   }
-  const words = news(flag)[0].toUpperCase() + news(flag).slice(1);
-  const isOnItsWay = flag.type === "emerging";
-  return isOnItsWay ? `${words}: ${arrival(now.eta_s, now.value, threshold)} at this pace.` : `${words}.`;
+  const short = threshold - now.value;
+  if (short > 0) return `${amount(short, role)} short of the cut, and not flagged.`;
+  return `At or above the cut, but not flagged: ${obstacle(now.value, role, cut, about)}.`;
+}
+
+/** What keeps somebody at the cut from being flagged. */
+function obstacle(value, role, cut, about) {
+  const least = role === "maven" ? about.min_posts : about.min_impressions;
+  if (value < least) return `needs ${amount(least, role)}, has ${number(value)}`;
+  if (cut && cut.users < about.min_users && !cut.ranked) {
+    return `the topic has ${number(cut.users)} users, and needs ${number(about.min_users)} to be ranked`;
+  }
+  if (cut && !cut.ranked) return "the cut takes too many of the users to mean anything";
+  return "tied at the cut, or evaluated in a moment";
 }
 
 function rule({ place, rule: words }) {

@@ -5,6 +5,7 @@ import numpy as np
 from stream_app.core.arrays import Ints
 from stream_app.core.cuts.cut_news import AT_LEAST_EVERY_MS, REST_MS, CutNews
 from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.flags.ranking import RANKED, UNRANKED
 
 WINDOW_END, NEXT_END = 100, 110
 SMALL, RANKABLE = 5, 50
@@ -15,9 +16,10 @@ class Home:
 
     def __init__(self, *users: int, few_scopes: int = 0) -> None:
         self.cuts = ScopeCuts.empty(len(users))
-        self.news = CutNews(20, few_scopes)
+        self.news = CutNews(few_scopes)
         self.now_ms = 1_000_000
         self.set(users=users, k=[1] * len(users), thresholds=[100] * len(users))
+        self.set(ranking=[RANKED if number >= RANKABLE else UNRANKED for number in users])
 
     def set(self, **columns: object) -> None:
         for name, values in columns.items():
@@ -59,7 +61,7 @@ def test_a_small_scope_is_news_when_k_makes_a_step_or_its_threshold_moves_by_a_t
     assert home.look(0) == [0]
     home.set(k=2)
     assert home.look(0) == [0]
-    home.set(users=0)
+    home.set(users=0, ranking=UNRANKED)
     assert home.look(0) == [0]
 
 

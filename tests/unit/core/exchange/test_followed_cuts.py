@@ -19,6 +19,7 @@ def record(users: int, **fields: object) -> CutRecord:
     both = (users, users)
     given_: dict[str, object] = {
         **dict.fromkeys(("users", "totals", "k", "thresholds", "ties", "flagged", "emerging"), both),
+        **dict.fromkeys(("ranking", "ranked_s"), (2, 2)),
         "coverage": (0.8, 0.8),
         "gini": (0.5, 0.5),
         "exact": (True, False),
@@ -75,7 +76,9 @@ def test_a_record_is_read_as_it_was_written() -> None:
         {"coverage": (float("inf"), 0.0)},
         {"points": ([(5, 0, 0), (6, 1, 1)], [])},
         {"points": ([(n, 1, 1) for n in range(600, 0, -1)], [])},
-        {"version": 2},
+        {"version": VERSION + 1},
+        {"ranking": (3, 0)},
+        {"ranked_s": (-1, 0)},
     ],
 )
 def test_a_record_that_no_worker_can_have_written_is_refused(wrong: dict[str, object]) -> None:

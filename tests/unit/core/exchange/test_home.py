@@ -19,6 +19,7 @@ from stream_app.core.exchange import curve_deltas, delta_message, home
 from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas
 from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, decode, encode, messages_of
 from stream_app.core.exchange.home import Home
+from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.naive import naive_cut
@@ -123,7 +124,7 @@ def sent(partition: Partition, one: Home, most_bytes: int) -> list[DeltaMessage]
 @given(st.integers(0, 2**32))
 def test_a_home_has_the_cuts_of_all_rows_whatever_happens_on_the_way(seed: int) -> None:
     chance = random.Random(seed)
-    partitions, one = [Partition(number) for number in range(3)], Home(3, SHARE)
+    partitions, one = [Partition(number) for number in range(3)], Home(3, SHARE, RankingRules())
     with patch.object(delta_message, "_NAME_BYTES", 0):
         for _ in range(chance.randrange(12)):
             for partition in partitions:
@@ -131,19 +132,19 @@ def test_a_home_has_the_cuts_of_all_rows_whatever_happens_on_the_way(seed: int) 
                 for message in sent(partition, one, chance.choice((60, 200, 5000))):
                     for _ in range(chance.choice((0, *[1] * 20, 2))):  # lost, or twice
                         one.hear(message)
-            one.recompute()
+            one.recompute(0)
             one.forget_unused()
         for _ in range(3):  # until nothing is missing and θ has come to rest
             for partition in partitions:
                 for message in sent(partition, one, 5000):
                     one.hear(message)
-            one.recompute()
+            one.recompute(0)
     assert one.is_complete
     assert found(one) == expected(partitions)
 
 
 def test_cuts_count_once_every_partition_has_sent_everything() -> None:
-    partitions, one = [Partition(0), Partition(1)], Home(2, SHARE)
+    partitions, one = [Partition(0), Partition(1)], Home(2, SHARE, RankingRules())
     for partition in partitions:
         partition.set(0, partition.number, 1, 5)
     for message in partitions[0].messages(no_thresholds, 5000):
@@ -155,29 +156,29 @@ def test_cuts_count_once_every_partition_has_sent_everything() -> None:
 
 
 def test_a_former_owner_is_not_heard() -> None:
-    partition, one = Partition(0), Home(1, SHARE)
+    partition, one = Partition(0), Home(1, SHARE, RankingRules())
     partition.set(0, 1, 1, 5)
     late = partition.messages(no_thresholds, 5000)
     partition.restart()
     partition.set(0, 2, 1, 7)
     for message in [*partition.messages(no_thresholds, 5000), *late]:
         one.hear(message)
-    one.recompute()
+    one.recompute(0)
     assert found(one)[TOPICS[0], 1][:2] == (2, 12)
 
 
 def test_only_scopes_that_changed_are_computed_again() -> None:
-    partition, one = Partition(0), Home(1, SHARE)
+    partition, one = Partition(0), Home(1, SHARE, RankingRules())
     for topic in range(3):
         partition.set(topic, 1, 1, 5)
     for message in partition.messages(no_thresholds, 5000):
         one.hear(message)
-    assert len(one.recompute()) == 3
+    assert len(one.recompute(0)) == 3
     partition.set(1, 2, 0, 9)
     for message in partition.messages(no_thresholds, 5000):
         one.hear(message)
-    assert [one.names[number] for number in one.recompute().tolist()] == [TOPICS[1]]
-    assert one.recompute().tolist() == []
+    assert [one.names[number] for number in one.recompute(0).tolist()] == [TOPICS[1]]
+    assert one.recompute(0).tolist() == []
     assert one.cells(TOPICS[1], 1).values.tolist() == [9, 5]
 
 
@@ -220,53 +221,53 @@ def test_what_no_worker_can_have_written_is_refused(wrong: dict[str, object]) ->
 
 
 def test_sums_that_no_users_can_have_make_a_home_begin_anew() -> None:
-    partitions, one = [Partition(0), Partition(1)], Home(2, SHARE)
+    partitions, one = [Partition(0), Partition(1)], Home(2, SHARE, RankingRules())
     for partition in partitions:
         for user in range(3):
             partition.set(0, user, 1 + user, 100)
         for message in partition.messages(no_thresholds, 100_000):
             one.hear(message)
-    one.recompute()
+    one.recompute(0)
     nobody = Cells(*(np.array([number]) for number in (1, 50, -1, -50)))
     nothing = np.empty(0, np.int64)
     forged = CurveDelta(is_everything=False, replaced=nothing, cells=nobody)
     (message,) = messages_of(forged, TOPICS[:1], DeltaSource(0, 0), 0, 1, 100_000)
     one.hear(message)
-    assert not len(one.recompute())
+    assert not len(one.recompute(0))
     assert one.unheard() == [0, 1]
     for partition in partitions:
         partition.repeat()
         for message in partition.messages(no_thresholds, 100_000):
             one.hear(message)
     assert one.is_complete
-    one.recompute()
+    one.recompute(0)
     assert found(one) == expected(partitions)
 
 
 def test_of_a_delta_in_several_messages_there_is_all_or_nothing() -> None:
-    one, partition = Home(1, SHARE), Partition(0)
+    one, partition = Home(1, SHARE, RankingRules()), Partition(0)
     for user in range(6):
         partition.set(0, user, 1 + user, 100 + user)
     for message in partition.messages(no_thresholds, 100_000):
         one.hear(message)
-    one.recompute()
+    one.recompute(0)
     before = found(one)
     for user in range(6):
         partition.set(0, user, 100 + user, 5000 + user)
     first, *others = partition.messages(no_thresholds, 1)
     assert others
     one.hear(first)
-    one.recompute()
+    one.recompute(0)
     assert one.is_complete
     assert found(one) == before
     for message in others:
         one.hear(message)
-    one.recompute()
+    one.recompute(0)
     assert found(one) == expected([partition])
 
 
 def test_what_nobody_asks_a_home_for_is_kept_together() -> None:
-    one, partition = Home(2, SHARE), Partition(0)
+    one, partition = Home(2, SHARE, RankingRules()), Partition(0)
     for number in range(300):
         partition.set(0, number % 12, number, 100 + number)
         for message in partition.messages(no_thresholds, 100_000):

@@ -8,6 +8,7 @@ import pytest
 from stream_app.core.changelog.columns import pack
 from stream_app.core.exchange.delta_message import VERSION, DeltaMessage
 from stream_app.core.exchange.homes import Homes
+from stream_app.core.flags.ranking import RankingRules
 
 
 def message(home: int, source: int, *, epoch: int = 1, number: int = 0, is_everything: bool = True) -> DeltaMessage:
@@ -32,7 +33,7 @@ def owned() -> dict[int, int]:
 
 
 def test_a_home_asks_for_everything_once_it_hears_what_is_sent(owned: dict[int, int]) -> None:
-    homes = Homes(lambda: owned, 3, 0.8)
+    homes = Homes(lambda: owned, 3, 0.8, RankingRules())
     homes.follow()
     assert homes.epochs() == {0: 3, 2: 5}
     homes.hears(0, 2, 0.0)  # of the ownership before
@@ -43,7 +44,7 @@ def test_a_home_asks_for_everything_once_it_hears_what_is_sent(owned: dict[int, 
 
 
 def test_cuts_count_once_every_partition_has_answered(owned: dict[int, int]) -> None:
-    homes = Homes(lambda: owned, 3, 0.8)
+    homes = Homes(lambda: owned, 3, 0.8, RankingRules())
     homes.follow()
     for source in range(3):
         assert dict(homes.complete()) == {}
@@ -53,7 +54,7 @@ def test_cuts_count_once_every_partition_has_answered(owned: dict[int, int]) -> 
 
 
 def test_the_newest_window_is_that_of_the_messages_heard_here(owned: dict[int, int]) -> None:
-    homes = Homes(lambda: owned, 3, 0.8)
+    homes = Homes(lambda: owned, 3, 0.8, RankingRules())
     homes.follow()
     for home, horizon in ((2, 500), (0, 900), (2, 700), (1, 2000)):
         heard = message(home, 0)
@@ -63,7 +64,7 @@ def test_the_newest_window_is_that_of_the_messages_heard_here(owned: dict[int, i
 
 
 def test_a_home_asks_again_while_something_is_missing(owned: dict[int, int]) -> None:
-    homes = Homes(lambda: owned, 1, 0.8)
+    homes = Homes(lambda: owned, 1, 0.8, RankingRules())
     homes.follow()
     homes.hears(0, 3, 0.0)
     homes.ask_again(4.0)
@@ -79,7 +80,7 @@ def test_a_home_asks_again_while_something_is_missing(owned: dict[int, int]) -> 
 
 
 def test_a_partition_that_was_away_has_a_new_home(owned: dict[int, int]) -> None:
-    homes = Homes(lambda: owned, 1, 0.8)
+    homes = Homes(lambda: owned, 1, 0.8, RankingRules())
     homes.follow()
     homes.hear(message(0, 0))
     owned[0] = 4
@@ -89,7 +90,7 @@ def test_a_partition_that_was_away_has_a_new_home(owned: dict[int, int]) -> None
 
 
 def test_a_home_that_is_not_answered_waits_longer_each_time(owned: dict[int, int]) -> None:
-    homes = Homes(lambda: owned, 2, 0.8)
+    homes = Homes(lambda: owned, 2, 0.8, RankingRules())
     homes.follow()
     homes.hears(0, 3, 0.0)
     homes.hear(message(0, 1))
@@ -98,7 +99,7 @@ def test_a_home_that_is_not_answered_waits_longer_each_time(owned: dict[int, int
 
 
 def test_a_home_says_from_whom_it_has_not_heard_everything(owned: dict[int, int]) -> None:
-    homes = Homes(lambda: owned, 3, 0.8)
+    homes = Homes(lambda: owned, 3, 0.8, RankingRules())
     homes.follow()
     assert (homes.unheard(2), homes.unheard(1)) == ([0, 1, 2], [])
     for source in (0, 2):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.flags.evaluation import EvaluationTime, Spans, _rounded, flags_of, pace, spans_of
+from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.flags.standing import NONE, StandingRules
-from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.core.messages import Flag, FlagType, Reason, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.naive import ms_of
@@ -68,7 +69,7 @@ class Seen(NamedTuple):
 def raised(parts: Partitions, partition: int, rules: StandingRules) -> list[Flag]:
     """The flags that an evaluation raises."""
     ledger, changes = parts.ledgers[partition], parts.evaluate(partition, rules)
-    moment = EvaluationTime(0, 1, ledger.horizon, 2, "test")
+    moment = EvaluationTime(0, 1, ledger.horizon, 2, "test", warming_up=False)
     return flags_of(changes, np.ones(len(changes.rows), np.int64), moment, ledger)
 
 
@@ -76,7 +77,7 @@ def _watched(events: Iterable[Event], partitions: int, rules: StandingRules) -> 
     """Every flag as the hours go by, evaluated every six minutes of event time."""
     found = list(events)
     steps = (np.array([ms_of(event) for event in found]) - START_MS) // STEP_MS
-    parts = Partitions(partitions, _day_ledger)
+    parts = Partitions(partitions, _day_ledger, ranking=rules.ranking)
     seen: list[Seen] = []
     for step in np.unique(steps).tolist():
         parts.count([found[place] for place in np.flatnonzero(steps == step).tolist()])
@@ -107,10 +108,14 @@ def test_a_riser_is_emerging_before_it_has_entered(seen: list[Seen], role: Role)
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_steady_user_never_emerges_and_is_flagged_once(seen: list[Seen], role: Role) -> None:
+def test_a_steady_user_never_accelerates_and_is_flagged_once(seen: list[Seen], role: Role) -> None:
     flags = [_flags_of(seen, f"steady{user}", role) for user in range(STEADY)]
-    assert not any(FlagType.EMERGING in raised_flags for raised_flags in flags)
-    assert flags[0] == flags[1] == [FlagType.ENTERED]
+    steady = [flag for _, flag in seen if flag.role == role and flag.user_id.startswith("steady")]
+    assert {flag.reason for flag in steady if flag.type is FlagType.EMERGING} <= {
+        Reason.AT_THE_DOOR,
+        Reason.NEARLY_RANKED,
+    }
+    assert flags[0] == flags[1] == [FlagType.EMERGING, FlagType.ENTERED]
     assert flags[-1] == []
 
 
@@ -127,7 +132,7 @@ def test_a_flag_has_the_numbers_that_decided(seen: list[Seen]) -> None:
     assert emerging.value < emerging.threshold
     assert entered.value >= entered.threshold
     assert emerging.z >= StandingRules().emerging_z
-    assert emerging.events >= StandingRules().emerging_events
+    assert emerging.events >= StandingRules().emerging_moments
     assert emerging.eta_s is not None
     assert 0 < emerging.eta_s <= StandingRules().emerging_horizon_s
     assert emerging.short_rate > emerging.long_rate > 0
@@ -142,24 +147,29 @@ def test_a_diffuse_scope_flags_nobody() -> None:
         for number in range(10 + user // 20)
     ]
     assert _watched(events, 2, StandingRules()) == []
-    assert FlagType.ENTERED in _types(_watched(events, 2, StandingRules(diffuse_fraction=0.99)))
+    assert FlagType.ENTERED in _types(_watched(events, 2, StandingRules(RankingRules(diffuse_fraction=0.99))))
 
 
 def test_a_scope_of_few_users_flags_nobody() -> None:
     events: list[Event] = [
         Post(event_id=f"{user}/{number}", ts=START_MS + number * MINUTE_MS, user_id=f"u{user}")
-        for user in range(19)
+        for user in range(17)
         for number in range(300 if user == 0 else 1)
     ]
     assert _watched(events, 1, StandingRules()) == []
-    assert _watched(events, 1, StandingRules(min_users=19)) != []
+    nearly = _watched(events, 1, StandingRules(RankingRules(min_users=18)))
+    assert [(flag.type, flag.user_id, flag.reason) for _, flag in nearly][:1] == [
+        (FlagType.EMERGING, "u0", Reason.NEARLY_RANKED)
+    ]
+    ranked = _watched(events, 1, StandingRules(RankingRules(min_users=17)))
+    assert (FlagType.ENTERED, "u0") in [(flag.type, flag.user_id) for _, flag in ranked]
 
 
 def test_an_empty_ledger_changes_nothing() -> None:
     assert raised(Partitions(1, _day_ledger), 0, StandingRules()) == []
 
 
-def test_a_user_whose_scope_is_gone_fades_and_leaves_after_the_dwell_time() -> None:
+def test_a_user_whose_scope_is_gone_leaves_after_the_dwell_time() -> None:
     parts = Partitions(1, _day_ledger)
     parts.count([Post(event_id=1, ts=START_MS, user_id="a")])
     (ledger,) = parts.ledgers
@@ -168,9 +178,8 @@ def test_a_user_whose_scope_is_gone_fades_and_leaves_after_the_dwell_time() -> N
     for hours in (30, 30.1, 30.5, 31):
         parts.advance(START_MS + round(hours * HOUR_MS))
         flags += raised(parts, 0, StandingRules())
-    assert [(flag.type, flag.share, flag.rule) for flag in flags] == [
-        (FlagType.FADING, 0.0, 4),
-        (FlagType.LEFT, 0.0, 5),
+    assert [(flag.type, flag.share, flag.rule, flag.reason) for flag in flags] == [
+        (FlagType.LEFT, 0.0, 9, Reason.NO_LONGER_RANKED)
     ]
     assert ledger.rows.standings[0].tolist() == [NONE]
 
@@ -181,7 +190,7 @@ def test_changed_standings_are_sent_to_the_other_partitions() -> None:
         [Post(event_id=f"{n}/{m}", ts=START_MS, user_id=f"u{n}") for n in range(30) for m in range(1 + n**4 // 2000)]
     )
     parts.exchange()
-    flagged = len(raised(parts, 0, StandingRules()))
+    flagged = sum(flag.type is FlagType.ENTERED for flag in raised(parts, 0, StandingRules()))
     parts.exchange()
     assert int(parts.cuts(0).flagged[0, 0]) == flagged > 0
 

@@ -1,12 +1,11 @@
 """The numbered rules of standings, one by one and in sequence."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_app.core.flags.ranking import NEARLY_RANKED, RANKED, UNRANKED
 from stream_app.core.flags.standing import (
     CODE_OF,
     EMERGING,
@@ -16,47 +15,14 @@ from stream_app.core.flags.standing import (
     RULES,
     TYPE_OF,
     Facts,
-    StandingRules,
     decide,
 )
-
-R = StandingRules()
-FLOOR = 5
-NOW_S = 1_475_280_000
-LONG_AGO_S = NOW_S - round(R.dwell_s)
-
-
-class User(NamedTuple):
-    """The facts about one user; by default far below θ, and nothing is happening."""
-
-    standing: int = NONE
-    value: int = 50
-    threshold: int = 100
-    ties: int = 1
-    eligible: bool = True
-    z: float = 0.0
-    events: float = 10.0
-    eta_s: float = np.inf
-    below_since_s: int = 0
-
-
-RISING = User(z=4.0, events=5.0, eta_s=43_200.0)
+from tests.unit.core.flags.people import FLOOR, LONG_AGO_S, NOW_S, RISING, SOON, R, User, facts_of
 
 
 def _decide(user: User, now_s: int = NOW_S) -> tuple[int, int, int]:
     """Standing, rule and since when it is not met."""
-    facts = Facts(
-        standing=np.array([user.standing], np.uint8),
-        value=np.array([user.value]),
-        threshold=np.array([user.threshold]),
-        ties=np.array([user.ties]),
-        eligible=np.array([user.eligible]),
-        z=np.array([user.z]),
-        events=np.array([user.events]),
-        eta_s=np.array([user.eta_s]),
-        below_since_s=np.array([user.below_since_s]),
-    )
-    decided = decide(facts, R, FLOOR, now_s)
+    decided = decide(facts_of(user), R, FLOOR, now_s)
     return int(decided.standing[0]), int(decided.rule[0]), int(decided.below_since_s[0])
 
 
@@ -68,48 +34,77 @@ CASES = {
     "1 over θ where others tie": (User(NONE, value=101, ties=3), ENTERED, 1),
     "1 goes before 3": (RISING._replace(value=101), ENTERED, 1),
     "1 goes before 6": (User(EMERGING, value=101, below_since_s=LONG_AGO_S), ENTERED, 1),
-    "1 not under θ": (User(NONE, value=99), NONE, 0),
-    "1 not on a tie": (User(NONE, value=100, ties=2), NONE, 0),
+    "1 not under θ": (User(NONE, value=89), NONE, 0),
     "1 not on a tie after emerging": (User(EMERGING, value=100, ties=2), EMERGING, 0),
-    "1 not in a diffuse or small scope": (User(NONE, value=101, eligible=False), NONE, 0),
+    "1 not in a scope that is not ranked": (User(NONE, value=101, ranking=UNRANKED), NONE, 0),
     "1 not on too little evidence": (User(NONE, value=4, threshold=3), NONE, 0),
     "1 at the floor": (User(NONE, value=5, threshold=3), ENTERED, 1),
-    "1 not without a cut": (User(NONE, value=101, threshold=0), NONE, 0),
     # Rule 2: over θ again
     "2 over θ again": (User(FADING, value=101, below_since_s=NOW_S - 60), ENTERED, 2),
     "2 over θ again at the last moment": (User(FADING, value=101, below_since_s=LONG_AGO_S), ENTERED, 2),
     "2 not between ρ·θ and θ": (User(FADING, value=90, below_since_s=LONG_AGO_S), FADING, 0),
     "2 not on a tie": (User(FADING, value=100, ties=2), FADING, 0),
+    # Rule 7: at the door
+    "7 at the door": (User(NONE, value=90), EMERGING, 7),
+    "7 on a tie at θ": (User(NONE, value=100, ties=2), EMERGING, 7),
+    "7 whatever the pace": (User(NONE, value=90, z=-9.0, moments=0.0), EMERGING, 7),
+    "7 not on a tie of many": (User(NONE, value=100, ties=20), NONE, 0),
+    "7 not before it": (User(NONE, value=89), NONE, 0),
+    "7 not on too little evidence": (User(NONE, value=4, threshold=4, ties=2), NONE, 0),
+    "7 not in a scope that is not ranked": (User(NONE, value=95, ranking=NEARLY_RANKED), NONE, 0),
+    "7 not when entered already": (User(ENTERED, value=95), ENTERED, 0),
     # Rule 3: accelerating, on course to θ
     "3 accelerating": (RISING, EMERGING, 3),
     "3 accelerating from a tenth of θ": (RISING._replace(value=10), EMERGING, 3),
-    "3 not clear enough": (RISING._replace(z=3.99), NONE, 0),
-    "3 not carried by enough events": (RISING._replace(events=4.99), NONE, 0),
-    "3 not within the horizon": (RISING._replace(eta_s=43_201.0), NONE, 0),
+    "3 soon there from six tenths of θ": (SOON, EMERGING, 3),
+    "3 not clear enough": (RISING._replace(z=2.99), NONE, 0),
+    "3 not carried by enough moments": (RISING._replace(moments=4.99), NONE, 0),
+    "3 not within the horizon": (RISING._replace(eta_s=14_401.0), NONE, 0),
     "3 not on course at all": (RISING._replace(eta_s=np.inf), NONE, 0),
     "3 not below a tenth of θ": (RISING._replace(value=9), NONE, 0),
+    "3 not soon": (SOON._replace(eta_s=3_601.0), NONE, 0),
+    "3 not soon from further away": (SOON._replace(value=59), NONE, 0),
     "3 not on too little evidence": (RISING._replace(value=4, threshold=10), NONE, 0),
-    "3 not in a diffuse or small scope": (RISING._replace(eligible=False), NONE, 0),
-    "3 not when entered already": (RISING._replace(standing=ENTERED, value=90), ENTERED, 0),
-    "3 not when fading": (RISING._replace(standing=FADING, value=90), FADING, 0),
-    # Rule 4: under ρ·θ
-    "4 under ρ·θ": (User(ENTERED, value=79), FADING, 4),
-    "4 not at ρ·θ": (User(ENTERED, value=80), ENTERED, 0),
-    "4 not on a tie at θ": (User(ENTERED, value=100, ties=9), ENTERED, 0),
-    "4 the scope has become diffuse": (User(ENTERED, value=200, eligible=False), FADING, 4),
-    "4 under the floor": (User(ENTERED, value=4, threshold=3), FADING, 4),
-    # Rule 5: under ρ·θ for the dwell time
-    "5 under ρ·θ for the dwell time": (User(FADING, value=79, below_since_s=LONG_AGO_S), NONE, 5),
-    "5 not before": (User(FADING, value=79, below_since_s=LONG_AGO_S + 1), FADING, 0),
-    "5 not when near θ again": (User(FADING, value=80, below_since_s=LONG_AGO_S), FADING, 0),
-    "5 not at once": (User(FADING, value=0, below_since_s=0), FADING, 0),
-    # Rule 6: no longer accelerating, for the dwell time
-    "6 no longer accelerating": (User(EMERGING, z=1.99, below_since_s=LONG_AGO_S), NONE, 6),
-    "6 not before": (User(EMERGING, z=1.99, below_since_s=LONG_AGO_S + 1), EMERGING, 0),
-    "6 not while half as clear": (User(EMERGING, z=2.0, below_since_s=LONG_AGO_S), EMERGING, 0),
+    "3 not in a scope that is not ranked": (RISING._replace(ranking=NEARLY_RANKED), NONE, 0),
+    "3 not when entered already": (RISING._replace(standing=ENTERED, value=85), ENTERED, 0),
+    "3 not when fading": (RISING._replace(standing=FADING, value=85), FADING, 0),
+    # Rule 8: over θ of a scope that is nearly ranked
+    "8 over θ of a scope that is nearly ranked": (User(value=101, ranking=NEARLY_RANKED), EMERGING, 8),
+    "8 not under θ": (User(value=99, ranking=NEARLY_RANKED), NONE, 0),
+    "8 not on too little evidence": (User(value=4, threshold=3, ranking=NEARLY_RANKED), NONE, 0),
+    "8 not in a scope that is not": (User(value=101, ranking=UNRANKED), NONE, 0),
+    # Rule 4: under ρ·θ for the dwell time
+    "4 under ρ·θ for the dwell time": (User(ENTERED, value=79, below_since_s=LONG_AGO_S), FADING, 4),
+    "4 at half of θ": (User(ENTERED, value=50, below_since_s=LONG_AGO_S), FADING, 4),
+    "4 not before": (User(ENTERED, value=79, below_since_s=LONG_AGO_S + 1), ENTERED, 0),
+    "4 not at once": (User(ENTERED, value=79), ENTERED, 0),
+    "4 not at ρ·θ": (User(ENTERED, value=80, below_since_s=LONG_AGO_S), ENTERED, 0),
+    "4 not on a tie at θ": (User(ENTERED, value=100, ties=9, below_since_s=LONG_AGO_S), ENTERED, 0),
+    # Rule 9: far under it for the dwell time
+    "9 far under it for the dwell time": (User(ENTERED, value=49, below_since_s=LONG_AGO_S), NONE, 9),
+    "9 the scope is not ranked any more": (
+        User(ENTERED, value=200, ranking=NEARLY_RANKED, below_since_s=LONG_AGO_S),
+        NONE,
+        9,
+    ),
+    "9 under the floor": (User(ENTERED, value=4, threshold=3, below_since_s=LONG_AGO_S), NONE, 9),
+    "9 not before": (User(ENTERED, value=49, below_since_s=LONG_AGO_S + 1), ENTERED, 0),
+    # Rule 5: far under it after fading
+    "5 far under it": (User(FADING, value=49, below_since_s=LONG_AGO_S), NONE, 5),
+    "5 the scope is not ranked any more": (User(FADING, value=90, ranking=UNRANKED), NONE, 5),
+    "5 not at half of θ": (User(FADING, value=50, below_since_s=LONG_AGO_S), FADING, 0),
+    # Rule 6: no longer rising, for the dwell time
+    "6 no longer rising": (User(EMERGING, below_since_s=LONG_AGO_S), NONE, 6),
+    "6 not before": (User(EMERGING, below_since_s=LONG_AGO_S + 1), EMERGING, 0),
+    "6 not while accelerating": (RISING._replace(standing=EMERGING, below_since_s=LONG_AGO_S), EMERGING, 0),
     "6 not near θ": (User(EMERGING, value=80, below_since_s=LONG_AGO_S), EMERGING, 0),
-    "6 in a scope that has become diffuse": (
-        RISING._replace(standing=EMERGING, eligible=False, below_since_s=1),
+    "6 not near θ of a scope that is nearly ranked": (
+        User(EMERGING, value=80, ranking=NEARLY_RANKED, below_since_s=LONG_AGO_S),
+        EMERGING,
+        0,
+    ),
+    "6 in a scope that is not ranked": (
+        RISING._replace(standing=EMERGING, value=95, ranking=UNRANKED, below_since_s=1),
         NONE,
         6,
     ),
@@ -135,7 +130,9 @@ def test_every_rule_has_cases_that_fit_and_cases_that_do_not() -> None:
         pytest.param(User(FADING, value=79, below_since_s=NOW_S - 5), NOW_S - 5, id="goes on while it is not met"),
         pytest.param(User(FADING, value=85, below_since_s=NOW_S - 5), 0, id="begins anew once it was met"),
         pytest.param(User(EMERGING), NOW_S, id="begins when nothing accelerates"),
-        pytest.param(User(EMERGING, z=2.5, below_since_s=NOW_S - 5), 0, id="ends when it accelerates again"),
+        pytest.param(
+            RISING._replace(standing=EMERGING, below_since_s=NOW_S - 5), 0, id="ends when it accelerates again"
+        ),
         pytest.param(User(FADING, value=9, below_since_s=LONG_AGO_S), 0, id="is forgotten with the standing"),
         pytest.param(User(NONE), 0, id="is not for those without a standing"),
         pytest.param(User(ENTERED, value=150), 0, id="is not for those who meet it"),
@@ -163,12 +160,26 @@ def test_a_value_that_swings_around_the_cut_raises_one_flag() -> None:
 def test_a_standing_goes_from_emerging_over_entered_and_fading_to_none() -> None:
     rising = [RISING._replace(value=value) for value in (8, 20, 60, 99)]
     fallen = [User(value=60)] * 20
-    assert _follow([*rising, *[User(value=120)] * 5, *fallen]) == [(EMERGING, 3), (ENTERED, 1), (FADING, 4), (NONE, 5)]
+    gone = [User(value=40)] * 2
+    assert _follow([*rising, *[User(value=120)] * 5, *fallen, *gone]) == [
+        (EMERGING, 3),
+        (ENTERED, 1),
+        (FADING, 4),
+        (NONE, 5),
+    ]
+
+
+def test_who_falls_far_leaves_without_fading() -> None:
+    assert _follow([User(value=120), *[User(value=40)] * 20]) == [(ENTERED, 1), (NONE, 9)]
 
 
 def test_a_short_dip_does_not_end_a_standing() -> None:
     dip = [User(value=60)] * 14
-    assert _follow([User(value=120), *dip, User(value=90), *dip, User(value=120)]) == [
+    assert _follow([User(value=120), *dip, User(value=90), *dip, User(value=120)]) == [(ENTERED, 1)]
+
+
+def test_who_fades_can_come_back() -> None:
+    assert _follow([User(value=120), *[User(value=60)] * 20, User(value=120)]) == [
         (ENTERED, 1),
         (FADING, 4),
         (ENTERED, 2),
@@ -180,9 +191,9 @@ FACTS = st.builds(
     value=st.integers(0, 200),
     threshold=st.sampled_from([0, 3, 100]),
     ties=st.integers(1, 3),
-    eligible=st.sampled_from([True, True, True, False]),
+    ranking=st.sampled_from([RANKED, RANKED, RANKED, NEARLY_RANKED, UNRANKED]),
     z=st.sampled_from([0.0, 2.5, 5.0]),
-    events=st.sampled_from([1.0, 9.0]),
+    moments=st.sampled_from([1.0, 9.0]),
     eta_s=st.sampled_from([np.inf, 600.0]),
 )
 
@@ -191,14 +202,19 @@ FACTS = st.builds(
 @given(st.lists(FACTS, max_size=30), st.sampled_from([60, 400, 1000]))
 def test_flags_alternate_and_nobody_leaves_before_the_dwell_time(users: list[User], step_s: int) -> None:
     standing, since, changed_s = NONE, 0, NOW_S
-    may_follow = {NONE: {EMERGING, ENTERED}, EMERGING: {ENTERED, NONE}, ENTERED: {FADING}, FADING: {ENTERED, NONE}}
+    may_follow = {
+        NONE: {EMERGING, ENTERED},
+        EMERGING: {ENTERED, NONE},
+        ENTERED: {FADING, NONE},
+        FADING: {ENTERED, NONE},
+    }
     for number, user in enumerate(users):
         now_s = NOW_S + number * step_s
         after, rule, since = _decide(user._replace(standing=standing, below_since_s=since), now_s)
         assert (after == standing) == (rule == 0)
         if rule:
             assert after in may_follow[standing]
-            assert after != NONE or now_s - changed_s >= R.dwell_s
+            assert after != NONE or standing == FADING or now_s - changed_s >= R.dwell_s
             standing, changed_s = after, now_s
 
 

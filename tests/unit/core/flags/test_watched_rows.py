@@ -9,20 +9,21 @@ import pytest
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.flags.evaluation import Changes, evaluate
 from stream_app.core.flags.ranked_scopes import RankedScopes
+from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.flags.standing import ENTERED, StandingRules
+from stream_app.core.flags.standing import RULES as ALL_RULES
 from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.state.ledger import Ledger
 from tests.unit.core.partitions import Partitions
 
 MINUTE_MS = 60_000
 RULES = StandingRules(
-    min_users=5,
+    ranking=RankingRules(min_users=12, diffuse_fraction=0.6),
     floors=(1, 20),
-    diffuse_fraction=0.6,
     dwell_s=240,
     emerging_floor=0.2,
     emerging_z=0.3,
-    emerging_events=1.0,
+    emerging_moments=1.0,
 )
 STEPS = 100
 
@@ -64,7 +65,7 @@ def happened(chosen: random.Random, now_ms: int) -> list[Event]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_is_due_is_all_that_can_change(seed: int) -> None:
-    chosen, parts, now_ms, rules = random.Random(seed), Partitions(2, new_ledger), 0, set[int]()
+    chosen, parts, now_ms, rules = random.Random(seed), Partitions(2, new_ledger, ranking=RULES.ranking), 0, set[int]()
     for _ in range(STEPS):
         now_ms += chosen.choice([0, 1, 1, 2, 5, 30]) * MINUTE_MS + 1
         parts.count(happened(chosen, now_ms))
@@ -76,17 +77,18 @@ def test_what_is_due_is_all_that_can_change(seed: int) -> None:
             assert [column.tolist() for column in found] == [column.tolist() for column in wanted]
             assert ledger.rows.standings.tolist() == standings
             rules |= set(found.rules.tolist())
-    assert rules == {1, 2, 3, 4, 5, 6}
+    assert rules == {rule.number for rule in ALL_RULES}
 
 
 def test_a_user_who_does_nothing_is_looked_at_when_the_threshold_falls() -> None:
-    parts = Partitions(1, new_ledger)
+    ranking = RankingRules(2, 1.0)
+    parts = Partitions(1, new_ledger, ranking=ranking)
     parts.count(
         [Post(event_id=f"{u}/{n}", ts=0, user_id=u, topics=("t",)) for u, m in (("a", 9), ("b", 3)) for n in range(m)]
     )
     parts.advance(1)
     parts.exchange()
-    rules = StandingRules(min_users=2, floors=(1, 1), diffuse_fraction=1.0)
+    rules = StandingRules(ranking, floors=(1, 1))
     parts.evaluate(0, rules)
     assert (parts.ledgers[0].rows.standings[0] == ENTERED).sum() == 4
     assert not len(parts.evaluate(0, rules).rows)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from stream_app.core.arrays import Ints
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.exchange.followed_cuts import FollowedCuts
+from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, StandingRules
 from stream_app.core.queries.users import UserQueries, UserQuery
 from stream_app.core.state.ledger import Ledger
@@ -130,8 +131,8 @@ def test_all_rows_of_some_users_are_found(stream: list[Event], ends: list[int], 
 
 @pytest.mark.parametrize("role", [0, 1])
 def test_paces_are_those_that_the_rules_decide_by(role: int) -> None:
-    rules = StandingRules(min_users=1, floors=(1, 1), diffuse_fraction=1.0)
-    parts = Partitions(1, lambda: Ledger(pane_ms=1000, panes=100, short_panes=10))
+    rules = StandingRules(RankingRules(1, 1.0), floors=(1, 1))
+    parts = Partitions(1, lambda: Ledger(pane_ms=1000, panes=100, short_panes=10), ranking=rules.ranking)
     quick = range(90_000, 99_900, 700)
     parts.count([Post(event_id=f"q{ts}", ts=ts, user_id="quick", audience=ts % 977) for ts in quick])
     parts.count([Post(event_id=f"s{ts}", ts=ts, user_id="steady", audience=50) for ts in range(0, 99_900, 500)])
@@ -145,5 +146,5 @@ def test_paces_are_those_that_the_rules_decide_by(role: int) -> None:
     going = queries(ledger).paces(role, rows, cuts.thresholds[role][ledger.rows.scopes[rows]])
     decided = (changes.short_rates, changes.past_rates, changes.rate_errors, changes.z, changes.events)
     assert len(rows)
-    for now, then in zip((going.short, going.past, going.error, going.z, going.events), decided, strict=True):
+    for now, then in zip((going.short, going.past, going.error, going.z, going.moments), decided, strict=True):
         assert now == pytest.approx(then[of_role], rel=1e-5)
