@@ -15,7 +15,7 @@ from stream_app.core.readable import readable_lines
 from stream_app.settings import ENV_FILE, SettingsError, use_env_file
 
 _SECTIONS = {
-    "Try it, with a Kafka and a Redis of its own": ("demo",),
+    "Try it, with a Kafka and a Redis of its own": ("demo", "backtest"),
     "Run it, with yours": ("topics", "worker", "replay"),
     "See what it finds": ("top", "watch", "alerts"),
     "Operate it": ("doctor", "dead-letters", "erase", "reset", "migrate"),
@@ -24,6 +24,7 @@ _SECTIONS = {
 _FOLDERS = dict.fromkeys(("erase", "migrate", "reset"), "state.")
 _SUMMARIES = {
     "demo": "Track the demo stream, or recorded events, from start to finish.",
+    "backtest": "Find what it would have flagged in recorded events, and how often rightly.",
     "topics": "Create the Kafka topics, or check them.",
     "worker": "Run a worker: count, find connectors and mavens, raise flags.",
     "replay": "Produce recorded events to Kafka.",

@@ -53,6 +53,20 @@ class Credits(NamedTuple):
         return Credits(*map(chosen, self))
 
 
+def joined(parts: Sequence[Credits]) -> Credits:
+    """Return several batches as one; without hashes of event ids alone."""
+
+    def together(columns: Sequence[Any]) -> Any:
+        if isinstance(columns[0], np.ndarray):
+            return np.concatenate(columns)
+        return [value for column in columns for value in column]
+
+    columns = [
+        column for name, column in zip(Credits._fields, zip(*parts, strict=True), strict=True) if name != "id_hashes"
+    ]
+    return Credits(*map(together, columns))
+
+
 class LongIntegerError(ValueError):
     """An id is an integer of too many digits."""
 

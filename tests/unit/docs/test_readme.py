@@ -42,6 +42,7 @@ FINITE = {
     "stream-app doctor": "",
     "stream-app top --topic tea --role connector": "star",
     "stream-app demo events.jsonl.gz --window 7d --pane 1h": "tea",
+    "stream-app backtest events.jsonl.gz": "200 events read: 200 applied",
 }
 """What ends by itself, and what it prints."""
 BY_MAKE = {"make demo": "stream-app demo"}

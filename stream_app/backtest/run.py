@@ -1,0 +1,114 @@
+"""A backtest: what the tracker would have flagged in recorded events with some settings, and how often it was right."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from stream_app.backtest.steps import SourceEvents, read, steps
+from stream_app.backtest.tracker import OfflineTracker
+from stream_app.core.flags.outcomes import (
+    DAY_MS,
+    Outcomes,
+    Rates,
+    Standing,
+    UserDay,
+    outcomes_of,
+    rates_of,
+    standing_of,
+)
+from stream_app.core.messages import ALL_TOPICS, Flag, Role
+from stream_app.core.state.watermark import Source
+from stream_app.settings import Settings
+from stream_app.sources.recorded_event import RecordedEvent
+
+FORESIGHT_MS = DAY_MS // 2
+_LOOK_MS = 900_000
+"""Candidates are looked for so often."""
+
+_SIZES: dict[str, Callable[[Standing], bool]] = {
+    "all topics together": lambda of: of[2] == ALL_TOPICS,
+    "single topics": lambda of: of[2] != ALL_TOPICS,
+}
+
+OnStep = Callable[[int], None]
+"""Called with the number of events counted so far."""
+
+
+class RoleResult(NamedTuple):
+    """How good the warnings of one role were, or of both together."""
+
+    outcomes: Outcomes
+    rates: Rates
+
+
+class BacktestResult(NamedTuple):
+    """What a backtest found."""
+
+    settings: Settings
+    read: int
+    counted: Source
+    """Counts of both sources together."""
+    flags: list[Flag]
+    """In the order raised, also those while the tracker was warming up."""
+    warming_up: int
+    """Flags of that time: the results are about the others."""
+    both: RoleResult
+    by_role: dict[Role, RoleResult]
+    by_size: dict[str, RoleResult]
+    """All topics together, and single ones."""
+
+
+def backtest(
+    events: Sequence[RecordedEvent], settings: Settings, step_ms: int = 0, on_step: OnStep = lambda _done: None
+) -> BacktestResult:
+    """Run a backtest on events in the order in which they are to be read.
+
+    `step_ms`: event time between two evaluations; 0 for a third of a pane.
+    """
+    step_ms = step_ms or settings.pane_ms // 3
+    sources = read(events, settings, step_ms)
+    tracker, flags, candidates = OfflineTracker(settings, step_ms), list[Flag](), set[UserDay]()
+    looked_ms = done = 0
+    for end_ms, counted, raised in tracker.run(steps(sources)):
+        flags += raised
+        done += counted
+        if end_ms >= looked_ms:
+            looked_ms = (end_ms // _LOOK_MS + 1) * _LOOK_MS
+            if not tracker.is_warming_up:
+                candidates.update((standing, end_ms // DAY_MS) for standing in tracker.candidates())
+        on_step(done)
+    warm = [flag for flag in flags if not flag.warming_up]
+    roles = {role: _result(warm, candidates, tracker.end_ms, partial(_is_of, role)) for role in Role}
+    sizes = {name: _result(warm, candidates, tracker.end_ms, is_of) for name, is_of in _SIZES.items()}
+    return BacktestResult(
+        settings=settings,
+        read=len(events),
+        counted=_summed(tracker.sources(), sources),
+        flags=flags,
+        warming_up=len(flags) - len(warm),
+        both=_result(warm, candidates, tracker.end_ms, lambda _of: True),
+        by_role=roles,
+        by_size=sizes,
+    )
+
+
+def _is_of(role: Role, standing: Standing) -> bool:
+    return standing[3] is role
+
+
+def _result(
+    flags: Iterable[Flag], candidates: set[UserDay], end_ms: int, is_of: Callable[[Standing], bool]
+) -> RoleResult:
+    outcomes = outcomes_of([flag for flag in flags if is_of(standing_of(flag))], FORESIGHT_MS, end_ms)
+    return RoleResult(outcomes, rates_of(outcomes, {day for day in candidates if is_of(day[0])}))
+
+
+def _summed(counted: Iterable[Source], read_: Iterable[SourceEvents]) -> Source:
+    total = Source()
+    for source in counted:
+        total.applied += source.applied
+        total.duplicate += source.duplicate
+        total.late += source.late
+        total.unknown += source.unknown
+    total.rejected = sum(source.rejected for source in read_)
+    return total

@@ -1,0 +1,106 @@
+"""`stream-app backtest`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from stream_app.backtest.figures import report_of
+from stream_app.backtest.run import BacktestResult, backtest
+from stream_app.cli.options import Command, Duration, EventFile, ReportFile, TimeOption, settings_options
+from stream_app.cli.views.backtest_table import show_results
+from stream_app.settings import Settings, SettingsError
+from stream_app.settings.environment import from_environment
+from stream_app.settings.schema import COUNTING
+from stream_app.sources.files import read_events, require_events
+from stream_app.sources.recorded_event import RecordedEvent
+from stream_app.terminal.output import print_json, reading_bar
+
+
+class _Variants(click.ParamType):
+    """Settings of one run: NAME=VALUE, several with a comma between."""
+
+    name = "settings"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
+        """By the name of the setting."""
+        found: dict[str, str] = {}
+        for part in str(value).split(","):
+            name, equals, text = part.partition("=")
+            key = name.strip().removeprefix("STREAM_APP_").lower().replace("-", "_")
+            key = key if key in COUNTING else f"{key}_s"
+            if not equals or key not in COUNTING:
+                self.fail(f"{part!r}: give NAME=VALUE of one of {', '.join(COUNTING)}", param, ctx)
+            found[key] = text.strip()
+        return found
+
+
+@click.command(
+    "backtest",
+    cls=Command,
+    examples=(
+        "stream-app backtest october.jsonl.gz",
+        "stream-app backtest october.jsonl.gz --set share=0.7 --set share=0.9,emerging_door=0.95",
+        "stream-app backtest november.parquet --window 7d --pane 1h --report found.json",
+    ),
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=EventFile())
+@click.option(
+    "--set",
+    "variants",
+    type=_Variants(),
+    multiple=True,
+    metavar="NAME=VALUE,…",
+    help="a further run with these settings, shown beside the first; may be repeated",
+)
+@click.option("--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out events at or after that time")
+@click.option(
+    "--step",
+    type=Duration(),
+    default="0",
+    metavar="DURATION",
+    help="event time between evaluations  [a third of a pane]",
+)
+@click.option("--report", type=ReportFile(), metavar="FILE", help="write the results, with all flags, as JSON")
+@click.option("--json", "as_json", is_flag=True, help="print the results as JSON")
+@settings_options(*COUNTING)
+def command(
+    *,
+    settings: Settings,
+    files: Sequence[Path],
+    variants: Sequence[dict[str, str]],
+    until_ms: int | None,
+    step: float,
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """Find what the tracker would have flagged in FILEs, and how often it was right, without Kafka.
+
+    The same counting and the same rules run in this process, on steps of event time (--step), so the answer is always
+    the same. An emerging flag is right if its user enters the cut within 12 h.
+
+    Files are read as by `stream-app replay`; - is the standard input.
+    """
+    require_events(files)
+    events = [event for event in read_events(files) if until_ms is None or event.ts_ms < until_ms]
+    results = [_run(events, one, step) for one in (settings, *(_varied(settings, variant) for variant in variants))]
+    reports = [report_of(result, variant) for result, variant in zip(results, [{}, *variants], strict=True)]
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(reports), indent=1))
+    if as_json:
+        print_json(msgspec.to_builtins([msgspec.structs.replace(one, raised=[]) for one in reports]))
+        return
+    show_results(reports)
+
+
+def _run(events: Sequence[RecordedEvent], settings: Settings, step_s: float) -> BacktestResult:
+    with reading_bar() as advance:
+        return backtest(events, settings, round(step_s * 1000), lambda done: advance(done, len(events)))
+
+
+def _varied(settings: Settings, variant: dict[str, str]) -> Settings:
+    try:
+        return from_environment({**{name: getattr(settings, name) for name in COUNTING}, **variant})
+    except SettingsError as error:
+        raise SettingsError(f"--set: {error}") from error
