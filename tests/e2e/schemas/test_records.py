@@ -83,7 +83,8 @@ def test_every_record_is_one_of_the_messages_of_its_topic_and_every_message_occu
     }
     environment = variables(own_brokers, "influence", **given, window_s="24h", tick_s="100ms", min_users="1")
     refusing = tmp_path / "alerts.yaml"
-    refusing.write_text(f"sinks: {{hook: {SINK}}}\nrules: [{{name: all, sinks: [hook]}}]\n")
+    all_flags = "warming_up: true, entered_because: [rose, newly_ranked, threshold_fell]"
+    refusing.write_text(f"sinks: {{hook: {SINK}}}\nrules: [{{name: all, sinks: [hook], {all_flags}}}]\n")
     environment |= {"STREAM_APP_ALERTS_FILE": str(refusing), "STREAM_APP_ALERTS_HTTP_PORT": "0"}
     with tracker(environment, tmp_path, workers=2) as run:
         s = run.settings
