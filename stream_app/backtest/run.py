@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from stream_app.backtest.steps import SourceEvents, read, steps
+from stream_app.backtest.steps import read, steps
 from stream_app.backtest.tracker import OfflineTracker
 from stream_app.core.flags.outcomes import (
     DAY_MS,
@@ -44,7 +44,6 @@ class RoleResult(NamedTuple):
 class BacktestResult(NamedTuple):
     """What a backtest found."""
 
-    settings: Settings
     read: int
     counted: Source
     """Counts of both sources together."""
@@ -68,6 +67,7 @@ def backtest(
     step_ms = step_ms or settings.pane_ms // 3
     sources = read(events, settings, step_ms)
     tracker, flags, candidates = OfflineTracker(settings, step_ms), list[Flag](), set[UserDay]()
+    tracker.counted.rejected = sum(source.rejected for source in sources)
     looked_ms = done = 0
     for end_ms, counted, raised in tracker.run(steps(sources)):
         flags += raised
@@ -81,9 +81,8 @@ def backtest(
     roles = {role: _result(warm, candidates, tracker.end_ms, partial(_is_of, role)) for role in Role}
     sizes = {name: _result(warm, candidates, tracker.end_ms, is_of) for name, is_of in _SIZES.items()}
     return BacktestResult(
-        settings=settings,
         read=len(events),
-        counted=_summed(tracker.sources(), sources),
+        counted=tracker.counted,
         flags=flags,
         warming_up=len(flags) - len(warm),
         both=_result(warm, candidates, tracker.end_ms, lambda _of: True),
@@ -101,14 +100,3 @@ def _result(
 ) -> RoleResult:
     outcomes = outcomes_of([flag for flag in flags if is_of(standing_of(flag))], FORESIGHT_MS, end_ms)
     return RoleResult(outcomes, rates_of(outcomes, {day for day in candidates if is_of(day[0])}))
-
-
-def _summed(counted: Iterable[Source], read_: Iterable[SourceEvents]) -> Source:
-    total = Source()
-    for source in counted:
-        total.applied += source.applied
-        total.duplicate += source.duplicate
-        total.late += source.late
-        total.unknown += source.unknown
-    total.rejected = sum(source.rejected for source in read_)
-    return total

@@ -48,6 +48,8 @@ class OfflineTracker:
         self._topics = settings.input_topics
         self._step_ms = step_ms
         self.ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
+        self.counted = Source()
+        """Of both sources together."""
         self._sender = DeltaSender(DeltaSource(0, 1), 1)
         self._home = Home(1, settings.share, rules.ranking)
         self._followed = FollowedCuts()
@@ -64,10 +66,6 @@ class OfflineTracker:
         """Whether it has not yet seen a whole window."""
         return self.ledger.window.start_ms(self.end_ms - 1) < self.ledger.since
 
-    def sources(self) -> Iterable[Source]:
-        """Return what has been counted of each source."""
-        return self.ledger.sources.values()
-
     def run(self, steps: Iterable[Step]) -> Iterator[Evaluated]:
         """Count the steps one by one; yield each, and those between in which only time went on."""
         for step in steps:
@@ -76,7 +74,7 @@ class OfflineTracker:
             for place, credits_ in step.batches:
                 topic = self._topics[place]
                 late = self.ledger.late(topic, credits_.ts_ms)
-                self.ledger.apply(topic, 0, credits_, late, 0)
+                self.counted.add(self.ledger.apply(topic, 0, credits_, late, 0).counts)
             counted = sum(len(credits_.ts_ms) for _, credits_ in step.batches)
             yield Evaluated(step.end_ms, counted, self._evaluate(step.end_ms))
 

@@ -260,7 +260,9 @@ class Home:
     def _rank(self, scopes: Ints, before: ScopeCuts, now_ms: int) -> None:
         cuts = self.cuts
         ranking = ranking_of(cuts.users[:, scopes], cuts.k[:, scopes], before.ranking, self._rules)
-        ranking[:, [OTHER in self.names[scope] for scope in scopes.tolist()]] = UNRANKED  # they have nothing in common
+        for place in np.flatnonzero(np.any(ranking > UNRANKED, axis=0)).tolist():
+            if OTHER in self.names[int(scopes[place])]:  # its users have nothing in common
+                ranking[:, place] = UNRANKED
         since_s = np.where(before.ranking == RANKED, before.ranked_s, max(now_ms // 1000, 0))
         cuts.ranking[:, scopes], cuts.ranked_s[:, scopes] = ranking, np.where(ranking == RANKED, since_s, 0)
 
