@@ -1,5 +1,7 @@
 """Scope cuts: their hashes are equal where the cuts are, and only there."""
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,8 @@ cuts = st.dictionaries(
 
 @given(cuts, cuts)
 def test_hashes_are_equal_where_the_cuts_are(one: ScopeCuts, other: ScopeCuts) -> None:
-    differs = np.logical_or.reduce([(a != b).any(axis=0) for a, b in zip(one, other, strict=True)])
+    pairs: list[tuple[Any, Any]] = list(zip(one, other, strict=True))
+    differs = np.logical_or.reduce([(a != b).any(axis=0) for a, b in pairs])
     assert (one.hashes() != other.hashes()).tolist() == differs.tolist()
 
 
