@@ -14,6 +14,7 @@ from stream_app.core.queries.scopes import ScopeQueries
 from stream_app.core.queries.top_k import TopUsers, tops_of
 from stream_app.core.queries.users import UserQueries
 from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
 
 FEW_SCOPES = 5_000
 """Scopes of a partition that are all shown, however few users they have. With more, most are nobody's topic."""
@@ -55,6 +56,12 @@ class QueryableState:
     def partitions(self) -> list[int]:
         """Those that this worker owns."""
         return list(self.stores())
+
+    @property
+    def counting_since(self) -> int | None:
+        """Event time of the first event counted in any of them, epoch ms; None before it."""
+        began = (store.ledger.since for store in self.stores().values())
+        return min((ms for ms in began if ms != NO_TIME), default=None)
 
     def users(self, partition: int) -> UserQueries | None:
         """The users of a partition; None where it is not this worker's."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.curve_points import MANY_CELLS
+from stream_app.core.cuts.curve_points import MANY_CELLS, users_from
 from stream_app.core.cuts.history import CutHistory, PastCut
 from stream_app.core.cuts.lorenz import Points, lorenz
 from stream_app.core.cuts.publication import Frame, PublishedCuts
@@ -115,6 +115,13 @@ class ScopeQueries:
             return lorenz(points_in(record, place), record.users[place], record.totals[place])
         number, cuts = self.followed.find(scope), self.followed.cuts
         return lorenz(self.followed.points(scope, place), *(int(c[place, number]) for c in (cuts.users, cuts.totals)))
+
+    def with_evidence(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> int:
+        """How many users have the least evidence that a flag needs; an estimate where the curve is long."""
+        place, number = ROLES.index(role), self.followed.find(scope)
+        points = self.followed.points(scope, place) if record is None else points_in(record, place)
+        users = record.users[place] if record else int(self.followed.cuts.users[place, number])
+        return users_from(self.rules.floors[place], points, users)
 
     @property
     def _frame(self) -> Frame:

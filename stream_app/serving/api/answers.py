@@ -195,7 +195,7 @@ class Answers:
         if not self._flags.is_complete.is_set():
             raise UnavailableError("the last flags are being read from Kafka: ask again soon")
         newest = self._flags.newest(asked, asked.limit, since_ms)
-        return Flags(flags=newest, position=self._flags.position, since=self._flags.since_ms)
+        return Flags(flags=newest, position=self._flags.position, since=self._flags.since(asked))
 
     async def _at_home(self, places: Iterable[Place]) -> AllScopes:
         """What is known where the scopes of places are at home, with the ranks of these values."""

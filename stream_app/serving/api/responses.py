@@ -69,6 +69,8 @@ class Health(Answer, frozen=True, kw_only=True):
     """Wall clock less event time reached: large when the events themselves are old; null before the first event."""
     event_time: TimeMs | None
     """Event time reached, which is where the window ends."""
+    counting_since: TimeMs | None
+    """Event time of the first event that this worker counted: windows that begin before are not full."""
     applied: int
     """Events counted since the beginning; so are the next three."""
     duplicate: int
@@ -159,6 +161,8 @@ class Curve(Answer, frozen=True, kw_only=True):
     """null where nobody has a value."""
     points: list[tuple[float, float]]
     """(part of the users, part of the total they make), from the highest value down: from (0, 0) to (1, 1)."""
+    with_evidence: int
+    """Users with the least posts or impressions that a flag needs; an estimate where the curve is long."""
 
 
 class Influencer(Answer, frozen=True, kw_only=True):
@@ -277,4 +281,4 @@ class Flags(Answer, frozen=True, kw_only=True):
     position: str
     """Give it as Last-Event-ID to /flags/stream to have everything that comes after these."""
     since: TimeMs | None
-    """Flags detected earlier are not kept here (Kafka has them); null where nothing is missing."""
+    """Flags (of the type asked for) detected up to then may be missing here, Kafka has them; null: none is."""

@@ -65,8 +65,10 @@ def test_standings_divide_the_users_among_them(where: str, role: Role) -> None:
         assert some == [one for one in everybody if one["standing"] == standing]
     both = every_page(where, "/influencers", "influencers", 500, role=role, standing=["entered", "fading"])
     assert both == [one for one in everybody if one["standing"] in {"entered", "fading"}]
-    cut = asked(where, "/curve", role=role)["cut"]
-    assert len(both) == cut["flagged"]
+    curve = asked(where, "/curve", role=role)
+    assert len(both) == curve["cut"]["flagged"]
+    if role is Role.MAVEN:
+        assert curve["with_evidence"] == sum(one["value"] >= 5 for one in everybody)
 
 
 def test_search_finds_a_part_of_the_name_in_any_case(where: str) -> None:

@@ -33,6 +33,13 @@ class Scope:
     population: str = "all"
     names: str = "u{:05d}"
     diffuse: bool = False
+    least: int = 1
+    """The least evidence for a flag."""
+
+    @property
+    def with_evidence(self) -> int:
+        """Users with at least so much."""
+        return sum(self.value(rank) >= self.least for rank in range(1, self.users + 1))
 
     @property
     def _at_cut(self) -> float:
@@ -123,7 +130,9 @@ class Scope:
         value, name = self.value(rank), self.names.format(rank * 7_919 % 20_011)
         falls, rises = chance.random() < 0.16, chance.random() < 0.14
         standing: Standing = "none" if self.diffuse or rank > self.k else "entered"
-        if standing == "none" and not self.diffuse and value >= 0.8 * self.threshold:
+        if standing == "entered" and value < self.least:
+            standing = "none"
+        if standing == "none" and rank > self.k and not self.diffuse and value >= 0.8 * self.threshold:
             standing = "fading"
         return influencer(
             name, value, self.total, rank=rank, standing=standing, burst=0.25 if falls else 2.6 if rises else 1.0

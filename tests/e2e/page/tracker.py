@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from stream_app.core.messages import Flag, Role
+from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import Problem
 from stream_app.serving.page import add_page
 from tests.e2e.page.world import Selection, World
@@ -60,6 +61,7 @@ class FakeTracker:
         app.router.add_get("/api/v1/about", self._about)
         app.router.add_get("/api/v1/topics", self._topics)
         app.router.add_get("/api/v1/influencers", self._influencers)
+        app.router.add_get("/api/v1/flags", self._flags)
         app.router.add_get("/api/v1/users/why", self._why)
         app.router.add_get("/api/v1/live", self._live)
         app.router.add_post("/api/v1/session", self._begin)
@@ -106,6 +108,7 @@ class FakeTracker:
         connection.offer("curve", world.curve(chosen))
         connection.offer("history", world.history(chosen))
         connection.offer("influencers", world.influencers(chosen))
+        connection.offer("emerging", world.influencers(chosen, standing=["emerging"], order="emerging", limit=30))
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -131,10 +134,16 @@ class FakeTracker:
             _selection(request),
             standing=query.getall("standing", []),
             search=query.get("search", ""),
+            order=query.get("order", "rank"),
             limit=int(query.get("limit", "50")),
             offset=int(query.get("offset", "0")),
         )
         return _json(answer)
+
+    async def _flags(self, request: web.Request) -> web.Response:
+        query = dict(request.query)
+        limit = int(query.pop("limit"))
+        return _json(self.world.last_flags(msgspec.convert(query, FlagFilter), limit))
 
     async def _why(self, request: web.Request) -> web.Response:
         why = self.world.why(request.query["id"], _selection(request))

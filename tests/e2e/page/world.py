@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stream_app.core.messages import Cut, Flag, FlagType, Reason, Role
+from stream_app.serving.api.flags.flag_log import FlagAbout, fits
+from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import (
     About,
     Contribution,
     Curve,
     Evidence,
+    Flags,
     Health,
     History,
     Influencers,
@@ -71,6 +74,7 @@ def health() -> Health:
         lag_records=1_284,
         delay_s=23_417_000.0,
         event_time=NOW,
+        counting_since=FIRST_PANE - 30 * 86_400_000,
         applied=161_034,
         duplicate=212,
         late=60,
@@ -93,6 +97,7 @@ class World:
     about: About = field(default_factory=about)
     health: Health = field(default_factory=health)
     evidence: Evidence | None = None
+    flags_since: int | None = None
 
     def scope(self, chosen: Selection) -> Scope | None:
         """What is known of this topic, population and role."""
@@ -119,7 +124,12 @@ class World:
         """The Lorenz curve."""
         scope = self.scope(chosen)
         points = scope.points() if scope else []
-        return Curve(**vars(chosen), cut=scope.cut() if scope else None, points=points)
+        return Curve(
+            **vars(chosen),
+            cut=scope.cut() if scope else None,
+            points=points,
+            with_evidence=scope.with_evidence if scope else 0,
+        )
 
     def history(self, chosen: Selection) -> History:
         """A moment per pane."""
@@ -132,12 +142,15 @@ class World:
         *,
         standing: Sequence[str] = (),
         search: str = "",
+        order: str = "rank",
         limit: int = 50,
         offset: int = 0,
     ) -> Influencers:
-        """Users of a topic and role, the emerging ones first."""
+        """Users of a topic and role; in the order `emerging` these come first."""
         scope = self.scope(chosen)
         members = scope.members(EVERYBODY) if scope else []
+        if order == "rank":
+            members = sorted(members, key=lambda each: -each.value)
         if standing:
             members = [each for each in members if each.standing in standing]
         members = [each for each in members if search in each.user_id]
@@ -151,6 +164,11 @@ class World:
             total=len(members),
             next=offset + limit if len(members) > offset + limit else None,
         )
+
+    def last_flags(self, wanted: FlagFilter, limit: int) -> Flags:
+        """The last flags that fit, the newest first."""
+        fitting = [flag for flag in reversed(self.flags) if fits(FlagAbout.of(flag), wanted)]
+        return Flags(flags=fitting[:limit], position="0", since=self.flags_since)
 
     def why(self, user_id: str, chosen: Selection) -> Why | None:
         """Why a user stands there; nothing where nobody knows the user."""
@@ -212,6 +230,7 @@ def flag(
     threshold: int = 10_240,
     eta_s: float | None = None,
     event_time: int = NOW,
+    warming_up: bool = False,
 ) -> Flag:
     """A flag with numbers that could be."""
     rule = {FlagType.ENTERED: 1, FlagType.EMERGING: 3, FlagType.FADING: 4, FlagType.LEFT: 5}[type_]
@@ -239,6 +258,7 @@ def flag(
         event_time=event_time,
         detected_at=DETECTED + (event_time - NOW) // 600,
         settings_version=VERSION,
+        warming_up=warming_up,
     )
 
 

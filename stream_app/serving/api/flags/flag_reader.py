@@ -51,8 +51,7 @@ class FlagReader:
         for number, start in starts.items():
             topic.seek(number, start)
         if not reached:
-            is_everything = all(start == bounds[number].first for number, start in starts.items())
-            self._log.begin(starts, is_everything=is_everything)
+            self._log.begin(starts, (number for number, start in starts.items() if start > bounds[number].first))
         return {number: there.end for number, there in bounds.items() if there.end > starts[number]}
 
     async def _take_up(self, topic: Partitions, ends: dict[int, int]) -> None:

@@ -69,6 +69,7 @@ class Overview:
             lag_records=sum(status.unread for status in statuses),
             delay_s=round((now_ms - newest_ms) / 1000, 1) if newest_ms >= 0 else None,
             event_time=newest_ms if newest_ms >= 0 else None,
+            counting_since=self._state.counting_since,
             applied=sum(source.applied for source in sources),
             duplicate=sum(source.duplicate for source in sources),
             late=sum(source.late for source in sources),

@@ -63,6 +63,7 @@ class ScopeAnswers:
             role=asked.role,
             cut=self.cut(asked, record),
             points=self._scopes.lorenz(scope_of(asked), asked.role, record),
+            with_evidence=self._scopes.with_evidence(scope_of(asked), asked.role, record),
         )
 
     def cut(self, asked: params.ScopeParams, record: CutRecord | None = None) -> Cut | None:
