@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from stream_app.core.messages import Flag, Role
+from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import Problem
 from stream_app.serving.page import add_page
@@ -141,9 +141,10 @@ class FakeTracker:
         return _json(answer)
 
     async def _flags(self, request: web.Request) -> web.Response:
-        query = dict(request.query)
-        limit = int(query.pop("limit"))
-        return _json(self.world.last_flags(msgspec.convert(query, FlagFilter), limit))
+        names = {name: request.query.get(name) for name in ("topic", "population")}
+        kind, role = request.query.get("type"), request.query.get("role")
+        wanted = FlagFilter(**names, type=FlagType(kind) if kind else None, role=Role(role) if role else None)
+        return _json(self.world.last_flags(wanted, int(request.query["limit"])))
 
     async def _why(self, request: web.Request) -> web.Response:
         why = self.world.why(request.query["id"], _selection(request))

@@ -187,7 +187,7 @@ class World:
         )
         return Why(
             user_id=user_id,
-            pane_ms=PANE_MS,
+            pane_ms=round(self.about.pane_s * 1000),
             first_pane=FIRST_PANE,
             place=Place(**vars(chosen), threshold=scope.threshold, now=now, flag=flag),
             rule=self.about.rules[str(flag.rule)] if flag else "",

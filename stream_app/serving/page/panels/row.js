@@ -5,7 +5,7 @@ import { el, icon, setText, unseen } from "../dom.js";
 import { number, percent, rate } from "../text/format.js";
 import { whyHref } from "../selection.js";
 import { readable } from "../text/readable.js";
-import { arrival, STANDING } from "../text/words.js";
+import { arrival, ownObstacle, STANDING } from "../text/words.js";
 
 const cell = (className, ...children) => el("td", { class: className, role: "cell" }, ...children);
 
@@ -43,7 +43,7 @@ export function makeRow() {
     setText(share, percent(user.share * 100));
     share.title = `${user.share * 100} %`;
     node.className = user.standing;
-    standing.replaceChildren(...standingOf(user, threshold));
+    standing.replaceChildren(...standingOf(user, threshold, place.role, about));
   };
   return { node, update };
 }
@@ -56,7 +56,10 @@ function showTrend(trend, user) {
   trend.replaceChildren(icon(user.trend), unseen(user.trend));
 }
 
-function standingOf(user, threshold) {
+function standingOf(user, threshold, role, about) {
+  const isAbove = threshold > 0 && user.value >= threshold;
+  const obstacle = isAbove ? ownObstacle(user.value, role, threshold, about) : "";
+  if (user.standing === "none" && obstacle) return [el("span", { class: "faint obstacle", title: obstacle }, obstacle)];
   if (user.standing === "none") return [el("span", { class: "faint" }, "–"), unseen("none")];
   const word = el("span", { class: "word" }, icon(user.standing), STANDING[user.standing]);
   if (user.standing !== "emerging") return [word];

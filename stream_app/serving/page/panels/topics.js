@@ -51,6 +51,8 @@ function showPopulations(populations) {
 
 export function watchTopicSearch() {
   field.addEventListener("input", debounced(search, SEARCH_MS));
+  // A browser leaves what is partly in view where it is.
+  list.addEventListener("focusin", (event) => event.target.scrollIntoView({ block: "nearest", inline: "nearest" }));
 }
 
 async function search() {

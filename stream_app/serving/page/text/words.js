@@ -3,7 +3,7 @@
 import { duration, number } from "./format.js";
 import { named } from "./readable.js";
 
-const ALL_TOPICS = "*";
+export const ALL_TOPICS = "*";
 
 export const UNIT = { connector: "impressions", maven: "posts" };
 
@@ -39,7 +39,7 @@ export function news(flag) {
 /** "there in 2 h 04 min", or why that cannot be said. */
 export function arrival(eta_s, value, threshold) {
   if (value >= threshold) return "at the cut";
-  return eta_s === null ? "not on course now" : `there in ${duration(eta_s)}`;
+  return eta_s === null ? "slowed down" : `there in ${duration(eta_s)}`;
 }
 
 const REASON = {
@@ -61,7 +61,8 @@ export const because = (flag) => REASON[flag.reason] ?? "";
 
 /** The numbers of a flag in one line, and why it was raised. */
 export function numbersOf(flag) {
-  return [numbers(flag), because(flag)].filter(Boolean).join(": ");
+  const words = [numbers(flag), because(flag)].filter(Boolean).join(": ");
+  return flag.warming_up ? `${words} (the window was still filling)` : words;
 }
 
 function numbers(flag) {
@@ -70,3 +71,13 @@ function numbers(flag) {
   if (flag.type === "entered") return `${amount(flag.value, flag.role)}, the cut is at ${number(flag.threshold)}`;
   return `${against} ${UNIT[flag.role]}`;
 }
+
+/** What keeps somebody at the cut from being flagged, of the user's own; empty where it is not that. */
+export function ownObstacle(value, role, threshold, about) {
+  const least = leastOf(role, about);
+  if (value < least) return `needs ${amount(least, role)}, has ${number(value)}`;
+  return value === threshold ? "tied at the cut with others" : "";
+}
+
+/** The least evidence that a flag needs. */
+export const leastOf = (role, about) => (role === "maven" ? about.min_posts : about.min_impressions);

@@ -4,10 +4,10 @@ import { drawPanes, recentPanes } from "../charts/bars.js";
 import { el, icon } from "../dom.js";
 import { chart } from "../charts/drawing.js";
 import { contributions } from "./evidence.js";
-import { ago, exactly, moment, number, percent, rate } from "../text/format.js";
+import { ago, duration, exactly, moment, number, percent, rate } from "../text/format.js";
 import { placeHref } from "../selection.js";
 import { term } from "../text/terms.js";
-import { amount, arrival, because, news, STANDING, topicName, UNIT } from "../text/words.js";
+import { amount, arrival, because, news, ownObstacle, STANDING, topicName, UNIT } from "../text/words.js";
 
 /** @returns {HTMLElement[]} */
 export function reasons(why, about) {
@@ -47,13 +47,13 @@ function verdict({ place: { flag, now, role, threshold }, cut }, about) {
 
 /** What keeps somebody at the cut from being flagged. */
 function obstacle(value, role, cut, about) {
-  const least = role === "maven" ? about.min_posts : about.min_impressions;
-  if (value < least) return `needs ${amount(least, role)}, has ${number(value)}`;
+  const own = ownObstacle(value, role, cut?.ties > 1 ? cut.threshold : null, about);
+  if (own) return own;
   if (cut && cut.users < about.min_users && !cut.ranked) {
     return `the topic has ${number(cut.users)} users, and needs ${number(about.min_users)} to be ranked`;
   }
   if (cut && !cut.ranked) return "the cut takes too many of the users to mean anything";
-  return "tied at the cut, or evaluated in a moment";
+  return "evaluated in a moment";
 }
 
 function rule({ place, rule: words }) {
@@ -76,14 +76,14 @@ function panes(why, about) {
     role,
     flagged_at: flag?.event_time ?? null,
   });
-  const words = `${number(now.panes.length)} panes of ${why.pane_ms / 60_000} min add up to ${amount(sum, role)}.`;
+  const words = `${number(now.panes.length)} panes of ${duration(why.pane_ms / 1000)} add up to ${amount(sum, role)}.`;
   return el("figure", {}, host, el("figcaption", { class: "note" }, words));
 }
 
 /** Two columns where there is a flag: what it said, and what has become of it. */
 function numbers({ flag, now, role, threshold }, about) {
   const unit = UNIT[role];
-  const short = `${Math.round(about.short_s / 60)} min`;
+  const short = duration(about.short_s);
   const rows = [
     [unit, (at) => number(at.value)],
     [[term("theta", "θ"), ", what it takes"], (at) => number(at.threshold)],
