@@ -27,6 +27,16 @@ FLAG_COLOURS = {
     "left": parts.GREY,
 }
 
+REASONS = {
+    "emerging": "at_the_door: at 0.9 θ. accelerating: on course to θ. nearly_ranked: over θ of a topic nearly ranked.",
+    "entered": "rose: did something lately. threshold_fell: did nothing, θ fell. newly_ranked: the topic has just "
+    "become ranked. back_over_threshold: was fading.",
+    "fading": "under_threshold: below 0.8 θ for the dwell time.",
+    "left": "under_threshold: far below θ. too_little_evidence: what is left is less than a flag needs. "
+    "no_longer_ranked: the topic has too few users, or became diffuse. slowed_down: was emerging, and rises no more.",
+}
+"""What the reasons mean, by type."""
+
 
 def build() -> Dashboard:
     """The whole dashboard."""
@@ -132,6 +142,18 @@ def _flags(board: Dashboard) -> None:
         Query(f"sum by (role) (increase(influence_flags_total{{{FLAG}}}[$__interval]))", "{{role}}"),
     )
     board.with_panel(parts.counted(by_role, "1m").span(parts.HALF))
+    for flag_type, meaning in REASONS.items():
+        by_reason = parts.curves(
+            f"Why {flag_type}",
+            f"Flags {flag_type} by reason, both roles and all topics together. {meaning}",
+            units.LocaleFormat,
+            Query(
+                "max by (reason) (increase(influence_flags_seen_total"
+                f'{{job="$job", type="{flag_type}"}}[$__interval]))',
+                "{{reason}}",
+            ),
+        )
+        board.with_panel(parts.counted(by_reason, "1m").span(parts.HALF))
 
 
 def _topic(board: Dashboard) -> None:

@@ -2,16 +2,17 @@
 
 import math
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream_app.core.messages import FlagType, Role
+from stream_app.core.messages import FlagType, Reason, Role
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import BatchCounts
 from stream_app.serving.cut_metrics import MAX_CUTS
 from stream_app.serving.metrics import Metrics, render
-from tests.board_samples import a_cut
+from tests.board_samples import a_cut, a_flag
 
 INPUTS = ("influence.posts", "influence.shares")
 
@@ -49,6 +50,20 @@ def test_the_counters_of_an_input_topic_start_at_zero(registry: CollectorRegistr
         assert [registry.get_sample_value(name, {"topic": topic}) for topic in INPUTS] == [0, 0]
     assert len(_series(registry, "influence_events_total")) == 8
     assert len(_series(registry, "influence_batch_seconds_count")) == 2
+
+
+def test_flags_are_counted_by_reason_and_the_reasons_of_each_type_start_at_zero(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    assert len(_series(registry, "influence_flags_seen_total")) == 14
+    emerging = msgspec.structs.replace(a_flag(), reason=Reason.AT_THE_DOOR)
+    for flag in (emerging, emerging, msgspec.structs.replace(emerging, reason=None)):
+        metrics.flag_seen(flag)
+
+    def seen(reason: str) -> float | None:
+        return registry.get_sample_value("influence_flags_seen_total", {"type": "emerging", "reason": reason})
+
+    assert [seen(reason) for reason in ("at_the_door", "unknown", "accelerating")] == [2, 1, 0]
 
 
 def test_records_read_are_those_skipped_and_those_that_something_became_of(
@@ -163,7 +178,9 @@ def test_the_page_holds_every_metric_with_help_in_prometheus_format(
     assert all(family.documentation.endswith(".") for family in families.values())
     assert all(family.samples for family in families.values())
     labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
-    assert labels == {"topic", "partition", "population", "result", "role", "type", "le", "bound", "digest", "version"}
+    assert labels == {
+        *("topic", "partition", "population", "result", "role", "type", "reason", "le", "bound", "digest", "version")
+    }
     values = {
         sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels
     }

@@ -120,14 +120,14 @@ class FlagLog:
         for partition, offset in offsets.items():
             self._reach(partition, offset)
 
-    def add(self, partition: int, offset: int, flag: Flag, json: bytes) -> None:
-        """A flag was read; those of a partition come in the order of their offsets."""
+    def add(self, partition: int, offset: int, flag: Flag, json: bytes) -> bool:
+        """A flag was read, those of a partition in the order of their offsets; returns whether it is a new one."""
         self._reach(partition, max(offset + 1, self.offsets.get(partition, 0)))
         if partition in self._unread:
             self._unread.discard(partition)
             self._begun_ms = max(self._begun_ms or 0, flag.detected_at)
         if flag.flag_id in self._seen:
-            return
+            return False
         position = self.position
         event = b"event: flag\nid: %s\ndata: %s\n\n" % (position.encode(), json)
         entry = LoggedFlag(partition, offset, FlagAbout.of(flag), position, event)
@@ -139,6 +139,7 @@ class FlagLog:
             self._forget_oldest()
         for subscriber in self._subscribers:
             subscriber.put(entry)
+        return True
 
     @property
     def position(self) -> str:

@@ -221,3 +221,12 @@ async def test_what_is_found_is_the_whole_flag_as_it_was_written() -> None:
     topic, log = topic_of([Raised(0, flag) for flag in flags]), FlagLog(nobody)
     async with followed(topic, log):
         assert sorted(log.newest(FlagParams(), SEVERAL), key=attrgetter("flag_id")) == flags
+
+
+async def test_flags_that_come_are_reported_once_and_those_that_were_there_are_not() -> None:
+    topic, log, seen = topic_of([Raised(0, a_flag("ann", flag_id="f0"))]), FlagLog(nobody), list[str]()
+    async with followed(topic, log, lambda flag: seen.append(flag.flag_id)):
+        for flag_id in ("f1", "f0", "f1", "f2"):
+            topic.append(0, a_flag(flag_id=flag_id))
+        await topic.has_been_read(log)
+    assert seen == ["f1", "f2"]
