@@ -27,7 +27,7 @@ export function drawTimeline(width, { moments, full_ms }) {
     const end = x(moments[filling.length] ?? last);
     node.append(
       svg("rect", { class: "filling", x: 0, y: TITLE, width: round(end), height: height - BOTTOM - TITLE }),
-      text(4, TITLE + BAND + 14, "the window was filling", "label faint"),
+      text(4, TITLE + BAND - 8, "the window was filling", "label faint over"),
     );
   }
   const heights = SERIES.map((series, i) => band(node, width, moments, x, i * (TITLE + BAND + GAP), series));
