@@ -22,8 +22,9 @@ from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.cuts.curve_points import FEW_CELLS, points_of
 from stream_app.core.cuts.cut import cuts_of
+from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.histogram import Cells
-from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts
+from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts, ScopeIntervals
 from stream_app.core.decoding import LARGEST
 from stream_app.core.exchange.cell_table import CellTable, SourceCells, negated
 from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED
@@ -175,7 +176,8 @@ class Home:
         number = self.find(scope)
         if number is None or number >= self.cuts.users.shape[1] or not self.cuts.users[:, number].any():
             return None
-        ((_, record),) = self.records(np.array([number]), few_cells)
+        scopes = np.array([number])
+        ((_, record),) = self.records(scopes, self.intervals(scopes), few_cells)
         return record
 
     def ranks(self, scope: ScopeName, role: int, values: Ints) -> Ints:
@@ -185,13 +187,26 @@ class Home:
         found: Ints = above[np.searchsorted(-cells.values, -values)] + 1
         return found
 
-    def records(self, scopes: Ints, few_cells: int = FEW_CELLS) -> Iterator[tuple[ScopeName, CutRecord]]:
-        """Yield the records of some scopes (sorted); `few_cells`: see `points_of`."""
+    def intervals(self, scopes: Ints) -> ScopeIntervals:
+        """Compute the intervals of the cuts of some scopes (sorted). They are not kept: most scopes are never read."""
+        bounds, cells = ScopeIntervals.empty(len(scopes)), self.curves(scopes)
+        if len(cells.curves):
+            curves, *found = intervals_of(cells, self._share)
+            for column, known in zip(bounds, found, strict=True):
+                column[curves & 1, np.searchsorted(scopes, curves >> 1)] = known
+        return bounds
+
+    def records(
+        self, scopes: Ints, intervals: ScopeIntervals | None = None, few_cells: int = FEW_CELLS
+    ) -> Iterator[tuple[ScopeName, CutRecord]]:
+        """Yield the records of some scopes (sorted), with their intervals if given; `few_cells`: see `points_of`."""
         points = points_of(self.curves(scopes), few_cells)
         curves = np.stack([scopes << 1, scopes << 1 | 1], axis=1)
         starts, ends = (np.searchsorted(points.curves, curves, side).tolist() for side in ("left", "right"))
         rows = list(zip(*(column.tolist() for column in points[1:]), strict=True))
-        columns = {name: column.T.tolist() for name, column in self.cuts.of(scopes)._asdict().items()}
+        bounds = ScopeIntervals.empty(len(scopes)) if intervals is None else intervals
+        known = self.cuts.of(scopes)._asdict() | bounds._asdict()
+        columns = {name: column.T.tolist() for name, column in known.items()}
         for place, scope in enumerate(scopes.tolist()):
             posts, impressions = (rows[starts[place][role] : ends[place][role]] for role in (0, 1))
             fields = {name: tuple(values[place]) for name, values in columns.items()}

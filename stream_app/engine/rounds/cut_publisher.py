@@ -14,7 +14,7 @@ from stream_app.core.arrays import Ints, Mask
 from stream_app.core.cuts.cut_news import CutNews
 from stream_app.core.cuts.history import MOST_PER_HOME, PastKey
 from stream_app.core.cuts.publication import Frame, PublishedCuts, keys_of
-from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts, ScopeIntervals
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import home_of
@@ -206,17 +206,18 @@ class CutPublisher:
         if len(scopes):
             now = home.cuts.of(scopes)
             were_there = news.publish(scopes, now, frame.computed_at)
-            self._publish_cuts(known, scopes, now, were_there & (now.users == 0), frame)
-            self._publish_records(home, scopes, news.are_followed(now))
+            names, intervals = [home.names[scope] for scope in scopes.tolist()], home.intervals(scopes)
+            self._publish_cuts(known, PublishedCuts(names, now, frame, intervals), were_there & (now.users == 0))
+            self._publish_records(home, scopes, intervals, news.are_followed(now))
         if len(scopes) < most and (kept := home.forget_unused()) is not None:
             news.renumber(kept)
         return len(scopes)
 
-    def _publish_cuts(self, known: _Published, scopes: Ints, now: ScopeCuts, are_gone: Mask, frame: Frame) -> None:
+    def _publish_cuts(self, known: _Published, now: PublishedCuts, are_gone: Mask) -> None:
         output, meter = self._context.output, self._context.meter
-        names = [known.home.names[scope] for scope in scopes.tolist()]
-        followed = {name for name, is_one in zip(names, known.news.are_followed(now).tolist(), strict=True) if is_one}
-        for cut in self._messages(PublishedCuts(names, now, frame)):
+        are_followed = known.news.are_followed(now.cuts).tolist()
+        followed = {name for name, is_one in zip(now.names, are_followed, strict=True) if is_one}
+        for cut in self._messages(now):
             output.cuts([cut])
             meter.cut(cut)
             place = (ScopeName(cut.population, cut.topic), cut.role)
@@ -224,16 +225,16 @@ class CutPublisher:
                 known.messages[place] = cut
             else:
                 known.messages.pop(place, None)
-        for scope, role in keys_of(names, are_gone):
+        for scope, role in keys_of(now.names, are_gone):
             output.forget_cuts([scope_key(scope, role)])
             meter.cut_gone(scope, role)
             known.messages.pop((scope, role), None)
 
-    def _publish_records(self, home: Home, scopes: Ints, followed: Mask) -> None:
+    def _publish_records(self, home: Home, scopes: Ints, intervals: ScopeIntervals, followed: Mask) -> None:
         for scope in scopes[~followed].tolist():
             if self._context.followed.has(home.names[scope]):
                 self._record(home.names[scope], None)
-        for name, record in home.records(scopes[followed]):
+        for name, record in home.records(scopes[followed], intervals.of(np.flatnonzero(followed))):
             self._record(name, record)
 
     def _record(self, scope: ScopeName, record: CutRecord | None) -> None:

@@ -99,6 +99,9 @@ def test_the_cut_is_that_of_the_events(stage: Stage, where: str, scope: tuple[st
     size = {"all": 1000}.get(population)
     assert cut["percent_of_population"] == (pytest.approx(100 * wanted.k / size) if size else None)
     assert (cut["window_start"], cut["window_end"]) == (stage.expected.window_start, stage.expected.window_end)
+    assert 1 <= cut["k_low"] <= cut["k"] <= cut["k_high"] <= cut["users"]
+    assert cut["threshold_low"] <= cut["threshold"] <= cut["threshold_high"]
+    assert cut["percent_of_users_low"] == pytest.approx(100 * cut["k_low"] / cut["users"])
     assert cut == asked(where, "/curve", population=population, topic=topic, role=role)["cut"]
 
 

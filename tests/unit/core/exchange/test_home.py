@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.exchange import curve_deltas, delta_message, home
 from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas
@@ -180,6 +181,27 @@ def test_only_scopes_that_changed_are_computed_again() -> None:
     assert [one.names[number] for number in one.recompute(0).tolist()] == [TOPICS[1]]
     assert one.recompute(0).tolist() == []
     assert one.cells(TOPICS[1], 1).values.tolist() == [9, 5]
+
+
+def test_a_record_has_the_intervals_of_both_curves() -> None:
+    partition, one = Partition(0), Home(1, SHARE, RankingRules())
+    for user in range(30):
+        partition.set(user % 2, user, 1 + user % 7, 0 if user % 2 else user**3)
+    for message in partition.messages(no_thresholds, 5000):
+        one.hear(message)
+    one.recompute(0)
+    low = []
+    for topic in TOPICS[:2]:
+        record, cells = one.record(topic), one.curves(np.array([one.find(topic)]))
+        assert record is not None
+        found = {name: [0, 0] for name in ("k_low", "k_high", "threshold_low", "threshold_high")}
+        for curve, *bounds in zip(*(column.tolist() for column in intervals_of(cells, SHARE)), strict=True):
+            for name, bound in zip(found, bounds, strict=True):
+                found[name][curve & 1] = bound
+        assert {name: list(getattr(record, name)) for name in found} == found
+        low.append(record.k_low)
+    assert [posts > 0 for posts, _ in low] == [True, True]
+    assert [impressions > 0 for _, impressions in low] == [True, False], "nobody has any"
 
 
 def test_messages_are_of_the_size_that_is_allowed() -> None:
