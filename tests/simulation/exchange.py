@@ -94,7 +94,8 @@ class Exchange:
                 now = home.cuts.of(scopes)
                 self._news[place].publish(scopes, now, 0)
                 followed = scopes[self._news[place].are_followed(now)]
-                for name, record in home.records(followed, home.intervals(followed)):
+                cells = home.curves(followed)
+                for name, record in home.records(followed, cells, home.intervals(followed, cells)):
                     value = cut_record.encode(record)
                     self._followed.take(name, record)
                     records, sizes = records + 1, sizes + len(value) + len(cut_record.key_of(name))

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
-from stream_app.core.cuts.cut import CurveCuts, cuts_of
+from stream_app.core.cuts.cut import CurveCuts
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.cuts.interval_width import CurveStatistics, widths_of
 from stream_app.core.decoding import LARGEST
@@ -60,9 +60,8 @@ class _Curves(NamedTuple):
     """The part of the total that this cell makes."""
 
 
-def intervals_of(merged: Cells, share: float) -> CurveIntervals:
-    """Compute the intervals of every curve in `merged` cells: those that `cuts_of` gets."""
-    cuts = cuts_of(merged, share)
+def intervals_of(merged: Cells, cuts: CurveCuts, share: float) -> CurveIntervals:
+    """Compute the intervals of every curve in `merged` cells, given the cuts that `cuts_of` gets of them."""
     cells = _place(merged, cuts)
     found = _statistics(cells, cuts, share)
     widths = widths_of(found)
@@ -78,21 +77,21 @@ def intervals_of(merged: Cells, share: float) -> CurveIntervals:
     )
 
 
-def statistics_of(merged: Cells, share: float) -> CurveStatistics:
-    """Return what the widths of the intervals depend on, of every curve in `merged` cells."""
-    cuts = cuts_of(merged, share)
+def statistics_of(merged: Cells, cuts: CurveCuts, share: float) -> CurveStatistics:
+    """Return what the widths of the intervals depend on, of every curve in `merged` cells, given their cuts."""
     return _statistics(_place(merged, cuts), cuts, share)
 
 
 def _place(merged: Cells, cuts: CurveCuts) -> _Curves:
-    is_first = np.diff(merged.curves, prepend=-1) != 0
-    first, number = np.flatnonzero(is_first), np.cumsum(is_first) - 1
+    first = np.searchsorted(merged.curves, cuts.curves)
+    after = np.append(first[1:], len(merged.curves))
+    number = np.repeat(np.arange(len(first)), after - first)
     totals = merged.totals.astype(np.float64)
     reached = np.cumsum(merged.totals)
     reached -= (reached - merged.totals)[first][number]
     return _Curves(
         first=first,
-        last=np.append(first[1:], len(number)) - 1,
+        last=after - 1,
         number=number,
         ratios=totals / (merged.users * cuts.thresholds[number]),
         users=merged.users.astype(np.float64),

@@ -21,7 +21,7 @@ import numpy as np
 from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.cuts.curve_points import FEW_CELLS, points_of
-from stream_app.core.cuts.cut import cuts_of
+from stream_app.core.cuts.cut import CurveCuts, cuts_of
 from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts, ScopeIntervals
@@ -177,7 +177,8 @@ class Home:
         if number is None or number >= self.cuts.users.shape[1] or not self.cuts.users[:, number].any():
             return None
         scopes = np.array([number])
-        ((_, record),) = self.records(scopes, self.intervals(scopes), few_cells)
+        cells = self.curves(scopes)
+        ((_, record),) = self.records(scopes, cells, self.intervals(scopes, cells), few_cells)
         return record
 
     def ranks(self, scope: ScopeName, role: int, values: Ints) -> Ints:
@@ -187,25 +188,24 @@ class Home:
         found: Ints = above[np.searchsorted(-cells.values, -values)] + 1
         return found
 
-    def intervals(self, scopes: Ints) -> ScopeIntervals:
-        """Compute the intervals of the cuts of some scopes (sorted). They are not kept: most scopes are never read."""
-        bounds, cells = ScopeIntervals.empty(len(scopes)), self.curves(scopes)
+    def intervals(self, scopes: Ints, cells: Cells) -> ScopeIntervals:
+        """Compute the intervals of the cuts of some scopes (sorted) from their cells; none is kept."""
+        bounds = ScopeIntervals.empty(len(scopes))
         if len(cells.curves):
-            curves, *found = intervals_of(cells, self._share)
+            curves, *found = intervals_of(cells, self._cuts_in(cells), self._share)
             for column, known in zip(bounds, found, strict=True):
                 column[curves & 1, np.searchsorted(scopes, curves >> 1)] = known
         return bounds
 
     def records(
-        self, scopes: Ints, intervals: ScopeIntervals | None = None, few_cells: int = FEW_CELLS
+        self, scopes: Ints, cells: Cells, intervals: ScopeIntervals, few_cells: int = FEW_CELLS
     ) -> Iterator[tuple[ScopeName, CutRecord]]:
-        """Yield the records of some scopes (sorted), with their intervals if given; `few_cells`: see `points_of`."""
-        points = points_of(self.curves(scopes), few_cells)
+        """Yield the records of some scopes (sorted) from their cells and intervals; `few_cells`: see `points_of`."""
+        points = points_of(cells, few_cells)
         curves = np.stack([scopes << 1, scopes << 1 | 1], axis=1)
         starts, ends = (np.searchsorted(points.curves, curves, side).tolist() for side in ("left", "right"))
         rows = list(zip(*(column.tolist() for column in points[1:]), strict=True))
-        bounds = ScopeIntervals.empty(len(scopes)) if intervals is None else intervals
-        known = self.cuts.of(scopes)._asdict() | bounds._asdict()
+        known = self.cuts.of(scopes)._asdict() | intervals._asdict()
         columns = {name: column.T.tolist() for name, column in known.items()}
         for place, scope in enumerate(scopes.tolist()):
             posts, impressions = (rows[starts[place][role] : ends[place][role]] for role in (0, 1))
@@ -255,6 +255,11 @@ class Home:
         self._flush()
         self._added.append(negated(self._table.of_source(source, curves)))
 
+    def _cuts_in(self, cells: Cells) -> CurveCuts:
+        """Return the cuts that are known of the curves of some cells."""
+        curves = distinct_in(cells.curves)
+        return CurveCuts(curves, *(getattr(self.cuts, name)[curves & 1, curves >> 1] for name in CurveCuts._fields[1:]))
+
     def _flush(self) -> None:
         if self._added:
             added, self._added = self._added, []
@@ -266,11 +271,9 @@ class Home:
     def _cut(self, cells: Cells) -> None:
         if not len(cells.curves):
             return
-        cuts, found = self.cuts, cuts_of(cells, self._share)
-        place = (found.curves & 1, found.curves >> 1)
-        cuts.users[place], cuts.totals[place], cuts.k[place] = found.users, found.totals, found.k
-        cuts.thresholds[place], cuts.ties[place] = found.thresholds, found.ties
-        cuts.coverage[place], cuts.gini[place], cuts.exact[place] = found.coverage, found.gini, found.exact
+        found = cuts_of(cells, self._share)
+        for name, column in zip(CurveCuts._fields[1:], found[1:], strict=True):
+            getattr(self.cuts, name)[found.curves & 1, found.curves >> 1] = column
 
     def _rank(self, scopes: Ints, before: ScopeCuts, now_ms: int) -> None:
         cuts = self.cuts

@@ -14,7 +14,7 @@ from stream_app.core.arrays import Ints, Mask
 from stream_app.core.cuts.cut_news import CutNews
 from stream_app.core.cuts.history import MOST_PER_HOME, PastKey
 from stream_app.core.cuts.publication import Frame, PublishedCuts, keys_of
-from stream_app.core.cuts.scope_cuts import ScopeCuts, ScopeIntervals
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import home_of
@@ -206,9 +206,12 @@ class CutPublisher:
         if len(scopes):
             now = home.cuts.of(scopes)
             were_there = news.publish(scopes, now, frame.computed_at)
-            names, intervals = [home.names[scope] for scope in scopes.tolist()], home.intervals(scopes)
+            names, cells = [home.names[scope] for scope in scopes.tolist()], home.curves(scopes)
+            intervals, followed = home.intervals(scopes, cells), news.are_followed(now)
             self._publish_cuts(known, PublishedCuts(names, now, frame, intervals), were_there & (now.users == 0))
-            self._publish_records(home, scopes, intervals, news.are_followed(now))
+            self._forget(home, scopes[~followed])
+            for name, record in home.records(scopes[followed], cells, intervals.of(np.flatnonzero(followed))):
+                self._record(name, record)
         if len(scopes) < most and (kept := home.forget_unused()) is not None:
             news.renumber(kept)
         return len(scopes)
@@ -230,12 +233,11 @@ class CutPublisher:
             meter.cut_gone(scope, role)
             known.messages.pop((scope, role), None)
 
-    def _publish_records(self, home: Home, scopes: Ints, intervals: ScopeIntervals, followed: Mask) -> None:
-        for scope in scopes[~followed].tolist():
-            if self._context.followed.has(home.names[scope]):
-                self._record(home.names[scope], None)
-        for name, record in home.records(scopes[followed], intervals.of(np.flatnonzero(followed))):
-            self._record(name, record)
+    def _forget(self, home: Home, scopes: Ints) -> None:
+        """Delete the records of scopes that are not followed any more."""
+        for name in [home.names[scope] for scope in scopes.tolist()]:
+            if self._context.followed.has(name):
+                self._record(name, None)
 
     def _record(self, scope: ScopeName, record: CutRecord | None) -> None:
         self._written.write(scope, self._context.output.cut_record(scope, record))

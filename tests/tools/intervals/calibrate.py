@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
+from stream_app.core.cuts.cut import cuts_of
 from stream_app.core.cuts.cut_interval import statistics_of
 from stream_app.core.cuts.interval_width import NORMAL, CurveStatistics, Widths, features_of
 from tests.tools.intervals import populations as of
@@ -64,7 +65,8 @@ def draw_samples(rng: Generator, batches: int) -> _Samples:
         for place in rng.choice(len(chances), number, p=chances):
             true = populations[place]
             values = true.values(rng, _PER_POPULATION, users)
-            found = statistics_of(cells_of_samples(values), SHARE)
+            cells = cells_of_samples(values)
+            found = statistics_of(cells, cuts_of(cells, SHARE), SHARE)
             family, part = families.index(true.family), int(np.searchsorted(_PARTS, true.part))
             kinds = np.full(_PER_POPULATION, (family * 8 + part) * 6 + int(np.searchsorted(_SIZES, users)))
             are_counts = np.full(_PER_POPULATION, true.family == "counts")

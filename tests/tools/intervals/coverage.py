@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
+from stream_app.core.cuts.cut import cuts_of
 from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.histogram import Cells
 from tests.tools.intervals import populations as of
@@ -40,7 +41,8 @@ def coverage(true: Population, users: int, samples: int, rng: Generator) -> Cove
     k = min(max(true.part * users, 1.0), users)
     while done < samples:
         now = min(samples - done, max(1, _MOST_CELLS // users))
-        seen = intervals_of(cells_of_samples(true.values(rng, now, users)), SHARE)
+        cells = cells_of_samples(true.values(rng, now, users))
+        seen = intervals_of(cells, cuts_of(cells, SHARE), SHARE)
         found[0] += np.count_nonzero((seen.k_low <= k) & (k <= seen.k_high))
         inside = (seen.threshold_low <= true.threshold) & (true.threshold <= seen.threshold_high)
         found[1] += np.count_nonzero(inside)

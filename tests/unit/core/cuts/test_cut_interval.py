@@ -31,6 +31,14 @@ def _cells(curves: Sequence[Sequence[int]]) -> Cells:
     return merge(Cells(numbers, flat, np.ones_like(flat), flat))
 
 
+def _intervals(cells: Cells, share: float) -> CurveIntervals:
+    return intervals_of(cells, cuts_of(cells, share), share)
+
+
+def _statistics(cells: Cells, share: float) -> CurveStatistics:
+    return statistics_of(cells, cuts_of(cells, share), share)
+
+
 def _rows(found: CurveIntervals) -> list[Interval]:
     low, high, threshold_low, threshold_high = (column.tolist() for column in found[1:])
     return list(zip(low, high, threshold_low, threshold_high, strict=True))
@@ -98,7 +106,7 @@ def _naive_interval(values: Sequence[int], share: float, wider: float) -> Interv
 @settings(deadline=None, max_examples=150)
 @given(CURVES, st.sampled_from([0.5, 0.8, 0.9]))
 def test_the_statistics_are_those_of_the_definitions(curves: list[list[int]], share: float) -> None:
-    found = statistics_of(_cells(curves), share)
+    found = _statistics(_cells(curves), share)
     for place, values in enumerate(curves):
         naive = _naive_statistics(values, share)
         for name, column in found._asdict().items():
@@ -108,7 +116,7 @@ def test_the_statistics_are_those_of_the_definitions(curves: list[list[int]], sh
 @settings(deadline=None, max_examples=150)
 @given(CURVES)
 def test_the_intervals_are_those_of_the_definitions(curves: list[list[int]]) -> None:
-    for values, found in zip(curves, _rows(intervals_of(_cells(curves), SHARE)), strict=True):
+    for values, found in zip(curves, _rows(_intervals(_cells(curves), SHARE)), strict=True):
         inner, outer = (_naive_interval(values, SHARE, wider) for wider in (-3e-5, 3e-5))
         assert outer[0] <= found[0] <= inner[0]
         assert inner[1] <= found[1] <= outer[1]
@@ -120,7 +128,7 @@ def test_the_intervals_are_those_of_the_definitions(curves: list[list[int]]) -> 
 @given(CURVES, st.sampled_from([0.5, 0.8, 0.99]))
 def test_an_interval_contains_the_cut_and_stays_within_what_there_can_be(curves: list[list[int]], share: float) -> None:
     cells = _cells(curves)
-    cuts, found = cuts_of(cells, share), intervals_of(cells, share)
+    cuts, found = cuts_of(cells, share), _intervals(cells, share)
     assert found.curves.tolist() == cuts.curves.tolist()
     assert np.all((found.k_low >= 1) & (found.k_low <= cuts.k))
     assert np.all((found.k_high >= cuts.k) & (found.k_high <= cuts.users))
@@ -133,14 +141,14 @@ def test_an_interval_contains_the_cut_and_stays_within_what_there_can_be(curves:
 def test_neither_the_order_of_cells_nor_other_curves_nor_the_unit_matter(
     curves: list[list[int]], doublings: int, chance: random.Random
 ) -> None:
-    found = _rows(intervals_of(_cells(curves), SHARE))
+    found = _rows(_intervals(_cells(curves), SHARE))
     for values, expected in zip(curves, found, strict=True):
         shuffled = chance.sample(values, len(values))
-        low, high, threshold_low, threshold_high = _rows(intervals_of(_cells([shuffled]), SHARE))[0]
+        low, high, threshold_low, threshold_high = _rows(_intervals(_cells([shuffled]), SHARE))[0]
         assert (low, high, threshold_low) == expected[:3]
         assert threshold_high == pytest.approx(expected[3], rel=1e-9, abs=1)
         scaled = [value << doublings for value in shuffled]
-        again = _rows(intervals_of(_cells([scaled]), SHARE))[0]
+        again = _rows(_intervals(_cells([scaled]), SHARE))[0]
         assert again[:3] == (low, high, threshold_low << doublings)
         assert again[3] == pytest.approx(threshold_high << doublings, rel=1e-9, abs=1 << doublings)
 
@@ -154,15 +162,15 @@ def test_neither_the_order_of_cells_nor_other_curves_nor_the_unit_matter(
     ],
 )
 def test_the_interval_of_a_corner(values: list[int], expected: Interval) -> None:
-    assert _rows(intervals_of(_cells([values]), SHARE)) == [expected]
+    assert _rows(_intervals(_cells([values]), SHARE)) == [expected]
 
 
 def test_a_curve_in_bins_has_nearly_the_interval_of_one_that_is_exact() -> None:
     values = np.rint(np.random.default_rng(5).lognormal(9.0, 1.949, 100_000)).astype(np.int64) + 1
     curve = np.zeros_like(values)
-    exact = intervals_of(merge(Cells(curve, values, np.ones_like(values), values)), SHARE)
+    exact = _intervals(merge(Cells(curve, values, np.ones_like(values), values)), SHARE)
     rough = cuts_of(merge(cells_of(curve, values, np.array([NO_BIN]))), SHARE)
-    binned = intervals_of(merge(cells_of(curve, values, bins_of(rough.thresholds))), SHARE)
+    binned = _intervals(merge(cells_of(curve, values, bins_of(rough.thresholds))), SHARE)
     assert _rows(binned)[0][:2] == pytest.approx(_rows(exact)[0][:2], rel=0.002)
     assert _rows(binned)[0][2:] == pytest.approx(_rows(exact)[0][2:], rel=0.032)
 
@@ -170,7 +178,7 @@ def test_a_curve_in_bins_has_nearly_the_interval_of_one_that_is_exact() -> None:
 def test_the_interval_narrows_with_the_root_of_the_users() -> None:
     """By 1.96 standard errors on each side, where users are many and tails are light."""
     values = of.log_normal(1.0).values(np.random.default_rng(1), 1, 1_000_000)
-    widths = widths_of(statistics_of(cells_of_samples(values), SHARE))
+    widths = widths_of(_statistics(cells_of_samples(values), SHARE))
     assert [float(width[0]) for width in widths] == pytest.approx([1.96] * 4, rel=0.05)
 
 

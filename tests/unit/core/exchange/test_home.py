@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts.cut import cuts_of
 from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.exchange import curve_deltas, delta_message, home
@@ -195,7 +196,8 @@ def test_a_record_has_the_intervals_of_both_curves() -> None:
         record, cells = one.record(topic), one.curves(np.array([one.find(topic)]))
         assert record is not None
         found = {name: [0, 0] for name in ("k_low", "k_high", "threshold_low", "threshold_high")}
-        for curve, *bounds in zip(*(column.tolist() for column in intervals_of(cells, SHARE)), strict=True):
+        columns = intervals_of(cells, cuts_of(cells, SHARE), SHARE)
+        for curve, *bounds in zip(*(column.tolist() for column in columns), strict=True):
             for name, bound in zip(found, bounds, strict=True):
                 found[name][curve & 1] = bound
         assert {name: list(getattr(record, name)) for name in found} == found
