@@ -112,6 +112,12 @@ class Scope:
             gini=0.88,
             flagged=self.k,
             emerging=len(self.emerging),
+            k_low=None,
+            k_high=None,
+            percent_of_users_low=None,
+            percent_of_users_high=None,
+            threshold_low=None,
+            threshold_high=None,
         )
 
     def members(self, count: int) -> list[Influencer]:
@@ -151,6 +157,7 @@ def influencer(
         value=value,
         share=value / total,
         standing=standing,
+        borderline=False,
         trend=trend,
         short_rate=short,
         long_rate=long,

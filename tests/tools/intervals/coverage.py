@@ -62,6 +62,10 @@ def everything() -> dict[str, Population]:
         "posts, negative binomial 1, mean 2": of.negative_binomial(1.0, 2.0),
         "posts, Poisson of log-normal, σ 1.0, median 1": of.poisson_log_normal(1.0, 1.0),
         "posts, Poisson of log-normal, σ 1.8, median 2": of.poisson_log_normal(1.8, 2.0),
+        # Families on which nothing was fitted:
+        "Fréchet, exponent 2": of.frechet(2.0),
+        "double Pareto, σ 1, exponent 2": of.double_pareto(1.0, 2.0),
+        "posts, Zipf, exponent 3": of.zipf(3.0),
     }
 
 

@@ -87,6 +87,25 @@ def weibull(shape: float) -> Population:
     return _by_drawing("Weibull", lambda rng, size: _SCALE * rng.weibull(shape, size))
 
 
+def frechet(exponent: float) -> Population:
+    """A power law for large values, and hardly any small ones."""
+    return _by_drawing("Fréchet", lambda rng, size: _SCALE * rng.exponential(1.0, size) ** (-1.0 / exponent))
+
+
+def double_pareto(sigma: float, exponent: float) -> Population:
+    """Log-normal users, with a power law for large values."""
+    return _by_drawing(
+        "double Pareto",
+        lambda rng, size: _SCALE * rng.lognormal(0.0, sigma, size) * (1.0 - rng.random(size)) ** (-1.0 / exponent),
+    )
+
+
+@cache
+def zipf(exponent: float) -> Population:
+    """Posts with a power law."""
+    return _by_drawing("counts", lambda rng, size: rng.zipf(exponent, size).astype(np.float64))
+
+
 def mixture(sigma: float, of_others: float, larger: float, others: float) -> Population:
     """Log-normal users, and a few `others`, who are so many times e larger."""
 

@@ -176,10 +176,10 @@ def test_a_curve_in_bins_has_nearly_the_interval_of_one_that_is_exact() -> None:
 
 
 def test_the_interval_narrows_with_the_root_of_the_users() -> None:
-    """By 1.96 standard errors on each side, where users are many and tails are light."""
+    """By about 1.96 standard errors on each side, where users are many and tails are light."""
     values = of.log_normal(1.0).values(np.random.default_rng(1), 1, 1_000_000)
     widths = widths_of(_statistics(cells_of_samples(values), SHARE))
-    assert [float(width[0]) for width in widths] == pytest.approx([1.96] * 4, rel=0.05)
+    assert [float(width[0]) for width in widths] == pytest.approx([1.96] * 4, rel=0.06)
 
 
 @pytest.mark.parametrize("users", [20, 100, 1000])
@@ -187,11 +187,12 @@ def test_the_interval_narrows_with_the_root_of_the_users() -> None:
     ("true", "least_k", "least_threshold"),
     [
         pytest.param(of.log_normal(1.0), 0.945, 0.94, id="log-normal 1"),
-        pytest.param(of.log_normal(1.949), 0.94, 0.94, id="log-normal 1.949"),
-        pytest.param(of.log_normal(2.38), 0.94, 0.94, id="log-normal 2.38"),
-        pytest.param(of.log_normal(2.8), 0.88, 0.84, id="log-normal 2.8"),
-        pytest.param(of.pareto(1.5), 0.93, 0.93, id="Pareto 1.5"),
-        pytest.param(of.lomax(2.0), 0.93, 0.93, id="Lomax 2"),
+        pytest.param(of.log_normal(1.949), 0.95, 0.95, id="log-normal 1.949"),
+        pytest.param(of.log_normal(2.38), 0.95, 0.95, id="log-normal 2.38"),
+        pytest.param(of.log_normal(2.8), 0.93, 0.925, id="log-normal 2.8"),
+        pytest.param(of.pareto(1.16), 0.915, 0.93, id="Pareto 1.16"),
+        pytest.param(of.pareto(1.5), 0.95, 0.95, id="Pareto 1.5"),
+        pytest.param(of.lomax(2.0), 0.95, 0.95, id="Lomax 2"),
     ],
 )
 def test_the_truth_is_inside(true: Population, least_k: float, least_threshold: float, users: int) -> None:

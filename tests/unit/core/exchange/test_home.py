@@ -17,6 +17,7 @@ from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts.cut import cuts_of
 from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.histogram import Cells
+from stream_app.core.cuts.scope_cuts import ScopeIntervals
 from stream_app.core.exchange import curve_deltas, delta_message, home
 from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas
 from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, decode, encode, messages_of
@@ -191,19 +192,14 @@ def test_a_record_has_the_intervals_of_both_curves() -> None:
     for message in partition.messages(no_thresholds, 5000):
         one.hear(message)
     one.recompute(0)
-    low = []
-    for topic in TOPICS[:2]:
+    for topic, are_there in ((TOPICS[0], [True, True]), (TOPICS[1], [True, False])):  # nobody has impressions there
         record, cells = one.record(topic), one.curves(np.array([one.find(topic)]))
+        curves, *bounds = intervals_of(cells, cuts_of(cells, SHARE), SHARE)
         assert record is not None
-        found = {name: [0, 0] for name in ("k_low", "k_high", "threshold_low", "threshold_high")}
-        columns = intervals_of(cells, cuts_of(cells, SHARE), SHARE)
-        for curve, *bounds in zip(*(column.tolist() for column in columns), strict=True):
-            for name, bound in zip(found, bounds, strict=True):
-                found[name][curve & 1] = bound
-        assert {name: list(getattr(record, name)) for name in found} == found
-        low.append(record.k_low)
-    assert [posts > 0 for posts, _ in low] == [True, True]
-    assert [impressions > 0 for _, impressions in low] == [True, False], "nobody has any"
+        for name, column in zip(ScopeIntervals._fields, bounds, strict=True):
+            found = getattr(record, name)
+            assert [found[curve & 1] for curve in curves.tolist()] == column.tolist()
+            assert [bound > 0 for bound in found] == are_there
 
 
 def test_messages_are_of_the_size_that_is_allowed() -> None:
