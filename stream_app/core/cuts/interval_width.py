@@ -6,7 +6,7 @@ Edgeworth and of Cornish and Fisher correct a quantile by such terms, to the fir
 third moment. So the logarithm of the correction is linear in such terms here, and the coefficients are fitted (quantile
 regression; Koenker and Bassett 1978, "Regression quantiles"): about 1 of 100 samples misses on each side, and 3 of
 those that are hardest, in samples of 12 to 40,000 users from log-normal, Pareto, Lomax, gamma and Weibull
-distributions, of counts, and of mixtures. All terms vanish where tails are light and users are many: about 1.96 remains.
+distributions, of counts, and of mixtures. All terms vanish where tails are light and users many: about 1.96 remains.
 
 The fit: `python -m tests.tools.intervals.calibrate`. What comes of it: `python -m tests.tools.intervals.coverage`.
 """

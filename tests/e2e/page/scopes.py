@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from statistics import NormalDist
+from typing import Any
 
 from stream_app.core.messages import Cut, Role
 from stream_app.serving.api.responses import Influencer, Moment, Standing, Trend
@@ -33,6 +34,8 @@ class Scope:
     population: str = "all"
     names: str = "u{:05d}"
     diffuse: bool = False
+    error: float = 0.0
+    """The part of k and θ by which the intervals extend to both sides; 0 where none is known."""
 
     @property
     def _at_cut(self) -> float:
@@ -77,7 +80,16 @@ class Scope:
             window_end=WINDOW_END,
             computed_at=NOW,
             settings_version=VERSION,
+            **self._intervals(),
         )
+
+    def _intervals(self) -> dict[str, Any]:
+        if not self.error:
+            return {}
+        sides = (("low", 1 - self.error), ("high", 1 + self.error))
+        k = {f"k_{side}": round(self.k * part) for side, part in sides}
+        percent = {f"percent_of_users_{side}": 100 * k[f"k_{side}"] / self.users for side, _ in sides}
+        return k | percent | {f"threshold_{side}": round(self.threshold * part) for side, part in sides}
 
     def points(self) -> list[tuple[float, float]]:
         """The Lorenz curve, from the highest value down, through the cut."""
@@ -131,9 +143,10 @@ class Scope:
         standing: Standing = "none" if self.diffuse or rank > self.k else "entered"
         if standing == "none" and not self.diffuse and value >= 0.8 * self.threshold:
             standing = "fading"
-        return influencer(
+        found = influencer(
             name, value, self.total, rank=rank, standing=standing, burst=0.25 if falls else 2.6 if rises else 1.0
         )
+        return replace(found, borderline=abs(value / self.threshold - 1) < self.error)
 
 
 def influencer(

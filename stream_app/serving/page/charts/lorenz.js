@@ -3,6 +3,7 @@
 import { canvas, line, path, probe, round, text } from "./drawing.js";
 import { svg } from "../dom.js";
 import { number, percent, wholePercent } from "../text/format.js";
+import { percentOfUsers } from "../text/interval.js";
 import { UNIT } from "../text/words.js";
 
 const TOP = 18;
@@ -44,7 +45,7 @@ export function drawLorenz(width, { points, cut }) {
     svg("circle", { class: "dot", cx: round(x(users)), cy: round(y(cut.coverage)), r: 4.5 }),
     text(LEFT - 8, y(cut.share) + 4, share, "label strong", "end"),
     text(LEFT - 8, y(1) + 4, wholePercent(1), "label", "end"),
-    text(x(users) + 10, words, `${percent(cut.percent_of_users)} of users`, "label strong"),
+    text(x(users) + 10, words, `${percentOfUsers(cut)} of users`, "label strong"),
     text(x(users) + 10, words + 16, `make ${share} of ${unit}`, "label"),
     text(x(0.72), y(0.72) + 24, "if all were equal", "label faint"),
     text(x(0), height - 6, "users, highest first", "label"),
@@ -58,6 +59,6 @@ export function drawLorenz(width, { points, cut }) {
   });
   return {
     node,
-    label: `Lorenz curve: ${percent(cut.percent_of_users)} of ${number(cut.users)} users make ${share} of the ${unit}.`,
+    label: `Lorenz curve: ${percentOfUsers(cut)} of ${number(cut.users)} users make ${share} of the ${unit}.`,
   };
 }

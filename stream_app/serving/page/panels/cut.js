@@ -3,6 +3,7 @@
 import { chart } from "../charts/drawing.js";
 import { byId, el, setChildren, setText } from "../dom.js";
 import { duration, exactly, fraction, number, percent, wholePercent } from "../text/format.js";
+import { interval, percentOfUsers } from "../text/interval.js";
 import { drawLorenz, madeBy } from "../charts/lorenz.js";
 import { drawTimeline } from "../charts/timeline.js";
 import { readable } from "../text/readable.js";
@@ -29,7 +30,7 @@ export function showCut({ cut, points, role, topic }, about) {
   drawCurve(cut ? { cut, points } : null);
   setText(byId("curve-note"), cut ? topOnePercent(points, role) : "");
   document.title = cut
-    ? `${topicName(topic)}: ${percent(cut.percent_of_users)} make ${wholePercent(cut.share)}`
+    ? `${topicName(topic)}: ${percentOfUsers(cut)} make ${wholePercent(cut.share)}`
     : "Influence";
 }
 
@@ -42,7 +43,7 @@ export function showHistory({ moments }) {
 
 /** What the line says, from its beginning to its end. */
 function change(first, last) {
-  const words = `: ${percent(first.percent_of_users)} of users at first, ${percent(last.percent_of_users)} now.`;
+  const words = `: ${percentOfUsers(first)} of users at first, ${percentOfUsers(last)} now.`;
   return ["In ", term("eventTime", "event time"), words];
 }
 
@@ -51,11 +52,17 @@ const strong = (words) => el("strong", {}, words);
 /** What matters, in words. */
 function sentence(cut, role, topic, about) {
   if (!cut) return [`Nobody has made ${UNIT[role]} ${topic === "*" ? "" : "here "}within the window.`];
-  const part = [percent(cut.percent_of_users), " of users"];
+  const part = [strong(percentOfUsers(cut)), " of users", ...within(cut, "percent_of_users")];
   const whole = `${wholePercent(cut.share)} of ${UNIT[role]}`;
   if (cut.users < about.min_users) return ["Only ", strong(amountOfUsers(cut.users)), ": too few to single anyone out"];
-  if (cut.diffuse) return ["Nobody stands out: it takes ", strong(part[0]), part[1], ` to make ${whole}`];
-  return [strong(part[0]), part[1], " make ", whole];
+  if (cut.diffuse) return ["Nobody stands out: it takes ", ...part, ` to make ${whole}`];
+  return [...part, " make ", whole];
+}
+
+/** From where to where it is with other people like these; nothing where that is not known. */
+function within(cut, name) {
+  const words = interval(cut, name);
+  return words ? [" ", el("span", { class: "interval" }, term("interval", `[${words}]`))] : [];
 }
 
 const amountOfUsers = (users) => `${number(users)} ${users === 1 ? "user" : "users"}`;
@@ -74,14 +81,14 @@ function lead(cut, about) {
 
 function figures(cut) {
   return [
-    figure([term("k", "Users in the cut")], number(cut.k), `k = ${number(cut.k)} of ${number(cut.users)}`),
+    figure([term("k", "Users in the cut")], [number(cut.k), ...within(cut, "k")], `k = ${number(cut.k)} of ${number(cut.users)}`),
     figure(
       [term("theta", "θ"), ` in ${UNIT[cut.role]}`],
-      (cut.exact ? "" : "≈ ") + number(cut.threshold),
+      [(cut.exact ? "" : "≈ ") + number(cut.threshold), ...within(cut, "threshold")],
       thresholdTitle(cut),
     ),
-    figure([term("gini", "Gini")], fraction(cut.gini), String(cut.gini)),
-    figure([term("coverage", "Coverage")], percent(cut.coverage * 100), `${number(cut.total)} in all`),
+    figure([term("gini", "Gini")], [fraction(cut.gini)], String(cut.gini)),
+    figure([term("coverage", "Coverage")], [percent(cut.coverage * 100)], `${number(cut.total)} in all`),
   ];
 }
 
@@ -91,7 +98,7 @@ function thresholdTitle(cut) {
 }
 
 function figure(name, value, title) {
-  return el("div", { title }, el("dt", {}, ...name), el("dd", {}, value));
+  return el("div", { title }, el("dt", {}, ...name), el("dd", {}, ...value));
 }
 
 function topOnePercent(points, role) {
