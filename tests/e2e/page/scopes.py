@@ -7,6 +7,8 @@ from itertools import accumulate, pairwise
 from statistics import NormalDist
 from typing import Any
 
+import msgspec
+
 from stream_app.core.messages import Cut, Role
 from stream_app.serving.api.responses import Influencer, Moment, Standing, Trend
 
@@ -146,7 +148,7 @@ class Scope:
         found = influencer(
             name, value, self.total, rank=rank, standing=standing, burst=0.25 if falls else 2.6 if rises else 1.0
         )
-        return replace(found, borderline=abs(value / self.threshold - 1) < self.error)
+        return msgspec.structs.replace(found, borderline=abs(value / self.threshold - 1) < self.error)
 
 
 def influencer(
