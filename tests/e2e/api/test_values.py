@@ -105,6 +105,16 @@ def test_the_cut_is_that_of_the_events(stage: Stage, where: str, scope: tuple[st
     assert cut == asked(where, "/curve", population=population, topic=topic, role=role)["cut"]
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_users_inside_the_interval_of_the_threshold_are_borderline(where: str, role: Role) -> None:
+    (cut,) = asked(where, "/cuts", topic="*", population="all", role=role)["cuts"]
+    everybody = every_page(where, "/influencers", "influencers", 500, role=role)
+    inside = [one["user_id"] for one in everybody if cut["threshold_low"] <= one["value"] <= cut["threshold_high"]]
+    assert [one["user_id"] for one in everybody if one["borderline"]] == inside != []
+    assert len(inside) < len(everybody)
+    assert asked(where, "/users/why", user_id=inside[0], role=role)["place"]["now"]["borderline"] is True
+
+
 @pytest.mark.parametrize(("scope", "role"), CASES)
 def test_the_curve_lies_on_that_of_the_events(stage: Stage, where: str, scope: tuple[str, str], role: Role) -> None:
     population, topic = scope
