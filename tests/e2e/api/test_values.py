@@ -112,7 +112,7 @@ def test_users_inside_the_interval_of_the_threshold_are_borderline(where: str, r
     inside = [one["user_id"] for one in everybody if cut["threshold_low"] <= one["value"] <= cut["threshold_high"]]
     assert [one["user_id"] for one in everybody if one["borderline"]] == inside != []
     assert len(inside) < len(everybody)
-    assert asked(where, "/users/why", user_id=inside[0], role=role)["place"]["now"]["borderline"] is True
+    assert asked(where, "/users/why", id=inside[0], role=role)["place"]["now"]["borderline"] is True
 
 
 @pytest.mark.parametrize(("scope", "role"), CASES)
