@@ -191,7 +191,9 @@ class Home:
     def intervals(self, scopes: Ints, cells: Cells) -> ScopeIntervals:
         """Compute the intervals of the cuts of some scopes (sorted) from their cells; none is kept."""
         bounds = ScopeIntervals.empty(len(scopes))
-        if len(cells.curves):
+        is_cut = self.cuts.users[cells.curves & 1, cells.curves >> 1] > 0  # the others it has heard of since
+        if is_cut.any():
+            cells = Cells(*(column[is_cut] for column in cells))
             curves, *found = intervals_of(cells, self._cuts_in(cells), self._share)
             for column, known in zip(bounds, found, strict=True):
                 column[curves & 1, np.searchsorted(scopes, curves >> 1)] = known

@@ -14,7 +14,7 @@ from stream_app.core.arrays import Ints, Mask
 from stream_app.core.cuts.cut_news import CutNews
 from stream_app.core.cuts.history import MOST_PER_HOME, PastKey
 from stream_app.core.cuts.publication import Frame, PublishedCuts, keys_of
-from stream_app.core.cuts.scope_cuts import ScopeCuts, ScopeIntervals
+from stream_app.core.cuts.scope_cuts import ScopeCuts
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import home_of
@@ -191,11 +191,9 @@ class CutPublisher:
         """Return the cuts of a home; while it has not heard everything, those that were published last."""
         known = self._published.get(place)
         if known is not None and place not in self._fresh:
-            scopes = np.sort(_most_users(known.home.cuts))
-            return self._all(known.home, scopes, known.home.intervals(scopes, known.home.curves(scopes)), frame)
+            return self._all(known.home, _most_users(known.home.cuts), frame)
         followed, at_home = self._context.followed, self._followed_at(place)
-        scopes = at_home[_most_users(followed.cuts.of(at_home))]
-        return self._all(followed, scopes, followed.intervals.of(scopes), frame)
+        return self._all(followed, at_home[_most_users(followed.cuts.of(at_home))], frame)
 
     def _publish(self, known: _Published, frame: Frame, newest_ms: int, most: int) -> int:
         """Publish what is new in a home; returns the number of scopes."""
@@ -248,8 +246,10 @@ class CutPublisher:
     def _messages(self, cuts: PublishedCuts) -> Iterator[Cut]:
         return cuts.messages(self._context.rules.ranking, self._context.settings.population_sizes)
 
-    def _all(self, of: Home | FollowedCuts, scopes: Ints, intervals: ScopeIntervals, frame: Frame) -> Iterator[Cut]:
-        names = [of.names[scope] for scope in scopes.tolist()]
+    def _all(self, of: Home | FollowedCuts, scopes: Ints, frame: Frame) -> Iterator[Cut]:
+        names, followed = [of.names[scope] for scope in scopes.tolist()], self._context.followed
+        # As last published: since then a home may have heard more than its cuts know of.
+        intervals = followed.intervals.of(np.array([followed.find(name) for name in names], np.int64))
         return self._messages(PublishedCuts(names, of.cuts.of(scopes), frame, intervals))
 
 

@@ -14,10 +14,7 @@ from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.cut import cuts_of
-from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.histogram import Cells
-from stream_app.core.cuts.scope_cuts import ScopeIntervals
 from stream_app.core.exchange import curve_deltas, delta_message, home
 from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas
 from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, decode, encode, messages_of
@@ -183,23 +180,6 @@ def test_only_scopes_that_changed_are_computed_again() -> None:
     assert [one.names[number] for number in one.recompute(0).tolist()] == [TOPICS[1]]
     assert one.recompute(0).tolist() == []
     assert one.cells(TOPICS[1], 1).values.tolist() == [9, 5]
-
-
-def test_a_record_has_the_intervals_of_both_curves() -> None:
-    partition, one = Partition(0), Home(1, SHARE, RankingRules())
-    for user in range(30):
-        partition.set(user % 2, user, 1 + user % 7, 0 if user % 2 else user**3)
-    for message in partition.messages(no_thresholds, 5000):
-        one.hear(message)
-    one.recompute(0)
-    for topic, are_there in ((TOPICS[0], [True, True]), (TOPICS[1], [True, False])):  # nobody has impressions there
-        record, cells = one.record(topic), one.curves(np.array([one.find(topic)]))
-        curves, *bounds = intervals_of(cells, cuts_of(cells, SHARE), SHARE)
-        assert record is not None
-        for name, column in zip(ScopeIntervals._fields, bounds, strict=True):
-            found = getattr(record, name)
-            assert [found[curve & 1] for curve in curves.tolist()] == column.tolist()
-            assert [bound > 0 for bound in found] == are_there
 
 
 def test_messages_are_of_the_size_that_is_allowed() -> None:
