@@ -48,7 +48,7 @@ export function makeRow() {
     share.title = `${user.share * 100} %`;
     node.className = user.standing;
     standing.replaceChildren(...standingOf(user, threshold));
-    setText(borderline, user.borderline ? " ±" : "");
+    setText(borderline, user.borderline ? "±" : "");
     setText(said, user.borderline ? " borderline" : "");
   };
   return { node, update };
