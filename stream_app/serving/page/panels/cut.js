@@ -81,7 +81,11 @@ function lead(cut, about) {
 
 function figures(cut) {
   return [
-    figure([term("k", "Users in the cut")], [number(cut.k), ...within(cut, "k")], `k = ${number(cut.k)} of ${number(cut.users)}`),
+    figure(
+      [term("k", "Users in the cut")],
+      [number(cut.k), ...within(cut, "k")],
+      `k = ${number(cut.k)} of ${number(cut.users)}`,
+    ),
     figure(
       [term("theta", "θ"), ` in ${UNIT[cut.role]}`],
       [(cut.exact ? "" : "≈ ") + number(cut.threshold), ...within(cut, "threshold")],

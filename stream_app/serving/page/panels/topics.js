@@ -114,9 +114,10 @@ function makeTopic() {
   return { node: el("li", {}, link), update };
 }
 
-function within(cut) {
+function titleOf(cut) {
   const words = interval(cut, "percent_of_users");
-  return words && `, ${words}\u00a0% with other people like these`;
+  const within = words && `, ${words}\u00a0% with other people like these`;
+  return `${number(cut.k)} of ${number(cut.users)} users${within}${cut.diffuse ? ": diffuse" : ""}`;
 }
 
 function makeBar(role) {
@@ -136,7 +137,7 @@ function makeBar(role) {
     fill.classList.toggle("diffuse", Boolean(cut?.diffuse));
     setText(value, cut ? percentOfUsers(cut) : "–");
     setText(word, cut?.diffuse ? ", diffuse" : "");
-    node.title = cut ? `${number(cut.k)} of ${number(cut.users)} users${within(cut)}${cut.diffuse ? ": diffuse" : ""}` : "";
+    node.title = cut ? titleOf(cut) : "";
   };
   return { node, update };
 }

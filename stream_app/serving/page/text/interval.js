@@ -26,5 +26,6 @@ function rounded(value, low, high) {
   const nearest = Math.round(value / unit) * unit;
   if (!nearest) return new Intl.NumberFormat(undefined, { maximumSignificantDigits: 1 }).format(value);
   const digits = Math.min(Math.max(-place, 0), MOST_DIGITS);
-  return new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(nearest);
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(undefined, options).format(nearest);
 }
