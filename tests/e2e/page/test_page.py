@@ -59,6 +59,9 @@ async def test_who_is_inside_the_interval_of_theta_is_marked(tab: Tab, tracker: 
     inside = [rank for rank in range(1, 21) if abs(scope.value(rank) / scope.threshold - 1) < scope.error]
     await expect(marked.locator(".rank")).to_have_text([str(rank) for rank in inside])
     await expect(marked.first.locator(".borderline")).to_have_attribute("title", re.compile("Borderline: inside"))
+    await marked.first.locator("a.user").click()
+    why = tab.page.get_by_role("dialog")
+    await expect(why).to_contain_text("Borderline: the value is inside the interval of θ, 7,000–14,000.")
 
 
 async def test_a_diffuse_topic_is_described_in_words(tab: Tab) -> None:
