@@ -12,6 +12,10 @@ OF_A_CUT = "max by (topic, population, role)"
 DIFFUSE = ((1 / 3, parts.ORANGE),)
 """The default of STREAM_APP_DIFFUSE_FRACTION."""
 
+SIDES = ("low", "high")
+OF_EVERYBODY = ("connector (all)", "maven (all)")
+"""The legends of the default population."""
+
 ABOUT = """\
 A few people do most of the influencing. **Mass connectors** are the fewest users who together make 80 % of all
 influence *impressions* (one person reached once), **mass mavens** the fewest who make 80 % of all influence *posts*.
@@ -158,16 +162,16 @@ def _flags(board: Dashboard) -> None:
 
 def _topic(board: Dashboard) -> None:
     legend = "{{role}} ({{population}})"
-    board.with_panel(
-        parts.curves(
-            "Share of users in the cut",
-            "Users who make 80 % as a part of the active users. The lower, the more uneven. Above the dashed line the "
-            "topic is diffuse, and nobody is flagged.",
-            units.PercentUnit,
-            Query(f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})", legend),
-            steps=DIFFUSE,
-        )
+    share = parts.curves(
+        "Share of users in the cut",
+        "Users who make 80 % as a part of the active users, within its 95 % interval: where it is with other people "
+        "like these. The lower, the more uneven. Above the orange line the topic is diffuse, and nobody is flagged.",
+        units.PercentUnit,
+        Query(f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})", legend),
+        *(Query(f"{OF_A_CUT} (influence_cut_users_ratio_{side}{{{CUT}}})", f"{side}: {legend}") for side in SIDES),
+        steps=DIFFUSE,
     )
+    board.with_panel(parts.banded(share, SIDES, OF_EVERYBODY))
     board.with_panel(
         parts.curves(
             "k: users in the cut",
@@ -180,8 +184,10 @@ def _topic(board: Dashboard) -> None:
     threshold = parts.curves(
         "θ: what it takes to belong",
         "The value of the last user in the cut: impressions of a connector (left), posts of a maven (right). Users "
-        "above it have entered, those on course to it are emerging.",
+        "above it have entered, those on course to it are emerging; within its 95 % interval they are borderline.",
         "suffix:impressions",
         Query(f"{OF_A_CUT} (influence_cut_threshold{{{CUT}}})", legend),
+        *(Query(f"{OF_A_CUT} (influence_cut_threshold_{side}{{{CUT}}})", f"{side}: {legend}") for side in SIDES),
     )
-    board.with_panel(parts.on_the_right(threshold, "/^maven/", "suffix:posts"))
+    parts.banded(threshold, SIDES, OF_EVERYBODY)
+    board.with_panel(parts.on_the_right(threshold, "/maven/", "suffix:posts"))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.backtest.steps import Step
+from stream_app.core.cuts.scope_cuts import ScopeIntervals
 from stream_app.core.exchange.delta_message import DeltaSource
 from stream_app.core.exchange.delta_sender import DeltaSender, HomeState
 from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
@@ -116,9 +117,10 @@ class OfflineTracker:
         for scope in self._here.intersection(changed[~is_followed].tolist()):
             self._followed.take(home.names[scope], None)
             self._here.discard(scope)
-        for name, record in home.records(changed[is_followed]):
+        followed = changed[is_followed]
+        for name, record in home.records(followed, home.curves(followed), ScopeIntervals.empty(len(followed))):
             self._followed.take(name, record)
-        self._here.update(changed[is_followed].tolist())
+        self._here.update(followed.tolist())
         self._followed.forget_unused()
         if (kept := home.forget_unused()) is not None:
             self._here = {place for place, number in enumerate(kept.tolist()) if number in self._here}

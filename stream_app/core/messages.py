@@ -100,6 +100,22 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     computed_at: int
     """Wall clock, epoch ms."""
     settings_version: str
+    k_low: int | None = None
+    """Where the 95 % interval of k begins: what k is of all people like these, for as many users.
+
+    Null, like the other five, where no interval is known."""
+    k_high: int | None = None
+    """Where it ends."""
+    percent_of_users_low: float | None = None
+    """100 · k_low / users."""
+    percent_of_users_high: float | None = None
+    """100 · k_high / users."""
+    threshold_low: int | None = None
+    """Where the 95 % interval of θ begins.
+
+    Users from here to threshold_high are borderline: who happened to be active decides whether they are in the cut."""
+    threshold_high: int | None = None
+    """Where it ends: up to 1,000 times the largest value, where a single user has nearly everything."""
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):

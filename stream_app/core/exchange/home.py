@@ -21,9 +21,10 @@ import numpy as np
 from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.cuts.curve_points import FEW_CELLS, points_of
-from stream_app.core.cuts.cut import cuts_of
+from stream_app.core.cuts.cut import CurveCuts, cuts_of
+from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.histogram import Cells
-from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts
+from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts, ScopeIntervals
 from stream_app.core.decoding import LARGEST
 from stream_app.core.exchange.cell_table import CellTable, SourceCells, negated
 from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED
@@ -175,7 +176,9 @@ class Home:
         number = self.find(scope)
         if number is None or number >= self.cuts.users.shape[1] or not self.cuts.users[:, number].any():
             return None
-        ((_, record),) = self.records(np.array([number]), few_cells)
+        scopes = np.array([number])
+        cells = self.curves(scopes)
+        ((_, record),) = self.records(scopes, cells, self.intervals(scopes, cells), few_cells)
         return record
 
     def ranks(self, scope: ScopeName, role: int, values: Ints) -> Ints:
@@ -185,13 +188,27 @@ class Home:
         found: Ints = above[np.searchsorted(-cells.values, -values)] + 1
         return found
 
-    def records(self, scopes: Ints, few_cells: int = FEW_CELLS) -> Iterator[tuple[ScopeName, CutRecord]]:
-        """Yield the records of some scopes (sorted); `few_cells`: see `points_of`."""
-        points = points_of(self.curves(scopes), few_cells)
+    def intervals(self, scopes: Ints, cells: Cells) -> ScopeIntervals:
+        """Compute the intervals of the cuts of some scopes (sorted) from their cells; none is kept."""
+        bounds = ScopeIntervals.empty(len(scopes))
+        is_cut = self.cuts.users[cells.curves & 1, cells.curves >> 1] > 0  # the others it has heard of since
+        if is_cut.any():
+            cells = Cells(*(column[is_cut] for column in cells))
+            curves, *found = intervals_of(cells, self._cuts_in(cells), self._share)
+            for column, known in zip(bounds, found, strict=True):
+                column[curves & 1, np.searchsorted(scopes, curves >> 1)] = known
+        return bounds
+
+    def records(
+        self, scopes: Ints, cells: Cells, intervals: ScopeIntervals, few_cells: int = FEW_CELLS
+    ) -> Iterator[tuple[ScopeName, CutRecord]]:
+        """Yield the records of some scopes (sorted) from their cells and intervals; `few_cells`: see `points_of`."""
+        points = points_of(cells, few_cells)
         curves = np.stack([scopes << 1, scopes << 1 | 1], axis=1)
         starts, ends = (np.searchsorted(points.curves, curves, side).tolist() for side in ("left", "right"))
         rows = list(zip(*(column.tolist() for column in points[1:]), strict=True))
-        columns = {name: column.T.tolist() for name, column in self.cuts.of(scopes)._asdict().items()}
+        known = self.cuts.of(scopes)._asdict() | intervals._asdict()
+        columns = {name: column.T.tolist() for name, column in known.items()}
         for place, scope in enumerate(scopes.tolist()):
             posts, impressions = (rows[starts[place][role] : ends[place][role]] for role in (0, 1))
             fields = {name: tuple(values[place]) for name, values in columns.items()}
@@ -240,6 +257,11 @@ class Home:
         self._flush()
         self._added.append(negated(self._table.of_source(source, curves)))
 
+    def _cuts_in(self, cells: Cells) -> CurveCuts:
+        """Return the cuts that are known of the curves of some cells."""
+        curves = distinct_in(cells.curves)
+        return CurveCuts(curves, *(getattr(self.cuts, name)[curves & 1, curves >> 1] for name in CurveCuts._fields[1:]))
+
     def _flush(self) -> None:
         if self._added:
             added, self._added = self._added, []
@@ -251,11 +273,9 @@ class Home:
     def _cut(self, cells: Cells) -> None:
         if not len(cells.curves):
             return
-        cuts, found = self.cuts, cuts_of(cells, self._share)
-        place = (found.curves & 1, found.curves >> 1)
-        cuts.users[place], cuts.totals[place], cuts.k[place] = found.users, found.totals, found.k
-        cuts.thresholds[place], cuts.ties[place] = found.thresholds, found.ties
-        cuts.coverage[place], cuts.gini[place], cuts.exact[place] = found.coverage, found.gini, found.exact
+        found = cuts_of(cells, self._share)
+        for name, column in zip(CurveCuts._fields[1:], found[1:], strict=True):
+            getattr(self.cuts, name)[found.curves & 1, found.curves >> 1] = column
 
     def _rank(self, scopes: Ints, before: ScopeCuts, now_ms: int) -> None:
         cuts = self.cuts

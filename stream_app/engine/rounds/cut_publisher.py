@@ -206,17 +206,21 @@ class CutPublisher:
         if len(scopes):
             now = home.cuts.of(scopes)
             were_there = news.publish(scopes, now, frame.computed_at)
-            self._publish_cuts(known, scopes, now, were_there & (now.users == 0), frame)
-            self._publish_records(home, scopes, news.are_followed(now))
+            names, cells = [home.names[scope] for scope in scopes.tolist()], home.curves(scopes)
+            intervals, followed = home.intervals(scopes, cells), news.are_followed(now)
+            self._publish_cuts(known, PublishedCuts(names, now, frame, intervals), were_there & (now.users == 0))
+            self._forget(home, scopes[~followed])
+            for name, record in home.records(scopes[followed], cells, intervals.of(np.flatnonzero(followed))):
+                self._record(name, record)
         if len(scopes) < most and (kept := home.forget_unused()) is not None:
             news.renumber(kept)
         return len(scopes)
 
-    def _publish_cuts(self, known: _Published, scopes: Ints, now: ScopeCuts, are_gone: Mask, frame: Frame) -> None:
+    def _publish_cuts(self, known: _Published, now: PublishedCuts, are_gone: Mask) -> None:
         output, meter = self._context.output, self._context.meter
-        names = [known.home.names[scope] for scope in scopes.tolist()]
-        followed = {name for name, is_one in zip(names, known.news.are_followed(now).tolist(), strict=True) if is_one}
-        for cut in self._messages(PublishedCuts(names, now, frame)):
+        are_followed = known.news.are_followed(now.cuts).tolist()
+        followed = {name for name, is_one in zip(now.names, are_followed, strict=True) if is_one}
+        for cut in self._messages(now):
             output.cuts([cut])
             meter.cut(cut)
             place = (ScopeName(cut.population, cut.topic), cut.role)
@@ -224,17 +228,16 @@ class CutPublisher:
                 known.messages[place] = cut
             else:
                 known.messages.pop(place, None)
-        for scope, role in keys_of(names, are_gone):
+        for scope, role in keys_of(now.names, are_gone):
             output.forget_cuts([scope_key(scope, role)])
             meter.cut_gone(scope, role)
             known.messages.pop((scope, role), None)
 
-    def _publish_records(self, home: Home, scopes: Ints, followed: Mask) -> None:
-        for scope in scopes[~followed].tolist():
-            if self._context.followed.has(home.names[scope]):
-                self._record(home.names[scope], None)
-        for name, record in home.records(scopes[followed]):
-            self._record(name, record)
+    def _forget(self, home: Home, scopes: Ints) -> None:
+        """Delete the records of scopes that are not followed any more."""
+        for name in [home.names[scope] for scope in scopes.tolist()]:
+            if self._context.followed.has(name):
+                self._record(name, None)
 
     def _record(self, scope: ScopeName, record: CutRecord | None) -> None:
         self._written.write(scope, self._context.output.cut_record(scope, record))
@@ -244,8 +247,10 @@ class CutPublisher:
         return cuts.messages(self._context.rules.ranking, self._context.settings.population_sizes)
 
     def _all(self, of: Home | FollowedCuts, scopes: Ints, frame: Frame) -> Iterator[Cut]:
-        names = [of.names[scope] for scope in scopes.tolist()]
-        return self._messages(PublishedCuts(names, of.cuts.of(scopes), frame))
+        names, followed = [of.names[scope] for scope in scopes.tolist()], self._context.followed
+        # As last published: since then a home may have heard more than its cuts know of.
+        intervals = followed.intervals.of(np.array([followed.find(name) for name in names], np.int64))
+        return self._messages(PublishedCuts(names, of.cuts.of(scopes), frame, intervals))
 
 
 def _parsed(key: bytes) -> tuple[ScopeName, Role] | None:

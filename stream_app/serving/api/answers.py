@@ -250,7 +250,9 @@ def _as_at_home(
         return place
     rank = ranks[scope, place.role].get(place.now.value, place.now.rank)
     share = min(place.now.value / max(record.totals[role], 1), 1.0)
-    return replace(place, threshold=record.thresholds[role], now=replace(place.now, rank=rank, share=share))
+    is_borderline = 0 < record.threshold_low[role] <= place.now.value <= record.threshold_high[role]
+    now = replace(place.now, rank=rank, share=share, borderline=is_borderline)
+    return replace(place, threshold=record.thresholds[role], now=now)
 
 
 def _ranking(asked: params.InfluencerParams) -> LeaderQuery:

@@ -139,6 +139,13 @@ class Moment(Answer, frozen=True, kw_only=True):
     gini: float
     flagged: int
     emerging: int
+    k_low: int | None
+    """Null, like the other five, where no interval is known, see Cut."""
+    k_high: int | None
+    percent_of_users_low: float | None
+    percent_of_users_high: float | None
+    threshold_low: int | None
+    threshold_high: int | None
 
 
 class History(Answer, frozen=True, kw_only=True):
@@ -176,6 +183,8 @@ class Influencer(Answer, frozen=True, kw_only=True):
     share: float
     """The user's fraction of the total."""
     standing: Standing
+    borderline: bool
+    """The value is inside the 95 % interval of θ: who happened to be active decides whether it is in the cut."""
     trend: Trend
     short_rate: float
     """Per hour, in the short window."""

@@ -5,6 +5,9 @@ import random
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from statistics import NormalDist
+from typing import Any
+
+import msgspec
 
 from stream_app.core.messages import Cut, Role
 from stream_app.serving.api.responses import Influencer, Moment, Standing, Trend
@@ -35,6 +38,8 @@ class Scope:
     diffuse: bool = False
     least: int = 1
     """The least evidence for a flag."""
+    error: float = 0.0
+    """The part of k and θ by which the intervals extend to both sides; 0 where none is known."""
 
     @property
     def with_evidence(self) -> int:
@@ -84,7 +89,16 @@ class Scope:
             window_end=WINDOW_END,
             computed_at=NOW,
             settings_version=VERSION,
+            **self._intervals(),
         )
+
+    def _intervals(self) -> dict[str, Any]:
+        if not self.error:
+            return {}
+        sides = (("low", 1 - self.error), ("high", 1 + self.error))
+        k = {f"k_{side}": round(self.k * part) for side, part in sides}
+        percent = {f"percent_of_users_{side}": 100 * k[f"k_{side}"] / self.users for side, _ in sides}
+        return k | percent | {f"threshold_{side}": round(self.threshold * part) for side, part in sides}
 
     def points(self) -> list[tuple[float, float]]:
         """The Lorenz curve, from the highest value down, through the cut."""
@@ -119,6 +133,12 @@ class Scope:
             gini=0.88,
             flagged=self.k,
             emerging=len(self.emerging),
+            k_low=None,
+            k_high=None,
+            percent_of_users_low=None,
+            percent_of_users_high=None,
+            threshold_low=None,
+            threshold_high=None,
         )
 
     def members(self, count: int) -> list[Influencer]:
@@ -134,9 +154,10 @@ class Scope:
             standing = "none"
         if standing == "none" and rank > self.k and not self.diffuse and value >= 0.8 * self.threshold:
             standing = "fading"
-        return influencer(
+        found = influencer(
             name, value, self.total, rank=rank, standing=standing, burst=0.25 if falls else 2.6 if rises else 1.0
         )
+        return msgspec.structs.replace(found, borderline=abs(value / self.threshold - 1) < self.error)
 
 
 def influencer(
@@ -160,6 +181,7 @@ def influencer(
         value=value,
         share=value / total,
         standing=standing,
+        borderline=False,
         trend=trend,
         short_rate=short,
         long_rate=long,

@@ -32,6 +32,38 @@ async def test_the_page_says_who_makes_80_percent_of_the_impressions(tab: Tab) -
     await expect(tab.page).to_have_title("phone: 7.9 % make 80 %")
 
 
+async def test_digits_end_where_the_error_begins(tab: Tab, tracker: FakeTracker) -> None:
+    scope = tracker.world.scope(PHONE)
+    assert scope
+    scope.users, scope.k, scope.error = 100, 31, 0.16
+    await tab.open("?topic=phone")
+    await expect(tab.page.locator("#sentence")).to_have_text("31 % of users [26–36] make 80 % of impressions")
+    await expect(tab.page.locator("#figures dd")).to_contain_text(
+        ["31 [26–36]", "10,581 [9,000–12,000]", "0.", "80.0 %"]
+    )
+    await expect(tab.page).to_have_title("phone: 31 % make 80 %")
+    await tab.page.locator("#sentence .term").click()
+    await expect(tab.page.locator("#definition")).to_contain_text("95 times in 100")
+
+
+async def test_who_is_inside_the_interval_of_theta_is_marked(tab: Tab, tracker: FakeTracker) -> None:
+    scope = tracker.world.scope(PHONE)
+    assert scope
+    scope.users, scope.k, scope.emerging = 100, 5, []
+    await tab.open("?topic=phone")
+    await expect(tab.page.locator("#other-group tr")).to_have_count(20)
+    marked = tab.page.locator("#other-group tr", has_text="borderline")
+    await expect(marked).to_have_count(0)
+    scope.error = 0.3
+    await tab.open("?topic=phone")
+    inside = [rank for rank in range(1, 21) if abs(scope.value(rank) / scope.threshold - 1) < scope.error]
+    await expect(marked.locator(".rank")).to_have_text([str(rank) for rank in inside])
+    await expect(marked.first.locator(".borderline")).to_have_attribute("title", re.compile("Borderline: inside"))
+    await marked.first.locator("a.user").click()
+    why = tab.page.get_by_role("dialog")
+    await expect(why).to_contain_text("Borderline: the value is inside the interval of θ, 7,000–14,000.")
+
+
 async def test_a_diffuse_topic_is_described_in_words(tab: Tab) -> None:
     await tab.open("?topic=insurance&role=maven")
     await expect(tab.page.locator("#sentence")).to_have_text(

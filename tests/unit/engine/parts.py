@@ -56,7 +56,8 @@ class Others:
         for record in sent:
             self._homes.hear(delta_message.decode(record.value or b""))
         for home in self._homes.complete().values():
-            for name, cut in home.records(home.recompute(0)):
+            cells = home.curves(changed := home.recompute(0))
+            for name, cut in home.records(changed, cells, home.intervals(changed, cells)):
                 yield cut_record.key_of(name), cut_record.encode(cut)
 
 

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream_app.core.messages import FlagType, Reason, Role
+from stream_app.core.messages import Cut, FlagType, Reason, Role
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import BatchCounts
 from stream_app.serving.cut_metrics import MAX_CUTS
@@ -115,6 +115,21 @@ def test_a_cut_is_shown_for_configured_topics_only(registry: CollectorRegistry, 
     assert registry.get_sample_value("influence_cut_users_ratio", labels) == pytest.approx(0.062)
     assert registry.get_sample_value("influence_cut_emerging", labels) == 1
     assert _series(registry, "influence_cut_threshold") == [labels]
+    assert _series(registry, "influence_cut_threshold_low") == [], "no interval is known"
+
+
+def _with_intervals(cut: Cut) -> Cut:
+    percent = {"percent_of_users_low": 4.5, "percent_of_users_high": 8.0}
+    return msgspec.structs.replace(cut, **percent, threshold_low=90, threshold_high=160)
+
+
+def test_a_cut_is_shown_with_its_intervals(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.cut(_with_intervals(a_cut("tea")))
+    labels = {"topic": "tea", "population": "all", "role": "connector"}
+    bounds = [f"influence_cut_{name}_{side}" for name in ("users_ratio", "threshold") for side in ("low", "high")]
+    assert [registry.get_sample_value(name, labels) for name in bounds] == pytest.approx([0.045, 0.08, 90, 160])
+    metrics.cut_gone(ScopeName("all", "tea"), Role.CONNECTOR)
+    assert [_series(registry, name) for name in bounds] == [[]] * 4
 
 
 def test_a_cut_that_is_no_longer_published_here_is_no_longer_shown(
@@ -125,7 +140,7 @@ def test_a_cut_that_is_no_longer_published_here_is_no_longer_shown(
     for topic in ("tea", "tea", "coffee"):
         metrics.cut_gone(ScopeName("all", topic), Role.CONNECTOR)
     cuts = [family for family in registry.collect() if family.name.startswith("influence_cut_")]
-    assert [[sample.labels["topic"] for sample in family.samples] for family in cuts] == 4 * [["*"]]
+    assert [[sample.labels["topic"] for sample in family.samples] for family in cuts if family.samples] == 4 * [["*"]]
 
 
 def test_populations_without_end_do_not_make_series_without_end(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -162,7 +177,7 @@ def _let_everything_happen(metrics: Metrics) -> None:
     metrics.rebalance()
     metrics.bound_hit("test")
     metrics.recovery(1.2)
-    metrics.cut(a_cut("tea"))
+    metrics.cut(_with_intervals(a_cut("tea")))
     metrics.redis_up(True)
     metrics.flags_dropped(13)
 

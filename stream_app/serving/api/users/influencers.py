@@ -33,6 +33,7 @@ def influencer(found: FoundUser, panes: list[int]) -> Influencer:
         value=found.value,
         share=_rounded(found.share),
         standing=_NAMES[found.standing],
+        borderline=found.borderline,
         trend=_trend(found.z),
         short_rate=_rounded(found.short_rate * _HOUR_S),
         long_rate=_rounded(found.past_rate * _HOUR_S),

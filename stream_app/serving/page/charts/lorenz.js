@@ -3,6 +3,7 @@
 import { canvas, line, path, probe, round, text } from "./drawing.js";
 import { svg } from "../dom.js";
 import { number, percent, wholePercent } from "../text/format.js";
+import { percentOfUsers } from "../text/interval.js";
 import { UNIT } from "../text/words.js";
 
 const TOP = 18;
@@ -48,7 +49,7 @@ export function drawLorenz(width, { points, cut }) {
   const inside = [...points.filter(([u]) => u <= users), [users, cut.coverage]];
   const share = wholePercent(cut.share);
   const unit = UNIT[cut.role];
-  const words = [`${percent(cut.percent_of_users)} of users`, `make ${share} of ${unit}`];
+  const words = [`${percentOfUsers(cut)} of users`, `make ${share} of ${unit}`];
   const label = placed(words, x, y, users, cut.coverage);
   const node = canvas(width, height);
   const parts = [
@@ -77,6 +78,6 @@ export function drawLorenz(width, { points, cut }) {
   });
   return {
     node,
-    label: `Lorenz curve: ${percent(cut.percent_of_users)} of ${number(cut.users)} users make ${share} of the ${unit}.`,
+    label: `Lorenz curve: ${percentOfUsers(cut)} of ${number(cut.users)} users make ${share} of the ${unit}.`,
   };
 }

@@ -3,6 +3,7 @@
 import { chart } from "../charts/drawing.js";
 import { byId, el, setChildren, setText } from "../dom.js";
 import { duration, exactly, fraction, moment, number, percent, wholePercent, zone } from "../text/format.js";
+import { interval, percentOfUsers } from "../text/interval.js";
 import { drawLorenz, madeBy } from "../charts/lorenz.js";
 import { drawTimeline } from "../charts/timeline.js";
 import { readable } from "../text/readable.js";
@@ -33,7 +34,7 @@ export function showCut({ cut, points, role, topic, with_evidence }, about, bega
   drawCurve(cut ? { cut, points } : null);
   setText(byId("curve-note"), cut ? topOnePercent(points, role) : "");
   document.title = cut
-    ? `${topicName(topic)}: ${percent(cut.percent_of_users)} make ${wholePercent(cut.share)}`
+    ? `${topicName(topic)}: ${percentOfUsers(cut)} make ${wholePercent(cut.share)}`
     : "Influence";
 }
 
@@ -48,8 +49,8 @@ function change(moments, full_ms) {
   const [last, first] = [moments.at(-1), moments.find((each) => each.window_end >= full_ms)];
   if (!first || first === last) return ["No other full window to compare with yet."];
   const time = ["In ", term("eventTime", "event time"), `, ${zone(last.window_end)}: `];
-  const then = `${percent(first.percent_of_users)} of users on ${moment(first.window_end)}`;
-  return [...time, `${then}, ${percent(last.percent_of_users)} now.`];
+  const then = `${percentOfUsers(first)} of users on ${moment(first.window_end)}`;
+  return [...time, `${then}, ${percentOfUsers(last)} now.`];
 }
 
 /** How much of the first window has been seen. */
@@ -64,11 +65,17 @@ const strong = (words) => el("strong", {}, words);
 /** What matters, in words. */
 function sentence(cut, role, topic, about) {
   if (!cut) return [`Nobody has made ${UNIT[role]} ${topic === "*" ? "" : "here "}within the window.`];
-  const part = [percent(cut.percent_of_users), " of users"];
+  const part = [strong(percentOfUsers(cut)), " of users", ...within(cut, "percent_of_users")];
   const whole = `${wholePercent(cut.share)} of ${UNIT[role]}`;
   if (cut.users < about.min_users) return ["Only ", strong(amountOfUsers(cut.users)), ": too few to single anyone out"];
-  if (cut.diffuse) return ["Nobody stands out: it takes ", strong(part[0]), part[1], ` to make ${whole}`];
-  return [strong(part[0]), part[1], " make ", whole];
+  if (cut.diffuse) return ["Nobody stands out: it takes ", ...part, ` to make ${whole}`];
+  return [...part, " make ", whole];
+}
+
+/** From where to where it is with other people like these; nothing where that is not known. */
+function within(cut, name) {
+  const words = interval(cut, name);
+  return words ? [" ", el("span", { class: "interval" }, term("interval", `[${words}]`))] : [];
 }
 
 const amountOfUsers = (users) => `${number(users)} ${users === 1 ? "user" : "users"}`;
@@ -99,14 +106,18 @@ function withoutEvidence(cut, about, enough, each) {
 function figures(cut) {
   const made = `k = ${number(cut.k)} of ${number(cut.users)}, who make ${percent(cut.coverage * 100)}`;
   return [
-    figure([term("k", "Users in the cut")], number(cut.k), made),
+    figure([term("k", "Users in the cut")], [number(cut.k), ...within(cut, "k")], made),
     figure(
       [term("theta", "θ"), ` in ${UNIT[cut.role]}`],
-      (cut.exact ? "" : "≈ ") + number(cut.threshold),
+      [(cut.exact ? "" : "≈ ") + number(cut.threshold), ...within(cut, "threshold")],
       thresholdTitle(cut),
     ),
-    figure([term("gini", "Gini")], fraction(cut.gini), String(cut.gini)),
-    figure([term("flagged", "Flagged")], number(cut.flagged), `entered or fading; ${number(cut.emerging)} more emerge`),
+    figure([term("gini", "Gini")], [fraction(cut.gini)], String(cut.gini)),
+    figure(
+      [term("flagged", "Flagged")],
+      [number(cut.flagged)],
+      `entered or fading; ${number(cut.emerging)} more emerge`,
+    ),
   ];
 }
 
@@ -116,7 +127,7 @@ function thresholdTitle(cut) {
 }
 
 function figure(name, value, title) {
-  return el("div", { title }, el("dt", {}, ...name), el("dd", {}, value));
+  return el("div", { title }, el("dt", {}, ...name), el("dd", {}, ...value));
 }
 
 function topOnePercent(points, role) {

@@ -9,13 +9,17 @@ import { arrival, ownObstacle, STANDING } from "../text/words.js";
 
 const cell = (className, ...children) => el("td", { class: className, role: "cell" }, ...children);
 
+const BORDERLINE = "Borderline: inside the interval of θ, so that who happened to be active decides";
+
 /** @returns {{node: HTMLElement, update: (row: any) => void}} A row is a user with what the row is seen against. */
 export function makeRow() {
   const rank = cell("rank");
   const link = el("a", { class: "user" });
   const spark = sparkline();
   const trend = el("span", { class: "trend" });
-  const value = cell("value");
+  const value = el("span");
+  const borderline = el("span", { class: "borderline", "aria-hidden": "true", title: BORDERLINE });
+  const said = unseen("");
   const share = cell("share");
   const standing = cell("standing");
   const node = el(
@@ -24,7 +28,7 @@ export function makeRow() {
     rank,
     el("th", { scope: "row", role: "rowheader", class: "who" }, link),
     cell("activity", spark.node, trend),
-    value,
+    cell("value", value, borderline, said),
     share,
     standing,
   );
@@ -44,6 +48,8 @@ export function makeRow() {
     share.title = `${user.share * 100} %`;
     node.className = user.standing;
     standing.replaceChildren(...standingOf(user, threshold, place.role, about));
+    setText(borderline, user.borderline ? "±" : "");
+    setText(said, user.borderline ? " borderline" : "");
   };
   return { node, update };
 }

@@ -45,6 +45,9 @@ const TEXTS = {
     `Entered: belongs. Fading: fell below ${wholePercent(about.leave_ratio)} of θ.`,
   eventTime: () => "When it happened, as the events say; not when it was read here.",
   events: () => "How many posts or shares carry the last rate, counted so that one giant among them weighs as one.",
+  interval: () =>
+    "Users are those who happened to be active, of many who could have been. " +
+    "If all of these were counted, the number would be inside, 95 times in 100.",
   error: () => "How fast the value grows; ± is one standard deviation.",
 };
 

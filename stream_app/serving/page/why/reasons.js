@@ -5,6 +5,7 @@ import { el, icon } from "../dom.js";
 import { chart } from "../charts/drawing.js";
 import { contributions } from "./evidence.js";
 import { ago, duration, exactly, moment, number, percent, rate } from "../text/format.js";
+import { interval } from "../text/interval.js";
 import { placeHref } from "../selection.js";
 import { term } from "../text/terms.js";
 import { amount, arrival, because, news, ownObstacle, STANDING, topicName, UNIT } from "../text/words.js";
@@ -20,6 +21,7 @@ export function reasons(why, about) {
       el("span", { class: "clamp" }, verdict(why, about)),
     ),
     ...rule(why),
+    ...borderline(why),
     heading("Pane by pane"),
     panes(why, about),
     heading("The numbers"),
@@ -59,6 +61,14 @@ function obstacle(value, role, cut, about) {
 function rule({ place, rule: words }) {
   if (!place.flag || !words) return [];
   return [el("p", { class: "rule" }, el("span", { class: "number" }, `Rule ${place.flag.rule}`), ` ${words}`)];
+}
+
+/** Nothing is said of somebody who is clearly in the cut, or out of it. */
+function borderline({ place: { now }, cut }) {
+  const within = cut && interval(cut, "threshold");
+  if (!now.borderline || !within) return [];
+  const words = `: the value is inside the interval of θ, ${within}. Who happened to be active decides.`;
+  return [el("p", { class: "rule" }, term("interval", "Borderline"), words)];
 }
 
 function panes(why, about) {
