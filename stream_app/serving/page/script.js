@@ -6,6 +6,7 @@ import { addFlag, beginFeed, watchFeed } from "./panels/feed.js";
 import { duration } from "./text/format.js";
 import { showHealth, showState } from "./panels/health.js";
 import { clearLeaders, showLeaders, watchLeaders } from "./panels/leaderboard.js";
+import { showQuality } from "./panels/quality.js";
 import { Updates } from "./api/updates.js";
 import { namesPopulation, placeHref, samePlace, selected } from "./selection.js";
 import { setTerms, watchTerms } from "./text/terms.js";
@@ -26,6 +27,7 @@ const PARTS = {
   curve: (data) => showCut(data, about),
   history: (data) => showHistory(data),
   influencers: (data) => showLeaders(data, about),
+  quality: (data) => showQuality(data),
   flag: (data) => addFlag(data),
 };
 

@@ -22,7 +22,7 @@ from tests.e2e.api.stage import Stage
 from tests.unit.serving.api.flags.flags_topic import nobody
 
 WAIT_S, ROUNDS_S = 20.0, 20.0 + 2 * page_updates.LONGEST_PAUSE_S
-PARTS = ("about", "health", "topics", "curve", "history", "influencers")
+PARTS = ("about", "health", "quality", "topics", "curve", "history", "influencers")
 PHONE = params.ScopeParams(topic="phone")
 COFFEE = params.ScopeParams(topic="coffee")
 
@@ -40,7 +40,7 @@ def test_the_page_is_sent_every_answer_and_the_last_flags(where: str, query: dic
         events = stream.until(lambda events: {event.name for event in events} >= {*PARTS}, WAIT_S)
     first = [event.name for event in events]
     assert first[:30] == ["flag"] * 30
-    assert tuple(first[30:36]) == PARTS
+    assert tuple(first[30:37]) == PARTS
     more: dict[str, dict[str, Any]] = {
         "topics": {"limit": 24, "population": query.get("population", "all")},
         "curve": query,
@@ -48,7 +48,7 @@ def test_the_page_is_sent_every_answer_and_the_last_flags(where: str, query: dic
         "influencers": {**query, "order": "emerging", "limit": 50},
     }
     for name in PARTS:
-        path = {"history": "/cuts/history"}.get(name, f"/{name}")
+        path = {"history": "/cuts/history", "quality": "/flag-quality"}.get(name, f"/{name}")
         (event,) = of_name(events, name)
         assert without_clock(event.json()) == without_clock(asked(where, path, **more.get(name, {})))
     there = asked(where, "/flags", limit=500)
@@ -100,6 +100,9 @@ class Counting:
 
     def health(self) -> _Said:
         return _Said(self.health_says)
+
+    def flag_quality(self) -> _Said:
+        return _Said("quality")
 
     def topics(self, asked: params.TopicParams) -> _Said:
         self.topic_lists.append(asked.population)

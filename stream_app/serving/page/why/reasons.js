@@ -7,7 +7,7 @@ import { contributions } from "./evidence.js";
 import { ago, exactly, moment, number, percent, rate } from "../text/format.js";
 import { placeHref } from "../selection.js";
 import { term } from "../text/terms.js";
-import { amount, arrival, because, news, STANDING, topicName, UNIT } from "../text/words.js";
+import { amount, because, evidenceOf, news, odds, STANDING, topicName, UNIT } from "../text/words.js";
 
 /** @returns {HTMLElement[]} */
 export function reasons(why, about) {
@@ -20,6 +20,7 @@ export function reasons(why, about) {
       el("span", { class: "clamp" }, verdict(why, about)),
     ),
     ...rule(why),
+    ...chance(why.place),
     heading("Pane by pane"),
     panes(why, about),
     heading("The numbers"),
@@ -61,6 +62,11 @@ function rule({ place, rule: words }) {
   return [el("p", { class: "rule" }, el("span", { class: "number" }, `Rule ${place.flag.rule}`), ` ${words}`)];
 }
 
+function chance({ flag }) {
+  const words = flag ? evidenceOf(flag) : "";
+  return words ? [el("p", { class: "note" }, words)] : [];
+}
+
 function panes(why, about) {
   const { now, role, flag } = why.place;
   const host = el("div", { class: "chart" });
@@ -93,7 +99,7 @@ function numbers({ flag, now, role, threshold }, about) {
     ["before that, per hour", (at) => rate(at.long_rate)],
     [[term("z", "z"), ", how unusual"], (at) => rate(at.z)],
     [[term("events", "events"), " that carry it"], (at) => rate(at.events)],
-    ["time to θ", (at) => arrival(at.eta_s, at.value, at.threshold)],
+    [[term("chance", "chance"), " to enter"], (at) => (typeof at.chance === "number" ? odds(at) : "–")],
     ["standing", (at) => STANDING[at.type ?? at.standing]],
   ];
   const columns = [

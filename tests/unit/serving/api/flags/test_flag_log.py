@@ -190,3 +190,12 @@ async def test_what_is_found_is_the_whole_flag_as_it_was_written() -> None:
     topic, log = topic_of([Raised(0, flag) for flag in flags]), FlagLog(nobody)
     async with followed(topic, log):
         assert sorted(log.newest(FlagParams(), SEVERAL), key=attrgetter("flag_id")) == flags
+
+
+def test_every_flag_is_handed_on_once_however_often_it_was_sent() -> None:
+    handed = list[tuple[Flag, int]]()
+    log = FlagLog(nobody, lambda flag, partition: handed.append((flag, partition)))
+    flags = [a_flag("ann", flag_id="f0"), a_flag("bob", flag_id="f1"), a_flag("ann", flag_id="f0")]
+    for offset, flag in enumerate(flags):
+        log.add(3, offset, flag, b"{}")
+    assert handed == [(flag, 3) for flag in flags[:2]]
