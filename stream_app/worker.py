@@ -59,6 +59,7 @@ def queryable_state(engine: Engine) -> QueryableState:
         statuses=engine.exchange.statuses,
         erasures=context.erasures,
         homes=context.homes,
+        record=context.track_record,
     )
 
 
@@ -113,6 +114,7 @@ class _Worker:
         metrics.counts_by(settings.version)
         self._engine = build_engine(settings, metrics)
         state = queryable_state(self._engine)
+        metrics.measures(state.record.quality)
         self._board = BoardFeed(settings, state, metrics, self._engine.publisher.shown)
         self._engine.listeners.append(self._board)
         self._registry = registry

@@ -158,6 +158,33 @@ def _flags(board: Dashboard) -> None:
             ),
         )
         board.with_panel(parts.counted(by_reason, "1m").span(parts.HALF))
+    board.with_panel(
+        parts.curves(
+            "Warnings that came true, and entries foreseen",
+            "Of the emerging flags of the last week of event time those whose user entered within 12 h, and of those "
+            "who entered the ones who had such a flag.",
+            units.PercentUnit,
+            Query(f'max by (role) (influence_flag_precision{{{FLAG}, window="7d"}})', "came true: {{role}}"),
+            Query(f'max by (role) (influence_flag_recall{{{FLAG}, window="7d"}})', "foreseen: {{role}}"),
+        ).span(parts.HALF)
+    )
+    board.with_panel(
+        parts.curves(
+            "Lead: from the first warning to the entry",
+            "Median of the last week of event time.",
+            units.Seconds,
+            Query(f'max by (role) (influence_flag_lead_seconds{{{FLAG}, window="7d"}})', "{{role}}"),
+        ).span(parts.HALF)
+    )
+    board.with_panel(
+        parts.curves(
+            "Flags for each standing",
+            "Of all types, over the standings that ended in the last week of event time. Many mean that users come and "
+            "go.",
+            units.Short,
+            Query(f'max by (role) (influence_flags_per_standing{{{FLAG}, window="7d"}})', "{{role}}"),
+        )
+    )
 
 
 def _topic(board: Dashboard) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from stream_app.backtest.figures import BacktestReport, ForesightFigures
-from stream_app.backtest.run import FORESIGHT_MS, BacktestResult
-from stream_app.core.flags.outcomes import DAY_MS
+from stream_app.backtest.run import BacktestResult
+from stream_app.core.flags.outcomes import DAY_MS, FORESIGHT_MS
 from stream_app.core.messages import FlagType
 
 _WIDTH, _HEIGHT, _EDGE = 960, 700, 40

@@ -8,6 +8,7 @@ from stream_app.backtest.steps import read, steps
 from stream_app.backtest.tracker import OfflineTracker
 from stream_app.core.flags.outcomes import (
     DAY_MS,
+    FORESIGHT_MS,
     Outcomes,
     Rates,
     Standing,
@@ -21,7 +22,6 @@ from stream_app.core.state.watermark import Source
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 
-FORESIGHT_MS = DAY_MS // 2
 _LOOK_MS = 900_000
 """Candidates are looked for so often."""
 

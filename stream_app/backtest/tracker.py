@@ -17,10 +17,11 @@ from stream_app.core.exchange.delta_sender import DeltaSender, HomeState
 from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
 from stream_app.core.exchange.home import Home
 from stream_app.core.flags.evaluation import EvaluationTime, evaluate, flags_of
-from stream_app.core.flags.outcomes import Standing
+from stream_app.core.flags.outcomes import FORESIGHT_MS, Standing
 from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.flags.ranking import RANKED, are_followed
 from stream_app.core.flags.standing import EMERGING
+from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.messages import ROLES, Flag
 from stream_app.core.state.ledger import Ledger
@@ -57,6 +58,7 @@ class OfflineTracker:
         self._scopes = LedgerScopes()
         self._watched = WatchedRows()
         self._ranked = RankedScopes(self._followed, rules)
+        self._record = TrackRecord(settings.version, settings.panes * settings.pane_ms, FORESIGHT_MS)
         self._here: set[int] = set()
         """The scopes that are followed, by their number in the home."""
         self.end_ms = 0
@@ -98,7 +100,12 @@ class OfflineTracker:
             warming_up=start_ms < ledger.since,
         )
         scopes = numbers[ledger.rows.scopes_of(changes.rows)]
-        return flags_of(changes, self._followed.ranks(scopes, changes.roles, changes.values), moment, ledger)
+        ranks = self._followed.ranks(scopes, changes.roles, changes.values)
+        self._record.advance(end_ms - 1)
+        flags = flags_of(changes, ranks, moment, ledger, self._record)
+        for flag in flags:
+            self._record.add(flag)
+        return flags
 
     def candidates(self) -> Iterator[Standing]:
         """Yield who is not in a cut now, and could be: with enough evidence, in a scope that is ranked."""

@@ -22,12 +22,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from stream_app.backtest.run import FORESIGHT_MS
 from stream_app.backtest.steps import read, steps
 from stream_app.backtest.tracker import OfflineTracker
 from stream_app.core.arrays import Floats, Ints, Mask
 from stream_app.core.flags.evaluation import pace_of, spans_of
-from stream_app.core.flags.outcomes import DAY_MS, Outcomes, Standing, UserDay, outcomes_of, rates_of
+from stream_app.core.flags.outcomes import DAY_MS, FORESIGHT_MS, Outcomes, Standing, UserDay, outcomes_of, rates_of
 from stream_app.core.flags.ranking import NEARLY_RANKED, RANKED
 from stream_app.core.flags.standing import EMERGING
 from stream_app.core.messages import ROLES, Flag, FlagType

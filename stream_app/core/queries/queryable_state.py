@@ -8,6 +8,7 @@ from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.standing_records import flag_of, key_of, names_in
 from stream_app.core.changelog.status import Status
 from stream_app.core.exchange.homes import Homes
+from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.queries.scopes import ScopeQueries
@@ -51,6 +52,8 @@ class QueryableState:
     erasures: Erasures
     homes: Homes
     """Where the curves of scopes are put together, in the partitions of this worker."""
+    record: TrackRecord
+    """What became of the flags of all workers; who reads the flags topic gives it every flag."""
 
     @property
     def partitions(self) -> list[int]:

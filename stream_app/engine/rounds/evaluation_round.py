@@ -124,7 +124,7 @@ class EvaluationRound:
         moment = EvaluationTime(start_ms, end_ms, ledger.horizon, detected_ms, self._version, warming_up)
         scopes = held.scopes.numbers(ledger, self._context.followed)[ledger.rows.scopes_of(changes.rows)]
         ranks = self._context.followed.ranks(scopes, changes.roles, changes.values)
-        await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger))
+        await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger, self._context.track_record))
         if oldest_s is not None:
             self._context.meter.flag_latency(max(self._context.clock() - oldest_s, 0.0))
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from stream_app.core.messages import Cut, Flag, Role
+from stream_app.core.messages import ChanceFrom, Cut, Flag, Role
 
 Standing = Literal["none", "emerging", "entered", "fading"]
 Trend = Literal["rising", "steady", "falling"]
@@ -197,6 +197,10 @@ class Influencer(Answer, frozen=True, kw_only=True):
     """Effective number of events behind the short window."""
     eta_s: float | None
     """Until the value reaches θ at the present pace; null when it is above, or not on course."""
+    chance: float | None = None
+    """Of somebody emerging: the chance that the flag gave. So are the next two."""
+    chance_flags: int | None = None
+    chance_from: ChanceFrom | None = None
     panes: list[int]
     """Posts or impressions of each pane of the window, the oldest first."""
 

@@ -50,7 +50,7 @@ class Api:
     ) -> None:
         """`redis_up`: whether Redis answers; None where there is none. `flag_seen`: called for each flag that comes."""
         budget, erased, open_partitions = TimeBudget(), state.erasures.among, partial(partitions, settings)
-        flags = FlagLog(erased)
+        flags = FlagLog(erased, state.record.add)
         self._flag_reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_partitions, flag_seen)
         self._local_users, self._local_scopes = LocalUsers(state, budget), LocalScopes(state, budget)
         self._peer_auth = access.peers

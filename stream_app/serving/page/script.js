@@ -6,6 +6,7 @@ import { addFlag, beginFeed, chooseFeed, watchFeed } from "./panels/feed.js";
 import { duration, zone } from "./text/format.js";
 import { showHealth, showState } from "./panels/health.js";
 import { clearLeaders, showEmerging, showLeaders, watchLeaders } from "./panels/leaderboard.js";
+import { showQuality } from "./panels/quality.js";
 import { Updates } from "./api/updates.js";
 import { namesPopulation, placeHref, samePlace, selected } from "./selection.js";
 import { setTerms, watchTerms } from "./text/terms.js";
@@ -30,6 +31,7 @@ const PARTS = {
   history: (data) => showHistory(data, about, began_ms),
   influencers: (data) => showLeaders(data, about),
   emerging: (data) => showEmerging(data),
+  quality: (data) => showQuality(data),
   flag: (data) => addFlag(data),
 };
 

@@ -16,7 +16,7 @@ from stream_app.serving.api.time_budget import TimeBudget
 from tests.unit.serving.api.flags.flags_topic import nobody
 
 WAIT_S = 20.0
-PARTS = ("about", "health", "topics", "curve", "history", "influencers", "emerging")
+PARTS = ("about", "health", "quality", "topics", "curve", "history", "influencers", "emerging")
 PHONE = params.ScopeParams(topic="phone")
 
 
@@ -46,6 +46,9 @@ class Counting:
 
     def health(self) -> _Said:
         return _Said(self.health_says)
+
+    def flag_quality(self) -> _Said:
+        return _Said("quality")
 
     def topics(self, asked: params.TopicParams) -> _Said:
         self.topic_lists.append(asked.population)

@@ -33,7 +33,7 @@ def test_the_page_is_sent_every_answer_and_the_last_flags(where: str, query: dic
         events = stream.until(lambda events: {event.name for event in events} >= {*PARTS}, WAIT_S)
     first = [event.name for event in events]
     assert first[:30] == ["flag"] * 30
-    assert tuple(first[30:37]) == PARTS
+    assert tuple(first[30:38]) == PARTS
     more: dict[str, dict[str, Any]] = {
         "topics": {"limit": 24, "population": query.get("population", "all")},
         "curve": query,
@@ -42,7 +42,8 @@ def test_the_page_is_sent_every_answer_and_the_last_flags(where: str, query: dic
         "emerging": {**query, "standing": "emerging", "order": "emerging", "limit": 30},
     }
     for name in PARTS:
-        path = {"history": "/cuts/history", "emerging": "/influencers"}.get(name, f"/{name}")
+        paths = {"history": "/cuts/history", "emerging": "/influencers", "quality": "/flag-quality"}
+        path = paths.get(name, f"/{name}")
         (event,) = of_name(events, name)
         assert without_clock(event.json()) == without_clock(asked(where, path, **more.get(name, {})))
     there = asked(where, "/flags", limit=500)

@@ -3,13 +3,14 @@
 import math
 import random
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate, pairwise
 from statistics import NormalDist
 from typing import Any
 
 import msgspec
 
-from stream_app.core.messages import Cut, Role
+from stream_app.core.messages import ChanceFrom, Cut, Role
 from stream_app.serving.api.responses import Influencer, Moment, Standing, Trend
 
 PANE_MS = 900_000
@@ -170,6 +171,7 @@ def influencer(
     z: float | None = None,
     eta_s: float | None = None,
     burst: float = 1.0,
+    chance: float | None = None,
 ) -> Influencer:
     """A user whose last hour is `burst` times as busy as the rest."""
     panes = spread(user_id, value, burst)
@@ -189,6 +191,9 @@ def influencer(
         z=z if z is not None else (2.4 if burst > 2 else -2.2 if burst < 0.5 else 0.3),
         events=7.4,
         eta_s=eta_s,
+        chance=chance,
+        chance_flags=None if chance is None else 431,
+        chance_from=None if chance is None else ChanceFrom.OWN,
         panes=panes,
     )
 
@@ -242,8 +247,7 @@ _RISERS = {
 
 def _emerging(scope: Scope) -> list[Influencer]:
     found = []
+    emerging = partial(influencer, standing="emerging", burst=900.0, chance=0.64)
     for user, value, eta_s, z, rank in _RISERS.get((scope.topic, scope.role), ()):
-        found.append(
-            influencer(user, value, scope.total, rank=rank, standing="emerging", z=z, eta_s=eta_s, burst=900.0)
-        )
+        found.append(emerging(user, value, scope.total, rank=rank, z=z, eta_s=eta_s))
     return found

@@ -111,12 +111,12 @@ async def test_the_cut_and_the_curve_follow_what_the_tracker_says(tab: Tab, trac
     assert await curve.get_attribute("d") != before
 
 
-async def test_the_emerging_come_first_and_say_when_they_will_be_there(tab: Tab) -> None:
+async def test_the_emerging_come_first_and_say_how_many_like_them_enter(tab: Tab) -> None:
     await tab.open("?topic=phone")
     rows = tab.page.locator("#emerging-group tr")
     await expect(rows).to_have_count(3)
     await expect(rows.first).to_contain_text("riser-01")
-    await expect(rows.first).to_contain_text("there in 1 h 47 min")
+    await expect(rows.first).to_contain_text("6 of 10 enter")
     await expect(rows.first).to_contain_text("z 4.6")
     await expect(rows.first).to_contain_text("rising")
     await expect(tab.page.locator("#other-group tr").first).to_contain_text("Entered")
@@ -132,14 +132,20 @@ async def test_the_leaderboard_changes_only_where_the_data_has(tab: Tab, tracker
     """)
     scope = tracker.world.scope(PHONE)
     assert scope
-    scope.emerging[0] = influencer(
-        "riser-01", 6_012, scope.total, rank=2_011, standing="emerging", z=5.2, eta_s=3_660.0
-    )
+    scope.emerging[0] = influencer("riser-01", 6_012, scope.total, rank=2_011, standing="emerging", z=5.2, chance=0.31)
     tracker.refresh()
     row = tab.page.locator("#emerging-group tr").first
     await expect(row).to_contain_text("6,012")
-    await expect(row).to_contain_text("there in 1 h 01 min")
+    await expect(row).to_contain_text("3 of 10 enter")
     assert await tab.page.evaluate("touched.size") == 0
+
+
+async def test_the_page_says_how_many_warnings_of_the_last_week_came_true(tab: Tab) -> None:
+    await tab.open("?topic=phone")
+    await expect(tab.page.locator("#quality p")).to_have_text(
+        "Connectors: of 120 warnings of the last week 78 came true (65 %). "
+        "Of those who entered 70 % were foreseen, half of them 54 min or more before."
+    )
 
 
 async def test_a_new_flag_appears_at_the_top_of_the_feed(tab: Tab, tracker: FakeTracker) -> None:
@@ -158,7 +164,7 @@ async def test_a_flag_of_another_population_says_so(tab: Tab, tracker: FakeTrack
     await tab.page.locator("#feed-place").select_option("all")
     first = tab.page.locator("#flags li").first
     await expect(first).to_contain_text("is becoming a connector in phone · employee")
-    await expect(first).to_contain_text("180 of 180: accelerating towards it")
+    await expect(first).to_contain_text("180 of 180: accelerating towards it, 6 of 10 enter")
 
 
 async def test_the_feed_shows_event_time_and_never_the_age_of_it(tab: Tab) -> None:

@@ -33,7 +33,10 @@ async def test_a_flag_opens_its_why_by_mouse(tab: Tab) -> None:
     await expect(why).to_contain_text("96 panes of 15 min add up to 3,470 impressions.")
     await expect(why.locator("rect")).to_have_count(96)
     await expect(row(why, "θ, what it takes")).to_have_text(["10,240", "10,581"])
-    await expect(row(why, "time to θ")).to_have_text(["there in 2 h 04 min", "there in 1 h 47 min"])
+    await expect(row(why, "chance to enter")).to_have_text(["6 of 10 enter"] * 2)
+    await expect(why).to_contain_text(
+        "A chance of 64 % to enter within 12 h, from what became of 431 flags of this tracker."
+    )
     await expect(why.locator(".contributions").first.locator("li").first).to_contain_text("486")
     await expect(why.locator(".contributions").last).to_contain_text("by u07931")
     await expect(why).to_contain_text("14 events of this user found in 20,412 records read back.")

@@ -104,6 +104,7 @@ class FakeTracker:
         world, chosen = self.world, connection.chosen
         connection.offer("about", world.about)
         connection.offer("health", world.health)
+        connection.offer("quality", world.quality)
         connection.offer("topics", world.topics(chosen.population))
         connection.offer("curve", world.curve(chosen))
         connection.offer("history", world.history(chosen))

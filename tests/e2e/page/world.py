@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from stream_app.core.messages import Cut, Flag, FlagType, Reason, Role
+from stream_app.core.flags.flag_quality import FlagQuality, Window
+from stream_app.core.messages import ChanceFrom, Cut, Flag, FlagType, Reason, Role
 from stream_app.serving.api.flags.flag_log import FlagAbout, fits
+from stream_app.serving.api.flags.quality_response import FlagQualities, qualities_of
 from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import (
     About,
@@ -65,6 +67,17 @@ def about() -> About:
     )
 
 
+def quality() -> FlagQualities:
+    """Connectors are foreseen now and then; of mavens nothing is known."""
+    return qualities_of(_quality, None)
+
+
+def _quality(role: Role, window: Window) -> FlagQuality:
+    if (role, window) == (Role.CONNECTOR, "7d"):
+        return FlagQuality(role, window, 120, 78, 90, 63, 3240.0, 500, 240)
+    return FlagQuality(role, window, 0, 0, 0, 0, None, 0, 0)
+
+
 def health() -> Health:
     """A worker that counts the demo at full speed: its events are of another year than its clock."""
     return Health(
@@ -96,6 +109,7 @@ class World:
     flags: list[Flag] = field(default_factory=list)
     about: About = field(default_factory=about)
     health: Health = field(default_factory=health)
+    quality: FlagQualities = field(default_factory=quality)
     evidence: Evidence | None = None
     flags_since: int | None = None
 
@@ -251,6 +265,9 @@ def flag(
         z=4.58,
         events=7.7,
         reason=Reason.ACCELERATING if type_ is FlagType.EMERGING else None,
+        chance=0.64 if type_ is FlagType.EMERGING else None,
+        chance_flags=431 if type_ is FlagType.EMERGING else None,
+        chance_from=ChanceFrom.OWN if type_ is FlagType.EMERGING else None,
         eta_s=eta_s,
         rule=rule,
         window_start=FIRST_PANE,

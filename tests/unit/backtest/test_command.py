@@ -33,6 +33,7 @@ def test_runs_with_other_settings_stand_beside_the_first(events: str) -> None:
     assert "400 events read" in result.output
     assert "share 0.5" in result.output
     assert "precision: entered within 12 h" in result.output
+    assert "chance stated" in result.output
 
 
 def test_programs_get_the_same_figures_as_json_and_all_flags_in_a_report(events: str, tmp_path: Path) -> None:
@@ -44,6 +45,7 @@ def test_programs_get_the_same_figures_as_json_and_all_flags_in_a_report(events:
     written, _ = json.loads(report.read_bytes())
     assert len(written.pop("raised")) == written["flags"] == first["flags"] > 0
     assert {**written, "raised": []} == first
+    assert sum(tenth["flags"] for tenth in first["calibration"]) == first["both"]["emerging"] > 0
 
 
 def test_a_picture_has_what_the_report_has(events: str, tmp_path: Path) -> None:

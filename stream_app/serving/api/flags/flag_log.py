@@ -87,9 +87,14 @@ class Subscriber:
 class FlagLog:
     """Remembers the last KEPT flags, and of each type KEPT_OF_TYPE before them, each once."""
 
-    def __init__(self, erased: Callable[[Iterable[str]], set[str]]) -> None:
-        """`erased`: those of some users whose flags must not be seen any more."""
+    def __init__(
+        self,
+        erased: Callable[[Iterable[str]], set[str]],
+        on_added: Callable[[Flag, int], None] = lambda _flag, _partition: None,
+    ) -> None:
+        """`erased`: those of some users whose flags must not be seen any more; `on_added`: takes flag and partition."""
         self._erased = erased
+        self._on_added = on_added
         self._entries: deque[LoggedFlag] = deque()
         self._older: dict[FlagType, deque[LoggedFlag]] = {kind: deque() for kind in FlagType}
         """Those before the entries."""
@@ -133,6 +138,7 @@ class FlagLog:
         entry = LoggedFlag(partition, offset, FlagAbout.of(flag), position, event)
         self._entries.append(entry)
         self.added += 1
+        self._on_added(flag, partition)
         self._seen.add(flag.flag_id)
         insort(self._detected_ms, flag.detected_at)  # nearly always at the end
         if len(self._entries) > KEPT:

@@ -254,7 +254,8 @@ class PageUpdates:
         """What everybody is shown."""
         with self._budget.running():
             overview = self._answers.overview
-            return {"about": _ENCODER.encode(overview.about()), "health": _ENCODER.encode(overview.health())}
+            answers = {"about": overview.about(), "health": overview.health(), "quality": overview.flag_quality()}
+            return {name: _ENCODER.encode(answer) for name, answer in answers.items()}
 
     def _topics(self, population: str) -> bytes:
         with self._budget.running():

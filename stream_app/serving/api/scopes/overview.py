@@ -7,6 +7,8 @@ from stream_app import __version__
 from stream_app.core.flags.standing import RULES
 from stream_app.core.queries import QueryableState
 from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.flags.quality_response import FlagQualities, qualities_of
+from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import About, Health
 from stream_app.serving.api.scopes.throughput import Throughput
 from stream_app.serving.http.probes import HealthCheck
@@ -55,6 +57,10 @@ class Overview:
             population_sizes=chosen.population_sizes,
             rules={str(rule.number): rule.says for rule in RULES},
         )
+
+    def flag_quality(self) -> FlagQualities:
+        """How good the flags of the last day and week were."""
+        return qualities_of(self._state.record.quality, self._flags.since(FlagFilter()))
 
     def health(self) -> Health:
         """The pipeline in one line."""

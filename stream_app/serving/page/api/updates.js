@@ -2,7 +2,7 @@
 
 import { ask, updatesUrl, NoAnswer } from "./requests.js";
 
-const EVENTS = ["about", "health", "topics", "curve", "history", "influencers", "emerging", "flag"];
+const EVENTS = ["about", "health", "quality", "topics", "curve", "history", "influencers", "emerging", "flag"];
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
 const SILENCE_MS = 40_000; // a ping comes every 15 s

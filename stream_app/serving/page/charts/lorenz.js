@@ -24,7 +24,7 @@ export function madeBy(points, part) {
   return u1 === u0 ? v1 : v0 + ((v1 - v0) * (part - u0)) / (u1 - u0);
 }
 
-/** Where the words about the cut stand, clear of the line of equality: beside its point or at the foot; as many as fit. */
+/** Where the words about the cut stand, clear of the diagonal: beside its point or at the foot; as many as fit. */
 function placed(words, x, y, users, coverage) {
   const part = (px) => px / (y(0) - y(1));
   const atFoot = x(part(FOOT + 12)) + GAP / 2;

@@ -99,8 +99,8 @@ function withoutEvidence(cut, about, enough, each) {
   const least = [term("evidence", "least evidence"), `, ${amount(leastOf(cut.role, about), cut.role)}`];
   if (!enough) return [make, " None has the ", ...least, ", so nobody is flagged."];
   const are = enough === 1 ? `is a mass ${cut.role}` : `are mass ${cut.role}s`;
-  const rest = cut.k - enough;
-  return [make, ` Only ${number(enough)} with the `, ...least, `, ${are}; the other ${number(rest)} cannot be flagged.`];
+  const rest = `; the other ${number(cut.k - enough)} cannot be flagged.`;
+  return [make, ` Only ${number(enough)} with the `, ...least, `, ${are}${rest}`];
 }
 
 function figures(cut) {

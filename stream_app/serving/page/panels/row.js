@@ -5,7 +5,7 @@ import { el, icon, setText, unseen } from "../dom.js";
 import { number, percent, rate } from "../text/format.js";
 import { whyHref } from "../selection.js";
 import { readable } from "../text/readable.js";
-import { arrival, ownObstacle, STANDING } from "../text/words.js";
+import { evidenceOf, odds, ownObstacle, STANDING } from "../text/words.js";
 
 const cell = (className, ...children) => el("td", { class: className, role: "cell" }, ...children);
 
@@ -69,7 +69,6 @@ function standingOf(user, threshold, role, about) {
   if (user.standing === "none") return [el("span", { class: "faint" }, "–"), unseen("none")];
   const word = el("span", { class: "word" }, icon(user.standing), STANDING[user.standing]);
   if (user.standing !== "emerging") return [word];
-  const when = arrival(user.eta_s, user.value, threshold);
   const done = threshold ? Math.min(1, user.value / threshold) : 0;
   const meter = el(
     "span",
@@ -78,5 +77,6 @@ function standingOf(user, threshold, role, about) {
   );
   meter.firstChild.style.width = `${done * 100}%`;
   const z = el("span", { class: "z", title: String(user.z) }, `z ${rate(user.z)}`);
-  return [el("span", { class: "course" }, el("span", { class: "when" }, icon("emerging"), when), z), meter];
+  const chance = el("span", { class: "when", title: evidenceOf(user) }, icon("emerging"), odds(user));
+  return [el("span", { class: "course" }, chance, z), meter];
 }

@@ -40,6 +40,7 @@ const TEXTS = {
   z: () =>
     `How far the last ${duration(about.short_s)} lie above the user's own past, in standard deviations. ` +
     `${number(about.emerging_z)} or more is hardly chance.`,
+  chance: () => "Which part of the emerging flags like this one was followed by entering within 12 h.",
   standing: () =>
     `Emerging: speeding up, and on course to θ within ${duration(about.emerging_horizon_s)}. ` +
     `Entered: belongs. Fading: fell below ${wholePercent(about.leave_ratio)} of θ.`,

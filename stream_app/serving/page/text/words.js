@@ -1,6 +1,6 @@
 // What topics, roles, standings and flags are called.
 
-import { duration, number } from "./format.js";
+import { number, wholePercent } from "./format.js";
 import { named } from "./readable.js";
 
 export const ALL_TOPICS = "*";
@@ -36,10 +36,17 @@ export function news(flag) {
   }
 }
 
-/** "there in 2 h 04 min", or why that cannot be said. */
-export function arrival(eta_s, value, threshold) {
-  if (value >= threshold) return "at the cut";
-  return eta_s === null ? "slowed down" : `there in ${duration(eta_s)}`;
+/** "6 of 10 enter", of those who emerge like this one; "emerging" where no chance was given. */
+export function odds({ chance }) {
+  return typeof chance === "number" ? `${Math.round(chance * 10)} of 10 enter` : "emerging";
+}
+
+/** What that rests on. */
+export function evidenceOf({ chance, chance_flags, chance_from }) {
+  if (typeof chance !== "number") return "";
+  const own = `what became of ${number(chance_flags)} flags of this tracker`;
+  const from = chance_from === "own" ? own : `other streams, and ${own}`;
+  return `A chance of ${wholePercent(chance)} to enter within 12 h, from ${from}.`;
 }
 
 const REASON = {
@@ -61,7 +68,8 @@ export const because = (flag) => REASON[flag.reason] ?? "";
 
 /** The numbers of a flag in one line, and why it was raised. */
 export function numbersOf(flag) {
-  const words = [numbers(flag), because(flag)].filter(Boolean).join(": ");
+  const why = [because(flag), flag.type === "emerging" && flag.chance ? odds(flag) : ""].filter(Boolean).join(", ");
+  const words = [numbers(flag), why].filter(Boolean).join(": ");
   return flag.warming_up ? `${words} (the window was still filling)` : words;
 }
 

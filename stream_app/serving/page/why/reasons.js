@@ -8,7 +8,7 @@ import { ago, duration, exactly, moment, number, percent, rate } from "../text/f
 import { interval } from "../text/interval.js";
 import { placeHref } from "../selection.js";
 import { term } from "../text/terms.js";
-import { amount, arrival, because, news, ownObstacle, STANDING, topicName, UNIT } from "../text/words.js";
+import { amount, because, evidenceOf, news, odds, ownObstacle, STANDING, topicName, UNIT } from "../text/words.js";
 
 /** @returns {HTMLElement[]} */
 export function reasons(why, about) {
@@ -22,6 +22,7 @@ export function reasons(why, about) {
     ),
     ...rule(why),
     ...borderline(why),
+    ...chance(why.place),
     heading("Pane by pane"),
     panes(why, about),
     heading("The numbers"),
@@ -71,6 +72,11 @@ function borderline({ place: { now }, cut }) {
   return [el("p", { class: "rule" }, term("interval", "Borderline"), words)];
 }
 
+function chance({ flag }) {
+  const words = flag ? evidenceOf(flag) : "";
+  return words ? [el("p", { class: "note" }, words)] : [];
+}
+
 function panes(why, about) {
   const { now, role, flag } = why.place;
   const host = el("div", { class: "chart" });
@@ -103,7 +109,7 @@ function numbers({ flag, now, role, threshold }, about) {
     ["before that, per hour", (at) => rate(at.long_rate)],
     [[term("z", "z"), ", how unusual"], (at) => rate(at.z)],
     [[term("events", "events"), " that carry it"], (at) => rate(at.events)],
-    ["time to θ", (at) => arrival(at.eta_s, at.value, at.threshold)],
+    [[term("chance", "chance"), " to enter"], (at) => (typeof at.chance === "number" ? odds(at) : "–")],
     ["standing", (at) => STANDING[at.type ?? at.standing]],
   ];
   const columns = [

@@ -230,3 +230,12 @@ async def test_flags_that_come_are_reported_once_and_those_that_were_there_are_n
             topic.append(0, a_flag(flag_id=flag_id))
         await topic.has_been_read(log)
     assert seen == ["f1", "f2"]
+
+
+def test_every_flag_is_handed_on_once_however_often_it_was_sent() -> None:
+    handed = list[tuple[Flag, int]]()
+    log = FlagLog(nobody, lambda flag, partition: handed.append((flag, partition)))
+    flags = [a_flag("ann", flag_id="f0"), a_flag("bob", flag_id="f1"), a_flag("ann", flag_id="f0")]
+    for offset, flag in enumerate(flags):
+        log.add(3, offset, flag, b"{}")
+    assert handed == [(flag, 3) for flag in flags[:2]]
