@@ -44,6 +44,7 @@ class About(Answer, frozen=True, kw_only=True):
     min_posts: int
     min_impressions: int
     leave_ratio: float
+    emerging_door: float
     """ρ: a standing is lost below ρ·θ."""
     diffuse_fraction: float
     emerging_z: float

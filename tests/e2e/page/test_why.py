@@ -75,6 +75,7 @@ async def test_a_why_is_reached_by_its_address_and_left_by_back(tab: Tab) -> Non
     await expect(tab.page.locator("#scope")).to_have_text("coffee")
     await tab.page.keyboard.press("Escape")
     await expect(tab.page).to_have_url(re.compile(r"\?topic=coffee$"))
+    await tab.page.locator("#feed-place").select_option("all")
     await tab.page.locator("#flags a").first.click()
     await expect(tab.page.locator("#why")).to_be_visible()
     await tab.page.go_back()

@@ -51,6 +51,7 @@ class Overview:
             min_posts=chosen.min_posts,
             min_impressions=chosen.min_impressions,
             leave_ratio=chosen.leave_ratio,
+            emerging_door=chosen.emerging_door,
             diffuse_fraction=chosen.diffuse_fraction,
             emerging_z=chosen.emerging_z,
             emerging_horizon_s=chosen.emerging_horizon_s,

@@ -5,7 +5,7 @@ import { byId, debounced, el, keyedRows, setText } from "../dom.js";
 import { number } from "../text/format.js";
 import { makeRow } from "./row.js";
 import { term } from "../text/terms.js";
-import { ROLE_NAME, topicName, UNIT } from "../text/words.js";
+import { isSlow, ROLE_NAME, topicName, UNIT } from "../text/words.js";
 
 const PAGE = 50;
 /** As many as are looked at before somebody wants more. */
@@ -162,9 +162,9 @@ function draw() {
 
 const isEmerging = (user) => user.standing === "emerging";
 
-/** Those who emerge, in two: who is on course to the cut, or there, and who has slowed down. */
-function divided(users, answer) {
-  const isOnCourse = (user) => user.eta_s !== null || user.value >= answer.threshold;
+/** Those who emerge, in two: who is on course to the cut, or at its door, and who has slowed down. */
+function divided(users, { threshold }) {
+  const isOnCourse = (user) => !isSlow(user, threshold, about);
   return [users.filter(isOnCourse), users.filter((user) => !isOnCourse(user))];
 }
 

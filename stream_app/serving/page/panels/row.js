@@ -5,7 +5,7 @@ import { el, icon, setText, unseen } from "../dom.js";
 import { number, percent, rate } from "../text/format.js";
 import { whyHref } from "../selection.js";
 import { readable } from "../text/readable.js";
-import { evidenceOf, odds, ownObstacle, STANDING } from "../text/words.js";
+import { evidenceOf, isSlow, odds, ownObstacle, STANDING } from "../text/words.js";
 
 const cell = (className, ...children) => el("td", { class: className, role: "cell" }, ...children);
 
@@ -77,6 +77,7 @@ function standingOf(user, threshold, role, about) {
   );
   meter.firstChild.style.width = `${done * 100}%`;
   const z = el("span", { class: "z", title: String(user.z) }, `z ${rate(user.z)}`);
-  const chance = el("span", { class: "when", title: evidenceOf(user) }, icon("emerging"), odds(user));
+  const words = isSlow(user, threshold, about) ? "slowed down" : odds(user);
+  const chance = el("span", { class: "when", title: evidenceOf(user) }, icon("emerging"), words);
   return [el("span", { class: "course" }, chance, z), meter];
 }

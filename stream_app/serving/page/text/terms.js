@@ -14,8 +14,8 @@ let about = {
   min_posts: 5,
   min_impressions: 1000,
   diffuse_fraction: 1 / 3,
-  emerging_z: 4,
-  emerging_horizon_s: 43_200,
+  emerging_z: 3,
+  emerging_horizon_s: 14_400,
   leave_ratio: 0.8,
 };
 

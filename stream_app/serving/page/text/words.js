@@ -36,6 +36,9 @@ export function news(flag) {
   }
 }
 
+/** Whether somebody who emerges has slowed down: does not come to θ at this pace, and is not at its door. */
+export const isSlow = ({ eta_s, value }, threshold, about) => eta_s === null && value < about.emerging_door * threshold;
+
 /** "6 of 10 enter", of those who emerge like this one; "emerging" where no chance was given. */
 export function odds({ chance }) {
   return typeof chance === "number" ? `${Math.round(chance * 10)} of 10 enter` : "emerging";
