@@ -51,6 +51,7 @@ def queryable_state(engine: Engine) -> QueryableState:
         frame_at=engine.publisher.frame,
         rules=context.rules,
         population_sizes=settings.population_sizes,
+        disclosure=settings.disclosure,
     )
     return QueryableState(
         stores=lambda: {partition: held.store for partition, held in engine.owned.items()},

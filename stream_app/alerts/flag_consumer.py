@@ -1,8 +1,9 @@
 """Reads the flags topic: all partitions, without a consumer group, from offsets that the caller keeps."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 
@@ -26,7 +27,7 @@ class ConsumedFlag(NamedTuple):
     partition: int
     next_offset: int
     flag: Flag | None
-    """None if this release cannot decode it."""
+    """None if this release cannot decode it, or it may not be shown."""
 
 
 class FlagConsumer:
@@ -35,6 +36,7 @@ class FlagConsumer:
     def __init__(self, settings: Settings) -> None:
         """Raises KafkaError, and NoFlagsError."""
         self._topic = settings.flags_topic
+        self._shows = partial(settings.disclosure.shows, settings_version=settings.version)
         # From the earliest record on if retention, or an erasure, has deleted the next record.
         self._consumer = new_consumer(settings, max_poll_records=_MAX_POLL_RECORDS)
         partitions = sorted(self._consumer.partitions_for_topic(self._topic) or ())
@@ -71,7 +73,11 @@ class FlagConsumer:
     def poll(self, timeout_ms: int) -> Iterator[ConsumedFlag]:
         """The next records. Raises KafkaError."""
         for at, records in self._consumer.poll(timeout_ms=timeout_ms).items():
-            yield from (ConsumedFlag(at.partition, record.offset + 1, flag_in(record.value)) for record in records)
+            yield from (ConsumedFlag(at.partition, record.offset + 1, self._flag_in(record)) for record in records)
+
+    def _flag_in(self, record: Any) -> Flag | None:
+        flag = flag_in(record.value)
+        return flag if flag is not None and self._shows(flag) else None
 
     def close(self) -> None:
         """Close the connection, also if the broker does not answer."""

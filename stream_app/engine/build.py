@@ -80,7 +80,11 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
     admission = Admission(settings, context.members, context.clocks, health, meter, context.clock)
     publisher = CutPublisher(context, exchange)
     synchronization = TimeSynchronization(context, broker_monitor)
-    outbox = FlagOutbox(tracker.standings, context.output, meter, listeners.submit)
+    outbox = FlagOutbox(
+        *(tracker.standings, context.output, meter, listeners.submit),
+        on_ended=lambda partition, keys: listeners.forget(partition, keys, ()),
+        disclosure=settings.disclosure,
+    )
     eraser = PartitionEraser(context, tracker.standings, listeners.forget)
     updates = PartitionUpdates(context, exchange, eraser, synchronization)
     return EngineParts(

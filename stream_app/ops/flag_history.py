@@ -1,5 +1,6 @@
 """Past flags, read from Kafka."""
 
+from functools import partial
 from typing import Any
 
 from stream_app.core.messages import Flag, flag_in
@@ -24,7 +25,8 @@ def flags_since(settings: Settings, since_ms: int, on_progress: OnProgress | Non
         found = reader.offsets_for_times(dict.fromkeys(places, max(0, since_ms - _SKEW_MS)))
         wanted = {place: _from(found.get(place), span) for place, span in spans(reader, places).items()}
         flags = [flag for record in read(reader, wanted, on_progress) if (flag := flag_in(record.value)) is not None]
-    return [flag for flag in flags if flag.detected_at >= since_ms]
+    shows = partial(settings.disclosure.shows, settings_version=settings.version)
+    return [flag for flag in flags if flag.detected_at >= since_ms and shows(flag)]
 
 
 def _from(found: Any, span: Span) -> Span:

@@ -1,4 +1,4 @@
-"""Constraints between the settings of credentials and certificates."""
+"""Constraints between the settings of credentials and certificates, and of privacy."""
 
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,16 @@ def check_security(settings: "Settings") -> None:
         if not getattr(settings, f"{server}_cert_file"):
             own = (f"{server}_key_file", f"{server}_key_password")
             _useless(settings, own, f"STREAM_APP_{server.upper()}_CERT_FILE is not")
+
+
+def check_privacy(settings: "Settings") -> None:
+    """Raise ValueError where people would be less protected than a setting promises."""
+    if settings.pseudonyms and not settings.person_key:
+        raise ValueError("pseudonyms are made with a secret: set person_key too")
+    if settings.min_users < (least := 2 * settings.min_group):  # a topic stays ranked until it has half as many
+        raise ValueError(
+            f"min_group ({settings.min_group}) needs topics of {least} users to flag anybody: set min_users to {least}"
+        )
 
 
 def _useless(settings: "Settings", names: tuple[str, ...], why: str) -> None:

@@ -18,6 +18,7 @@ class Doc(NamedTuple):
 Rate = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+GroupSize = Annotated[int, Meta(ge=0, le=1000)]
 LEAST_MESSAGE_BYTES = 32_768
 """No record of the tracker that has to be whole is larger than this, whatever the names in it."""
 MessageBytes = Annotated[int, Meta(ge=LEAST_MESSAGE_BYTES, le=8_000_000)]

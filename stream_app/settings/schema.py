@@ -6,8 +6,9 @@ from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 
-from stream_app.settings.checks import check_security
-from stream_app.settings.kinds import Count, Doc, Fraction, IdBytes, MessageBytes, Port, Positive, Rate
+from stream_app.core.privacy.min_group import Disclosure, Individuals
+from stream_app.settings.checks import check_privacy, check_security
+from stream_app.settings.kinds import Count, Doc, Fraction, GroupSize, IdBytes, MessageBytes, Port, Positive, Rate
 from stream_app.settings.secret import Secret, SecretUrl
 
 ENV_PREFIX = "STREAM_APP_"
@@ -188,6 +189,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret, Doc("secret, 16 characters or more: makes the hashes of erased people and pseudonyms; empty: neither")
     ] = Secret()
     pseudonyms: Annotated[bool, Doc("true: user ids are replaced by a keyed hash before they are counted")] = False
+    min_group: Annotated[
+        GroupSize, Doc("fewer people are never named or counted apart, and numbers are coarse; 0: off")
+    ] = 0
+    individuals: Annotated[
+        Individuals, Doc("who is named: all, flagged (who has a standing), or off (nobody; nobody is flagged)")
+    ] = "all"
 
     def __post_init__(self) -> None:
         """Check constraints between settings."""
@@ -201,8 +208,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             secret = getattr(self, name)
             if secret and (length := len(secret.reveal())) < LEAST_KEY:
                 raise ValueError(f"{name} has {length} characters, fewer than {LEAST_KEY}: it is guessable")
-        if self.pseudonyms and not self.person_key:
-            raise ValueError("pseudonyms are made with a secret: set person_key too")
         if len(self.metric_topics) > MOST_METRIC_TOPICS:
             raise ValueError(
                 f"metric_topics names {len(self.metric_topics)} topics, at most {MOST_METRIC_TOPICS} are possible"
@@ -210,6 +215,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.otlp_url and self.otlp_url.scheme not in {"http", "https"}:
             raise ValueError("otlp_url must begin with http:// or https://, such as http://127.0.0.1:4318/v1/metrics")
         check_security(self)
+        check_privacy(self)
 
     @property
     def pane_ms(self) -> int:
@@ -237,6 +243,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.app_id}-alerts"
 
     @property
+    def disclosure(self) -> Disclosure:
+        """What may be said of people."""
+        return Disclosure(self.min_group, self.individuals)
+
+    @property
     def secrets(self) -> list[Secret]:
         """Every secret, for Redaction."""
         return [value for name in NAMES if isinstance(value := getattr(self, name), Secret)]
@@ -254,7 +265,7 @@ COUNTING = NAMES[NAMES.index("window_s") : NAMES.index("tick_s")]
 RULING = (
     frozenset(COUNTING)
     | frozenset(NAMES[NAMES.index("app_id") : NAMES.index("partitions")])  # the group, and every topic that it shares
-    | {"partitions", "partitioner", "max_event_bytes", "max_unpacked_bytes", "pseudonyms"}
+    | {"partitions", "partitioner", "max_event_bytes", "max_unpacked_bytes", "pseudonyms", "min_group", "individuals"}
 )
 """Settings that are part of the version: workers that differ in one of them do not work together. No secrets."""
 SECRETS = frozenset(name for name in NAMES if isinstance(getattr(Settings(), name), Secret))

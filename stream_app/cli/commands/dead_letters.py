@@ -107,17 +107,18 @@ def show_command(
     """Print the records, the newest first.
 
     With --json, one object a line: `key` and `value` are text, or null where they are not UTF-8; then `key_base64` and
-    `value_base64` hold the bytes. `replayable` is false where there is no value to send.
+    `value_base64` hold the bytes. `replayable` is false where there is no value to send. With STREAM_APP_MIN_GROUP, or
+    STREAM_APP_INDIVIDUALS other than all, key and value are hidden: they name people.
     """
-    wanted = LetterFilter(reason, since_ms, _origin(origin))
+    wanted, hide = LetterFilter(reason, since_ms, _origin(origin)), settings.disclosure.is_limited
     topics = scan.topics_of(settings, late=late or reason == _LATE)
     with _opened(settings, topics) as entries:
         found = scan.newest(entries(), wanted, limit)
     for one, replayed in found:
         if as_json:
-            write_json(json.dumps(letter_as_json(one, replayed=replayed), ensure_ascii=False))
+            write_json(json.dumps(letter_as_json(one, replayed=replayed, hide=hide), ensure_ascii=False))
         else:
-            print_letter(one, replayed=replayed)
+            print_letter(one, replayed=replayed, hide=hide)
     if not found:
         echo(f"There are none of these in {' and '.join(topics)}.", err=True)
         raise SystemExit(1)
@@ -139,14 +140,15 @@ def duplicates_command(*, settings: Settings, limit: int, as_json: bool) -> None
     few of each batch; the events are read back from the input topics. With --json, times are epoch ms, and what is not
     known is null.
     """
+    hide_ids = settings.pseudonyms or settings.disclosure.is_limited
     with quiet_kafka(), open_consumer(settings) as consumer:
         with reading_bar() as progress:
             found = duplicate_lookup.sampled(consumer, settings, progress)
         shown = duplicate_lookup.looked_up(consumer, settings, found.newest[:limit])
     if as_json:
-        print_json(duplicates_as_json(found, shown, hide_ids=settings.pseudonyms))
+        print_json(duplicates_as_json(found, shown, hide_ids=hide_ids))
     else:
-        print_duplicates(found, shown, hide_ids=settings.pseudonyms)
+        print_duplicates(found, shown, hide_ids=hide_ids)
 
 
 @command.command(

@@ -10,7 +10,7 @@ import click
 
 from stream_app.cli.options import Command, settings_options
 from stream_app.cli.streams import PipeClosedExit
-from stream_app.core.messages import FlagType, flag_in
+from stream_app.core.messages import Flag, FlagType, flag_in
 from stream_app.kafka.clients import open_consumer, quiet_kafka
 from stream_app.kafka.error_hints import or_unseen
 from stream_app.kafka.topic_scan import partitions_of, spans
@@ -47,14 +47,16 @@ def command(settings: Settings, as_json: bool, from_beginning: bool, limit: int 
     with _flags(settings, from_beginning=from_beginning) as flags, suppress(PipeClosedExit):  # as after `| head`
         if sys.stderr.isatty():
             echo(f"Waiting for flags on {settings.flags_topic}; Ctrl-C ends it.", dim=True, err=True)
-        for value in islice(flags, limit):
-            _print(value, as_json=as_json)
+        shown = ((flag, value) for value in flags if (flag := flag_in(value)) is not None and _shows(settings, flag))
+        for flag, value in islice(shown, limit):
+            _print(flag, value, as_json=as_json)
 
 
-def _print(value: bytes, *, as_json: bool) -> None:
-    flag = flag_in(value)
-    if flag is None:
-        return
+def _shows(settings: Settings, flag: Flag) -> bool:
+    return settings.disclosure.shows(flag, settings.version)
+
+
+def _print(flag: Flag, value: bytes, *, as_json: bool) -> None:
     if as_json:
         write_json(value.decode(errors="replace").replace("\n", " "))
         return

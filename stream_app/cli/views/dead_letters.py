@@ -66,8 +66,8 @@ def group_as_json(group: LetterGroup) -> dict[str, Any]:
     }
 
 
-def print_letter(stored: StoredLetter, *, replayed: bool) -> None:
-    """One record, as far as it is readable."""
+def print_letter(stored: StoredLetter, *, replayed: bool, hide: bool = False) -> None:
+    """One record, as far as it is readable; `hide`: without key and value."""
     letter, place = stored.letter, stored.place
     attempts = f", replayed {plural(letter.attempts, 'time')} before" if letter.attempts else ""
     state = ", replayed since" if replayed else ""
@@ -85,6 +85,8 @@ def print_letter(stored: StoredLetter, *, replayed: bool) -> None:
         lines["value"] = f"{_bytes_text(whole.head)} … (shortened; {whole.value_bytes:,} bytes in all)"
     elif (shared := letter.shared) is not None:
         lines["value"] = f"of {shared.records:,} records at offsets {letter.origin.offset} to {shared.last}"
+    if hide:
+        lines["key"] = lines["value"] = "hidden: it names people (STREAM_APP_MIN_GROUP, STREAM_APP_INDIVIDUALS)"
     for name, text in lines.items():
         click.echo(f"  {click.style(name.ljust(5), dim=True)}  {text}")
     if letter.is_unread:
@@ -104,8 +106,8 @@ def print_letter(stored: StoredLetter, *, replayed: bool) -> None:
     click.echo()
 
 
-def letter_as_json(stored: StoredLetter, *, replayed: bool) -> dict[str, Any]:
-    """One record; bytes that are not UTF-8 in base64, times in epoch ms."""
+def letter_as_json(stored: StoredLetter, *, replayed: bool, hide: bool = False) -> dict[str, Any]:
+    """One record; bytes that are not UTF-8 in base64, times in epoch ms; `hide`: key and value are null."""
     letter = stored.letter
     return {
         "reason": letter.reason,
@@ -115,9 +117,9 @@ def letter_as_json(stored: StoredLetter, *, replayed: bool) -> dict[str, Any]:
         "replayed": replayed,
         "replayable": bool(letter.value) or letter.is_elsewhere,
         "set_aside": {**stored.place._asdict(), "timestamp_ms": stored.timestamp_ms},
-        **_bytes_as_json("key", letter.key),
-        **_bytes_as_json("value", letter.value),
-        **_elsewhere_as_json(letter),
+        **_bytes_as_json("key", None if hide else letter.key),
+        **_bytes_as_json("value", None if hide else letter.value),
+        **({} if hide else _elsewhere_as_json(letter)),
     }
 
 

@@ -35,7 +35,7 @@ def print_duplicates(found: Sampled, shown: Sequence[SeenAgain], *, hide_ids: bo
     click.echo(f"The newest {len(shown)} of a sample of {len(found.newest)}: post or share, user and event_id were")
     click.echo("counted before, so the second one adds nothing.")
     if hide_ids:
-        click.echo("With STREAM_APP_PSEUDONYMS, ids are not shown.")
+        click.echo("With STREAM_APP_PSEUDONYMS or STREAM_APP_MIN_GROUP, ids are not shown.")
 
 
 def duplicates_as_json(found: Sampled, shown: Sequence[SeenAgain], *, hide_ids: bool) -> dict[str, Any]:

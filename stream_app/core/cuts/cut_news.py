@@ -36,8 +36,8 @@ class _Known(NamedTuple):
     hashes: Hashes
 
     @classmethod
-    def by(cls, cuts: ScopeCuts) -> "_Known":
-        return cls(cuts.users > 0, cuts.k, cuts.thresholds, cuts.hashes())
+    def by(cls, cuts: ScopeCuts, least: int) -> "_Known":
+        return cls(cuts.users >= least, cuts.k, cuts.thresholds, cuts.hashes())
 
     def of(self, scopes: Ints) -> "_Known":
         return _Known(self.are_there[:, scopes], self.k[:, scopes], self.thresholds[:, scopes], self.hashes[scopes])
@@ -46,9 +46,11 @@ class _Known(NamedTuple):
 class CutNews:
     """What has been published of the scopes of one home, by their number."""
 
-    def __init__(self, few_scopes: int) -> None:
+    def __init__(self, few_scopes: int, least: int = 1) -> None:
+        """`least`: the number of users from which on readers hear of a cut."""
         self._few_scopes = few_scopes
-        self._known = _Known.by(ScopeCuts.empty(0))
+        self._least = least
+        self._known = _Known.by(ScopeCuts.empty(0), least)
         self._published_ms = np.zeros(0, np.int64)
         self._waits: Codes = np.zeros(0, np.uint8)
         """By scope: _CHANGED, _LOOKED_AT or _DUE until it is published."""
@@ -87,7 +89,7 @@ class CutNews:
         looked_at, is_late, is_due = waiting[chosen], is_late[chosen], is_due[chosen]
         now, known = cuts.of(looked_at), self._known.of(looked_at)
         differs = now.hashes() != known.hashes
-        is_news = is_due | (differs & (self.are_followed(now) | _is_step(now, known) | is_late))
+        is_news = is_due | (differs & (self.are_followed(now) | self._is_step(now, known) | is_late))
         self._waits[looked_at[~is_news]] = differs[~is_news] * _CHANGED
         news: Ints = looked_at[is_news]
         return news[:most]
@@ -95,7 +97,7 @@ class CutNews:
     def publish(self, scopes: Ints, cuts: ScopeCuts, now_ms: int) -> Mask:
         """Note that scopes are published with these cuts; return, by role, which cuts were there before."""
         were_there = self._known.of(scopes).are_there
-        for column, said in zip(self._known, _Known.by(cuts), strict=True):
+        for column, said in zip(self._known, _Known.by(cuts, self._least), strict=True):
             column[..., scopes] = said
         self._published_ms[scopes], self._waits[scopes] = now_ms, 0
         return were_there
@@ -108,16 +110,15 @@ class CutNews:
     def _make_room(self, size: int) -> None:
         more = size - len(self._waits)
         if more > 0:
-            nothing = _Known.by(ScopeCuts.empty(more))
+            nothing = _Known.by(ScopeCuts.empty(more), self._least)
             columns = zip(self._known, nothing, strict=True)
             self._known = _Known(*(np.concatenate(both, axis=-1) for both in columns))
             self._published_ms = np.pad(self._published_ms, (0, more))
             self._waits = np.pad(self._waits, (0, more))
 
-
-def _is_step(now: ScopeCuts, known: _Known) -> Mask:
-    """Return which cuts say something that a reader would act on."""
-    moved = np.abs(now.thresholds - known.thresholds) >= STEP * np.maximum(known.thresholds, 1)
-    came_or_went = (now.users > 0) != known.are_there
-    step: Mask = ((now.k != known.k) | moved | came_or_went).any(axis=0)
-    return step
+    def _is_step(self, now: ScopeCuts, known: _Known) -> Mask:
+        """Return which cuts say something that a reader would act on."""
+        moved = np.abs(now.thresholds - known.thresholds) >= STEP * np.maximum(known.thresholds, 1)
+        came_or_went = (now.users >= self._least) != known.are_there
+        step: Mask = ((now.k != known.k) | moved | came_or_went).any(axis=0)
+        return step

@@ -9,6 +9,7 @@ from stream_app.core.arrays import Mask
 from stream_app.core.cuts.scope_cuts import ScopeCuts, ScopeIntervals
 from stream_app.core.flags.ranking import RANKED, RankingRules
 from stream_app.core.messages import ROLES, Cut, Role
+from stream_app.core.privacy.min_group import Disclosure
 from stream_app.core.state.scopes import ScopeName
 
 
@@ -31,8 +32,13 @@ class PublishedCuts(NamedTuple):
     intervals: ScopeIntervals | None = None
     """None where nobody asks for them."""
 
-    def messages(self, rules: RankingRules, population_sizes: Mapping[str, int]) -> Iterator[Cut]:
-        """Yield the messages of the cuts that have users."""
+    def messages(
+        self, rules: RankingRules, population_sizes: Mapping[str, int], disclosure: Disclosure
+    ) -> Iterator[Cut]:
+        """Yield what may be said of the cuts that have users."""
+        return filter(None, map(disclosure.of, self._messages(rules, population_sizes)))
+
+    def _messages(self, rules: RankingRules, population_sizes: Mapping[str, int]) -> Iterator[Cut]:
         ranked = self.cuts.ranking == RANKED
         diffuse = (self.cuts.k > rules.diffuse_fraction * self.cuts.users) & ~ranked
         frame = self.frame._asdict()

@@ -157,10 +157,10 @@ class Home:
         found = self._table.of(np.array([] if number is None else [number << 1 | role], np.int64))
         return Cells(*(column[found.values > 0] for column in found))
 
-    def has_users(self, scope: ScopeName, role: int) -> bool:
-        """Return whether a scope has users with a value."""
+    def has_users(self, scope: ScopeName, role: int, least: int = 1) -> bool:
+        """Return whether a scope has at least so many users with a value."""
         number = self.find(scope)
-        return number is not None and number < self.cuts.users.shape[1] and bool(self.cuts.users[role, number])
+        return number is not None and number < self.cuts.users.shape[1] and self.cuts.users[role, number] >= least
 
     def has_any_users(self, scope: ScopeName) -> bool:
         """Return whether a scope has users in any role."""

@@ -12,7 +12,7 @@ from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.queries.scopes import ScopeQueries
-from stream_app.core.queries.top_k import TopUsers, tops_of
+from stream_app.core.queries.top_k import TopUsers, tops_named, tops_of
 from stream_app.core.queries.users import UserQueries
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
@@ -76,7 +76,9 @@ class QueryableState:
 
         A partition of over FEW_SCOPES scopes leaves out those with fewer than `min_users` users in all partitions.
         """
-        ledger = self.stores()[partition].ledger
+        ledger, disclosure = self.stores()[partition].ledger, self.scopes.disclosure
+        if disclosure.is_limited:
+            return tops_named(ledger, most, self.scopes.sizes_of(ledger.scopes.names()), disclosure)
         if len(ledger.scopes) <= FEW_SCOPES:
             return tops_of(ledger, most)
         users = self.scopes.users_of(ledger.scopes.names())

@@ -17,6 +17,7 @@ from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.exchange.homes import Homes
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.messages import ROLES, Cut, Role
+from stream_app.core.privacy.min_group import CutSize, Disclosure
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.core.state.window import Window
@@ -41,6 +42,7 @@ class ScopeQueries:
     """What all cuts have in common at an event time."""
     rules: StandingRules
     population_sizes: Mapping[str, int]
+    disclosure: Disclosure
     _framed: tuple[tuple[int, int], Frame] | None = None
 
     @property
@@ -70,7 +72,7 @@ class ScopeQueries:
             and wanted in name.topic
         ]
         users = self.users(np.array(numbers, np.int64)).max(axis=0)
-        order = np.argsort(-users, kind="stable")[: np.count_nonzero(users)]
+        order = np.argsort(-users, kind="stable")[: np.count_nonzero(users >= self.disclosure.least)]
         chosen = np.array(numbers, np.int64)[order]
         return ScopeList(chosen, [names[number] for number in chosen.tolist()])
 
@@ -88,7 +90,7 @@ class ScopeQueries:
             return iter(())
         names = [self.followed.names[number] for number in numbers.tolist()]
         found, intervals = self.followed.cuts.of(numbers), self.followed.intervals.of(numbers)
-        return PublishedCuts(names, found, self._frame, intervals).messages(self.rules.ranking, self.population_sizes)
+        return self._messages(PublishedCuts(names, found, self._frame, intervals))
 
     def cut(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> Cut | None:
         """The present cut, from the `record` of its home if there is one; None where nobody has a value."""
@@ -97,12 +99,24 @@ class ScopeQueries:
         number = np.array([self.followed.find(scope)])
         found = self.followed.cuts.of(number) if record is None else cuts_in(record)
         intervals = self.followed.intervals.of(number) if record is None else intervals_in(record)
-        cuts = PublishedCuts([scope], found, self._frame, intervals).messages(self.rules.ranking, self.population_sizes)
+        cuts = self._messages(PublishedCuts([scope], found, self._frame, intervals))
         return next((cut for cut in cuts if cut.role == role), None)
 
+    def size(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> CutSize:
+        """What decides who may be named there, from the `record` of its home if there is one."""
+        found = self.followed.cuts.of(np.array([self.followed.find(scope)])) if record is None else cuts_in(record)
+        place = ROLES.index(role)
+        return CutSize(*(int(column[place, 0]) for column in (found.users, found.k, found.thresholds, found.ties)))
+
+    def sizes_of(self, names: Iterable[ScopeName]) -> CutSize:
+        """The same of many scopes: columns by role and scope; without users where it is unknown."""
+        found = self.followed.cuts.of(np.fromiter(map(self.followed.find, names), np.int64))
+        return CutSize(found.users, found.k, found.thresholds, found.ties)
+
     def has(self, scope: ScopeName) -> bool:
-        """Whether the scope is known."""
-        return self.followed.has(scope)
+        """Whether the scope is known, and something may be said of it."""
+        number = self.followed.find(scope)
+        return self.followed.has(scope) and bool(self.followed.cuts.users[:, number].max() >= self.disclosure.min_group)
 
     def history(self, scope: ScopeName, role: Role) -> Iterator[tuple[int, PastCut]]:
         """(when a pane ended, what the cut was then) for the panes of the window, the oldest first."""
@@ -123,6 +137,9 @@ class ScopeQueries:
         points = self.followed.points(scope, place) if record is None else points_in(record, place)
         users = record.users[place] if record else int(self.followed.cuts.users[place, number])
         return users_from(self.rules.floors[place], points, users)
+
+    def _messages(self, cuts: PublishedCuts) -> Iterator[Cut]:
+        return cuts.messages(self.rules.ranking, self.population_sizes, self.disclosure)
 
     @property
     def _frame(self) -> Frame:

@@ -95,6 +95,7 @@ class CutPublisher:
     def forget_others(self, keys: Iterable[bytes]) -> None:
         """Delete stale cuts: those of `keys`, all cuts on Kafka, that are at home here but no longer exist."""
         ready, partitions = self._published.keys() - self._fresh, self._context.settings.partitions
+        least = self._context.settings.disclosure.least
         ours = defaultdict[int, list[tuple[bytes, ScopeName, Role]]](list)
         for key in keys:
             if (parsed := _parsed(key)) is not None and (home := home_of(parsed[0], partitions)) in ready:
@@ -102,7 +103,7 @@ class CutPublisher:
         for home, found in ours.items():
             known = self._published[home].home
             self._context.output.forget_cuts(
-                key for key, name, role in found if not known.has_users(name, ROLES.index(role))
+                key for key, name, role in found if not known.has_users(name, ROLES.index(role), least)
             )
 
     def frame(self, newest_ms: int) -> Frame:
@@ -127,7 +128,7 @@ class CutPublisher:
                 self._context.meter.cut_gone(scope, role)
         for place, home in homes.items():
             if place not in self._published:
-                news = CutNews(-(-FEW_SCOPES // settings.partitions))
+                news = CutNews(-(-FEW_SCOPES // settings.partitions), settings.disclosure.least)
                 self._published[place] = _Published(home, news, {})
                 home.begin(self._context.followed)
                 self._fresh.add(place)
@@ -206,9 +207,10 @@ class CutPublisher:
         if len(scopes):
             now = home.cuts.of(scopes)
             were_there = news.publish(scopes, now, frame.computed_at)
+            least = self._context.settings.disclosure.least
             names, cells = [home.names[scope] for scope in scopes.tolist()], home.curves(scopes)
             intervals, followed = home.intervals(scopes, cells), news.are_followed(now)
-            self._publish_cuts(known, PublishedCuts(names, now, frame, intervals), were_there & (now.users == 0))
+            self._publish_cuts(known, PublishedCuts(names, now, frame, intervals), were_there & (now.users < least))
             self._forget(home, scopes[~followed])
             for name, record in home.records(scopes[followed], cells, intervals.of(np.flatnonzero(followed))):
                 self._record(name, record)
@@ -244,7 +246,8 @@ class CutPublisher:
         self._context.followed.take(scope, record)
 
     def _messages(self, cuts: PublishedCuts) -> Iterator[Cut]:
-        return cuts.messages(self._context.rules.ranking, self._context.settings.population_sizes)
+        settings = self._context.settings
+        return cuts.messages(self._context.rules.ranking, settings.population_sizes, settings.disclosure)
 
     def _all(self, of: Home | FollowedCuts, scopes: Ints, frame: Frame) -> Iterator[Cut]:
         names, followed = [of.names[scope] for scope in scopes.tolist()], self._context.followed

@@ -93,7 +93,7 @@ class EvaluationRound:
         """
         ledger, followed = held.store.ledger, self._context.followed
         state = (held.updates, followed.version)  # what is counted since then is for the next round
-        if ledger.horizon == NO_TIME or self._is_silent:
+        if ledger.horizon == NO_TIME or self._is_silent or not self._context.settings.disclosure.names_anyone:
             held.oldest_unseen_s = None
             return
         if state == held.evaluated:
@@ -121,14 +121,23 @@ class EvaluationRound:
         moment = EvaluationTime.of(ledger, self._outbox.detection_ms(partition, now_ms), self._version)
         scopes = held.scopes.numbers(ledger, self._context.followed)[ledger.rows.scopes_of(changes.rows)]
         ranks = self._context.followed.ranks(scopes, changes.roles, changes.values)
-        await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger, self._context.track_record))
+        flags = flags_of(changes, ranks, moment, ledger, self._context.track_record)
+        disclosure = self._context.settings.disclosure
+        if disclosure.min_group:
+            users = self._context.followed.cuts.users[changes.roles, scopes].tolist()
+            too_few = [flag for flag, n in zip(flags, users, strict=True) if n < disclosure.min_group]
+            await self._outbox.end(partition, too_few)
+            shown = [flag for flag, n in zip(flags, users, strict=True) if n >= disclosure.min_group]
+            flags = disclosure.all_of(shown)
+        await self._outbox.raise_flags(partition, flags)
         if oldest_s is not None:
             self._context.meter.flag_latency(max(self._context.clock() - oldest_s, 0.0))
 
     def _report(self) -> None:
         held = [self._exchange.statuses[p] for p in self._context.owned if p in self._exchange.statuses]
-        self._context.meter.active_users(sum(known.users for known in held))
-        self._context.meter.rows(sum(known.rows for known in held))
+        disclosure = self._context.settings.disclosure
+        self._context.meter.active_users(disclosure.people(sum(known.users for known in held)))
+        self._context.meter.rows(disclosure.people(sum(known.rows for known in held)))
         self._context.meter.segments(sum(known.segments for known in held))
         self._context.meter.unheard(len({source for known in held for source in known.unheard}))
         self._context.meter.state_bytes(sum(known.state_bytes for known in held))

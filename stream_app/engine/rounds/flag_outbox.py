@@ -18,6 +18,7 @@ import numpy as np
 from stream_app.core.changelog.standing_records import flag_of, look_at, packed, standing_key
 from stream_app.core.flags.standing import CODE_OF
 from stream_app.core.messages import ROLES, Flag, FlagType
+from stream_app.core.privacy.min_group import UNLIMITED, Disclosure
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine.output_topics import OutputTopics
 from stream_app.engine.ports import Meter
@@ -36,8 +37,17 @@ class FlagOutbox:
     """Makes changed standings durable and sends their flags."""
 
     def __init__(
-        self, log: StandingLog, output: OutputTopics, meter: Meter, on_sent: Callable[[int, list[Flag]], None]
+        self,
+        log: StandingLog,
+        output: OutputTopics,
+        meter: Meter,
+        on_sent: Callable[[int, list[Flag]], None],
+        on_ended: Callable[[int, list[bytes]], None] = lambda _partition, _keys: None,
+        disclosure: Disclosure = UNLIMITED,
     ) -> None:
+        """`on_ended`: called with a partition and the keys of standings that ended without a flag."""
+        self._on_ended = on_ended
+        self._disclosure = disclosure
         self._log = log
         self._output = output
         self._meter = meter
@@ -61,8 +71,20 @@ class FlagOutbox:
         for (flag_type, role), n in Counter((flag.type, flag.role) for flag in flags).items():
             self._meter.flags(flag_type, role, n)
 
+    async def end(self, partition: int, flags: Sequence[Flag]) -> None:
+        """End standings in scopes that have too few people left for a flag to say so."""
+        if not flags:
+            return
+        keys = list(map(standing_key, flags))
+        for key in keys:
+            self._log.write(partition, key, None)
+        await self._output.flush()
+        self._on_ended(partition, keys)
+
     async def take_over(self, partition: int, stored: Mapping[bytes, bytes], ledger: Ledger) -> None:
         """Restore the `stored` standings and send the flags that may be unsent."""
+        if self._disclosure.is_limited:
+            stored = self._disclosed(partition, stored)
         flags = list(map(look_at, stored.values()))
         scopes = ledger.scopes.add([(flag.population, flag.topic) for flag in flags])
         users = ledger.users.add([flag.user_id for flag in flags])
@@ -74,6 +96,20 @@ class FlagOutbox:
             flag_of(kept) for kept, flag in zip(stored.values(), flags, strict=True) if flag.detected_at == latest
         ]
         await self._send(partition, unsure, [_ENCODER.encode(flag) for flag in unsure])
+
+    def _disclosed(self, partition: int, stored: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+        """Have the log say no more of standings than may be said now; return those that stay."""
+        kept = {}
+        for key, value in stored.items():
+            flag = flag_of(value)
+            said = self._disclosure.of(flag) if self._disclosure.names_anyone else None
+            if said is None:
+                self._log.write(partition, key, None)
+                continue
+            kept[key] = packed(said)
+            if said != flag:
+                self._log.write(partition, key, _ENCODER.encode(said), kept[key])
+        return kept
 
     async def _send(self, partition: int, flags: Sequence[Flag], encoded: Sequence[bytes]) -> None:
         if not flags:

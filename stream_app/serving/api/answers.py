@@ -11,11 +11,12 @@ from stream_app.core.messages import ROLES, Role
 from stream_app.core.queries import CutRecord, QueryableState, ScopeName
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog
-from stream_app.serving.api.responses import Curve, Cuts, Flags, History, Influencers, Place, User, Why
+from stream_app.serving.api.responses import Answer, Curve, Cuts, Flags, History, Influencers, Place, User, Why
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.topics import ScopeAnswers, next_after, scope_of
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.evidence import EvidenceReader
+from stream_app.serving.api.users.naming import Naming
 from stream_app.serving.api.users.peer_protocol import (
     MOST_TEXT,
     FoundAt,
@@ -27,8 +28,10 @@ from stream_app.serving.api.users.peer_protocol import (
     ScopeQuery,
 )
 from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, AllScopes, Peers
+from stream_app.serving.api.users.places import placed
 from stream_app.settings import Settings
 
+_UNKNOWN = "nobody of that id has a value there in the window; ids differ by case"
 _MOST_RANKED = 64
 """Of the places of a user: so many get the rank that is known at the home of the scope."""
 
@@ -67,6 +70,7 @@ class Answers:
         self._budget = budget
         self._settings = settings
         self._state = state
+        self._naming = Naming(state.scopes)
         self._peers = peers
         self._flags = flags
         self._evidences = evidences
@@ -120,7 +124,10 @@ class Answers:
         return Cuts(cuts=cuts, total=len(cuts), next=None)
 
     async def all_influencers(self, asked: Sequence[params.InfluencerParams]) -> list[Influencers]:
-        """Users of several topics and roles, which costs little more than one."""
+        """Users of several topics and roles, which costs little more than one: those who may be named."""
+        if not self._naming.disclosure.names_anyone:
+            return list(map(self.nobody, asked))
+        asked = list(map(self._naming.narrowed, asked))
         rankings = await self._peers.leaders([_ranking(one) for one in asked])
         pages = [ranking.leaders.first[one.offset :] for one, ranking in zip(asked, rankings, strict=True)]
         places = await self._peers.places([_whereabouts(one, page) for one, page in zip(asked, pages, strict=True)])
@@ -137,18 +144,26 @@ class Answers:
         asked: params.InfluencerParams,
         ranking: AllLeaders,
         page: list[Ranked],
-        there: AllPlaces,
+        found_at: AllPlaces,
         known: AllScopes,
     ) -> Influencers:
         erased = self._state.erasures.among(ranked.user for ranked in page)  # who has them may not know of it yet
-        placed = _placed([found.place for found in there.found if found.user not in erased], known.found)
-        places = {place.now.user_id: place.now for place in placed}
+        seen = placed([found.place for found in found_at.found if found.user not in erased], known.found)
+        places = {place.now.user_id: place.now for place in seen}
         leaders, silent = ranking
         if not (asked.search or asked.standing or silent):
             places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(leaders.first) if user in places}
         scope = scope_of(asked)
-        cut = self.scopes.cut(asked, record.record if (record := known.found.get(scope)) else None)
+        record = there.record if (there := known.found.get(scope)) else None
+        cut = self.scopes.cut(asked, record)
         away = {known.away[scope]} if scope in known.away and cut is None else set()
+        found = [places[ranked.user] for ranked in page if ranked.user in places]
+        named = [one for one in found if self._naming.names(one, scope, asked.role, record)]
+        reached = asked.offset + len(page)
+        if len(named) < len(found):  # how many pages there are would say how many users
+            next_page = reached if named and named[-1] is found[-1] else None
+        else:
+            next_page = next_after(reached, leaders.total)
         return Influencers(
             topic=asked.topic,
             population=asked.population,
@@ -156,17 +171,17 @@ class Answers:
             threshold=cut.threshold if cut else 0,
             pane_ms=self._settings.pane_ms,
             first_pane=self._state.scopes.window_start_ms,
-            influencers=[places[ranked.user] for ranked in page if ranked.user in places],
-            missing_partitions=sorted({*silent, *there.missing, *away}),
+            influencers=named,
+            missing_partitions=sorted({*silent, *found_at.missing, *away}),
             total=leaders.total,
-            next=next_after(asked.offset + len(page), leaders.total),
+            next=next_page,
         )
 
     async def user(self, user: str) -> User:
         """A user, everywhere. Raises UnknownUserError, UnavailableError."""
-        found = await self._found(PlaceQuery(users=[user]))
-        places = sorted((place.place for place in found), key=lambda place: -place.now.value)
-        places = _placed(places, (await self._at_home(places[:_MOST_RANKED])).found)
+        found = sorted(await self._found(PlaceQuery(users=[user])), key=lambda one: -one.place.now.value)
+        known = (await self._at_home(one.place for one in found[:_MOST_RANKED])).found
+        places = placed([one.place for one in self._named(found, known)], known)
         places.sort(key=lambda place: -place.now.share)
         return User(
             user_id=user, pane_ms=self._settings.pane_ms, first_pane=self._state.scopes.window_start_ms, places=places
@@ -177,7 +192,8 @@ class Answers:
         scope = (asked.population, asked.topic, asked.role)
         found = await self._found(PlaceQuery(users=[user], scope=scope))
         known = (await self._at_home([found[0].place])).found
-        (place,) = _placed([found[0].place], known)
+        found = self._named(found, known)
+        (place,) = placed([found[0].place], known)
         rules = {rule.number: rule.says for rule in RULES}
         return Why(
             user_id=user,
@@ -188,6 +204,12 @@ class Answers:
             cut=self.scopes.cut(asked, there.record if (there := known.get(scope_of(asked))) else None),
             evidence=await self._evidences.of(user, found[0].partition, scope_of(asked), self._window_ms()),
         )
+
+    def disclosed(self, answer: Answer) -> Answer:
+        """What may be said of an answer. Raises UnruledError."""
+        said = self._naming.disclosure.of(answer)
+        assert said is not None  # noqa: S101 - no answer is about the users of one scope only
+        return said
 
     def flags(self, asked: params.FlagParams) -> Flags:
         """Flags, the newest first. Raises UnavailableError."""
@@ -220,39 +242,17 @@ class Answers:
             raise UnavailableError(
                 f"the worker of partitions {silent} does not answer, so that nobody knows: ask again soon"
             )
-        raise UnknownUserError("nobody of that id has a value there in the window; ids differ by case")
+        raise UnknownUserError(_UNKNOWN)
+
+    def _named(self, found: list[FoundAt], known: Mapping[ScopeName, ScopeFound]) -> list[FoundAt]:
+        """The places in which a user may be named. Raises UnknownUserError where there is none."""
+        if not (named := self._naming.named(found, known)):
+            raise UnknownUserError(_UNKNOWN)
+        return named
 
     def _window_ms(self) -> tuple[int, int]:
         start = self._state.scopes.window_start_ms
         return start, start + self._settings.panes * self._settings.pane_ms
-
-
-def _placed(places: Sequence[Place], known: Mapping[ScopeName, ScopeFound]) -> list[Place]:
-    """The places as their scopes know them at home: elsewhere θ, share and rank are unknown, or estimates."""
-    ranks = {
-        (scope, role): dict(zip(_values(places, scope, role), found.ranks[ROLES.index(role)], strict=False))
-        for scope, found in known.items()
-        for role in ROLES
-    }
-    return [_as_at_home(place, known, ranks) for place in places]
-
-
-def _values(places: Iterable[Place], scope: ScopeName, role: Role) -> list[int]:
-    return [place.now.value for place in places if (place.population, place.topic) == scope and place.role is role]
-
-
-def _as_at_home(
-    place: Place, known: Mapping[ScopeName, ScopeFound], ranks: Mapping[tuple[ScopeName, Role], Mapping[int, int]]
-) -> Place:
-    scope, role = ScopeName(place.population, place.topic), ROLES.index(place.role)
-    record = known[scope].record if scope in known else None
-    if record is None:
-        return place
-    rank = ranks[scope, place.role].get(place.now.value, place.now.rank)
-    share = min(place.now.value / max(record.totals[role], 1), 1.0)
-    is_borderline = 0 < record.threshold_low[role] <= place.now.value <= record.threshold_high[role]
-    now = replace(place.now, rank=rank, share=share, borderline=is_borderline)
-    return replace(place, threshold=record.thresholds[role], now=now)
 
 
 def _ranking(asked: params.InfluencerParams) -> LeaderQuery:

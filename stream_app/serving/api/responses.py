@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from stream_app.core.messages import ChanceFrom, Cut, Flag, Role
+from stream_app.core.privacy.min_group import Individuals
 
 Standing = Literal["none", "emerging", "entered", "fading"]
 Trend = Literal["rising", "steady", "falling"]
@@ -53,15 +54,17 @@ class About(Answer, frozen=True, kw_only=True):
     """Stated sizes, by population."""
     rules: dict[str, str]
     """What each numbered rule of the flags says."""
+    min_group: int = 0
+    """Fewer people are not named or counted apart, and numbers are coarse; 0: no minimum."""
+    individuals: Individuals = "all"
 
 
 class Health(Answer, frozen=True, kw_only=True):
     """The pipeline in one line: all workers together, as far as they have published."""
 
     live: bool
-    """Of the worker that answers."""
+    """Of the worker that answers, like `ready`."""
     ready: bool
-    """Of the worker that answers."""
     events_per_s: float
     """Records counted per second, whatever became of them: over the last seconds."""
     lag_records: int
@@ -141,7 +144,7 @@ class Moment(Answer, frozen=True, kw_only=True):
     flagged: int
     emerging: int
     k_low: int | None
-    """Null, like the other five, where no interval is known, see Cut."""
+    """Null, like the other five, where none is known, see Cut."""
     k_high: int | None
     percent_of_users_low: float | None
     percent_of_users_high: float | None
@@ -229,7 +232,6 @@ class Place(Answer, frozen=True, kw_only=True):
     population: str
     role: Role
     threshold: int
-    """θ now."""
     now: Influencer
     flag: Flag | None
     """The last flag of the present standing; null where there is none."""

@@ -175,8 +175,7 @@ def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitabl
         user = request.match_info.get("user_id", "")
         try:
             answer = route.answer(answers, asked, user if _is_text(user) else "")
-            if not isinstance(answer, responses.Answer):
-                answer = await answer
+            answer = answers.disclosed(answer if isinstance(answer, responses.Answer) else await answer)
         except UnknownUserError as error:
             return problem(404, "Unknown user", str(error))
         except UnavailableError as error:

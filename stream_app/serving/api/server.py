@@ -51,7 +51,10 @@ class Api:
         """`redis_up`: whether Redis answers; None where there is none. `flag_seen`: called for each flag that comes."""
         budget, erased, open_partitions = TimeBudget(), state.erasures.among, partial(partitions, settings)
         flags = FlagLog(erased, state.record.add)
-        self._flag_reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_partitions, flag_seen)
+        self._flag_reader = FlagReader(
+            *(settings.flags_topic, settings.partitions, flags, open_partitions, flag_seen),
+            partial(settings.disclosure.shows, settings_version=settings.version),
+        )
         self._local_users, self._local_scopes = LocalUsers(state, budget), LocalScopes(state, budget)
         self._peer_auth = access.peers
         most_bytes = settings.peer_answer_bytes

@@ -55,7 +55,9 @@ function showAbout(data) {
   setTerms(about);
   const rules = `window ${duration(about.window_s)} in panes of ${duration(about.pane_s)}`;
   const times = `times in ${zone(Date.now())}`;
-  setText(byId("settings"), `stream-app ${about.version} · ${rules} · settings ${about.settings_version} · ${times}`);
+  const coarse = about.min_group ? ` · numbers in steps, ${about.min_group} people at least` : "";
+  const settings = `settings ${about.settings_version} · ${times}${coarse}`;
+  setText(byId("settings"), `stream-app ${about.version} · ${rules} · ${settings}`);
   if (!isFirst) return;
   const waiting = early;
   early = [];

@@ -70,6 +70,9 @@ class Counting:
     def exists(self, asked: params.ScopeParams) -> bool:
         return not asked.topic.startswith("invented")
 
+    def disclosed(self, answer: _Said) -> _Said:
+        return answer
+
     def nobody(self, _asked: params.InfluencerParams) -> _Said:
         return _Said("nobody")
 

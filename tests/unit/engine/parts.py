@@ -83,7 +83,10 @@ class Parts:
         context = self.fake.context
         self.listener = Mock()
         self.exchange = CurveExchange(context)
-        self.outbox = FlagOutbox(self.fake.standings, context.output, context.meter, self.listener)
+        self.outbox = FlagOutbox(
+            *(self.fake.standings, context.output, context.meter, self.listener),
+            disclosure=self.fake.settings.disclosure,
+        )
         self.publisher = CutPublisher(context, self.exchange)
         self.forgotten = Mock()
         eraser = PartitionEraser(context, self.fake.standings, self.forgotten)

@@ -27,8 +27,13 @@ class FlagReader:
         log: FlagLog,
         open_partitions: OpenPartitions,
         seen: Callable[[Flag], None] = lambda _flag: None,
+        shows: Callable[[Flag], bool] = lambda _flag: True,
     ) -> None:
-        """`seen` is called for each flag that comes, once; not for those that are there at the start."""
+        """`seen` is called for each flag that comes, once; not for those that are there at the start.
+
+        `shows`: whether a flag may be shown; others are passed over.
+        """
+        self._shows = shows
         self._topic = topic
         self._partitions = partitions
         self._log = log
@@ -68,7 +73,7 @@ class FlagReader:
         there: dict[int, list[tuple[int, int, Flag, bytes]]] = {number: [] for number in ends}
         while ends:
             async for partition, records in topic.fetch():
-                there.setdefault(partition, []).extend((partition, *found) for found in _flags(records))
+                there.setdefault(partition, []).extend((partition, *found) for found in self._flags(records))
             for number in list(ends):
                 if await topic.position(number) >= ends[number]:
                     del ends[number]
@@ -76,7 +81,7 @@ class FlagReader:
             self._take(*found)
 
     def _add(self, partition: int, records: Iterable[Record]) -> None:
-        for offset, flag, json in _flags(records):
+        for offset, flag, json in self._flags(records):
             self._take(partition, offset, flag, json)
 
     def _take(self, partition: int, offset: int, flag: Flag, json: bytes) -> None:
@@ -84,9 +89,8 @@ class FlagReader:
         if is_new and self._log.is_complete.is_set():
             self._seen(flag)
 
-
-def _flags(records: Iterable[Record]) -> Iterable[tuple[int, Flag, bytes]]:
-    """The flags in some records; what is not one is passed over."""
-    for record in records:
-        if (flag := flag_in(record.value)) is not None:
-            yield record.offset, flag, record.value or b""
+    def _flags(self, records: Iterable[Record]) -> Iterable[tuple[int, Flag, bytes]]:
+        """The flags in some records; what is not one is passed over."""
+        for record in records:
+            if (flag := flag_in(record.value)) is not None and self._shows(flag):
+                yield record.offset, flag, record.value or b""

@@ -255,26 +255,30 @@ class PageUpdates:
         with self._budget.running():
             overview = self._answers.overview
             answers = {"about": overview.about(), "health": overview.health(), "quality": overview.flag_quality()}
-            return {name: _ENCODER.encode(answer) for name, answer in answers.items()}
+            return {name: self._encoded(answer) for name, answer in answers.items()}
 
     def _topics(self, population: str) -> bytes:
         with self._budget.running():
-            return _ENCODER.encode(self._answers.scopes.topics(params.TopicParams(population=population, limit=TOPICS)))
+            return self._encoded(self._answers.scopes.topics(params.TopicParams(population=population, limit=TOPICS)))
 
     def _parts(
         self, asked: params.ScopeParams, people: Sequence[responses.Influencers], records: CutRecords
     ) -> dict[str, bytes]:
         """What only this selection shows."""
         with self._budget.running():
-            shown = {name: _ENCODER.encode(one) for name, one in zip(_PEOPLE_PARTS, people, strict=True)}
+            shown = {name: self._encoded(one) for name, one in zip(_PEOPLE_PARTS, people, strict=True)}
             if scope_of(asked) in records.away:
                 return shown
             record = records.known.get(scope_of(asked))
             return {
-                "curve": _ENCODER.encode(self._answers.scopes.curve(asked, record)),
-                "history": _ENCODER.encode(self._answers.scopes.history(asked, record)),
+                "curve": self._encoded(self._answers.scopes.curve(asked, record)),
+                "history": self._encoded(self._answers.scopes.history(asked, record)),
                 **shown,
             }
+
+    def _encoded(self, answer: responses.Answer) -> bytes:
+        """What may be said of an answer, as JSON."""
+        return _ENCODER.encode(self._answers.disclosed(answer))
 
 
 def is_start(asked: params.ScopeParams) -> bool:

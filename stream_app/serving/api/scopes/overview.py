@@ -56,6 +56,8 @@ class Overview:
             emerging_z=chosen.emerging_z,
             emerging_horizon_s=chosen.emerging_horizon_s,
             population_sizes=chosen.population_sizes,
+            min_group=chosen.min_group,
+            individuals=chosen.individuals,
             rules={str(rule.number): rule.says for rule in RULES},
         )
 

@@ -6,6 +6,7 @@ from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.cuts.scope_cuts import ScopeCuts, ScopeIntervals
 from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.messages import Cut, Role
+from stream_app.core.privacy.min_group import UNLIMITED
 from stream_app.core.state.scopes import ScopeName
 
 NAMES = [ScopeName("all", f"t{number}") for number in range(3)]
@@ -16,7 +17,7 @@ def published(intervals: ScopeIntervals | None) -> dict[tuple[str, Role], Cut]:
     cuts = ScopeCuts.empty(3)
     for column in (cuts.users, cuts.totals, cuts.k, cuts.thresholds):
         column[:] = [[40, 0, 50], [20, 30, 10]]
-    messages = PublishedCuts(NAMES, cuts, FRAME, intervals).messages(RankingRules(), {})
+    messages = PublishedCuts(NAMES, cuts, FRAME, intervals).messages(RankingRules(), {}, UNLIMITED)
     return {(cut.topic, cut.role): cut for cut in messages}
 
 

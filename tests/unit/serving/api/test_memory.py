@@ -36,14 +36,16 @@ class Worker:
             exchange=parts.exchange,
             owned=parts.fake.context.owned,
             publisher=parts.publisher,
-            standings_of=lambda _partition, keys: parts.fake.standings.some(keys),
+            standings_of=lambda _partition, keys: (
+                parts.fake.standings.of_partition(PARTITION) if keys is None else parts.fake.standings.some(keys)
+            ),
             settings=settings,
         )
-        state = queryable_state(cast(Engine, engine))
+        self.state = state = queryable_state(cast(Engine, engine))
         budget = TimeBudget()
         self.local = LocalUsers(state, budget)
         peers = Peers(self.local, LocalScopes(state, budget), state, PeerAuth(Settings()), budget)
-        flags = FlagLog(state.erasures.among)
+        self.flags = flags = FlagLog(state.erasures.among)
         flags.is_complete.set()
         health = Mock(live=lambda: (True, {}), ready=lambda: (True, {}))
         overview = Overview(settings, state, flags, Throughput(state), health, lambda: None)

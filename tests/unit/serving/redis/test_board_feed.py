@@ -8,6 +8,7 @@ import msgspec
 from stream_app.core.changelog.standing_records import kept, standing_key
 from stream_app.core.events.schema import Post
 from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.core.privacy.min_group import UNLIMITED
 from stream_app.core.queries import QueryableState
 from stream_app.core.state.ledger import Ledger
 from stream_app.serving.redis.board_feed import BoardFeed
@@ -26,7 +27,7 @@ class Feed:
         state = QueryableState(
             stores=lambda: {3: self.store},
             stored_standings=self._standings,
-            scopes=Mock(),
+            scopes=Mock(disclosure=UNLIMITED),
             statuses={},
             erasures=Mock(),
             homes=Mock(),
