@@ -1,4 +1,4 @@
-"""What every thread of this process is doing: where one that seems to stand still is."""
+"""What every thread of this process is doing: where one that seems to stand still is. Places in the code, no values."""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""The form of a log line, as text or as JSON. Both are without secrets, and a record cannot look like two."""
+"""The form of a log line, as text or as JSON. Both are without secrets and names; no record looks like two."""
 
 import datetime as dt
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from stream_app.core.readable import escaped_json
 from stream_app.kafka.error_hints import kafka_advice
+from stream_app.logs.error_texts import shown, without_data
 from stream_app.settings import Settings
 from stream_app.settings.secret import Redaction, Secret
 
@@ -34,7 +35,7 @@ class _Lines(logging.Formatter):
 
     def message_of(self, record: logging.LogRecord) -> str:
         """The message, with a hint where an argument is an error of Kafka, and how often it was repeated."""
-        text, rest = _text(record), getattr(record, "rest", "")
+        text, rest = without_data(_text(record), _error_of(record)), getattr(record, "rest", "")
         for arg in record.args if isinstance(record.args, tuple) else ():
             if isinstance(arg, BaseException) and (advice := kafka_advice(arg, self._settings)):
                 return self.clean(f"{text}: {advice}{rest}")
@@ -46,7 +47,7 @@ class _Lines(logging.Formatter):
             self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else record.exc_text or "",
             self.formatStack(record.stack_info) if record.stack_info else "",
         ]
-        return self.clean("\n".join(part for part in parts if part))
+        return self.clean(without_data("\n".join(part for part in parts if part), _error_of(record)))
 
 
 class TextLines(_Lines):
@@ -85,12 +86,18 @@ class JsonLines(_Lines):
             return value
         if isinstance(value, list | tuple):
             return [self._plain(item) for item in value]
-        return self.clean(str(value))
+        return self.clean(str(shown(value)))
+
+
+def _error_of(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None
 
 
 def _text(record: logging.LogRecord) -> str:
     """The message. A library that logs wrong arguments, or an object that cannot be shown, must not cost the line."""
     try:
-        return record.getMessage()
+        if not isinstance(record.args, tuple):
+            return record.getMessage()
+        return str(record.msg) % tuple(map(shown, record.args)) if record.args else str(record.msg)
     except Exception as error:  # noqa: BLE001 - whatever the arguments do when they are shown
         return f"{record.msg!s} (its arguments cannot be shown: {type(error).__name__})"

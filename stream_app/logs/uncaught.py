@@ -34,4 +34,5 @@ def _in_finaliser(raised: "sys.UnraisableHookArgs") -> None:
     if raised.exc_value is None:
         return
     exc_info = (raised.exc_type, raised.exc_value, raised.exc_traceback)
-    logger.error("%s: %r", raised.err_msg or "Exception ignored in", raised.object, exc_info=exc_info)
+    what = getattr(raised.object, "__qualname__", type(raised.object).__qualname__)  # its repr may name people
+    logger.error("%s: %s", raised.err_msg or "Exception ignored in", what, exc_info=exc_info)

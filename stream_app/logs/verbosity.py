@@ -14,14 +14,21 @@ _RAISING = ("kafka", "opentelemetry")
 """What they log as errors they raise or return as well, and it is logged by those who ask them."""
 _LIBRARIES = ("faust", "mode", "aiokafka", "asyncio", "urllib3")
 
+_WITH_RECORDS = (
+    *("aiokafka.conn", "aiokafka.producer", "kafka.conn", "kafka.net", "kafka.producer", "kafka.protocol"),
+    *("faust.agents.agent", "faust.transport.consumer"),
+)
+"""What they log at DEBUG are records and requests as they are: these name people."""
+
 logger = logging.getLogger(__name__)
 
 
 def levels(level: str) -> tuple[str, dict[str, str]]:
-    """The level of the root logger, and those of libraries that differ from it: all log from DEBUG on, or few do."""
+    """The level of the root logger, and those of libraries that differ: nearly all log from DEBUG on, or few do."""
     if level == "DEBUG":
-        return level, dict.fromkeys((*_LIBRARIES, *_RAISING), "NOTSET")
-    return level, {**dict.fromkeys(_LIBRARIES, "WARNING"), **dict.fromkeys(_RAISING, "CRITICAL")}
+        return level, {**dict.fromkeys((*_LIBRARIES, *_RAISING), "NOTSET"), **dict.fromkeys(_WITH_RECORDS, "INFO")}
+    few = {**dict.fromkeys(_LIBRARIES, "WARNING"), **dict.fromkeys(_RAISING, "CRITICAL")}
+    return level, few | dict.fromkeys(_WITH_RECORDS, "NOTSET")
 
 
 class Verbosity:
