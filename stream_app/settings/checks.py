@@ -1,5 +1,7 @@
-"""Constraints between the settings of credentials and certificates, and of privacy."""
+"""Constraints between settings."""
 
+import re
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from stream_app.settings.redis_url import check_redis_url
@@ -7,10 +9,48 @@ from stream_app.settings.redis_url import check_redis_url
 if TYPE_CHECKING:  # Settings calls these checks
     from stream_app.settings.schema import Settings
 
+MOST_METRIC_TOPICS = 50
+LEAST_KEY = 16
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _BEARER = "OAUTHBEARER"
 _LOGIN = ("kafka_user", "kafka_password")
 _KAFKA_TLS = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
 _REDIS_TLS = ("redis_ca_file", "redis_cert_file", "redis_key_file")
+
+
+def check_values(settings: "Settings") -> None:
+    """Raise ValueError where settings do not fit together, or are guessable."""
+    if settings.window_s % settings.pane_s:
+        raise ValueError(f"window_s ({settings.window_s:g}) must be a multiple of pane_s ({settings.pane_s:g})")
+    if settings.min_ts >= settings.max_ts:
+        raise ValueError(f"min_ts ({settings.min_ts}) must be before max_ts ({settings.max_ts})")
+    if settings.short_s >= settings.window_s:
+        raise ValueError(f"short_s ({settings.short_s:g}) must be shorter than window_s ({settings.window_s:g})")
+    for name in ("person_key", "http_token", "peer_secret"):
+        secret = getattr(settings, name)
+        if secret and (length := len(secret.reveal())) < LEAST_KEY:
+            raise ValueError(f"{name} has {length} characters, fewer than {LEAST_KEY}: it is guessable")
+    if len(settings.metric_topics) > MOST_METRIC_TOPICS:
+        raise ValueError(
+            f"metric_topics names {len(settings.metric_topics)} topics, at most {MOST_METRIC_TOPICS} are possible"
+        )
+    if settings.otlp_url and settings.otlp_url.scheme not in {"http", "https"}:
+        raise ValueError("otlp_url must begin with http:// or https://, such as http://127.0.0.1:4318/v1/metrics")
+
+
+def check_access(settings: "Settings") -> None:
+    """Raise ValueError where a proxy would be believed that nobody has named, or nobody could be signed in by it."""
+    if bool(settings.http_user_header) != bool(settings.http_user_proxies):
+        raise ValueError("http_user_header and http_user_proxies go together: set both, or neither")
+    if settings.http_user_header and not settings.http_tokens_file:
+        raise ValueError("http_user_header needs http_tokens_file, which says who may see what")
+    if settings.http_user_header and not _HEADER.fullmatch(settings.http_user_header):
+        raise ValueError(f"http_user_header ({settings.http_user_header!r}) is no name of a header")
+    for address in settings.http_user_proxies:
+        try:
+            ip_network(address, strict=False)
+        except ValueError:
+            raise ValueError(f"http_user_proxies: {address!r} is no address or network, such as 10.0.0.0/8") from None
 
 
 def check_security(settings: "Settings") -> None:

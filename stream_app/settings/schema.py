@@ -7,13 +7,11 @@ from typing import Annotated, Literal, get_type_hints
 import msgspec
 
 from stream_app.core.privacy.min_group import Disclosure, Individuals
-from stream_app.settings.checks import check_privacy, check_security
+from stream_app.settings.checks import check_access, check_privacy, check_security, check_values
 from stream_app.settings.kinds import Count, Doc, Fraction, GroupSize, IdBytes, MessageBytes, Port, Positive, Rate
 from stream_app.settings.secret import Secret, SecretUrl
 
 ENV_PREFIX = "STREAM_APP_"
-MOST_METRIC_TOPICS = 50
-LEAST_KEY = 16
 
 
 class SettingsError(ValueError):
@@ -148,6 +146,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_token: Annotated[
         Secret, Doc("secret, 16 characters or more, that HTTP clients send; empty: only this machine may ask")
     ] = Secret()
+    http_tokens_file: Annotated[
+        str, Doc("file of further tokens, with name, role, populations and the day on which each ends; read again")
+    ] = ""
+    http_user_header: Annotated[str, Doc("header in which a proxy says who is signed in; empty: none")] = ""
+    http_user_proxies: Annotated[tuple[str, ...], Doc("addresses or networks of the proxies that are believed")] = ()
     http_probe_port: Annotated[
         Port, Doc("port that serves /livez and /readyz only, whatever the other one is busy with; 0: none")
     ] = 0
@@ -198,24 +201,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check constraints between settings."""
-        if self.window_s % self.pane_s:
-            raise ValueError(f"window_s ({self.window_s:g}) must be a multiple of pane_s ({self.pane_s:g})")
-        if self.min_ts >= self.max_ts:
-            raise ValueError(f"min_ts ({self.min_ts}) must be before max_ts ({self.max_ts})")
-        if self.short_s >= self.window_s:
-            raise ValueError(f"short_s ({self.short_s:g}) must be shorter than window_s ({self.window_s:g})")
-        for name in ("person_key", "http_token", "peer_secret"):
-            secret = getattr(self, name)
-            if secret and (length := len(secret.reveal())) < LEAST_KEY:
-                raise ValueError(f"{name} has {length} characters, fewer than {LEAST_KEY}: it is guessable")
-        if len(self.metric_topics) > MOST_METRIC_TOPICS:
-            raise ValueError(
-                f"metric_topics names {len(self.metric_topics)} topics, at most {MOST_METRIC_TOPICS} are possible"
-            )
-        if self.otlp_url and self.otlp_url.scheme not in {"http", "https"}:
-            raise ValueError("otlp_url must begin with http:// or https://, such as http://127.0.0.1:4318/v1/metrics")
+        check_values(self)
         check_security(self)
         check_privacy(self)
+        check_access(self)
 
     @property
     def pane_ms(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
-from stream_app.findings import Finding, danger
+from stream_app.findings import Finding, danger, warning
 from stream_app.kafka.options import servers_of
 from stream_app.settings import Settings
 from stream_app.settings.hosts import is_loopback
@@ -15,7 +15,14 @@ def addresses(settings: Settings) -> Iterator[Finding]:
     """Kafka, Redis and our own HTTP server."""
     yield from _kafka(settings)
     yield from _redis(settings)
-    if not is_loopback(settings.http_host) and not settings.http_token:
+    has_token = settings.http_token or settings.http_tokens_file
+    if (settings.disclosure.is_limited or settings.http_tokens_file) and not settings.peer_secret:
+        yield warning(
+            "STREAM_APP_PEER_SECRET",
+            "workers do not answer each other, so that nobody can ask as a worker for what is held back",
+            "set STREAM_APP_PEER_SECRET, the same for all workers",
+        )
+    if not is_loopback(settings.http_host) and not has_token:
         yield danger(
             "STREAM_APP_HTTP_HOST",
             f"metrics are served on {settings.http_host} to everybody who can reach it, without authentication",

@@ -31,7 +31,7 @@ from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, AllScopes,
 from stream_app.serving.api.users.places import placed
 from stream_app.settings import Settings
 
-_UNKNOWN = "nobody of that id has a value there in the window; ids differ by case"
+UNKNOWN = "nobody of that id has a value there in the window; ids differ by case"
 _MOST_RANKED = 64
 """Of the places of a user: so many get the rank that is known at the home of the scope."""
 
@@ -242,12 +242,12 @@ class Answers:
             raise UnavailableError(
                 f"the worker of partitions {silent} does not answer, so that nobody knows: ask again soon"
             )
-        raise UnknownUserError(_UNKNOWN)
+        raise UnknownUserError(UNKNOWN)
 
     def _named(self, found: list[FoundAt], known: Mapping[ScopeName, ScopeFound]) -> list[FoundAt]:
         """The places in which a user may be named. Raises UnknownUserError where there is none."""
         if not (named := self._naming.named(found, known)):
-            raise UnknownUserError(_UNKNOWN)
+            raise UnknownUserError(UNKNOWN)
         return named
 
     def _window_ms(self) -> tuple[int, int]:

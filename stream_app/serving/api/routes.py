@@ -12,9 +12,10 @@ from aiohttp import web
 from stream_app.core.events.names import normal_topic
 from stream_app.core.messages import Cut, Flag
 from stream_app.serving.api import params, responses
-from stream_app.serving.api.answers import Answers, UnavailableError, UnknownUserError
+from stream_app.serving.api.answers import UNKNOWN, Answers, UnavailableError, UnknownUserError
 from stream_app.serving.api.csv import as_csv
 from stream_app.serving.api.flags.quality_response import FlagQualities
+from stream_app.serving.api.views import View
 from stream_app.serving.http.problems import BadRequestError, problem
 
 PREFIX = "/api/v1"
@@ -171,15 +172,18 @@ def as_json(answer: object) -> web.Response:
 
 def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        asked = parsed(route.asked, request)
+        view = View.of(request)
+        asked = view.within(parsed(route.asked, request))
         user = request.match_info.get("user_id", "")
         try:
-            answer = route.answer(answers, asked, user if _is_text(user) else "")
-            answer = answers.disclosed(answer if isinstance(answer, responses.Answer) else await answer)
+            found = route.answer(answers, asked, user if _is_text(user) else "")
+            whole = answers.disclosed(found if isinstance(found, responses.Answer) else await found)
         except UnknownUserError as error:
             return problem(404, "Unknown user", str(error))
         except UnavailableError as error:
             return problem(503, "Not now", str(error))
+        if (answer := view.answer(whole)) is None:
+            return problem(404, "Unknown user", UNKNOWN)
         if route.csv is None or getattr(asked, "format", "json") == "json":
             return as_json(answer)
         name = route.path.strip("/").replace("/", "-")

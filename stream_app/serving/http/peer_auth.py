@@ -101,6 +101,6 @@ class PeerAuth:
 def _key_of(settings: Settings) -> bytes:
     """Made from the secret of the workers, or from the token that they have in common; empty without either."""
     secret = settings.peer_secret.reveal() or settings.http_token.reveal()
-    if settings.disclosure.is_limited and not settings.peer_secret:
+    if (settings.disclosure.is_limited or settings.http_tokens_file) and not settings.peer_secret:
         secret = secrets.token_hex()  # else anybody with the token could ask for what is held back, as a worker
     return blake2b(secret.encode(), person=b"peers", digest_size=32).digest() if secret else b""

@@ -11,7 +11,8 @@ from stream_app.core.queries import CutRecord
 from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers, CutRecords
 from stream_app.serving.api.flags.flag_log import FlagLog
-from stream_app.serving.api.push.page_updates import PageUpdates, Watcher
+from stream_app.serving.api.push.page_updates import PageUpdates
+from stream_app.serving.api.push.watcher import Watcher
 from stream_app.serving.api.time_budget import TimeBudget
 from tests.unit.serving.api.flags.flags_topic import nobody
 

@@ -4,7 +4,7 @@ import re
 
 from stream_app.core.messages import FlagType
 from stream_app.serving.api.flags.flag_log import FlagLog
-from stream_app.serving.api.push import page_updates
+from stream_app.serving.api.push import watcher as watchers
 from tests.board_samples import a_flag
 from tests.e2e.api.page_answers import PHONE, WAIT_S, Counting, running
 from tests.unit.serving.api.flags.flags_topic import nobody
@@ -39,7 +39,7 @@ async def test_in_a_storm_of_flags_only_the_last_are_handed_on(counting: Countin
             found = b""
             while b"id: 500" not in found:
                 found += await watcher.take(WAIT_S)
-    assert found.count(b"event: flag") == page_updates.FLAGS
+    assert found.count(b"event: flag") == watchers.FLAGS
 
 
 async def test_a_storm_of_one_type_does_not_sweep_the_flags_of_another_away(counting: Counting) -> None:

@@ -5,25 +5,23 @@ worker's time: where it takes longer it is done less often.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import msgspec
 
-from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, FlagType
+from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION
 from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import Answers, CutRecords
-from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.flags.flag_log import FlagLog, LoggedFlag
+from stream_app.serving.api.push.watcher import FLAGS, Watcher
 from stream_app.serving.api.scopes.topics import scope_of
 from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.views import EVERYTHING_SEEN, View
 
 TOPICS = 24
 PEOPLE = 50
 EMERGING = 30
-FLAGS = 30
-"""Flags that a page begins with, and the most of a type that it is sent at once."""
-_MOST_FLAGS = FLAGS * len(FlagType)
 _STORM = 2_000
 """Of more flags at once the first are not looked at."""
 FEED_S = 0.5
@@ -57,39 +55,6 @@ class UnknownScopeError(LookupError):
         )
 
 
-class Watcher:
-    """Somebody who looks: takes what has changed since the last time, however slowly."""
-
-    def __init__(self, flags: Iterable[bytes], begun: int) -> None:
-        """`flags` to begin with, as events, up to the one that was added as number `begun`."""
-        self.begun = begun
-        self._news: dict[str, bytes] = {}
-        self._flags: deque[bytes] = deque(flags, _MOST_FLAGS)
-        self._some = asyncio.Event()
-
-    def put(self, parts: dict[str, bytes]) -> None:
-        """Parts have changed; a part that has not been taken yet is replaced."""
-        self._news |= parts
-        self._some.set()
-
-    def put_flags(self, flags: Iterable[bytes]) -> None:
-        """Flags were raised; of many only the last are taken."""
-        self._flags.extend(flags)
-        if self._flags:
-            self._some.set()
-
-    async def take(self, timeout_s: float) -> bytes:
-        """What has changed, as server-sent events; nothing after some time without a change."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._some.wait()
-        self._some.clear()
-        news, self._news = self._news, {}
-        events = [*self._flags, *(b"event: %s\ndata: %s\n\n" % (name.encode(), json) for name, json in news.items())]
-        self._flags.clear()
-        return b"".join(events)
-
-
 class _Selection:
     """A topic, population and role that somebody looks at."""
 
@@ -120,13 +85,13 @@ class PageUpdates:
         self._erased = erasures()
 
     @contextmanager
-    def watching(self, asked: params.ScopeParams) -> Iterator[Watcher]:
+    def watching(self, asked: params.ScopeParams, view: View = EVERYTHING_SEEN) -> Iterator[Watcher]:
         """Show a selection for the length of the block. Raises TooManySelectionsError, UnknownScopeError."""
         if asked not in self._selections:
             self._make_room_for(asked)
         self._apply_erasures()
         selection = self._selections.setdefault(asked, _Selection())
-        watcher = Watcher((entry.event for entry in self._flags.last(FLAGS)), self._flags.added)
+        watcher = Watcher(view, self._flags.last(FLAGS), self._flags.added)
         selection.watchers.add(watcher)
         if selection.parts:
             watcher.put(selection.parts)
@@ -176,12 +141,12 @@ class PageUpdates:
 
     def _push_flags(self, before: int, added: int) -> None:
         """Push what was added in between; a watcher that has just come knows some of it."""
-        events: dict[int, list[bytes]] = {}
+        flags: dict[int, list[LoggedFlag]] = {}
         for watcher in [watcher for selection in self._selections.values() for watcher in selection.watchers]:
             count = min(added - max(before, watcher.begun), _STORM)
-            if count not in events:
-                events[count] = [entry.event for entry in self._flags.last(count, FLAGS)]
-            watcher.put_flags(events[count])
+            if count not in flags:
+                flags[count] = self._flags.last(count, FLAGS)
+            watcher.put_flags(flags[count])
 
     def _apply_erasures(self) -> None:
         """What is shown may be of somebody who was erased meanwhile: it is computed anew at once."""

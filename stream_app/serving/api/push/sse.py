@@ -11,6 +11,7 @@ from stream_app.serving.api.flags.flag_log import FlagLog, fits
 from stream_app.serving.api.push.fair_share import FairShares, OwnSelectionsError
 from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, UnknownScopeError
 from stream_app.serving.api.routes import PREFIX, parsed
+from stream_app.serving.api.views import View
 from stream_app.serving.http.auth import Access
 from stream_app.serving.http.connections import BoundHit, network_of
 from stream_app.serving.http.problems import BadRequestError, problem
@@ -110,7 +111,7 @@ class EventStreams:
         app.on_shutdown.append(self._end)
 
     async def _flag_stream(self, request: web.Request) -> web.StreamResponse:
-        asked = parsed(params.FlagStreamParams, request)
+        asked = View.of(request).within(parsed(params.FlagStreamParams, request))
         position = request.headers.get("Last-Event-ID", "")
         self._resumed(position, asked)  # a position that is none is refused before anything is sent
         stream = await self._opened(request)
@@ -146,11 +147,12 @@ class EventStreams:
         return gap + b"".join(entry.event for entry in fitting)
 
     async def _page_stream(self, request: web.Request) -> web.StreamResponse:
-        asked = parsed(params.ScopeParams, request)
+        view = View.of(request)
+        asked = view.within(parsed(params.ScopeParams, request))
         address, client = network_of(request.remote), self._access.client_of(request)
         await self._end_abandoned()
         try:
-            with self._shares.one_more(asked, address, client), self._updates.watching(asked) as watcher:
+            with self._shares.one_more(asked, address, client), self._updates.watching(asked, view) as watcher:
                 stream = _Stream(request, self._access.lets_in)
                 await stream.begin()
                 while True:

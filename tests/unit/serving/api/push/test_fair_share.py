@@ -17,9 +17,10 @@ from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.http.auth import COOKIE, Access
 from stream_app.serving.http.connections import ConnectionBounds
 from stream_app.serving.http.server import HttpServer
+from stream_app.serving.http.sessions import Sessions
 from stream_app.settings import Settings
 from tests.unit.serving.api.flags.flags_topic import nobody
-from tests.unit.serving.http.served import GUARDED, close, status
+from tests.unit.serving.http.served import GUARDED, TOKEN, close, status
 
 QUARTER, TENTH = MOST_SELECTIONS // 4, MOST_SELECTIONS // 10
 OPEN = ConnectionBounds(10_000, 10_000)
@@ -40,7 +41,7 @@ class Tracker(NamedTuple):
     open: list[asyncio.StreamWriter]
 
     def signed_in(self, address: str) -> Browser:
-        return Browser(address, f"Cookie: {COOKIE}={self.access._sessions.open()}")
+        return Browser(address, f"Cookie: {COOKIE}={Sessions(TOKEN).open()}")
 
     async def look(self, browser: Browser, topic: str = "*", role: str = "connector") -> int:
         """The status of a live stream; it stays open."""

@@ -1,0 +1,49 @@
+"""Who looks at the page: takes what has changed since the last time, as far as their view goes."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+
+from stream_app.core.messages import FlagType
+from stream_app.serving.api.flags.flag_log import LoggedFlag
+from stream_app.serving.api.views import View
+
+FLAGS = 30
+"""Flags that a page begins with, and the most of a type that it is sent at once."""
+_MOST_FLAGS = FLAGS * len(FlagType)
+
+
+class Watcher:
+    """Somebody who looks: takes what has changed since the last time, however slowly."""
+
+    def __init__(self, view: View, flags: Iterable[LoggedFlag], begun: int) -> None:
+        """`flags` to begin with, up to the one that was added as number `begun`."""
+        self.begun = begun
+        self._view = view
+        self._news: dict[str, bytes] = {}
+        self._flags: deque[bytes] = deque(view.events(flags), _MOST_FLAGS)
+        self._some = asyncio.Event()
+
+    def put(self, parts: dict[str, bytes]) -> None:
+        """Parts have changed; a part that has not been taken yet is replaced."""
+        seen = {name: self._view.part(name, json) for name, json in parts.items()}
+        self._news |= {name: json for name, json in seen.items() if json is not None}
+        self._some.set()
+
+    def put_flags(self, flags: Iterable[LoggedFlag]) -> None:
+        """Flags were raised; of many only the last are taken."""
+        self._flags.extend(self._view.events(flags))
+        if self._flags:
+            self._some.set()
+
+    async def take(self, timeout_s: float) -> bytes:
+        """What has changed, as server-sent events; nothing after some time without a change."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._some.wait()
+        self._some.clear()
+        news, self._news = self._news, {}
+        events = [*self._flags, *(b"event: %s\ndata: %s\n\n" % (name.encode(), json) for name, json in news.items())]
+        self._flags.clear()
+        return b"".join(events)
