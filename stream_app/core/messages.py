@@ -211,6 +211,25 @@ def is_sound(flag: Flag, first_ms: int = _FIRST_MS) -> bool:
     )
 
 
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """A look at people: one record on `influence.audit`, written before they were shown."""
+
+    look_id: str
+    looked_at: int
+    """Wall clock, epoch ms."""
+    caller: str
+    """The name of the token, `this machine`, or `command` and the user of the machine."""
+    route: str
+    """What was asked, such as /api/v1/users/{user_id}, or the command."""
+    population: str | None = None
+    """As asked; null where that was not said."""
+    topic: str | None = None
+    persons: list[str]
+    """Who was shown: keyed hashes where the tracker has a person_key, else user ids. Empty: a stream was opened."""
+    reason: str = ""
+    """As the caller gave it, in the header X-Stream-App-Reason."""
+
+
 class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
     """A message about flags that could not be delivered to a sink; one record on `influence.undelivered`."""
 

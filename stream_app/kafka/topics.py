@@ -24,6 +24,7 @@ _BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
 _DAY_MS = 86_400_000
 _SHORT_LIVED = {"retention.ms": "3600000", "segment.ms": "600000"}
 """For what is read within seconds, or asked for again."""
+_KEPT_FOR_A_YEAR = {"retention.ms": str(365 * _DAY_MS)}
 _BOUNDED_COMPACTION = {"max.compaction.lag.ms": str(7 * _DAY_MS), "delete.retention.ms": str(_DAY_MS)}
 """For compacted topics with user ids: the time after which Kafka has removed deleted values from its disks."""
 
@@ -40,7 +41,7 @@ class TopicSpec(NamedTuple):
     config: dict[str, str]
     purpose: str
     is_optional: bool = False
-    """Only `stream-app alerts` needs it."""
+    """Workers do not need it: `stream-app alerts` does, or nobody as they are set."""
 
 
 class TopicState(NamedTuple):
@@ -96,6 +97,10 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
         ),
         TopicSpec(segments, many, _COMPACTED | _LARGE | _BOUNDED_COMPACTION, "internal: the segments of the ledgers"),
         TopicSpec(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),
+        TopicSpec(
+            *(settings.audit_topic, one, _KEPT_FOR_A_YEAR, "output: looks at people"),
+            is_optional=not settings.audit,
+        ),
         *alert_topics_of(settings),
     ]
 

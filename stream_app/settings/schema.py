@@ -198,6 +198,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     individuals: Annotated[
         Individuals, Doc("who is named: all, flagged (who has a standing), or off (nobody; nobody is flagged)")
     ] = "all"
+    audit: Annotated[bool, Doc("true: each look at a person is a record, without which there is no answer")] = False
+    audit_topic: Annotated[str, Doc("output: looks at people, where they are audited")] = "influence.audit"
 
     def __post_init__(self) -> None:
         """Check constraints between settings."""

@@ -22,6 +22,7 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
     every = [topic.name for topic in topics_of(settings)]
     return {
         "worker": [*_worker(settings), Acl(GROUP, settings.app_id, ("Read",))],
+        "worker --audit": [Acl(TOPIC, settings.audit_topic, ("Write", "DescribeConfigs"))],
         "topics create": [Acl(TOPIC, name, ("Create", "Describe")) for name in every],
         "topics check": [Acl(TOPIC, name, ("Describe",)) for name in every],
         "replay": [Acl(TOPIC, name, ("Write",)) for name in settings.input_topics],

@@ -11,10 +11,12 @@ from aiohttp import web
 
 from stream_app.core.events.names import normal_topic
 from stream_app.core.messages import Cut, Flag
+from stream_app.core.privacy.looks import persons_of
 from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import UNKNOWN, Answers, UnavailableError, UnknownUserError
 from stream_app.serving.api.csv import as_csv
 from stream_app.serving.api.flags.quality_response import FlagQualities
+from stream_app.serving.api.look_log import LookLog
 from stream_app.serving.api.views import View
 from stream_app.serving.http.problems import BadRequestError, problem
 
@@ -108,11 +110,11 @@ ROUTES = (
 """Every query that is answered at once."""
 
 
-def add_routes(app: web.Application, answers: Answers) -> None:
-    """Have `app` answer them."""
+def add_routes(app: web.Application, answers: Answers, looks: LookLog) -> None:
+    """Have `app` answer them; who is named is in the record of a look before."""
     for route in ROUTES:
         # What is between braces takes no braces by itself, and a user id may have them.
-        app.router.add_get(PREFIX + route.path.replace("{user_id}", "{user_id:[^/]+}"), _handler(route, answers))
+        app.router.add_get(PREFIX + route.path.replace("{user_id}", "{user_id:[^/]+}"), _handler(route, answers, looks))
 
 
 def parsed(kind: type[P], request: web.Request) -> P:
@@ -170,7 +172,7 @@ def as_json(answer: object) -> web.Response:
     )
 
 
-def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(route: Route, answers: Answers, looks: LookLog) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         view = View.of(request)
         asked = view.within(parsed(route.asked, request))
@@ -184,6 +186,8 @@ def _handler(route: Route, answers: Answers) -> Callable[[web.Request], Awaitabl
             return problem(503, "Not now", str(error))
         if (answer := view.answer(whole)) is None:
             return problem(404, "Unknown user", UNKNOWN)
+        if looks.is_on and (named := persons_of(answer)):
+            await looks.record(request, named)
         if route.csv is None or getattr(asked, "format", "json") == "json":
             return as_json(answer)
         name = route.path.strip("/").replace("/", "-")

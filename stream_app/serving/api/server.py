@@ -13,6 +13,7 @@ from stream_app.kafka.topic_reader import partitions
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.flags.flag_reader import FlagReader
+from stream_app.serving.api.look_log import LookLog
 from stream_app.serving.api.openapi import document
 from stream_app.serving.api.push.page_updates import PageUpdates
 from stream_app.serving.api.push.sse import EventStreams
@@ -66,11 +67,12 @@ class Api:
         evidences = EvidenceReader(settings, open_partitions, erased)
         self._answers = Answers(settings, state, overview, self._peers, flags, evidences, budget)
         self._page_updates = PageUpdates(self._answers, flags, budget, lambda: len(state.erasures))
-        self._event_streams = EventStreams(flags, self._page_updates, access, settings, bound_hit)
+        self._looks = LookLog(settings)
+        self._event_streams = EventStreams(flags, self._page_updates, access, settings, bound_hit, self._looks)
 
     def add_routes(self, app: web.Application) -> None:
         """Have `app` answer under /api/v1."""
-        add_routes(app, self._answers)
+        add_routes(app, self._answers, self._looks)
         add_peer_routes(app, self._local_users, self._local_scopes, self._peer_auth)
         self._event_streams.add_routes(app)
         described = document()
@@ -88,6 +90,7 @@ class Api:
             )
         finally:
             await self._peers.close()
+            await self._looks.close()
 
 
 async def _restarted(run: Callable[[], Awaitable[None]]) -> None:

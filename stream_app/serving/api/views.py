@@ -69,12 +69,12 @@ class View(NamedTuple):
             return None
         return msgspec.json.encode(self.answer(_TOPICS.decode(json))) if name == "topics" else json
 
-    def events(self, flags: Iterable[LoggedFlag]) -> list[bytes]:
-        """The flags that the caller sees, as events."""
+    def flags(self, flags: Iterable[LoggedFlag]) -> list[LoggedFlag]:
+        """The flags that the caller sees."""
         mine = self.caller.populations
         if not self._sees_people:
             return []
-        return [entry.event for entry in flags if mine is None or entry.flag.population in mine]
+        return [entry for entry in flags if mine is None or entry.flag.population in mine]
 
     @property
     def _sees_people(self) -> bool:

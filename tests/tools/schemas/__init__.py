@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stream_app.core.events.schema import Post, Share
-from stream_app.core.messages import Cut, Flag, Undelivered
+from stream_app.core.messages import Cut, Flag, Look, Undelivered
 from stream_app.settings import Settings
 
 FOLDER = Path(__file__).parents[3] / "schemas"
@@ -58,6 +58,7 @@ def topic_schemas() -> list[TopicSchema]:
             "Standing",
             "The key is a JSON array: user_id, topic, population, role; no value (a tombstone): no standing any more.",
         ),
+        TopicSchema(names.audit_topic, Look, "Look", "The key is the caller."),
         TopicSchema(names.undelivered_topic, Undelivered, "Undelivered", "The key is the name of the sink."),
     ]
 

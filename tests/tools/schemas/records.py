@@ -16,6 +16,7 @@ BINDING = "0.5.0"
 _SETTINGS = Settings()
 _NOTHING = {"type": "null"}
 _USER = {"type": "string", "minLength": 1, "description": "The user_id as text, in UTF-8."}
+_CALLER = {"type": "string", "minLength": 1, "description": "Who looked."}
 _SINK = {"type": "string", "minLength": 1, "description": "The name of the sink in the alerts file."}
 _AS_IT_CAME = {"type": ["string", "null"], "description": "As it came; none where pseudonyms are on."}
 
@@ -53,6 +54,7 @@ def records_of_topics() -> dict[str, Records]:
         s.additions_topic: Records("additions", {"additions": _packed(None)}),
         segments: Records("segments", {"segment": _packed("Packed.")}),
         s.erasures_topic: Records("erasures", {"erasure": _erasure()}),
+        s.audit_topic: Records("audit", {"look": _json_message(s.audit_topic, "look", _CALLER)}),
         s.alerts_topic: Records("alerts", {"alertState": _alert_state()}),
         s.undelivered_topic: Records(
             "undelivered", {"undelivered": _json_message(s.undelivered_topic, "undelivered", _SINK)}

@@ -85,13 +85,15 @@ class PageUpdates:
         self._erased = erasures()
 
     @contextmanager
-    def watching(self, asked: params.ScopeParams, view: View = EVERYTHING_SEEN) -> Iterator[Watcher]:
+    def watching(
+        self, asked: params.ScopeParams, view: View = EVERYTHING_SEEN, *, is_audited: bool = False
+    ) -> Iterator[Watcher]:
         """Show a selection for the length of the block. Raises TooManySelectionsError, UnknownScopeError."""
         if asked not in self._selections:
             self._make_room_for(asked)
         self._apply_erasures()
         selection = self._selections.setdefault(asked, _Selection())
-        watcher = Watcher(view, self._flags.last(FLAGS), self._flags.added)
+        watcher = Watcher(view, self._flags.last(FLAGS), self._flags.added, is_audited=is_audited)
         selection.watchers.add(watcher)
         if selection.parts:
             watcher.put(selection.parts)

@@ -1,13 +1,14 @@
 """Server-sent events: flags as they are raised, and what the page shows as it changes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from aiohttp import web
 
 from stream_app.serving.api import params
-from stream_app.serving.api.flags.flag_log import FlagLog, fits
+from stream_app.serving.api.flags.flag_log import FlagLog, LoggedFlag, fits
+from stream_app.serving.api.look_log import LookLog
 from stream_app.serving.api.push.fair_share import FairShares, OwnSelectionsError
 from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, UnknownScopeError
 from stream_app.serving.api.routes import PREFIX, parsed
@@ -92,7 +93,9 @@ class EventStreams:
         access: Access,
         settings: Settings,
         bound_hit: BoundHit = lambda _bound: None,
+        looks: LookLog | None = None,
     ) -> None:
+        self._looks = looks or LookLog(settings)
         self._flags = flags
         self._updates = updates
         self._access = access
@@ -114,16 +117,21 @@ class EventStreams:
         asked = View.of(request).within(parsed(params.FlagStreamParams, request))
         position = request.headers.get("Last-Event-ID", "")
         self._resumed(position, asked)  # a position that is none is refused before anything is sent
+        await self._looks.record(request, [])
         stream = await self._opened(request)
         if position:
             await self._caught_up(position)
         with self._flags.subscription() as subscriber:
-            await stream.send(self._resumed(position, asked))
+            seen: set[str] = set()
+            missed, entries = self._resumed(position, asked)
+            await self._audit(request, entries, seen)
+            await stream.send(missed + b"".join(entry.event for entry in entries))
             while not subscriber.is_lagging:
                 entry = await subscriber.take(PING_S)
                 if entry is None:
                     await stream.send(_PING)
                 elif fits(entry.flag, asked) and not self._flags.hides(entry):
+                    await self._audit(request, [entry], seen)
                     await stream.send(entry.event)
         return stream.response
 
@@ -134,29 +142,41 @@ class EventStreams:
                 while self._flags.is_behind(position):
                     await subscriber.take(PING_S)
 
-    def _resumed(self, position: str, asked: params.FlagStreamParams) -> bytes:
+    async def _audit(self, request: web.Request, entries: Sequence[LoggedFlag], seen: set[str]) -> None:
+        """Record who is named for the first time. Raises RefusedError, which ends the stream."""
+        if not self._looks.is_on:
+            return
+        if named := dict.fromkeys(entry.flag.user_id for entry in entries if entry.flag.user_id not in seen):
+            await self._looks.record(request, list(named))
+            seen.update(named)
+
+    def _resumed(self, position: str, asked: params.FlagStreamParams) -> tuple[bytes, list[LoggedFlag]]:
         """What came after the position that a reader has reached; nothing where it gives none."""
         if not position:
-            return b""
+            return b"", []
         try:
             missing, entries = self._flags.after(position)
         except ValueError:
             raise BadRequestError(f"Last-Event-ID {position!r} is no position: give the id of an event") from None
         gap = b'event: gap\ndata: {"flags": %d}\n\n' % missing if missing else b""
-        fitting = (entry for entry in entries if fits(entry.flag, asked) and not self._flags.hides(entry))
-        return gap + b"".join(entry.event for entry in fitting)
+        return gap, [entry for entry in entries if fits(entry.flag, asked) and not self._flags.hides(entry)]
 
     async def _page_stream(self, request: web.Request) -> web.StreamResponse:
         view = View.of(request)
         asked = view.within(parsed(params.ScopeParams, request))
         address, client = network_of(request.remote), self._access.client_of(request)
         await self._end_abandoned()
+        await self._looks.record(request, [])
+        watching = self._updates.watching(asked, view, is_audited=self._looks.is_on)
         try:
-            with self._shares.one_more(asked, address, client), self._updates.watching(asked, view) as watcher:
+            with self._shares.one_more(asked, address, client), watching as watcher:
                 stream = _Stream(request, self._access.lets_in)
                 await stream.begin()
                 while True:
-                    await stream.send(await watcher.take(PING_S) or _PING)
+                    events = await watcher.take(PING_S)
+                    if named := watcher.take_named():
+                        await self._looks.record(request, named)
+                    await stream.send(events or _PING)
         except OwnSelectionsError as error:
             return self._refused(429, "Too many selections", str(error))
         except TooManySelectionsError as error:

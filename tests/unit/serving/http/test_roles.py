@@ -171,7 +171,7 @@ def test_a_viewer_sees_no_part_of_the_page_that_names_people() -> None:
     topics = Topics(topics=[], populations=["board", "sales", "staff"], total=0, next=None)
     json = msgspec.json.encode(topics)
     assert all(BOTH.part(name, b"{}") is None for name in PARTS_OF_PEOPLE)
-    assert BOTH.events([object()]) == []  # type: ignore[list-item]
+    assert BOTH.flags([object()]) == []  # type: ignore[list-item]
     assert BOTH.part("curve", b"{}") == b"{}"
     assert BOTH.part("quality", b"{}") is None
     assert msgspec.json.decode(BOTH.part("topics", json) or b"")["populations"] == ["board", "sales"]
