@@ -96,7 +96,7 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
             settings.additions_topic, many, _LARGE | _SHORT_LIVED, "internal: additions to curves, kept for an hour"
         ),
         TopicSpec(segments, many, _COMPACTED | _LARGE | _BOUNDED_COMPACTION, "internal: the segments of the ledgers"),
-        TopicSpec(settings.erasures_topic, one, _COMPACTED, "state: who was erased, as keyed hashes"),
+        TopicSpec(settings.erasures_topic, one, _COMPACTED, "state: who was erased or has opted out, as keyed hashes"),
         TopicSpec(
             *(settings.audit_topic, one, _KEPT_FOR_A_YEAR, "output: looks at people"),
             is_optional=not settings.audit,

@@ -43,6 +43,7 @@ _TOPICS = (
     "erasures",
     "alerts",
     "undelivered",
+    "audit",
 )
 _STOP_S = 10.0
 _POLL_MS = 100

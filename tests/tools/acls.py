@@ -40,6 +40,10 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         "doctor": _doctor(settings),
         "reset": _reset(settings),
         "erase": _erase(settings),
+        "opt-out": [
+            Acl(TOPIC, settings.erasures_topic, ("Read", "Write")),
+            Acl(TOPIC, settings.curves_topic, ("Read",)),
+        ],
     }
 
 

@@ -1,7 +1,8 @@
-"""Erasures: who was erased, read by all workers from a compacted topic that holds keyed hashes, never ids."""
+"""Erasures: who was erased or has opted out, read by all workers from a compacted topic of keyed hashes, never ids."""
 
 import re
 from collections.abc import Iterable
+from enum import Enum, auto
 from typing import NamedTuple
 
 import msgspec
@@ -11,6 +12,7 @@ from stream_app.core.privacy.pseudonyms import PersonHashes
 
 _MARK = re.compile(rb"[0-9a-f]{32}")
 _CHECK = re.compile(rb'\{"check":"[0-9a-f]{32}"\}')
+_OPTED_OUT = "opted_out_at"
 CHECK_KEY = b"check"
 """Key of the record that identifies the person_key of the hashes in the topic."""
 
@@ -19,17 +21,43 @@ class PersonKeyError(RuntimeError):
     """The person_key does not match the one that the erasures were made with. The message says what to do."""
 
 
+class MarkedAs(Enum):
+    """What a mark says about a person."""
+
+    NOTHING = auto()
+    OUT = auto()
+    ERASED = auto()
+
+
 class ErasureRecord(NamedTuple):
     """A record of the erasures topic."""
 
     key: bytes
-    value: bytes
+    value: bytes | None
 
 
 def erasure(persons: PersonHashes, user: str, now_ms: int) -> list[ErasureRecord]:
     """Return the records that mark `user` as erased."""
     value = msgspec.json.encode({"erased_at": now_ms})
     return [ErasureRecord(mark.encode(), value) for mark in persons.marks(user)]
+
+
+def opt_out(persons: PersonHashes, user: str, now_ms: int) -> list[ErasureRecord]:
+    """Return the records that mark `user` as one who has opted out: treated as erased until the marks are deleted."""
+    value = msgspec.json.encode({_OPTED_OUT: now_ms})
+    return [ErasureRecord(mark.encode(), value) for mark in persons.marks(user)]
+
+
+def opt_in(persons: PersonHashes, user: str) -> list[ErasureRecord]:
+    """Return the records that delete these marks."""
+    return [ErasureRecord(mark.encode(), None) for mark in persons.marks(user)]
+
+
+def marked_as(value: bytes | None) -> MarkedAs:
+    """Return what a mark says, given its last value; one that cannot be read is an erasure, which lasts."""
+    if value is None:
+        return MarkedAs.NOTHING
+    return MarkedAs.OUT if value.startswith(b'{"%s":' % _OPTED_OUT.encode()) else MarkedAs.ERASED
 
 
 def check(persons: PersonHashes) -> ErasureRecord:

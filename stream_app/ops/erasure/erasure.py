@@ -1,6 +1,6 @@
 """The erasure of a person, step by step: recorded, carried out by the workers, then removed where no worker does it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from operator import not_
 from typing import Any, NamedTuple, Protocol
 
@@ -9,7 +9,7 @@ from kafka import TopicPartition
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
 from stream_app.core.privacy import erasures
-from stream_app.core.privacy.erasures import CHECK_KEY, PersonKeyError
+from stream_app.core.privacy.erasures import CHECK_KEY, ErasureRecord, PersonKeyError
 from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.kafka.clients import open_consumer, open_producer
 from stream_app.kafka.topic_scan import LeftOut, TopicTail
@@ -105,9 +105,9 @@ def erase(
         on_step("searching the state of the workers")
         found = [values.count() for values in live.values()]
         alerts = LiveValues(reader, settings.alerts_topic, person.is_in_alert)
-        position = _record(settings, reader, persons, user, now_ms)
+        position = send_marks(settings, reader, persons, erasures.erasure(persons, user, now_ms))
         on_step("recorded; waiting for the workers")
-        waiting = _wait(settings, reader, position, wait_s)
+        waiting = wait_for_workers(settings, reader, position, wait_s)
         # Only now: until the workers have carried it out they could write about the person again.
         removed = [_purged(settings, reader, *topic, on_step) for topic in _topics(settings, person)]
         on_step("waiting until segments and standings are deleted")
@@ -150,8 +150,8 @@ def _on_board(board: ErasableBoard | None, person: Person) -> list[ErasurePlace]
     return [ErasurePlace("Redis", "keys, members and entries", count, count)]
 
 
-def _record(settings: Settings, reader: Any, persons: PersonHashes, user: str, now_ms: int) -> int:
-    """Write the erasure; returns the offset up to which a worker must have read the topic to know it."""
+def send_marks(settings: Settings, reader: Any, persons: PersonHashes, marks: Sequence[ErasureRecord]) -> int:
+    """Write marks of a person; returns the offset up to which a worker must have read the topic to know them."""
     own = erasures.check(persons)
     checks = [record.value for record in TopicTail(reader, settings.erasures_topic).unread() if record.key == CHECK_KEY]
     if checks and checks[-1] != own.value:
@@ -165,7 +165,7 @@ def _record(settings: Settings, reader: Any, persons: PersonHashes, user: str, n
             "restart them with this key first"
         )
     with open_producer(settings) as sender:
-        records = [*([] if checks else [own]), *erasures.erasure(persons, user, now_ms)]
+        records = [*([] if checks else [own]), *marks]
         sent = [sender.send(settings.erasures_topic, key=key, value=value, partition=0) for key, value in records]
         return int(sent[-1].get(_ACK_S).offset) + 1
 
@@ -179,8 +179,8 @@ def _statuses(curves: TopicTail, newest: dict[int, Status]) -> dict[int, Status]
     return newest
 
 
-def _wait(settings: Settings, reader: Any, position: int, wait_s: float) -> list[int]:
-    """Wait until the owners of all partitions have carried out the erasure; returns the partitions left over."""
+def wait_for_workers(settings: Settings, reader: Any, position: int, wait_s: float) -> list[int]:
+    """Wait until the owners of all partitions have carried out what was marked; returns the partitions left over."""
     newest: dict[int, Status] = {}
     curves = TopicTail(reader, settings.curves_topic)
 

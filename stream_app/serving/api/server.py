@@ -66,7 +66,7 @@ class Api:
         overview = Overview(settings, state, flags, self._throughput, health, redis_up)
         evidences = EvidenceReader(settings, open_partitions, erased)
         self._answers = Answers(settings, state, overview, self._peers, flags, evidences, budget)
-        self._page_updates = PageUpdates(self._answers, flags, budget, lambda: len(state.erasures))
+        self._page_updates = PageUpdates(self._answers, flags, budget, lambda: state.erasures.position)
         self._looks = LookLog(settings)
         self._event_streams = EventStreams(flags, self._page_updates, access, settings, bound_hit, self._looks)
 

@@ -144,7 +144,13 @@ def _packed(key: str | None) -> Message:
 
 def _erasure() -> Message:
     key = {"type": "string", "description": "A keyed hash of a user_id; or `check`, which shows the key of the hashes."}
-    return _message(key, {"type": "object", "description": "When the user was erased; or the check."})
+    return _message(
+        key,
+        {
+            "type": ["object", "null"],
+            "description": "When the user was erased, or opted out; or the check. No value: back in.",
+        },
+    )
 
 
 def _alert_state() -> Message:

@@ -53,6 +53,7 @@ COMMANDS = {
     "doctor": "settings, topics and sizes of the whole",
     "erase": "the person that the operator names",
     "migrate": "sizes of the whole",
+    "opt-out": "the person that the operator names",
     "replay": "a file that the operator has",
     "reset": "names of topics",
     "settings": "settings",

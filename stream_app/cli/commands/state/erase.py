@@ -56,7 +56,7 @@ def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: flo
     STREAM_APP_PERSON_KEY. Give the id as it is in events, also where pseudonyms replace it. The command can be
     repeated; exit status 3: something is left.
     """
-    user = _checked(sys.stdin.readline().rstrip("\r\n") if user == "-" else user)
+    user = checked_user(sys.stdin.readline().rstrip("\r\n") if user == "-" else user)
     if not (yes or dry_run):
         click.confirm(
             "Erase this person from everything the tracker holds? This cannot be undone.", abort=True, err=True
@@ -67,7 +67,7 @@ def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: flo
             report = look(settings, user, board)
         else:
             now_ms = time.time_ns() // 1_000_000
-            report = erase(settings, user, board, wait_s=wait_s, now_ms=now_ms, on_step=_print_step)
+            report = erase(settings, user, board, wait_s=wait_s, now_ms=now_ms, on_step=print_step)
     if as_json:
         print_json(_as_json(report))
     else:
@@ -76,7 +76,8 @@ def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: flo
         raise SystemExit(INCOMPLETE)
 
 
-def _checked(user: str) -> str:
+def checked_user(user: str) -> str:
+    """Return a user id that can be one. Raises UsageError."""
     if not 0 < len(user) <= LONGEST_ID:
         raise click.UsageError(f"USER has {len(user)} characters: an id has 1 to {LONGEST_ID}")
     return user
@@ -95,7 +96,8 @@ def _board(settings: Settings) -> Iterator[BoardEraser | None]:
         yield board
 
 
-def _print_step(step: str) -> None:
+def print_step(step: str) -> None:
+    """Say what begins, to a person who waits."""
     if sys.stderr.isatty():
         echo(f"{step} …", dim=True, err=True)
 

@@ -75,7 +75,7 @@ class PageUpdates:
     """Keeps every selection that is looked at up to date; `run` must run beside it."""
 
     def __init__(self, answers: Answers, flags: FlagLog, budget: TimeBudget, erasures: Callable[[], int]) -> None:
-        """`erasures`: how many people are known to be erased."""
+        """`erasures`: grows with what is known of people who were erased, or have opted out or back in."""
         self._answers = answers
         self._flags = flags
         self._budget = budget
