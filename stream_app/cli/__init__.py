@@ -18,7 +18,7 @@ _SECTIONS = {
     "Try it, with a Kafka and a Redis of its own": ("demo", "backtest"),
     "Run it, with yours": ("topics", "worker", "replay"),
     "See what it finds": ("top", "watch", "alerts"),
-    "Operate it": ("doctor", "dead-letters", "erase", "opt-out", "reset", "migrate"),
+    "Operate it": ("doctor", "dead-letters", "person", "erase", "opt-out", "reset", "migrate"),
     "Set it up": ("settings",),
 }
 _FOLDERS = dict.fromkeys(("erase", "migrate", "opt-out", "reset"), "state.")
@@ -36,6 +36,7 @@ _SUMMARIES = {
     "reset": "Delete everything that was counted, and start from nothing.",
     "migrate": "Change the number of partitions.",
     "erase": "Erase a person from everything the tracker holds.",
+    "person": "Export what is held of a person.",
     "opt-out": "Have a person never count, or count again.",
     "settings": "List every setting: its variable, value, default and meaning.",
 }

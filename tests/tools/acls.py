@@ -40,6 +40,12 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         "doctor": _doctor(settings),
         "reset": _reset(settings),
         "erase": _erase(settings),
+        "person": [
+            Acl(TOPIC, topic.name, ("Read",))
+            for topic in topics_of(settings)
+            if topic.name not in {settings.cuts_topic, settings.curves_topic, settings.additions_topic}
+            and topic.name != settings.undelivered_topic
+        ],
         "opt-out": [
             Acl(TOPIC, settings.erasures_topic, ("Read", "Write")),
             Acl(TOPIC, settings.curves_topic, ("Read",)),

@@ -101,6 +101,23 @@ def test_each_look_at_a_person_is_on_kafka_with_who_and_why(employees: Moving) -
     assert not [look for look in looks(employees) if look.caller == "vic"]
 
 
+def test_all_that_is_held_of_a_person_can_be_exported(employees: Moving) -> None:
+    settings = employees.run.settings
+    arguments = ["person", LEADER, "--export", "--reason", "they asked"]
+    ran = CliRunner().invoke(main, arguments, env=employees.run.environment)
+    assert ran.exit_code == 0, ran.output
+    found = json.loads(ran.stdout)
+    assert (found["user_id"], found["state"]) == (LEADER, "counts")
+    counts = {place["topic"]: (place["posts"], place["impressions"]) for place in found["counts"]}
+    assert counts == {"*": (3, 15_000), "tea": (3, 15_000)}
+    assert all(sum(pane["posts"] for pane in place["panes"]) == place["posts"] for place in found["counts"])
+    assert [one["topic"] for one in found["evidence"]] == [settings.posts_topic] * 3
+    assert {flag["user_id"] for flag in (*found["flags"], *found["standings"])} == {LEADER}
+    assert found["looks"][-1]["route"] == "stream-app person"
+    assert {name for look in found["looks"] for name in look["persons"]} == {PersonHashes(KEY).pseudonym(LEADER)}
+    assert "person-01" not in ran.stdout
+
+
 def test_who_opts_out_is_nowhere_and_counts_again_once_they_are_back(employees: Moving) -> None:
     def opt_out(*arguments: str) -> dict[str, Any]:
         ran = CliRunner().invoke(main, ["opt-out", LEADER, "--json", *arguments], env=employees.run.environment)

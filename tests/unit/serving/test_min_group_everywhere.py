@@ -54,6 +54,7 @@ COMMANDS = {
     "erase": "the person that the operator names",
     "migrate": "sizes of the whole",
     "opt-out": "the person that the operator names",
+    "person": "the person that the operator names",
     "replay": "a file that the operator has",
     "reset": "names of topics",
     "settings": "settings",
