@@ -13,7 +13,7 @@ MAY_DIFFER = {
     },
     "how large what it writes is, and how often": {"max_message_bytes", "dead_letters_per_s"},
     "what it serves": {name for name in NAMES if name.startswith(("http_", "peer_", "redis_", "log_", "otlp_"))}
-    | {"metric_topics"},
+    | {"metric_topics", "audit", "audit_topic"},
     "what is not a worker's": {name for name in NAMES if name.startswith("alerts_")} | {"undelivered_topic"},
     "secrets, which are not announced": SECRETS,
     "how it is let in": {*SECURITY},
