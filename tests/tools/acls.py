@@ -40,16 +40,8 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         "doctor": _doctor(settings),
         "reset": _reset(settings),
         "erase": _erase(settings),
-        "person": [
-            Acl(TOPIC, topic.name, ("Read",))
-            for topic in topics_of(settings)
-            if topic.name not in {settings.cuts_topic, settings.curves_topic, settings.additions_topic}
-            and topic.name != settings.undelivered_topic
-        ],
-        "opt-out": [
-            Acl(TOPIC, settings.erasures_topic, ("Read", "Write")),
-            Acl(TOPIC, settings.curves_topic, ("Read",)),
-        ],
+        "person": _person(settings),
+        "opt-out": _opt_out(settings),
     }
 
 
@@ -105,6 +97,18 @@ def _erase(settings: Settings) -> list[Acl]:
     allowed: dict[str, tuple[str, ...]] = dict.fromkeys((segments, standings, settings.curves_topic), ("Read",))
     allowed |= dict.fromkeys(removed, ("Read", "Write", "Delete"))
     allowed |= dict.fromkeys((settings.erasures_topic, settings.alerts_topic), ("Read", "Write"))
+    return [Acl(TOPIC, topic.name, allowed.get(topic.name, ("Describe",))) for topic in topics_of(settings)]
+
+
+def _person(settings: Settings) -> list[Acl]:
+    """It reads every topic that may hold something of a person, and looks whether the others are there."""
+    others = {settings.cuts_topic, settings.curves_topic, settings.additions_topic, settings.undelivered_topic}
+    return [Acl(TOPIC, topic.name, ("Describe" if topic.name in others else "Read",)) for topic in topics_of(settings)]
+
+
+def _opt_out(settings: Settings) -> list[Acl]:
+    """It writes the marks, and reads how far the workers are."""
+    allowed = {settings.erasures_topic: ("Read", "Write"), settings.curves_topic: ("Read",)}
     return [Acl(TOPIC, topic.name, allowed.get(topic.name, ("Describe",))) for topic in topics_of(settings)]
 
 

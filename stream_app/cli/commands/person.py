@@ -6,6 +6,7 @@ import click
 
 from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
 from stream_app.kafka.clients import open_consumer, quiet_kafka
+from stream_app.kafka.topics import require_all
 from stream_app.ops.erasure.matcher import LONGEST_ID
 from stream_app.ops.erasure.person_export import export, record_look
 from stream_app.settings import Settings
@@ -37,6 +38,7 @@ def command(settings: Settings, user: str, everything: bool, reason: str, as_jso
     if not 0 < len(user) <= LONGEST_ID:
         raise click.UsageError(f"USER has {len(user)} characters: an id has 1 to {LONGEST_ID}")
     with quiet_kafka():
+        require_all(settings)
         record_look(settings, user, reason)
         with open_consumer(settings) as reader:
             found = export(settings, reader, user)

@@ -181,6 +181,7 @@ def _handler(route: Route, answers: Answers, looks: LookLog) -> Callable[[web.Re
             found = route.answer(answers, asked, user if _is_text(user) else "")
             whole = answers.disclosed(found if isinstance(found, responses.Answer) else await found)
         except UnknownUserError as error:
+            await looks.record(request, [user or getattr(asked, "id", "")])  # to have asked is a look, too
             return problem(404, "Unknown user", str(error))
         except UnavailableError as error:
             return problem(503, "Not now", str(error))

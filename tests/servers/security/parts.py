@@ -39,6 +39,8 @@ USERS = (
     "watcher",
     "alerter",
     "rehearser",
+    "exporter",
+    "counsellor",
     "reader",
     "resender",
     "doctor",

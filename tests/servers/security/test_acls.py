@@ -20,6 +20,7 @@ from tests.waiting import eventually
 
 USER_OF = {
     "worker": "worker",
+    "worker --audit": "worker",
     "topics create": "creator",
     "topics check": "checker",
     "replay": "producer",
@@ -32,6 +33,8 @@ USER_OF = {
     "doctor": "doctor",
     "reset": "resetter",
     "erase": "eraser",
+    "person": "exporter",
+    "opt-out": "counsellor",
 }
 DENIED = re.compile(r"lacks a permission|may not|not authorized|AuthorizationFailed", re.IGNORECASE)
 PERSON_KEY = "planted-person-key"
@@ -240,6 +243,24 @@ def test_an_eraser_needs_every_one_of_its_permissions(kafka: Secured) -> None:
     remembered = asked(run.variables("eraser"), *erase)
     assert remembered.exit_code == 3  # nothing is denied; the workers that carry it out are not there
     assert "is a worker running?" in remembered.output
+
+
+@pytest.mark.parametrize("command", ["person", "opt-out"])
+def test_commands_about_a_person_need_every_one_of_their_permissions(kafka: Secured, command: str) -> None:
+    run = Tracked(kafka, f"about-{command}", person_key=PERSON_KEY)
+    ran(run.variables("creator"), "topics", "create")
+    run.set_aside("u0")
+    user, arguments = USER_OF[command], (command, "u0", *(("--wait", "1s") if command == "opt-out" else ()))
+    for acl, operation in each(run.acls[command]):
+        if operation != "Describe":
+            kafka.allow(user, [acl._replace(operations=("Describe",))])
+        kafka.forbid(user, acl.resource, acl.name, operation)
+        result = asked(run.variables(user), *arguments)
+        assert result.exit_code == 1, f"{operation} on {acl.name}: {result.output}"
+        assert DENIED.search(result.output), result.output
+        kafka.forbid(user, acl.resource, acl.name, "Describe")
+        kafka.allow(user, [acl._replace(operations=(operation,))])
+    assert asked(run.variables(user), *arguments).exit_code == (3 if command == "opt-out" else 0)
 
 
 def each(acls: list[Acl]) -> Iterator[tuple[Acl, str]]:

@@ -8,6 +8,7 @@ import click
 from stream_app.cli.commands.state.erase import checked_user, print_step
 from stream_app.cli.options import KAFKA_NAMES, Command, Duration, settings_options
 from stream_app.kafka.clients import quiet_kafka
+from stream_app.kafka.topics import require_all
 from stream_app.ops.erasure.opting_out import OptOutReport, opt_back_in, opt_out
 from stream_app.settings import Settings
 from stream_app.terminal.output import print_json
@@ -41,6 +42,7 @@ def command(settings: Settings, user: str, back: bool, wait_s: float, as_json: b
     """
     user = checked_user(sys.stdin.readline().rstrip("\r\n") if user == "-" else user)
     with quiet_kafka():
+        require_all(settings)
         if back:
             report = opt_back_in(settings, user, wait_s=wait_s, on_step=print_step)
         else:

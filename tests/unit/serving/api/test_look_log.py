@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaTimeoutError
 from stream_app.core.messages import Look
 from stream_app.core.privacy.looks import persons_of
 from stream_app.core.privacy.pseudonyms import PersonHashes
+from stream_app.serving.api.answers import UnknownUserError
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.look_log import LookLog
 from stream_app.serving.api.push.watcher import Watcher
@@ -71,6 +72,16 @@ async def test_a_look_is_on_kafka_before_the_answer_is_given() -> None:
     assert response.status == 200
     (look,) = kafka.looks
     assert (look.caller, look.route, look.persons, look.reason) == ("ann", "/api/v1/flags", ["bob"], "")
+
+
+async def test_to_ask_for_somebody_who_is_not_shown_is_a_look_too() -> None:
+    kafka = Producer()
+    (route,) = (route for route in ROUTES if route.path == "/users/{user_id}")
+    asked = request("/api/v1/users/{user_id}")
+    asked.match_info.get = lambda _name, _default: "carl"
+    answers = Mock(user=AsyncMock(side_effect=UnknownUserError("nobody")))
+    response = await _handler(route, answers, LookLog(Settings(audit=True), lambda _settings: kafka))(asked)
+    assert (response.status, [look.persons for look in kafka.looks]) == (404, [["carl"]])
 
 
 async def test_a_look_that_cannot_be_audited_is_refused() -> None:
