@@ -17,6 +17,7 @@ from stream_app.core.exchange.delta_sender import DeltaSender, HomeState
 from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
 from stream_app.core.exchange.home import Home
 from stream_app.core.flags.evaluation import EvaluationTime, evaluate, flags_of
+from stream_app.core.flags.event_time_steps import next_look
 from stream_app.core.flags.outcomes import FORESIGHT_MS, Standing
 from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.flags.ranking import RANKED, are_followed
@@ -72,14 +73,23 @@ class OfflineTracker:
     def run(self, steps: Iterable[Step]) -> Iterator[Evaluated]:
         """Count the steps one by one; yield each, and those between in which only time went on."""
         for step in steps:
-            while self.end_ms and self.end_ms + self._step_ms < step.end_ms:
-                yield Evaluated(self.end_ms + self._step_ms, 0, self._evaluate(self.end_ms + self._step_ms))
+            for end_ms in self._quiet_until(step.end_ms):
+                yield Evaluated(end_ms, 0, self._evaluate(end_ms))
             for place, credits_ in step.batches:
                 topic = self._topics[place]
                 late = self.ledger.late(topic, credits_.ts_ms)
                 self.counted.add(self.ledger.apply(topic, 0, credits_, late, 0).counts)
             counted = sum(len(credits_.ts_ms) for _, credits_ in step.batches)
             yield Evaluated(step.end_ms, counted, self._evaluate(step.end_ms))
+
+    def _quiet_until(self, next_ms: int) -> Iterator[int]:
+        """Yield the ends of steps between the last one and the next in which anything is counted."""
+        if not self.end_ms:
+            return
+        busy, first = self.end_ms // self._step_ms, next_ms // self._step_ms
+        now = busy
+        while (now := next_look(busy, now, first)) < first:
+            yield now * self._step_ms
 
     def _evaluate(self, end_ms: int) -> list[Flag]:
         """Move the window on to the end of a step, and raise the flags."""

@@ -81,9 +81,14 @@ class Feed:
         settings: Settings,
         until_ms: int | None,
         counted: Callable[[], Mapping[Place, int]] | None = None,
+        say: Callable[[int], object] = int,
     ) -> None:
-        """`counted` is how far the workers have counted, so that nothing that is in order is late."""
+        """`counted` is how far the workers have counted, so that nothing that is in order is late.
+
+        `say`: called with the event time, epoch ms, up to which all is in Kafka.
+        """
         self._counted = counted
+        self._say = say
         self._make = make
         self._settings = settings
         self._until_ms = until_ms
@@ -138,4 +143,4 @@ class Feed:
     def _bound(self) -> SkewBound | None:
         if self._counted is None:
             return None
-        return SkewBound(self._counted, self._settings, math.inf)
+        return SkewBound(self._counted, self._settings, math.inf, self._say)

@@ -15,12 +15,12 @@ from stream_app.core.messages import Cut, Flag
 from stream_app.core.state.watermark import Source
 from stream_app.demo.embedded.kafka import embedded_broker
 from stream_app.demo.embedded.redis import embedded_redis
+from stream_app.demo.event_time import EventTime
 from stream_app.demo.feed import Feed, Part, Stream
 from stream_app.demo.generator.population import Truth
 from stream_app.demo.observer import Observer
 from stream_app.demo.progress import DemoProgress, ProgressView
 from stream_app.demo.workers import WorkerFailedError, Workers
-from stream_app.kafka.clients import new_producer
 from stream_app.kafka.topics import create
 from stream_app.settings import Settings, with_servers
 from stream_app.sources.found import FoundEvents
@@ -83,7 +83,9 @@ def running_demo(
         own = msgspec.structs.replace(own, http_port=started.http_port)
         on_start(own)
         observer = Observer(own)
-        feed = Feed(make_stream, own, until_ms, observer.positions)
+        event_time = EventTime(own, watermark_key)
+        stack.callback(event_time.close, _THREAD_S)
+        feed = Feed(make_stream, own, until_ms, observer.positions, event_time.say)
         stack.callback(observer.stop, _THREAD_S)
         stack.callback(feed.stop, _THREAD_S)
         feed.start()
@@ -92,7 +94,7 @@ def running_demo(
             run = _DemoRun(feed, observer, started, view)
             seconds = run.count()
             if until_ms is not None:
-                _advance_event_time(own, watermark_key, until_ms - 1)
+                _end_event_time(event_time, until_ms)
             settled = run.settle(until_ms - 1 if until_ms is not None else None)
         made = feed.stream or Stream((), 0)
         yield DemoResult(
@@ -162,15 +164,12 @@ class _DemoRun:
         time.sleep(_STEP_S)
 
 
-def _advance_event_time(settings: Settings, key: bytes, ts_ms: int) -> None:
-    """Publish a watermark: after the last event of a recording no event moves event time to the end of the window."""
-    producer = new_producer(settings)
+def _end_event_time(event_time: EventTime, until_ms: int) -> None:
+    """Move event time on to the end of the window: after the last event of a recording no event does."""
     try:
-        producer.send(settings.curves_topic, str(ts_ms).encode(), key, partition=0).get(_PATIENCE_S)
+        event_time.say(until_ms - 1)
     except KafkaError as error:
         raise DemoError(f"the embedded broker did not take the end of event time: {error}") from error
-    finally:
-        producer.close(_THREAD_S)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from stream_app.core.messages import Cut, Flag, FlagType, Role
+from stream_app.core.messages import Cut, Flag, FlagType, Reason, Role
 from stream_app.demo.generator.activity import TrueCut
 from stream_app.demo.generator.population import Truth
 from stream_app.demo.generator.risers import Riser
@@ -79,8 +79,11 @@ def measured(truth: Truth, cuts: Iterable[Cut]) -> list[Measured]:
 
 
 def foresight(truth: Truth, flags: Sequence[Flag]) -> Foresight:
-    """Compare the flags, in order for each user, with what was planted."""
-    emerging = _first(FlagType.EMERGING, flags)
+    """Compare the flags, in order for each user, with what was planted.
+
+    A flag for who was over θ already when the topic was nearly ranked is about the topic: it warns of nobody.
+    """
+    emerging = _first(FlagType.EMERGING, [flag for flag in flags if flag.reason is not Reason.NEARLY_RANKED])
     entered = _first(FlagType.ENTERED, flags)
     rises = [
         Rise(riser, emerging.get(place), entered.get(place))

@@ -22,6 +22,8 @@ from stream_app.settings import Settings
 from stream_app.settings.standing_rules import rules_of
 
 NEVER: tuple[object, ...] = ()
+FOREVER = 2**62
+"""Later than any event."""
 
 
 class Doubt(NamedTuple):
@@ -87,6 +89,14 @@ class OwnedPartition:
 OwnedPartitions = dict[int, OwnedPartition]
 
 
+@dataclass
+class StepLimit:
+    """Where the step of event time ends that is being counted (see watermark_alignment)."""
+
+    end_ms: int = FOREVER
+    """Exclusive, epoch ms. Events at or after it are held, and what follows them in their source."""
+
+
 def homes_of(owned: OwnedPartitions, settings: Settings) -> Homes:
     """Return the homes in the owned partitions."""
     return Homes(
@@ -111,6 +121,9 @@ class EngineContext:
     limits: MessageLimits
     track_record: TrackRecord
     """Fed by who reads the flags topic: the flags of all workers."""
+    limit: StepLimit = field(default_factory=StepLimit)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when anything came, of Kafka or other workers, that the end of a step may wait for."""
     members: Members = field(default_factory=Members)
     clocks: Clocks = field(default_factory=Clocks)
 

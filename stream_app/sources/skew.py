@@ -39,10 +39,18 @@ class SkewBound:
     """Decides when a replay waits for the workers."""
 
     def __init__(
-        self, counted: Callable[[], Mapping[Place, int]], settings: Settings, patience_s: float = PATIENCE_S
+        self,
+        counted: Callable[[], Mapping[Place, int]],
+        settings: Settings,
+        patience_s: float = PATIENCE_S,
+        say: Callable[[int], object] = int,
     ) -> None:
-        """`counted` is the next offset that the workers will count, by place."""
+        """`counted` is the next offset that the workers will count, by place.
+
+        `say`: called with the event time, epoch ms, up to which all is in Kafka, when a step begins.
+        """
         self._counted = counted
+        self._say = say
         self._patience_s = patience_s
         panes = settings.window_s / settings.pane_s
         part = min(PART_OF_WINDOW, 1 - 1 / panes) or 1 / STEPS  # an event of the pane before the window is late
@@ -66,6 +74,8 @@ class SkewBound:
         step = ts_ms // self._step_ms
         if self._step is not None:
             self._marks.append((self._step, dict(last_sent)))
+            self._offsets(last_sent)
+            self._say(step * self._step_ms - 1)
         self._step = step
         mark: Mapping[Place, Any] = {}
         while self._marks and self._marks[0][0] <= step - STEPS:
@@ -74,7 +84,7 @@ class SkewBound:
             self._wait_for(mark, is_stopped)
 
     def _wait_for(self, mark: Mapping[Place, Any], is_stopped: Callable[[], bool]) -> None:
-        wanted = {place: sent.get(DELIVERY_TIMEOUT_S).offset + 1 for place, sent in mark.items()}
+        wanted = self._offsets(mark)
         begun_s = moved_s = time.monotonic()
         before: Mapping[Place, int] | None = None
         while not is_stopped():
@@ -88,3 +98,7 @@ class SkewBound:
                 break
             time.sleep(_LOOK_S)
         self.waited_s += time.monotonic() - begun_s
+
+    def _offsets(self, sent: Mapping[Place, Any]) -> dict[Place, int]:
+        """Wait until Kafka has acknowledged these records; return the offset after each."""
+        return {place: record.get(DELIVERY_TIMEOUT_S).offset + 1 for place, record in sent.items()}

@@ -12,7 +12,7 @@ from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
-from stream_app.engine.counting import BatchCounter
+from stream_app.engine.counting.batch_counter import BatchCounter
 from stream_app.engine.faust.batches import BatchScheduler
 from stream_app.settings import load
 from stream_app.worker import run_worker
@@ -34,12 +34,12 @@ def freeze_agent(began: Callable[[], bool]) -> None:
     """The agents wait for something that never comes."""
     count = BatchCounter.count
 
-    async def stuck(self: BatchCounter, fetched: Any) -> None:
+    async def stuck(self: BatchCounter, fetched: Any) -> Any:
         if began():
             await asyncio.Event().wait()
-        await count(self, fetched)
+        return await count(self, fetched)
 
-    BatchCounter.count = stuck  # type: ignore[method-assign]
+    BatchCounter.count = stuck  # type: ignore[method-assign,assignment]
 
 
 def freeze_commit(began: Callable[[], bool]) -> None:

@@ -9,6 +9,7 @@ Written after faust-streaming 0.15.3 on aiokafka, whose names it keeps. What mat
 """
 
 import asyncio
+import math
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from stream_app.kafka.records import Partition
 from tests.simulation.broker import Log
 from tests.simulation.clients import Line
 from tests.simulation.group import Answer, Group
+from tests.simulation.plan import SESSION_S
 
 if TYPE_CHECKING:
     from tests.simulation.faustlike import App
@@ -43,7 +45,11 @@ class Consumer:
         self._positions: dict[TP, int] = {}
         self._read_offset: dict[TP, int | None] = {}
         self._highwaters: dict[TP, int] = {}
+        self._fetched_s: dict[TP, float] = {}
+        self._paused: set[TP] = set()
         self._acked: dict[TP, int] = {}
+        self._beats_s: list[tuple[float, float]] = []
+        """The last two heartbeats: when each was sent, and answered."""
         self._flow = asyncio.Event()
         self._stopped = asyncio.Event()
         self._moved = asyncio.Event()
@@ -102,8 +108,19 @@ class Consumer:
         await asyncio.sleep(self._line.broker.delay_s())
         self._positions |= positions
 
-    def resume_partitions(self, tps: set[TP]) -> None:
-        """Nothing is paused here but the flow."""
+    def fetched_s(self, tp: TP) -> float:
+        """When Kafka last said where a partition ends: it says so all the time while there is nothing new."""
+        is_read_up = self._log(tp).end <= (self._highwaters.get(tp) or self._positions.get(tp, 0))
+        return self._now_s() if is_read_up else self._fetched_s.get(tp, 0.0)
+
+    def hold_back(self, source: TP) -> None:
+        """Hand over no more of it."""
+        self._paused.add(source)
+
+    def release(self, source: TP) -> None:
+        """Hand it over again."""
+        self._paused.discard(source)
+        self._moved.set()
 
     def stop_flow(self) -> None:
         """Hand nothing to agents any more."""
@@ -140,10 +157,18 @@ class Consumer:
         while self._number:
             await asyncio.sleep(self.app.settings.session_timeout_s / 4)
             asked_s, number, generation = self._line.broker.agenda.now, self._number, self._generation
+            self._beats_s = [*self._beats_s[-1:], (asked_s, math.inf)]
             answer = await self._line.ask_group(lambda: self._group.heartbeat(number, generation))  # noqa: B023
+            self._beats_s[-1] = (asked_s, self._line.broker.agenda.now)
             self._take(answer)
             if answer in {Answer.OK, Answer.REBALANCING}:
                 self.app.lease.renew(asked_s)
+
+    @property
+    def has_slow_beats(self) -> bool:
+        """Whether the answers to the last two heartbeats took so long that the lease may have lapsed in between."""
+        now_s = self._line.broker.agenda.now
+        return sum(min(answered_s, now_s) - asked_s for asked_s, answered_s in self._beats_s) > SESSION_S / 2
 
     async def leave(self) -> None:
         """Leave the group for good."""
@@ -163,7 +188,7 @@ class Consumer:
         while True:
             await self._flow.wait()
             self._moved.clear()
-            some = [tp for tp in self._inputs() if self._log(tp).end > self._positions.get(tp, self._log(tp).end)]
+            some = [tp for tp in self._inputs() if tp not in self._paused and self._has_more(tp)]
             if some:
                 await self._fetch(self._line.broker.agenda.rng.choice(some))
             else:
@@ -176,6 +201,7 @@ class Consumer:
         if not packed or tp not in self._assignment or self._positions.get(tp) != position:
             return
         self._positions[tp], self._highwaters[tp] = packed[-1].offset + 1, end
+        self._fetched_s[tp] = self._now_s()
         for _, message in self._scheduler.iterate({tp: packed}):
             if not self._flow.is_set() or self.app.consumer_generation_id != generation:
                 return
@@ -214,6 +240,14 @@ class Consumer:
             self._rejoin.set()
         if answer in {Answer.UNKNOWN_MEMBER, Answer.ILLEGAL_GENERATION}:
             self._number, self._generation = 0, -1
+
+    def _has_more(self, tp: TP) -> bool:
+        return self._log(tp).end > self._positions.get(tp, self._log(tp).end)
+
+    def _now_s(self) -> float:
+        """The wall clock of this worker."""
+        worker: Any = self._line.process.worker  # type: ignore[attr-defined]
+        return self._line.broker.now_s + float(worker.clock_skew_s)
 
     def _inputs(self) -> list[TP]:
         return sorted(tp for tp in self._assignment if tp.topic in self.app.settings.input_topics)

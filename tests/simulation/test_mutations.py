@@ -21,12 +21,13 @@ from stream_app.core.messages import Flag
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine import engine
 from stream_app.engine.context import OwnedPartition
-from stream_app.engine.counting import BatchCounter
+from stream_app.engine.counting.batch_counter import BatchCounter
+from stream_app.engine.counting.held_batches import CreditedBatch
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust.consumer import BatchConsumer
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
-from stream_app.kafka.records import Batch, Partition
+from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.run import failure_of
@@ -62,9 +63,9 @@ async def _not_asked(_consumer: BatchConsumer, _positions: object, _generation: 
     return True
 
 
-async def _counts_before_it_sets_aside(counter: BatchCounter, owned: OwnedPartition, batch: Batch) -> None:
+async def _counts_before_it_sets_aside(counter: BatchCounter, owned: OwnedPartition, credited: CreditedBatch) -> None:
     """And writes what it has counted after it has waited for Kafka."""
-    credits_, indices, rejected = counter._credit(owned, batch)
+    batch, credits_, indices, rejected = credited[:4]
     late = owned.store.ledger.late(batch.topic, credits_.ts_ms)
     applied = owned.store.ledger.apply(batch.topic, batch.end, credits_, late, len(batch.records) - len(indices))
     await counter._set_aside.records(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
@@ -131,17 +132,17 @@ MUTATIONS = {
         ((OwnershipEpochs, "accepts", _accepts_all), _UNLEASED), _FROZEN, strict=False
     ),
     "a batch is written some time after it was counted": Mutation(
-        ((BatchCounter, "_count", _counts_before_it_sets_aside),), ("leave",), first=40
+        ((BatchCounter, "_count", _counts_before_it_sets_aside),), ("leave",), first=60
     ),
     "a take-over does not mind another rebalance": Mutation(
-        ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3, first=50
+        ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3
     ),
     "a partition is taken over without the logs of its tables": Mutation(
         ((engine, "restorable", _by_sources),), ("visit",), partitions=3
     ),
     "a worker writes although the group has given it up": Mutation((_UNLEASED,), _FROZEN),
     "garbage is deleted without asking the group": Mutation(
-        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False, first=80
+        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False, first=36
     ),
 }
 WITHIN = 30

@@ -16,6 +16,7 @@ from stream_app.core.changelog import ledger_store, segments
 from stream_app.core.state import ledger
 from stream_app.engine import build, engine
 from stream_app.engine.build import build_engine
+from stream_app.engine.counting import waiting_batches
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust import app, restore
 from stream_app.engine.faust.consumer import Positions
@@ -24,7 +25,7 @@ from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ports import Meter
-from stream_app.engine.rounds import busy_time, delta_reader, evaluation_round, waiting_batches
+from stream_app.engine.rounds import busy_time, delta_reader, evaluation_round, source_reach, watermark_alignment
 from stream_app.kafka import async_clients, record_batches
 from stream_app.kafka.records import Partition
 from stream_app.kafka.topic_reader import READ_WAIT_MS
@@ -39,6 +40,7 @@ from tests.simulation.plan import SESSION_S, ZOMBIES, Plan
 _SWEEP_S = 0.7
 _TOGETHER_RECORDS = 4
 _ENOUGH_RECORDS = 6
+_LIVE_S, _SKEW_S = 0.5, 0.1
 
 
 class Worker:
@@ -83,7 +85,8 @@ class Worker:
         if self.status is Exit.FENCED:
             broker = self.line.broker
             was_slow = broker.agenda.now < broker.slow_until_s + SESSION_S
-            return was_slow or not set(ZOMBIES).isdisjoint(self.plan.faults)
+            is_slow = self.app.consumer.has_slow_beats
+            return was_slow or is_slow or not set(ZOMBIES).isdisjoint(self.plan.faults)
         lost = self.producer is not None and self.producer.has_lost
         return lost and self.status is Exit.LOST_WRITE
 
@@ -183,6 +186,9 @@ def engines(plan: Plan) -> Iterator[None]:
         (evaluation_round, "perf_counter", _monotonic),
         (evaluation_round, "monotonic", _monotonic),
         (delta_reader, "monotonic", _monotonic),
+        (watermark_alignment, "monotonic", _monotonic),
+        (watermark_alignment, "LIVE_S", _LIVE_S),
+        (source_reach, "SKEW_S", _SKEW_S),
         (segments, "MOST_ENTRIES", plan.most_entries),
         (record_batches, "TOGETHER_RECORDS", _TOGETHER_RECORDS),
         (waiting_batches, "ENOUGH", _ENOUGH_RECORDS),

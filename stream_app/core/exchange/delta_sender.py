@@ -46,6 +46,15 @@ class DeltaSender:
         """Users with something in the window, at the last call of `messages`."""
         return self._deltas.users
 
+    @property
+    def sent(self) -> list[int]:
+        """By home: the number of the next message."""
+        return list(self._numbers)
+
+    def has_news(self, ledger: Ledger, homes: Mapping[int, HomeState]) -> bool:
+        """Return whether there is anything to be sent: changes, or a home that has to be sent everything."""
+        return ledger.rows.is_touched or any(self._sent_to.get(home) != state for home, state in homes.items())
+
     def messages(
         self, ledger: Ledger, thresholds: Thresholds, homes: Mapping[int, HomeState], most_bytes: int
     ) -> Iterator[DeltaMessage]:

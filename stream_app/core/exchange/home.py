@@ -14,7 +14,6 @@ left out; after a gap nothing is added until everything is sent again. Cuts coun
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +30,7 @@ from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED
 from stream_app.core.exchange.cut_record import VERSION, CutRecord
 from stream_app.core.exchange.delta_message import DeltaMessage
 from stream_app.core.exchange.followed_cuts import FollowedCuts
+from stream_app.core.exchange.heard_messages import HeardMessages
 from stream_app.core.exchange.scope_numbers import ScopeNumbers
 from stream_app.core.flags.ranking import RANKED, UNRANKED, RankingRules, ranking_of
 from stream_app.core.messages import OTHER
@@ -41,19 +41,6 @@ _UNUSED_KEPT = 10_000
 """Scopes without users that may keep their numbers before all scopes are renumbered."""
 _MOST_APART = 64
 """Additions that are kept one by one before they are put together."""
-_LOST = -1
-
-
-class _Source(NamedTuple):
-    """How far a partition has been heard."""
-
-    epoch: int
-    next_number: int
-    """_LOST after a gap."""
-    is_complete: bool
-
-
-_NEVER_HEARD = _Source(-1, _LOST, is_complete=False)
 
 
 class Home:
@@ -61,14 +48,10 @@ class Home:
 
     def __init__(self, partitions: int, share: float, rules: RankingRules, pool: Numbers | None = None) -> None:
         """`pool`: the int objects to share with the other homes of the process."""
-        self._partitions = partitions
         self._share = share
         self._rules = rules
-        self._sources: dict[int, _Source] = {}
-        self._unheard = set(range(partitions))
+        self._heard = HeardMessages(partitions)
         self._table = CellTable()
-        self._parts: dict[int, list[DeltaMessage]] = {}
-        """By partition: what it has sent of a delta that is not all there yet."""
         self._added: list[SourceCells] = []
         self._changed: list[Ints] = []
         self.names = ScopeNumbers(pool=pool)
@@ -79,37 +62,28 @@ class Home:
     @property
     def is_complete(self) -> bool:
         """Whether every partition has sent everything."""
-        return not self._unheard
+        return self._heard.is_complete
 
     def unheard(self) -> list[int]:
         """Return the partitions that have to send everything: never heard, or with a gap."""
-        return sorted(self._unheard)
+        return self._heard.unheard()
+
+    def has_heard(self, source: int, epoch: int, next_number: int) -> bool:
+        """Return whether all messages of a partition before `next_number` are added; `epoch`: that of its owner."""
+        return self._heard.has_heard(source, epoch, next_number)
 
     def hear(self, message: DeltaMessage) -> None:
         """Add a message; leave out what comes twice, after a gap, or from a former owner."""
-        source = message.source
-        known = self._sources.get(source, _NEVER_HEARD)
-        if (message.epoch, message.number) < (known.epoch, known.next_number):
-            return
-        if not message.is_everything and (message.epoch, message.number) != (known.epoch, known.next_number):
-            self._note(source, _Source(message.epoch, _LOST, is_complete=False))
-            self._parts.pop(source, None)
-            return
-        before = self._parts.pop(source, [])
-        parts = [message] if message.is_everything else [*before, message]
-        if message.has_more:  # half of a replaced curve has a cut of its own, which nobody may see
-            self._parts[source] = parts
-            self._note(source, _Source(message.epoch, message.number + 1, known.is_complete))
-            return
-        is_complete = parts[0].is_everything or known.is_complete
-        self._note(source, _Source(message.epoch, message.number + 1, is_complete))
-        if parts[0].is_everything:
-            self._take_out(source)
+        parts = self._heard.hear(message)
+        if parts and parts[0].is_everything:
+            self._take_out(message.source)
         for part in parts:
             self._take(part)
 
-    def recompute(self, now_ms: int) -> Ints:
+    def recompute(self, now_ms: int, *, ranks: bool = True) -> Ints:
         """Recompute the cuts of the scopes that have changed; the window ends at `now_ms`. Returns these, sorted.
+
+        `ranks`: whether it is decided anew which of these scopes are ranked.
 
         Sums that no users can have say that somebody else has written to the topic: the home forgets what it heard, and
         is not complete.
@@ -121,8 +95,8 @@ class Home:
         curves = distinct_in(np.concatenate(changed))
         cells = self._table.of(curves)
         if not _can_be(cells):
-            self._sources, self._table, self._parts = {}, CellTable(), {}
-            self._unheard.update(range(self._partitions))
+            self._heard.forget()
+            self._table = CellTable()
             self._changed = [np.arange(2 * len(self.names))]
             return np.empty(0, np.int64)
         self.cuts = self.cuts.reaching(len(self.names))
@@ -134,7 +108,11 @@ class Home:
             counted = cells.values == value
             counts[cells.curves[counted] & 1, cells.curves[counted] >> 1] = cells.users[counted]
         self._cut(Cells(*(column[cells.values > 0] for column in cells)))
-        self._rank(scopes, before, now_ms)
+        if ranks:
+            self._rank(scopes, before, now_ms)
+        else:
+            self._changed.append(curves)  # what is not ranked now will be
+            self.cuts.ranking[:, scopes], self.cuts.ranked_s[:, scopes] = before.ranking, before.ranked_s
         self._used += int(np.count_nonzero(self._are_used(scopes)))
         return scopes
 
@@ -232,10 +210,6 @@ class Home:
         counts = (self.cuts.users, self.cuts.flagged, self.cuts.emerging)
         used: Mask = np.logical_or.reduce([(column[:, scopes] != 0).any(axis=0) for column in counts])
         return used
-
-    def _note(self, source: int, known: _Source) -> None:
-        self._sources[source] = known
-        (self._unheard.discard if known.is_complete else self._unheard.add)(source)
 
     def _take(self, message: DeltaMessage) -> None:
         numbers = self.names.add(message.scopes)

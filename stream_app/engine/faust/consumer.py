@@ -15,6 +15,8 @@ from stream_app.engine.ownership.fencing import Lease
 from stream_app.kafka.records import Partition
 
 _FETCH_BYTES, _FETCH_WAIT_MS = 1_000_000, 200
+_HELD_BACK_S = 0.02
+"""Until it is looked again, while all sources are held back."""
 """Kafka answers a fetch once it has so many bytes, or after so long: few large batches instead of many small ones."""
 Positions = Mapping[Partition, int]
 """The next offset to count, by source partition."""
@@ -74,6 +76,10 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         stable = self._ensure_consumer().last_stable_offset(tp)
         return super().highwater(tp) if stable is None or stable < 0 else int(stable)
 
+    def fetched_s(self, tp: TP) -> float:
+        """Return when Kafka last answered a fetch of a partition, epoch s; 0 if it has not."""
+        return float(self._ensure_consumer().last_poll_timestamp(tp) or 0) / 1000
+
     async def on_start(self) -> None:
         await super().on_start()
         coordinator: Any = cast(Any, self._consumer)._coordinator  # noqa: SLF001 - aiokafka has no hook for heartbeats
@@ -88,6 +94,10 @@ class BatchConsumer(Consumer):
     """Faust's consumer for topics that are read in batches, with positions kept in the ledgers."""
 
     mundane_level = "debug"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._held_back: set[TP] = set()
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -119,6 +129,10 @@ class BatchConsumer(Consumer):
         """The current generation of this worker in the group; below 0 if the group does not know the worker."""
         return int(cast(Any, self._thread)._ensure_consumer()._coordinator.generation)  # noqa: SLF001 - found nowhere else
 
+    def fetched_s(self, tp: TP) -> float:
+        """Return when Kafka last answered a fetch of a partition, epoch s; 0 if it has not."""
+        return cast(_ConsumerThread, self._thread).fetched_s(tp)
+
     async def commit_positions(self, positions: Positions, generation: int) -> bool:
         """Commit offsets. False if the group has moved past `generation`: the partitions may have had other owners.
 
@@ -131,6 +145,24 @@ class BatchConsumer(Consumer):
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         with cast(TrackerApp, self.app).health.doing("commit"):
             return bool(await super()._commit(offsets))
+
+    def hold_back(self, source: TP) -> None:
+        """Hand over no more batches of a source.
+
+        Faust's `pause_partitions` drops those that it has taken from aiokafka, and nothing is fetched again for them.
+        """
+        self._held_back.add(source)
+
+    def release(self, source: TP) -> None:
+        """Hand them over again."""
+        self._held_back.discard(source)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        wanted = (active_partitions or set()) - self._held_back
+        if not wanted:
+            await self.sleep(_HELD_BACK_S)
+            return {}
+        return await super()._getmany(wanted, timeout)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Do nothing. A batch has the offset of its last record, so the offsets before it are no gap."""
@@ -171,6 +203,19 @@ class SourceConsumer:
         tp = TP(*partition)
         if tp in self._app.consumer.assignment():
             await self._app.consumer.seek(tp, offset)
+
+    def fetched_s(self, partition: Partition) -> float:
+        """Return when Kafka last said where a partition ends, epoch s; 0 if it is not assigned, as in a rebalance."""
+        tp, consumer = TP(*partition), cast(BatchConsumer, self._app.consumer)
+        return consumer.fetched_s(tp) if tp in consumer.assignment() else 0.0
+
+    def pause(self, source: Partition) -> None:
+        """Fetch no more of a source."""
+        cast(BatchConsumer, self._app.consumer).hold_back(TP(*source))
+
+    def resume(self, source: Partition) -> None:
+        """Fetch it again."""
+        cast(BatchConsumer, self._app.consumer).release(TP(*source))
 
     def end(self, partition: Partition) -> int:
         """Return the end of a partition at the last fetch; 0 if it is not assigned, as in a rebalance."""

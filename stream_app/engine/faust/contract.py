@@ -46,6 +46,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "Consumer._acked_index": "the same as a set",
         "Consumer._read_offset": "set with every seek",
         "Consumer.perform_seek": "replaced: seeks to the positions of the ledgers, not of the group",
+        "ThreadDelegateConsumer._getmany": "wrapped: sources that are far ahead wait",
         "ThreadDelegateConsumer._commit": "wrapped: the watchdog sees a commit that hangs",
         "ThreadDelegateConsumer._thread": "the thread that talks to Kafka",
     },
@@ -79,6 +80,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "AIOKafkaConsumer._fetch_min_bytes": "larger: many small batches become few",
         "AIOKafkaConsumer._coordinator": "the member of the group",
         "AIOKafkaConsumer.last_stable_offset": "up to where committed records can be read",
+        "AIOKafkaConsumer.last_poll_timestamp": "when that was last said",
     },
     "aiokafka.consumer.group_coordinator": {
         "GroupCoordinator._send_req": "wrapped: the group's answers renew the lease",

@@ -51,6 +51,7 @@ class CurveExchange:
         most_scopes = max(2 * settings.max_scopes, _FEWEST_SCOPES)
         self._curves = ExchangeReader(context.followed, settings.partitions, self._homes.is_complete, most_scopes)
         self._clock = context.clock
+        self._news = context.news
         self._unreadable = UnreadableRecords(context.meter)
         self.statuses = self._curves.statuses
         self.past = CutHistory(context.settings.partitions)
@@ -59,7 +60,8 @@ class CurveExchange:
         self.caught_up = asyncio.Event()
         """Set once everything that was in the topics at the start has been read."""
         self._whole_curves: set[bytes] = set()
-        self._said_ms = NO_TIME
+        self.said_ms = NO_TIME
+        """Event time up to which who sends the events has said that all are in Kafka, epoch ms."""
         self._ids_until_ms = NO_TIME
         self.overwritten = self._curves.overwritten
         """Partitions whose former owner published after the current one. The current one must publish again."""
@@ -67,7 +69,7 @@ class CurveExchange:
     @property
     def newest_ms(self) -> int:
         """The newest event time of all partitions, epoch ms, as far as it may be ahead of the clock."""
-        said_ms = max((self._said_ms, self._homes.newest_ms, *(known.horizon for known in self.statuses.values())))
+        said_ms = max((self.said_ms, self._homes.newest_ms, *(known.horizon for known in self.statuses.values())))
         return min(said_ms, self._latest_ms)
 
     def ids_until_ms(self) -> int:
@@ -78,6 +80,12 @@ class CurveExchange:
         said_ms = (known.ids_until_ms if known.release else self._latest_ms for known in self.statuses.values())
         self._ids_until_ms = min(max([self._ids_until_ms, *said_ms]), self._latest_ms)
         return self._ids_until_ms
+
+    @property
+    def read_ms(self) -> int:
+        """The newest event time that anybody has read, epoch ms, as far as it may be ahead of the clock."""
+        read_ms = max((known.newest_ms for known in self.statuses.values()), default=NO_TIME)
+        return max(self.newest_ms, min(read_ms, self._latest_ms))
 
     @property
     def _latest_ms(self) -> int:
@@ -116,6 +124,7 @@ class CurveExchange:
             while True:
                 for place, records in await reader.fetch():
                     self._update_from(place, records)
+                    self._news.set()
                 if await reader.has_caught_up():
                     self._erasures.verify()
                     self.caught_up.set()
@@ -154,7 +163,7 @@ class CurveExchange:
             case b"worker" if (worker := announcement.worker_of(key)) is not None:
                 self._hear(worker, value, offset)
             case key_word if key_word == WATERMARK_KEY:
-                self._said_ms = max(self._said_ms, _time_ms(value))
+                self.said_ms = max(self.said_ms, _time_ms(value))
 
     def _hear(self, worker: str, value: bytes, offset: int) -> None:
         said = announcement.decode(value) if value else None

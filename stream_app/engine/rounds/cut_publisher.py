@@ -10,11 +10,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from stream_app.core.arrays import Ints, Mask
+from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.cuts.cut_news import CutNews
 from stream_app.core.cuts.history import MOST_PER_HOME, PastKey
 from stream_app.core.cuts.publication import Frame, PublishedCuts, keys_of
-from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts, ScopeIntervals
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import home_of
@@ -45,6 +45,8 @@ class _Published(NamedTuple):
     news: CutNews
     messages: dict[tuple[ScopeName, Role], Cut]
     """The cuts last published of the scopes that are followed."""
+    later: list[Ints]
+    """Scopes whose cuts this worker follows, and nobody else yet."""
 
 
 class CutPublisher:
@@ -69,9 +71,10 @@ class CutPublisher:
         """Return the cuts last published by this worker, of the scopes that are followed."""
         return [cut for known in self._published.values() for cut in known.messages.values()]
 
-    def publish(self, newest_ms: int) -> None:
+    def publish(self, newest_ms: int, *, ranks: bool = True) -> None:
         """Publish what is new; what is more than MOST_SCOPES waits for the next rounds, in turn.
 
+        `ranks`: whether it is decided anew which scopes are ranked.
         `newest_ms`: the end of the window. The curves of others may arrive before it is known; publishing then waits.
         """
         self._remember(self._pane_at(newest_ms))
@@ -82,7 +85,7 @@ class CutPublisher:
         owned = self._context.owned
         staying = [home for home in self._published if home in owned and not owned[home].is_paused]
         for home in sorted(staying, key=lambda home: (home <= self._last, home)):
-            room -= self._publish(self._published[home], frame, newest_ms, room)
+            room -= self._publish(self._published[home], frame, newest_ms, room, ranks=ranks)
             if room <= 0:
                 self._last = home
                 return
@@ -91,6 +94,28 @@ class CutPublisher:
                 self._forget_records(home, self._published[home].home)
                 self.took_over.set()
         self._restore_overwritten({*staying} - self._fresh, monotonic())
+
+    def follow(self, newest_ms: int, *, has_others: bool) -> None:
+        """Have all workers follow the cuts at the end of a step; readers get them later, by `publish`.
+
+        `has_others`: whether there are other workers, who have to be sent them. Until everything was published once,
+        this publishes it.
+        """
+        self._remember(self._pane_at(newest_ms))
+        self._follow()
+        if self._fresh or self._published.keys() != self._context.owned.keys():
+            self.publish(newest_ms)
+            return
+        take = self._record if has_others else self._context.followed.take
+        for known in self._published.values():
+            home, changed = known.home, known.home.recompute(newest_ms)
+            if len(changed):
+                known.later.append(changed)
+                is_followed = known.news.are_followed(home.cuts.of(changed))
+                self._forget(home, changed[~is_followed])
+                scopes = changed[is_followed]
+                for name, record in home.records(scopes, home.curves(scopes), ScopeIntervals.empty(len(scopes))):
+                    take(name, record)
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
         """Delete stale cuts: those of `keys`, all cuts on Kafka, that are at home here but no longer exist."""
@@ -129,7 +154,7 @@ class CutPublisher:
         for place, home in homes.items():
             if place not in self._published:
                 news = CutNews(-(-FEW_SCOPES // settings.partitions), settings.disclosure.least)
-                self._published[place] = _Published(home, news, {})
+                self._published[place] = _Published(home, news, {}, [])
                 home.begin(self._context.followed)
                 self._fresh.add(place)
 
@@ -196,13 +221,16 @@ class CutPublisher:
         followed, at_home = self._context.followed, self._followed_at(place)
         return self._all(followed, at_home[_most_users(followed.cuts.of(at_home))], frame)
 
-    def _publish(self, known: _Published, frame: Frame, newest_ms: int, most: int) -> int:
+    def _publish(self, known: _Published, frame: Frame, newest_ms: int, most: int, *, ranks: bool) -> int:
         """Publish what is new in a home; returns the number of scopes."""
         home, news = known.home, known.news
-        changed = home.recompute(newest_ms)  # before its cuts are looked at: there may be more of them afterwards
+        changed = home.recompute(newest_ms, ranks=ranks)  # before its cuts are looked at: there may be more afterwards
         if not home.is_complete:
             logger.error("additions that no partition has sent: a home begins anew; who may write to that topic?")
             return 0
+        if known.later:
+            changed = distinct_in(np.concatenate([changed, *known.later]))
+            known.later.clear()
         scopes = news.look(home.cuts, changed, frame.window_end, frame.computed_at, most)
         if len(scopes):
             now = home.cuts.of(scopes)

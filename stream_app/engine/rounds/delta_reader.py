@@ -27,6 +27,7 @@ class DeltaReader:
     def __init__(self, context: EngineContext, open_partitions: OpenPartitions) -> None:
         self._topic = context.settings.additions_topic
         self._homes: Homes = context.homes
+        self._news = context.news
         self._open = open_partitions
         self._unreadable = UnreadableRecords(context.meter)
         self._reached: dict[int, tuple[int, int]] = {}
@@ -54,6 +55,7 @@ class DeltaReader:
                     for record in records:
                         self._take(home, record)
                     self._reached[home] = (wanted[home], records[-1].offset + 1)
+                    self._news.set()
 
     async def _begin(self, reader: Partitions, wanted: Mapping[int, int]) -> None:
         """Go on where this worker was; elsewhere begin at the end: a new home asks for everything."""

@@ -1,18 +1,22 @@
 """The evaluation round: partitions say what has changed, homes publish cuts, standings are evaluated, flags raised."""
 
+import asyncio
 import logging
+from contextlib import suppress
 from time import monotonic, perf_counter
 
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
-from stream_app.engine.duplicate_sampling import DuplicatePublisher
+from stream_app.engine.counting.duplicate_sampling import DuplicatePublisher
+from stream_app.engine.counting.waiting_batches import WaitingBatches
 from stream_app.engine.rounds.busy_time import BusyTime
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
+from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +26,10 @@ LONGEST_PAUSE_S = 1.5
 """… but the pause is never longer than this, so that cuts stay fresh."""
 FAR_BEHIND_BATCHES = 5
 """With more batches than this left to read, counting has priority: rounds run as rarely as possible."""
+
+
+_NOT_LONGER_S = 0.5
+"""A round ends after this time, even if more steps could end: others have their turn."""
 
 
 class EvaluationRound:
@@ -34,45 +42,138 @@ class EvaluationRound:
         outbox: FlagOutbox,
         publisher: CutPublisher,
         updates: PartitionUpdates,
+        alignment: WatermarkAlignment,
+        waiting: WaitingBatches,
     ) -> None:
         self._context = context
         self._exchange = exchange
         self._outbox = outbox
         self._publisher = publisher
         self._updates = updates
+        self._alignment = alignment
+        self._waiting = waiting
         self._duplicates = DuplicatePublisher(context, exchange)
         self._version = context.settings.version
         self._ranked = RankedScopes(context.followed, context.rules)
         self._is_silent = False
         """Whether no flags are raised because workers with different settings are there."""
+        self._published_s = 0.0
 
     async def round(self) -> float:
-        """Run one round: partitions say what has changed, homes publish their cuts, standings are evaluated.
+        """Run one round: the steps that can end, and then what is new in the step that has begun.
 
         Returns the seconds to wait before the next.
         """
         started, busy = perf_counter(), BusyTime()
+        self._context.news.clear()
         self._context.homes.follow()
         self._exchange.take_skipped()
         self._ask_again()
         self._fall_silent(bool(self._context.members.differing(monotonic())))
-        await self._updates.publish(busy)
-        with busy:
-            self._publisher.publish(self._exchange.newest_ms)
-            self._context.followed.forget_unused()
-        for partition, held in list(self._context.owned.items()):
-            async with held.lock:
-                if self._context.holds(held):
-                    await self._evaluate(partition, held, busy)
-                    self._duplicates.publish(partition, held)
-        self._context.output.forget_records(self._exchange.outdated(self._context.owned))
-        self._report()
+        await self._waiting.count_all()
+        self._alignment.look()
+        while perf_counter() - started < _NOT_LONGER_S and await self._end_step(busy):
+            await self._waiting.count_all()
+            self._alignment.look()
+        if self._alignment.is_overdue and perf_counter() - self._published_s < self._context.settings.tick_s:
+            return self._alignment.pause_s
+        self._published_s = perf_counter()
+        await self._look_into_step(busy)
+        if self._alignment.is_overdue:
+            return self._alignment.pause_s
         if self._is_far_behind():
             return LONGEST_PAUSE_S
         pause_s = max(
             self._context.settings.tick_s - (perf_counter() - started), busy.seconds * (1 / MOST_OF_THE_TIME - 1)
         )
         return min(max(pause_s, 0.01), LONGEST_PAUSE_S)
+
+    async def rest(self, pause_s: float) -> None:
+        """Pause between two rounds; in a long pause no batch waits longer than a tick.
+
+        The pause ends early with news that the end of the step may have waited for.
+        """
+        now_s, tick_s = monotonic(), self._context.settings.tick_s
+        end_s, count_s = now_s + pause_s, now_s + tick_s
+        while now_s < end_s:
+            if await self._is_news_within(min(end_s, count_s) - now_s):
+                self._context.news.clear()
+                self._alignment.look()
+                if self._alignment.is_overdue:
+                    return
+            now_s = monotonic()
+            if count_s <= now_s < end_s:
+                count_s = now_s + tick_s
+                await self._waiting.count_all()
+
+    async def _is_news_within(self, wait_s: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                return await self._context.news.wait()
+        return False
+
+    async def _end_step(self, busy: BusyTime) -> bool:
+        """Evaluate the end of the step, if all have come there and the cuts of that time are known."""
+        if not self._alignment.can_end():
+            return False
+        last_ms, know = self._alignment.last_ms, self._know_others if self._alignment.has_others else self._know_own
+        if not await know(busy, last_ms):
+            return False
+        await self._evaluate_all(busy)
+        if self._alignment.last_ms != last_ms:
+            return False
+        self._alignment.go_on()
+        return True
+
+    async def _know_own(self, busy: BusyTime, last_ms: int) -> bool:
+        """Know the cuts at the end of the step, all of which are made here."""
+        await self._updates.end_step_here(busy)
+        return self._make_cuts(busy, last_ms, has_others=False)
+
+    async def _know_others(self, busy: BusyTime, last_ms: int) -> bool:
+        """Publish what is known of the end of the step. Returns whether all cuts are known; if not, to be repeated."""
+        await self._updates.publish(busy, is_end=True)
+        if not self._alignment.is_heard():
+            return False
+        if self._alignment.cuts_ms < last_ms:
+            if not self._make_cuts(busy, last_ms, has_others=True):
+                return False
+            await self._updates.publish(busy, is_end=True)
+        return self._alignment.is_cut()
+
+    def _make_cuts(self, busy: BusyTime, last_ms: int, *, has_others: bool) -> bool:
+        """Make the cuts at the end of the step. Returns False if steps have begun anew: the partitions have moved."""
+        if self._alignment.last_ms != last_ms:
+            return False
+        self._alignment.decide_next()
+        with busy:
+            self._publisher.follow(last_ms, has_others=has_others)
+            self._context.followed.forget_unused()
+        self._alignment.cuts_ms = last_ms
+        return True
+
+    async def _look_into_step(self, busy: BusyTime) -> None:
+        """Publish what is new in the step that has begun; flags are raised only if it takes long."""
+        is_live = self._alignment.is_live
+        await self._updates.publish(busy)
+        with busy:
+            self._publisher.publish(self._exchange.newest_ms, ranks=is_live)
+            self._context.followed.forget_unused()
+        if is_live:
+            await self._evaluate_all(busy)
+        for partition, held in list(self._context.owned.items()):
+            self._duplicates.publish(partition, held)
+        self._context.output.forget_records(self._exchange.outdated(self._context.owned))
+        self._report()
+
+    async def _evaluate_all(self, busy: BusyTime) -> None:
+        owned = list(self._context.owned.items())
+        await asyncio.gather(*(self._evaluate_locked(partition, held, busy) for partition, held in owned))
+
+    async def _evaluate_locked(self, partition: int, held: OwnedPartition, busy: BusyTime) -> None:
+        async with held.lock:
+            if self._context.holds(held):
+                await self._evaluate(partition, held, busy)
 
     def _ask_again(self) -> None:
         for home, missing in self._context.homes.ask_again(monotonic()).items():

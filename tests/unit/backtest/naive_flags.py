@@ -4,7 +4,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
+
+from kafka.partitioner.default import murmur2
 
 from stream_app.settings import Settings
 
@@ -64,13 +67,14 @@ class NaiveTracker:
     def run(self, events: Sequence[NaiveEvent]) -> Iterator[NaiveFlag]:
         """Yield the flags of all steps."""
         by_end: dict[int, list[NaiveEvent]] = defaultdict(list)
-        newest = {False: -1, True: -1}
+        newest: dict[tuple[bool, int], int] = defaultdict(int)
         for event in sorted(events, key=lambda event: event.is_share):  # posts are read first, each in its order
-            newest[event.is_share] = max(newest[event.is_share], event.ts)
-            by_end[(newest[event.is_share] // self.step_ms + 1) * self.step_ms].append(event)
+            source = event.is_share, (murmur2(event.user.encode()) & 0x7FFFFFFF) % self.settings.partitions
+            newest[source] = max(newest[source], event.ts)
+            by_end[(newest[source] // self.step_ms + 1) * self.step_ms].append(event)
         if not by_end:
             return
-        for end_ms in range(min(by_end), max(by_end) + 1, self.step_ms):
+        for end_ms in sorted({*by_end, *self._quiet(sorted(by_end))}):
             for is_share in (False, True):
                 batch = [event for event in by_end[end_ms] if event.is_share == is_share]
                 if batch and self.since is None:
@@ -78,6 +82,12 @@ class NaiveTracker:
                 self._count(batch, is_share)
             self.horizon = end_ms - 1
             yield from self._evaluate()
+
+    def _quiet(self, ends: list[int]) -> Iterator[int]:
+        """Yield the ends of quiet steps that are looked at: 1, 2, 4, 8 … steps after something happened."""
+        for last_ms, next_ms in pairwise(ends):
+            doubled = (last_ms + self.step_ms * 2**power for power in range(60))
+            yield from (end_ms for end_ms in doubled if end_ms < next_ms)
 
     def _count(self, batch: list[NaiveEvent], is_share: bool) -> None:
         newest = max(self.horizon, self.watermarks[is_share])

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from stream_app.core.messages import Cut, Flag, FlagType, Role
+from stream_app.core.messages import Cut, Flag, FlagType, Reason, Role
 from stream_app.core.state.watermark import Source
 from stream_app.demo import progress as progress_module
 from stream_app.demo.feed import LIVE_MS, LIVE_SPEED, demo_stream
@@ -134,6 +134,12 @@ def test_a_user_flagged_as_emerging_who_did_not_enter_is_a_false_alarm() -> None
     seen = foresight(truth(), FLAGS)
     assert (seen.others, seen.false_alarms, seen.undecided) == (3, 2, 1)
     assert [decoy.user_id for decoy in seen.decoys] == ["steady"]
+
+
+def test_a_flag_because_the_topic_was_nearly_ranked_warns_of_nobody() -> None:
+    nearly = [msgspec.structs.replace(one, reason=Reason.NEARLY_RANKED) for one in FLAGS]
+    seen = foresight(truth(), nearly)
+    assert (seen.others, seen.decoys, seen.leads_ms) == (0, [], [])
 
 
 @pytest.mark.parametrize(

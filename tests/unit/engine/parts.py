@@ -16,7 +16,8 @@ from stream_app.core.exchange.homes import Homes
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import EngineContext
-from stream_app.engine.counting import BatchCounter
+from stream_app.engine.counting.batch_counter import BatchCounter
+from stream_app.engine.counting.waiting_batches import WaitingBatches
 from stream_app.engine.ownership.rebalance import PartitionOwnership
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
@@ -24,6 +25,8 @@ from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
+from stream_app.engine.rounds.source_reach import SourceReach
+from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 from stream_app.engine.time_synchronization import TimeSynchronization
 from tests.unit.engine.fakes import PARTITION, Surroundings, Written
 from tests.unit.engine.packing import fetched
@@ -43,7 +46,7 @@ class Others:
         )
         self._homes.follow()
         self.send_nothing(self._homes)
-        self.statuses = {number: _listening(number) for number in self._numbers}
+        self.statuses = {number: listening(number) for number in self._numbers}
 
     def send_nothing(self, homes: Homes) -> None:
         """Send everything of empty ledgers to homes."""
@@ -61,7 +64,8 @@ class Others:
                 yield cut_record.key_of(name), cut_record.encode(cut)
 
 
-def _listening(partition: int) -> Status:
+def listening(partition: int) -> Status:
+    """The status of a partition elsewhere, of a release before there were steps."""
     return Status(VERSION, partition, {}, NO_TIME, False, 0, 0, 0, 0, epoch=1, asked=1)
 
 
@@ -91,14 +95,21 @@ class Parts:
         self.forgotten = Mock()
         eraser = PartitionEraser(context, self.fake.standings, self.forgotten)
         self.synchronization = TimeSynchronization(context, self.fake.broker)
-        self.updates = PartitionUpdates(context, self.exchange, eraser, self.synchronization)
-        self.evaluation = EvaluationRound(context, self.exchange, self.outbox, self.publisher, self.updates)
+        self.counter = BatchCounter(context, self.fake.kafka, self.synchronization)
+        self.waiting = WaitingBatches(self.counter.count, self.fake.kafka)
+        reach = SourceReach(
+            context, self.fake.kafka, self.waiting.held, lambda: self.exchange.read_ms, lambda: self.exchange.said_ms
+        )
+        self.alignment = WatermarkAlignment(context, reach, self.exchange.statuses)
+        self.updates = PartitionUpdates(context, self.exchange, eraser, self.synchronization, reach, self.alignment)
+        self.evaluation = EvaluationRound(
+            *(context, self.exchange, self.outbox, self.publisher, self.updates, self.alignment, self.waiting)
+        )
         self.ownership = PartitionOwnership(
             *(context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka),
             self.synchronization,
             self.exchange.ids_until_ms,
         )
-        self.counter = BatchCounter(context, self.fake.kafka, self.synchronization)
         self.others = Others(context)
         self._read = self._sent = 0
         if hold:

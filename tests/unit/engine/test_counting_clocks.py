@@ -2,7 +2,7 @@
 
 from unittest.mock import patch
 
-from stream_app.engine import counting
+from stream_app.engine.counting import batch_counter
 from tests.unit.engine.fakes import NOW_MS, PARTITION, record, user_of
 from tests.unit.engine.parts import Parts
 from tests.unit.engine.test_counting import DEAD, POSTS, counters, event
@@ -20,7 +20,7 @@ async def test_events_wait_while_the_workers_clock_is_behind_and_are_counted_onc
     parts = Parts()
     clocks = parts.fake.context.clocks
     clocks.broker_ahead_s = 3600.0
-    with patch.object(counting, "_CLOCK_WAIT_S", 0.0):
+    with patch.object(batch_counter, "_CLOCK_WAIT_S", 0.0):
         await parts.count(batch(0, NOW_MS + HOUR_MS))
     assert parts.fake.producer.of(DEAD) == []
     assert counters(parts) == (0, 0, 0, 0)

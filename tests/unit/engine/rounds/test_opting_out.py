@@ -3,7 +3,9 @@
 from stream_app.core.privacy import erasures
 from stream_app.core.privacy.erasures import ErasureRecord, MarkedAs
 from stream_app.core.privacy.pseudonyms import PersonHashes
+from stream_app.engine.rounds.busy_time import BusyTime
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post, user_of
+from tests.unit.engine.packing import fetched
 from tests.unit.engine.parts import Parts
 from tests.unit.engine.rounds.test_partition_eraser import KEY, counters, new_parts
 
@@ -44,6 +46,26 @@ async def test_who_opts_out_has_no_standing_any_more() -> None:
     read(parts, erasures.opt_out(PERSONS, ANN, NOW_MS))
     await parts.round()
     assert not any(ANN.encode() in key for key in parts.fake.standings.of_partition(PARTITION))
+
+
+async def test_who_opts_out_while_events_are_held_is_not_counted_and_who_is_back_is() -> None:
+    parts = new_parts()
+    parts.fake.context.limit.end_ms = NOW_MS
+    next_ms = NOW_MS + 1
+    await parts.waiting.take(
+        fetched([post(0, user=ANN), post(1, user=BOB, ts_ms=next_ms), post(2, user=ANN, ts_ms=next_ms)])
+    )
+    await parts.waiting.count_all()
+    read(parts, erasures.opt_out(PERSONS, ANN, NOW_MS))
+    await parts.updates.publish(BusyTime())
+    parts.fake.context.limit.end_ms = next_ms
+    await parts.waiting.count_all()
+    assert counters(parts) == (0, 0, 0, 1)
+    read(parts, erasures.opt_in(PERSONS, ANN))
+    await parts.updates.publish(BusyTime())
+    parts.fake.context.limit.end_ms = next_ms + 1
+    await parts.waiting.count_all()
+    assert counters(parts) == (2, 0, 0, 1)
 
 
 def test_a_mark_says_whether_somebody_is_out_or_erased() -> None:

@@ -9,20 +9,23 @@ import pytest
 from kafka import KafkaProducer
 
 from stream_app.core.cuts.histogram import Cells
+from stream_app.core.exchange import cut_record
 from stream_app.core.exchange.curve_deltas import CurveDelta
 from stream_app.core.exchange.delta_message import DeltaSource, home_of, messages_of
 from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.state.scopes import ScopeName
 from stream_app.engine.context import NEVER
+from stream_app.engine.rounds.busy_time import BusyTime
 from stream_app.kafka import topics
 from stream_app.sources.replay import replay
 from tests.board_samples import a_cut
 from tests.e2e.erasure import load
 from tests.servers.tracker import following, tracker, variables
-from tests.unit.engine.fakes import PARTITION, posts, user_of
+from tests.unit.engine.fakes import NOW_MS, PARTITION, posts, user_of
 from tests.unit.engine.parts import Parts, nothing_of
 
 CUTS = "influence.cuts"
+DAY_MS = 86_400_000
 WAIT_S = 30.0
 
 
@@ -98,6 +101,19 @@ def test_a_worker_deletes_what_it_finds_when_it_takes_over(brokers: str, tmp_pat
             )
             follower.until(lambda seen: ("phone", "maven") in seen.cuts, "the cuts", WAIT_S)
             assert [r.key for r in follower.drain().records[s.cuts_topic] if r.value is None] == [key("gone")]
+
+
+@pytest.mark.parametrize("has_others", [False, True])
+async def test_a_scope_that_goes_at_the_end_of_a_step_is_deleted_from_kafka(*, has_others: bool) -> None:
+    parts = Parts()
+    await rounds(parts)
+    parts.fake.context.limit.end_ms = end_ms = NOW_MS + 10 * DAY_MS
+    await parts.updates.end_step_here(BusyTime())
+    parts.publisher.follow(end_ms - 1, has_others=has_others)
+    await parts.fake.producer.flush()
+    scope = cut_record.key_of(ScopeName("all", named(PARTITION)))
+    written = [one.value for one in parts.fake.producer.of("influence.curves") if one.key == scope]
+    assert (len(written), written[-1]) == (2, None)
 
 
 def unheard(parts: Parts, count: int) -> None:

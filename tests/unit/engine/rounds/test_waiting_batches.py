@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from stream_app.engine.rounds.waiting_batches import ENOUGH, WaitingBatches
+from stream_app.engine.counting.held_batches import HeldBatches
+from stream_app.engine.counting.waiting_batches import ENOUGH, WaitingBatches
 from stream_app.kafka.record_batches import FetchedBatches
-from tests.unit.engine.fakes import posts
+from tests.unit.engine.fakes import FakeKafka, post, posts
 from tests.unit.engine.packing import fetched
 from tests.unit.engine.parts import Parts
 from tests.unit.engine.test_counting import POSTS, SHARES
@@ -22,10 +23,15 @@ class Counted:
         self.batches: list[Offsets] = []
         self.may_end = asyncio.Event()
         self.may_end.set()
+        self.holds = False
+        """Whether everything comes after the end of the step."""
 
-    async def count(self, batches: FetchedBatches) -> None:
+    async def count(self, batches: FetchedBatches | HeldBatches) -> HeldBatches | None:
+        if isinstance(batches, HeldBatches):
+            batches = batches.fetched
         self.batches.append((batches.topic, batches.first, batches.end))
         await self.may_end.wait()
+        return HeldBatches(batches, iter([])) if self.holds else None
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def counted() -> Counted:
 
 @pytest.fixture
 def waiting(counted: Counted) -> WaitingBatches:
-    return WaitingBatches(counted.count)
+    return WaitingBatches(counted.count, FakeKafka())
 
 
 def some(offsets: Iterable[int], topic: str = POSTS) -> FetchedBatches:
@@ -63,8 +69,6 @@ async def test_enough_is_counted_at_once_with_what_waits(waiting: WaitingBatches
 async def test_what_does_not_follow_is_counted_apart(waiting: WaitingBatches, counted: Counted, after: int) -> None:
     await waiting.take(some([0, 1]))
     await waiting.take(some([after, after + 1]))
-    assert counted.batches == [(POSTS, 0, 2)]
-    await waiting.count_all()
     assert counted.batches == [(POSTS, 0, 2), (POSTS, after, after + 2)]
 
 
@@ -93,7 +97,7 @@ async def test_what_is_forgotten_is_not_counted(waiting: WaitingBatches, counted
 
 async def test_batches_that_waited_count_like_one(waiting: WaitingBatches) -> None:
     together, apart = Parts(), Parts()
-    waiting = WaitingBatches(together.counter.count)
+    waiting = WaitingBatches(together.counter.count, FakeKafka())
     for offset in range(5):
         await waiting.take(some([offset]))
         await apart.count(posts([offset]))
@@ -103,13 +107,29 @@ async def test_batches_that_waited_count_like_one(waiting: WaitingBatches) -> No
     assert (together.store.sequence, apart.store.sequence) == (1, 5)
 
 
-async def test_in_a_long_pause_between_rounds_nothing_waits_longer_than_a_tick(
-    waiting: WaitingBatches, counted: Counted
-) -> None:
-    resting = asyncio.create_task(waiting.rest(60.0, 0.01))
-    await waiting.take(some([0, 1]))
+async def test_in_a_long_pause_between_rounds_nothing_waits_longer_than_a_tick() -> None:
+    parts = Parts(tick_s=0.01)
+    resting = asyncio.create_task(parts.evaluation.rest(60.0))
+    await parts.waiting.take(some([0, 1]))
     async with asyncio.timeout(5):
-        while not counted.batches:  # noqa: ASYNC110 - a tick has no event
+        while parts.ledger.source(POSTS).position < 2:  # noqa: ASYNC110 - a tick has no event
             await asyncio.sleep(0.005)
-    assert counted.batches == [(POSTS, 0, 2)]
     resting.cancel()
+
+
+async def test_a_pause_ends_with_news_only_once_the_step_can_end() -> None:
+    parts = Parts()
+    parts.alignment.begin()
+    await parts.waiting.take(some([0]))
+    for _ in range(2):
+        await parts.round()
+    resting = asyncio.create_task(parts.evaluation.rest(60.0))
+    parts.fake.context.news.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not resting.done()
+    await parts.waiting.take(fetched([post(1, ts_ms=parts.alignment.last_ms + 1)]))
+    await parts.waiting.count_all()
+    parts.fake.context.news.set()
+    async with asyncio.timeout(5):
+        await resting
