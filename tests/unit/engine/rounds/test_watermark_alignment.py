@@ -55,10 +55,10 @@ def events_of(seed: int, count: int) -> list[RecordedEvent]:
     return [event._replace(value=b'{"population":"%s",' % population.encode() + event.value[1:]) for event in events]
 
 
-async def played(events: Sequence[RecordedEvent], chosen: random.Random) -> list[Flag]:
+async def played(events: Sequence[RecordedEvent], chosen: random.Random, step: str) -> list[Flag]:
     """The flags of a worker to which a stream comes in pieces of any size, with rounds at any time."""
-    wanted: Any = load({}, RULES)
-    parts = Parts(**{name: getattr(wanted, name) for name in RULES})
+    wanted: Any = load({}, RULES | {"step_s": step})
+    parts = Parts(**{name: getattr(wanted, name) for name in [*RULES, "step_s"]})
     parts.alignment.begin()
     left = {source: [event for event in events if event.share is bool(place)] for place, source in enumerate(SOURCES)}
     parts.fake.kafka.ended |= {source: len(of) for source, of in left.items()}
@@ -72,19 +72,20 @@ async def played(events: Sequence[RecordedEvent], chosen: random.Random) -> list
         done[source] = first + len(some)
         for _ in range(chosen.choice([0, 0, 1, 3])):
             await parts.round()
-    end_ms = max(event.ts_ms for event in events) // STEP_MS * STEP_MS + STEP_MS
+    step_ms = round(wanted.step_s * 1000)
+    end_ms = max(event.ts_ms for event in events) // step_ms * step_ms + step_ms
     parts.exchange.update(WATERMARK_KEY, str(end_ms).encode())
     while parts.alignment.is_overdue:
         await parts.round()
     return [flag for one in parts.fake.producer.of("influence.flags") if (flag := flag_in(one.value or b"", NO_TIME))]
 
 
-@pytest.mark.parametrize("seed", range(4))
-async def test_however_a_stream_comes_in_its_flags_are_those_of_the_backtest(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "step"), [(0, "5m"), (1, "5m"), (2, "5m"), (3, "5m"), (4, "15m"), (5, "1h")])
+async def test_however_a_stream_comes_in_its_flags_are_those_of_the_backtest(seed: int, step: str) -> None:
     events = events_of(seed, 500)
-    wanted = seen(backtest(events, load({}, RULES)).flags)
+    wanted = seen(backtest(events, load({}, RULES | {"step_s": step})).flags)
     assert len(wanted) > 20
-    assert seen(await played(events, random.Random(seed))) == wanted
+    assert seen(await played(events, random.Random(seed), step)) == wanted
 
 
 async def test_a_source_that_is_read_up_is_waited_for_until_kafka_has_said_so_after_the_others_went_on() -> None:
