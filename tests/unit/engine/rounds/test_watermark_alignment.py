@@ -75,6 +75,7 @@ async def played(events: Sequence[RecordedEvent], chosen: random.Random, step: s
     step_ms = round(wanted.step_s * 1000)
     end_ms = max(event.ts_ms for event in events) // step_ms * step_ms + step_ms
     parts.exchange.update(WATERMARK_KEY, str(end_ms).encode())
+    await looked(parts)
     while parts.alignment.is_overdue:
         await parts.round()
     return [flag for one in parts.fake.producer.of("influence.flags") if (flag := flag_in(one.value or b"", NO_TIME))]
