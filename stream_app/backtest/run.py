@@ -59,14 +59,11 @@ class BacktestResult(NamedTuple):
 
 
 def backtest(
-    events: Sequence[RecordedEvent], settings: Settings, step_ms: int = 0, on_step: OnStep = lambda _done: None
+    events: Sequence[RecordedEvent], settings: Settings, on_step: OnStep = lambda _done: None
 ) -> BacktestResult:
-    """Run a backtest on events in the order in which they are to be read.
-
-    `step_ms`: event time between two evaluations; 0 for that of workers, a slot of the short window.
-    """
+    """Run a backtest on events in the order in which they are to be read."""
     window = Window(settings.pane_ms, settings.panes, settings.short_panes)
-    step_ms = step_ms or settings.pane_ms // window.slots_per_pane
+    step_ms = settings.step_slots * settings.pane_ms // window.slots_per_pane
     sources = read(events, settings, step_ms)
     tracker, flags, candidates = OfflineTracker(settings, step_ms), list[Flag](), set[UserDay]()
     tracker.counted.rejected = sum(source.rejected for source in sources)

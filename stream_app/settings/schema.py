@@ -2,11 +2,13 @@
 
 import datetime as dt
 import hashlib
+import math
 from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 
 from stream_app.core.privacy.min_group import Disclosure, Individuals
+from stream_app.core.state.window import Window
 from stream_app.settings.checks import check_access, check_privacy, check_security, check_values
 from stream_app.settings.kinds import Count, Doc, Fraction, GroupSize, IdBytes, MessageBytes, Port, Positive, Rate
 from stream_app.settings.secret import Secret, SecretUrl
@@ -131,6 +133,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     emerging_events: Annotated[
         Positive, Doc("least effective number of moments with events (slots of short_s / 12) behind their pace")
     ] = 5.0
+    step_s: Annotated[
+        Positive,
+        Doc("event time between evaluations that do not wait for a clock, rounded up to slots of short_s / 12"),
+    ] = 300.0
     tick_s: Annotated[Positive, Doc("wall time between evaluations")] = 0.5
 
     # Serving
@@ -222,6 +228,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def short_panes(self) -> int:
         """Panes in the short window."""
         return max(1, round(self.short_s / self.pane_s))
+
+    @property
+    def step_slots(self) -> int:
+        """Slots of the short window between two evaluations in event time."""
+        slot_ms = self.pane_ms / Window(self.pane_ms, self.panes, self.short_panes).slots_per_pane
+        return max(1, math.ceil(self.step_s * 1000 / slot_ms))
 
     @property
     def input_topics(self) -> tuple[str, str]:

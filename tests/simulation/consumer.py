@@ -113,6 +113,9 @@ class Consumer:
         is_read_up = self._log(tp).end <= (self._highwaters.get(tp) or self._positions.get(tp, 0))
         return self._now_s() if is_read_up else self._fetched_s.get(tp, 0.0)
 
+    def resume_partitions(self, tps: set[TP]) -> None:
+        """Nothing is paused here but the flow."""
+
     def hold_back(self, source: TP) -> None:
         """Hand over no more of it."""
         self._paused.add(source)

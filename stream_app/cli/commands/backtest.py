@@ -9,7 +9,7 @@ import msgspec
 from stream_app.backtest.figures import report_of
 from stream_app.backtest.picture import picture_of
 from stream_app.backtest.run import BacktestResult, backtest
-from stream_app.cli.options import Command, Duration, EventFile, ReportFile, TimeOption, settings_options
+from stream_app.cli.options import Command, EventFile, ReportFile, TimeOption, settings_options
 from stream_app.cli.views.backtest_table import show_results
 from stream_app.settings import Settings, SettingsError
 from stream_app.settings.environment import from_environment
@@ -67,13 +67,6 @@ class _Variants(click.ParamType):
     help="a further run with these settings, shown beside the first; may be repeated",
 )
 @click.option("--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out events at or after that time")
-@click.option(
-    "--step",
-    type=Duration(),
-    default="0",
-    metavar="DURATION",
-    help="event time between evaluations  [a third of a pane]",
-)
 @click.option("--report", type=ReportFile(), metavar="FILE", help="write the results, with all flags, as JSON")
 @click.option(
     "--plot",
@@ -89,7 +82,6 @@ def command(
     files: Sequence[Path],
     variants: Sequence[dict[str, str]],
     until_ms: int | None,
-    step: float,
     report: Path | None,
     plot: Path | None,
     as_json: bool,
@@ -103,7 +95,7 @@ def command(
     """
     require_events(files)
     events = [event for event in read_events(files) if until_ms is None or event.ts_ms < until_ms]
-    results = [_run(events, one, step) for one in (settings, *(_varied(settings, variant) for variant in variants))]
+    results = [_run(events, one) for one in (settings, *(_varied(settings, variant) for variant in variants))]
     reports = [report_of(result, variant) for result, variant in zip(results, [{}, *variants], strict=True)]
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(reports), indent=1))
@@ -115,9 +107,9 @@ def command(
     show_results(reports)
 
 
-def _run(events: Sequence[RecordedEvent], settings: Settings, step_s: float) -> BacktestResult:
+def _run(events: Sequence[RecordedEvent], settings: Settings) -> BacktestResult:
     with reading_bar() as advance:
-        return backtest(events, settings, round(step_s * 1000), lambda done: advance(done, len(events)))
+        return backtest(events, settings, lambda done: advance(done, len(events)))
 
 
 def _varied(settings: Settings, variant: dict[str, str]) -> Settings:

@@ -4,10 +4,10 @@ The problem: flags depend on when the rules look. If posts of noon are counted w
 an hour ahead of another, θ and values are of no time at all; and a tracker that reads a day in ten seconds looks twenty
 times at it, and not every five minutes. The same events would give other flags with each run.
 
-How: event time is divided into steps, the slots of the short window. Within a step, each source is counted up to its
-first event at or after the end; that event and all behind it are held. Once all sources of the group are there, every
-partition says what has changed, every home makes its cuts, the rules look, and the next step begins. It is what Flink
-calls watermark alignment, with an evaluation at each end.
+How: event time is divided into steps of some slots of the short window. Within a step, each source is counted up to
+its first event at or after the end; that event and all behind it are held. Once all sources of the group are there,
+every partition says what has changed, every home makes its cuts, the rules look, and the next step begins. It is what
+Flink calls watermark alignment, with an evaluation at each end. The owner of partition 0 says where the next one ends.
 
     posts 0    ──────────────────▶ 12:05 │ held: 12:05:01 …
     shares 0   ─────────▶                │ read up: nothing more on Kafka, asked after 12:05:01 was seen
@@ -56,9 +56,10 @@ class WatermarkAlignment:
         self._reach = reach
         self._statuses = statuses
         self._window = Window(settings.pane_ms, settings.panes, settings.short_panes)
+        self._slots = settings.step_slots
         self._patience_s = _PATIENCE_SESSIONS * settings.session_timeout_s
         self._has_steps = False
-        self._slot: int | None = None
+        self._number: int | None = None
         self._began_s = self._took_s = 0.0
         self._reached_ms: dict[int, int] = {}
         """By partition, of the whole group: what all its sources have come to."""
@@ -73,7 +74,7 @@ class WatermarkAlignment:
 
     def begin(self) -> None:
         """Have steps from now on: the next begins where the ledgers stand. Until that is known everything is held."""
-        self._has_steps, self._slot = True, None
+        self._has_steps, self._number = True, None
         self._limit.end_ms = self.cuts_ms = self.next_step_ms = NO_TIME
         self._began_s, self._took_s = monotonic(), 0.0
 
@@ -90,7 +91,7 @@ class WatermarkAlignment:
     @property
     def step_ms(self) -> int:
         """Where the step ends, epoch ms; NO_TIME while there are none."""
-        return NO_TIME if self._slot is None else self._limit.end_ms
+        return NO_TIME if self._number is None else self._limit.end_ms
 
     @property
     def is_overdue(self) -> bool:
@@ -119,12 +120,12 @@ class WatermarkAlignment:
         self._reached_ms = {place: _reached_ms(self._statuses.get(place)) for place in places}
         for place, held in self._context.owned.items():
             self._reached_ms[place] = self._reach.reached_ms(place, held)
-        if self._slot is None:
+        if self._number is None:
             self._begin_first()
 
     def can_end(self) -> bool:
         """Return whether all sources of the group have come to the end of the step."""
-        if self._slot is None or not self.is_overdue:
+        if self._number is None or not self.is_overdue:
             return False
         return self._are_there("events", {place for place, ms in self._reached_ms.items() if ms <= self.last_ms})
 
@@ -153,11 +154,11 @@ class WatermarkAlignment:
             self.next_step_ms = min(ahead)  # as a former owner has decided
             return
         next_ms = [self._reach.reached_ms(place, held) for place, held in owned.items()]
-        first = self._window.slot(min([*next_ms, *(known.next_ms for known in others)]))
+        first = self._step(min([*next_ms, *(known.next_ms for known in others)]))
         sources = [held.store.ledger.sources for held in owned.values()] + [known.sources for known in others]
         counted_ms = max((source.watermark for of in sources for source in of.values()), default=NO_TIME)
-        now = self._window.slot(self.last_ms)
-        self.next_step_ms = self._end_ms(next_look(min(self._window.slot(counted_ms), now), now, first))
+        now = self._step(self.last_ms)
+        self.next_step_ms = self._end_ms(next_look(min(self._step(counted_ms), now), now, first))
 
     def go_on(self) -> None:
         """Begin the next step, which the owner of partition 0 has decided."""
@@ -165,9 +166,9 @@ class WatermarkAlignment:
         self._took_s, self._began_s = now_s - self._began_s, now_s
         self._left_behind = {place for place in self._left_behind if self._reached_ms.get(place, 0) <= self.last_ms}
         ends_ms = (leader.step_ms, leader.next_step_ms) if leader is not None else (self.next_step_ms,)
-        slot = self._window.slot(self.last_ms)
+        number = self._step(self.last_ms)
         later_ms = [end_ms for end_ms in ends_ms if end_ms > self._limit.end_ms]
-        self._enter(self._window.slot(min(later_ms) - 1) if later_ms else slot + 1)
+        self._enter(self._step(min(later_ms) - 1) if later_ms else number + 1)
 
     @property
     def has_others(self) -> bool:
@@ -178,21 +179,25 @@ class WatermarkAlignment:
         unknown = {place for place, ms in self._reached_ms.items() if ms == NO_TIME}
         starts_ms = [ms for ms in (self._reach.first_ms(), *self._reached_ms.values()) if ms not in {NO_TIME, FOREVER}]
         if starts_ms and self._are_there("first events", unknown):
-            self._enter(self._group_step(self._window.slot(min(starts_ms))))
-            self.cuts_ms = self._window.slot_start_ms(self._window.slot(self.last_ms)) - 1  # nothing before is missing
+            self._enter(self._group_step(self._step(min(starts_ms))))
+            self.cuts_ms = self._end_ms(self._step(self.last_ms) - 1) - 1  # nothing before is missing
 
-    def _group_step(self, slot: int) -> int:
-        """Return the slot at whose end the step ends in which others are, if that began before this slot."""
-        last_ms = self._end_ms(slot) - 1
+    def _group_step(self, number: int) -> int:
+        """Return the step that others are in, if it began before this one and goes beyond it, as quiet ones do."""
+        last_ms = self._end_ms(number) - 1
         ends_ms = (known.step_ms for known in self._others().values() if (known.cuts_ms or 0) < last_ms < known.step_ms)
-        return self._window.slot(min(ends_ms, default=last_ms + 1) - 1)
+        return self._step(min(ends_ms, default=last_ms + 1) - 1)
 
-    def _enter(self, slot: int) -> None:
-        self._slot = slot
-        self._limit.end_ms = self._end_ms(slot)
+    def _enter(self, number: int) -> None:
+        self._number = number
+        self._limit.end_ms = self._end_ms(number)
 
-    def _end_ms(self, slot: int) -> int:
-        return self._window.slot_start_ms(slot + 1)
+    def _step(self, ts_ms: int) -> int:
+        """Return the number of the step that an event time is in."""
+        return self._window.slot(ts_ms) // self._slots
+
+    def _end_ms(self, step: int) -> int:
+        return self._window.slot_start_ms((step + 1) * self._slots)
 
     def _others(self) -> dict[int, Status]:
         """Return the statuses of other workers' partitions; releases before 0.4 have no steps."""
@@ -207,7 +212,7 @@ class WatermarkAlignment:
         if not missing:
             self._waiting = (None, 0.0)
             return True
-        waiting, now_s = (self._slot, what), monotonic()
+        waiting, now_s = (self._number, what), monotonic()
         if self._waiting[0] != waiting:
             self._waiting = (waiting, now_s)
         if now_s - self._waiting[1] <= self._patience_s:

@@ -64,7 +64,7 @@ def recorded(event: NaiveEvent) -> RecordedEvent:
 def test_the_flags_are_those_of_a_naive_evaluation(seed: int) -> None:
     settings, events = load({}, RULES), list(stream(seed, 700))
     wanted = sorted(NaiveTracker(settings, STEP_MS).run(events))
-    result = backtest([recorded(event) for event in events], settings, STEP_MS)
+    result = backtest([recorded(event) for event in events], settings)
     found = sorted(
         NaiveFlag(
             *(flag.event_time, flag.user_id, flag.topic, flag.role, flag.type, flag.rule, flag.reason or ""),
@@ -78,5 +78,5 @@ def test_the_flags_are_those_of_a_naive_evaluation(seed: int) -> None:
 
 def test_the_same_events_always_give_the_same_flags() -> None:
     settings, events = load({}, RULES), [recorded(event) for event in stream(9, 300)]
-    first, second = (backtest(events, settings, STEP_MS).flags for _ in range(2))
+    first, second = (backtest(events, settings).flags for _ in range(2))
     assert first == second

@@ -60,7 +60,7 @@ def events_of(seed: int, count: int) -> list[RecordedEvent]:
 def parts_of(**settings: Any) -> Parts:
     """A worker with the rules of the backtest."""
     wanted: Any = load({}, RULES)
-    return Parts(**{name: getattr(wanted, name) for name in RULES}, **settings)
+    return Parts(**{name: getattr(wanted, name) for name in RULES} | settings)
 
 
 async def played(events: Sequence[RecordedEvent], chosen: random.Random, parts: Parts) -> list[Flag]:
@@ -78,19 +78,21 @@ async def played(events: Sequence[RecordedEvent], chosen: random.Random, parts: 
         done[source] = first + len(some)
         for _ in range(chosen.choice([0, 0, 1, 3])):
             await parts.round()
-    end_ms = max(event.ts_ms for event in events) // STEP_MS * STEP_MS + STEP_MS
+    step_ms = round(parts.fake.settings.step_s * 1000)
+    end_ms = max(event.ts_ms for event in events) // step_ms * step_ms + step_ms
     parts.exchange.update(WATERMARK_KEY, str(end_ms).encode())
+    await looked(parts)
     while parts.alignment.is_overdue:
         await parts.round()
     return [flag for one in parts.fake.producer.of("influence.flags") if (flag := flag_in(one.value or b"", NO_TIME))]
 
 
-@pytest.mark.parametrize("seed", range(4))
-async def test_however_a_stream_comes_in_its_flags_are_those_of_the_backtest(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "step_s"), [(0, 300), (1, 300), (2, 300), (3, 300), (4, 900), (5, 3600)])
+async def test_however_a_stream_comes_in_its_flags_are_those_of_the_backtest(seed: int, step_s: float) -> None:
     events = events_of(seed, 500)
-    wanted = seen(backtest(events, load({}, RULES)).flags)
+    wanted = seen(backtest(events, load({}, RULES | {"step_s": str(step_s)})).flags)
     assert len(wanted) > 20
-    assert seen(await played(events, random.Random(seed), parts_of())) == wanted
+    assert seen(await played(events, random.Random(seed), parts_of(step_s=step_s))) == wanted
 
 
 def standings(parts: Parts) -> tuple[int, int]:
