@@ -161,13 +161,15 @@ class WatermarkAlignment:
         self.next_step_ms = self._end_ms(next_look(min(self._step(counted_ms), now), now, first))
 
     def go_on(self) -> None:
-        """Begin the next step, which the owner of partition 0 has decided."""
+        """Begin the next step, which the owner of partition 0 has decided; none that goes beyond all known events."""
+        self._reach.look()
         now_s, leader = monotonic(), self._others().get(LEADER)
         self._took_s, self._began_s = now_s - self._began_s, now_s
         self._left_behind = {place for place in self._left_behind if self._reached_ms.get(place, 0) <= self.last_ms}
         ends_ms = (leader.step_ms, leader.next_step_ms) if leader is not None else (self.next_step_ms,)
         number = self._step(self.last_ms)
-        later_ms = [end_ms for end_ms in ends_ms if end_ms > self._limit.end_ms]
+        latest_ms = self._end_ms(self._step(self._reach.known.newest_ms))
+        later_ms = [end_ms for end_ms in ends_ms if self._limit.end_ms < end_ms <= latest_ms]
         self._enter(self._step(min(later_ms) - 1) if later_ms else number + 1)
 
     @property
