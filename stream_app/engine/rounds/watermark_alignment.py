@@ -30,7 +30,6 @@ from time import monotonic
 from stream_app.core.changelog.status import Status
 from stream_app.core.flags.event_time_steps import next_look
 from stream_app.core.state.watermark import NO_TIME
-from stream_app.core.state.window import Window
 from stream_app.engine.context import FOREVER, EngineContext
 from stream_app.engine.rounds.source_reach import SourceReach
 
@@ -55,7 +54,7 @@ class WatermarkAlignment:
         self._limit = context.limit
         self._reach = reach
         self._statuses = statuses
-        self._window = Window(settings.pane_ms, settings.panes, settings.short_panes)
+        self._window = settings.window
         self._slots = settings.step_slots
         self._patience_s = _PATIENCE_SESSIONS * settings.session_timeout_s
         self._has_steps = False
