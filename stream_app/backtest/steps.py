@@ -17,6 +17,7 @@ from stream_app.core.events.decode import decode, implausible
 from stream_app.core.events.limits import TimeRange
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.flags.event_time_steps import EventTimeSteps
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 
@@ -28,21 +29,20 @@ class SourceEvents(NamedTuple):
     """All events of one source, in the order of the steps, and in each in the order read."""
 
     credits: Credits
-    ends_ms: Ints
-    """Of each event: where the step ends in which it counts, epoch ms; increasing."""
+    steps: Ints
+    """Of each event: the step in which it counts; increasing."""
     rejected: int
 
 
 class Step(NamedTuple):
     """What is counted between two evaluations."""
 
-    end_ms: int
-    """Where event time has come to, epoch ms."""
+    number: int
     batches: list[tuple[int, Credits]]
     """Of some sources, by their place."""
 
 
-def read(events: Iterable[RecordedEvent], settings: Settings, step_ms: int) -> list[SourceEvents]:
+def read(events: Iterable[RecordedEvent], settings: Settings) -> list[SourceEvents]:
     """Read posts and shares: the two sources of the tracker."""
     parts: tuple[list[Credits], list[Credits]] = ([], [])
     rejected = [0, 0]
@@ -59,34 +59,36 @@ def read(events: Iterable[RecordedEvent], settings: Settings, step_ms: int) -> l
                 made = made.only([place for place, index in enumerate(indices) if index not in wrong])
             rejected[source] += len(bad) + len(wrong)
             parts[source].append(made)
-    return [_in_steps(made, bad, settings.partitions, step_ms) for made, bad in zip(parts, rejected, strict=True)]
+    return [
+        _in_steps(made, bad, settings.partitions, settings.steps) for made, bad in zip(parts, rejected, strict=True)
+    ]
 
 
 def steps(sources: Sequence[SourceEvents]) -> Iterator[Step]:
     """Yield the steps in which anything is counted, in order."""
-    starts = [_starts(source.ends_ms) for source in sources]
-    turns = sorted((end_ms, place, first, last) for place, runs in enumerate(starts) for end_ms, first, last in runs)
-    for end_ms, runs in groupby(turns, key=lambda turn: turn[0]):
+    starts = [_starts(source.steps) for source in sources]
+    turns = sorted((number, place, first, last) for place, runs in enumerate(starts) for number, first, last in runs)
+    for number, runs in groupby(turns, key=lambda turn: turn[0]):
         batches = [(place, sources[place].credits.only(range(first, last))) for _, place, first, last in runs]
-        yield Step(end_ms, batches)
+        yield Step(number, batches)
 
 
-def _in_steps(parts: Sequence[Credits], rejected: int, partitions: int, step_ms: int) -> SourceEvents:
+def _in_steps(parts: Sequence[Credits], rejected: int, partitions: int, grid: EventTimeSteps) -> SourceEvents:
     whole = joined(parts)
     places = partitions_of([user.encode() for user in whole.users], partitions)
     newest_ms = whole.ts_ms.copy()
     for partition in range(partitions):
         mine = np.flatnonzero(places == partition)
         newest_ms[mine] = np.maximum.accumulate(whole.ts_ms[mine])
-    ends_ms = (newest_ms // step_ms + 1) * step_ms
-    order = np.argsort(ends_ms, kind="stable")
-    return SourceEvents(whole.only(order.tolist()), ends_ms[order], rejected)
+    numbers = grid.steps(newest_ms)
+    order = np.argsort(numbers, kind="stable")
+    return SourceEvents(whole.only(order.tolist()), numbers[order], rejected)
 
 
-def _starts(ends_ms: Ints) -> Iterator[tuple[int, int, int]]:
-    """Yield the runs of equal ends: the end, the first place, and the place after the last."""
-    if not len(ends_ms):
+def _starts(numbers: Ints) -> Iterator[tuple[int, int, int]]:
+    """Yield the runs of equal numbers: the number, the first place, and the place after the last."""
+    if not len(numbers):
         return
-    firsts = np.flatnonzero(np.diff(ends_ms, prepend=-1)).tolist()
-    for first, last in zip(firsts, [*firsts[1:], len(ends_ms)], strict=True):
-        yield int(ends_ms[first]), first, last
+    firsts = np.flatnonzero(np.diff(numbers, prepend=-1)).tolist()
+    for first, last in zip(firsts, [*firsts[1:], len(numbers)], strict=True):
+        yield int(numbers[first]), first, last
