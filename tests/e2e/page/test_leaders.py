@@ -11,6 +11,11 @@ from tests.e2e.page.world import Selection
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+CUT_SHORT = """names => names
+    .filter(name => name.parentElement.clientWidth < 90 || name.scrollWidth > name.clientWidth)
+    .map(name => `${name.textContent}: ${name.parentElement.clientWidth} px`)"""
+OVERFLOW_PX = "board => board.offsetWidth - board.parentElement.clientWidth"
+
 
 def chosen(tracker: FakeTracker, topic: str = "phone") -> Scope:
     scope = tracker.world.scope(Selection(topic))
@@ -44,6 +49,19 @@ async def test_ten_of_many_emerging_stand_before_the_leaders_and_who_slowed_down
     await expect(tab.page.locator("#slowed-group tr").first).to_contain_text("slowed down")
     await expect(tab.page.locator("#other-group tr").first).to_contain_text("2,458,404")
     assert await tab.overflow_px() <= 0
+
+
+@pytest.mark.parametrize("width", [1440, 1366, 1280, 1279, 1000, 860, 859, 700, 620, 390])
+async def test_users_have_their_names_however_wide_the_page_is(tab: Tab, tracker: FakeTracker, width: int) -> None:
+    emerge(chosen(tracker), 3, 0)
+    await tab.resize((width, 900))
+    await tab.open("?topic=phone")
+    names = tab.page.locator("#board .user")
+    await expect(names).to_have_count(23)
+    assert await names.evaluate_all(CUT_SHORT) == []
+    assert await tab.page.locator("#board").evaluate(OVERFLOW_PX) <= 0
+    assert await tab.overflow_px() <= 0
+    await tab.screenshot(f"leaders-{width}", is_whole=True)
 
 
 async def test_the_first_click_shows_more_however_many_emerge(tab: Tab, tracker: FakeTracker) -> None:
