@@ -29,7 +29,7 @@ _GAUGES: dict[str, tuple[str, Callable[[FlagQuality], float | None]]] = {
         lambda found: found.lead_s,
     ),
     "influence_flags_per_standing": (
-        "Flags of all types over the standings that ended; NaN while none has.",
+        "Flags of a standing, from the first to the one that ends it, of those that ended, median; NaN while none has.",
         lambda found: found.flags_per_standing,
     ),
 }
@@ -69,4 +69,4 @@ class FlagQualityCollector(Collector):
 
 
 def _nothing_known(role: Role, window: Window) -> FlagQuality:
-    return FlagQuality(role, window, 0, 0, 0, 0, None, 0, 0)
+    return FlagQuality(role, window, 0, 0, 0, 0, None, 0, None)

@@ -14,9 +14,9 @@ NAMES = ("flag_warnings", "flag_precision", "flag_recall", "flag_lead_seconds", 
 def test_the_gauges_say_what_is_known_when_they_are_asked() -> None:
     registry, measured = CollectorRegistry(), dict[tuple[Role, Window], FlagQuality]()
     FlagQualityMetrics(registry).measures(
-        lambda role, window: measured.get((role, window), FlagQuality(role, window, 0, 0, 0, 0, None, 0, 0))
+        lambda role, window: measured.get((role, window), FlagQuality(role, window, 0, 0, 0, 0, None, 0, None))
     )
-    measured[Role.CONNECTOR, "1d"] = FlagQuality(Role.CONNECTOR, "1d", 20, 13, 10, 7, 3240.0, 60, 30)
+    measured[Role.CONNECTOR, "1d"] = FlagQuality(Role.CONNECTOR, "1d", 20, 13, 10, 7, 3240.0, 60, 2)
 
     def value(name: str, role: str, window: str) -> float:
         found = registry.get_sample_value(f"influence_{name}", {"role": role, "window": window})
@@ -33,7 +33,7 @@ def test_a_scrape_works_out_each_role_and_window_once() -> None:
 
     def quality(role: Role, window: Window) -> FlagQuality:
         asked.append((role, window))
-        return FlagQuality(role, window, 0, 0, 0, 0, None, 0, 0)
+        return FlagQuality(role, window, 0, 0, 0, 0, None, 0, None)
 
     FlagQualityMetrics(registry).measures(quality)
     assert b"influence_flag_precision" in generate_latest(registry)
