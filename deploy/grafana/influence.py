@@ -179,8 +179,8 @@ def _flags(board: Dashboard) -> None:
     board.with_panel(
         parts.curves(
             "Flags for each standing",
-            "Of all types, over the standings that ended in the last week of event time. Many mean that users come and "
-            "go.",
+            "From the first to the one that ends it, median of those that ended in the last week of event time. Many "
+            "mean that users come and go.",
             units.Short,
             Query(f'max by (role) (influence_flags_per_standing{{{FLAG}, window="7d"}})', "{{role}}"),
         )

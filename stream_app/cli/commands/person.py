@@ -1,13 +1,11 @@
 """`stream-app person`."""
 
-import sys
-
 import click
 
 from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
+from stream_app.cli.person_options import user_argument
 from stream_app.kafka.clients import open_consumer, quiet_kafka
 from stream_app.kafka.topics import require_all
-from stream_app.ops.erasure.matcher import LONGEST_ID
 from stream_app.ops.erasure.person_export import export, record_look
 from stream_app.settings import Settings
 from stream_app.terminal.output import console, print_json, table
@@ -22,7 +20,7 @@ from stream_app.terminal.output import console, print_json, table
         'stream-app person - --export --reason "case 17" < user-id.txt',
     ),
 )
-@click.argument("user")
+@user_argument
 @click.option("--export", "everything", is_flag=True, help="print all of it, as JSON")
 @click.option("--reason", default="", metavar="TEXT", help="why: for the record of this look")
 @click.option("--json", "as_json", is_flag=True, help="print how much is held as JSON")
@@ -34,9 +32,6 @@ def command(settings: Settings, user: str, everything: bool, reason: str, as_jso
     alerts, and, where looks are audited, who looked at them. This command is such a look, too. Other people are left
     out, but for those whom the person's own events name.
     """
-    user = sys.stdin.readline().rstrip("\r\n") if user == "-" else user
-    if not 0 < len(user) <= LONGEST_ID:
-        raise click.UsageError(f"USER has {len(user)} characters: an id has 1 to {LONGEST_ID}")
     with quiet_kafka():
         require_all(settings)
         record_look(settings, user, reason)

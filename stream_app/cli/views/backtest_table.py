@@ -14,7 +14,7 @@ _SHOWN: tuple[tuple[str, Callable[[ForesightFigures], str]], ...] = (
     ("  lead time, quartiles", lambda found: " · ".join(f"{lead:.1f} h" for lead in found.lead_h) or "–"),
     ("true positive rate, by day", lambda found: _percent(found.true_positive_rate)),
     ("false positive rate, by day", lambda found: _percent(found.false_positive_rate)),
-    ("flags per standing, median", lambda found: f"{found.flags_per_standing or 0:g}"),
+    ("flags per standing, median", lambda found: _count(found.flags_per_standing)),
 )
 
 
@@ -81,6 +81,10 @@ def _name(number: int, report: BacktestReport) -> str:
     if not number:
         return "as set"
     return ", ".join(f"{name} {text}" for name, text in report.settings.items())
+
+
+def _count(median: float | None) -> str:
+    return "–" if median is None else f"{median:g}"
 
 
 def _percent(part: float | None) -> str:

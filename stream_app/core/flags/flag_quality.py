@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.core.messages import Flag, Role
 
 HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
@@ -27,8 +27,8 @@ class FlagQuality(NamedTuple):
     lead_s: float | None
     """From the first warning to the entry, median; to the minute."""
     flags: int
-    standings: int
-    """That ended within it."""
+    flags_per_standing: float | None
+    """From the first to the one that ends it, of the standings that ended within it, median."""
 
     @property
     def precision(self) -> float | None:
@@ -39,11 +39,6 @@ class FlagQuality(NamedTuple):
     def recall(self) -> float | None:
         """The part of the entries that were foreseen."""
         return self.foreseen / self.entries if self.entries else None
-
-    @property
-    def flags_per_standing(self) -> float | None:
-        """All flags over the standings that ended."""
-        return self.flags / self.standings if self.standings else None
 
 
 @dataclass(slots=True)
@@ -56,7 +51,8 @@ class _Sums:
     leads: Counter[int] = field(default_factory=Counter)
     """Entries that were foreseen, by how many minutes."""
     flags: int = 0
-    standings: int = 0
+    lengths: Counter[int] = field(default_factory=Counter)
+    """Standings that ended, by how many flags they had."""
 
     def add(self, other: "_Sums") -> None:
         """Add another hour."""
@@ -65,7 +61,7 @@ class _Sums:
         self.entries += other.entries
         self.leads.update(other.leads)
         self.flags += other.flags
-        self.standings += other.standings
+        self.lengths.update(other.lengths)
 
 
 class HourlyMeasures:
@@ -75,11 +71,12 @@ class HourlyMeasures:
         self._hours: dict[tuple[int, Role], _Sums] = {}
         self._newest = 0
 
-    def raised(self, flag: Flag) -> None:
-        """A flag was raised."""
+    def raised(self, flag: Flag, length: int | None) -> None:
+        """A flag was raised; `length`: the number of flags of the standing that it ended."""
         sums = self._at(flag.event_time, flag.role)
         sums.flags += 1
-        sums.standings += flag.type is FlagType.LEFT
+        if length is not None:
+            sums.lengths[length] += 1
 
     def entered(self, flag: Flag, lead_ms: int | None) -> None:
         """A user entered, foreseen by so long, or not."""
@@ -100,9 +97,10 @@ class HourlyMeasures:
         for hour in range(now - WINDOWS[window] + 1, now + 1):
             if (sums := self._hours.get((hour, role))) is not None:
                 whole.add(sums)
+        lead_minutes = _median(whole.leads)
         return FlagQuality(
             *(role, window, whole.warnings, whole.right, whole.entries, whole.leads.total()),
-            *(_median_s(whole.leads), whole.flags, whole.standings),
+            *(None if lead_minutes is None else lead_minutes * 60.0, whole.flags, _median(whole.lengths)),
         )
 
     def _at(self, event_ms: int, role: Role) -> _Sums:
@@ -119,10 +117,11 @@ class HourlyMeasures:
         return self._hours.setdefault((hour, role), _Sums())
 
 
-def _median_s(minutes: Counter[int]) -> float | None:
-    before, half = 0, (minutes.total() + 1) // 2
-    for minute in sorted(minutes):
-        before += minutes[minute]
+def _median(counts: Counter[int]) -> int | None:
+    """Return the lower median of values that occur so often."""
+    before, half = 0, (counts.total() + 1) // 2
+    for value in sorted(counts):
+        before += counts[value]
         if before >= half:
-            return minute * 60.0
+            return value
     return None

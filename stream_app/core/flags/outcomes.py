@@ -45,7 +45,7 @@ class Outcomes(NamedTuple):
     """Emerging flags that may still come true."""
     entries: list[Entry]
     per_standing: list[int]
-    """Flags of each standing, from the first to the one that ended it."""
+    """Flags of each standing that ended, from the first to the one that ended it."""
 
 
 class Tenth(NamedTuple):
@@ -67,7 +67,35 @@ class Rates(NamedTuple):
     false_positive_rate: float | None
 
 
+MOST_OPEN = 20_000
+"""Standings whose flags are counted. Beyond, those without a flag for longest are left out."""
 _ENTRY_RULE = 1
+
+
+class StandingLengths:
+    """How many flags each standing has, from the first to the one that ends it."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, int] = {}
+        """Flags so far, by the hash of the standing; those with the latest flags at the end."""
+
+    def add(self, flag: Flag) -> int | None:
+        """Take the next flag of a stream; returns the length of the standing that it ends.
+
+        Of standings that began before the stream nothing is known.
+        """
+        standing = hash(standing_of(flag))
+        so_far = self._open.pop(standing, 0)
+        if flag.type is FlagType.EMERGING:
+            so_far = 0  # it was none before, whatever has been missed
+        elif not so_far and not is_entry(flag):
+            return None
+        if flag.type is FlagType.LEFT:
+            return so_far + 1
+        self._open[standing] = so_far + 1
+        if len(self._open) > MOST_OPEN:
+            del self._open[next(iter(self._open))]
+        return None
 
 
 def outcomes_of(flags: Iterable[Flag], foresight_ms: int, end_ms: int) -> Outcomes:
@@ -75,11 +103,14 @@ def outcomes_of(flags: Iterable[Flag], foresight_ms: int, end_ms: int) -> Outcom
     by_standing: dict[Standing, list[Flag]] = defaultdict(list)
     for flag in flags:
         by_standing[standing_of(flag)].append(flag)
-    warned, entries, undecided, per_standing = list[Warned](), list[Entry](), 0, list[int]()
+    warned, entries, undecided = list[Warned](), list[Entry](), 0
+    lengths, per_standing = StandingLengths(), list[int]()
     for own in by_standing.values():
         entered = [flag.event_time for flag in own if is_entry(flag)]
         warnings = [flag.event_time for flag in own if flag.type is FlagType.EMERGING]
         for flag in own:
+            if (length := lengths.add(flag)) is not None:
+                per_standing.append(length)
             if flag.type is FlagType.EMERGING:
                 came_true = _any_within(entered, flag.event_time + 1, flag.event_time + foresight_ms)
                 if came_true or flag.event_time + foresight_ms <= end_ms:
@@ -88,7 +119,6 @@ def outcomes_of(flags: Iterable[Flag], foresight_ms: int, end_ms: int) -> Outcom
                     undecided += 1
             elif is_entry(flag):
                 entries.append(Entry(flag, _lead_ms(warnings, flag.event_time, foresight_ms)))
-        per_standing += _lengths(own)
     return Outcomes(warned, undecided, entries, per_standing)
 
 
@@ -148,17 +178,6 @@ def _lead_ms(warnings: list[int], entered_ms: int, foresight_ms: int) -> int | N
     """Return the time from the first warning of an entry, None if there was none."""
     place = bisect_left(warnings, entered_ms - foresight_ms)
     return entered_ms - warnings[place] if place < bisect_right(warnings, entered_ms - 1) else None
-
-
-def _lengths(own: list[Flag]) -> list[int]:
-    """Return the number of flags of each standing of a user; one ends when the user has left."""
-    lengths, length = list[int](), 0
-    for flag in own:
-        length += 1
-        if flag.type is FlagType.LEFT:
-            lengths.append(length)
-            length = 0
-    return [*lengths, length] if length else lengths
 
 
 def _day_of(flag: Flag) -> UserDay:

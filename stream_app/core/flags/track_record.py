@@ -5,7 +5,8 @@ decided when the foresight time after it is over, also if it came true at once: 
 counted before those that do not, and the chance of young records would be too high. (`outcomes.py` decides whole
 streams; on one in the order of event time this is the same, flag by flag.)
 
-Everything is bounded: warnings that wait, decided ones, and the hours of the measures. No name is kept.
+Everything is bounded: warnings that wait, decided ones, standings that are followed, and the hours of the measures. No
+name is kept.
 """
 
 from collections import Counter, defaultdict, deque
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from stream_app.core.flags.chance import Chance, Verdicts, chance_of, shipped_chance
 from stream_app.core.flags.flag_quality import FlagQuality, HourlyMeasures, Window
-from stream_app.core.flags.outcomes import is_entry, standing_of
+from stream_app.core.flags.outcomes import StandingLengths, is_entry, standing_of
 from stream_app.core.messages import Flag, FlagType, Reason, Role
 
 LAST_DECIDED = 1000
@@ -77,13 +78,14 @@ class TrackRecord:
         self._right: Counter[Reason | None] = Counter()
         self._counts: Counter[Reason | None] = Counter()
         self._measures = HourlyMeasures()
+        self._lengths = StandingLengths()
 
     def add(self, flag: Flag, partition: int = 0) -> None:
         """Take the next flag."""
         if flag.warming_up or flag.settings_version != self._settings_version:
             return
         self.advance(flag.event_time, partition)
-        self._measures.raised(flag)
+        self._measures.raised(flag, self._lengths.add(flag))
         if flag.type is FlagType.EMERGING:
             warning = _Warning(hash(standing_of(flag)), flag.event_time, flag.role, flag.reason)
             self._waiting[partition].add(warning)

@@ -45,8 +45,8 @@ def quality() -> FlagQualities:
 
 def _quality(role: Role, window: Window) -> FlagQuality:
     if (role, window) == (Role.CONNECTOR, "7d"):
-        return FlagQuality(role, window, 120, 78, 90, 63, 3240.0, 500, 240)
-    return FlagQuality(role, window, 0, 0, 0, 0, None, 0, 0)
+        return FlagQuality(role, window, 120, 78, 90, 63, 3240.0, 500, 2)
+    return FlagQuality(role, window, 0, 0, 0, 0, None, 0, None)
 
 
 def health() -> Health:

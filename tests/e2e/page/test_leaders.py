@@ -11,6 +11,11 @@ from tests.e2e.page.world import Selection
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+CUT_SHORT = """board => [...board.querySelectorAll(".user, :is(td, th):not(.activity)")]
+    .filter(node => node.scrollWidth > node.clientWidth || (node.matches("tbody .who") && node.clientWidth < 90))
+    .map(node => `${node.className} ${node.textContent}: ${node.scrollWidth} in ${node.clientWidth} px`)"""
+OVERFLOW_PX = "board => board.offsetWidth - board.parentElement.clientWidth"
+
 
 def chosen(tracker: FakeTracker, topic: str = "phone") -> Scope:
     scope = tracker.world.scope(Selection(topic))
@@ -44,6 +49,21 @@ async def test_ten_of_many_emerging_stand_before_the_leaders_and_who_slowed_down
     await expect(tab.page.locator("#slowed-group tr").first).to_contain_text("slowed down")
     await expect(tab.page.locator("#other-group tr").first).to_contain_text("2,458,404")
     assert await tab.overflow_px() <= 0
+
+
+@pytest.mark.parametrize("width", [1440, 1366, 1280, 1279, 1000, 860, 859, 700, 620, 390])
+async def test_users_have_their_names_however_wide_the_page_is(tab: Tab, tracker: FakeTracker, width: int) -> None:
+    scope = chosen(tracker)
+    few = influencer("u00042", 7_519, scope.total, rank=1_563, standing="emerging", z=-2.13, eta_s=60.0, chance=0.65)
+    scope.emerging = [msgspec.structs.replace(few, trend="rising", borderline=True)]
+    await tab.resize((width, 900))
+    await tab.open("?topic=phone")
+    board = tab.page.locator("#board")
+    await expect(board.locator(".user")).to_have_count(21)
+    assert await board.evaluate(CUT_SHORT) == []
+    assert await board.evaluate(OVERFLOW_PX) <= 0
+    assert await tab.overflow_px() <= 0
+    await tab.screenshot(f"leaders-{width}", is_whole=True)
 
 
 async def test_the_first_click_shows_more_however_many_emerge(tab: Tab, tracker: FakeTracker) -> None:

@@ -144,7 +144,8 @@ async def test_the_page_says_how_many_warnings_of_the_last_week_came_true(tab: T
     await tab.open("?topic=phone")
     await expect(tab.page.locator("#quality p")).to_have_text(
         "Connectors: of 120 warnings of the last week 78 came true (65 %). "
-        "Of those who entered 70 % were foreseen, half of them 54 min or more before."
+        "Of those who entered 70 % were foreseen, half of them 54 min or more before. "
+        "Half of the standings that ended had 2 flags or fewer."
     )
 
 

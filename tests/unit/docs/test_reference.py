@@ -16,6 +16,7 @@ from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE, RULE
 from stream_app.core.messages import Cut, Flag
 from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.kafka.topics import TopicSpec, topics_of
+from stream_app.serving.flag_quality_metrics import FlagQualityCollector
 from stream_app.serving.metrics import Metrics
 from stream_app.serving.redis import layout
 from stream_app.settings import ENV_FILE, FILE_SUFFIX, NAMES, SECRETS, Settings, environment_name
@@ -54,10 +55,12 @@ def test_every_metric_is_in_the_reference_with_its_labels() -> None:
     registry = CollectorRegistry()
     kept = {**vars(Metrics(registry, Settings().input_topics, ())), **vars(AlertMetrics(registry, []))}
     metrics = [metric for metric in kept.values() if isinstance(metric, MetricWrapperBase)]
-    assert len(metrics) == len(list(registry.collect()))
+    at_once = [one for value in kept.values() if isinstance(value, FlagQualityCollector) for one in value.describe()]
+    assert len(metrics) + len(at_once) == len(list(registry.collect()))
     labels = {
         metric._name + "_total" * isinstance(metric, Counter): ", ".join(metric._labelnames) for metric in metrics
     }
+    labels |= {gauge.name: ", ".join(gauge._labelnames) for gauge in at_once}
     assert {cells[0]: cells[1] for cells in rows(REFERENCE) if cells[0].startswith("influence_")} == labels
 
 

@@ -2,10 +2,10 @@
 
 import math
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
-from stream_app.core.flags.flag_quality import FlagQuality, Window
-from stream_app.core.messages import Role
+from stream_app.core.flags.flag_quality import WINDOWS, FlagQuality, Window
+from stream_app.core.messages import ROLES, Role
 from stream_app.serving.flag_quality_metrics import FlagQualityMetrics
 
 NAMES = ("flag_warnings", "flag_precision", "flag_recall", "flag_lead_seconds", "flags_per_standing")
@@ -14,9 +14,9 @@ NAMES = ("flag_warnings", "flag_precision", "flag_recall", "flag_lead_seconds", 
 def test_the_gauges_say_what_is_known_when_they_are_asked() -> None:
     registry, measured = CollectorRegistry(), dict[tuple[Role, Window], FlagQuality]()
     FlagQualityMetrics(registry).measures(
-        lambda role, window: measured.get((role, window), FlagQuality(role, window, 0, 0, 0, 0, None, 0, 0))
+        lambda role, window: measured.get((role, window), FlagQuality(role, window, 0, 0, 0, 0, None, 0, None))
     )
-    measured[Role.CONNECTOR, "1d"] = FlagQuality(Role.CONNECTOR, "1d", 20, 13, 10, 7, 3240.0, 60, 30)
+    measured[Role.CONNECTOR, "1d"] = FlagQuality(Role.CONNECTOR, "1d", 20, 13, 10, 7, 3240.0, 60, 2)
 
     def value(name: str, role: str, window: str) -> float:
         found = registry.get_sample_value(f"influence_{name}", {"role": role, "window": window})
@@ -26,3 +26,15 @@ def test_the_gauges_say_what_is_known_when_they_are_asked() -> None:
     assert [value(name, "connector", "1d") for name in NAMES] == [20, 0.65, 0.7, 3240, 2]
     assert value("flag_warnings", "maven", "7d") == 0
     assert all(math.isnan(value(name, "maven", "7d")) for name in NAMES[1:])
+
+
+def test_a_scrape_works_out_each_role_and_window_once() -> None:
+    registry, asked = CollectorRegistry(), list[tuple[Role, Window]]()
+
+    def quality(role: Role, window: Window) -> FlagQuality:
+        asked.append((role, window))
+        return FlagQuality(role, window, 0, 0, 0, 0, None, 0, None)
+
+    FlagQualityMetrics(registry).measures(quality)
+    assert b"influence_flag_precision" in generate_latest(registry)
+    assert sorted(asked) == sorted((role, window) for role in ROLES for window in WINDOWS)

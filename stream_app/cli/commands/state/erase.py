@@ -1,6 +1,5 @@
 """`stream-app erase`."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,14 +8,14 @@ from typing import Any
 import click
 from rich.text import Text
 
-from stream_app.cli.options import KAFKA_NAMES, Command, Duration, settings_options
+from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
+from stream_app.cli.person_options import print_step, user_argument, wait_option
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.kafka.topics import require_all
 from stream_app.ops.erasure.erasure import ErasureReport, erase, look
-from stream_app.ops.erasure.matcher import LONGEST_ID
 from stream_app.serving.redis.erasure import BoardEraser
 from stream_app.settings import Settings, SettingsError
-from stream_app.terminal.output import console, echo, marked, print_json, table
+from stream_app.terminal.output import console, marked, print_json, table
 
 INCOMPLETE = 3
 
@@ -40,12 +39,10 @@ ELSEWHERE = """\
         "stream-app erase - --yes < user-id.txt  the id stays out of the shell's history",
     ),
 )
-@click.argument("user")
+@user_argument
 @click.option("--yes", is_flag=True, help="do not ask for confirmation")
 @click.option("--dry-run", is_flag=True, help="only print where the person is found")
-@click.option(
-    "--wait", "wait_s", type=Duration(), default="60s", show_default=True, help="how long to wait for the workers"
-)
+@wait_option
 @click.option("--json", "as_json", is_flag=True, help="print the report as JSON")
 @settings_options(*KAFKA_NAMES, "redis_url", "redis_prefix")
 def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: float, as_json: bool) -> None:
@@ -56,7 +53,6 @@ def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: flo
     STREAM_APP_PERSON_KEY. Give the id as it is in events, also where pseudonyms replace it. The command can be
     repeated; exit status 3: something is left.
     """
-    user = checked_user(sys.stdin.readline().rstrip("\r\n") if user == "-" else user)
     if not (yes or dry_run):
         click.confirm(
             "Erase this person from everything the tracker holds? This cannot be undone.", abort=True, err=True
@@ -76,13 +72,6 @@ def command(settings: Settings, user: str, yes: bool, dry_run: bool, wait_s: flo
         raise SystemExit(INCOMPLETE)
 
 
-def checked_user(user: str) -> str:
-    """Return a user id that can be one. Raises UsageError."""
-    if not 0 < len(user) <= LONGEST_ID:
-        raise click.UsageError(f"USER has {len(user)} characters: an id has 1 to {LONGEST_ID}")
-    return user
-
-
 @contextmanager
 def _board(settings: Settings) -> Iterator[BoardEraser | None]:
     if not settings.redis_url:
@@ -94,12 +83,6 @@ def _board(settings: Settings) -> Iterator[BoardEraser | None]:
         raise SettingsError(f"STREAM_APP_REDIS_URL: {error}; write it like redis://host:6379/0") from error
     with closing(board):
         yield board
-
-
-def print_step(step: str) -> None:
-    """Say what begins, to a person who waits."""
-    if sys.stderr.isatty():
-        echo(f"{step} …", dim=True, err=True)
 
 
 def _show(report: ErasureReport) -> None:

@@ -1,12 +1,11 @@
 """`stream-app opt-out`."""
 
-import sys
 import time
 
 import click
 
-from stream_app.cli.commands.state.erase import checked_user, print_step
-from stream_app.cli.options import KAFKA_NAMES, Command, Duration, settings_options
+from stream_app.cli.options import KAFKA_NAMES, Command, settings_options
+from stream_app.cli.person_options import print_step, user_argument, wait_option
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.kafka.topics import require_all
 from stream_app.ops.erasure.opting_out import OptOutReport, opt_back_in, opt_out
@@ -25,11 +24,9 @@ _WAITING = 3
         "stream-app opt-out - < user-id.txt     the id stays out of the shell's history",
     ),
 )
-@click.argument("user")
+@user_argument
 @click.option("--back", is_flag=True, help="count the person again, from now on")
-@click.option(
-    "--wait", "wait_s", type=Duration(), default="60s", show_default=True, help="how long to wait for the workers"
-)
+@wait_option
 @click.option("--json", "as_json", is_flag=True, help="print the outcome as JSON")
 @settings_options(*KAFKA_NAMES)
 def command(settings: Settings, user: str, back: bool, wait_s: float, as_json: bool) -> None:
@@ -40,7 +37,6 @@ def command(settings: Settings, user: str, back: bool, wait_s: float, as_json: b
     their retention, and are shown nowhere: `stream-app erase` removes them. Exit status 3: workers have not carried it
     out yet, and will before they count again.
     """
-    user = checked_user(sys.stdin.readline().rstrip("\r\n") if user == "-" else user)
     with quiet_kafka():
         require_all(settings)
         if back:

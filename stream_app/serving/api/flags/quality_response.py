@@ -27,7 +27,7 @@ class Quality(Answer, frozen=True, kw_only=True):
     flags: int
     """Of all types."""
     flags_per_standing: float | None
-    """Over the standings that ended."""
+    """From the first to the one that ends it, of the standings that ended, median."""
 
 
 class FlagQualities(Answer, frozen=True, kw_only=True):

@@ -11,10 +11,14 @@ export function showQuality({ qualities }) {
   byId("quality").replaceChildren(...known.map((one) => el("p", {}, words(one))));
 }
 
-function words({ role, warnings, right, precision, recall, lead_s }) {
+function words({ role, warnings, right, precision, recall, lead_s, flags_per_standing }) {
   const came = `${ROLE_NAME[role]}s: of ${number(warnings)} warnings of the last week ${number(right)} came true`;
-  const share = `${came} (${wholePercent(precision)}).`;
-  if (recall === null) return share;
   const lead = lead_s === null ? "" : `, half of them ${duration(lead_s)} or more before`;
-  return `${share} Of those who entered ${wholePercent(recall)} were foreseen${lead}.`;
+  return [
+    `${came} (${wholePercent(precision)}).`,
+    recall === null ? "" : `Of those who entered ${wholePercent(recall)} were foreseen${lead}.`,
+    flags_per_standing === null ? "" : `Half of the standings that ended had ${flagsOrFewer(flags_per_standing)}.`,
+  ].filter(Boolean).join(" ");
 }
+
+const flagsOrFewer = (count) => (count === 1 ? "one flag" : `${number(count)} flags or fewer`);

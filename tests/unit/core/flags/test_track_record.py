@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from random import Random
+from statistics import median_low
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_app.core.flags import outcomes as flag_outcomes
 from stream_app.core.flags import track_record
 from stream_app.core.flags.flag_quality import FlagQuality, Window
 from stream_app.core.flags.outcomes import DAY_MS, FORESIGHT_MS, Outcomes, calibration_of, outcomes_of
@@ -69,6 +71,35 @@ def test_flag_by_flag_the_record_is_what_became_of_the_whole_stream(flags: list[
     assert (found.warnings, found.right) == (len(warned), sum(one.came_true for one in warned))
     assert (found.entries, found.foreseen) == (len(entries), len(leads))
     assert found.lead_s == (leads[(len(leads) - 1) // 2] if leads else None)
+
+
+def naive_lengths(flags: Sequence[Flag], first_ms: int = 0) -> list[int]:
+    """Flags of the standings that began and ended, those that ended from `first_ms` on."""
+    found, so_far = [], dict[tuple[str, Role], int]()
+    for flag in flags:
+        who = flag.user_id, flag.role
+        if flag.type is FlagType.EMERGING:
+            so_far[who] = 1
+        elif who in so_far:
+            so_far[who] += 1
+        elif flag.rule == 1:
+            so_far[who] = 1
+        if flag.type is FlagType.LEFT and who in so_far:
+            length = so_far.pop(who)
+            if flag.event_time >= first_ms:
+                found.append(length)
+    return sorted(found)
+
+
+@given(streams(), st.sampled_from([*Role]))
+def test_flags_per_standing_are_of_the_standings_that_began_and_ended(flags: list[Flag], role: Role) -> None:
+    end_ms = (flags[-1].event_time if flags else 0) + FORESIGHT_MS + 1
+    own = [flag for flag in flags if flag.role is role]
+    assert sorted(outcomes(flags, role, end_ms).per_standing) == naive_lengths(own)
+    first_ms = (end_ms // 3_600_000 - 7 * 24 + 1) * 3_600_000
+    lengths = naive_lengths(own, first_ms)
+    found = quality(recorded(flags, end_ms), role).flags_per_standing
+    assert found == (median_low(lengths) if lengths else None)
 
 
 @given(streams())
@@ -139,9 +170,11 @@ def test_history_that_is_counted_again_is_measured_again() -> None:
 def test_what_waits_and_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(track_record, "MOST_WAITING", 50)
     monkeypatch.setattr(track_record, "LAST_DECIDED", 20)
+    monkeypatch.setattr(flag_outcomes, "MOST_OPEN", 30)
     record = recorded([raised(number // 100, f"u{number}", FlagType.EMERGING) for number in range(500)])
     waiting = record._waiting[0]
     assert len(waiting.warnings) == len(waiting.by_standing) == 50
+    assert len(record._lengths._open) == 30
     record.advance(DAY_MS)
     assert (len(waiting.warnings), len(waiting.by_standing)) == (0, 0)
     assert record.chance_of(None).flags == 20

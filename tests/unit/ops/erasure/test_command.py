@@ -28,9 +28,7 @@ def erase(environment: dict[str, str], *arguments: str, stdin: str = "") -> Resu
 @pytest.mark.parametrize(
     ("arguments", "stdin", "says"),
     [
-        (("",), "", "USER has 0 characters: an id has 1 to 256"),
-        (("-",), "\n", "USER has 0 characters"),
-        (("x" * 257,), "", "USER has 257 characters"),
+        (("",), "", "'USER': it has 0 characters, and an id has 1 to 256"),
         (("ann", "--wait", "soon"), "", "'soon' is not a duration"),
         ((), "", "Missing argument 'USER'"),
     ],
@@ -39,6 +37,16 @@ def test_an_invalid_user_is_refused(arguments: tuple[str, ...], stdin: str, says
     result = erase({}, *arguments, stdin=stdin)
     assert result.exit_code == 2
     assert says in result.stderr
+
+
+@pytest.mark.parametrize("command", ["erase", "opt-out", "person"])
+@pytest.mark.parametrize(
+    ("argument", "stdin", "length"), [("x" * 257, "", 257), ("-", "\n", 0), ("-", "x" * 257 + "\nann\n", 257)]
+)
+def test_all_commands_about_a_person_read_the_id_alike(command: str, argument: str, stdin: str, length: int) -> None:
+    result = CliRunner().invoke(main, [command, argument], input=stdin)
+    assert result.exit_code == 2
+    assert f"'USER': it has {length} characters" in result.stderr
 
 
 def test_erase_asks_before_it_begins() -> None:
