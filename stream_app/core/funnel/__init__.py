@@ -22,11 +22,11 @@ of its first event, and the time of its last: a new event begins, extends or uni
 Amplified is the same with another key, (scope, sharer, post, author): the first share of an episode counts, with its
 impressions. The gap is `share_gap_ms`: with the length of the window, "earliest" means among those that the window saw.
 
-What is kept: some 45 bytes for a person and scope, as 64-bit hashes under a secret, until A after the last event and
+What is kept: some 50 bytes for a person and scope, as 64-bit hashes under a secret, until A after the last event and
 the end of the window: no event that is not late can change more. Names are kept only of people who were credited. Then
-8 bytes of key stay for `remember_ms`, so that somebody who comes back is not taken for new. After that they are: "new"
-is new to what is remembered. At the edge (an eighth of `remember_ms`, and a quarter of the rows, which are dropped
-together) it depends on when it is decided; all else depends on nothing but the set of events that were not late.
+8 bytes of key stay for `remember_ms` more, so that somebody who comes back is not taken for new. After that they are:
+"new" is new to what is remembered. In the last eighth of that time it depends on when it is decided. All else depends
+on nothing but the set of events that were not late.
 
 Ties: events of one person at the same time are ordered by event id. Ids that are numbers come in the order of their
 text if they are equally long or have up to 17 digits, others by four bytes of text and 30 bits of hash. The keys of two

@@ -59,7 +59,7 @@ class Cohorts:
         credits_ = credits_.at(credits_.recruits != 0)
         if not len(credits_.ts_ms):
             return
-        scopes = self._scopes.add(credits_.scope_names)[credits_.scopes]
+        scopes = self._scopes.add_used(credits_.scope_names, credits_.scopes)
         records = np.empty(len(scopes), _RECRUIT)
         records["key"] = entry_keys(self._funnel.keys.persons(credits_.credited), self._scopes.hashes[scopes])
         records["ts_ms"], records["scope"], records["recruits"] = credits_.ts_ms, scopes, credits_.recruits
@@ -71,8 +71,10 @@ class Cohorts:
         """Return the cohort of a day since the epoch; None until the horizon of everybody in it is over."""
         if (day + 1) * DAY_MS + self.horizon_ms > self._funnel.decided_ms:
             return None
-        number = self._scopes.add([scope])[0]
         cells = self._finished if day < self._first_day else self._unfinished()
+        number = self._scopes.find(scope)
+        if number is None:
+            return Cohort()
         return Cohort(*cells.series(number, range(day, day + 1))[:, 0].tolist())
 
     def finish(self, window_start_ms: int) -> None:
@@ -81,9 +83,9 @@ class Cohorts:
         The funnel must keep what came up to a day and the horizon before the window.
         """
         day = (window_start_ms - self.horizon_ms) // DAY_MS
-        for cells in self._unfinished().all():
-            if cells.panes[0] < day:
-                self._finished.add(cells)
+        cells = self._unfinished().all()
+        over = cells.panes < day
+        self._finished.add(Cells(cells.panes[over], cells.scopes[over], cells.counts[:, over]))
         self._first_day = max(self._first_day, day)
         records = self._joined()
         self._recruits = [records[records["ts_ms"] >= self._first_day * DAY_MS]]
@@ -102,9 +104,9 @@ class Cohorts:
         """Return people and recruits by the day on which they, or their recruiter, first came."""
         cells = ScopeCells(len(Cohort._fields))
         cells.forget(self._first_day)
-        for people in self._funnel.newcomers.all():
-            scopes = self._scopes.add([self._funnel.scopes.names[scope] for scope in people.scopes.tolist()])
-            cells.add(Cells(people.panes, scopes, np.stack([people.counts[0], np.zeros(len(scopes), np.int64)])))
+        people = self._funnel.newcomers.all()
+        scopes = self._scopes.add_used(self._funnel.scopes.names, people.scopes)
+        cells.add(Cells(people.panes, scopes, np.stack([people.counts[0], np.zeros(len(scopes), np.int64)])))
         records = self._joined()
         came_ms = self._funnel.entries.first_ms(records["key"])
         after_ms = records["ts_ms"] - came_ms
@@ -129,4 +131,5 @@ def _summed(records: Records) -> Records:
     sums: Ints = np.add.reduceat(records["recruits"], starts)
     records = records[starts]
     records["recruits"] = sums
-    return records[sums != 0]
+    left: Records = records[sums != 0]
+    return left

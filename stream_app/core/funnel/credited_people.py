@@ -79,7 +79,7 @@ class CreditedPeople:
         credits_, panes = credits_.at(panes >= self._first), panes[panes >= self._first]
         if not len(panes):
             return
-        scopes = self.scopes.add(credits_.scope_names)[credits_.scopes]
+        scopes = self.scopes.add_used(credits_.scope_names, credits_.scopes)
         keys = entry_keys(self._keys.persons(credits_.credited), self.scopes.hashes[scopes])
         records = np.empty(len(panes), _CREDIT)
         records["row"] = rows = self._index.add(keys)
@@ -102,6 +102,10 @@ class CreditedPeople:
         for pane in [pane for pane in self._panes if pane < first]:
             self._count(np.concatenate(self._panes.pop(pane)), -1)
         self._drop_dead()
+        used = np.zeros(len(self.scopes), np.bool_)
+        used[self._rows["scope"][: len(self._index)]] = True
+        if (numbers := self.scopes.drop(used)) is not None:
+            self._rows["scope"] = numbers[self._rows["scope"]]
 
     def of(self, scope: ScopeName, people: list[str]) -> Credited:
         """Return what some people have been credited with in a scope."""
@@ -124,6 +128,16 @@ class CreditedPeople:
         held = self.in_scope(scope)
         return FunnelSums(
             advocates=int(np.count_nonzero(held.shares > 0)), recruiters=int(np.count_nonzero(held.recruits > 0))
+        )
+
+    def by_scope(self) -> Ints:
+        """Return advocates and recruiters by number of the scope: of shape (2, scopes)."""
+        rows = self._rows[: len(self._index)]
+        return np.stack(
+            [
+                np.bincount(rows["scope"][rows[field] > 0], minlength=len(self.scopes))
+                for field in ("shares", "recruits")
+            ]
         )
 
     def _count(self, records: Records, sign: int) -> None:
@@ -156,10 +170,6 @@ class CreditedPeople:
                 chunk["row"] = new_rows[chunk["row"]]
                 has_pair = chunk["pair"] >= 0
                 chunk["pair"][has_pair] = new_pairs[chunk["pair"][has_pair]]
-        used_scopes = np.zeros(len(self.scopes), np.bool_)
-        used_scopes[self._rows["scope"]] = True
-        if (numbers := self.scopes.drop(used_scopes)) is not None:
-            self._rows["scope"] = numbers[self._rows["scope"]]
 
 
 def _columns(rows: Records) -> Credited:

@@ -1,6 +1,6 @@
 """The funnel of one partition: which events of its people are entries and amplifying shares, decided pane by pane."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -8,20 +8,23 @@ import numpy as np
 from stream_app.core.arrays import Mask
 from stream_app.core.funnel.episodes.deciding import decide
 from stream_app.core.funnel.episodes.episode_records import EPISODE, ERASED, SHARED, Records
-from stream_app.core.funnel.episodes.episode_table import EpisodesOfKeys, EpisodeTable
+from stream_app.core.funnel.episodes.episode_table import EpisodeTable
 from stream_app.core.funnel.episodes.pending_episodes import PendingEpisodes
 from stream_app.core.funnel.funnel_counts import DAY_MS, MEASURES, counts_of, newcomers_of
 from stream_app.core.funnel.funnel_events import FunnelEvents, columns_of, entries_of, entry_keys, shares_of
 from stream_app.core.funnel.funnel_keys import FunnelKeys
 from stream_app.core.funnel.funnel_scopes import FunnelScopes
+from stream_app.core.funnel.funnel_state import FunnelState
 from stream_app.core.funnel.funnel_sums import FunnelSums
 from stream_app.core.funnel.influence_credits import InfluenceCredits, credits_of, joined
-from stream_app.core.funnel.scope_cells import Cells, ScopeCells
+from stream_app.core.funnel.scope_cells import ScopeCells
 from stream_app.core.state.interning import Interner
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 
 FOREVER_MS = 2**62
+_AT_ONCE = 65_536
+"""About so many records are decided at a time."""
 _UNUSED_KEPT = 1000
 
 
@@ -38,16 +41,14 @@ class FunnelSettings(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """What `decide` changed. It must be durable before the credits are sent: after a crash the same are sent again."""
+    """What was decided of some keys."""
 
     credits: InfluenceCredits
-    counts: Cells
-    """Added by pane and scope, in the order of MEASURES."""
-    newcomers: Cells
-    """New people, added by day and scope."""
-    entries: EpisodesOfKeys
-    """All that is held from now on of the keys that had events; credited people are numbers in `Funnel.people`."""
-    shares: EpisodesOfKeys
+    change: FunnelState
+    """It must be durable before the credits are sent, so that the same are sent again after a crash.
+
+    Numbers are those of the funnel, until it forgets: see `FunnelState.with_own_numbers`.
+    """
 
 
 class Funnel:
@@ -73,8 +74,13 @@ class Funnel:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        parts = (self.entries, self.shares, self.counts, self.newcomers, self._pending_entries, self._pending_shares)
-        return sum(part.nbytes for part in parts) + self.people.nbytes
+        parts = (self.entries, self.shares, self.counts, self.newcomers, self.people)
+        return sum(part.nbytes for part in parts) + self.pending_bytes
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes in memory of events that are not decided."""
+        return self._pending_entries.nbytes + self._pending_shares.nbytes
 
     def add(self, batch: FunnelEvents) -> None:
         """Add fresh events: none that was counted before, and none that is late."""
@@ -89,25 +95,39 @@ class Funnel:
         self._pending_entries.replace(entries, other_entries)
         self._pending_shares.replace(shares, other_shares)
 
-    def decide(self, until_ms: int) -> Decided:
-        """Decide the events of all panes that end by `until_ms`, and late events of panes before."""
+    def decide(self, until_ms: int) -> Iterator[Decided]:
+        """Decide the events of all panes that end by `until_ms`, and late events of panes before.
+
+        It is done in parts, at least one, each as it is asked for: ask for all of them.
+        """
+        count = max(self._pending_entries.begin(until_ms), self._pending_shares.begin(until_ms))
+        parts = count // _AT_ONCE + 1
+        for part in range(1, parts + 1):
+            if part == parts:
+                self.decided_ms = max(self.decided_ms, until_ms // self.settings.pane_ms * self.settings.pane_ms)
+            yield self._decide(2**64 * part // parts - 2**63)
+
+    def _decide(self, end: int) -> Decided:
+        """Decide what has keys below `end`."""
         settings = self.settings
-        entries = decide(self.entries, *self._pending_entries.take(until_ms), settings.gap_ms)
-        shares = decide(self.shares, *self._pending_shares.take(until_ms), settings.share_gap_ms)
-        self.decided_ms = max(self.decided_ms, until_ms // settings.pane_ms * settings.pane_ms)
-        names, hashes, people = self.scopes.names, self.scopes.hashes, self.people.names
-        decided = Decided(
-            joined([credits_of(decision, names, hashes, people) for decision in (entries, shares)]),
-            counts_of(entries, settings.pane_ms),
-            newcomers_of(entries),
-            entries.after,
-            shares.after,
-        )
-        self.entries.put(decided.entries)
-        self.shares.put(decided.shares)
-        self.counts.add(decided.counts)
-        self.newcomers.add(decided.newcomers)
-        return decided
+        entries = decide(self.entries, *self._pending_entries.take_below(end), settings.gap_ms)
+        shares = decide(self.shares, *self._pending_shares.take_below(end), settings.share_gap_ms)
+        scopes, hashes, people = self.scopes.names, self.scopes.hashes, self.people.names
+        counts, newcomers = counts_of(entries, settings.pane_ms), newcomers_of(entries)
+        change = FunnelState(scopes, people, entries.after, shares.after, counts, newcomers, self.decided_ms)
+        self._put(change)
+        return Decided(joined([credits_of(one, scopes, hashes, people) for one in (entries, shares)]), change)
+
+    def state(self) -> FunnelState:
+        """Return all that is decided, with the numbers of the funnel."""
+        held = self.entries.all(), self.shares.all(), self.counts.all(), self.newcomers.all()
+        return FunnelState(self.scopes.names, self.people.names, *held, self.decided_ms, self.entries.known())
+
+    def restore(self, state: FunnelState) -> None:
+        """Restore all that was decided, or what was decided next."""
+        self.entries.remember(*state.known)
+        self._put(state.with_numbers(self.scopes.add(state.scopes), self.people.add(state.people)))
+        self.decided_ms = max(self.decided_ms, state.decided_ms)
 
     def sums(self, scope: ScopeName, first: int, last: int) -> FunnelSums:
         """Return the stages that are counted here, of a window of the panes `first` to `last`, which are decided.
@@ -117,7 +137,7 @@ class Funnel:
         number = self.scopes.find(scope)
         if number is None:
             return FunnelSums()
-        return FunnelSums(*self.counts.of_scopes(first, last, len(self.scopes))[:, number].tolist())
+        return FunnelSums(*self.counts.of_scope(number, first, last).tolist())
 
     def forget(self, window_start_ms: int, keep_ms: int = 0) -> None:
         """Forget what no event of the window can change, and not what came in the `keep_ms` before the window."""
@@ -147,9 +167,15 @@ class Funnel:
         self._pending_shares.take_out(persons)
         self._keep_people(np.array([name not in names for name in self.people.names], np.bool_))
 
+    def _put(self, change: FunnelState) -> None:
+        self.entries.put(change.entries)
+        self.shares.put(change.shares)
+        self.counts.add(change.counts)
+        self.newcomers.add(change.newcomers)
+
     def _records_of(self, batch: FunnelEvents) -> tuple[Records, Records]:
         by_event = columns_of(batch, self.keys, self.people)
-        scopes = self.scopes.add(batch.scope_names)[batch.scopes]
+        scopes = self.scopes.add_used(batch.scope_names, batch.scopes)
         hashes = self.scopes.hashes[scopes]
         entries = entries_of(batch, by_event, scopes, hashes, self._pending_entries.dtype)
         return entries, shares_of(batch, by_event, self.keys, scopes, hashes, self._pending_shares.dtype)

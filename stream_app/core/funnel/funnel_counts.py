@@ -6,6 +6,7 @@ from stream_app.core.arrays import Ints
 from stream_app.core.funnel.episodes.deciding import Decision, are_new
 from stream_app.core.funnel.episodes.episode_records import SELF_STARTED, UNKNOWN
 from stream_app.core.funnel.scope_cells import Cells
+from stream_app.core.state.renumbering import distinct
 
 MEASURES = ("new", "re_entered", "recruited", "self_started", "unknown", "participants")
 """Entries count in the pane of the entry, participants in that of their last event: so the participants of a window
@@ -46,9 +47,9 @@ def newcomers_of(decision: Decision) -> Cells:
 
 
 def _summed(panes: Ints, scopes: Ints, measures: Ints, signs: Ints, size: int = len(MEASURES)) -> Cells:
-    numbers, ranks = np.unique(panes, return_inverse=True)
+    numbers, ranks = distinct(panes)
     width = int(scopes.max(initial=0)) + 1
-    codes, places = np.unique(ranks * width + scopes, return_inverse=True)
+    codes, places = distinct(ranks * width + scopes)
     counts = np.zeros((size, len(codes)), np.int64)
     np.add.at(counts, (measures, places), signs)
     kept = np.any(counts != 0, axis=0)

@@ -72,12 +72,14 @@ def shares_of(
     pairs = np.flatnonzero(by_event.authors[batch.events] >= 0)
     events = batch.events[pairs]
     records = _episodes_of(batch, by_event, events, scopes[pairs], dtype)
-    places, chosen = np.unique(events, return_inverse=True)
-    posts = keys.posts([batch.posts[place] or "" for place in places.tolist()])
-    authors = keys.persons([batch.authors[place] or "" for place in places.tolist()])
-    records["key"] = mixed(
-        entry_keys(by_event.persons[events], hashes[pairs]).view(np.uint64), mixed(posts, authors)[chosen]
-    ).view(np.int64)
+    shares = np.flatnonzero(by_event.authors >= 0)
+    posts = np.zeros(len(batch.users), np.uint64)
+    posts[shares] = mixed(
+        keys.posts([batch.posts[place] or "" for place in shares.tolist()]),
+        keys.persons([batch.authors[place] or "" for place in shares.tolist()]),
+    )
+    person_keys = entry_keys(by_event.persons[events], hashes[pairs])
+    records["key"] = mixed(person_keys.view(np.uint64), posts[events]).view(np.int64)
     records["credited"] = by_event.authors[events]
     records["impressions"] = batch.impressions[events]
     return records

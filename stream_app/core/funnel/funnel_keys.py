@@ -16,9 +16,9 @@ from stream_app.core.state.scopes import ScopeName
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # the finalizer of SplitMix64
 _DIGITS = 17
-_18_DIGITS = _DIGITS * 10**_DIGITS
+_18_DIGITS: int = _DIGITS * 10**_DIGITS
 """Where the codes of numbers of 18 digits begin, less the smallest of them; those of 19 begin after them."""
-_19_DIGITS = _18_DIGITS + 10**18
+_19_DIGITS: int = _18_DIGITS + 10**18
 _TEXT = 3 << 62
 """Where the codes of other ids begin: four bytes of text, and 30 bits of their hash."""
 _HASH_BITS = 30
@@ -72,8 +72,8 @@ def _order(event_id: str) -> int:
             return int(event_id) + (_18_DIGITS if digits == _DIGITS + 1 else _19_DIGITS)
     text = event_id.encode()
     start = int.from_bytes(text[:4].ljust(4, b"\0"), "big")
-    hashed = int(xxh3_64_intdigest(text))
-    return _TEXT | start << _HASH_BITS | hashed >> (64 - _HASH_BITS)
+    hashed = int(xxh3_64_intdigest(text)) >> (64 - _HASH_BITS)
+    return _TEXT | start << _HASH_BITS | hashed
 
 
 def _hashes(texts: Sequence[str], seed: int) -> Hashes:

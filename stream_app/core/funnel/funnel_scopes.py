@@ -6,6 +6,7 @@ import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints, Mask
 from stream_app.core.funnel.funnel_keys import FunnelKeys
+from stream_app.core.state.renumbering import distinct
 from stream_app.core.state.scopes import ScopeName, ScopeTable
 
 _UNUSED_KEPT = 1000
@@ -42,6 +43,11 @@ class FunnelScopes:
     def add(self, names: Sequence[ScopeName]) -> Ints:
         """Return the number of each scope; new ones get the next numbers."""
         return self._table.add(names)
+
+    def add_used(self, names: Sequence[ScopeName], places: Ints) -> Ints:
+        """Return the numbers of the scopes at some places among names; only these get numbers."""
+        used, inverse = distinct(places)
+        return self._table.add([names[place] for place in used.tolist()])[inverse]
 
     def drop(self, used: Mask) -> Ints | None:
         """Drop the scopes that are not used, once they are many; return the new numbers by the old ones."""

@@ -1,6 +1,5 @@
 """Scope cells: additive counts by pane and scope, kept where they are not zero."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -51,17 +50,26 @@ class ScopeCells:
                 sums[:, cells.scopes] += cells.counts
         return sums
 
+    def of_scope(self, scope: int, first: int, last: int) -> Ints:
+        """Return the sums of one scope over the panes `first` to `last`: of shape (measures,)."""
+        sums = np.zeros(self._measures, np.int64)
+        for pane, cells in self._panes.items():
+            if first <= pane <= last:
+                sums += _of(cells, scope)
+        return sums
+
     def series(self, scope: int, panes: range) -> Ints:
         """Return the counts of a scope by pane: of shape (measures, panes)."""
         counts = np.zeros((self._measures, len(panes)), np.int64)
         for pane in self._panes.keys() & {*panes}:
-            cells = self._panes[pane]
-            counts[:, pane - panes.start] = cells.counts[:, cells.scopes == scope].sum(axis=1)
+            counts[:, pane - panes.start] = _of(self._panes[pane], scope)
         return counts
 
-    def all(self) -> Iterator[Cells]:
-        """Yield everything, pane by pane, to be stored."""
-        yield from self._panes.values()
+    def all(self) -> Cells:
+        """Return everything."""
+        none = Cells(*(np.empty(0, np.int64),) * 2, np.empty((self._measures, 0), np.int64))
+        panes, scopes, counts = zip(none, *self._panes.values(), strict=True)
+        return Cells(np.concatenate(panes), np.concatenate(scopes), np.concatenate(counts, axis=1))
 
     def forget(self, first: int) -> None:
         """Forget the panes before `first`."""
@@ -79,6 +87,13 @@ class ScopeCells:
     def renumber(self, numbers: Ints) -> None:
         """Scope s becomes `numbers[s]`, in the same order."""
         self._panes = {pane: cells._replace(scopes=numbers[cells.scopes]) for pane, cells in self._panes.items()}
+
+
+def _of(cells: Cells, scope: int) -> Ints:
+    place = int(np.searchsorted(cells.scopes, scope))
+    there = cells.counts[:, place : place + 1][:, cells.scopes[place : place + 1] == scope]
+    sums: Ints = there.sum(axis=1)
+    return sums
 
 
 def _summed(pane: int, scopes: Ints, counts: Ints) -> Cells:

@@ -27,12 +27,13 @@ def decide(table: EpisodeTable, events: Records, replaced: Records, gap_ms: int)
 
     Changes nothing: `after` is to be put into the table.
     """
-    keys, first = np.unique(np.concatenate([events["key"], replaced["key"]]), return_index=True)
-    whose = np.concatenate([events[["key", "person", "scope"]], replaced[["key", "person", "scope"]]])[first]
+    together = np.concatenate([events, replaced])
+    keys, first, places = np.unique(together["key"], return_index=True, return_inverse=True)
     before = table.of(keys)
-    anew = np.isin(keys, replaced["key"])
+    anew = np.zeros(len(keys), np.bool_)
+    anew[places[len(events) :]] = True
     held = np.flatnonzero(~anew[before.episodes.groups])
-    groups = np.concatenate([before.episodes.groups[held], np.searchsorted(keys, events["key"])])
+    groups = np.concatenate([before.episodes.groups[held], places[: len(events)]])
     records = np.concatenate([before.episodes.records[held], _episodes(events, before.episodes.records.dtype)])
     episodes, origins = united(groups, records, gap_ms)
     vanished = np.ones(len(before.episodes.groups), np.bool_)
@@ -41,7 +42,9 @@ def decide(table: EpisodeTable, events: Records, replaced: Records, gap_ms: int)
     if anew.any():
         _cancel(before.episodes, vanished, episodes, appeared)
     after = EpisodesOfKeys(keys, episodes, before.known, before.revisions + anew)
-    return Decision(whose["person"], whose["scope"].astype(np.int64), before, after, vanished, appeared)
+    return Decision(
+        together["person"][first], together["scope"][first].astype(np.int64), before, after, vanished, appeared
+    )
 
 
 def are_new(held: EpisodesOfKeys) -> Mask:

@@ -74,14 +74,24 @@ def united(groups: Ints, records: Records, gap_ms: int) -> United:
 
 
 def in_order(groups: Ints, records: Records) -> Ints:
-    """Return the places of records sorted by group and first event."""
-    first_ms = records["first_ms"]
-    order = np.lexsort((first_ms, groups))
-    by_group, by_time = groups[order], first_ms[order]
-    if np.any((by_group[1:] == by_group[:-1]) & (by_time[1:] == by_time[:-1])):
-        # A post and a share may have the same id: then the post comes first.
-        credits_somebody = records["credited"] != SELF_STARTED
-        order = np.lexsort((credits_somebody, records["order"], first_ms, groups))
+    """Return the places of records sorted by group and first event.
+
+    Most come in order of time, so only the groups that do not, or have ties, are sorted by more than their number.
+    """
+    order = np.argsort(groups, kind="stable")
+    by_group, by_time = groups[order], records["first_ms"][order]
+    is_next = by_group[1:] != by_group[:-1]
+    wrong = np.flatnonzero((by_time[1:] <= by_time[:-1]) & ~is_next)
+    if not len(wrong):
+        return order
+    ranks = np.cumsum(np.concatenate([[False], is_next]))
+    is_wrong = np.zeros(int(ranks[-1]) + 1, np.bool_)
+    is_wrong[ranks[wrong]] = True
+    places = np.flatnonzero(is_wrong[ranks])
+    theirs = order[places]
+    credits_somebody = records["credited"][theirs] != SELF_STARTED  # a post and a share may have the same id
+    keys = (credits_somebody, records["order"][theirs], records["first_ms"][theirs], groups[theirs])
+    order[places] = theirs[np.lexsort(keys)]
     return order
 
 
@@ -96,4 +106,5 @@ def _latest_so_far(groups: Ints, last_ms: Ints) -> Ints:
         latest: Ints = np.maximum.accumulate(ranks * span + (last_ms - earliest)) - ranks * span + earliest
         return latest
     times, places = np.unique(last_ms, return_inverse=True)  # times so far apart that they would overflow
-    return times[np.maximum.accumulate(ranks * len(times) + places) - ranks * len(times)]
+    latest_places: Ints = np.maximum.accumulate(ranks * len(times) + places) - ranks * len(times)
+    return times[latest_places]

@@ -15,6 +15,8 @@ from stream_app.core.funnel.episodes.episode_records import Episodes, Records, i
 from stream_app.core.funnel.episodes.known_keys import KnownKeys
 from stream_app.core.state.watermark import NO_TIME
 
+_NO_EPISODE = -4
+"""In place of the credited person: the row has no episode, and `last_ms` is when it last had."""
 _GONE_KEPT = 1000
 """Rows without episodes that may stay in a table besides a quarter of all."""
 
@@ -36,7 +38,7 @@ class EpisodeTable:
     """Episodes by 64-bit key."""
 
     def __init__(self, dtype: np.dtype[Any], remember_ms: int) -> None:
-        """`dtype`: EPISODE or SHARED; `remember_ms`: how long forgotten keys are known to have been there."""
+        """`dtype`: EPISODE or SHARED; `remember_ms`: how much longer forgotten keys are known to have been there."""
         self._index = HashIndex()
         self._newest: Records = np.empty(0, np.dtype([*dtype.descr, ("known", np.bool_)]))
         self._older: Records = np.empty(0, np.dtype([("row", np.int32), *dtype.descr]))
@@ -47,7 +49,7 @@ class EpisodeTable:
         """Where it is not 0, by key."""
 
     def __len__(self) -> int:
-        return int(np.count_nonzero(self._rows["last_ms"] != NO_TIME))
+        return int(np.count_nonzero(self._rows["credited"] != _NO_EPISODE))
 
     @property
     def nbytes(self) -> int:
@@ -66,9 +68,9 @@ class EpisodeTable:
         groups = np.flatnonzero(rows >= 0)
         held = self._newest[rows[groups]]
         known = np.zeros(len(keys), np.bool_)
-        known[groups] = held["known"]
+        live = held["credited"] != _NO_EPISODE
+        known[groups] = held["known"] & (live | self._known.are_kept(held["last_ms"]))
         known[rows < 0] = self._known.contains(keys[rows < 0])
-        live = held["last_ms"] != NO_TIME
         episodes = Episodes(groups[live], _as(held[live], self._dtype))
         if len(self._older):
             episodes = self._with_older(episodes, rows)
@@ -79,18 +81,31 @@ class EpisodeTable:
         rows = self._index.add(held.keys)
         self._make_room()
         episodes, newest = held.episodes, held.episodes.are_last()
-        self._newest["last_ms"][rows] = NO_TIME
-        self._newest["known"][rows] = held.known
-        places = rows[episodes.groups[newest]]
+        rows_now = np.zeros(len(rows), self._newest.dtype)
+        rows_now["credited"], rows_now["known"] = _NO_EPISODE, held.known
+        rows_now["last_ms"] = self._newest["last_ms"][rows]
+        groups = episodes.groups[newest]
         for field in self._fields:
-            self._newest[field][places] = episodes.records[field][newest]
+            rows_now[field][groups] = episodes.records[field][newest]
+        self._newest[rows] = rows_now
         self._put_older(rows, episodes.at(~newest))
         for place in np.flatnonzero(held.revisions).tolist():
             self._revisions[int(held.keys[place])] = int(held.revisions[place])
 
     def all(self) -> EpisodesOfKeys:
-        """Return everything, to be stored."""
-        return self.of(self._index.keys[(self._rows["last_ms"] != NO_TIME) | self._rows["known"]])
+        """Return all episodes."""
+        return self.of(self._index.keys[self._rows["credited"] != _NO_EPISODE])
+
+    def known(self) -> tuple[Ints, Ints]:
+        """Return the keys that are known without episodes, and when each had its last event, more or less."""
+        rows = self._rows
+        ended = (rows["credited"] == _NO_EPISODE) & rows["known"]
+        keys, last_ms = self._known.all()
+        return np.concatenate([keys, self._index.keys[ended]]), np.concatenate([last_ms, rows["last_ms"][ended]])
+
+    def remember(self, keys: Ints, last_ms: Ints) -> None:
+        """Restore keys that are known without episodes; none of them is in the table."""
+        self._known.add(keys, last_ms)
 
     def first_ms(self, keys: Ints) -> Ints:
         """Return when the first event of each key was; NO_TIME where that is not known, or no more."""
@@ -109,16 +124,17 @@ class EpisodeTable:
             self._newest["known"][self._older["row"][over]] = True
             self._older = self._older[~over]
         rows = self._rows
-        ended = (rows["last_ms"] < before_ms) & (rows["last_ms"] != NO_TIME)
+        ended = (rows["last_ms"] < before_ms) & (rows["credited"] != _NO_EPISODE)
         rows["known"] |= ended
-        rows["last_ms"][ended] = NO_TIME
+        rows["credited"][ended] = _NO_EPISODE
         self._known.expire(before_ms)
-        gone = rows["last_ms"] == NO_TIME
+        gone = rows["credited"] == _NO_EPISODE
         if np.count_nonzero(gone) > max(_GONE_KEPT, len(gone) // 4):
-            self._drop(gone, before_ms)
+            self._drop(gone)
 
     def take_out(self, keys: Ints) -> None:
         """Remove keys as if they had never been."""
+        self._known.take_out(keys)
         rows = self._index.find(keys)
         nothing = Episodes(np.empty(0, np.int64), np.empty(0, self._dtype))
         none = np.zeros(np.count_nonzero(rows >= 0), np.int64)
@@ -171,14 +187,14 @@ class EpisodeTable:
         size = len(self._index)
         if size > len(self._newest):
             wider = np.zeros(max(size, len(self._newest) * 9 // 8), self._newest.dtype)
-            wider["last_ms"] = NO_TIME
             wider[: len(self._newest)] = self._newest
             self._newest = wider
 
-    def _drop(self, gone: Mask, now_ms: int) -> None:
+    def _drop(self, gone: Mask) -> None:
         """Drop rows without episodes, and renumber the others."""
         keys, rows = self._index.keys, self._rows
-        self._known.add(keys[gone & rows["known"]], now_ms)
+        known = gone & rows["known"]
+        self._known.add(keys[known], rows["last_ms"][known])
         if self._revisions:
             self._revisions = _without(self._revisions, keys[gone])
         new_rows = np.cumsum(~gone) - 1

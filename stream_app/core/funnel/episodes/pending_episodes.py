@@ -1,16 +1,21 @@
-"""Pending episodes: events that are not decided yet, united by pane and key as they become many."""
+"""Pending episodes: events that are not decided yet, in runs sorted by key, so that they can be taken a part at a time.
 
-from collections.abc import Iterator
+A pane may hold millions of events, and to decide them at once would keep everything else waiting for seconds. Keys do
+not depend on each other: so all events of one range of keys are decided, then those of the next.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from stream_app.core.arrays import Hashes, Ints, distinct_in
+from stream_app.core.arrays import Hashes, Ints, Mask, distinct_in
 from stream_app.core.funnel.episodes.episode_records import Records, united
 
-_MANY = 65_536
-"""So many records of a pane are united, and again when they have doubled."""
+_RUN = 32_768
+"""So many records of a pane are sorted and united to a run."""
 
 
 class PendingEpisodes:
@@ -21,78 +26,92 @@ class PendingEpisodes:
         head = [("key", np.int64), ("person", np.uint64), ("scope", np.int32)]
         self.dtype: np.dtype[Any] = np.dtype([*head, *dtype.descr])
         self._pane_ms, self._gap_ms = pane_ms, gap_ms
-        self._panes: dict[int, list[Records]] = {}
-        self._sizes: dict[int, int] = {}
-        """Records of a pane when they were last united."""
+        self._runs: dict[int, list[Records]] = {}
+        """By pane."""
+        self._fresh: dict[int, list[Records]] = {}
+        """By pane: what is in no run yet, in order of arrival."""
+        self._taken: list[Records] = []
+        """Runs that are being taken."""
         self._replaced: list[Records] = []
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(chunk.nbytes for chunk in self._chunks())
+        return sum(chunk.nbytes for chunk in chain(*self._lists()))
 
     @property
     def scopes(self) -> Ints:
         """The scopes in it; they repeat."""
-        return np.concatenate([np.empty(0, np.int32), *(chunk["scope"] for chunk in self._chunks())])
+        return np.concatenate([np.empty(0, np.int32), *(chunk["scope"] for chunk in chain(*self._lists()))])
 
     @property
     def credited(self) -> Ints:
         """The numbers of credited persons in it; they repeat."""
-        numbers = np.concatenate([np.empty(0, np.int32), *(chunk["credited"] for chunk in self._chunks())])
+        numbers = np.concatenate([np.empty(0, np.int32), *(chunk["credited"] for chunk in chain(*self._lists()))])
         return numbers[numbers >= 0]
 
     def add(self, records: Records) -> None:
         """Add events."""
         panes = records["first_ms"] // self._pane_ms
         for pane in distinct_in(panes).tolist():
-            chunks = self._panes.setdefault(pane, [])
-            chunks.append(records[panes == pane])
-            if sum(map(len, chunks)) >= 2 * max(self._sizes.get(pane, 0), _MANY):
-                chunks[:] = [self._united(chunks)]
-                self._sizes[pane] = len(chunks[0])
+            fresh = self._fresh.setdefault(pane, [])
+            fresh.append(records[panes == pane])
+            if sum(map(len, fresh)) >= _RUN:
+                self._make_run(pane)
 
     def replace(self, gone: Records, remaining: Records) -> None:
         """Take events back. What `remaining` has of their keys is from now on all that is known of these."""
         keys = gone["key"]
-        for chunks in self._panes.values():
-            chunks[:] = [chunk[~np.isin(chunk["key"], keys)] for chunk in chunks]
+        self._keep(lambda records: ~np.isin(records["key"], keys))
         self._replaced.append(gone)
         self.add(remaining[np.isin(remaining["key"], keys)])
 
-    def take(self, until_ms: int) -> tuple[Records, Records]:
-        """Return the episodes of all panes that end by `until_ms`, sorted by key, and a record of each replaced key.
+    def begin(self, until_ms: int) -> int:
+        """Begin to take the episodes of all panes that end by `until_ms`; return how many records they are."""
+        for pane in sorted(pane for pane in self._runs.keys() | self._fresh if (pane + 1) * self._pane_ms <= until_ms):
+            self._make_run(pane)
+            self._taken += self._runs.pop(pane)
+        return sum(map(len, self._taken))
 
-        They are not pending any more.
+    def take_below(self, end: int) -> tuple[Records, Records]:
+        """Take the episodes with keys below `end`, sorted by key, and a record of each replaced key below it.
+
+        Those with other keys are pending until they are taken.
         """
-        panes = sorted(pane for pane in self._panes if (pane + 1) * self._pane_ms <= until_ms)
-        for pane in panes:
-            self._sizes.pop(pane, None)
-        chunks = [chunk for pane in panes for chunk in self._panes.pop(pane)]
+        ends = [bisect_left(run["key"], end) for run in self._taken]
+        chosen = [run[:place] for run, place in zip(self._taken, ends, strict=True)]
+        self._taken = [run[place:] for run, place in zip(self._taken, ends, strict=True) if place < len(run)]
         replaced = np.concatenate([np.empty(0, self.dtype), *self._replaced])
-        self._replaced = []
-        return self._united([np.empty(0, self.dtype), *chunks]), replaced
+        are_below = replaced["key"] < end
+        self._replaced = [replaced[~are_below]]
+        return self._united(np.concatenate([np.empty(0, self.dtype), *chosen])), replaced[are_below]
 
     def take_out(self, persons: Hashes) -> None:
         """Remove all events of some persons."""
-        for chunks in self._panes.values():
-            chunks[:] = [chunk[~np.isin(chunk["person"], persons)] for chunk in chunks]
-        self._replaced = [gone[~np.isin(gone["person"], persons)] for gone in self._replaced]
+        self._keep(lambda records: ~np.isin(records["person"], persons))
 
     def renumber_scopes(self, numbers: Ints) -> None:
         """Scope s becomes `numbers[s]`."""
-        for chunk in self._chunks():
+        for chunk in chain(*self._lists()):
             chunk["scope"] = numbers[chunk["scope"]]
 
     def renumber_credited(self, numbers: Ints) -> None:
         """Credited person p becomes `numbers[p]`."""
-        for chunk in self._chunks():
+        for chunk in chain(*self._lists()):
             credits_somebody = chunk["credited"] >= 0
             chunk["credited"][credits_somebody] = numbers[chunk["credited"][credits_somebody]]
 
-    def _united(self, chunks: list[Records]) -> Records:
-        together = np.concatenate(chunks)
-        return united(together["key"], together, self._gap_ms).episodes.records
+    def _make_run(self, pane: int) -> None:
+        """Sort what came since the last run of a pane."""
+        together = np.concatenate([np.empty(0, self.dtype), *self._fresh.pop(pane, ())])
+        self._runs.setdefault(pane, []).append(self._united(together))
 
-    def _chunks(self) -> Iterator[Records]:
-        return chain(self._replaced, *self._panes.values())
+    def _united(self, records: Records) -> Records:
+        return united(records["key"], records, self._gap_ms).episodes.records
+
+    def _keep(self, are_kept: Callable[[Records], Mask]) -> None:
+        for chunks in self._lists():
+            chunks[:] = [chunk[are_kept(chunk)] for chunk in chunks]
+
+    def _lists(self) -> Iterator[list[Records]]:
+        return chain([self._taken, self._replaced], self._runs.values(), self._fresh.values())

@@ -53,7 +53,7 @@ class NaiveScope:
     entries: list[NaiveEntry] = field(default_factory=list)
     participants: set[str] = field(default_factory=set)
     shares: list[Action] = field(default_factory=list)
-    """The earliest of each (sharer, post, author)."""
+    """Those without another of the same (sharer, post, author) in the gap before."""
 
     def stages(self) -> tuple[int, ...]:
         """As `FunnelSums`."""
@@ -102,7 +102,7 @@ def distinct(events: Iterable[Action]) -> list[Action]:
     return list(found.values())
 
 
-def naive_funnel(events: Sequence[Action], gap_ms: int) -> dict[str, NaiveScope]:
+def naive_funnel(events: Sequence[Action], gap_ms: int, share_gap_ms: int = 2**62) -> dict[str, NaiveScope]:
     """What is counted, by topic."""
     found: dict[str, NaiveScope] = defaultdict(NaiveScope)
     people: dict[tuple[str, str], list[Action]] = defaultdict(list)
@@ -116,11 +116,13 @@ def naive_funnel(events: Sequence[Action], gap_ms: int) -> dict[str, NaiveScope]
             if before is None or event.ts_ms - before.ts_ms >= gap_ms:
                 found[scope].entries.append(NaiveEntry(event, before is None, *how_of(event)))
             before = event
-        shared = set()
+        shared_ms: dict[tuple[str | None, str | None], int] = {}
         for event in theirs:
-            if event.is_share and event.author not in {None, user} and (event.post, event.author) not in shared:
-                shared.add((event.post, event.author))
-                found[scope].shares.append(event)
+            if event.is_share and event.author not in {None, user}:
+                last_ms = shared_ms.get((event.post, event.author))
+                if last_ms is None or event.ts_ms - last_ms >= share_gap_ms:
+                    found[scope].shares.append(event)
+                shared_ms[event.post, event.author] = event.ts_ms
     return found
 
 

@@ -90,7 +90,7 @@ class FunnelPartitions:
 
     def decide(self, until_ms: int) -> list[Decided]:
         """Decide, and send the credits."""
-        decided = [part.funnel.decide(until_ms) for part in self.parts]
+        decided = [one for part in self.parts for one in part.funnel.decide(until_ms)]
         for one in decided:
             self.send(one.credits)
         return decided

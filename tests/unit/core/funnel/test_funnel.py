@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_app.core.funnel import funnel
 from stream_app.core.funnel.funnel import FunnelSettings
 from tests.unit.core.funnel.naive_funnel import Action, distinct, naive_funnel
 from tests.unit.core.funnel.partitions_of_funnel import FunnelPartitions, scope_of
@@ -37,7 +38,9 @@ def actions(draw: st.DrawFn, most: int = 40) -> list[Action]:
         )
     )
     events = [
-        Action(str(number), ts_ms, user, *((True, author, via, post, number) if is_share else ()), topics=topics)
+        Action(str(number), ts_ms, user, True, author, via, post, number, topics)
+        if is_share
+        else Action(str(number), ts_ms, user, topics=topics)
         for number, ts_ms, user, is_share, author, via, post, topics in drawn
     ]
     once = distinct(events)
@@ -126,6 +129,18 @@ def test_what_is_taken_back_has_never_been(
     assert_equals_naive(parts, [*left, *again])
 
 
+@settings(deadline=None, max_examples=20)
+@given(actions(), ENDS, UNTILS)
+def test_what_is_decided_in_parts_is_the_same(events: list[Action], ends: list[int], untils: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(funnel, "_AT_ONCE", 7)
+        parts = fed(events, 1, ends, untils)
+        parts.replace(distinct(events), [])
+        parts.add([event._replace(event_id="9" + event.event_id) for event in distinct(events)])
+        parts.decide(END_MS)
+    assert_equals_naive(parts, events)
+
+
 @pytest.mark.parametrize("topic", ["*", "x"])
 def test_disorder_within_an_open_pane_costs_no_correction(topic: str) -> None:
     parts = FunnelPartitions(1, SETTINGS)
@@ -157,11 +172,11 @@ def test_the_counts_of_panes_add_up_to_those_of_a_rolling_window() -> None:
     assert parts.sums("*", (0, 6))[:6] == (2, 4, 0, 6, 0, 2)
     assert parts.sums("*", (4, 6))[:6] == (0, 4, 0, 4, 0, 2)
     assert parts.sums("*", (5, 6))[:2] == (0, 2)
-    funnel = parts.parts[parts.home("ann")].funnel
-    number = funnel.scopes.find(scope_of("*"))
+    part = parts.parts[parts.home("ann")].funnel
+    number = part.scopes.find(scope_of("*"))
     assert number is not None
     each = 2 if parts.home("ann") == parts.home("bob") else 1
-    assert funnel.counts.series(number, range(7))[1].tolist() == [0, 0, 0, 0, each, 0, each]
+    assert part.counts.series(number, range(7))[1].tolist() == [0, 0, 0, 0, each, 0, each]
 
 
 def test_r_of_a_cohort_is_not_known_before_the_horizon_is_over() -> None:
