@@ -11,7 +11,7 @@ from stream_app.core.funnel.funnel_counts import DAY_MS
 from stream_app.core.funnel.funnel_events import entry_keys
 from stream_app.core.funnel.funnel_scopes import FunnelScopes
 from stream_app.core.funnel.influence_credits import InfluenceCredits
-from stream_app.core.funnel.scope_cells import Cells, ScopeCells
+from stream_app.core.funnel.scope_cells import CellCounts, ScopeCells
 from stream_app.core.state.scopes import ScopeName
 
 _RECRUIT = np.dtype([("key", np.int64), ("ts_ms", np.int64), ("scope", np.int32), ("recruits", np.int32)])
@@ -85,7 +85,7 @@ class Cohorts:
         day = (window_start_ms - self.horizon_ms) // DAY_MS
         cells = self._unfinished().all()
         over = cells.panes < day
-        self._finished.add(Cells(cells.panes[over], cells.scopes[over], cells.counts[:, over]))
+        self._finished.add(CellCounts(cells.panes[over], cells.scopes[over], cells.counts[:, over]))
         self._first_day = max(self._first_day, day)
         records = self._joined()
         self._recruits = [records[records["ts_ms"] >= self._first_day * DAY_MS]]
@@ -106,14 +106,14 @@ class Cohorts:
         cells.forget(self._first_day)
         people = self._funnel.newcomers.all()
         scopes = self._scopes.add_used(self._funnel.scopes.names, people.scopes)
-        cells.add(Cells(people.panes, scopes, np.stack([people.counts[0], np.zeros(len(scopes), np.int64)])))
+        cells.add(CellCounts(people.panes, scopes, np.stack([people.counts[0], np.zeros(len(scopes), np.int64)])))
         records = self._joined()
         came_ms = self._funnel.entries.first_ms(records["key"])
         after_ms = records["ts_ms"] - came_ms
         within = (after_ms > 0) & (after_ms <= self.horizon_ms)
         recruits = records["recruits"][within].astype(np.int64)
         counts = np.stack([np.zeros(len(recruits), np.int64), recruits])
-        cells.add(Cells(came_ms[within] // DAY_MS, records["scope"][within].astype(np.int64), counts))
+        cells.add(CellCounts(came_ms[within] // DAY_MS, records["scope"][within].astype(np.int64), counts))
         return cells
 
     def _joined(self) -> Records:

@@ -144,7 +144,7 @@ class Funnel:
         settings = self.settings
         before_ms = window_start_ms - max(settings.gap_ms, keep_ms)
         self.entries.forget(before_ms)
-        self.shares.forget(window_start_ms - max(settings.share_gap_ms, keep_ms))
+        self.shares.forget(window_start_ms - settings.share_gap_ms)
         self.counts.forget(before_ms // settings.pane_ms)
         self.newcomers.forget(before_ms // DAY_MS)
         self._drop_scopes()

@@ -1,6 +1,6 @@
 """Keys of the funnel: 64-bit hashes of persons, scopes and posts under a secret, and the order of events of one time.
 
-Whoever sends events chooses names, and XXH3 is no cryptographic hash: without the secret of the ledger a person could
+Those who send events choose names, and XXH3 is no cryptographic hash: without the secret of the ledger a person could
 find a name whose hash is that of somebody else (see core/events/identity).
 """
 

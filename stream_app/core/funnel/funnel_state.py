@@ -7,7 +7,7 @@ import numpy as np
 
 from stream_app.core.arrays import Ints, distinct_in
 from stream_app.core.funnel.episodes.episode_table import EpisodesOfKeys
-from stream_app.core.funnel.scope_cells import Cells
+from stream_app.core.funnel.scope_cells import CellCounts
 from stream_app.core.state.scopes import ScopeName
 
 NOBODY = np.empty(0, np.int64)
@@ -25,9 +25,9 @@ class FunnelState(NamedTuple):
     entries: EpisodesOfKeys
     """`credited` is a number in `people`, if it is not negative."""
     shares: EpisodesOfKeys
-    counts: Cells
+    counts: CellCounts
     """The scopes are numbers in `scopes`."""
-    newcomers: Cells
+    newcomers: CellCounts
     decided_ms: int
     known: tuple[Ints, Ints] = (NOBODY, NOBODY)
     """Keys whose episodes are forgotten, and when each had its last event, more or less."""

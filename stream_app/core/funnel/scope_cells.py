@@ -9,7 +9,7 @@ from stream_app.core.arrays import Ints, Mask, distinct_in
 NO_PANE = -(2**62)
 
 
-class Cells(NamedTuple):
+class CellCounts(NamedTuple):
     """Counts of some panes and scopes."""
 
     panes: Ints
@@ -23,7 +23,7 @@ class ScopeCells:
 
     def __init__(self, measures: int) -> None:
         self._measures = measures
-        self._panes: dict[int, Cells] = {}
+        self._panes: dict[int, CellCounts] = {}
         """Sorted by scope, each of them once."""
         self._first = NO_PANE
 
@@ -32,7 +32,7 @@ class ScopeCells:
         """Bytes in memory."""
         return sum(column.nbytes for cells in self._panes.values() for column in cells)
 
-    def add(self, cells: Cells) -> None:
+    def add(self, cells: CellCounts) -> None:
         """Add counts, but none of panes that are forgotten; pairs of pane and scope may repeat."""
         for pane in distinct_in(cells.panes[cells.panes >= self._first]).tolist():
             here = cells.panes == pane
@@ -65,11 +65,11 @@ class ScopeCells:
             counts[:, pane - panes.start] = _of(self._panes[pane], scope)
         return counts
 
-    def all(self) -> Cells:
+    def all(self) -> CellCounts:
         """Return everything."""
-        none = Cells(*(np.empty(0, np.int64),) * 2, np.empty((self._measures, 0), np.int64))
+        none = CellCounts(*(np.empty(0, np.int64),) * 2, np.empty((self._measures, 0), np.int64))
         panes, scopes, counts = zip(none, *self._panes.values(), strict=True)
-        return Cells(np.concatenate(panes), np.concatenate(scopes), np.concatenate(counts, axis=1))
+        return CellCounts(np.concatenate(panes), np.concatenate(scopes), np.concatenate(counts, axis=1))
 
     def forget(self, first: int) -> None:
         """Forget the panes before `first`."""
@@ -89,17 +89,17 @@ class ScopeCells:
         self._panes = {pane: cells._replace(scopes=numbers[cells.scopes]) for pane, cells in self._panes.items()}
 
 
-def _of(cells: Cells, scope: int) -> Ints:
+def _of(cells: CellCounts, scope: int) -> Ints:
     place = int(np.searchsorted(cells.scopes, scope))
     there = cells.counts[:, place : place + 1][:, cells.scopes[place : place + 1] == scope]
     sums: Ints = there.sum(axis=1)
     return sums
 
 
-def _summed(pane: int, scopes: Ints, counts: Ints) -> Cells:
+def _summed(pane: int, scopes: Ints, counts: Ints) -> CellCounts:
     distinct, places = np.unique(scopes, return_inverse=True)
     sums = np.zeros((len(counts), len(distinct)), np.int64)
     for measure, values in enumerate(counts):
         np.add.at(sums[measure], places, values)
     kept = np.any(sums != 0, axis=0)
-    return Cells(np.full(np.count_nonzero(kept), pane), distinct[kept], sums[:, kept])
+    return CellCounts(np.full(np.count_nonzero(kept), pane), distinct[kept], sums[:, kept])
