@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.arrays import Ints, Mask
+from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.funnel.episodes.episode_records import Records
 from stream_app.core.funnel.funnel_events import entry_keys
@@ -93,8 +93,11 @@ class CreditedPeople:
         records["recruits"], records["shares"] = credits_.recruits, credits_.shares
         records["amplified"] = credits_.impressions
         self._count(records, 1)
-        for pane in np.unique(panes).tolist():
-            self._panes.setdefault(pane, []).append(records[panes == pane])
+        for pane in distinct_in(panes).tolist():
+            chunks, chunk = self._panes.setdefault(pane, []), records[panes == pane]
+            while chunks and len(chunks[-1]) < 2 * len(chunk):  # few chunks, and each credit is copied a few times
+                chunk = np.concatenate([chunks.pop(), chunk])
+            chunks.append(chunk)
 
     def expire(self, first: int) -> None:
         """Take back the credits of panes before `first`."""

@@ -23,7 +23,7 @@ from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 
 FOREVER_MS = 2**62
-_AT_ONCE = 65_536
+_AT_ONCE = 16_384
 """About so many records are decided at a time."""
 _UNUSED_KEPT = 1000
 
@@ -129,15 +129,16 @@ class Funnel:
         self._put(state.with_numbers(self.scopes.add(state.scopes), self.people.add(state.people)))
         self.decided_ms = max(self.decided_ms, state.decided_ms)
 
-    def sums(self, scope: ScopeName, first: int, last: int) -> FunnelSums:
-        """Return the stages that are counted here, of a window of the panes `first` to `last`, which are decided.
+    def sums(self, scope: ScopeName, panes: range | None = None) -> FunnelSums:
+        """Return the stages that are counted here, in a window of decided panes, or in all that are kept.
 
-        Participants are those of a window that ends with the last event of anybody.
+        Participants are right if the last of them is the newest.
         """
         number = self.scopes.find(scope)
         if number is None:
             return FunnelSums()
-        return FunnelSums(*self.counts.of_scope(number, first, last).tolist())
+        by_pane = self.counts.series(number, self.counts.panes if panes is None else panes)
+        return FunnelSums(*by_pane.sum(axis=1).tolist())
 
     def forget(self, window_start_ms: int, keep_ms: int = 0) -> None:
         """Forget what no event of the window can change, and not what came in the `keep_ms` before the window."""

@@ -1,12 +1,16 @@
-"""Scope cells: additive counts by pane and scope, kept where they are not zero."""
+"""Scope cells: additive counts by pane and scope, a row of a hash index for each that had any."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints, Mask, distinct_in
+from stream_app.core.arrays import Ints, Mask
+from stream_app.core.dedup.hash_index import HashIndex
 
 NO_PANE = -(2**62)
+_SCOPE_BITS = 24
+_SCOPE_MASK = (1 << _SCOPE_BITS) - 1
+_EMPTY_KEPT = 1000
 
 
 class CellCounts(NamedTuple):
@@ -22,84 +26,80 @@ class ScopeCells:
     """Counts by pane and scope."""
 
     def __init__(self, measures: int) -> None:
-        self._measures = measures
-        self._panes: dict[int, CellCounts] = {}
-        """Sorted by scope, each of them once."""
+        self._index = HashIndex()
+        self._counts = np.zeros((measures, 64), np.int32)
         self._first = NO_PANE
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(column.nbytes for cells in self._panes.values() for column in cells)
+        return self._index.nbytes + self._counts.nbytes
+
+    @property
+    def panes(self) -> range:
+        """All panes that are kept, from the first with counts to the last."""
+        panes = self._index.keys >> _SCOPE_BITS
+        panes = panes[panes >= self._first]
+        return range(int(panes.min()), int(panes.max()) + 1) if len(panes) else range(0)
 
     def add(self, cells: CellCounts) -> None:
         """Add counts, but none of panes that are forgotten; pairs of pane and scope may repeat."""
-        for pane in distinct_in(cells.panes[cells.panes >= self._first]).tolist():
-            here = cells.panes == pane
-            scopes, counts = cells.scopes[here], cells.counts[:, here]
-            if pane in self._panes:
-                _, known, so_far = self._panes[pane]
-                scopes, counts = np.concatenate([known, scopes]), np.concatenate([so_far, counts], axis=1)
-            self._panes[pane] = _summed(pane, scopes, counts)
+        kept = cells.panes >= self._first
+        rows = self._index.add(cells.panes[kept] << _SCOPE_BITS | cells.scopes[kept])
+        size = len(self._index)
+        if size > self._counts.shape[1]:
+            wider = np.zeros((len(self._counts), size * 9 // 8), np.int32)
+            wider[:, : self._counts.shape[1]] = self._counts
+            self._counts = wider
+        for sums, more in zip(self._counts, cells.counts[:, kept], strict=True):
+            np.add.at(sums, rows, more.astype(np.int32))
 
-    def of_scopes(self, first: int, last: int, scopes: int) -> Ints:
-        """Return the sums over the panes `first` to `last` by scope: of shape (measures, scopes)."""
-        sums = np.zeros((self._measures, scopes), np.int64)
-        for pane, cells in self._panes.items():
-            if first <= pane <= last:
-                sums[:, cells.scopes] += cells.counts
-        return sums
-
-    def of_scope(self, scope: int, first: int, last: int) -> Ints:
-        """Return the sums of one scope over the panes `first` to `last`: of shape (measures,)."""
-        sums = np.zeros(self._measures, np.int64)
-        for pane, cells in self._panes.items():
-            if first <= pane <= last:
-                sums += _of(cells, scope)
+    def of_scopes(self, panes: range, scopes: int) -> Ints:
+        """Return the sums over some panes by scope: of shape (measures, scopes)."""
+        cells = self.all()
+        chosen = (cells.panes >= panes.start) & (cells.panes < panes.stop)
+        sums = np.zeros((len(cells.counts), scopes), np.int64)
+        for by_scope, counts in zip(sums, cells.counts, strict=True):
+            np.add.at(by_scope, cells.scopes[chosen], counts[chosen])
         return sums
 
     def series(self, scope: int, panes: range) -> Ints:
         """Return the counts of a scope by pane: of shape (measures, panes)."""
-        counts = np.zeros((self._measures, len(panes)), np.int64)
-        for pane in self._panes.keys() & {*panes}:
-            counts[:, pane - panes.start] = _of(self._panes[pane], scope)
+        numbers = np.arange(panes.start, panes.stop)
+        rows = self._index.find(numbers << _SCOPE_BITS | scope)
+        found = (rows >= 0) & (numbers >= self._first)
+        counts = np.zeros((len(self._counts), len(panes)), np.int64)
+        counts[:, found] = self._counts[:, rows[found]]
         return counts
 
     def all(self) -> CellCounts:
-        """Return everything."""
-        none = CellCounts(*(np.empty(0, np.int64),) * 2, np.empty((self._measures, 0), np.int64))
-        panes, scopes, counts = zip(none, *self._panes.values(), strict=True)
-        return CellCounts(np.concatenate(panes), np.concatenate(scopes), np.concatenate(counts, axis=1))
+        """Return everything that is not zero."""
+        keys, counts = self._index.keys, self._counts[:, : len(self._index)]
+        held = self._are_held()
+        return CellCounts(keys[held] >> _SCOPE_BITS, keys[held] & _SCOPE_MASK, counts[:, held].astype(np.int64))
 
     def forget(self, first: int) -> None:
         """Forget the panes before `first`."""
         self._first = max(self._first, first)
-        for pane in [pane for pane in self._panes if pane < first]:
-            del self._panes[pane]
+        held = self._are_held()
+        if np.count_nonzero(~held) > max(_EMPTY_KEPT, len(held) // 4):
+            self._counts = self._counts[:, : len(held)][:, held]
+            self._index = HashIndex(self._index.keys[held])
 
     def used(self, scopes: int) -> Mask:
         """Return which scopes have counts."""
         mask = np.zeros(scopes, np.bool_)
-        for cells in self._panes.values():
-            mask[cells.scopes] = True
+        mask[self.all().scopes] = True
         return mask
 
     def renumber(self, numbers: Ints) -> None:
-        """Scope s becomes `numbers[s]`, in the same order."""
-        self._panes = {pane: cells._replace(scopes=numbers[cells.scopes]) for pane, cells in self._panes.items()}
+        """Scope s becomes `numbers[s]`; the others have no counts."""
+        cells = self.all()
+        self._index, self._counts = HashIndex(), np.zeros((len(self._counts), 64), np.int32)
+        self.add(cells._replace(scopes=numbers[cells.scopes]))
 
-
-def _of(cells: CellCounts, scope: int) -> Ints:
-    place = int(np.searchsorted(cells.scopes, scope))
-    there = cells.counts[:, place : place + 1][:, cells.scopes[place : place + 1] == scope]
-    sums: Ints = there.sum(axis=1)
-    return sums
-
-
-def _summed(pane: int, scopes: Ints, counts: Ints) -> CellCounts:
-    distinct, places = np.unique(scopes, return_inverse=True)
-    sums = np.zeros((len(counts), len(distinct)), np.int64)
-    for measure, values in enumerate(counts):
-        np.add.at(sums[measure], places, values)
-    kept = np.any(sums != 0, axis=0)
-    return CellCounts(np.full(np.count_nonzero(kept), pane), distinct[kept], sums[:, kept])
+    def _are_held(self) -> Mask:
+        """Return which rows are in a pane that is not forgotten, and not zero."""
+        held: Mask = np.any(self._counts[:, : len(self._index)] != 0, axis=0)
+        held &= self._index.keys >> _SCOPE_BITS >= self._first
+        return held

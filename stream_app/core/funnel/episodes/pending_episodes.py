@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stream_app.core.arrays import Hashes, Ints, Mask, distinct_in
+from stream_app.core.arrays import Hashes, Ints, Mask
 from stream_app.core.funnel.episodes.episode_records import Records, united
 
 _RUN = 32_768
@@ -53,11 +53,13 @@ class PendingEpisodes:
     def add(self, records: Records) -> None:
         """Add events."""
         panes = records["first_ms"] // self._pane_ms
-        for pane in distinct_in(panes).tolist():
+        order = np.argsort(panes, kind="stable")
+        numbers, starts = np.unique(panes[order], return_index=True)
+        for pane, chunk in zip(numbers.tolist(), np.split(records[order], starts[1:]), strict=False):
             fresh = self._fresh.setdefault(pane, [])
-            fresh.append(records[panes == pane])
+            fresh.append(chunk)
             if sum(map(len, fresh)) >= _RUN:
-                self._make_run(pane)
+                self._runs.setdefault(pane, []).append(self._run_of(self._fresh.pop(pane)))
 
     def replace(self, gone: Records, remaining: Records) -> None:
         """Take events back. What `remaining` has of their keys is from now on all that is known of these."""
@@ -68,9 +70,17 @@ class PendingEpisodes:
 
     def begin(self, until_ms: int) -> int:
         """Begin to take the episodes of all panes that end by `until_ms`; return how many records they are."""
+        fresh: list[Records] = []
+        size = 0
         for pane in sorted(pane for pane in self._runs.keys() | self._fresh if (pane + 1) * self._pane_ms <= until_ms):
-            self._make_run(pane)
-            self._taken += self._runs.pop(pane)
+            self._taken += self._runs.pop(pane, ())
+            for chunk in self._fresh.pop(pane, ()):
+                fresh.append(chunk)
+                size += len(chunk)
+            if size >= _RUN:
+                self._taken.append(self._run_of(fresh))
+                fresh, size = [], 0
+        self._taken.append(self._run_of(fresh))
         return sum(map(len, self._taken))
 
     def take_below(self, end: int) -> tuple[Records, Records]:
@@ -84,7 +94,7 @@ class PendingEpisodes:
         replaced = np.concatenate([np.empty(0, self.dtype), *self._replaced])
         are_below = replaced["key"] < end
         self._replaced = [replaced[~are_below]]
-        return self._united(np.concatenate([np.empty(0, self.dtype), *chosen])), replaced[are_below]
+        return self._run_of(chosen), replaced[are_below]
 
     def take_out(self, persons: Hashes) -> None:
         """Remove all events of some persons."""
@@ -101,12 +111,8 @@ class PendingEpisodes:
             credits_somebody = chunk["credited"] >= 0
             chunk["credited"][credits_somebody] = numbers[chunk["credited"][credits_somebody]]
 
-    def _make_run(self, pane: int) -> None:
-        """Sort what came since the last run of a pane."""
-        together = np.concatenate([np.empty(0, self.dtype), *self._fresh.pop(pane, ())])
-        self._runs.setdefault(pane, []).append(self._united(together))
-
-    def _united(self, records: Records) -> Records:
+    def _run_of(self, chunks: list[Records]) -> Records:
+        records = np.concatenate([np.empty(0, self.dtype), *chunks], dtype=self.dtype)  # or it promotes field by field
         return united(records["key"], records, self._gap_ms).episodes.records
 
     def _keep(self, are_kept: Callable[[Records], Mask]) -> None:

@@ -15,8 +15,6 @@ from stream_app.core.state.scopes import ScopeName
 from tests.unit.core.funnel.naive_funnel import Action
 
 SECRET = 7
-ALWAYS = (-(2**40), 2**40)
-"""A window of all panes."""
 
 
 def scope_of(topic: str) -> ScopeName:
@@ -102,11 +100,11 @@ class FunnelPartitions:
         for number, part in enumerate(self.parts):
             part.receive(credits_.at(homes == number))
 
-    def sums(self, topic: str, window: tuple[int, int] = ALWAYS) -> FunnelSums:
-        """The stages of all partitions."""
+    def sums(self, topic: str, panes: range | None = None) -> FunnelSums:
+        """The stages of all partitions, in some panes or all."""
         total = FunnelSums()
         for part in self.parts:
-            total = total.plus(part.funnel.sums(scope_of(topic), *window)).plus(part.credited.sums(scope_of(topic)))
+            total = total.plus(part.funnel.sums(scope_of(topic), panes)).plus(part.credited.sums(scope_of(topic)))
         return total
 
     def credited(self, topic: str, name: str) -> tuple[int, ...]:

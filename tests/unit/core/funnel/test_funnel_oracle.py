@@ -12,7 +12,7 @@ from stream_app.core.events.names import normal_topic
 from stream_app.core.funnel.funnel import FunnelSettings
 from stream_app.core.funnel.funnel_sums import FunnelSums, effective_sharers
 from tests.unit.core.funnel.naive_funnel import Action, distinct, naive_funnel
-from tests.unit.core.funnel.partitions_of_funnel import ALWAYS, FunnelPartitions, scope_of
+from tests.unit.core.funnel.partitions_of_funnel import FunnelPartitions, scope_of
 
 DATA = Path(__file__).resolve().parents[5] / "shared" / "data"
 HOUR_MS = 3_600_000
@@ -152,7 +152,7 @@ def test_every_topic_of_a_file_is_the_naive_models(name: str) -> None:
     naive = naive_funnel(_events(name), 24 * HOUR_MS)
     stages = {topic: FunnelSums() for topic in naive}
     for part in _counted(name, 24, 2).parts:
-        columns = part.funnel.counts.of_scopes(*ALWAYS, len(part.funnel.scopes)).T.tolist()
+        columns = part.funnel.counts.of_scopes(part.funnel.counts.panes, len(part.funnel.scopes)).T.tolist()
         for scope, counted in zip(part.funnel.scopes.names, columns, strict=True):
             stages[scope.topic] = stages[scope.topic].plus(FunnelSums(*counted))
         for scope, credited in zip(part.credited.scopes.names, part.credited.by_scope().T.tolist(), strict=True):
