@@ -1,5 +1,6 @@
 """Cohorts: how many recruits the people who first came on one day have brought within a horizon after they came."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +67,13 @@ class Cohorts:
         self._recruits.append(records)
         if sum(map(len, self._recruits)) >= 2 * max(self._united, _MANY):
             self._united = len(self._joined())
+
+    def take_out(self, names: Sequence[str]) -> None:
+        """Remove the recruits of people who are erased, but not from days that are finished."""
+        persons = self._funnel.keys.persons(names)
+        keys = [entry_keys(persons, scope) for scope in self._scopes.hashes]
+        records = self._joined()
+        self._recruits = [records[~np.isin(records["key"], np.concatenate([np.empty(0, np.int64), *keys]))]]
 
     def of(self, scope: ScopeName, day: int) -> Cohort | None:
         """Return the cohort of a day since the epoch; None until the horizon of everybody in it is over."""

@@ -9,6 +9,7 @@ pane leaves the window, and then taken back in the same way. With c kept where t
 the window would have to be sent a second time.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -110,7 +111,18 @@ class CreditedPeople:
         if (numbers := self.scopes.drop(used)) is not None:
             self._rows["scope"] = numbers[self._rows["scope"]]
 
-    def of(self, scope: ScopeName, people: list[str]) -> Credited:
+    def take_out(self, names: Sequence[str]) -> None:
+        """Remove what people who are erased were credited with. What they gave to others stays, without a name."""
+        persons = self._keys.persons(names)
+        rows = [self._index.find(entry_keys(persons, scope)) for scope in self.scopes.hashes]
+        gone = np.concatenate([np.empty(0, np.int64), *rows])
+        for chunks in self._panes.values():
+            for place, chunk in enumerate(chunks):
+                is_gone = np.isin(chunk["row"], gone)
+                self._count(chunk[is_gone], -1)
+                chunks[place] = chunk[~is_gone]
+
+    def of(self, scope: ScopeName, people: Sequence[str]) -> Credited:
         """Return what some people have been credited with in a scope."""
         number = self.scopes.find(scope)
         rows = np.full(len(people), -1)
@@ -136,12 +148,8 @@ class CreditedPeople:
     def by_scope(self) -> Ints:
         """Return advocates and recruiters by number of the scope: of shape (2, scopes)."""
         rows = self._rows[: len(self._index)]
-        return np.stack(
-            [
-                np.bincount(rows["scope"][rows[field] > 0], minlength=len(self.scopes))
-                for field in ("shares", "recruits")
-            ]
-        )
+        scopes = [rows["scope"][rows[field] > 0] for field in ("shares", "recruits")]
+        return np.stack([np.bincount(found, minlength=len(self.scopes)) for found in scopes])
 
     def _count(self, records: Records, sign: int) -> None:
         rows = records["row"]

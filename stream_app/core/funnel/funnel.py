@@ -1,6 +1,6 @@
 """The funnel of one partition: which events of its people are entries and amplifying shares, decided pane by pane."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -142,11 +142,11 @@ class Funnel:
 
     def forget(self, window_start_ms: int, keep_ms: int = 0) -> None:
         """Forget what no event of the window can change, and not what came in the `keep_ms` before the window."""
-        settings = self.settings
-        before_ms = window_start_ms - max(settings.gap_ms, keep_ms)
+        pane = (window_start_ms - max(self.settings.gap_ms, keep_ms)) // self.settings.pane_ms
+        before_ms = pane * self.settings.pane_ms  # whole panes: who is forgotten is in no sum of participants any more
         self.entries.forget(before_ms)
-        self.shares.forget(window_start_ms - settings.share_gap_ms)
-        self.counts.forget(before_ms // settings.pane_ms)
+        self.shares.forget(window_start_ms - self.settings.share_gap_ms)
+        self.counts.forget(pane)
         self.newcomers.forget(before_ms // DAY_MS)
         self._drop_scopes()
         used = np.zeros(len(self.people), np.bool_)
@@ -155,18 +155,19 @@ class Funnel:
         if np.count_nonzero(~used) > max(_UNUSED_KEPT, len(used) // 2):
             self._keep_people(used)
 
-    def take_out(self, names: Collection[str]) -> None:
+    def take_out(self, names: Sequence[str]) -> None:
         """Remove people who are erased: their episodes, and their names where they were credited.
 
         What they did for others and for the sums stays, without a name. Of their shares stay keyed hashes, which are
         forgotten in time.
         """
-        persons = self.keys.persons(list(names))
+        persons = self.keys.persons(names)
         for scope in self.scopes.hashes:
             self.entries.take_out(entry_keys(persons, scope))
         self._pending_entries.take_out(persons)
         self._pending_shares.take_out(persons)
-        self._keep_people(np.array([name not in names for name in self.people.names], np.bool_))
+        erased = {*names}
+        self._keep_people(np.array([name not in erased for name in self.people.names], np.bool_))
 
     def _put(self, change: FunnelState) -> None:
         self.entries.put(change.entries)

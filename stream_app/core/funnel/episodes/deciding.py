@@ -1,11 +1,11 @@
 """Deciding: what events do to the episodes of their keys, and which of them begin and no longer begin an episode."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints, Mask
-from stream_app.core.funnel.episodes.episode_records import Episodes, Records, in_order, united
+from stream_app.core.funnel.episodes.episode_records import Episodes, Records, fields_of, in_order, united
 from stream_app.core.funnel.episodes.episode_table import EpisodesOfKeys, EpisodeTable
 
 
@@ -34,7 +34,7 @@ def decide(table: EpisodeTable, events: Records, replaced: Records, gap_ms: int)
     anew[places[len(events) :]] = True
     held = np.flatnonzero(~anew[before.episodes.groups])
     groups = np.concatenate([before.episodes.groups[held], places[: len(events)]])
-    records = np.concatenate([before.episodes.records[held], _episodes(events, before.episodes.records.dtype)])
+    records = np.concatenate([before.episodes.records[held], fields_of(events, before.episodes.records.dtype)])
     episodes, origins = united(groups, records, gap_ms)
     vanished = np.ones(len(before.episodes.groups), np.bool_)
     vanished[held[origins[origins < len(held)]]] = False
@@ -66,10 +66,3 @@ def _cancel(before: Episodes, vanished: Mask, after: Episodes, appeared: Mask) -
     pairs = np.flatnonzero(same)
     vanished[old[order[pairs]]] = False
     appeared[new[order[pairs + 1] - len(old)]] = False
-
-
-def _episodes(records: Records, dtype: np.dtype[Any]) -> Records:
-    fields = np.empty(len(records), dtype)
-    for name in dtype.names or ():
-        fields[name] = records[name]
-    return fields

@@ -95,6 +95,14 @@ def in_order(groups: Ints, records: Records) -> Ints:
     return order
 
 
+def fields_of(records: Records, dtype: np.dtype[Any]) -> Records:
+    """Return only the fields of `dtype`."""
+    fields = np.empty(len(records), dtype)
+    for name in dtype.names or ():
+        fields[name] = records[name]
+    return fields
+
+
 def _latest_so_far(groups: Ints, last_ms: Ints) -> Ints:
     """Return the latest time up to each place within its group; groups are sorted."""
     if not len(groups):

@@ -11,7 +11,7 @@ import numpy as np
 
 from stream_app.core.arrays import Ints, Mask
 from stream_app.core.dedup.hash_index import HashIndex
-from stream_app.core.funnel.episodes.episode_records import Episodes, Records, in_order
+from stream_app.core.funnel.episodes.episode_records import Episodes, Records, fields_of, in_order
 from stream_app.core.funnel.episodes.known_keys import KnownKeys
 from stream_app.core.state.watermark import NO_TIME
 
@@ -71,7 +71,7 @@ class EpisodeTable:
         live = held["credited"] != _NO_EPISODE
         known[groups] = held["known"] & (live | self._known.are_kept(held["last_ms"]))
         known[rows < 0] = self._known.contains(keys[rows < 0])
-        episodes = Episodes(groups[live], _as(held[live], self._dtype))
+        episodes = Episodes(groups[live], fields_of(held[live], self._dtype))
         if len(self._older):
             episodes = self._with_older(episodes, rows)
         return EpisodesOfKeys(keys, episodes, known, self._revisions_of(keys))
@@ -158,7 +158,7 @@ class EpisodeTable:
         groups = np.repeat(np.arange(len(rows)), counts)
         places = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts) + starts[groups]
         groups = np.concatenate([newest.groups, groups])
-        records = np.concatenate([newest.records, _as(self._older[places], self._dtype)])
+        records = np.concatenate([newest.records, fields_of(self._older[places], self._dtype)])
         order = in_order(groups, records)
         return Episodes(groups[order], records[order])
 
@@ -201,14 +201,6 @@ class EpisodeTable:
         self._older["row"] = new_rows[self._older["row"]]
         self._newest = rows[~gone]
         self._index = HashIndex(keys[~gone])
-
-
-def _as(records: Records, dtype: np.dtype[Any]) -> Records:
-    """Return the fields of `dtype` alone."""
-    fields = np.empty(len(records), dtype)
-    for name in dtype.names or ():
-        fields[name] = records[name]
-    return fields
 
 
 def _without(revisions: Mapping[int, int], keys: Ints) -> dict[int, int]:

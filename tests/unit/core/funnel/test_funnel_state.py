@@ -3,9 +3,19 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.core.funnel.naive_funnel import Action, distinct
+from tests.unit.core.funnel.naive_funnel import Action, distinct, naive_funnel
 from tests.unit.core.funnel.partitions_of_funnel import FunnelPartitions, scope_of
-from tests.unit.core.funnel.test_funnel import END_MS, ENDS, NAMES, SETTINGS, UNTILS, actions, assert_equals_naive, fed
+from tests.unit.core.funnel.test_funnel import (
+    END_MS,
+    ENDS,
+    HORIZON_MS,
+    NAMES,
+    SETTINGS,
+    UNTILS,
+    actions,
+    assert_equals_naive,
+    fed,
+)
 
 
 @settings(deadline=None, max_examples=60)
@@ -55,6 +65,27 @@ def test_an_erased_person_leaves_no_name_and_can_come_anew(
     parts.add([Action("new", 500, "ann", topics=("x",))])
     parts.decide(END_MS)
     assert parts.sums("*").new == before.new + 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(actions(), ENDS, UNTILS)
+def test_what_an_erased_person_was_credited_with_is_gone_and_nothing_else(
+    events: list[Action], ends: list[int], untils: list[int]
+) -> None:
+    parts = fed(events, 1, ends, untils)
+    naive = naive_funnel(events, SETTINGS.gap_ms)
+    (part,) = parts.parts
+    part.credited.take_out(["ann"])
+    part.cohorts.take_out(["ann"])
+    for topic in ("*", "x", "y"):
+        for name in NAMES:
+            expected = naive[topic].credited(name) if name != "ann" else (0,) * 5
+            assert parts.credited(topic, name) == expected
+        without = [entry._replace(recruiter=None) for entry in naive[topic].entries if entry.recruiter == "ann"]
+        naive[topic].entries = [entry for entry in naive[topic].entries if entry.recruiter != "ann"] + without
+        assert parts.cohort(topic, 0) == naive[topic].cohort(0, HORIZON_MS)
+    part.credited.expire(2**40)
+    assert all(parts.credited(topic, name) == (0,) * 5 for topic in ("*", "x") for name in NAMES)
 
 
 def test_a_person_who_is_erased_before_the_decision_is_not_counted() -> None:
