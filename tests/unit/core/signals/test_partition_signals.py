@@ -1,0 +1,160 @@
+"""The signals of all partitions together, against the naive model, whatever the order, batches and partitions."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream_app.core.signals.facts import Signal
+from stream_app.core.signals.limits import SignalLimits
+from stream_app.core.signals.own_events import OwnEvents
+from stream_app.core.signals.partition_signals import PartitionSignals
+from stream_app.core.signals.synchrony import CreditedShares, Trials
+from tests.unit.core.signals.naive_signals import Did, naive_person, naive_trials
+
+SECOND = 1000
+LIMITS = SignalLimits(
+    slice_ms=20 * SECOND,
+    slices=4,
+    disorder_ms=8 * SECOND,
+    regular_gaps=1,
+    steady_events=2,
+    audience_growth=1.5,
+    audience_room=5,
+    step_ms=3 * SECOND,
+    guard_ms=6 * SECOND,
+    pace_ms=30 * SECOND,
+)
+USERS = range(1, 6)
+
+dids = st.builds(
+    Did,
+    ts_ms=st.integers(-20 * SECOND, 200 * SECOND).map(lambda ts_ms: ts_ms - ts_ms % 500),
+    user=st.sampled_from(USERS),
+    event=st.integers(1, 10**6),
+    author=st.sampled_from([0, 0, 1, 2, 7]),
+    post=st.sampled_from([0, 3, 4]),
+    audience=st.sampled_from([-1, 0, 3, 10, 14, 20, 100]),
+    impressions=st.integers(0, 100),
+)
+
+
+class _Group:
+    """Partitions, and trials that travel between them."""
+
+    def __init__(self, partitions: int) -> None:
+        self.parts = [PartitionSignals(LIMITS) for _ in range(partitions)]
+
+    def of(self, user: int) -> PartitionSignals:
+        return self.parts[user % len(self.parts)]
+
+    def feed(self, batch: list[Did], end_ms: int) -> None:
+        for number, part in enumerate(self.parts):
+            own = [did for did in batch if did.user % len(self.parts) == number]
+            part.add_own(_own(own))
+            credited = [did for did in batch if did.author and did.author % len(self.parts) == number]
+            part.add_credited(_shares(credited))
+        for trials in [part.advance(end_ms, end_ms) for part in self.parts]:
+            for number, part in enumerate(self.parts):
+                mine = trials.sharers % np.uint64(len(self.parts)) == number
+                part.add_trials(Trials._make(column[mine] for column in trials))
+
+    def restart(self) -> None:
+        stored = [part.encode() for part in self.parts]
+        self.parts = [PartitionSignals(LIMITS) for _ in self.parts]
+        for part, data in zip(self.parts, stored, strict=True):
+            part.restore(data)
+
+
+def _own(batch: list[Did]) -> OwnEvents:
+    columns = [np.array([did[place] for did in batch], np.int64) for place in range(7)]
+    return OwnEvents(columns[0], *(column.astype(np.uint64) for column in columns[1:5]), *columns[5:])  # type: ignore[arg-type]
+
+
+def _shares(batch: list[Did]) -> CreditedShares:
+    own = _own(batch)
+    return CreditedShares(own.ts_ms, own.authors, own.posts, own.users)
+
+
+@given(
+    st.lists(st.tuples(dids, st.integers(0, LIMITS.disorder_ms)), max_size=60),
+    st.lists(st.integers(0, 60), max_size=6),
+    st.integers(1, 3),
+    st.integers(0, 6),
+)
+@settings(deadline=None, max_examples=150)
+def test_signals_are_those_of_the_naive_model_in_any_order_batches_and_partitions(
+    delayed: list[tuple[Did, int]], cuts: list[int], partitions: int, restart: int
+) -> None:
+    arrived = [did for did, _ in sorted(delayed, key=lambda one: one[0].ts_ms + one[1])]
+    group = _Group(partitions)
+    newest_ms = -20 * SECOND
+    for number, (start, end) in enumerate(pairwise([0, *sorted(cuts), len(arrived)])):
+        newest_ms = max([newest_ms, *(did.ts_ms for did in arrived[start:end])])
+        group.feed(arrived[start:end], newest_ms)
+        if number == restart:
+            group.restart()
+    end_ms = newest_ms + 20 * SECOND
+    group.feed([], end_ms)
+    assert sum(part.late for part in group.parts) == 0
+    ready_ms = end_ms - LIMITS.disorder_ms
+    shares = [did for did in arrived if did.author]
+    trials = naive_trials(shares, ready_ms - LIMITS.pace_ms, LIMITS)
+    for user in USERS:
+        _assert_own(group.of(user), user, arrived, ready_ms)
+        _assert_synchrony(group.of(user), user, trials.get(user, (0, 0, 0.0)))
+        _assert_effective(group.of(user), user, shares, end_ms)
+
+
+def _assert_own(part: PartitionSignals, user: int, arrived: list[Did], ready_ms: int) -> None:
+    naive = naive_person([did for did in arrived if did.user == user], ready_ms, LIMITS)
+    key = np.array([user], np.uint64)
+    found = {one.name: one for one in part.measured(key)}
+    assert found[Signal.REGULAR].values[0] == pytest.approx(naive.variation, abs=1e-9, nan_ok=True)
+    assert found[Signal.REGULAR].events[0] == len(naive.gaps) + 1
+    assert found[Signal.ALWAYS_ON].events[0] == naive.events
+    assert np.nan_to_num(found[Signal.ALWAYS_ON].values[0]) == len(naive.hours)
+    shares = naive.authors.total()
+    assert found[Signal.ONE_SIDED].events[0] == shares
+    part_of_one = max(naive.authors.values()) / shares if shares else math.nan
+    assert found[Signal.ONE_SIDED].values[0] == pytest.approx(part_of_one, nan_ok=True)
+    assert found[Signal.ONE_SIDED].numbers["distinct_posts"][0] == len(naive.posts)
+    jump = naive.jump if naive.jumps and naive.jump else math.nan
+    assert found[Signal.AUDIENCE_JUMP].values[0] == pytest.approx(jump, abs=1e-3, nan_ok=True)
+    left = part.trusted(key)
+    assert (left.impressions[0], left.bounded[0]) == (naive.impressions, naive.impressions - naive.excess)
+
+
+def _assert_synchrony(part: PartitionSignals, user: int, naive: tuple[int, int, float]) -> None:
+    found = part.evidence.measured(np.array([user], np.uint64))
+    trials, in_step, expected = naive
+    assert (found.events[0], found.numbers["in_step"][0]) == (trials, in_step)
+    assert found.numbers["expected"][0] == pytest.approx(expected, abs=1e-4)
+
+
+def _assert_effective(part: PartitionSignals, author: int, shares: list[Did], end_ms: int) -> None:
+    first_ms = (end_ms // LIMITS.slice_ms - LIMITS.slices + 1) * LIMITS.slice_ms
+    sharers = [did.user for did in shares if did.author == author and did.ts_ms >= first_ms]
+    squares = sum(sharers.count(user) ** 2 for user in set(sharers))
+    (found,) = (one for one in part.measured(np.array([author], np.uint64)) if one.name is Signal.EFFECTIVE_SHARERS)
+    assert found.events[0] == len(sharers)
+    assert found.values[0] == pytest.approx(len(sharers) / squares if squares else math.nan, nan_ok=True)
+
+
+def test_what_comes_later_than_is_waited_for_is_left_out_and_counted() -> None:
+    part = PartitionSignals(LIMITS)
+    part.advance(100 * SECOND, 100 * SECOND)
+    late = Did(91 * SECOND, 1, 1, 2, 3, 10, 10)
+    assert part.add_own(_own([late, late._replace(ts_ms=92 * SECOND)])).tolist() == [True, False]
+    assert part.add_credited(_shares([late])).tolist() == [True]
+    assert part.late == 2
+    (effective,) = (one for one in part.measured(np.array([2], np.uint64)) if one.name is Signal.EFFECTIVE_SHARERS)
+    assert effective.events[0] == 1, "that signal hangs on no order"
+
+
+def test_what_another_release_wrote_is_not_read() -> None:
+    with pytest.raises(ValueError, match="newer release"):
+        PartitionSignals().restore(PartitionSignals().encode().replace(b"\x95\x01", b"\x95\x02", 1))
