@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints, Mask
-from stream_app.core.signals.limits import SignalLimits
+from stream_app.core.signals.signal_limits import SignalLimits
 
 
 class AudienceState(NamedTuple):

@@ -40,7 +40,7 @@ class Fact(msgspec.Struct, frozen=True):
     """What else belongs to it, such as the distinct posts of one-sided shares."""
 
 
-class Measured(NamedTuple):
+class SignalValues(NamedTuple):
     """One signal about many people: columns of equal length."""
 
     name: Signal
@@ -57,12 +57,12 @@ class Measured(NamedTuple):
         return Fact(self.name, _short(self.values[place]), self.limit, int(self.events[place]), numbers)
 
 
-def facts_at(measured: Iterable[Measured], place: int = 0) -> Iterator[Fact]:
+def facts_at(measured: Iterable[SignalValues], place: int = 0) -> Iterator[Fact]:
     """Yield the facts about the person at `place`."""
     return (one.fact(place) for one in measured if one.is_marked[place])
 
 
-def marked(measured: Iterable[Measured]) -> Mask:
+def are_marked(measured: Iterable[SignalValues]) -> Mask:
     """Return who has a fact."""
     found: Mask = np.logical_or.reduce([one.is_marked for one in measured])
     return found

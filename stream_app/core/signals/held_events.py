@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.arrays import Mask
+from stream_app.core.arrays import Hashes, Mask
 from stream_app.core.signals.stored_arrays import StoredArray, stored, unstored
 from stream_app.core.state.watermark import NO_TIME
 
@@ -36,9 +36,9 @@ class HeldEvents:
         self._chunks: list[Columns] = []
         self._most = most
         self.ready_ms = NO_TIME
-        """Event time up to which nothing more is taken."""
+        """Event time up to which all have been taken."""
         self.late = 0
-        """Events that came too late to be looked at."""
+        """Events that came too late."""
 
     def __len__(self) -> int:
         return sum(len(chunk[0]) for chunk in self._chunks)
@@ -53,36 +53,42 @@ class HeldEvents:
         )
         return late
 
-    def advance(self, ready_ms: int, keep_ms: int = 0) -> Columns:
-        """Return all events that are held, in order; nothing older than `ready_ms` is to come.
+    def take(self, ready_ms: int) -> Columns:
+        """Return the events before `ready_ms`, in order, and hold them no longer."""
+        held = self._joined()
+        if (over := len(held[0]) - self._most) > 0:
+            ready_ms = max(ready_ms, int(np.partition(held[0], over - 1)[over - 1]) + 1)
+        self.ready_ms = max(self.ready_ms, ready_ms)
+        is_ready = held[0] < self.ready_ms
+        self._chunks = [tuple(column[~is_ready] for column in held)]
+        return _in_order(tuple(column[is_ready] for column in held))
 
-        Those older than `ready_ms` − `keep_ms` are held no longer. The caller looks at those from the last `ready_ms`
-        up to the new one.
-        """
-        held = self._in_order()
-        over = len(held[0]) - self._most
-        self.ready_ms = max(self.ready_ms, ready_ms, int(held[0][over - 1]) + 1 if over > 0 else NO_TIME)
-        first = int(np.searchsorted(held[0], self.ready_ms - keep_ms))
-        self._chunks = [tuple(column[first:] for column in held)] if first < len(held[0]) else []
-        return held
+    def erase(self, keys: Hashes, column: int) -> None:
+        """Drop the events with one of the keys in a column."""
+        held = self._joined()
+        kept = ~np.isin(held[column], keys)
+        self._chunks = [tuple(values[kept] for values in held)]
 
     def stored(self) -> StoredHeld:
         """Return what is to be stored."""
-        return StoredHeld(self.ready_ms, self.late, [stored(column) for column in self._in_order()])
+        return StoredHeld(self.ready_ms, self.late, [stored(column) for column in _in_order(self._joined())])
 
     def restore(self, held: StoredHeld) -> None:
         """Go on from what was stored."""
         self.ready_ms, self.late = held.ready_ms, held.late
         self._chunks = [tuple(map(unstored, held.columns, self._dtypes))]
 
-    def _in_order(self) -> Columns:
+    def _joined(self) -> Columns:
         if not self._chunks:
             return tuple(np.empty(0, dtype) for dtype in self._dtypes)
-        joined = tuple(np.concatenate(columns) for columns in zip(*self._chunks, strict=True))
-        order = np.lexsort(joined[::-1])
-        return tuple(column[order] for column in joined)
+        return tuple(np.concatenate(columns) for columns in zip(*self._chunks, strict=True))
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
         return sum(column.nbytes for chunk in self._chunks for column in chunk)
+
+
+def _in_order(columns: Columns) -> Columns:
+    order = np.lexsort(columns[::-1])
+    return tuple(column[order] for column in columns)

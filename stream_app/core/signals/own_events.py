@@ -14,10 +14,10 @@ import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints, Mask
 from stream_app.core.signals.audience_bound import AudienceState, bounded
-from stream_app.core.signals.facts import Measured, Signal, quotient
+from stream_app.core.signals.facts import Signal, SignalValues, quotient
 from stream_app.core.signals.held_events import HeldEvents, StoredHeld
-from stream_app.core.signals.limits import SignalLimits
 from stream_app.core.signals.pair_counts import MOST, OTHERS, TIMES, PairCounts, StoredPairs, paired
+from stream_app.core.signals.signal_limits import SignalLimits
 from stream_app.core.signals.stored_arrays import starts_of
 from stream_app.core.signals.window_table import StoredTable, WindowTable, slices_until
 
@@ -93,11 +93,9 @@ class OwnEventSignals:
 
     def advance(self, end_ms: int) -> None:
         """Look at all events that waited long enough, now that the partition has come to `end_ms`."""
-        before = self._held.ready_ms
-        columns = self._held.advance(end_ms - self._limits.disorder_ms)
-        ready = int(np.searchsorted(columns[0], self._held.ready_ms))
-        if self._held.ready_ms > before:
-            self._look_at(OwnEvents._make(column[:ready] for column in columns))
+        ready_ms = (end_ms - self._limits.disorder_ms) // self._limits.look_ms * self._limits.look_ms
+        if ready_ms > self._held.ready_ms:
+            self._look_at(OwnEvents._make(self._held.take(ready_ms)))
             self._expire(self._held.ready_ms - 1)
 
     def _look_at(self, events: OwnEvents) -> None:
@@ -163,7 +161,7 @@ class OwnEventSignals:
         self._authors.advance(end_ms, *window)
         self._posts.advance(end_ms, *window)
 
-    def measured(self, users: Hashes) -> list[Measured]:
+    def measured(self, users: Hashes) -> list[SignalValues]:
         """Return what each signal says about people."""
         sums, limits = self._sums(users), self._limits
         gaps = sums[_GAPS]
@@ -174,25 +172,24 @@ class OwnEventSignals:
         part = quotient(shares[MOST], shares[TIMES])
         one_sided = (shares[TIMES] >= limits.one_sided_shares) & (part >= limits.one_sided_part)
         hours = sums[_HOURS].astype(np.float64)
-        is_new = self._people.find(users) < 0
         jump = self._state("jump", users) / _JUMP_DIGITS
         ratio = np.where((sums[_JUMPS] > 0) & (jump > 0), jump, np.nan)
         distinct = {"distinct_posts": posts[OTHERS].astype(np.float64)}
         return [
-            Measured(
+            SignalValues(
                 Signal.REGULAR,
                 limits.regular_variation,
                 variation,
-                gaps + 1,
+                gaps + (sums[_EVENTS] > 0),
                 variation < limits.regular_variation,
                 {"mean_gap_s": mean / 1000},
             ),
-            Measured(Signal.ONE_SIDED, limits.one_sided_part, part, shares[TIMES], one_sided, distinct),
-            Measured(Signal.AUDIENCE_JUMP, limits.audience_growth, ratio, sums[_JUMPS], ratio > 0),
-            Measured(
+            SignalValues(Signal.ONE_SIDED, limits.one_sided_part, part, shares[TIMES], one_sided, distinct),
+            SignalValues(Signal.AUDIENCE_JUMP, limits.audience_growth, ratio, sums[_JUMPS], ratio > 0),
+            SignalValues(
                 Signal.ALWAYS_ON,
                 limits.active_hours,
-                np.where(is_new, np.nan, hours),
+                np.where(sums[_EVENTS] > 0, hours, np.nan),
                 sums[_EVENTS],
                 hours >= limits.active_hours,
             ),
@@ -212,6 +209,14 @@ class OwnEventSignals:
     def _state(self, name: str, users: Hashes) -> Ints:
         rows = self._people.find(users)
         return np.where(rows < 0, 0, self._people.state[name][rows]) if len(self._people) else rows * 0
+
+    def erase(self, users: Hashes) -> None:
+        """Forget people."""
+        self._held.erase(users, column=1)
+        rows = self._people.find(users)
+        self._people.erase(rows[rows >= 0])
+        self._authors.erase(users)
+        self._posts.erase(users)
 
     def stored(self) -> StoredOwnEvents:
         """Return what is to be stored."""

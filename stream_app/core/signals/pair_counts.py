@@ -34,7 +34,7 @@ class PairCounts:
     def __init__(self, most: int) -> None:
         """`most`: entries of pairs and slices. Beyond, the window is shorter."""
         self._most = most
-        self._table = WindowTable(1, state=("who",))
+        self._table = WindowTable(1, state=("who",), dtype="<i4")
         self._who = HashIndex()
         self._known = np.zeros((0, 4), np.int64)
         self._first_slice = -(2**62)
@@ -51,13 +51,13 @@ class PairCounts:
         rows = self._table.rows(paired(who, whom))
         self._table.state["who"][rows] = people
         touched = np.unique(rows)
-        before = self._table.sums[touched, 0]
+        before = self._table.sums[touched, 0].astype(np.int64)
         self._table.add(slices, rows, np.ones((len(rows), 1), np.int64))
         self._changed(touched, before)
 
     def _changed(self, touched: Ints, before: Ints) -> None:
         """Correct what is known of people some of whose pairs have changed; it does not see that a most has fallen."""
-        now, people = self._table.sums[touched, 0], self._table.state["who"][touched]
+        now, people = self._table.sums[touched, 0].astype(np.int64), self._table.state["who"][touched]
         changes = np.stack([now - before, (now > 0).astype(np.int64) - (before > 0), now**2 - before**2], axis=1)
         np.add.at(self._known[:, :MOST], people, changes)
         np.maximum.at(self._known[:, MOST], people, now)
@@ -70,7 +70,7 @@ class PairCounts:
 
     def _expire(self, first_slice: int) -> None:
         self._first_slice = max(self._first_slice, first_slice)
-        sums = self._table.sums[:, 0].copy() if self._leaves() else None
+        sums = self._table.sums[:, 0].astype(np.int64) if self._leaves() else None
         touched = distinct_rows(self._table.expire(self._first_slice))
         if sums is None or not len(touched):
             return
@@ -100,6 +100,17 @@ class PairCounts:
             return np.zeros((4, len(who)), np.int64)
         people = self._who.find(who.view(np.int64))
         return np.where(people < 0, 0, self._known[people].T)
+
+    def erase(self, who: Hashes) -> None:
+        """Forget people and their pairs. Others' pairs with them stay, of which there is only a hash of both."""
+        people = self._who.find(who.view(np.int64))
+        is_gone = np.zeros(len(self._who), np.bool_)
+        is_gone[people[people >= 0]] = True
+        rows: Ints = np.flatnonzero(is_gone[self._table.state["who"][: len(self._table)]])
+        owners = self._table.state["who"][rows]
+        self._table.erase(rows)
+        self._table.state["who"][rows] = owners
+        self._known[: len(is_gone)][is_gone] = 0
 
     def stored(self) -> StoredPairs:
         """Return what is to be stored."""

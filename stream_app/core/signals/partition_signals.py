@@ -14,11 +14,13 @@ import msgspec
 import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints, Mask
-from stream_app.core.signals.facts import Fact, Measured, Signal, facts_at, marked, quotient
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.decoding import DECODE_ERRORS
+from stream_app.core.signals.facts import Fact, Signal, SignalValues, are_marked, facts_at, quotient
 from stream_app.core.signals.held_events import StoredHeld
-from stream_app.core.signals.limits import SignalLimits
 from stream_app.core.signals.own_events import OwnEvents, OwnEventSignals, StoredOwnEvents, Trusted
 from stream_app.core.signals.pair_counts import OTHERS, SQUARES, TIMES, PairCounts, StoredPairs
+from stream_app.core.signals.signal_limits import SignalLimits
 from stream_app.core.signals.step_evidence import StepEvidence, StoredEvidence
 from stream_app.core.signals.synchrony import CreditedShares, StepJudge, Trials
 
@@ -73,7 +75,7 @@ class PartitionSignals:
         self.evidence.forget(own_ms)
         return self._judge.advance(credited_ms)
 
-    def measured(self, users: Hashes) -> list[Measured]:
+    def measured(self, users: Hashes) -> list[SignalValues]:
         """Return what each signal says about people."""
         return [*self.own.measured(users), self._effective(users), self.evidence.measured(users)]
 
@@ -83,19 +85,28 @@ class PartitionSignals:
 
     def marked(self, users: Hashes) -> Mask:
         """Return who has a fact."""
-        return marked(self.measured(users))
+        return are_marked(self.measured(users))
 
     def trusted(self, users: Hashes) -> Trusted:
         """Return what is left of people's impressions with audiences bounded; `part` also leaves out who is marked."""
         return self.own.trusted(users)
 
-    def _effective(self, users: Hashes) -> Measured:
+    def _effective(self, users: Hashes) -> SignalValues:
         known: Ints = self._sharers.of(users)
         effective = quotient(known[TIMES] ** 2, known[SQUARES])
         part = quotient(effective, known[TIMES])
         is_marked = (known[TIMES] >= self.limits.effective_shares) & (part < self.limits.effective_part)
         numbers = {"effective_sharers": effective, "sharers": known[OTHERS].astype(np.float64)}
-        return Measured(Signal.EFFECTIVE_SHARERS, self.limits.effective_part, part, known[TIMES], is_marked, numbers)
+        return SignalValues(
+            Signal.EFFECTIVE_SHARERS, self.limits.effective_part, part, known[TIMES], is_marked, numbers
+        )
+
+    def erase(self, people: Hashes) -> None:
+        """Forget people, as far as this partition knows them: as its own, and as sharers of what its own wrote."""
+        self.own.erase(people)
+        self._sharers.erase(people)
+        self._judge.erase(people)
+        self.evidence.erase(people)
 
     def encode(self) -> bytes:
         """Return the state as bytes."""
@@ -103,10 +114,13 @@ class PartitionSignals:
         return msgspec.msgpack.encode(StoredSignals(VERSION, *parts))
 
     def restore(self, data: bytes) -> None:
-        """Go on from stored bytes; nothing is counted so far. Raises ValueError if no release has written them."""
-        found = msgspec.msgpack.decode(data, type=StoredSignals)
+        """Go on from stored bytes; nothing is counted so far. Raises FormatError if no release has written them."""
+        try:
+            found = msgspec.msgpack.decode(data, type=StoredSignals)
+        except DECODE_ERRORS as error:
+            raise FormatError(f"signals that no release has written: {error}") from error
         if found.version != VERSION:
-            raise ValueError(f"signals of version {found.version}: written by a newer release?")
+            raise FormatError(f"signals of version {found.version}: written by a newer release?")
         self.own.restore(found.own)
         self._sharers.restore(found.sharers)
         self._judge.restore(found.judged)

@@ -17,8 +17,8 @@ import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints
 from stream_app.core.dedup.hash_index import HashIndex
-from stream_app.core.signals.facts import Measured, Signal, quotient
-from stream_app.core.signals.limits import SignalLimits
+from stream_app.core.signals.facts import Signal, SignalValues, quotient
+from stream_app.core.signals.signal_limits import SignalLimits
 from stream_app.core.signals.stored_arrays import StoredArray, grown, stored, unstored
 from stream_app.core.signals.synchrony import MILLION, Trials
 from stream_app.core.state.watermark import NO_TIME
@@ -63,8 +63,10 @@ class StepEvidence:
 
     def forget(self, end_ms: int) -> None:
         """Forget who was silent too long, and if there is no more room, who was silent longest."""
-        last_ms = self._last_ms[: len(self)]
         memory_ms, most = self._limits.memory_ms, self._limits.most_sharers
+        if memory_ms is None and len(self) <= most:
+            return
+        last_ms = self._last_ms[: len(self)]
         first_ms = NO_TIME if memory_ms is None else end_ms - memory_ms
         if len(self) > most:
             first_ms = max(first_ms, int(np.partition(last_ms, -int(most * _KEPT))[-int(most * _KEPT)]))
@@ -80,14 +82,14 @@ class StepEvidence:
         self._sums, self._last_ms = self._sums[kept], self._last_ms[kept]
         self._index = HashIndex(self._index.keys[kept])
 
-    def measured(self, sharers: Hashes) -> Measured:
+    def measured(self, sharers: Hashes) -> SignalValues:
         """Return what the trials of people say."""
         rows, limits = self._index.find(sharers.view(np.int64)), self._limits
         sums = np.where(rows < 0, 0, self._sums[rows].T) if len(self) else np.zeros((4, len(rows)), np.int64)
         in_step, expected = sums[_IN_STEP], sums[_EXPECTED] / MILLION
         doubt = np.sqrt(sums[_VARIANCE] / MILLION + (limits.pace_error * expected) ** 2)
         z = quotient(in_step - expected, doubt)
-        return Measured(
+        return SignalValues(
             Signal.SYNCHRONY,
             limits.in_step_z,
             z,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.arrays import Ints
+from stream_app.core.changelog.columns import FormatError
 
 _TYPES = tuple(f"<{kind}{size}" for size in (1, 2, 4, 8) for kind in "ui")
 _ENDS = [(np.dtype(name), np.iinfo(name)) for name in _TYPES]
@@ -32,9 +33,9 @@ def stored(values: NDArray[Any]) -> StoredArray:
 
 
 def unstored(column: StoredArray, dtype: str = "<i8") -> NDArray[Any]:
-    """Return stored integers as an array of its own. Raises ValueError for what no release has written."""
+    """Return stored integers as an array of its own. Raises FormatError for what no release has written."""
     if column.dtype not in _SPELLED:
-        raise ValueError(f"unknown column type {column.dtype!r}: written by a newer release?")
+        raise FormatError(f"unknown column type {column.dtype!r}: written by a newer release?")
     return np.frombuffer(column.data, column.dtype).astype(dtype)
 
 

@@ -1,19 +1,19 @@
 """Synchrony: which sharers come in step with others, more often than the pace of the posts explains.
 
 The problem: pods of accounts share the same posts within seconds of each other. So do thousands of strangers while
-something goes round; whoever counts who was near whom marks a quarter of them. What a pod has, and a crowd has not, is
+something goes round; a count of who was near whom marks a quarter of them. What a pod has, and a crowd has not, is
 that nothing surrounds it: a crowd thins out over many minutes, a pod is there and gone.
 
 How: a share is *in step* if somebody else's share of the same post is within `step_ms` of it, before or after. The pace
-of the post around it is that of the shares by others at a distance of `guard_ms` to `pace_ms`, on the side where there
-are more, and one share beside (nobody knows that a post has no pace at all). Nearer ones are no measure: they may be
-the pod itself, and a mean that runs along with it would take a large pod for a fast post. From the pace follows the
+of the post around it is that of the shares at a distance of `guard_ms` to `pace_ms`, on the side where there
+are more, and two beside (nobody knows that a post has no pace at all). Nearer ones are no measure: they may be the pod
+itself, and a mean that runs along with it would take a large pod for a fast post. From the pace follows the
 probability p = 1 − exp(−width × pace) that a stranger would have been in step. `width` is both steps and the second to
 which times are exact; a time that is a whole minute is taken as exact to a minute.
 
-    ts 9:00:00.0  ann  ┐ in step, p = .012: nobody else within half an hour
+    ts 9:00:00.0  ann  ┐ in step, p = .025: nobody else within half an hour
     ts 9:00:08.5  bob  ┘
-    ts 9:41:12.0  eve    alone: not in step, p = .012
+    ts 9:41:12.0  eve    alone: not in step, p = .025
 
 Each share is a *trial* of its sharer: in step or not (f), p, and p(1 − p). Of trials only sums are kept
 (`step_evidence.py`), in millionths as whole numbers: sums of those are the same in any order and grouping.
@@ -32,8 +32,8 @@ What is approximate:
 - A share that is taken back after it was judged stays judged.
 - A share that does not name its post counts as one of the author's. Shares that name neither are no trials.
 - The pace is that of the surroundings, and may be wrong by `pace_error`; see `step_evidence.py`.
-- A pod that spreads its shares over minutes has the surroundings of a small crowd: with a jitter of 300 s less than
-  half of its accounts are found. One that joins what is going round anyway is found only by its other posts.
+- A pod that spreads its shares over minutes has the surroundings of a small crowd: with a jitter of 300 s a quarter of
+  its accounts are found. One that joins what is going round anyway is found only by its other posts.
 """
 
 from typing import NamedTuple
@@ -41,13 +41,15 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask
-from stream_app.core.signals.held_events import HeldEvents, StoredHeld
-from stream_app.core.signals.limits import SignalLimits
+from stream_app.core.signals.held_events import StoredHeld
 from stream_app.core.signals.pair_counts import paired
+from stream_app.core.signals.signal_limits import SignalLimits
+from stream_app.core.signals.stored_arrays import starts_of, stored, unstored
+from stream_app.core.state.watermark import NO_TIME
 
 MILLION = 1_000_000
 _SECOND_MS, _MINUTE_MS = 1000, 60_000
-_A_PRIORI = 1
+_A_PRIORI = 2
 """Shares that the surroundings of every share have beside those that are there."""
 
 
@@ -74,80 +76,132 @@ class Trials(NamedTuple):
     """p(1 − p), in millionths."""
 
 
+_NONE = np.empty(0, np.int64)
+NO_TRIALS = Trials(_NONE, _NONE.view(np.uint64), _NONE, _NONE, _NONE)
+
+
 class StepJudge:
     """Judges shares of the posts of one partition's authors."""
 
     def __init__(self, limits: SignalLimits = SignalLimits()) -> None:  # noqa: B008 - immutable
         self._limits = limits
-        self._held = HeldEvents(("<u8", "<u8"), limits.most_held)
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    @property
-    def late(self) -> int:
-        """Shares that came too late to be judged."""
-        return self._held.late
+        self._held = _Shares(*(np.empty(0, dtype) for dtype in ("<u8", "<i8", "<u8")))
+        """In order of post."""
+        self._new: list[_Shares] = []
+        self.ready_ms = NO_TIME
+        """Event time up to which no more shares are taken."""
+        self.late = 0
+        """Shares that came too late to be judged, or could not be held until they were."""
 
     def add(self, shares: CreditedShares) -> Mask:
         """Take shares. Returns which are too late, and left out."""
+        late: Mask = shares.ts_ms < self.ready_ms
+        self.late += int(np.count_nonzero(late))
         posts = np.where(shares.posts == 0, shares.authors, paired(shares.authors, shares.posts))
-        return self._held.add((shares.ts_ms, posts, shares.sharers))
+        self._new.append(_Shares(posts, shares.ts_ms, shares.sharers).take(~late))
+        return late
 
     def advance(self, end_ms: int) -> Trials:
         """Judge all shares that can be, now that all partitions' credits have come to `end_ms`."""
-        before, pace_ms = self._held.ready_ms, self._limits.pace_ms
-        held = self._held.advance(end_ms - self._limits.disorder_ms, 2 * pace_ms)
-        judged = slice(*np.searchsorted(held[0], (before - pace_ms, self._held.ready_ms - pace_ms)).tolist())
-        ts_ms, posts, sharers = held
-        return self._judged(ts_ms, posts, sharers, judged)
+        limits, before_ms = self._limits, self.ready_ms
+        ready_ms = (end_ms - limits.disorder_ms) // limits.judge_ms * limits.judge_ms
+        if ready_ms <= before_ms:
+            return NO_TRIALS
+        self.ready_ms = ready_ms
+        held = self._in_order()
+        judged_from, judged_to = before_ms - limits.pace_ms, ready_ms - limits.pace_ms
+        trials = self._judged(held, (held.ts_ms >= judged_from) & (held.ts_ms < judged_to))
+        self._held = held.take(held.ts_ms >= judged_to - limits.pace_ms)
+        if (over := len(self._held.ts_ms) - limits.most_held) > 0:
+            first_ms = int(np.partition(self._held.ts_ms, over)[over])
+            self.late += int(np.count_nonzero((self._held.ts_ms < first_ms) & (self._held.ts_ms >= judged_to)))
+            self._held = self._held.take(self._held.ts_ms >= first_ms)
+        return trials
 
-    def _judged(self, ts_ms: Ints, posts: Hashes, sharers: Hashes, judged: slice) -> Trials:
-        limits, own = self._limits, paired(posts, sharers)
-        all_of, own_of = _Near(ts_ms, posts, judged), _Near(ts_ms, own, judged)
+    def _in_order(self) -> "_Shares":
+        """Return all that is held, in order of post and of time within."""
+        joined = _Shares._make(np.concatenate(columns) for columns in zip(self._held, *self._new, strict=True))
+        self._new = []
+        joined = joined.take(np.argsort(joined.posts, kind="stable"))  # nearly in order: much cheaper than from scratch
+        return joined.take(np.argsort(_line(joined)[0], kind="stable"))
 
-        def others(from_ms: int, to_ms: int) -> Ints:
-            return all_of.count(from_ms, to_ms) - own_of.count(from_ms, to_ms)
+    def _judged(self, held: "_Shares", is_judged: Mask) -> Trials:
+        limits, judged = self._limits, np.flatnonzero(is_judged)
+        if not len(judged):
+            return NO_TRIALS
+        line, span = _line(held)
 
-        in_step = (others(-limits.step_ms, limits.step_ms) > 0).astype(np.int64)
-        before, after = others(-limits.pace_ms, -limits.guard_ms), others(limits.guard_ms, limits.pace_ms)
-        around = (np.maximum(before, after) + _A_PRIORI) / (limits.pace_ms - limits.guard_ms)
-        p: Floats = -np.expm1(-_width_ms(ts_ms[judged], limits.step_ms) * around)
-        whole = (np.rint(MILLION * value).astype(np.int64) for value in (p, p * (1 - p)))
-        return Trials(ts_ms[judged], sharers[judged], in_step, *whole)
+        def near(from_ms: int, to_ms: int) -> Ints:
+            """Count the shares of the same post at a distance."""
+            low, high = np.clip((from_ms, to_ms), -span, span).tolist()
+            found: Ints = np.searchsorted(line, line[judged] + high, "right")
+            found -= np.searchsorted(line, line[judged] + low)
+            return found
+
+        around = np.maximum(near(-limits.pace_ms, -limits.guard_ms), near(limits.guard_ms, limits.pace_ms)) + _A_PRIORI
+        ts_ms = held.ts_ms[judged]
+        pace = around / (limits.pace_ms - limits.guard_ms)
+        p: Floats = -np.expm1(-_width_ms(ts_ms, limits.step_ms) * pace)
+        expected, variance = (np.rint(MILLION * value).astype(np.int64) for value in (p, p * (1 - p)))
+        in_step = _in_step(held, limits.step_ms)[judged]
+        return Trials(ts_ms, held.sharers[judged], in_step.astype(np.int64), expected, variance)
+
+    def erase(self, sharers: Hashes) -> None:
+        """Forget the shares of people that are not judged yet."""
+        held = self._in_order()
+        self._held = held.take(~np.isin(held.sharers, sharers))
 
     def stored(self) -> StoredHeld:
         """Return what is to be stored."""
-        return self._held.stored()
+        posts, ts_ms, sharers = self._in_order()
+        self._held = _Shares(posts, ts_ms, sharers)
+        return StoredHeld(self.ready_ms, self.late, [stored(column) for column in (posts, ts_ms, sharers)])
 
     def restore(self, held: StoredHeld) -> None:
-        """Go on from what was stored."""
-        self._held.restore(held)
+        """Go on from what was stored; nothing is held so far."""
+        self.ready_ms, self.late = held.ready_ms, held.late
+        self._new = [_Shares(*map(unstored, held.columns, ("<u8", "<i8", "<u8")))]
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return self._held.nbytes
+        return sum(column.nbytes for shares in (self._held, *self._new) for column in shares)
 
 
-class _Near:
-    """Counts events of the same key that are near others in time."""
+class _Shares(NamedTuple):
+    posts: Hashes
+    ts_ms: Ints
+    sharers: Hashes
 
-    def __init__(self, ts_ms: Ints, keys: Hashes, asked: slice) -> None:
-        _, numbers = np.unique(keys, return_inverse=True)
-        start = int(ts_ms[0]) if len(ts_ms) else 0
-        span = (int(ts_ms[-1]) - start if len(ts_ms) else 0) + 1
-        self._span = span
-        self._line = numbers * (3 * span) + span + (ts_ms - start)  # each key's events on a stretch of their own
-        self._sorted = np.sort(self._line)
-        self._asked = self._line[asked]
+    def take(self, chosen: Mask | Ints) -> "_Shares":
+        return _Shares(self.posts[chosen], self.ts_ms[chosen], self.sharers[chosen])
 
-    def count(self, from_ms: int, to_ms: int) -> Ints:
-        """Return how many events are from `from_ms` to `to_ms` after each of those asked for."""
-        low, high = np.clip((from_ms, to_ms), -self._span, self._span).tolist()
-        found: Ints = np.searchsorted(self._sorted, self._asked + high, "right")
-        found -= np.searchsorted(self._sorted, self._asked + low)
-        return found
+
+def _line(shares: _Shares) -> tuple[Ints, int]:
+    """Return shares in order of post as one line, on which posts are further apart than any times; and how far."""
+    if not len(shares.ts_ms):
+        return shares.ts_ms, 1
+    begins = np.zeros(len(shares.ts_ms), np.int64)
+    begins[starts_of(shares.posts)] = 1
+    first_ms = int(shares.ts_ms.min())
+    span = int(shares.ts_ms.max()) - first_ms + 1
+    return np.cumsum(begins) * (2 * span) + shares.ts_ms - first_ms, span
+
+
+def _in_step(held: _Shares, step_ms: int) -> Mask:
+    """Return whether the one before or after, by somebody else and of the same post, is near enough."""
+    firsts = starts_of(held.posts, held.sharers)
+    run = np.zeros(len(held.ts_ms), np.int64)
+    run[firsts] = 1
+    run = np.cumsum(run) - 1
+    found = np.zeros(len(held.ts_ms), np.bool_)
+    places: Ints = np.arange(len(found))
+    for others in (firsts[run] - 1, np.append(firsts[1:], len(found))[run]):
+        is_there = (others >= 0) & (others < len(found))
+        mine, theirs = places[is_there], others[is_there]
+        is_near = np.abs(held.ts_ms[theirs] - held.ts_ms[mine]) <= step_ms
+        found[mine] |= is_near & (held.posts[theirs] == held.posts[mine])
+    return found
 
 
 def _width_ms(ts_ms: Ints, step_ms: int) -> Ints:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_app.core.arrays import Hashes, Ints, distinct_in
+from stream_app.core.arrays import Hashes, Ints, Mask, distinct_in
 from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.signals.stored_arrays import StoredArray, grown, narrow, starts_of, stored, unstored
 
@@ -24,6 +24,10 @@ class Chunk(NamedTuple):
 
     rows: NDArray[np.int32]
     columns: tuple[Ints, ...]
+
+    def part(self, chosen: Mask) -> "Chunk":
+        """Return some of the entries."""
+        return Chunk(self.rows[chosen], tuple(column[chosen] for column in self.columns))
 
     def values(self) -> Ints:
         """Return the columns as one array of shape (entries, sums)."""
@@ -41,11 +45,11 @@ class StoredTable(msgspec.Struct, array_like=True):
 class WindowTable:
     """Sums by key, and columns of state beside them."""
 
-    def __init__(self, sums: int, state: tuple[str, ...] = ()) -> None:
-        """`sums`: how many. `state`: names of columns, which begin as 0."""
+    def __init__(self, sums: int, state: tuple[str, ...] = (), dtype: str = "<i8") -> None:
+        """`sums`: how many. `state`: names of columns, which begin as 0. `dtype`: of sums and state, in memory."""
         self._index = HashIndex()
-        self._sums = np.zeros((0, sums), np.int64)
-        self.state = {name: np.zeros(0, np.int64) for name in state}
+        self._sums: Ints = np.zeros((0, sums), dtype)
+        self.state: dict[str, Ints] = {name: np.zeros(0, dtype) for name in state}
         """By name: columns with room for at least all rows."""
         self._slices: dict[int, list[Chunk]] = {}
 
@@ -113,6 +117,16 @@ class WindowTable:
         for chunk in chunks:
             np.subtract.at(self._sums, chunk.rows, chunk.values())
         return chunks
+
+    def erase(self, rows: Ints) -> None:
+        """Take out all that some rows hold, in the window and as state."""
+        is_kept = np.ones(len(self), np.bool_)
+        is_kept[rows] = False
+        for number, chunks in self._slices.items():
+            self._slices[number] = [chunk.part(is_kept[chunk.rows]) for chunk in chunks]
+        self._sums[rows] = 0
+        for column in self.state.values():
+            column[rows] = 0
 
     def compact(self) -> Ints | None:
         """Drop rows without anything in the window, if half of them are such. Returns the old number of each row."""

@@ -9,16 +9,16 @@ import numpy as np
 
 from stream_app.core.arrays import Hashes, Mask
 from stream_app.core.events.identity import id_hashes
-from stream_app.core.signals.facts import Fact, Measured, Signal
-from stream_app.core.signals.limits import SignalLimits
+from stream_app.core.signals.facts import Fact, Signal, SignalValues
 from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.signals.partition_signals import PartitionSignals
+from stream_app.core.signals.signal_limits import SignalLimits
 from stream_app.core.signals.synchrony import CreditedShares, Trials
 from tests.tools.signals.streams import Happened
 
-_STEP_MS = 3_600_000
+_STEP_MS = 7_200_000
 _MEAN_DELAY_MS = 15_000
-PARTITIONS = 4
+PARTITIONS = 3
 
 
 class Run(NamedTuple):
@@ -73,7 +73,7 @@ def columns_of(stream: Sequence[Happened], seed: int) -> Columns:
 
 
 def run(stream: Sequence[Happened], limits: SignalLimits = SignalLimits(), seed: int = 1) -> Run:  # noqa: B008
-    """Run the signals over a stream, and look at everybody after each hour in which something happened."""
+    """Run the signals over a stream, and look at everybody after every two hours in which something happened."""
     columns = columns_of(stream, seed)
     parts = [PartitionSignals(limits) for _ in range(PARTITIONS)]
     users = sorted({one.user for one in stream})
@@ -124,7 +124,7 @@ def _in(keys: Hashes, number: int) -> Mask:
 
 
 def _look(
-    measured: list[Measured],
+    measured: list[SignalValues],
     places: np.ndarray[tuple[int], np.dtype[np.int64]],
     users: list[str],
     marks: dict[Signal, Mask],

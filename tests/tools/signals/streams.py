@@ -65,7 +65,7 @@ def of_demo(users: int, seed: int) -> list[Happened]:
 def of_crowds(seed: int, authors: int = 100, posts: int = 3000, users: int = 30_000, days: int = 3) -> list[Happened]:
     """Return shares of posts that go round, which no file here has many of: up to thousands of shares of a post.
 
-    Every fifth person is quick: shares half a minute after a post, for which a crowd is hardest to tell from a pod.
+    Every fifth person is quick: shares half a minute after a post, for which a crowd looks most like a pod.
     """
     rng = np.random.default_rng(seed)
     fame = np.arange(1, authors + 1) ** -0.9

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import mean, pstdev
 from typing import NamedTuple
 
-from stream_app.core.signals.limits import SignalLimits
+from stream_app.core.signals.signal_limits import SignalLimits
 
 
 class Did(NamedTuple):
@@ -101,16 +101,12 @@ def naive_trials(shares: Sequence[Did], ready_ms: int, limits: SignalLimits) -> 
     for one in shares:
         if one.ts_ms >= ready_ms:
             continue
-        others = [
-            other.ts_ms - one.ts_ms
-            for other in shares
-            if (other.author, other.post) == (one.author, one.post) and other.user != one.user
-        ]
-        in_step = any(abs(distance) <= limits.step_ms for distance in others)
-        before = sum(-limits.pace_ms <= distance <= -limits.guard_ms for distance in others)
-        after = sum(limits.guard_ms <= distance <= limits.pace_ms for distance in others)
+        same = [other for other in shares if (other.author, other.post) == (one.author, one.post)]
+        in_step = any(abs(other.ts_ms - one.ts_ms) <= limits.step_ms for other in same if other.user != one.user)
+        before = sum(limits.guard_ms <= one.ts_ms - other.ts_ms <= limits.pace_ms for other in same)
+        after = sum(limits.guard_ms <= other.ts_ms - one.ts_ms <= limits.pace_ms for other in same)
         width = 2 * limits.step_ms + 1000 if one.ts_ms % 60_000 else max(60_000, 2 * limits.step_ms + 1000)
-        p = 1 - math.exp(-width * (max(before, after) + 1) / (limits.pace_ms - limits.guard_ms))
+        p = 1 - math.exp(-width * (max(before, after) + 2) / (limits.pace_ms - limits.guard_ms))
         trials, steps, expected = found.get(one.user, (0, 0, 0.0))
         found[one.user] = (trials + 1, steps + in_step, expected + p)
     return found

@@ -1,6 +1,7 @@
 """The signals of all partitions together, against the naive model, whatever the order, batches and partitions."""
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_app.core.changelog.columns import FormatError
+from stream_app.core.signals import window_table
 from stream_app.core.signals.facts import Signal
-from stream_app.core.signals.limits import SignalLimits
 from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.signals.partition_signals import PartitionSignals
+from stream_app.core.signals.signal_limits import SignalLimits
 from stream_app.core.signals.synchrony import CreditedShares, Trials
 from tests.unit.core.signals.naive_signals import Did, naive_person, naive_trials
 
@@ -20,6 +23,7 @@ LIMITS = SignalLimits(
     slice_ms=20 * SECOND,
     slices=4,
     disorder_ms=8 * SECOND,
+    look_ms=2 * SECOND,
     regular_gaps=1,
     steady_events=2,
     audience_growth=1.5,
@@ -40,6 +44,13 @@ dids = st.builds(
     audience=st.sampled_from([-1, 0, 3, 10, 14, 20, 100]),
     impressions=st.integers(0, 100),
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def rows_are_dropped_at_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window_table, "_FEW_ROWS", 1)
+        yield
 
 
 class _Group:
@@ -85,7 +96,7 @@ def _shares(batch: list[Did]) -> CreditedShares:
     st.integers(1, 3),
     st.integers(0, 6),
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=300)
 def test_signals_are_those_of_the_naive_model_in_any_order_batches_and_partitions(
     delayed: list[tuple[Did, int]], cuts: list[int], partitions: int, restart: int
 ) -> None:
@@ -100,9 +111,11 @@ def test_signals_are_those_of_the_naive_model_in_any_order_batches_and_partition
     end_ms = newest_ms + 20 * SECOND
     group.feed([], end_ms)
     assert sum(part.late for part in group.parts) == 0
-    ready_ms = end_ms - LIMITS.disorder_ms
+    ready_ms, judged_ms = (
+        (end_ms - LIMITS.disorder_ms) // step_ms * step_ms for step_ms in (LIMITS.look_ms, LIMITS.judge_ms)
+    )
     shares = [did for did in arrived if did.author]
-    trials = naive_trials(shares, ready_ms - LIMITS.pace_ms, LIMITS)
+    trials = naive_trials(shares, judged_ms - LIMITS.pace_ms, LIMITS)
     for user in USERS:
         _assert_own(group.of(user), user, arrived, ready_ms)
         _assert_synchrony(group.of(user), user, trials.get(user, (0, 0, 0.0)))
@@ -114,7 +127,7 @@ def _assert_own(part: PartitionSignals, user: int, arrived: list[Did], ready_ms:
     key = np.array([user], np.uint64)
     found = {one.name: one for one in part.measured(key)}
     assert found[Signal.REGULAR].values[0] == pytest.approx(naive.variation, abs=1e-9, nan_ok=True)
-    assert found[Signal.REGULAR].events[0] == len(naive.gaps) + 1
+    assert found[Signal.REGULAR].events[0] == len(naive.gaps) + bool(naive.events)
     assert found[Signal.ALWAYS_ON].events[0] == naive.events
     assert np.nan_to_num(found[Signal.ALWAYS_ON].values[0]) == len(naive.hours)
     shares = naive.authors.total()
@@ -147,7 +160,7 @@ def _assert_effective(part: PartitionSignals, author: int, shares: list[Did], en
 def test_what_comes_later_than_is_waited_for_is_left_out_and_counted() -> None:
     part = PartitionSignals(LIMITS)
     part.advance(100 * SECOND, 100 * SECOND)
-    late = Did(91 * SECOND, 1, 1, 2, 3, 10, 10)
+    late = Did(89 * SECOND, 1, 1, 2, 3, 10, 10)
     assert part.add_own(_own([late, late._replace(ts_ms=92 * SECOND)])).tolist() == [True, False]
     assert part.add_credited(_shares([late])).tolist() == [True]
     assert part.late == 2
@@ -155,6 +168,35 @@ def test_what_comes_later_than_is_waited_for_is_left_out_and_counted() -> None:
     assert effective.events[0] == 1, "that signal hangs on no order"
 
 
+def test_an_erased_person_is_forgotten_and_nobody_else() -> None:
+    group, others = _Group(1), _Group(1)
+    rng = np.random.default_rng(1)
+    numbers = rng.integers(1, 5, (400, 3)).tolist()
+    happened = [
+        Did(1 + place * 150, user, place, 5 + author, post, 10, 10)
+        for place, (user, author, post) in enumerate(numbers)
+    ]
+    for some in (happened[:300], happened[300:]):
+        group.feed(some, some[-1].ts_ms)
+        others.feed([did for did in some if did.user != 2], some[-1].ts_ms)
+    part, expected = group.parts[0], others.parts[0]
+    part.erase(np.array([2], np.uint64))
+    people = np.arange(1, 10, dtype=np.uint64)
+    for end_ms in (62 * SECOND, 90 * SECOND, 200 * SECOND):
+        group.feed([], end_ms)
+        others.feed([], end_ms)
+        for mine, theirs in zip(part.own.measured(people), expected.own.measured(people), strict=True):
+            assert mine.events.tolist() == theirs.events.tolist()
+            np.testing.assert_array_equal(mine.values, theirs.values)
+    assert part.evidence.measured(np.array([2], np.uint64)).events[0] == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing", b"\x95"])
+def test_what_no_release_wrote_is_refused(data: bytes) -> None:
+    with pytest.raises(FormatError, match="no release has written"):
+        PartitionSignals().restore(data)
+
+
 def test_what_another_release_wrote_is_not_read() -> None:
-    with pytest.raises(ValueError, match="newer release"):
+    with pytest.raises(FormatError, match="newer release"):
         PartitionSignals().restore(PartitionSignals().encode().replace(b"\x95\x01", b"\x95\x02", 1))

@@ -6,15 +6,17 @@ HOUR_MS = 3_600_000
 
 
 class SignalLimits(NamedTuple):
-    """What decides about signals. The defaults were measured (`python -m tests.tools.planted`)."""
+    """What decides about signals. The defaults were measured (`python -m tests.tools.signals.planted`)."""
 
     slice_ms: int = HOUR_MS
     """The step in which events leave the window, and what an active hour is."""
     slices: int = 24
     disorder_ms: int = 900_000
     """Events wait so long for older ones. Those that come later than that are not looked at."""
-    most_held: int = 1_000_000
-    """Events of a partition that wait. Beyond, the oldest wait no longer."""
+    look_ms: int = 60_000
+    """The step of event time in which those that waited are looked at."""
+    most_held: int = 2_000_000
+    """Events of a partition that wait, and shares. Beyond, the oldest wait no longer."""
     most_pairs: int = 4_000_000
     """Pairs of people (or of person and post) counted at a time. Beyond, the oldest slices leave the window early."""
 
@@ -46,6 +48,11 @@ class SignalLimits(NamedTuple):
     """Sharers of a partition whose steps are remembered. Beyond, those who were silent longest are forgotten."""
     memory_ms: int | None = None
     """Who is silent for longer is forgotten; None: only if there is no room."""
+
+    @property
+    def judge_ms(self) -> int:
+        """The step of event time in which shares are judged."""
+        return self.pace_ms // 6
 
     @property
     def window_ms(self) -> int:
