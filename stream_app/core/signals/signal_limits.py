@@ -40,6 +40,8 @@ class SignalLimits(NamedTuple):
     """Shares that are nearer than that say nothing about the pace: they may be of the same pod."""
     pace_ms: int = 1_800_000
     """The pace of a post is that of its shares so long before or after."""
+    most_by_chance: float = 0.25
+    """A share is no trial where a stranger's would be in step with a higher probability."""
     pace_error: float = 0.5
     """By which part the pace may be wrong: a person with a thousand shares is not marked for a small error in each."""
     in_step_z: float = 6.0

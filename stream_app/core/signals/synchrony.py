@@ -5,17 +5,20 @@ something goes round; a count of who was near whom marks a quarter of them. What
 that nothing surrounds it: a crowd thins out over many minutes, a pod is there and gone.
 
 How: a share is *in step* if somebody else's share of the same post is within `step_ms` of it, before or after. The pace
-of the post around it is that of the shares at a distance of `guard_ms` to `pace_ms`, on the side where there
-are more, and two beside (nobody knows that a post has no pace at all). Nearer ones are no measure: they may be the pod
-itself, and a mean that runs along with it would take a large pod for a fast post. From the pace follows the
-probability p = 1 − exp(−width × pace) that a stranger would have been in step. `width` is both steps and the second to
-which times are exact; a time that is a whole minute is taken as exact to a minute.
+of the post around it is that of the shares at a distance of `guard_ms` to `pace_ms`, on the side where there are more,
+and of one beside (nobody knows that a post has no pace at all). Nearer ones are no measure: they may be the pod itself,
+and a mean that runs along with it would take a large pod for a fast post. From the pace follows the probability
+p = 1 − exp(−width × pace) that a stranger would have been in step.
 
-    ts 9:00:00.0  ann  ┐ in step, p = .025: nobody else within half an hour
-    ts 9:00:08.5  bob  ┘
-    ts 9:41:12.0  eve    alone: not in step, p = .025
+    ts 9:00:01.0  ann  ┐ in step, p = .012: nobody else within half an hour
+    ts 9:00:09.5  bob  ┘
+    ts 9:41:12.0  eve    alone: not in step, p = .012
 
-Each share is a *trial* of its sharer: in step or not (f), p, and p(1 − p). Of trials only sums are kept
+`width` is both steps and the second to which times are exact. A whole minute or hour is taken as a time that is no more
+exact than that: it may be far from what looks near, so two shares are beside.
+
+Each share is a *trial* of its sharer: in step or not (f), p, and p(1 − p). While a post goes round, everybody is in
+step; a share with p above `most_by_chance` says nothing and is no trial. Of trials only sums are kept
 (`step_evidence.py`), in millionths as whole numbers: sums of those are the same in any order and grouping.
 
 How it crosses partitions: sharers of one post are in all partitions, by their own ids. So this stage stands where
@@ -32,8 +35,9 @@ What is approximate:
 - A share that is taken back after it was judged stays judged.
 - A share that does not name its post counts as one of the author's. Shares that name neither are no trials.
 - The pace is that of the surroundings, and may be wrong by `pace_error`; see `step_evidence.py`.
-- A pod that spreads its shares over minutes has the surroundings of a small crowd: with a jitter of 300 s a quarter of
-  its accounts are found. One that joins what is going round anyway is found only by its other posts.
+- A pod that spreads its shares over minutes has the surroundings of a small crowd: with a jitter of 300 s less than
+  half of its accounts are found. One that joins what is going round anyway is found only by its other posts.
+- An account that shares hundreds of posts alone for each one with its pod is not found: its Σp grows.
 """
 
 from typing import NamedTuple
@@ -48,9 +52,10 @@ from stream_app.core.signals.stored_arrays import starts_of, stored, unstored
 from stream_app.core.state.watermark import NO_TIME
 
 MILLION = 1_000_000
-_SECOND_MS, _MINUTE_MS = 1000, 60_000
-_A_PRIORI = 2
-"""Shares that the surroundings of every share have beside those that are there."""
+_EXACT_MS, _INEXACT_MS = 1000, (60_000, 3_600_000)
+"""What times are exact to: nearly always, and where they are whole minutes or hours."""
+_BESIDE = (1, 2)
+"""Shares that the surroundings have beside those that are there, where times are exact and where they are not."""
 
 
 class CreditedShares(NamedTuple):
@@ -138,13 +143,17 @@ class StepJudge:
             found -= np.searchsorted(line, line[judged] + low)
             return found
 
-        around = np.maximum(near(-limits.pace_ms, -limits.guard_ms), near(limits.guard_ms, limits.pace_ms)) + _A_PRIORI
-        ts_ms = held.ts_ms[judged]
-        pace = around / (limits.pace_ms - limits.guard_ms)
-        p: Floats = -np.expm1(-_width_ms(ts_ms, limits.step_ms) * pace)
+        around = np.maximum(near(-limits.pace_ms, -limits.guard_ms), near(limits.guard_ms, limits.pace_ms))
+        ts_ms, exact_width_ms = held.ts_ms[judged], 2 * limits.step_ms + _EXACT_MS
+        width_ms, beside = np.full(len(ts_ms), exact_width_ms), np.full(len(ts_ms), _BESIDE[0])
+        for exact_ms in _INEXACT_MS:
+            inexact = ts_ms % exact_ms == 0
+            width_ms[inexact], beside[inexact] = max(exact_ms, exact_width_ms), _BESIDE[1]
+        p: Floats = -np.expm1(-width_ms * (around + beside) / (limits.pace_ms - limits.guard_ms))
+        in_step = _in_step(held, limits.step_ms)[judged].astype(np.int64)
         expected, variance = (np.rint(MILLION * value).astype(np.int64) for value in (p, p * (1 - p)))
-        in_step = _in_step(held, limits.step_ms)[judged]
-        return Trials(ts_ms, held.sharers[judged], in_step.astype(np.int64), expected, variance)
+        trials = Trials(ts_ms, held.sharers[judged], in_step, expected, variance)
+        return Trials._make(column[p <= limits.most_by_chance] for column in trials)
 
     def erase(self, sharers: Hashes) -> None:
         """Forget the shares of people that are not judged yet."""
@@ -202,9 +211,3 @@ def _in_step(held: _Shares, step_ms: int) -> Mask:
         is_near = np.abs(held.ts_ms[theirs] - held.ts_ms[mine]) <= step_ms
         found[mine] |= is_near & (held.posts[theirs] == held.posts[mine])
     return found
-
-
-def _width_ms(ts_ms: Ints, step_ms: int) -> Ints:
-    """Return the stretch of time, at the precision of each time, in which another share is in step with it."""
-    width_ms = 2 * step_ms + _SECOND_MS
-    return np.where(ts_ms % _MINUTE_MS == 0, max(_MINUTE_MS, width_ms), width_ms)

@@ -105,8 +105,13 @@ def naive_trials(shares: Sequence[Did], ready_ms: int, limits: SignalLimits) -> 
         in_step = any(abs(other.ts_ms - one.ts_ms) <= limits.step_ms for other in same if other.user != one.user)
         before = sum(limits.guard_ms <= one.ts_ms - other.ts_ms <= limits.pace_ms for other in same)
         after = sum(limits.guard_ms <= other.ts_ms - one.ts_ms <= limits.pace_ms for other in same)
-        width = 2 * limits.step_ms + 1000 if one.ts_ms % 60_000 else max(60_000, 2 * limits.step_ms + 1000)
-        p = 1 - math.exp(-width * (max(before, after) + 2) / (limits.pace_ms - limits.guard_ms))
+        width, beside = 2 * limits.step_ms + 1000, 1
+        for exact_ms in (60_000, 3_600_000):
+            if one.ts_ms % exact_ms == 0:
+                width, beside = max(exact_ms, width), 2
+        p = 1 - math.exp(-width * (max(before, after) + beside) / (limits.pace_ms - limits.guard_ms))
+        if p > limits.most_by_chance:
+            continue
         trials, steps, expected = found.get(one.user, (0, 0, 0.0))
         found[one.user] = (trials + 1, steps + in_step, expected + p)
     return found

@@ -31,6 +31,7 @@ LIMITS = SignalLimits(
     step_ms=3 * SECOND,
     guard_ms=6 * SECOND,
     pace_ms=30 * SECOND,
+    most_by_chance=0.6,
 )
 USERS = range(1, 6)
 

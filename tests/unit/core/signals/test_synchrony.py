@@ -12,6 +12,7 @@ from stream_app.core.signals.synchrony import CreditedShares, StepJudge, Trials
 
 SECOND, HOUR = 1000, 3_600_000
 NOON = 1_475_323_200_000 + 1
+"""And a thousandth, so that it is exact."""
 END = NOON + 1000 * HOUR
 Row = tuple[float, int, int]
 """Second, post, sharer."""
@@ -53,7 +54,7 @@ def test_an_account_of_a_pod_is_marked_however_large_the_pod_is(accounts: int) -
     fact = _fact(_pods(6, accounts, jitter_s=9), 1)
     assert fact is not None
     assert (fact.name, fact.events, fact.numbers["in_step"]) == (Signal.SYNCHRONY, 6, 6)
-    assert fact.numbers["expected"] == pytest.approx(6 * 0.0247, abs=0.002)
+    assert fact.numbers["expected"] == pytest.approx(6 * 0.0124, abs=0.001)
 
 
 def test_who_always_comes_first_in_a_pod_is_marked_too() -> None:
@@ -66,16 +67,20 @@ def test_a_pod_that_acted_twice_is_not_marked_yet() -> None:
     assert _fact(_pods(3, 10, jitter_s=9), 1) is not None
 
 
-def test_those_who_share_what_goes_round_are_not_marked_although_they_are_always_in_step() -> None:
+def test_those_who_share_what_goes_round_are_not_marked() -> None:
     rng = np.random.default_rng(2)
     rows = [
         (post * 90_000.0 + after, post + 1, sharer)
         for post in range(20)
         for sharer, after in enumerate(np.sort(rng.exponential(1200, 2000)).tolist(), 1)
     ]
-    trials = _trials(rows)
-    assert trials.in_step[trials.sharers == 5].sum() == 20
-    assert _fact(rows, 5) is None
+    everything = _trials(rows, SignalLimits(most_by_chance=1.0))
+    assert everything.in_step[everything.sharers == 5].sum() == 20
+    assert 5 not in _trials(rows).sharers
+    evidence = StepEvidence()
+    evidence.add(everything)
+    people = np.arange(1, 2001, dtype=np.uint64)
+    assert not evidence.measured(people).is_marked.any(), "nor would they be if these were trials"
 
 
 def test_who_shares_much_is_not_marked_for_some_chance_meetings() -> None:
@@ -94,15 +99,21 @@ def test_the_pace_is_that_of_the_busier_side_and_not_of_what_is_near() -> None:
     lonely = _p(_trials([(0, 1, 1), (30, 1, 2), (100, 1, 3)]), 1)
     after = _p(_trials([(0, 1, 1), *[(300 + 60 * other, 1, 10 + other) for other in range(10)]]), 1)
     both = [(side * (300 + 60 * other), 1, 10 + other) for other in range(10) for side in (-1, 1)]
-    assert lonely == pytest.approx(1 - np.exp(-21 * 2 / 1680), abs=1e-5)
-    assert after == pytest.approx(1 - np.exp(-21 * 12 / 1680), abs=1e-5)
+    assert lonely == pytest.approx(1 - np.exp(-21 * 1 / 1680), abs=1e-5)
+    assert after == pytest.approx(1 - np.exp(-21 * 11 / 1680), abs=1e-5)
     assert _p(_trials([(0, 1, 1), *both]), 1) == after
 
 
 def test_a_time_in_whole_minutes_is_taken_as_exact_to_a_minute() -> None:
-    trials = _trials([(-0.001, 1, 1), (-0.001, 1, 2)])
+    trials = _trials([(59.999, 1, 1), (59.999, 1, 2)])
     assert trials.in_step.tolist() == [1, 1]
     assert _p(trials, 1) == pytest.approx(1 - np.exp(-60 * 2 / 1680), abs=1e-5)
+
+
+def test_times_in_whole_hours_say_nothing() -> None:
+    noon = -0.001
+    assert len(_trials([(noon, 1, sharer) for sharer in range(1, 100)]).ts_ms) == 0
+    assert len(_trials([(noon + 1, 1, sharer) for sharer in range(1, 100)]).ts_ms) == 99
 
 
 def test_shares_of_an_author_whose_posts_have_no_names_are_compared_with_each_other() -> None:
