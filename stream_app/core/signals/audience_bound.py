@@ -68,7 +68,13 @@ def bounded(
     before = np.roll(audiences, 1)
     before[firsts] = np.where(begins, 0, state.last)
     falls = np.logical_or.reduceat(before > _bound(audiences, limits), firsts)
-    is_plain = (highest <= _bound(base, limits)) & ~falls & (ts_ms[firsts + size - 1] - since_ms < limits.window_ms)
+    begins_later = np.add.reduceat(is_new.astype(np.int64), firsts) > is_new[firsts]
+    is_plain = (
+        ~begins_later
+        & (highest <= _bound(base, limits))
+        & ~falls
+        & (ts_ms[firsts + size - 1] - since_ms < limits.window_ms)
+    )
     trusted, jumps = audiences.copy(), np.zeros(len(ts_ms))
     for person in np.flatnonzero(~is_plain).tolist():  # few: who began a period, jumped, or fell
         run = slice(int(firsts[person]), int(firsts[person] + size[person]))

@@ -40,9 +40,6 @@ class HeldEvents:
         self.late = 0
         """Events that came too late."""
 
-    def __len__(self) -> int:
-        return sum(len(chunk[0]) for chunk in self._chunks)
-
     def add(self, columns: Columns) -> Mask:
         """Take events. Returns which of them are too late, and left out."""
         late: Mask = columns[0] < self.ready_ms

@@ -37,6 +37,8 @@ What is approximate:
 - The pace is that of the surroundings, and may be wrong by `pace_error`; see `step_evidence.py`.
 - A pod that spreads its shares over minutes has the surroundings of a small crowd: with a jitter of 300 s less than
   half of its accounts are found. One that joins what is going round anyway is found only by its other posts.
+- People who all share within a minute or two and then no more, as in a chat, are in step indeed, and marked. With mail,
+  which is forwarded over half an hour, nobody is; but who forwards by a rule, at once, is.
 - An account that shares hundreds of posts alone for each one with its pod is not found: its Σp grows.
 """
 

@@ -24,10 +24,10 @@ class Did(NamedTuple):
     user: int = ANN
 
 
-def _signals(events: list[Did], until_h: float = 24.0) -> OwnEventSignals:
+def _signals(events: list[Did], until_h: float = 24.0, signals: OwnEventSignals | None = None) -> OwnEventSignals:
     columns = [np.array(column) for column in zip(*events, strict=True)]
     minutes, authors, posts, audiences, users = columns
-    signals = OwnEventSignals()
+    signals = signals or OwnEventSignals()
     signals.add(
         OwnEvents(
             (START + minutes * MINUTE).astype(np.int64),
@@ -111,6 +111,13 @@ def test_growth_an_unknown_audience_and_the_first_one_are_trusted() -> None:
     raw, bounded = _left(_signals([*grown, *unknown]))
     assert raw == bounded
     assert _left(_signals([Did(0, audience=1_000_000)])) == (1_000_000, 1_000_000)
+
+
+def test_who_is_new_again_has_had_no_steady_audience() -> None:
+    signals = _signals([*[Did(50 + minute) for minute in range(9)], Did(24 * 60 + 1)], until_h=24.1)
+    _signals([Did(24 * 60 + 10, audience=10_000)], until_h=24.5, signals=signals)
+    (jump,) = (one for one in signals.measured(np.array([ANN], np.uint64)) if one.name is Signal.AUDIENCE_JUMP)
+    assert not jump.is_marked[0]
 
 
 def test_nothing_is_left_of_who_is_marked_if_they_are_left_out() -> None:
