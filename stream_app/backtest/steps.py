@@ -1,8 +1,8 @@
 """Steps: recorded events in the order in which the tracker counts them, and after which step of event time each does.
 
-The tracker evaluates whenever event time has come to the end of a step. A source is counted up to its first event after
-that end, so an event counts in the step of the newest event that came before it, or its own: one that arrives late in a
-later step than its own time.
+The tracker evaluates whenever event time has come to the end of a step. Each partition of a source is counted up to its
+first event after that end, so an event counts in the step of the newest event that came before it in its partition, or
+its own: one that arrives late may count in a later step than its own time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +15,7 @@ from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits, ViewRates, credit_all, joined
 from stream_app.core.events.decode import decode, implausible
 from stream_app.core.events.limits import TimeRange
+from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
@@ -24,11 +25,11 @@ _KINDS: tuple[type[Event], ...] = (Post, Share)
 
 
 class SourceEvents(NamedTuple):
-    """All events of one source, in the order read."""
+    """All events of one source, in the order of the steps, and in each in the order read."""
 
     credits: Credits
     ends_ms: Ints
-    """Of each event: where the step ends in which it counts, epoch ms."""
+    """Of each event: where the step ends in which it counts, epoch ms; increasing."""
     rejected: int
 
 
@@ -58,7 +59,7 @@ def read(events: Iterable[RecordedEvent], settings: Settings, step_ms: int) -> l
                 made = made.only([place for place, index in enumerate(indices) if index not in wrong])
             rejected[source] += len(bad) + len(wrong)
             parts[source].append(made)
-    return [_together(made, bad, step_ms) for made, bad in zip(parts, rejected, strict=True)]
+    return [_in_steps(made, bad, settings.partitions, step_ms) for made, bad in zip(parts, rejected, strict=True)]
 
 
 def steps(sources: Sequence[SourceEvents]) -> Iterator[Step]:
@@ -70,10 +71,16 @@ def steps(sources: Sequence[SourceEvents]) -> Iterator[Step]:
         yield Step(end_ms, batches)
 
 
-def _together(parts: Sequence[Credits], rejected: int, step_ms: int) -> SourceEvents:
+def _in_steps(parts: Sequence[Credits], rejected: int, partitions: int, step_ms: int) -> SourceEvents:
     whole = joined(parts)
-    newest = np.maximum.accumulate(whole.ts_ms) if len(whole.ts_ms) else whole.ts_ms
-    return SourceEvents(whole, (newest // step_ms + 1) * step_ms, rejected)
+    places = partitions_of([user.encode() for user in whole.users], partitions)
+    newest_ms = whole.ts_ms.copy()
+    for partition in range(partitions):
+        mine = np.flatnonzero(places == partition)
+        newest_ms[mine] = np.maximum.accumulate(whole.ts_ms[mine])
+    ends_ms = (newest_ms // step_ms + 1) * step_ms
+    order = np.argsort(ends_ms, kind="stable")
+    return SourceEvents(whole.only(order.tolist()), ends_ms[order], rejected)
 
 
 def _starts(ends_ms: Ints) -> Iterator[tuple[int, int, int]]:

@@ -28,6 +28,9 @@ from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
+from stream_app.engine.rounds.source_reach import SourceReach
+from stream_app.engine.rounds.waiting_batches import WaitingBatches
+from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.engine.unreadable import UnreadableRecords
 from stream_app.kafka.topic_reader import partitions
@@ -79,7 +82,11 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
     synchronization = TimeSynchronization(context, broker_monitor)
     outbox = FlagOutbox(tracker.standings, context.output, meter, listeners.submit)
     eraser = PartitionEraser(context, tracker.standings, listeners.forget)
-    updates = PartitionUpdates(context, exchange, eraser, synchronization)
+    counter = BatchCounter(context, consumer, synchronization)
+    waiting = WaitingBatches(counter.count, consumer)
+    reach = SourceReach(context, consumer, waiting.held, lambda: exchange.read_ms)
+    alignment = WatermarkAlignment(context, reach, exchange.statuses)
+    updates = PartitionUpdates(context, exchange, eraser, synchronization, reach, alignment)
     return EngineParts(
         context=context,
         tracker=tracker,
@@ -91,9 +98,10 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         exchange=exchange,
         admission=admission,
         publisher=publisher,
-        counter=BatchCounter(context, consumer, synchronization),
+        waiting=waiting,
+        alignment=alignment,
         updates=updates,
-        evaluation=EvaluationRound(context, exchange, outbox, publisher, updates),
+        evaluation=EvaluationRound(context, exchange, outbox, publisher, updates, alignment, waiting),
         ownership=PartitionOwnership(
             *(context, tracker.segments, tracker.standings, outbox, eraser, consumer, synchronization),
             exchange.ids_until_ms,

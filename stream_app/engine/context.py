@@ -21,6 +21,8 @@ from stream_app.settings import Settings
 from stream_app.settings.standing_rules import rules_of
 
 NEVER: tuple[object, ...] = ()
+FOREVER = 2**62
+"""Later than any event."""
 
 
 class Doubt(NamedTuple):
@@ -86,6 +88,14 @@ class OwnedPartition:
 OwnedPartitions = dict[int, OwnedPartition]
 
 
+@dataclass
+class StepLimit:
+    """Where the step of event time ends that is being counted (see watermark_alignment)."""
+
+    end_ms: int = FOREVER
+    """Exclusive, epoch ms. Events at or after it are held, and what follows them in their source."""
+
+
 def homes_of(owned: OwnedPartitions, settings: Settings) -> Homes:
     """Return the homes in the owned partitions."""
     return Homes(
@@ -108,6 +118,7 @@ class EngineContext:
     clock: Clock
     erasures: Erasures
     limits: MessageLimits
+    limit: StepLimit = field(default_factory=StepLimit)
     members: Members = field(default_factory=Members)
     clocks: Clocks = field(default_factory=Clocks)
 

@@ -13,7 +13,6 @@ from stream_app import __version__
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.privacy.erasures import PersonKeyError
 from stream_app.engine.context import EngineContext
-from stream_app.engine.counting import BatchCounter
 from stream_app.engine.faust.app import Tracker
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.broker_monitor import BrokerMonitor
@@ -33,6 +32,7 @@ from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.engine.rounds.stale_cuts import delete_leftovers
 from stream_app.engine.rounds.waiting_batches import WaitingBatches
+from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.kafka.corrupt_batches import CorruptBatchError
 from stream_app.kafka.record_batches import FetchedBatches
@@ -60,7 +60,8 @@ class EngineParts(NamedTuple):
     exchange: CurveExchange
     admission: Admission
     publisher: CutPublisher
-    counter: BatchCounter
+    waiting: WaitingBatches
+    alignment: WatermarkAlignment
     updates: PartitionUpdates
     evaluation: EvaluationRound
     ownership: PartitionOwnership
@@ -89,8 +90,8 @@ class Engine:
         self._producer = parts.producer
         self._lease = parts.lease
         self._broker_monitor = parts.broker_monitor
-        self._counter = parts.counter
-        self._waiting = WaitingBatches(self.count)
+        self._waiting = parts.waiting
+        self._alignment = parts.alignment
         self._updates = parts.updates
         self._evaluation = parts.evaluation
         self._ownership = parts.ownership
@@ -116,23 +117,23 @@ class Engine:
         return self._standings.of_partition(partition) if keys is None else self._standings.some(keys)
 
     async def take(self, fetched: FetchedBatches) -> None:
-        """Have fetched batches counted, small ones together."""
-        await self._waiting.take(fetched)
-
-    async def count(self, fetched: FetchedBatches) -> None:
-        """Count fetched batches. Any failure other than bad records ends the worker."""
+        """Have fetched batches counted, small ones together. Any failure other than bad records ends the worker."""
         with self._fatal("a batch could not be counted"):
             try:
-                await self._counter.count(fetched)
+                await self._waiting.take(fetched)
             except CorruptBatchError as error:
-                await self._producer.flush()  # else each restart would count the batches before it again
-                end(Exit.REFUSED, str(error))
+                await self._refuse(error)
+
+    async def _refuse(self, error: CorruptBatchError) -> NoReturn:
+        await self._producer.flush()  # else each restart would count the batches before it again
+        end(Exit.REFUSED, str(error))
 
     async def on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
         """Wait until everything counted is in the log, before the partitions move."""
         self._revocations += 1
         self._is_moving = True
         self.health.forget()
+        self._alignment.begin()  # holds everything until the partitions are taken over
         self._waiting.forget()
         self._meter.rebalance()
         with self._fatal("the partitions could not be given up"):
@@ -174,6 +175,7 @@ class Engine:
             self._refuse_others()
             if not await self._restored(partitions, generation):
                 return
+            self._alignment.begin()
             self._refuse_others()
             self.health.recovered = self._revocations == revocations
             self._meter.recovery(perf_counter() - self._assigned_s)
@@ -223,9 +225,15 @@ class Engine:
             pause_s = self.settings.tick_s
             if self.health.recovered:
                 with self._fatal("a round of evaluation failed"), self.health.doing("round"):
-                    await self._waiting.count_all()
-                    pause_s = await self._evaluation.round()
-            await self._waiting.rest(pause_s, self.settings.tick_s)
+                    pause_s = await self._round()
+            with self._fatal("a batch could not be counted"):
+                await self._waiting.rest(pause_s, self.settings.tick_s)
+
+    async def _round(self) -> float:
+        try:
+            return await self._evaluation.round()
+        except CorruptBatchError as error:
+            await self._refuse(error)
 
     async def sweeps(self) -> None:
         """Delete garbage every few seconds until the app stops."""
@@ -254,7 +262,8 @@ class Engine:
         # Otherwise the window would overtake a source from which nothing was fetched yet, and make all its events late.
         self._synchronization.note_ends(ends)
         for tp, position in positions.items():
-            stood_s = self.health.observe(*tp, position, ends[tp])
+            is_held = tp in self._waiting.held  # which is no fault of this source
+            stood_s = self.health.observe(*tp, position, position if is_held else ends[tp])
             if stood_s > self.settings.stall_s / 2:
                 await self._ownership.read_again(tp)
                 if not self.health.recovered:

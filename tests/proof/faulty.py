@@ -34,10 +34,10 @@ def freeze_agent(began: Callable[[], bool]) -> None:
     """The agents wait for something that never comes."""
     count = BatchCounter.count
 
-    async def stuck(self: BatchCounter, fetched: Any) -> None:
+    async def stuck(self: BatchCounter, fetched: Any) -> Any:
         if began():
             await asyncio.Event().wait()
-        await count(self, fetched)
+        return await count(self, fetched)
 
     BatchCounter.count = stuck  # type: ignore[method-assign]
 

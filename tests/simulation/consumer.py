@@ -43,6 +43,8 @@ class Consumer:
         self._positions: dict[TP, int] = {}
         self._read_offset: dict[TP, int | None] = {}
         self._highwaters: dict[TP, int] = {}
+        self._fetched_s: dict[TP, float] = {}
+        self._paused: set[TP] = set()
         self._acked: dict[TP, int] = {}
         self._flow = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -102,8 +104,19 @@ class Consumer:
         await asyncio.sleep(self._line.broker.delay_s())
         self._positions |= positions
 
+    def fetched_s(self, tp: TP) -> float:
+        """When Kafka last said where a partition ends: it says so all the time while there is nothing new."""
+        is_read_up = self._log(tp).end <= (self._highwaters.get(tp) or self._positions.get(tp, 0))
+        return self._now_s() if is_read_up else self._fetched_s.get(tp, 0.0)
+
+    def pause_partitions(self, tps: set[TP]) -> None:
+        """Hand over no more of them."""
+        self._paused |= tps
+
     def resume_partitions(self, tps: set[TP]) -> None:
-        """Nothing is paused here but the flow."""
+        """Hand them over again."""
+        self._paused -= tps
+        self._moved.set()
 
     def stop_flow(self) -> None:
         """Hand nothing to agents any more."""
@@ -163,7 +176,7 @@ class Consumer:
         while True:
             await self._flow.wait()
             self._moved.clear()
-            some = [tp for tp in self._inputs() if self._log(tp).end > self._positions.get(tp, self._log(tp).end)]
+            some = [tp for tp in self._inputs() if tp not in self._paused and self._log(tp).end > self._positions.get(tp, self._log(tp).end)]
             if some:
                 await self._fetch(self._line.broker.agenda.rng.choice(some))
             else:
@@ -176,6 +189,7 @@ class Consumer:
         if not packed or tp not in self._assignment or self._positions.get(tp) != position:
             return
         self._positions[tp], self._highwaters[tp] = packed[-1].offset + 1, end
+        self._fetched_s[tp] = self._now_s()
         for _, message in self._scheduler.iterate({tp: packed}):
             if not self._flow.is_set() or self.app.consumer_generation_id != generation:
                 return
@@ -214,6 +228,10 @@ class Consumer:
             self._rejoin.set()
         if answer in {Answer.UNKNOWN_MEMBER, Answer.ILLEGAL_GENERATION}:
             self._number, self._generation = 0, -1
+
+    def _now_s(self) -> float:
+        """The wall clock of this worker."""
+        return self._line.broker.now_s + self._line.process.worker.clock_skew_s  # type: ignore[attr-defined]
 
     def _inputs(self) -> list[TP]:
         return sorted(tp for tp in self._assignment if tp.topic in self.app.settings.input_topics)

@@ -48,6 +48,14 @@ class Status(msgspec.Struct, array_like=True):
     """How often its owner has asked for everything about the scopes at home in it; 0 until it hears what is sent."""
     unheard: list[int] = []
     """Partitions from which its home has not heard everything: the cuts of the scopes at home there stand still."""
+    reached_ms: int | None = None
+    """Event time that all its sources have come to, epoch ms; None from a release before 0.4, which does not say."""
+    newest_ms: int = NO_TIME
+    """The newest event that its owner has read of it, whether it is counted yet or not, epoch ms."""
+    cuts_ms: int | None = None
+    """Event time that the cuts at home in it are of, epoch ms; None from a release before 0.4."""
+    sent: list[int] = []
+    """By home: the number of the next message with additions of this partition."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -91,9 +99,10 @@ def decode(value: bytes) -> Status:
 
 def _is_sound(status: Status) -> bool:
     counts = [status.partition, status.users, status.rows, status.segments, status.state_bytes]
-    counts += [status.erased, status.epoch, status.unread, status.asked, *status.unheard]
+    counts += [status.erased, status.epoch, status.unread, status.asked, *status.unheard, *status.sent]
     for source in status.sources.values():
         counts += [source.position, source.applied, source.duplicate, source.late, source.rejected, source.unknown]
-    times = [status.horizon, status.ids_until_ms, *(source.watermark for source in status.sources.values())]
-    are_few = len(status.sources) <= _MOST_SOURCES and len(status.unheard) <= _MOST_PARTITIONS
+    times = [status.horizon, status.ids_until_ms, status.newest_ms, *(source.watermark for source in status.sources.values())]
+    times += [said_ms for said_ms in (status.reached_ms, status.cuts_ms) if said_ms is not None]
+    are_few = len(status.sources) <= _MOST_SOURCES and max(len(status.unheard), len(status.sent)) <= _MOST_PARTITIONS
     return are_few and are_numbers(counts) and are_numbers(times, NO_TIME)

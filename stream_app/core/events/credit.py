@@ -52,6 +52,10 @@ class Credits(NamedTuple):
 
         return Credits(*map(chosen, self))
 
+    def between(self, first: int, last: int) -> "Credits":
+        """Return the events from `first` on, up to `last` (exclusive)."""
+        return Credits(*(None if column is None else column[first:last] for column in self))
+
 
 def joined(parts: Sequence[Credits]) -> Credits:
     """Return several batches as one; without hashes of event ids alone."""

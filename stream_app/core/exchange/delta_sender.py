@@ -46,6 +46,11 @@ class DeltaSender:
         """Users with something in the window, at the last call of `messages`."""
         return self._deltas.users
 
+    @property
+    def sent(self) -> list[int]:
+        """By home: the number of the next message."""
+        return list(self._numbers)
+
     def messages(
         self, ledger: Ledger, thresholds: Thresholds, homes: Mapping[int, HomeState], most_bytes: int
     ) -> Iterator[DeltaMessage]:

@@ -84,6 +84,11 @@ class Home:
         """Return the partitions that have to send everything: never heard, or with a gap."""
         return sorted(self._unheard)
 
+    def has_heard(self, source: int, epoch: int, next_number: int) -> bool:
+        """Return whether all messages of a partition before `next_number` are added; `epoch`: that of its owner."""
+        known = self._sources.get(source, _NEVER_HEARD)
+        return known.is_complete and (known.epoch, known.next_number) >= (epoch, next_number)
+
     def hear(self, message: DeltaMessage) -> None:
         """Add a message; leave out what comes twice, after a gap, or from a former owner."""
         source = message.source
@@ -107,8 +112,10 @@ class Home:
         for part in parts:
             self._take(part)
 
-    def recompute(self, now_ms: int) -> Ints:
+    def recompute(self, now_ms: int, *, ranks: bool = True) -> Ints:
         """Recompute the cuts of the scopes that have changed; the window ends at `now_ms`. Returns these, sorted.
+
+        `ranks`: whether it is decided anew which of these scopes are ranked.
 
         Sums that no users can have say that somebody else has written to the topic: the home forgets what it heard, and
         is not complete.
@@ -133,7 +140,11 @@ class Home:
             counted = cells.values == value
             counts[cells.curves[counted] & 1, cells.curves[counted] >> 1] = cells.users[counted]
         self._cut(Cells(*(column[cells.values > 0] for column in cells)))
-        self._rank(scopes, before, now_ms)
+        if ranks:
+            self._rank(scopes, before, now_ms)
+        else:
+            self._changed.append(curves)  # what is not ranked now will be
+            self.cuts.ranking[:, scopes], self.cuts.ranked_s[:, scopes] = before.ranking, before.ranked_s
         self._used += int(np.count_nonzero(self._are_used(scopes)))
         return scopes
 

@@ -88,6 +88,14 @@ class Homes:
             self.newest_event_ms = max(self.newest_event_ms, message.newest)
         return known is not None
 
+    def have_heard(self, status: Status) -> bool:
+        """Return whether all homes here have added what the owner of a partition says it has sent."""
+        return all(
+            known.home.has_heard(status.partition, status.epoch, status.sent[partition])
+            for partition, known in self._homes.items()
+            if partition < len(status.sent)
+        )
+
     def ask_again(self, now_s: float) -> dict[int, list[int]]:
         """Ask everybody for everything, where something has been missing for a while.
 

@@ -113,9 +113,12 @@ class Ledger:
         source.add(counts)
         return Applied(counts, duplicate, self._add(batch, pane, fresh))
 
-    def advance(self, newest_ms: int) -> None:
-        """Advance the window to the newest event time anywhere, or to the slowest lagging source. Expire panes."""
-        self.horizon = horizon_at(self, newest_ms)
+    def advance(self, newest_ms: int, *, is_reached: bool = False) -> None:
+        """Advance the window to the newest event time anywhere, or to the slowest lagging source. Expire panes.
+
+        `is_reached`: all sources have come to `newest_ms`, and the window waits for none.
+        """
+        self.horizon = max(self.horizon, newest_ms) if is_reached else horizon_at(self, newest_ms)
         self.expire()
 
     def restore(self, header: Header) -> None:

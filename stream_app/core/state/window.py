@@ -32,17 +32,21 @@ class Window(NamedTuple):
         """Return the slot at `now_ms`."""
         return now_ms * self.slots_per_pane // self.pane_ms
 
+    def slot_start_ms(self, slot: int) -> int:
+        """Return where a slot begins."""
+        return -(-slot * self.pane_ms // self.slots_per_pane)
+
     def slots_of(self, pane: int) -> range:
         """Return the slots of a pane."""
         return range(pane * self.slots_per_pane, (pane + 1) * self.slots_per_pane)
 
     def slot_ms(self, pane: int, slot: int) -> int:
         """Return where a slot of a pane begins, ms after the start of the pane."""
-        return -(-slot * self.pane_ms // self.slots_per_pane) - pane * self.pane_ms
+        return self.slot_start_ms(slot) - pane * self.pane_ms
 
     def step_start_ms(self, now_ms: int) -> int:
         """Return where the newest step of event time begins: the slot before the one at `now_ms`."""
-        return -(-(self.slot(now_ms) - 1) * self.pane_ms // self.slots_per_pane)
+        return self.slot_start_ms(self.slot(now_ms) - 1)
 
     def first_short_slot(self, now_ms: int) -> int:
         """Return the oldest slot of the short window at `now_ms`."""
@@ -62,7 +66,7 @@ class Window(NamedTuple):
 
     def short_start_ms(self, now_ms: int) -> int:
         """Return the start of the short window at `now_ms`, inclusive."""
-        return -(-self.first_short_slot(now_ms) * self.pane_ms // self.slots_per_pane)
+        return self.slot_start_ms(self.first_short_slot(now_ms))
 
     def late(self, ts_ms: Ints, watermark_ms: int) -> Mask:
         """Return which events of a batch, in the order read, are late; `watermark_ms`: the watermark before the batch.

@@ -74,6 +74,10 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         stable = self._ensure_consumer().last_stable_offset(tp)
         return super().highwater(tp) if stable is None or stable < 0 else int(stable)
 
+    def fetched_s(self, tp: TP) -> float:
+        """Return when Kafka last answered a fetch of a partition, epoch s; 0 if it has not."""
+        return float(self._ensure_consumer().last_poll_timestamp(tp) or 0) / 1000
+
     async def on_start(self) -> None:
         await super().on_start()
         coordinator: Any = cast(Any, self._consumer)._coordinator  # noqa: SLF001 - aiokafka has no hook for heartbeats
@@ -118,6 +122,10 @@ class BatchConsumer(Consumer):
     def generation(self) -> int:
         """The current generation of this worker in the group; below 0 if the group does not know the worker."""
         return int(cast(Any, self._thread)._ensure_consumer()._coordinator.generation)  # noqa: SLF001 - found nowhere else
+
+    def fetched_s(self, tp: TP) -> float:
+        """Return when Kafka last answered a fetch of a partition, epoch s; 0 if it has not."""
+        return cast(_ConsumerThread, self._thread).fetched_s(tp)
 
     async def commit_positions(self, positions: Positions, generation: int) -> bool:
         """Commit offsets. False if the group has moved past `generation`: the partitions may have had other owners.
@@ -171,6 +179,20 @@ class SourceConsumer:
         tp = TP(*partition)
         if tp in self._app.consumer.assignment():
             await self._app.consumer.seek(tp, offset)
+
+    def fetched_s(self, partition: Partition) -> float:
+        """Return when Kafka last said where a partition ends, epoch s; 0 if it is not assigned, as in a rebalance."""
+        tp, consumer = TP(*partition), cast(BatchConsumer, self._app.consumer)
+        return consumer.fetched_s(tp) if tp in consumer.assignment() else 0.0
+
+    def pause(self, source: Partition) -> None:
+        """Fetch no more of a source."""
+        self._app.consumer.pause_partitions({TP(*source)})
+
+    def resume(self, source: Partition) -> None:
+        """Fetch it again, if it is still assigned."""
+        if (tp := TP(*source)) in self._app.consumer.assignment():
+            self._app.consumer.resume_partitions({tp})
 
     def end(self, partition: Partition) -> int:
         """Return the end of a partition at the last fetch; 0 if it is not assigned, as in a rebalance."""

@@ -79,6 +79,7 @@ CONTRACT: dict[str, dict[str, str]] = {
         "AIOKafkaConsumer._fetch_min_bytes": "larger: many small batches become few",
         "AIOKafkaConsumer._coordinator": "the member of the group",
         "AIOKafkaConsumer.last_stable_offset": "up to where committed records can be read",
+        "AIOKafkaConsumer.last_poll_timestamp": "when that was last said",
     },
     "aiokafka.consumer.group_coordinator": {
         "GroupCoordinator._send_req": "wrapped: the group's answers renew the lease",

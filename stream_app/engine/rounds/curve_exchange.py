@@ -80,6 +80,12 @@ class CurveExchange:
         return self._ids_until_ms
 
     @property
+    def read_ms(self) -> int:
+        """The newest event time that anybody has read, epoch ms, as far as it may be ahead of the clock."""
+        read_ms = max((known.newest_ms for known in self.statuses.values()), default=NO_TIME)
+        return max(self.newest_ms, min(read_ms, self._latest_ms))
+
+    @property
     def _latest_ms(self) -> int:
         """What is ahead of it would make everything late: events are bounded alike before they are counted."""
         return round((self._clock() + self._settings.max_ahead_s) * 1000)

@@ -69,9 +69,10 @@ class CutPublisher:
         """Return the cuts last published by this worker, of the scopes that are followed."""
         return [cut for known in self._published.values() for cut in known.messages.values()]
 
-    def publish(self, newest_ms: int) -> None:
+    def publish(self, newest_ms: int, *, ranks: bool = True) -> None:
         """Publish what is new; what is more than MOST_SCOPES waits for the next rounds, in turn.
 
+        `ranks`: whether it is decided anew which scopes are ranked.
         `newest_ms`: the end of the window. The curves of others may arrive before it is known; publishing then waits.
         """
         self._remember(self._pane_at(newest_ms))
@@ -82,7 +83,7 @@ class CutPublisher:
         owned = self._context.owned
         staying = [home for home in self._published if home in owned and not owned[home].is_paused]
         for home in sorted(staying, key=lambda home: (home <= self._last, home)):
-            room -= self._publish(self._published[home], frame, newest_ms, room)
+            room -= self._publish(self._published[home], frame, newest_ms, room, ranks=ranks)
             if room <= 0:
                 self._last = home
                 return
@@ -195,10 +196,10 @@ class CutPublisher:
         followed, at_home = self._context.followed, self._followed_at(place)
         return self._all(followed, at_home[_most_users(followed.cuts.of(at_home))], frame)
 
-    def _publish(self, known: _Published, frame: Frame, newest_ms: int, most: int) -> int:
+    def _publish(self, known: _Published, frame: Frame, newest_ms: int, most: int, *, ranks: bool) -> int:
         """Publish what is new in a home; returns the number of scopes."""
         home, news = known.home, known.news
-        changed = home.recompute(newest_ms)  # before its cuts are looked at: there may be more of them afterwards
+        changed = home.recompute(newest_ms, ranks=ranks)  # before its cuts are looked at: there may be more of them afterwards
         if not home.is_complete:
             logger.error("additions that no partition has sent: a home begins anew; who may write to that topic?")
             return 0

@@ -13,6 +13,8 @@ from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
+from stream_app.engine.rounds.waiting_batches import WaitingBatches
+from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,12 @@ LONGEST_PAUSE_S = 1.5
 """… but the pause is never longer than this, so that cuts stay fresh."""
 FAR_BEHIND_BATCHES = 5
 """With more batches than this left to read, counting has priority: rounds run as rarely as possible."""
+
+
+_NOT_LONGER_S = 0.5
+"""A round ends after this time, even if more steps could end: others have their turn."""
+_SOON_S = 0.01
+"""Until the next look while a step waits for its end."""
 
 
 class EvaluationRound:
@@ -34,20 +42,25 @@ class EvaluationRound:
         outbox: FlagOutbox,
         publisher: CutPublisher,
         updates: PartitionUpdates,
+        alignment: WatermarkAlignment,
+        waiting: WaitingBatches,
     ) -> None:
         self._context = context
         self._exchange = exchange
         self._outbox = outbox
         self._publisher = publisher
         self._updates = updates
+        self._alignment = alignment
+        self._waiting = waiting
         self._duplicates = DuplicatePublisher(context, exchange)
         self._version = context.settings.version
         self._ranked = RankedScopes(context.followed, context.rules)
         self._is_silent = False
         """Whether no flags are raised because workers with different settings are there."""
+        self._published_s = 0.0
 
     async def round(self) -> float:
-        """Run one round: partitions say what has changed, homes publish their cuts, standings are evaluated.
+        """Run one round: the steps that can end, and then what is new in the step that has begun.
 
         Returns the seconds to wait before the next.
         """
@@ -56,23 +69,64 @@ class EvaluationRound:
         self._exchange.take_skipped()
         self._ask_again()
         self._fall_silent(bool(self._context.members.differing(monotonic())))
-        await self._updates.publish(busy)
-        with busy:
-            self._publisher.publish(self._exchange.newest_ms)
-            self._context.followed.forget_unused()
-        for partition, held in list(self._context.owned.items()):
-            async with held.lock:
-                if self._context.holds(held):
-                    await self._evaluate(partition, held, busy)
-                    self._duplicates.publish(partition, held)
-        self._context.output.forget_records(self._exchange.outdated(self._context.owned))
-        self._report()
+        await self._waiting.count_all()
+        self._alignment.look()
+        while perf_counter() - started < _NOT_LONGER_S and await self._end_step(busy):
+            await self._waiting.count_all()
+            self._alignment.look()
+        if self._alignment.is_overdue and perf_counter() - self._published_s < self._context.settings.tick_s:
+            return _SOON_S
+        self._published_s = perf_counter()
+        await self._look_into_step(busy)
+        if self._alignment.is_overdue:
+            return _SOON_S
         if self._is_far_behind():
             return LONGEST_PAUSE_S
         pause_s = max(
             self._context.settings.tick_s - (perf_counter() - started), busy.seconds * (1 / MOST_OF_THE_TIME - 1)
         )
         return min(max(pause_s, 0.01), LONGEST_PAUSE_S)
+
+    async def _end_step(self, busy: BusyTime) -> bool:
+        """Publish and evaluate the end of the step, if all have come there; what others have yet to say is awaited."""
+        if not self._alignment.can_end():
+            return False
+        await self._updates.publish(busy, is_end=True)
+        if not self._alignment.is_heard():
+            return False
+        last_ms = self._alignment.last_ms
+        with busy:
+            self._publisher.publish(last_ms)
+            self._context.followed.forget_unused()
+        if self._alignment.cuts_ms < last_ms:
+            self._alignment.cuts_ms = last_ms
+            if self._alignment.has_others:
+                await self._updates.publish(busy, is_end=True)
+        if not self._alignment.is_cut():
+            return False
+        await self._evaluate_all(busy)
+        self._alignment.go_on()
+        return True
+
+    async def _look_into_step(self, busy: BusyTime) -> None:
+        """Publish what is new in the step that has begun; flags are raised only if it takes long."""
+        is_live = self._alignment.is_live
+        await self._updates.publish(busy)
+        with busy:
+            self._publisher.publish(self._exchange.newest_ms, ranks=is_live)
+            self._context.followed.forget_unused()
+        if is_live:
+            await self._evaluate_all(busy)
+        for partition, held in list(self._context.owned.items()):
+            self._duplicates.publish(partition, held)
+        self._context.output.forget_records(self._exchange.outdated(self._context.owned))
+        self._report()
+
+    async def _evaluate_all(self, busy: BusyTime) -> None:
+        for partition, held in list(self._context.owned.items()):
+            async with held.lock:
+                if self._context.holds(held):
+                    await self._evaluate(partition, held, busy)
 
     def _ask_again(self) -> None:
         for home, missing in self._context.homes.ask_again(monotonic()).items():

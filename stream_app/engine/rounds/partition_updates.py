@@ -17,6 +17,8 @@ from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
 from stream_app.engine.rounds.busy_time import BusyTime
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.erasure import PartitionEraser
+from stream_app.engine.rounds.source_reach import SourceReach
+from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 from stream_app.engine.time_synchronization import TimeSynchronization
 
 _MOST_BYTES = 8_000_000
@@ -40,8 +42,12 @@ class PartitionUpdates:
         exchange: CurveExchange,
         eraser: PartitionEraser,
         synchronization: TimeSynchronization,
+        reach: SourceReach,
+        alignment: WatermarkAlignment,
     ) -> None:
         self._context = context
+        self._reach = reach
+        self._alignment = alignment
         self._exchange = exchange
         self._eraser = eraser
         self._synchronization = synchronization
@@ -49,8 +55,8 @@ class PartitionUpdates:
         self.http = ""
         """host:port where this worker serves queries about its users, once known."""
 
-    async def publish(self, busy: BusyTime) -> None:
-        """Advance the window of every partition, and publish what is new in each."""
+    async def publish(self, busy: BusyTime, *, is_end: bool = False) -> None:
+        """Advance the window of every partition, and publish what is new in each; `is_end`: at the end of the step."""
         waiting: list[_Update] = []
         size = 0
         for partition, held in list(self._context.owned.items()):
@@ -59,7 +65,7 @@ class PartitionUpdates:
                     continue
                 await self._eraser.visit(partition, held)
                 with busy:
-                    update = self._update(partition, held)
+                    update = self._update(partition, held, is_end=is_end)
             if update is not None:
                 waiting.append(update)
                 size += sum(message.nbytes for message in update.messages)
@@ -80,18 +86,21 @@ class PartitionUpdates:
                     self._context.output.additions(message)
             self._context.output.status(status)
 
-    def _update(self, partition: int, held: OwnedPartition) -> _Update | None:
+    def _update(self, partition: int, held: OwnedPartition, *, is_end: bool) -> _Update | None:
         """Advance the window of a partition. Return what it has to say; None if that is nothing new."""
-        ledger, newest_ms = held.store.ledger, self._exchange.newest_ms
+        ledger, last_ms = held.store.ledger, self._alignment.last_ms
+        newest_ms = last_ms if is_end else min(self._exchange.newest_ms, last_ms)
         ledger.seen.store_ids_until(self._exchange.ids_until_ms(), self._context.settings.pane_ms)
         self._synchronization.before_moving(partition, held, partial(horizon_at, ledger, newest_ms))
-        ledger.advance(newest_ms)
+        ledger.advance(newest_ms, is_reached=is_end)
         if partition in self._exchange.overwritten:
             self._exchange.overwritten.discard(partition)
             held.published = NEVER
         homes = {**states_of(self._exchange.statuses), **self._context.homes.states()}
         unheard = self._context.homes.unheard(partition)
-        state = (held.store.sequence, self._context.followed.version, ledger.horizon, ledger.erased, homes, unheard)
+        reached_ms = self._reach.reached_ms(partition, held)
+        steps = (ledger.window.slot(reached_ms), self._alignment.cuts_ms)
+        state = (held.store.sequence, self._context.followed.version, ledger.horizon, ledger.erased, homes, unheard, steps)
         if state == held.published and not ledger.rows.is_touched:
             return None
         held.published, held.updates = state, held.updates + 1
@@ -122,4 +131,8 @@ class PartitionUpdates:
             ids_until_ms=self._exchange.ids_until_ms(),
             asked=self._context.homes.asked(partition),
             unheard=self._context.homes.unheard(partition),
+            reached_ms=self._reach.reached_ms(partition, held),
+            newest_ms=self._reach.read_ms(partition, held),
+            cuts_ms=self._alignment.cuts_ms,
+            sent=held.sender.sent,
         )

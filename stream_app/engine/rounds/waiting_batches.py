@@ -1,11 +1,13 @@
-"""Waiting batches: small batches of a source wait for each other until the next round, and are counted as one.
+"""Waiting batches: what was fetched of each source and is not counted yet, in order.
 
-The problem: while little comes in, a fetch brings one or two events. A batch costs as much as a hundred events do, and
-its segment in the changelog names the positions of all sources again.
+There are two reasons to wait. While little comes in, a fetch brings one or two events; a batch costs as much as a hundred
+events do, and its segment in the changelog names the positions of all sources again. So what is fetched joins what
+waits of its source, and is counted once it is enough, or before the next round, which is the first to look at the
+counts, or after a tick. And counting stops at the end of a step of event time (see watermark_alignment): what comes
+after it is held until all sources are there. Of a source that is far ahead nothing more is fetched meanwhile.
 
-How: what is fetched joins what waits of its source. It is counted once it is enough, and at the latest before the next
-round, which is the first to look at the counts, or after a tick. Nothing is decided before that: a position is that of
-what was counted, so a crash or a move of the partition only has the next owner read again what waited.
+Nothing is decided before it is counted: a position is that of what was counted, so a crash or a move of the partition
+only has the next owner read again what waited.
 
     fetched   │ 40–41 │ 42 │ 43–45 │ round: 40–45 is one batch, one segment │ 46 │ …
 
@@ -13,39 +15,63 @@ The invariant: what is counted as one has no gap, and nothing in it comes twice:
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
+from stream_app.engine.held_batches import HeldBatches
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Partition
 
 ENOUGH = 500
 """Records that are counted at once: the cost of a batch hardly shows in them."""
+MOST_WAITING = 20_000
+"""Records of a source that may wait before fetching pauses."""
+
+
+class Flow(Protocol):
+    """What a consumer does about sources that are far ahead."""
+
+    def pause(self, source: Partition) -> None:
+        """Fetch no more of a source."""
+
+    def resume(self, source: Partition) -> None:
+        """Fetch it again."""
 
 
 class WaitingBatches:
     """Hands fetched batches to counting, each source in order."""
 
-    def __init__(self, count: Callable[[FetchedBatches], Awaitable[None]]) -> None:
+    def __init__(
+        self, count: Callable[[FetchedBatches | HeldBatches], Awaitable[HeldBatches | None]], flow: Flow
+    ) -> None:
+        """`count`: counts batches up to the end of a step, and returns what is held."""
         self._count = count
-        self._waiting: dict[Partition, FetchedBatches] = {}
+        self._flow = flow
+        self._waiting: dict[Partition, deque[FetchedBatches]] = defaultdict(deque)
+        self.held: dict[Partition, HeldBatches] = {}
+        """By source: what comes after the end of the step."""
         self._counting: dict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._paused: set[Partition] = set()
+        self._forgotten = 0
 
     async def take(self, fetched: FetchedBatches) -> None:
         """Have fetched batches counted: now, or together with those that follow."""
         source = Partition(fetched.topic, fetched.partition)
-        waiting = self._waiting.get(source)
-        if waiting is not None and waiting.end == fetched.first:
-            fetched = waiting.followed_by(fetched)
-        elif waiting is not None:
+        waiting = self._waiting[source]
+        if waiting and waiting[-1].end == fetched.first and waiting[-1].records < ENOUGH:
+            waiting[-1] = waiting[-1].followed_by(fetched)
+        else:
+            waiting.append(fetched)
+        if len(waiting) > 1 or waiting[-1].records >= ENOUGH:
             await self._count_of(source)
-        self._waiting[source] = fetched
-        if fetched.records >= ENOUGH:
-            await self._count_of(source)
+        if self._records(source) > MOST_WAITING and source not in self._paused:
+            self._paused.add(source)
+            self._flow.pause(source)
 
     async def count_all(self) -> None:
         """Count all that waits. No source waits for another one, as for a clock that is wrong."""
-        await asyncio.gather(*map(self._count_of, list(self._waiting)))
+        await asyncio.gather(*(self._count_of(source) for source in {*self.held, *self._waiting}))
 
     async def rest(self, pause_s: float, tick_s: float) -> None:
         """Pause between two rounds; in a long pause nothing waits longer than `tick_s`."""
@@ -58,8 +84,34 @@ class WaitingBatches:
     def forget(self) -> None:
         """Forget all that waits: it is read again by who owns its partition."""
         self._waiting.clear()
+        self.held.clear()
+        self._forgotten += 1
+        for source in self._paused:
+            self._flow.resume(source)
+        self._paused.clear()
 
     async def _count_of(self, source: Partition) -> None:
         async with self._counting[source]:  # what came before may be under way
-            if (waiting := self._waiting.pop(source, None)) is not None:
-                await self._count(waiting)
+            forgotten = self._forgotten
+            while (batches := self._next(source)) is not None:
+                left = await self._count(batches)
+                if left is not None and self._forgotten == forgotten:
+                    self.held[source] = left
+                    break
+        if source in self._paused and self._records(source) < MOST_WAITING // 2:
+            self._paused.discard(source)
+            self._flow.resume(source)
+
+    def _next(self, source: Partition) -> FetchedBatches | HeldBatches | None:
+        if (held := self.held.pop(source, None)) is not None:
+            return held
+        waiting = self._waiting.get(source)
+        if not waiting:
+            self._waiting.pop(source, None)
+            return None
+        return waiting.popleft()
+
+    def _records(self, source: Partition) -> int:
+        waiting = sum(fetched.records for fetched in self._waiting.get(source, ()))
+        held = self.held.get(source)
+        return waiting + (held.fetched.records if held is not None else 0)

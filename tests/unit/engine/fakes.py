@@ -1,6 +1,7 @@
 """An engine without Kafka: recorded writes, a group with given answers, a clock that stands still."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple, cast
 from unittest.mock import Mock
 
@@ -99,6 +100,9 @@ class FakeKafka(SourceConsumer):
         self.on_commit: Callable[[], object] = list
         """Called when the group is asked."""
         self.takes_commits = True
+        self.fetched_at_s: dict[Partition, float] = {}
+        """When Kafka last answered a fetch; all the time if unknown."""
+        self.paused: set[Partition] = set()
         self.sought: list[tuple[Partition, int]] = []
         self.began: dict[Partition, int] = {}
         self.ended: dict[Partition, int] = {}
@@ -120,6 +124,15 @@ class FakeKafka(SourceConsumer):
 
     def end(self, tp: Partition) -> int:
         return self.ended.get(tp, 0)
+
+    def fetched_s(self, tp: Partition) -> float:
+        return self.fetched_at_s.get(tp, inf)
+
+    def pause(self, tp: Partition) -> None:
+        self.paused.add(tp)
+
+    def resume(self, tp: Partition) -> None:
+        self.paused.discard(tp)
 
 
 class FakeBroker:

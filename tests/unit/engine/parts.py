@@ -24,6 +24,9 @@ from stream_app.engine.rounds.erasure import PartitionEraser
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
+from stream_app.engine.rounds.source_reach import SourceReach
+from stream_app.engine.rounds.waiting_batches import WaitingBatches
+from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 from stream_app.engine.time_synchronization import TimeSynchronization
 from tests.unit.engine.fakes import PARTITION, Surroundings, Written
 from tests.unit.engine.packing import fetched
@@ -87,14 +90,19 @@ class Parts:
         self.forgotten = Mock()
         eraser = PartitionEraser(context, self.fake.standings, self.forgotten)
         self.synchronization = TimeSynchronization(context, self.fake.broker)
-        self.updates = PartitionUpdates(context, self.exchange, eraser, self.synchronization)
-        self.evaluation = EvaluationRound(context, self.exchange, self.outbox, self.publisher, self.updates)
+        self.counter = BatchCounter(context, self.fake.kafka, self.synchronization)
+        self.waiting = WaitingBatches(self.counter.count, self.fake.kafka)
+        reach = SourceReach(context, self.fake.kafka, self.waiting.held, lambda: self.exchange.read_ms)
+        self.alignment = WatermarkAlignment(context, reach, self.exchange.statuses)
+        self.updates = PartitionUpdates(context, self.exchange, eraser, self.synchronization, reach, self.alignment)
+        self.evaluation = EvaluationRound(
+            *(context, self.exchange, self.outbox, self.publisher, self.updates, self.alignment, self.waiting)
+        )
         self.ownership = PartitionOwnership(
             *(context, self.fake.segments, self.fake.standings, self.outbox, eraser, self.fake.kafka),
             self.synchronization,
             self.exchange.ids_until_ms,
         )
-        self.counter = BatchCounter(context, self.fake.kafka, self.synchronization)
         self.others = Others(context)
         self._read = self._sent = 0
         if hold:

@@ -54,7 +54,7 @@ async def _observed(engine: Engine) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        lambda engine: engine.count(Mock()),
+        lambda engine: engine.take(Mock()),
         lambda engine: engine.on_revoked(),
         lambda engine: engine._exchange(),
         _observed,
@@ -68,7 +68,7 @@ async def test_a_failing_part_ends_the_worker_as_broken(part: Part, ended: list[
 
 
 @pytest.mark.parametrize(
-    "part", [lambda engine: engine.count(Mock()), lambda engine: engine.on_revoked()], ids=["count", "revoke"]
+    "part", [lambda engine: engine.take(Mock()), lambda engine: engine.on_revoked()], ids=["count", "revoke"]
 )
 async def test_a_write_that_kafka_does_not_take_is_a_lost_write_in_every_part(part: Part, ended: list[Exit]) -> None:
     parts = engine_parts(Settings(), Mock())
@@ -77,7 +77,7 @@ async def test_a_write_that_kafka_does_not_take_is_a_lost_write_in_every_part(pa
     async def flush(*_args: object) -> None:
         await parts.producer.flush()
 
-    engine = Engine(parts._replace(counter=Mock(count=flush), ownership=Mock(pause=flush)))
+    engine = Engine(parts._replace(waiting=Mock(take=flush), ownership=Mock(pause=flush)))
     refusing = Mock(start=AsyncMock(side_effect=KafkaTimeoutError), stop=AsyncMock())
     with patch("stream_app.engine.producer.new_async_producer", return_value=refusing), pytest.raises(Ended):
         await part(engine)

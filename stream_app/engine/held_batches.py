@@ -1,0 +1,99 @@
+"""Held batches: batches of a source that are counted up to the end of a step of event time; what comes later is held.
+
+They are decoded once, and then counted piece by piece, as event time goes on.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.arrays import Ints
+from stream_app.core.events.credit import Credits
+from stream_app.core.events.decode import Rejected
+from stream_app.core.events.identity import HashingPlan
+from stream_app.kafka.record_batches import FetchedBatches
+from stream_app.kafka.records import Batch
+
+
+class Basis(NamedTuple):
+    """What the credits of a batch hang on besides its records: if it changes meanwhile, they are made again."""
+
+    hashing: HashingPlan
+    erased: int
+    """See `Ledger.erased`."""
+
+
+class CreditedBatch(NamedTuple):
+    """A batch, what its events are worth, and what is not counted of it."""
+
+    batch: Batch
+    credits: Credits
+    indices: Sequence[int]
+    """Of the record of each event, increasing."""
+    rejected: list[Rejected]
+    erased: int
+    """Records of erased people, which are nowhere else here."""
+    newest_ms: Ints
+    """By event: the newest event time up to it, epoch ms."""
+    basis: Basis
+
+    @classmethod
+    def of(
+        cls, batch: Batch, credits_: Credits, indices: Sequence[int], rejected: list[Rejected], basis: Basis
+    ) -> "CreditedBatch":
+        """Return a credited batch; records that are neither counted nor rejected belong to erased people."""
+        erased = len(batch.records) - len(indices) - len(rejected)
+        return cls(batch, credits_, indices, rejected, erased, np.maximum.accumulate(credits_.ts_ms), basis)
+
+    def split(self, end_ms: int) -> tuple["CreditedBatch | None", "CreditedBatch | None"]:
+        """Return what comes before the first event at or after `end_ms`, and the rest; None for nothing."""
+        place = int(np.searchsorted(self.newest_ms, end_ms))
+        if place == len(self.newest_ms):
+            return self, None
+        index = self.indices[place]
+        if not index:
+            return None, self
+        records = self.batch.records
+        return (
+            self._part(self.batch._replace(records=records[:index], end=records[index].offset), 0, place, 0),
+            self._part(self.batch._replace(records=records[index:]), place, len(self.newest_ms), index),
+        )
+
+    def _part(self, batch: Batch, first: int, last: int, first_index: int) -> "CreditedBatch":
+        indices = [index - first_index for index in self.indices[first:last]]
+        within = range(first_index, first_index + len(batch.records))
+        rejected = [one._replace(index=one.index - first_index) for one in self.rejected if one.index in within]
+        return CreditedBatch(
+            *(batch, self.credits.between(first, last), indices, rejected),
+            *(len(batch.records) - len(indices) - len(rejected), self.newest_ms[first:last], self.basis),
+        )
+
+
+@dataclass
+class HeldBatches:
+    """Fetched batches of a source that are being counted."""
+
+    fetched: FetchedBatches
+    unpacked: Iterator[Batch]
+    """Those that are not looked at yet."""
+    credited: CreditedBatch | None = None
+    """What is decoded, and not counted yet."""
+
+    @property
+    def partition(self) -> int:
+        """The partition of the source."""
+        return self.fetched.partition
+
+    @property
+    def next_ms(self) -> int:
+        """Of what is decoded: the event time that counting comes to next, epoch ms."""
+        assert self.credited is not None, "only what is decoded is held"
+        return int(self.credited.newest_ms[0])
+
+    @property
+    def newest_ms(self) -> int:
+        """Of what is decoded: the newest event time, epoch ms."""
+        assert self.credited is not None, "only what is decoded is held"
+        return int(self.credited.newest_ms[-1])
