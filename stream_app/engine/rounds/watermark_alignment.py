@@ -112,7 +112,7 @@ class WatermarkAlignment:
         late = {
             place
             for place, known in self._others().items()
-            if known.horizon < self.last_ms or not homes.have_heard(known)
+            if max(known.horizon, known.cuts_ms or 0) < self.last_ms or not homes.have_heard(known)
         }
         return self._are_there("additions", late)
 
@@ -127,9 +127,11 @@ class WatermarkAlignment:
         now_s, slot = monotonic(), self._slot + 1
         self._took_s, self._began_s = now_s - self._began_s, now_s
         self._left_behind = {place for place in self._left_behind if self._reached_ms.get(place, 0) <= self.last_ms}
-        if not any(held.store.ledger.panes for held in self._context.owned.values()):
-            slot = max(slot, self._window.slot(min(self._reached_ms.values())))  # nobody has anything before that
-        self._enter(slot)
+        first_ms = min(self._reached_ms.values())
+        if self._window.slot(first_ms) > slot and self._is_empty():
+            self._enter_first(self._window.slot(first_ms))
+        else:
+            self._enter(slot)
 
     @property
     def has_others(self) -> bool:
@@ -137,10 +139,20 @@ class WatermarkAlignment:
         return len(self._context.owned) < self._context.settings.partitions
 
     def _begin_first(self) -> None:
-        unknown = {place for place in self._context.owned if self._reached_ms[place] == NO_TIME}
-        first_ms = self._reach.first_ms()
-        if first_ms != NO_TIME and self._are_there("first events", unknown):
-            self._enter(self._window.slot(first_ms))
+        unknown = {place for place, ms in self._reached_ms.items() if ms == NO_TIME}
+        starts_ms = [ms for ms in (self._reach.first_ms(), *self._reached_ms.values()) if ms not in {NO_TIME, FOREVER}]
+        if starts_ms and self._are_there("first events", unknown):
+            self._enter_first(self._window.slot(min(starts_ms)))
+
+    def _is_empty(self) -> bool:
+        """Return whether nobody has anything in the window."""
+        has_panes = any(held.store.ledger.panes for held in self._context.owned.values())
+        return not has_panes and not any(known.users for known in self._statuses.values())
+
+    def _enter_first(self, slot: int) -> None:
+        """Begin a step without having been through those before: nothing is missing of them."""
+        self._enter(slot)
+        self.cuts_ms = self._window.slot_start_ms(slot) - 1
 
     def _enter(self, slot: int) -> None:
         self._slot = slot
