@@ -18,6 +18,7 @@ from stream_app.core.flags.outcomes import (
 )
 from stream_app.core.messages import ALL_TOPICS, Flag, Role
 from stream_app.core.state.watermark import Source
+from stream_app.core.state.window import Window
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 
@@ -62,9 +63,10 @@ def backtest(
 ) -> BacktestResult:
     """Run a backtest on events in the order in which they are to be read.
 
-    `step_ms`: event time between two evaluations; 0 for a third of a pane.
+    `step_ms`: event time between two evaluations; 0 for that of workers, a slot of the short window.
     """
-    step_ms = step_ms or settings.pane_ms // 3
+    window = Window(settings.pane_ms, settings.panes, settings.short_panes)
+    step_ms = step_ms or settings.pane_ms // window.slots_per_pane
     sources = read(events, settings, step_ms)
     tracker, flags, candidates = OfflineTracker(settings, step_ms), list[Flag](), set[UserDay]()
     tracker.counted.rejected = sum(source.rejected for source in sources)

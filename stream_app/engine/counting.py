@@ -61,9 +61,7 @@ class BatchCounter:
         await self._output.relieve()
         return left
 
-    async def _count_up_to_end(
-        self, held: OwnedPartition, batches: FetchedBatches | HeldBatches
-    ) -> HeldBatches | None:
+    async def _count_up_to_end(self, held: OwnedPartition, batches: FetchedBatches | HeldBatches) -> HeldBatches | None:
         """Count what is not counted yet. Raises ClockDoubtError, and has not counted the batch in doubt then."""
         if isinstance(batches, FetchedBatches):
             async with held.lock:
@@ -98,9 +96,7 @@ class BatchCounter:
         self._come_to_end(held, batch)
         return None
 
-    async def _count_credited(
-        self, held: OwnedPartition, credited: CreditedBatch
-    ) -> tuple[CreditedBatch | None, bool]:
+    async def _count_credited(self, held: OwnedPartition, credited: CreditedBatch) -> tuple[CreditedBatch | None, bool]:
         """Count a batch up to the end of the step. Returns what is left of it, and whether that is held."""
         if credited.basis != self._crediting.basis(held):
             credited = self._crediting.credit(held, credited.batch)

@@ -13,6 +13,7 @@ from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits
 from stream_app.core.events.decode import Rejected
 from stream_app.core.events.identity import HashingPlan
+from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Batch
 
@@ -88,12 +89,10 @@ class HeldBatches:
 
     @property
     def next_ms(self) -> int:
-        """Of what is decoded: the event time that counting comes to next, epoch ms."""
-        assert self.credited is not None, "only what is decoded is held"
-        return int(self.credited.newest_ms[0])
+        """The event time that counting comes to next, epoch ms; NO_TIME while nothing is decoded."""
+        return int(self.credited.newest_ms[0]) if self.credited is not None else NO_TIME
 
     @property
     def newest_ms(self) -> int:
-        """Of what is decoded: the newest event time, epoch ms."""
-        assert self.credited is not None, "only what is decoded is held"
-        return int(self.credited.newest_ms[-1])
+        """The newest event time of what is decoded, epoch ms; NO_TIME while nothing is."""
+        return int(self.credited.newest_ms[-1]) if self.credited is not None else NO_TIME

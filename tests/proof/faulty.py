@@ -39,7 +39,7 @@ def freeze_agent(began: Callable[[], bool]) -> None:
             await asyncio.Event().wait()
         return await count(self, fetched)
 
-    BatchCounter.count = stuck  # type: ignore[method-assign]
+    BatchCounter.count = stuck  # type: ignore[method-assign,assignment]
 
 
 def freeze_commit(began: Callable[[], bool]) -> None:

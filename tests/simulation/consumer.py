@@ -176,7 +176,7 @@ class Consumer:
         while True:
             await self._flow.wait()
             self._moved.clear()
-            some = [tp for tp in self._inputs() if tp not in self._paused and self._log(tp).end > self._positions.get(tp, self._log(tp).end)]
+            some = [tp for tp in self._inputs() if tp not in self._paused and self._has_more(tp)]
             if some:
                 await self._fetch(self._line.broker.agenda.rng.choice(some))
             else:
@@ -229,9 +229,13 @@ class Consumer:
         if answer in {Answer.UNKNOWN_MEMBER, Answer.ILLEGAL_GENERATION}:
             self._number, self._generation = 0, -1
 
+    def _has_more(self, tp: TP) -> bool:
+        return self._log(tp).end > self._positions.get(tp, self._log(tp).end)
+
     def _now_s(self) -> float:
         """The wall clock of this worker."""
-        return self._line.broker.now_s + self._line.process.worker.clock_skew_s  # type: ignore[attr-defined]
+        worker: Any = self._line.process.worker  # type: ignore[attr-defined]
+        return self._line.broker.now_s + float(worker.clock_skew_s)
 
     def _inputs(self) -> list[TP]:
         return sorted(tp for tp in self._assignment if tp.topic in self.app.settings.input_topics)

@@ -24,9 +24,10 @@ from stream_app.engine.context import OwnedPartition
 from stream_app.engine.counting import BatchCounter
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust.consumer import BatchConsumer
+from stream_app.engine.held_batches import CreditedBatch
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
-from stream_app.kafka.records import Batch, Partition
+from stream_app.kafka.records import Partition
 from stream_app.settings import Settings
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.run import failure_of
@@ -62,9 +63,9 @@ async def _not_asked(_consumer: BatchConsumer, _positions: object, _generation: 
     return True
 
 
-async def _counts_before_it_sets_aside(counter: BatchCounter, owned: OwnedPartition, batch: Batch) -> None:
+async def _counts_before_it_sets_aside(counter: BatchCounter, owned: OwnedPartition, credited: CreditedBatch) -> None:
     """And writes what it has counted after it has waited for Kafka."""
-    credits_, indices, rejected = counter._credit(owned, batch)
+    batch, credits_, indices, rejected = credited[:4]
     late = owned.store.ledger.late(batch.topic, credits_.ts_ms)
     applied = owned.store.ledger.apply(batch.topic, batch.end, credits_, late, len(batch.records) - len(indices))
     await counter._set_aside.records(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])

@@ -24,7 +24,14 @@ from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ports import Meter
-from stream_app.engine.rounds import busy_time, delta_reader, evaluation_round, waiting_batches
+from stream_app.engine.rounds import (
+    busy_time,
+    delta_reader,
+    evaluation_round,
+    source_reach,
+    waiting_batches,
+    watermark_alignment,
+)
 from stream_app.kafka import async_clients, record_batches
 from stream_app.kafka.records import Partition
 from stream_app.kafka.topic_reader import READ_WAIT_MS
@@ -39,6 +46,7 @@ from tests.simulation.plan import SESSION_S, ZOMBIES, Plan
 _SWEEP_S = 0.7
 _TOGETHER_RECORDS = 4
 _ENOUGH_RECORDS = 6
+_LIVE_S, _SKEW_S = 0.5, 0.1
 
 
 class Worker:
@@ -183,6 +191,9 @@ def engines(plan: Plan) -> Iterator[None]:
         (evaluation_round, "perf_counter", _monotonic),
         (evaluation_round, "monotonic", _monotonic),
         (delta_reader, "monotonic", _monotonic),
+        (watermark_alignment, "monotonic", _monotonic),
+        (watermark_alignment, "LIVE_S", _LIVE_S),
+        (source_reach, "SKEW_S", _SKEW_S),
         (segments, "MOST_ENTRIES", plan.most_entries),
         (record_batches, "TOGETHER_RECORDS", _TOGETHER_RECORDS),
         (waiting_batches, "ENOUGH", _ENOUGH_RECORDS),

@@ -102,7 +102,7 @@ def _is_sound(status: Status) -> bool:
     counts += [status.erased, status.epoch, status.unread, status.asked, *status.unheard, *status.sent]
     for source in status.sources.values():
         counts += [source.position, source.applied, source.duplicate, source.late, source.rejected, source.unknown]
-    times = [status.horizon, status.ids_until_ms, status.newest_ms, *(source.watermark for source in status.sources.values())]
-    times += [said_ms for said_ms in (status.reached_ms, status.cuts_ms) if said_ms is not None]
+    times = [status.horizon, status.ids_until_ms, status.newest_ms, status.reached_ms or 0, status.cuts_ms or 0]
+    times += [source.watermark for source in status.sources.values()]
     are_few = len(status.sources) <= _MOST_SOURCES and max(len(status.unheard), len(status.sent)) <= _MOST_PARTITIONS
     return are_few and are_numbers(counts) and are_numbers(times, NO_TIME)

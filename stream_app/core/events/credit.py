@@ -54,7 +54,8 @@ class Credits(NamedTuple):
 
     def between(self, first: int, last: int) -> "Credits":
         """Return the events from `first` on, up to `last` (exclusive)."""
-        return Credits(*(None if column is None else column[first:last] for column in self))
+        columns: list[Any] = [None if column is None else column[first:last] for column in self]
+        return Credits(*columns)
 
 
 def joined(parts: Sequence[Credits]) -> Credits:

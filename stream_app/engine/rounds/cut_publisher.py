@@ -199,7 +199,7 @@ class CutPublisher:
     def _publish(self, known: _Published, frame: Frame, newest_ms: int, most: int, *, ranks: bool) -> int:
         """Publish what is new in a home; returns the number of scopes."""
         home, news = known.home, known.news
-        changed = home.recompute(newest_ms, ranks=ranks)  # before its cuts are looked at: there may be more of them afterwards
+        changed = home.recompute(newest_ms, ranks=ranks)  # before its cuts are looked at: there may be more afterwards
         if not home.is_complete:
             logger.error("additions that no partition has sent: a home begins anew; who may write to that topic?")
             return 0

@@ -28,8 +28,6 @@ FAR_BEHIND_BATCHES = 5
 
 _NOT_LONGER_S = 0.5
 """A round ends after this time, even if more steps could end: others have their turn."""
-_SOON_S = 0.01
-"""Until the next look while a step waits for its end."""
 
 
 class EvaluationRound:
@@ -75,11 +73,11 @@ class EvaluationRound:
             await self._waiting.count_all()
             self._alignment.look()
         if self._alignment.is_overdue and perf_counter() - self._published_s < self._context.settings.tick_s:
-            return _SOON_S
+            return self._alignment.pause_s
         self._published_s = perf_counter()
         await self._look_into_step(busy)
         if self._alignment.is_overdue:
-            return _SOON_S
+            return self._alignment.pause_s
         if self._is_far_behind():
             return LONGEST_PAUSE_S
         pause_s = max(

@@ -98,9 +98,9 @@ class PartitionUpdates:
             held.published = NEVER
         homes = {**states_of(self._exchange.statuses), **self._context.homes.states()}
         unheard = self._context.homes.unheard(partition)
-        reached_ms = self._reach.reached_ms(partition, held)
-        steps = (ledger.window.slot(reached_ms), self._alignment.cuts_ms)
-        state = (held.store.sequence, self._context.followed.version, ledger.horizon, ledger.erased, homes, unheard, steps)
+        reached = (ledger.window.slot(self._reach.reached_ms(partition, held)), self._alignment.cuts_ms)
+        counted = (held.store.sequence, ledger.horizon, ledger.erased)
+        state = (counted, self._context.followed.version, homes, unheard, reached)
         if state == held.published and not ledger.rows.is_touched:
             return None
         held.published, held.updates = state, held.updates + 1

@@ -15,7 +15,7 @@ from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.held_batches import HeldBatches
 from stream_app.kafka.records import Partition
 
-_SKEW_S = 2.0
+SKEW_S = 2.0
 """By so much later than others a source that is read up may get its events."""
 _MOST_KNOWN = 1000
 
@@ -93,4 +93,4 @@ class SourceReach:
         counted = held.store.ledger.source(source.topic)
         if self._consumer.end(source) > counted.position:
             return counted.watermark
-        return max(counted.watermark, self.known.at(self._consumer.fetched_s(source) - _SKEW_S))
+        return max(counted.watermark, self.known.at(self._consumer.fetched_s(source) - SKEW_S))

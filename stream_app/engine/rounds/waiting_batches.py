@@ -1,8 +1,8 @@
 """Waiting batches: what was fetched of each source and is not counted yet, in order.
 
-There are two reasons to wait. While little comes in, a fetch brings one or two events; a batch costs as much as a hundred
-events do, and its segment in the changelog names the positions of all sources again. So what is fetched joins what
-waits of its source, and is counted once it is enough, or before the next round, which is the first to look at the
+There are two reasons to wait. While little comes in, a fetch brings one or two events; a batch costs as much as a
+hundred events do, and its segment in the changelog names the positions of all sources again. So what is fetched joins
+what waits of its source, and is counted once it is enough, or before the next round, which is the first to look at the
 counts, or after a tick. And counting stops at the end of a step of event time (see watermark_alignment): what comes
 after it is held until all sources are there. Of a source that is far ahead nothing more is fetched meanwhile.
 

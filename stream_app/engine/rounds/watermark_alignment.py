@@ -39,6 +39,7 @@ LIVE_S = 3.0
 """Steps that take longer than this are looked into before they end."""
 _PATIENCE_SESSIONS = 5
 """Sessions of the group in which a partition has to be taken over, until nobody waits for it any more."""
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.2
 
 
 class WatermarkAlignment:
@@ -58,7 +59,7 @@ class WatermarkAlignment:
         self._began_s = self._took_s = 0.0
         self._reached_ms: dict[int, int] = {}
         """By partition, of the whole group: what all its sources have come to."""
-        self._waiting: tuple[object, float] = ((), 0.0)
+        self._waiting: tuple[tuple[int | None, str] | None, float] = (None, 0.0)
         """For what, and since when."""
         self._left_behind: set[int] = set()
         """Partitions that nobody waits for, until they have come after."""
@@ -87,6 +88,12 @@ class WatermarkAlignment:
         if not self._has_steps:
             return True
         return not self.is_overdue and max(self._took_s, monotonic() - self._began_s) > LIVE_S
+
+    @property
+    def pause_s(self) -> float:
+        """Until the next look while the step is overdue: longer, the longer something is awaited."""
+        waited_s = monotonic() - self._waiting[1] if self._waiting[0] else 0.0
+        return min(max(waited_s / 4, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
 
     def look(self) -> None:
         """See how far all sources have come. Begins the first step once that is known."""
@@ -123,8 +130,7 @@ class WatermarkAlignment:
 
     def go_on(self) -> None:
         """Begin the next step."""
-        assert self._slot is not None, "a step has ended"
-        now_s, slot = monotonic(), self._slot + 1
+        now_s, slot = monotonic(), self._window.slot(self.last_ms) + 1
         self._took_s, self._began_s = now_s - self._began_s, now_s
         self._left_behind = {place for place in self._left_behind if self._reached_ms.get(place, 0) <= self.last_ms}
         first_ms = min(self._reached_ms.values())
@@ -147,7 +153,7 @@ class WatermarkAlignment:
     def _is_empty(self) -> bool:
         """Return whether nobody has anything in the window."""
         has_panes = any(held.store.ledger.panes for held in self._context.owned.values())
-        return not has_panes and not any(known.users for known in self._statuses.values())
+        return not has_panes and not any(known.users for known in self._others().values())
 
     def _enter_first(self, slot: int) -> None:
         """Begin a step without having been through those before: nothing is missing of them."""
@@ -169,6 +175,7 @@ class WatermarkAlignment:
         """Return whether nothing is missing, or it was waited for too long: then nobody waits for it any more."""
         missing -= self._left_behind
         if not missing:
+            self._waiting = (None, 0.0)
             return True
         waiting, now_s = (self._slot, what), monotonic()
         if self._waiting[0] != waiting:

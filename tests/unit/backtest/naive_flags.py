@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from kafka.partitioner.default import murmur2
+
 from stream_app.settings import Settings
 
 FLOORS = ("min_posts", "min_impressions")
@@ -64,10 +66,11 @@ class NaiveTracker:
     def run(self, events: Sequence[NaiveEvent]) -> Iterator[NaiveFlag]:
         """Yield the flags of all steps."""
         by_end: dict[int, list[NaiveEvent]] = defaultdict(list)
-        newest = {False: -1, True: -1}
+        newest: dict[tuple[bool, int], int] = defaultdict(int)
         for event in sorted(events, key=lambda event: event.is_share):  # posts are read first, each in its order
-            newest[event.is_share] = max(newest[event.is_share], event.ts)
-            by_end[(newest[event.is_share] // self.step_ms + 1) * self.step_ms].append(event)
+            source = event.is_share, (murmur2(event.user.encode()) & 0x7FFFFFFF) % self.settings.partitions
+            newest[source] = max(newest[source], event.ts)
+            by_end[(newest[source] // self.step_ms + 1) * self.step_ms].append(event)
         if not by_end:
             return
         for end_ms in range(min(by_end), max(by_end) + 1, self.step_ms):

@@ -38,7 +38,7 @@ def broken() -> Engine:
     parts = engine_parts(Settings(), Mock())
     return Engine(
         parts._replace(
-            counter=Mock(count=failing),
+            waiting=Mock(take=failing, held={}),
             ownership=Mock(pause=failing, positions=dict),
             synchronization=Mock(note_ends=Mock(side_effect=RuntimeError)),
             exchange=Mock(run=failing),
