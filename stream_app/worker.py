@@ -59,6 +59,7 @@ def queryable_state(engine: Engine) -> QueryableState:
         statuses=engine.exchange.statuses,
         erasures=context.erasures,
         homes=context.homes,
+        record=context.track_record,
     )
 
 
@@ -113,11 +114,13 @@ class _Worker:
         metrics.counts_by(settings.version)
         self._engine = build_engine(settings, metrics)
         state = queryable_state(self._engine)
+        metrics.measures(state.record.quality)
         self._board = BoardFeed(settings, state, metrics, self._engine.publisher.shown)
         self._engine.listeners.append(self._board)
         self._registry = registry
         self._access = Access(settings, self._engine.exchange.ended_sessions, self._engine.context.output.session)
-        self._api = Api(settings, state, self._engine.health, self._board.is_up, self._access, metrics.bound_hit)
+        counted = (metrics.bound_hit, metrics.flag_seen)
+        self._api = Api(settings, state, self._engine.health, self._board.is_up, self._access, *counted)
         bounds = ConnectionBounds(settings.http_max_connections, settings.http_max_connections_per_address)
         self._http = HttpServer(registry, self._engine.health, self._access, bounds, metrics.bound_hit)
         self._http.add(self._api.add_routes, add_page)

@@ -12,6 +12,10 @@ OF_A_CUT = "max by (topic, population, role)"
 DIFFUSE = ((1 / 3, parts.ORANGE),)
 """The default of STREAM_APP_DIFFUSE_FRACTION."""
 
+SIDES = ("low", "high")
+OF_EVERYBODY = ("connector (all)", "maven (all)")
+"""The legends of the default population."""
+
 ABOUT = """\
 A few people do most of the influencing. **Mass connectors** are the fewest users who together make 80 % of all
 influence *impressions* (one person reached once), **mass mavens** the fewest who make 80 % of all influence *posts*.
@@ -26,6 +30,16 @@ FLAG_COLOURS = {
     "fading": parts.YELLOW,
     "left": parts.GREY,
 }
+
+REASONS = {
+    "emerging": "at_the_door: at 0.9 θ. accelerating: on course to θ. nearly_ranked: over θ of a topic nearly ranked.",
+    "entered": "rose: did something lately. threshold_fell: did nothing, θ fell. newly_ranked: the topic has just "
+    "become ranked. back_over_threshold: was fading.",
+    "fading": "under_threshold: below 0.8 θ for the dwell time.",
+    "left": "under_threshold: far below θ. too_little_evidence: what is left is less than a flag needs. "
+    "no_longer_ranked: the topic has too few users, or became diffuse. slowed_down: was emerging, and rises no more.",
+}
+"""What the reasons mean, by type."""
 
 
 def build() -> Dashboard:
@@ -132,20 +146,59 @@ def _flags(board: Dashboard) -> None:
         Query(f"sum by (role) (increase(influence_flags_total{{{FLAG}}}[$__interval]))", "{{role}}"),
     )
     board.with_panel(parts.counted(by_role, "1m").span(parts.HALF))
+    for flag_type, meaning in REASONS.items():
+        by_reason = parts.curves(
+            f"Why {flag_type}",
+            f"Flags {flag_type} by reason, both roles and all topics together. {meaning}",
+            units.LocaleFormat,
+            Query(
+                "max by (reason) (increase(influence_flags_seen_total"
+                f'{{job="$job", type="{flag_type}"}}[$__interval]))',
+                "{{reason}}",
+            ),
+        )
+        board.with_panel(parts.counted(by_reason, "1m").span(parts.HALF))
+    board.with_panel(
+        parts.curves(
+            "Warnings that came true, and entries foreseen",
+            "Of the emerging flags of the last week of event time those whose user entered within 12 h, and of those "
+            "who entered the ones who had such a flag.",
+            units.PercentUnit,
+            Query(f'max by (role) (influence_flag_precision{{{FLAG}, window="7d"}})', "came true: {{role}}"),
+            Query(f'max by (role) (influence_flag_recall{{{FLAG}, window="7d"}})', "foreseen: {{role}}"),
+        ).span(parts.HALF)
+    )
+    board.with_panel(
+        parts.curves(
+            "Lead: from the first warning to the entry",
+            "Median of the last week of event time.",
+            units.Seconds,
+            Query(f'max by (role) (influence_flag_lead_seconds{{{FLAG}, window="7d"}})', "{{role}}"),
+        ).span(parts.HALF)
+    )
+    board.with_panel(
+        parts.curves(
+            "Flags for each standing",
+            "Of all types, over the standings that ended in the last week of event time. Many mean that users come and "
+            "go.",
+            units.Short,
+            Query(f'max by (role) (influence_flags_per_standing{{{FLAG}, window="7d"}})', "{{role}}"),
+        )
+    )
 
 
 def _topic(board: Dashboard) -> None:
     legend = "{{role}} ({{population}})"
-    board.with_panel(
-        parts.curves(
-            "Share of users in the cut",
-            "Users who make 80 % as a part of the active users. The lower, the more uneven. Above the dashed line the "
-            "topic is diffuse, and nobody is flagged.",
-            units.PercentUnit,
-            Query(f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})", legend),
-            steps=DIFFUSE,
-        )
+    share = parts.curves(
+        "Share of users in the cut",
+        "Users who make 80 % as a part of the active users, within its 95 % interval: where it is with other people "
+        "like these. The lower, the more uneven. Above the orange line the topic is diffuse, and nobody is flagged.",
+        units.PercentUnit,
+        Query(f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})", legend),
+        *(Query(f"{OF_A_CUT} (influence_cut_users_ratio_{side}{{{CUT}}})", f"{side}: {legend}") for side in SIDES),
+        steps=DIFFUSE,
     )
+    board.with_panel(parts.banded(share, SIDES, OF_EVERYBODY))
     board.with_panel(
         parts.curves(
             "k: users in the cut",
@@ -158,8 +211,10 @@ def _topic(board: Dashboard) -> None:
     threshold = parts.curves(
         "θ: what it takes to belong",
         "The value of the last user in the cut: impressions of a connector (left), posts of a maven (right). Users "
-        "above it have entered, those on course to it are emerging.",
+        "above it have entered, those on course to it are emerging; within its 95 % interval they are borderline.",
         "suffix:impressions",
         Query(f"{OF_A_CUT} (influence_cut_threshold{{{CUT}}})", legend),
+        *(Query(f"{OF_A_CUT} (influence_cut_threshold_{side}{{{CUT}}})", f"{side}: {legend}") for side in SIDES),
     )
-    board.with_panel(parts.on_the_right(threshold, "/^maven/", "suffix:posts"))
+    parts.banded(threshold, SIDES, OF_EVERYBODY)
+    board.with_panel(parts.on_the_right(threshold, "/maven/", "suffix:posts"))

@@ -251,6 +251,17 @@ def painted(panel: timeseries.Panel, colours: dict[str, str]) -> timeseries.Pane
     return panel
 
 
+def banded(panel: timeseries.Panel, sides: tuple[str, str], series: Sequence[str]) -> timeseries.Panel:
+    """Series named "low: ", "high: " (`sides`), then like another, are its interval: filled for the `series` given."""
+    low, high = (f"{side}: " for side in sides)
+    hidden = {"legend": True, "tooltip": False, "viz": False}
+    dashed = {"lineStyle": {"fill": "dash", "dash": [3, 4]}, "fillOpacity": 0, "hideFrom": hidden}
+    panel.override_by_regexp(f"/^({low}|{high})/", _properties("custom.", **dashed))
+    for name in series:
+        panel.override_by_name(high + name, _properties("custom.", fillBelowTo=low + name, fillOpacity=8))
+    return panel
+
+
 def on_the_right(panel: timeseries.Panel, pattern: str, unit: str) -> timeseries.Panel:
     """Series whose names match have another unit, and an axis of their own."""
     return panel.override_by_regexp(pattern, _properties(unit=unit) + _properties("custom.", axisPlacement="right"))

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from stream_app.alerts.sinks.message import AlertMessage, message_of
-from stream_app.core.messages import DEFAULT_POPULATION, Flag, FlagType, Reason, Role
+from stream_app.core.messages import DEFAULT_POPULATION, ChanceFrom, Flag, FlagType, Reason, Role
 
 RULE = "test"
 _DAY_MS = 86_400_000
@@ -29,6 +29,9 @@ def sample(now_ms: int) -> AlertMessage:
         events=38.2,
         eta_s=7440.0,
         reason=Reason.ACCELERATING,
+        chance=0.64,
+        chance_flags=431,
+        chance_from=ChanceFrom.OWN,
         rule=3,
         window_start=now_ms - _DAY_MS,
         window_end=now_ms,

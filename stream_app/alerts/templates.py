@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from stream_app.core.flags.reasons import SAYS
+from stream_app.core.flags.reasons import SAYS, odds
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Flag, FlagType, Role
 from stream_app.core.readable import readable
 
@@ -64,6 +64,8 @@ def body_of(flag: Flag) -> str:
     ]
     if flag.reason is not None:
         lines.append(f"Why: {SAYS[flag.reason]}.")
+    if chance := odds(flag):
+        lines.append(f"Chance: {chance}.")
     if flag.warming_up:
         lines.append("The tracker has not seen a whole window yet: values still grow because they are counted first.")
     if flag.population != DEFAULT_POPULATION:

@@ -7,7 +7,7 @@ from statistics import median, quantiles
 import msgspec
 
 from stream_app.backtest.run import BacktestResult, RoleResult
-from stream_app.core.flags.outcomes import reasons_of
+from stream_app.core.flags.outcomes import calibration_of, reasons_of
 from stream_app.core.messages import Flag
 
 _MS_PER_H = 3_600_000
@@ -34,6 +34,16 @@ class ForesightFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Median."""
 
 
+class CalibrationFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The emerging flags whose stated chance lies in one tenth, as 0.6 to 0.7."""
+
+    stated: float
+    """Mean of the chances."""
+    observed: float
+    """Part of them whose user entered within 12 h."""
+    flags: int
+
+
 class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a backtest found, with some settings."""
 
@@ -54,6 +64,8 @@ class BacktestReport(msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[str, ForesightFigures]
     topics: dict[str, ForesightFigures]
     """All topics together (*), and single ones."""
+    calibration: list[CalibrationFigures]
+    """By tenth; the chance of a flag is that of the flags before it."""
     raised: list[Flag]
 
 
@@ -78,6 +90,10 @@ def report_of(result: BacktestResult, variant: Mapping[str, str]) -> BacktestRep
         both=_foresight(result.both),
         roles={role: _foresight(found) for role, found in result.by_role.items()},
         topics={name: _foresight(found) for name, found in result.by_size.items()},
+        calibration=[
+            CalibrationFigures(stated=round(one.stated, 3), observed=round(one.observed, 3), flags=one.flags)
+            for one in calibration_of(result.both.outcomes.warned)
+        ],
         raised=result.flags,
     )
 

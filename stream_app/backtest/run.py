@@ -8,6 +8,7 @@ from stream_app.backtest.steps import read, steps
 from stream_app.backtest.tracker import OfflineTracker
 from stream_app.core.flags.outcomes import (
     DAY_MS,
+    FORESIGHT_MS,
     Outcomes,
     Rates,
     Standing,
@@ -22,7 +23,6 @@ from stream_app.core.state.window import Window
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 
-FORESIGHT_MS = DAY_MS // 2
 _LOOK_MS = 900_000
 """Candidates are looked for so often."""
 

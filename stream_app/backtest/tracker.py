@@ -11,15 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.backtest.steps import Step
+from stream_app.core.cuts.scope_cuts import ScopeIntervals
 from stream_app.core.exchange.delta_message import DeltaSource
 from stream_app.core.exchange.delta_sender import DeltaSender, HomeState
 from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
 from stream_app.core.exchange.home import Home
 from stream_app.core.flags.evaluation import EvaluationTime, evaluate, flags_of
-from stream_app.core.flags.outcomes import Standing
+from stream_app.core.flags.outcomes import FORESIGHT_MS, Standing
 from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.flags.ranking import RANKED, are_followed
 from stream_app.core.flags.standing import EMERGING
+from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.messages import ROLES, Flag
 from stream_app.core.state.ledger import Ledger
@@ -56,6 +58,7 @@ class OfflineTracker:
         self._scopes = LedgerScopes()
         self._watched = WatchedRows()
         self._ranked = RankedScopes(self._followed, rules)
+        self._record = TrackRecord(settings.version, settings.panes * settings.pane_ms, FORESIGHT_MS)
         self._here: set[int] = set()
         """The scopes that are followed, by their number in the home."""
         self.end_ms = 0
@@ -97,7 +100,12 @@ class OfflineTracker:
             warming_up=start_ms < ledger.since,
         )
         scopes = numbers[ledger.rows.scopes_of(changes.rows)]
-        return flags_of(changes, self._followed.ranks(scopes, changes.roles, changes.values), moment, ledger)
+        ranks = self._followed.ranks(scopes, changes.roles, changes.values)
+        self._record.advance(end_ms - 1)
+        flags = flags_of(changes, ranks, moment, ledger, self._record)
+        for flag in flags:
+            self._record.add(flag)
+        return flags
 
     def candidates(self) -> Iterator[Standing]:
         """Yield who is not in a cut now, and could be: with enough evidence, in a scope that is ranked."""
@@ -116,9 +124,10 @@ class OfflineTracker:
         for scope in self._here.intersection(changed[~is_followed].tolist()):
             self._followed.take(home.names[scope], None)
             self._here.discard(scope)
-        for name, record in home.records(changed[is_followed]):
+        followed = changed[is_followed]
+        for name, record in home.records(followed, home.curves(followed), ScopeIntervals.empty(len(followed))):
             self._followed.take(name, record)
-        self._here.update(changed[is_followed].tolist())
+        self._here.update(followed.tolist())
         self._followed.forget_unused()
         if (kept := home.forget_unused()) is not None:
             self._here = {place for place, number in enumerate(kept.tolist()) if number in self._here}

@@ -60,6 +60,15 @@ class Reason(StrEnum):
     SLOWED_DOWN = "slowed_down"
 
 
+class ChanceFrom(StrEnum):
+    """What the chance of an emerging flag rests on."""
+
+    SHIPPED = "shipped"
+    """More on the streams that the release was chosen on than on this tracker's own flags."""
+    OWN = "own"
+    """On what became of this tracker's own flags."""
+
+
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
     """The smallest set of users who make up `share` of a scope's total; one record on `influence.cuts`."""
 
@@ -100,6 +109,22 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     computed_at: int
     """Wall clock, epoch ms."""
     settings_version: str
+    k_low: int | None = None
+    """Where the 95 % interval of k begins: what k is of all people like these, for as many users.
+
+    Null, like the other five, where no interval is known."""
+    k_high: int | None = None
+    """Where it ends."""
+    percent_of_users_low: float | None = None
+    """100 · k_low / users."""
+    percent_of_users_high: float | None = None
+    """100 · k_high / users."""
+    threshold_low: int | None = None
+    """Where the 95 % interval of θ begins.
+
+    Users from here to threshold_high are borderline: who happened to be active decides whether they are in the cut."""
+    threshold_high: int | None = None
+    """Where it ends: up to 1,000 times the largest value, where a single user has nearly everything."""
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +161,11 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     """Why the standing changed; null in flags of releases up to 0.3."""
     warming_up: bool = False
     """The tracker had not yet seen a whole window: values still grow because it counts them for the first time."""
+    chance: float | None = None
+    """Which part of the emerging flags like this one is followed by `entered` within 12 h; null in all others."""
+    chance_flags: int | None = None
+    """Number of the tracker's own flags, whose outcome is known, behind `chance`."""
+    chance_from: ChanceFrom | None = None
     rule: int
     """Number of the rule that decided (see stream_app/core/flags/standing.py)."""
     window_start: int
@@ -174,7 +204,8 @@ def is_sound(flag: Flag, first_ms: int = _FIRST_MS) -> bool:
     times = (flag.window_start, flag.window_end, flag.event_time, flag.detected_at)
     rates = (flag.share, flag.short_rate, flag.long_rate, flag.rate_error, flag.z, flag.events, flag.eta_s or 0.0)
     return (
-        are_numbers((flag.value, flag.threshold, flag.rank, flag.rule))
+        are_numbers((flag.value, flag.threshold, flag.rank, flag.rule, flag.chance_flags or 0))
+        and 0.0 <= (flag.chance or 0.0) <= 1.0
         and all(first_ms <= time_ms <= _LAST_MS for time_ms in times)
         and all(map(isfinite, rates))
     )

@@ -11,7 +11,8 @@ from stream_app.demo.truth import Foresight, Measured, foresight, measured
 
 _OF_A_CUT = (
     *("topic", "population", "role", "users", "total", "k", "threshold", "ties", "coverage", "gini", "diffuse"),
-    *("flagged", "emerging"),
+    *("flagged", "emerging", "k_low", "k_high", "percent_of_users_low", "percent_of_users_high"),
+    *("threshold_low", "threshold_high"),
 )
 
 

@@ -13,12 +13,14 @@ from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import TOLERANCE_POINTS, Foresight, Rise, foresight, measured
 from stream_app.settings.text import duration_text
 from stream_app.terminal.flag_line import FLAG_STYLES
-from stream_app.terminal.format import hours, moment, plural, span, time_of_day
+from stream_app.terminal.format import hours, interval, moment, plural, rounded, span, time_of_day
 from stream_app.terminal.output import PlainTable, marked
 
 _TOPICS_SHOWN = 10
 _ROOMY = 92
-"""Columns of a terminal from which tables have room between their columns."""
+"""Columns of a terminal from which tables have room between their columns …"""
+_WIDE = 120
+"""… and for intervals."""
 
 
 def print_result(console: Console, result: DemoResult) -> None:
@@ -66,7 +68,7 @@ def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
         console.print(marked("[yellow]No events are left in the window, so there are no cuts.[/]"))
         return
     of_population = any(cut.percent_of_population is not None for cut in chosen)
-    share = f"{chosen[0].share * 100:g} %"
+    share, is_wide = f"{chosen[0].share * 100:g} %", console.width >= _WIDE
     table = _table(console, f"Who makes {share}", "of the impressions (connectors) and of the posts (mavens)")
     table.add_column("topic", no_wrap=True, overflow="ellipsis", max_width=16 if console.width >= _ROOMY else 13)
     table.add_column("role", no_wrap=True)
@@ -84,11 +86,11 @@ def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
                 *(
                     f"{cut.users:,}",
                     f"{cut.k:,}",
-                    _percent(cut.percent_of_users),
+                    _percent_of_users(cut, is_wide),
                     *people,
                     _percent(cut.coverage * 100),
                 ),
-                f"{cut.threshold:,}",
+                f"{cut.threshold:,}" + is_wide * f" {interval(cut.threshold_low, cut.threshold_high)}".rstrip(),
                 *(
                     (Text("diffuse", "dim"), Text("–", "dim"))
                     if cut.diffuse
@@ -132,6 +134,14 @@ def _table(console: Console, title: str, about: str) -> PlainTable:
     gap = (0, 1, 0, 0) if console.width >= _ROOMY else 0
     console.print(marked("[bold]{}[/] [dim]{}[/]\n", title, about))
     return PlainTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=gap, collapse_padding=True)
+
+
+def _percent_of_users(cut: Cut, is_wide: bool) -> str:  # noqa: FBT001 - of the table
+    """31 [26–36] where 31.0 is known to be between 26.2 and 36.2; only 31 where there is no room."""
+    value, low, high = cut.percent_of_users, cut.percent_of_users_low, cut.percent_of_users_high
+    if low is None or high is None:
+        return _percent(value)
+    return rounded(value, low, high) + is_wide * f" {interval(low, high)}"
 
 
 def _percent(value: float | None) -> str:

@@ -5,6 +5,8 @@ import uuid
 from functools import partial
 
 from stream_app.core.exchange.followed_cuts import FollowedCuts
+from stream_app.core.flags.outcomes import FORESIGHT_MS
+from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.group.members import PATIENCE_SESSIONS, Members
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.context import EngineContext, OwnedPartitions, homes_of
@@ -70,6 +72,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
         homes=homes_of(owned, settings),
         output=OutputTopics(producer, settings, limits, meter.bound_hit),
         limits=limits,
+        track_record=TrackRecord(settings.version, settings.panes * settings.pane_ms, FORESIGHT_MS),
         meter=meter,
         clock=time.time,
         erasures=erasures,

@@ -10,6 +10,7 @@ from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.exchange.followed_cuts import FollowedCuts, LedgerScopes
 from stream_app.core.exchange.homes import Homes
 from stream_app.core.flags.standing import StandingRules
+from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.group.clocks import Clocks
 from stream_app.core.group.members import Members
@@ -118,6 +119,8 @@ class EngineContext:
     clock: Clock
     erasures: Erasures
     limits: MessageLimits
+    track_record: TrackRecord
+    """Fed by who reads the flags topic: the flags of all workers."""
     limit: StepLimit = field(default_factory=StepLimit)
     members: Members = field(default_factory=Members)
     clocks: Clocks = field(default_factory=Clocks)

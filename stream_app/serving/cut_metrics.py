@@ -1,5 +1,7 @@
 """The metrics of cuts: those of the topics asked for, for as long as this worker publishes them."""
 
+from typing import Literal
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stream_app.core.events.names import normal_topic
@@ -44,6 +46,10 @@ class CutMetrics:
             _LABELS,
             registry=registry,
         )
+        self._threshold_low = _bound("influence_cut_threshold", "low", registry)
+        self._threshold_high = _bound("influence_cut_threshold", "high", registry)
+        self._users_ratio_low = _bound("influence_cut_users_ratio", "low", registry)
+        self._users_ratio_high = _bound("influence_cut_users_ratio", "high", registry)
         self._cut_emerging = Gauge(
             "influence_cut_emerging",
             "Users who are not in the cut yet, but on course to it.",
@@ -70,6 +76,14 @@ class CutMetrics:
         self._cut_size.labels(*labels).set(cut.k)
         self._cut_users_ratio.labels(*labels).set(cut.percent_of_users / 100)
         self._cut_emerging.labels(*labels).set(cut.emerging)
+        for gauge, bound in (
+            (self._threshold_low, cut.threshold_low),
+            (self._threshold_high, cut.threshold_high),
+            (self._users_ratio_low, cut.percent_of_users_low and cut.percent_of_users_low / 100),
+            (self._users_ratio_high, cut.percent_of_users_high and cut.percent_of_users_high / 100),
+        ):
+            if bound is not None:
+                gauge.labels(*labels).set(bound)
 
     def cut_gone(self, scope: ScopeName, role: Role) -> None:
         """A cut is no longer this worker's to publish, or has no users any more."""
@@ -77,5 +91,11 @@ class CutMetrics:
         if labels not in self._cut_series:
             return
         self._cut_series.discard(labels)
-        for gauge in (self._cut_threshold, self._cut_size, self._cut_users_ratio, self._cut_emerging):
+        bounds = (self._threshold_low, self._threshold_high, self._users_ratio_low, self._users_ratio_high)
+        for gauge in (self._cut_threshold, self._cut_size, self._cut_users_ratio, self._cut_emerging, *bounds):
             gauge.remove(*labels)
+
+
+def _bound(of: str, side: Literal["low", "high"], registry: CollectorRegistry) -> Gauge:
+    place = "begins" if side == "low" else "ends"
+    return Gauge(f"{of}_{side}", f"Where the 95 % interval of {of} {place}.", _LABELS, registry=registry)

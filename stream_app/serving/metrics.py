@@ -8,6 +8,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from stream_app.core.messages import ROLES, FlagType, Role
 from stream_app.core.queries import BatchCounts
 from stream_app.serving.cut_metrics import CutMetrics
+from stream_app.serving.flag_metrics import FlagMetrics
+from stream_app.serving.flag_quality_metrics import FlagQualityMetrics
 from stream_app.serving.group_metrics import GroupMetrics
 
 RESULTS = ("applied", "duplicate", "late", "rejected")
@@ -23,7 +25,7 @@ BATCH_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 
-class Metrics(CutMetrics, GroupMetrics):
+class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
     """Every metric of one worker, in the registry given.
 
     `input_topics` are the Kafka topics that are counted; `metric_topics` the topics (products, hashtags) whose cuts are
@@ -34,6 +36,8 @@ class Metrics(CutMetrics, GroupMetrics):
         self, registry: CollectorRegistry, input_topics: tuple[str, ...], metric_topics: tuple[str, ...]
     ) -> None:
         CutMetrics.__init__(self, registry, metric_topics)
+        FlagMetrics.__init__(self, registry)
+        FlagQualityMetrics.__init__(self, registry)
         GroupMetrics.__init__(self, registry, input_topics)
         self._lag_series: set[tuple[str, int]] = set()
         self._make_input_metrics(registry, input_topics)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from stream_app.core.flags.reasons import SAYS
+from stream_app.core.flags.reasons import SAYS, odds
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.readable import readable
 from stream_app.terminal.format import moment
@@ -25,5 +25,5 @@ def flag_line(flag: Flag, when: Callable[[int], str] = moment) -> str:
 def _numbers(flag: Flag) -> str:
     why = f": {SAYS[flag.reason]}" if flag.reason else ""
     if flag.type is FlagType.EMERGING:
-        return f"{flag.value:,} of θ {flag.threshold:,}{why}"
+        return ", ".join(filter(None, (f"{flag.value:,} of θ {flag.threshold:,}{why}", odds(flag))))
     return f"{flag.value:,} {_UNITS[flag.role]}, θ {flag.threshold:,}, rank {flag.rank:,}{why}"

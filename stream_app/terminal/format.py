@@ -1,6 +1,7 @@
 """Numbers and times as people read them."""
 
 import datetime as dt
+import math
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_000
@@ -34,6 +35,21 @@ def moment(ts_ms: int) -> str:
 def time_of_day(ts_ms: int) -> str:
     """A time (epoch ms) in UTC without its date."""
     return moment(ts_ms)[-5:]
+
+
+def rounded(value: float, low: float, high: float) -> str:
+    """A number inside its interval from `low` to `high`: digits end where the error begins, two places down at most."""
+    if high <= low:
+        return f"{value:,.2f}".removesuffix(".00")
+    place = math.floor(math.log10((high - low) / 2))
+    unit = 10.0**place
+    nearest = round(value / unit) * unit
+    return f"{nearest:,.{min(max(-place, 0), 2)}f}" if nearest else f"{value:.1g}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """[26–36]; empty where none is known."""
+    return "" if low is None or high is None else f"[{rounded(low, low, high)}–{rounded(high, low, high)}]"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

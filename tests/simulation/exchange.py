@@ -93,7 +93,9 @@ class Exchange:
                 scopes = self._news[place].look(home.cuts, changed, _NOW_MS, 0, 1_000_000)
                 now = home.cuts.of(scopes)
                 self._news[place].publish(scopes, now, 0)
-                for name, record in home.records(scopes[self._news[place].are_followed(now)]):
+                followed = scopes[self._news[place].are_followed(now)]
+                cells = home.curves(followed)
+                for name, record in home.records(followed, cells, home.intervals(followed, cells)):
                     value = cut_record.encode(record)
                     self._followed.take(name, record)
                     records, sizes = records + 1, sizes + len(value) + len(cut_record.key_of(name))

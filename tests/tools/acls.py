@@ -108,7 +108,7 @@ def redis_commands() -> dict[str, tuple[str, ...]]:
     """Of Redis, by command of ours; on no other keys than those of `redis_keys`."""
     return {
         "worker": (*_CONNECT, *_WRITE, *_SCRIPT),
-        "top": (*_CONNECT, "zrevrange"),
+        "top": (*_CONNECT, "zrevrange", "hmget"),
         "erase": ("hello", "select", *_LOOK, *_REMOVE),
     }
 

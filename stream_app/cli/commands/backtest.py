@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from stream_app.backtest.figures import report_of
+from stream_app.backtest.picture import picture_of
 from stream_app.backtest.run import BacktestResult, backtest
 from stream_app.cli.options import Command, Duration, EventFile, ReportFile, TimeOption, settings_options
 from stream_app.cli.views.backtest_table import show_results
@@ -16,6 +17,17 @@ from stream_app.settings.schema import COUNTING
 from stream_app.sources.files import read_events, require_events
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.terminal.output import print_json, reading_bar
+
+
+class _PictureFile(ReportFile):
+    """A file for a picture."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Its path."""
+        path = super().convert(value, param, ctx)
+        if path.suffix.lower() != ".svg":
+            self.fail(f"{path} does not end with .svg, which is what is written", param, ctx)
+        return path
 
 
 class _Variants(click.ParamType):
@@ -42,7 +54,7 @@ class _Variants(click.ParamType):
     examples=(
         "stream-app backtest october.jsonl.gz",
         "stream-app backtest october.jsonl.gz --set share=0.7 --set share=0.9,emerging_door=0.95",
-        "stream-app backtest november.parquet --window 7d --pane 1h --report found.json",
+        "stream-app backtest november.parquet --window 7d --pane 1h --report found.json --plot found.svg",
     ),
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE…", type=EventFile())
@@ -63,6 +75,12 @@ class _Variants(click.ParamType):
     help="event time between evaluations  [a third of a pane]",
 )
 @click.option("--report", type=ReportFile(), metavar="FILE", help="write the results, with all flags, as JSON")
+@click.option(
+    "--plot",
+    type=_PictureFile(),
+    metavar="FILE.svg",
+    help="draw the first run: how often right, how early, flags by day",
+)
 @click.option("--json", "as_json", is_flag=True, help="print the results as JSON")
 @settings_options(*COUNTING)
 def command(
@@ -73,6 +91,7 @@ def command(
     until_ms: int | None,
     step: float,
     report: Path | None,
+    plot: Path | None,
     as_json: bool,
 ) -> None:
     """Find what the tracker would have flagged in FILEs, and how often it was right, without Kafka.
@@ -88,6 +107,8 @@ def command(
     reports = [report_of(result, variant) for result, variant in zip(results, [{}, *variants], strict=True)]
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(reports), indent=1))
+    if plot is not None:
+        plot.write_text(picture_of(results[0], reports[0]), encoding="utf-8")
     if as_json:
         print_json(msgspec.to_builtins([msgspec.structs.replace(one, raised=[]) for one in reports]))
         return

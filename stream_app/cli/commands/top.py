@@ -27,18 +27,21 @@ _NAMED = 8
 def command(settings: Settings, topic: str, role: str, population: str, count: int, as_json: bool) -> None:
     """Print the top users of a topic in the current window, as the workers keep them in Redis.
 
+    Borderline: inside the 95 % interval of θ, so that who happened to be active decides whether they are in the cut.
+
     The exit status is 1 where there are none.
     """
     topic = normal_topic(topic)
-    users, missing = asyncio.run(_read(settings, topic, Role(role), population, count))
+    users, within, missing = asyncio.run(_read(settings, topic, Role(role), population, count))
+    low, high = within or (0, 0)
     if as_json:
-        rows = [{"user_id": user, "value": value} for user, value in users]
+        rows = [{"user_id": user, "value": value, "borderline": low <= value <= high} for user, value in users]
         print_json({"topic": topic, "population": population, "role": role, "users": rows})
     elif users:
         unit = "posts" if role == Role.MAVEN else "impressions"
-        shown = table("", "user", unit, numbers={"", unit})
+        shown = table("", "user", unit, " ", numbers={"", unit})
         for rank, (user, value) in enumerate(users, 1):
-            shown.add_row(str(rank), user, f"{value:,}")
+            shown.add_row(str(rank), user, f"{value:,}", "borderline" * (low <= value <= high))
         console().print(shown)
     if missing:
         raise click.ClickException(missing)
@@ -46,14 +49,19 @@ def command(settings: Settings, topic: str, role: str, population: str, count: i
 
 async def _read(
     settings: Settings, topic: str, role: Role, population: str, count: int
-) -> tuple[list[tuple[str, int]], str]:
-    """(user, value), highest first; and where there is none, why. Raises BoardUnavailableError and SettingsError."""
+) -> tuple[list[tuple[str, int]], tuple[int, int] | None, str]:
+    """(user, value), highest first; the interval of θ; where there is none, why.
+
+    Raises BoardUnavailableError and SettingsError.
+    """
     if not settings.redis_url:
         raise SettingsError("there is no board: STREAM_APP_REDIS_URL is empty")
     board = open_board(settings)
     try:
         users = await board.read_top(topic, role, population, count)
-        return users, "" if users else _why_none(settings, topic, role, population, await board.shown())
+        if not users:
+            return users, None, _why_none(settings, topic, role, population, await board.shown())
+        return users, await board.read_interval(topic, role, population), ""
     finally:
         await board.close()
 

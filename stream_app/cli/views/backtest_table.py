@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from stream_app.backtest.figures import BacktestReport, ForesightFigures
+from stream_app.backtest.figures import BacktestReport, CalibrationFigures, ForesightFigures
 from stream_app.terminal.format import plural
 from stream_app.terminal.output import console, table
 
@@ -36,11 +36,30 @@ def show_results(reports: Sequence[BacktestReport]) -> None:
             counts = [report.reasons.get(flag_type, {}).get(reason, 0) for report in reports]
             rows.add_row(flag_type, reason.replace("_", " "), *(f"{count:,}" for count in counts))
     out.print(rows)
+    _show_calibration(reports, headers)
     if first.warming_up:
         out.print(
             f"{plural(first.warming_up, 'further flag')} of the first window are left out: values still grew because "
             "they were counted for the first time."
         )
+
+
+def _show_calibration(reports: Sequence[BacktestReport], headers: Sequence[str]) -> None:
+    """Print the chance that flags state beside what was observed."""
+    found = [{_tenth(one): one for one in report.calibration} for report in reports]
+    rows = table("chance stated", *(f"entered: {header}" for header in headers), numbers={*headers})
+    for tenth in sorted({tenth for one in found for tenth in one}):
+        rows.add_row(f"{tenth / 10:.1f} to {(tenth + 1) / 10:.1f}", *(_observed(one.get(tenth)) for one in found))
+    if rows.row_count:
+        console().print(rows)
+
+
+def _tenth(one: CalibrationFigures) -> int:
+    return min(int(one.stated * 10), 9)
+
+
+def _observed(one: CalibrationFigures | None) -> str:
+    return "–" if one is None else f"{one.observed:.2f} of {one.flags:,}, stated {one.stated:.2f}"
 
 
 def _sections(first: BacktestReport) -> list[tuple[str, Callable[[BacktestReport], ForesightFigures]]]:

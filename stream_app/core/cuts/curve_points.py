@@ -61,6 +61,21 @@ def ranks_of(values: Ints, point_values: Ints, point_above: Ints) -> Ints:
     return np.where(is_exact, exact, np.maximum(np.rint(between), 1)).astype(np.int64)
 
 
+def users_from(least: int, points: Ints, users: int) -> int:
+    """Return how many of the `users` of a curve have at least so much, by its points (value, users above, their total).
+
+    It is exact where all users between two points have the same value, as in a curve that is there as a whole.
+    """
+    values, above, totals = points[:, 0], points[:, 1], points[:, 2]
+    place = int(np.searchsorted(-values, -least, "right"))  # the first point that is lower
+    if place in (0, len(points)):
+        return users if place else 0
+    between, total = above[place] - above[place - 1], totals[place] - totals[place - 1]
+    if total == values[place - 1] * between:
+        return int(above[place])
+    return int(ranks_of(np.array([least - 1]), values, above)[0]) - 1
+
+
 def _before(column: Ints, starts: Ints, sizes: Ints) -> Ints:
     """Return the sum of what comes before each place in its curve."""
     before = np.cumsum(column) - column

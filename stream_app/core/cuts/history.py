@@ -40,6 +40,11 @@ class PastCut(msgspec.Struct, array_like=True):
     gini: float
     flagged: int
     emerging: int
+    k_low: int = 0
+    """0, like the other three, where no interval is known: in records of releases that computed none."""
+    k_high: int = 0
+    threshold_low: int = 0
+    threshold_high: int = 0
 
 
 class _PastRecord(msgspec.Struct, array_like=True):
@@ -123,7 +128,8 @@ class CutHistory:
 
 def _is_sound(cut: PastCut) -> bool:
     counts = (cut.users, cut.total, cut.k, cut.threshold, cut.flagged, cut.emerging)
-    return are_numbers(counts) and isfinite(cut.coverage) and isfinite(cut.gini)
+    bounds = (cut.k_low, cut.k_high, cut.threshold_low, cut.threshold_high)
+    return are_numbers(counts + bounds) and isfinite(cut.coverage) and isfinite(cut.gini)
 
 
 def _past(cut: Cut) -> PastCut:
@@ -132,4 +138,5 @@ def _past(cut: Cut) -> PastCut:
         cut.population,
         cut.role,
         *(cut.users, cut.total, cut.k, cut.threshold, cut.coverage, cut.gini, cut.flagged, cut.emerging),
+        *(bound or 0 for bound in (cut.k_low, cut.k_high, cut.threshold_low, cut.threshold_high)),
     )

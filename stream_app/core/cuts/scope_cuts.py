@@ -1,4 +1,4 @@
-"""Scope cuts: the cuts of many scopes as columns, by role and by the number of the scope."""
+"""Scope cuts: the cuts of many scopes as columns, by role and by the number of the scope; and their intervals."""
 
 from typing import Any, NamedTuple
 
@@ -74,3 +74,28 @@ class ScopeCuts(NamedTuple):
                 mixed = (mixed ^ values) * _ODD
                 mixed ^= mixed >> _FOLD
         return mixed
+
+
+class ScopeIntervals(NamedTuple):
+    """The 95 % intervals of k and θ of n scopes: arrays of shape (2, n), by role. Zero where they are unknown."""
+
+    k_low: Ints
+    k_high: Ints
+    threshold_low: Ints
+    threshold_high: Ints
+
+    @classmethod
+    def empty(cls, size: int) -> "ScopeIntervals":
+        """Return unknown intervals for `size` scopes."""
+        columns: list[Any] = [np.zeros((2, size), kind) for kind in (np.int32, np.int32, np.int64, np.int64)]
+        return cls(*columns)
+
+    def of(self, scopes: Ints) -> "ScopeIntervals":
+        """Return the intervals of some scopes, by number."""
+        columns: list[Any] = [column[:, scopes] for column in self]
+        return ScopeIntervals(*columns)
+
+    def reaching(self, size: int) -> "ScopeIntervals":
+        """Return these intervals with room for `size` scopes."""
+        columns: list[Any] = [np.pad(column, ((0, 0), (0, size - column.shape[1]))) for column in self]
+        return ScopeIntervals(*columns)

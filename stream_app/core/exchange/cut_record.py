@@ -11,7 +11,7 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts
+from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts, ScopeIntervals
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
 from stream_app.core.flags.ranking import RANKED
 from stream_app.core.state.scopes import ScopeName
@@ -47,6 +47,11 @@ class CutRecord(msgspec.Struct, array_like=True):
     """Whether users of the scope can be flagged, see `core/flags/ranking.py`."""
     ranked_s: Pair
     """Event time since which that is so, epoch s."""
+    k_low: Pair
+    """0, like the other three, where no interval is known."""
+    k_high: Pair
+    threshold_low: Pair
+    threshold_high: Pair
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -91,11 +96,11 @@ def decode(value: bytes) -> CutRecord:
 
 def is_sound(record: CutRecord, most_points: int) -> bool:
     """Return whether a worker can have made the record."""
-    counts = (record.users, record.k, record.ties, record.flagged, record.emerging)
+    counts = (record.users, record.k, record.ties, record.flagged, record.emerging, record.k_low, record.k_high)
     return (
         record.version == VERSION
         and all(are_numbers(pair) and max(pair) <= MOST_USERS for pair in counts)
-        and are_numbers(record.totals + record.thresholds)
+        and are_numbers(record.totals + record.thresholds + record.threshold_low + record.threshold_high)
         and are_numbers(record.ranking + record.ranked_s)
         and max(record.ranking) <= RANKED
         and max(record.ranked_s) < 2**32
@@ -110,6 +115,14 @@ def is_sound(record: CutRecord, most_points: int) -> bool:
 def cuts_in(record: CutRecord) -> ScopeCuts:
     """Return both cuts as columns of one scope."""
     empty = ScopeCuts.empty(1)
+    for name, column in empty._asdict().items():
+        column[:, 0] = getattr(record, name)
+    return empty
+
+
+def intervals_in(record: CutRecord) -> ScopeIntervals:
+    """Return the intervals of both cuts as columns of one scope."""
+    empty = ScopeIntervals.empty(1)
     for name, column in empty._asdict().items():
         column[:, 0] = getattr(record, name)
     return empty

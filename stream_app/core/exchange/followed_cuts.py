@@ -8,7 +8,7 @@ import numpy as np
 
 from stream_app.core.arrays import Ints, distinct_in
 from stream_app.core.cuts.curve_points import ranks_of
-from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts, ScopeIntervals
 from stream_app.core.exchange.curve_deltas import Thresholds
 from stream_app.core.exchange.cut_record import CutRecord, points_in
 from stream_app.core.state.ledger import Ledger
@@ -27,6 +27,7 @@ class FollowedCuts:
         self._numbers: dict[ScopeName, int] = {}
         self.names: list[ScopeName] = [_NO_SCOPE]
         self.cuts = ScopeCuts.empty(64)
+        self.intervals = ScopeIntervals.empty(64)
         self._points: list[tuple[Ints, Ints] | None] = [None]
         """By scope, of both roles: columns (value, users above, their total); None where it has no record."""
         self._records = 0
@@ -47,7 +48,7 @@ class FollowedCuts:
         number = self._number(scope)
         self.version += 1
         self._changed_at[number] = self.version
-        for name, column in self.cuts._asdict().items():
+        for name, column in (self.cuts._asdict() | self.intervals._asdict()).items():
             column[:, number] = 0 if record is None else getattr(record, name)
         self._records += (record is not None) - (self._points[number] is not None)
         self._points[number] = None if record is None else (points_in(record, 0), points_in(record, 1))
@@ -89,7 +90,8 @@ class FollowedCuts:
         self._points = [self._points[number] for number in kept.tolist()]
         self.names = [self.names[number] for number in kept.tolist()]
         self._numbers = {name: number for number, name in enumerate(self.names) if number}
-        self.cuts, self._changed_at = self.cuts.of(kept), self._changed_at[kept]
+        self.cuts, self.intervals = self.cuts.of(kept), self.intervals.of(kept)
+        self._changed_at = self._changed_at[kept]
         self.generation += 1
 
     def _number(self, scope: ScopeName) -> int:
@@ -100,7 +102,10 @@ class FollowedCuts:
         self.names.append(scope)
         self._points.append(None)
         self.cuts = self.cuts.reaching(len(self.names))
-        self._changed_at = np.pad(self._changed_at, (0, self.cuts.users.shape[1] - len(self._changed_at)))
+        size = self.cuts.users.shape[1]
+        if size > len(self._changed_at):
+            self.intervals = self.intervals.reaching(size)
+            self._changed_at = np.pad(self._changed_at, (0, size - len(self._changed_at)))
         return number
 
 

@@ -14,22 +14,23 @@ left out; after a gap nothing is added until everything is sent again. Cuts coun
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.cuts.curve_points import FEW_CELLS, points_of
-from stream_app.core.cuts.cut import cuts_of
+from stream_app.core.cuts.cut import CurveCuts, cuts_of
+from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.histogram import Cells
-from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts
+from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts, ScopeIntervals
 from stream_app.core.decoding import LARGEST
 from stream_app.core.exchange.cell_table import CellTable, SourceCells, negated
 from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED
 from stream_app.core.exchange.cut_record import VERSION, CutRecord
 from stream_app.core.exchange.delta_message import DeltaMessage
 from stream_app.core.exchange.followed_cuts import FollowedCuts
+from stream_app.core.exchange.heard_messages import HeardMessages
 from stream_app.core.exchange.scope_numbers import ScopeNumbers
 from stream_app.core.flags.ranking import RANKED, UNRANKED, RankingRules, ranking_of
 from stream_app.core.messages import OTHER
@@ -40,19 +41,6 @@ _UNUSED_KEPT = 10_000
 """Scopes without users that may keep their numbers before all scopes are renumbered."""
 _MOST_APART = 64
 """Additions that are kept one by one before they are put together."""
-_LOST = -1
-
-
-class _Source(NamedTuple):
-    """How far a partition has been heard."""
-
-    epoch: int
-    next_number: int
-    """_LOST after a gap."""
-    is_complete: bool
-
-
-_NEVER_HEARD = _Source(-1, _LOST, is_complete=False)
 
 
 class Home:
@@ -60,14 +48,10 @@ class Home:
 
     def __init__(self, partitions: int, share: float, rules: RankingRules, pool: Numbers | None = None) -> None:
         """`pool`: the int objects to share with the other homes of the process."""
-        self._partitions = partitions
         self._share = share
         self._rules = rules
-        self._sources: dict[int, _Source] = {}
-        self._unheard = set(range(partitions))
+        self._heard = HeardMessages(partitions)
         self._table = CellTable()
-        self._parts: dict[int, list[DeltaMessage]] = {}
-        """By partition: what it has sent of a delta that is not all there yet."""
         self._added: list[SourceCells] = []
         self._changed: list[Ints] = []
         self.names = ScopeNumbers(pool=pool)
@@ -78,37 +62,21 @@ class Home:
     @property
     def is_complete(self) -> bool:
         """Whether every partition has sent everything."""
-        return not self._unheard
+        return self._heard.is_complete
 
     def unheard(self) -> list[int]:
         """Return the partitions that have to send everything: never heard, or with a gap."""
-        return sorted(self._unheard)
+        return self._heard.unheard()
 
     def has_heard(self, source: int, epoch: int, next_number: int) -> bool:
         """Return whether all messages of a partition before `next_number` are added; `epoch`: that of its owner."""
-        known = self._sources.get(source, _NEVER_HEARD)
-        return known.is_complete and (known.epoch, known.next_number) >= (epoch, next_number)
+        return self._heard.has_heard(source, epoch, next_number)
 
     def hear(self, message: DeltaMessage) -> None:
         """Add a message; leave out what comes twice, after a gap, or from a former owner."""
-        source = message.source
-        known = self._sources.get(source, _NEVER_HEARD)
-        if (message.epoch, message.number) < (known.epoch, known.next_number):
-            return
-        if not message.is_everything and (message.epoch, message.number) != (known.epoch, known.next_number):
-            self._note(source, _Source(message.epoch, _LOST, is_complete=False))
-            self._parts.pop(source, None)
-            return
-        before = self._parts.pop(source, [])
-        parts = [message] if message.is_everything else [*before, message]
-        if message.has_more:  # half of a replaced curve has a cut of its own, which nobody may see
-            self._parts[source] = parts
-            self._note(source, _Source(message.epoch, message.number + 1, known.is_complete))
-            return
-        is_complete = parts[0].is_everything or known.is_complete
-        self._note(source, _Source(message.epoch, message.number + 1, is_complete))
-        if parts[0].is_everything:
-            self._take_out(source)
+        parts = self._heard.hear(message)
+        if parts and parts[0].is_everything:
+            self._take_out(message.source)
         for part in parts:
             self._take(part)
 
@@ -127,8 +95,8 @@ class Home:
         curves = distinct_in(np.concatenate(changed))
         cells = self._table.of(curves)
         if not _can_be(cells):
-            self._sources, self._table, self._parts = {}, CellTable(), {}
-            self._unheard.update(range(self._partitions))
+            self._heard.forget()
+            self._table = CellTable()
             self._changed = [np.arange(2 * len(self.names))]
             return np.empty(0, np.int64)
         self.cuts = self.cuts.reaching(len(self.names))
@@ -186,7 +154,9 @@ class Home:
         number = self.find(scope)
         if number is None or number >= self.cuts.users.shape[1] or not self.cuts.users[:, number].any():
             return None
-        ((_, record),) = self.records(np.array([number]), few_cells)
+        scopes = np.array([number])
+        cells = self.curves(scopes)
+        ((_, record),) = self.records(scopes, cells, self.intervals(scopes, cells), few_cells)
         return record
 
     def ranks(self, scope: ScopeName, role: int, values: Ints) -> Ints:
@@ -196,13 +166,27 @@ class Home:
         found: Ints = above[np.searchsorted(-cells.values, -values)] + 1
         return found
 
-    def records(self, scopes: Ints, few_cells: int = FEW_CELLS) -> Iterator[tuple[ScopeName, CutRecord]]:
-        """Yield the records of some scopes (sorted); `few_cells`: see `points_of`."""
-        points = points_of(self.curves(scopes), few_cells)
+    def intervals(self, scopes: Ints, cells: Cells) -> ScopeIntervals:
+        """Compute the intervals of the cuts of some scopes (sorted) from their cells; none is kept."""
+        bounds = ScopeIntervals.empty(len(scopes))
+        is_cut = self.cuts.users[cells.curves & 1, cells.curves >> 1] > 0  # the others it has heard of since
+        if is_cut.any():
+            cells = Cells(*(column[is_cut] for column in cells))
+            curves, *found = intervals_of(cells, self._cuts_in(cells), self._share)
+            for column, known in zip(bounds, found, strict=True):
+                column[curves & 1, np.searchsorted(scopes, curves >> 1)] = known
+        return bounds
+
+    def records(
+        self, scopes: Ints, cells: Cells, intervals: ScopeIntervals, few_cells: int = FEW_CELLS
+    ) -> Iterator[tuple[ScopeName, CutRecord]]:
+        """Yield the records of some scopes (sorted) from their cells and intervals; `few_cells`: see `points_of`."""
+        points = points_of(cells, few_cells)
         curves = np.stack([scopes << 1, scopes << 1 | 1], axis=1)
         starts, ends = (np.searchsorted(points.curves, curves, side).tolist() for side in ("left", "right"))
         rows = list(zip(*(column.tolist() for column in points[1:]), strict=True))
-        columns = {name: column.T.tolist() for name, column in self.cuts.of(scopes)._asdict().items()}
+        known = self.cuts.of(scopes)._asdict() | intervals._asdict()
+        columns = {name: column.T.tolist() for name, column in known.items()}
         for place, scope in enumerate(scopes.tolist()):
             posts, impressions = (rows[starts[place][role] : ends[place][role]] for role in (0, 1))
             fields = {name: tuple(values[place]) for name, values in columns.items()}
@@ -227,10 +211,6 @@ class Home:
         used: Mask = np.logical_or.reduce([(column[:, scopes] != 0).any(axis=0) for column in counts])
         return used
 
-    def _note(self, source: int, known: _Source) -> None:
-        self._sources[source] = known
-        (self._unheard.discard if known.is_complete else self._unheard.add)(source)
-
     def _take(self, message: DeltaMessage) -> None:
         numbers = self.names.add(message.scopes)
 
@@ -251,6 +231,11 @@ class Home:
         self._flush()
         self._added.append(negated(self._table.of_source(source, curves)))
 
+    def _cuts_in(self, cells: Cells) -> CurveCuts:
+        """Return the cuts that are known of the curves of some cells."""
+        curves = distinct_in(cells.curves)
+        return CurveCuts(curves, *(getattr(self.cuts, name)[curves & 1, curves >> 1] for name in CurveCuts._fields[1:]))
+
     def _flush(self) -> None:
         if self._added:
             added, self._added = self._added, []
@@ -262,11 +247,9 @@ class Home:
     def _cut(self, cells: Cells) -> None:
         if not len(cells.curves):
             return
-        cuts, found = self.cuts, cuts_of(cells, self._share)
-        place = (found.curves & 1, found.curves >> 1)
-        cuts.users[place], cuts.totals[place], cuts.k[place] = found.users, found.totals, found.k
-        cuts.thresholds[place], cuts.ties[place] = found.thresholds, found.ties
-        cuts.coverage[place], cuts.gini[place], cuts.exact[place] = found.coverage, found.gini, found.exact
+        found = cuts_of(cells, self._share)
+        for name, column in zip(CurveCuts._fields[1:], found[1:], strict=True):
+            getattr(self.cuts, name)[found.curves & 1, found.curves >> 1] = column
 
     def _rank(self, scopes: Ints, before: ScopeCuts, now_ms: int) -> None:
         cuts = self.cuts

@@ -21,7 +21,8 @@ from xxhash import xxh3_128_hexdigest
 from stream_app.core.arrays import Codes, Floats, Ints, distinct_in
 from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.flags.standing import REASONS, TYPE_OF, Decisions, Facts, decide, reasons
-from stream_app.core.messages import ROLES, Flag
+from stream_app.core.flags.track_record import TrackRecord
+from stream_app.core.messages import ROLES, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.short_sums import Moments
 
@@ -204,7 +205,7 @@ def _evaluate(ledger: Ledger, role: int, rows: Ints, scope: Ints, moments: Momen
     )
 
 
-def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledger) -> list[Flag]:
+def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledger, record: TrackRecord) -> list[Flag]:
     """Build the flags for changes in `ledger`; `ranks`: the rank of the user in the scope, for each change."""
     names, users, held = ledger.scopes.names(), ledger.users.names, ledger.rows
     counts = (
@@ -216,11 +217,13 @@ def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledg
         *(changes.z, changes.events, changes.eta_s),
     )
     columns = (*(column.tolist() for column in counts), *_rounded(np.stack(measures)).tolist())
+    chances = {reason: record.chance_of(REASONS[reason]) for reason in np.unique(changes.reasons).tolist()}
     flags = []
     for numbers in zip(*columns, strict=True):
         reason, role, scope, user, standing, rule, value, threshold, rank, *rates = numbers
         share, short, past, error, z, events, eta_s = rates
         population, topic = names[scope]
+        chance = chances[reason] if TYPE_OF[standing] is FlagType.EMERGING else None
         what = (users[user], population, topic, ROLES[role], TYPE_OF[standing], moment.event_time, moment.detected_at)
         flags.append(
             Flag(
@@ -243,6 +246,9 @@ def flags_of(changes: Changes, ranks: Ints, moment: EvaluationTime, ledger: Ledg
                 rule=rule,
                 reason=REASONS[reason],
                 warming_up=moment.warming_up,
+                chance=chance and chance.part,
+                chance_flags=chance and chance.flags,
+                chance_from=chance and chance.source,
                 window_start=moment.window_start,
                 window_end=moment.window_end,
                 event_time=moment.event_time,

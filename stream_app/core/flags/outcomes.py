@@ -16,6 +16,7 @@ from typing import NamedTuple
 from stream_app.core.messages import Flag, FlagType, Reason, Role
 
 DAY_MS = 86_400_000
+FORESIGHT_MS = DAY_MS // 2
 Standing = tuple[str, str, str, Role]
 """User, population, topic and role."""
 UserDay = tuple[Standing, int]
@@ -47,6 +48,16 @@ class Outcomes(NamedTuple):
     """Flags of each standing, from the first to the one that ended it."""
 
 
+class Tenth(NamedTuple):
+    """Warnings whose stated chance lies in one tenth, as 0.6 to 0.7."""
+
+    stated: float
+    """Mean of the chances."""
+    observed: float
+    """Part that came true."""
+    flags: int
+
+
 class Rates(NamedTuple):
     """How good the warnings were. None where there is nothing to divide by."""
 
@@ -66,7 +77,7 @@ def outcomes_of(flags: Iterable[Flag], foresight_ms: int, end_ms: int) -> Outcom
         by_standing[standing_of(flag)].append(flag)
     warned, entries, undecided, per_standing = list[Warned](), list[Entry](), 0, list[int]()
     for own in by_standing.values():
-        entered = [flag.event_time for flag in own if _is_entry(flag)]
+        entered = [flag.event_time for flag in own if is_entry(flag)]
         warnings = [flag.event_time for flag in own if flag.type is FlagType.EMERGING]
         for flag in own:
             if flag.type is FlagType.EMERGING:
@@ -75,7 +86,7 @@ def outcomes_of(flags: Iterable[Flag], foresight_ms: int, end_ms: int) -> Outcom
                     warned.append(Warned(flag, came_true))
                 else:
                     undecided += 1
-            elif _is_entry(flag):
+            elif is_entry(flag):
                 entries.append(Entry(flag, _lead_ms(warnings, flag.event_time, foresight_ms)))
         per_standing += _lengths(own)
     return Outcomes(warned, undecided, entries, per_standing)
@@ -97,6 +108,19 @@ def rates_of(found: Outcomes, candidates: AbstractSet[UserDay]) -> Rates:
     )
 
 
+def calibration_of(warned: Iterable[Warned]) -> list[Tenth]:
+    """Return the stated chance beside what was observed, by tenth; a chance is true where the two are the same."""
+    tenths: dict[int, list[Warned]] = defaultdict(list)
+    for one in warned:
+        if one.flag.chance is not None:
+            tenths[min(int(one.flag.chance * 10), 9)].append(one)
+    found = []
+    for _, those in sorted(tenths.items()):
+        stated, right = sum(one.flag.chance or 0.0 for one in those), sum(one.came_true for one in those)
+        found.append(Tenth(stated / len(those), right / len(those), len(those)))
+    return found
+
+
 def reasons_of(flags: Iterable[Flag]) -> Mapping[tuple[FlagType, Reason | None], int]:
     """Return how many flags there are of each type and reason."""
     counts: dict[tuple[FlagType, Reason | None], int] = defaultdict(int)
@@ -110,7 +134,8 @@ def standing_of(flag: Flag) -> Standing:
     return flag.user_id, flag.population, flag.topic, flag.role
 
 
-def _is_entry(flag: Flag) -> bool:
+def is_entry(flag: Flag) -> bool:
+    """Return whether a user enters a cut with this flag, and is not back there after fading."""
     return flag.type is FlagType.ENTERED and flag.rule == _ENTRY_RULE
 
 

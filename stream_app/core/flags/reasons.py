@@ -1,8 +1,8 @@
-"""Reasons in words, for people: what stands beside a flag in a terminal, an alert and the API."""
+"""Reasons and chances in words, for people: what stands beside a flag in a terminal and an alert."""
 
 from collections.abc import Mapping
 
-from stream_app.core.messages import Reason
+from stream_app.core.messages import ChanceFrom, Flag, Reason
 
 SAYS: Mapping[Reason | None, str] = {
     Reason.ROSE: "came over θ",
@@ -18,3 +18,14 @@ SAYS: Mapping[Reason | None, str] = {
     Reason.SLOWED_DOWN: "slowed down",
     None: "",
 }
+
+_TENTHS = 10
+
+
+def odds(flag: Flag) -> str:
+    """Say how many of ten flags like this one come true, and what that rests on; empty where there is no chance."""
+    if flag.chance is None:
+        return ""
+    entered = f"{round(flag.chance * _TENTHS)} of {_TENTHS} such flags entered within 12 h"
+    rests_on = f"of {flag.chance_flags:,}" if flag.chance_from is ChanceFrom.OWN else "mostly on other streams"
+    return f"{entered} ({rests_on})"

@@ -8,12 +8,14 @@ from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.standing_records import flag_of, key_of, names_in
 from stream_app.core.changelog.status import Status
 from stream_app.core.exchange.homes import Homes
+from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.queries.scopes import ScopeQueries
 from stream_app.core.queries.top_k import TopUsers, tops_of
 from stream_app.core.queries.users import UserQueries
 from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
 
 FEW_SCOPES = 5_000
 """Scopes of a partition that are all shown, however few users they have. With more, most are nobody's topic."""
@@ -50,11 +52,19 @@ class QueryableState:
     erasures: Erasures
     homes: Homes
     """Where the curves of scopes are put together, in the partitions of this worker."""
+    record: TrackRecord
+    """What became of the flags of all workers; who reads the flags topic gives it every flag."""
 
     @property
     def partitions(self) -> list[int]:
         """Those that this worker owns."""
         return list(self.stores())
+
+    @property
+    def counting_since(self) -> int | None:
+        """Event time of the first event counted in any of them, epoch ms; None before it."""
+        began = (store.ledger.since for store in self.stores().values())
+        return min((ms for ms in began if ms != NO_TIME), default=None)
 
     def users(self, partition: int) -> UserQueries | None:
         """The users of a partition; None where it is not this worker's."""

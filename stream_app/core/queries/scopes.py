@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.curve_points import MANY_CELLS
+from stream_app.core.cuts.curve_points import MANY_CELLS, users_from
 from stream_app.core.cuts.history import CutHistory, PastCut
 from stream_app.core.cuts.lorenz import Points, lorenz
 from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.events.names import normal_topic
-from stream_app.core.exchange.cut_record import CutRecord, cuts_in, points_in
+from stream_app.core.exchange.cut_record import CutRecord, cuts_in, intervals_in, points_in
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.exchange.homes import Homes
 from stream_app.core.flags.standing import StandingRules
@@ -87,16 +87,17 @@ class ScopeQueries:
         if self.newest_ms == NO_TIME:
             return iter(())
         names = [self.followed.names[number] for number in numbers.tolist()]
-        return PublishedCuts(names, self.followed.cuts.of(numbers), self._frame).messages(
-            self.rules.ranking, self.population_sizes
-        )
+        found, intervals = self.followed.cuts.of(numbers), self.followed.intervals.of(numbers)
+        return PublishedCuts(names, found, self._frame, intervals).messages(self.rules.ranking, self.population_sizes)
 
     def cut(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> Cut | None:
         """The present cut, from the `record` of its home if there is one; None where nobody has a value."""
         if self.newest_ms == NO_TIME:
             return None
-        found = self.followed.cuts.of(np.array([self.followed.find(scope)])) if record is None else cuts_in(record)
-        cuts = PublishedCuts([scope], found, self._frame).messages(self.rules.ranking, self.population_sizes)
+        number = np.array([self.followed.find(scope)])
+        found = self.followed.cuts.of(number) if record is None else cuts_in(record)
+        intervals = self.followed.intervals.of(number) if record is None else intervals_in(record)
+        cuts = PublishedCuts([scope], found, self._frame, intervals).messages(self.rules.ranking, self.population_sizes)
         return next((cut for cut in cuts if cut.role == role), None)
 
     def has(self, scope: ScopeName) -> bool:
@@ -115,6 +116,13 @@ class ScopeQueries:
             return lorenz(points_in(record, place), record.users[place], record.totals[place])
         number, cuts = self.followed.find(scope), self.followed.cuts
         return lorenz(self.followed.points(scope, place), *(int(c[place, number]) for c in (cuts.users, cuts.totals)))
+
+    def with_evidence(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> int:
+        """How many users have the least evidence that a flag needs; an estimate where the curve is long."""
+        place, number = ROLES.index(role), self.followed.find(scope)
+        points = self.followed.points(scope, place) if record is None else points_in(record, place)
+        users = record.users[place] if record else int(self.followed.cuts.users[place, number])
+        return users_from(self.rules.floors[place], points, users)
 
     @property
     def _frame(self) -> Frame:

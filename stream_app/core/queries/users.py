@@ -65,6 +65,8 @@ class FoundUser(NamedTuple):
     standing: int
     """Its code."""
     threshold: int
+    borderline: bool
+    """The value is inside the interval of θ."""
     share: float
     short_rate: float
     past_rate: float
@@ -147,14 +149,15 @@ class UserQueries:
         scopes = [all_names[number] for number in held.scopes_of(rows).tolist()]
         users = [self._ledger.users.names[number] for number in held.users_of(rows).tolist()]
         numbers_ = np.fromiter(map(self._followed.find, scopes), np.int64)
-        cuts = self._followed.cuts.of(numbers_)
+        cuts, intervals = self._followed.cuts.of(numbers_), self._followed.intervals.of(numbers_)
         values, thresholds = held.values(role)[rows].astype(np.int64), cuts.thresholds[role]
+        low, high = intervals.threshold_low[role], intervals.threshold_high[role]
         shares = np.where(cuts.totals[role] > 0, values / np.maximum(cuts.totals[role], 1), 0.0)
         going = self.paces(role, rows, thresholds)
         going = going._replace(eta_s=np.where(thresholds > 0, going.eta_s, np.inf))
         columns = (
             *(values, self._followed.ranks(numbers_, np.full(len(scopes), role), values)),
-            *(held.standings[role][rows], thresholds, shares),
+            *(held.standings[role][rows], thresholds, (low > 0) & (low <= values) & (values <= high), shares),
             *(going.short, going.past, going.error, going.z, going.moments, going.eta_s),
         )
         for user, scope, *numbers in zip(users, scopes, *(column.tolist() for column in columns), strict=True):

@@ -114,10 +114,7 @@ class Ledger:
         return Applied(counts, duplicate, self._add(batch, pane, fresh))
 
     def advance(self, newest_ms: int, *, is_reached: bool = False) -> None:
-        """Advance the window to the newest event time anywhere, or to the slowest lagging source. Expire panes.
-
-        `is_reached`: all sources have come to `newest_ms`, and the window waits for none.
-        """
+        """Advance the window to the newest event time anywhere, or the slowest lagging source if not `is_reached`."""
         self.horizon = max(self.horizon, newest_ms) if is_reached else horizon_at(self, newest_ms)
         self.expire()
 

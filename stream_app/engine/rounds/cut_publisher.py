@@ -10,11 +10,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from stream_app.core.arrays import Ints, Mask
+from stream_app.core.arrays import Ints, Mask, distinct_in
 from stream_app.core.cuts.cut_news import CutNews
 from stream_app.core.cuts.history import MOST_PER_HOME, PastKey
 from stream_app.core.cuts.publication import Frame, PublishedCuts, keys_of
-from stream_app.core.cuts.scope_cuts import ScopeCuts
+from stream_app.core.cuts.scope_cuts import ScopeCuts, ScopeIntervals
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import home_of
@@ -45,6 +45,8 @@ class _Published(NamedTuple):
     news: CutNews
     messages: dict[tuple[ScopeName, Role], Cut]
     """The cuts last published of the scopes that are followed."""
+    later: list[Ints]
+    """Scopes whose cuts this worker follows, and nobody else yet."""
 
 
 class CutPublisher:
@@ -93,6 +95,28 @@ class CutPublisher:
                 self.took_over.set()
         self._restore_overwritten({*staying} - self._fresh, monotonic())
 
+    def follow(self, newest_ms: int) -> bool:
+        """Have this worker follow its own cuts as of `newest_ms`; `publish` publishes them later.
+
+        That is enough at the end of a step if all homes are here. Returns whether it was done: not before everything
+        was published once.
+        """
+        self._remember(self._pane_at(newest_ms))
+        self._follow()
+        if self._fresh or self._published.keys() != self._context.owned.keys():
+            return False
+        for known in self._published.values():
+            home, changed = known.home, known.home.recompute(newest_ms)
+            if len(changed):
+                known.later.append(changed)
+                is_followed = known.news.are_followed(home.cuts.of(changed))
+                for scope in changed[~is_followed].tolist():
+                    self._context.followed.take(home.names[scope], None)
+                scopes = changed[is_followed]
+                for name, record in home.records(scopes, home.curves(scopes), ScopeIntervals.empty(len(scopes))):
+                    self._context.followed.take(name, record)
+        return True
+
     def forget_others(self, keys: Iterable[bytes]) -> None:
         """Delete stale cuts: those of `keys`, all cuts on Kafka, that are at home here but no longer exist."""
         ready, partitions = self._published.keys() - self._fresh, self._context.settings.partitions
@@ -129,7 +153,7 @@ class CutPublisher:
         for place, home in homes.items():
             if place not in self._published:
                 news = CutNews(-(-FEW_SCOPES // settings.partitions))
-                self._published[place] = _Published(home, news, {})
+                self._published[place] = _Published(home, news, {}, [])
                 home.begin(self._context.followed)
                 self._fresh.add(place)
 
@@ -203,21 +227,28 @@ class CutPublisher:
         if not home.is_complete:
             logger.error("additions that no partition has sent: a home begins anew; who may write to that topic?")
             return 0
+        if known.later:
+            changed = distinct_in(np.concatenate([changed, *known.later]))
+            known.later.clear()
         scopes = news.look(home.cuts, changed, frame.window_end, frame.computed_at, most)
         if len(scopes):
             now = home.cuts.of(scopes)
             were_there = news.publish(scopes, now, frame.computed_at)
-            self._publish_cuts(known, scopes, now, were_there & (now.users == 0), frame)
-            self._publish_records(home, scopes, news.are_followed(now))
+            names, cells = [home.names[scope] for scope in scopes.tolist()], home.curves(scopes)
+            intervals, followed = home.intervals(scopes, cells), news.are_followed(now)
+            self._publish_cuts(known, PublishedCuts(names, now, frame, intervals), were_there & (now.users == 0))
+            self._forget(home, scopes[~followed])
+            for name, record in home.records(scopes[followed], cells, intervals.of(np.flatnonzero(followed))):
+                self._record(name, record)
         if len(scopes) < most and (kept := home.forget_unused()) is not None:
             news.renumber(kept)
         return len(scopes)
 
-    def _publish_cuts(self, known: _Published, scopes: Ints, now: ScopeCuts, are_gone: Mask, frame: Frame) -> None:
+    def _publish_cuts(self, known: _Published, now: PublishedCuts, are_gone: Mask) -> None:
         output, meter = self._context.output, self._context.meter
-        names = [known.home.names[scope] for scope in scopes.tolist()]
-        followed = {name for name, is_one in zip(names, known.news.are_followed(now).tolist(), strict=True) if is_one}
-        for cut in self._messages(PublishedCuts(names, now, frame)):
+        are_followed = known.news.are_followed(now.cuts).tolist()
+        followed = {name for name, is_one in zip(now.names, are_followed, strict=True) if is_one}
+        for cut in self._messages(now):
             output.cuts([cut])
             meter.cut(cut)
             place = (ScopeName(cut.population, cut.topic), cut.role)
@@ -225,17 +256,16 @@ class CutPublisher:
                 known.messages[place] = cut
             else:
                 known.messages.pop(place, None)
-        for scope, role in keys_of(names, are_gone):
+        for scope, role in keys_of(now.names, are_gone):
             output.forget_cuts([scope_key(scope, role)])
             meter.cut_gone(scope, role)
             known.messages.pop((scope, role), None)
 
-    def _publish_records(self, home: Home, scopes: Ints, followed: Mask) -> None:
-        for scope in scopes[~followed].tolist():
-            if self._context.followed.has(home.names[scope]):
-                self._record(home.names[scope], None)
-        for name, record in home.records(scopes[followed]):
-            self._record(name, record)
+    def _forget(self, home: Home, scopes: Ints) -> None:
+        """Delete the records of scopes that are not followed any more."""
+        for name in [home.names[scope] for scope in scopes.tolist()]:
+            if self._context.followed.has(name):
+                self._record(name, None)
 
     def _record(self, scope: ScopeName, record: CutRecord | None) -> None:
         self._written.write(scope, self._context.output.cut_record(scope, record))
@@ -245,8 +275,10 @@ class CutPublisher:
         return cuts.messages(self._context.rules.ranking, self._context.settings.population_sizes)
 
     def _all(self, of: Home | FollowedCuts, scopes: Ints, frame: Frame) -> Iterator[Cut]:
-        names = [of.names[scope] for scope in scopes.tolist()]
-        return self._messages(PublishedCuts(names, of.cuts.of(scopes), frame))
+        names, followed = [of.names[scope] for scope in scopes.tolist()], self._context.followed
+        # As last published: since then a home may have heard more than its cuts know of.
+        intervals = followed.intervals.of(np.array([followed.find(name) for name in names], np.int64))
+        return self._messages(PublishedCuts(names, of.cuts.of(scopes), frame, intervals))
 
 
 def _parsed(key: bytes) -> tuple[ScopeName, Role] | None:

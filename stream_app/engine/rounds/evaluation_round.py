@@ -1,5 +1,6 @@
 """The evaluation round: partitions say what has changed, homes publish cuts, standings are evaluated, flags raised."""
 
+import asyncio
 import logging
 from time import monotonic, perf_counter
 
@@ -86,25 +87,39 @@ class EvaluationRound:
         return min(max(pause_s, 0.01), LONGEST_PAUSE_S)
 
     async def _end_step(self, busy: BusyTime) -> bool:
-        """Publish and evaluate the end of the step, if all have come there; what others have yet to say is awaited."""
+        """Evaluate the end of the step, if all have come there and the cuts of that time are known."""
         if not self._alignment.can_end():
             return False
+        are_known = await (self._know_others(busy) if self._alignment.has_others else self._know_own(busy))
+        if not are_known:
+            return False
+        await self._evaluate_all(busy)
+        self._alignment.go_on()
+        return True
+
+    async def _know_own(self, busy: BusyTime) -> bool:
+        """Know the cuts at the end of the step, all of which are made here."""
+        await self._updates.end_step_here(busy)
+        with busy:
+            if not self._publisher.follow(self._alignment.last_ms):
+                self._publisher.publish(self._alignment.last_ms)
+            self._context.followed.forget_unused()
+        self._alignment.cuts_ms = self._alignment.last_ms
+        return True
+
+    async def _know_others(self, busy: BusyTime) -> bool:
+        """Publish what is known of the end of the step. Returns whether all cuts are known; if not, to be repeated."""
         await self._updates.publish(busy, is_end=True)
+        last_ms = self._alignment.last_ms
         if not self._alignment.is_heard():
             return False
-        last_ms = self._alignment.last_ms
         with busy:
             self._publisher.publish(last_ms)
             self._context.followed.forget_unused()
         if self._alignment.cuts_ms < last_ms:
             self._alignment.cuts_ms = last_ms
-            if self._alignment.has_others:
-                await self._updates.publish(busy, is_end=True)
-        if not self._alignment.is_cut():
-            return False
-        await self._evaluate_all(busy)
-        self._alignment.go_on()
-        return True
+            await self._updates.publish(busy, is_end=True)
+        return self._alignment.is_cut()
 
     async def _look_into_step(self, busy: BusyTime) -> None:
         """Publish what is new in the step that has begun; flags are raised only if it takes long."""
@@ -121,10 +136,13 @@ class EvaluationRound:
         self._report()
 
     async def _evaluate_all(self, busy: BusyTime) -> None:
-        for partition, held in list(self._context.owned.items()):
-            async with held.lock:
-                if self._context.holds(held):
-                    await self._evaluate(partition, held, busy)
+        owned = list(self._context.owned.items())
+        await asyncio.gather(*(self._evaluate_locked(partition, held, busy) for partition, held in owned))
+
+    async def _evaluate_locked(self, partition: int, held: OwnedPartition, busy: BusyTime) -> None:
+        async with held.lock:
+            if self._context.holds(held):
+                await self._evaluate(partition, held, busy)
 
     def _ask_again(self) -> None:
         for home, missing in self._context.homes.ask_again(monotonic()).items():
@@ -176,7 +194,7 @@ class EvaluationRound:
         moment = EvaluationTime(start_ms, end_ms, ledger.horizon, detected_ms, self._version, warming_up)
         scopes = held.scopes.numbers(ledger, self._context.followed)[ledger.rows.scopes_of(changes.rows)]
         ranks = self._context.followed.ranks(scopes, changes.roles, changes.values)
-        await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger))
+        await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger, self._context.track_record))
         if oldest_s is not None:
             self._context.meter.flag_latency(max(self._context.clock() - oldest_s, 0.0))
 

@@ -4,6 +4,7 @@ What is published must survive a crash, so the changelog must have it first. All
 flushed once, and then everything is delivered; only where it is much, something is delivered in between.
 """
 
+from collections.abc import AsyncIterator
 from copy import copy
 from functools import partial
 from typing import NamedTuple
@@ -59,6 +60,26 @@ class PartitionUpdates:
         """Advance the window of every partition, and publish what is new in each; `is_end`: at the end of the step."""
         waiting: list[_Update] = []
         size = 0
+        async for update in self._updates(busy, is_end=is_end):
+            waiting.append(update)
+            size += sum(message.nbytes for message in update.messages)
+            if size > _MOST_BYTES:
+                await self._deliver(waiting)
+                waiting, size = [], 0
+        if waiting:
+            await self._deliver(waiting)
+
+    async def end_step_here(self, busy: BusyTime) -> None:
+        """Advance the windows to the end of the step and add up at home what is new, if all homes are here.
+
+        Nobody else hears of it, so the changelog need not have it. What is published later is published as ever.
+        """
+        async for held, messages, _ in self._updates(busy, is_end=True):
+            held.published = NEVER
+            for message in messages:
+                self._context.homes.hear(message)
+
+    async def _updates(self, busy: BusyTime, *, is_end: bool) -> AsyncIterator[_Update]:
         for partition, held in list(self._context.owned.items()):
             async with held.lock:
                 if not self._context.holds(held):
@@ -67,13 +88,7 @@ class PartitionUpdates:
                 with busy:
                     update = self._update(partition, held, is_end=is_end)
             if update is not None:
-                waiting.append(update)
-                size += sum(message.nbytes for message in update.messages)
-            if size > _MOST_BYTES:
-                await self._deliver(waiting)
-                waiting, size = [], 0
-        if waiting:
-            await self._deliver(waiting)
+                yield update
 
     async def _deliver(self, updates: list[_Update]) -> None:
         """Deliver what the changelog has, to homes here at once; what has moved meanwhile the new owner publishes."""

@@ -25,6 +25,7 @@ from stream_app.kafka.records import Partition
 
 ENOUGH = 500
 """Records that are counted at once: the cost of a batch hardly shows in them."""
+_NAP_S = 0.05
 MOST_WAITING = 20_000
 """Records of a source that may wait before fetching pauses."""
 
@@ -74,12 +75,18 @@ class WaitingBatches:
         await asyncio.gather(*(self._count_of(source) for source in {*self.held, *self._waiting}))
 
     async def rest(self, pause_s: float, tick_s: float) -> None:
-        """Pause between two rounds; in a long pause nothing waits longer than `tick_s`."""
-        while pause_s > tick_s:
-            await asyncio.sleep(tick_s)
-            pause_s -= tick_s
-            await self.count_all()
-        await asyncio.sleep(pause_s)
+        """Pause between two rounds; in a long pause nothing waits longer than `tick_s`.
+
+        The pause ends early with the first event after the end of the step, for then the step may end.
+        """
+        was_held, waited_s = bool(self.held), 0.0
+        while pause_s > 0 and (was_held or not self.held):
+            nap_s = min(pause_s, _NAP_S)
+            await asyncio.sleep(nap_s)
+            pause_s, waited_s = pause_s - nap_s, waited_s + nap_s
+            if waited_s >= tick_s and pause_s > 0:
+                waited_s = 0.0
+                await self.count_all()
 
     def forget(self) -> None:
         """Forget all that waits: it is read again by who owns its partition."""

@@ -195,7 +195,7 @@ class Answers:
         if not self._flags.is_complete.is_set():
             raise UnavailableError("the last flags are being read from Kafka: ask again soon")
         newest = self._flags.newest(asked, asked.limit, since_ms)
-        return Flags(flags=newest, position=self._flags.position, since=self._flags.since_ms)
+        return Flags(flags=newest, position=self._flags.position, since=self._flags.since(asked))
 
     async def _at_home(self, places: Iterable[Place]) -> AllScopes:
         """What is known where the scopes of places are at home, with the ranks of these values."""
@@ -250,7 +250,9 @@ def _as_at_home(
         return place
     rank = ranks[scope, place.role].get(place.now.value, place.now.rank)
     share = min(place.now.value / max(record.totals[role], 1), 1.0)
-    return replace(place, threshold=record.thresholds[role], now=replace(place.now, rank=rank, share=share))
+    is_borderline = 0 < record.threshold_low[role] <= place.now.value <= record.threshold_high[role]
+    now = replace(place.now, rank=rank, share=share, borderline=is_borderline)
+    return replace(place, threshold=record.thresholds[role], now=now)
 
 
 def _ranking(asked: params.InfluencerParams) -> LeaderQuery:

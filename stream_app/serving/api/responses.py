@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from stream_app.core.messages import Cut, Flag, Role
+from stream_app.core.messages import ChanceFrom, Cut, Flag, Role
 
 Standing = Literal["none", "emerging", "entered", "fading"]
 Trend = Literal["rising", "steady", "falling"]
@@ -44,6 +44,7 @@ class About(Answer, frozen=True, kw_only=True):
     min_posts: int
     min_impressions: int
     leave_ratio: float
+    emerging_door: float
     """ρ: a standing is lost below ρ·θ."""
     diffuse_fraction: float
     emerging_z: float
@@ -69,6 +70,8 @@ class Health(Answer, frozen=True, kw_only=True):
     """Wall clock less event time reached: large when the events themselves are old; null before the first event."""
     event_time: TimeMs | None
     """Event time reached, which is where the window ends."""
+    counting_since: TimeMs | None
+    """Event time of the first event that this worker counted: windows that begin before are not full."""
     applied: int
     """Events counted since the beginning; so are the next three."""
     duplicate: int
@@ -137,6 +140,13 @@ class Moment(Answer, frozen=True, kw_only=True):
     gini: float
     flagged: int
     emerging: int
+    k_low: int | None
+    """Null, like the other five, where no interval is known, see Cut."""
+    k_high: int | None
+    percent_of_users_low: float | None
+    percent_of_users_high: float | None
+    threshold_low: int | None
+    threshold_high: int | None
 
 
 class History(Answer, frozen=True, kw_only=True):
@@ -159,6 +169,8 @@ class Curve(Answer, frozen=True, kw_only=True):
     """null where nobody has a value."""
     points: list[tuple[float, float]]
     """(part of the users, part of the total they make), from the highest value down: from (0, 0) to (1, 1)."""
+    with_evidence: int
+    """Users with the least posts or impressions that a flag needs; an estimate where the curve is long."""
 
 
 class Influencer(Answer, frozen=True, kw_only=True):
@@ -172,6 +184,8 @@ class Influencer(Answer, frozen=True, kw_only=True):
     share: float
     """The user's fraction of the total."""
     standing: Standing
+    borderline: bool
+    """The value is inside the 95 % interval of θ: who happened to be active decides whether it is in the cut."""
     trend: Trend
     short_rate: float
     """Per hour, in the short window."""
@@ -184,6 +198,10 @@ class Influencer(Answer, frozen=True, kw_only=True):
     """Effective number of events behind the short window."""
     eta_s: float | None
     """Until the value reaches θ at the present pace; null when it is above, or not on course."""
+    chance: float | None = None
+    """Of somebody emerging: the chance that the flag gave. So are the next two."""
+    chance_flags: int | None = None
+    chance_from: ChanceFrom | None = None
     panes: list[int]
     """Posts or impressions of each pane of the window, the oldest first."""
 
@@ -277,4 +295,4 @@ class Flags(Answer, frozen=True, kw_only=True):
     position: str
     """Give it as Last-Event-ID to /flags/stream to have everything that comes after these."""
     since: TimeMs | None
-    """Flags detected earlier are not kept here (Kafka has them); null where nothing is missing."""
+    """Flags (of the type asked for) detected up to then may be missing here, Kafka has them; null: none is."""

@@ -14,6 +14,7 @@ from stream_app.core.messages import Cut, Flag
 from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import Answers, UnavailableError, UnknownUserError
 from stream_app.serving.api.csv import as_csv
+from stream_app.serving.api.flags.quality_response import FlagQualities
 from stream_app.serving.http.problems import BadRequestError, problem
 
 PREFIX = "/api/v1"
@@ -97,6 +98,10 @@ ROUTES = (
         *("/flags", params.FlagParams, responses.Flags, "The last flags, the newest first"),
         lambda answers, asked, _user: answers.flags(asked),
         CsvRows("flags", Flag),
+    ),
+    Route(
+        *("/flag-quality", params.NoParams, FlagQualities, "How good the last flags were, by day and week"),
+        lambda answers, _asked, _user: answers.overview.flag_quality(),
     ),
 )
 """Every query that is answered at once."""

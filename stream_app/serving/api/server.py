@@ -7,6 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
+from stream_app.core.messages import Flag
 from stream_app.core.queries import QueryableState
 from stream_app.kafka.topic_reader import partitions
 from stream_app.serving.api.answers import Answers
@@ -45,11 +46,12 @@ class Api:
         redis_up: Callable[[], bool | None],
         access: Access,
         bound_hit: BoundHit = lambda _bound: None,
+        flag_seen: Callable[[Flag], None] = lambda _flag: None,
     ) -> None:
-        """`redis_up`: whether Redis answers; None where there is none."""
+        """`redis_up`: whether Redis answers; None where there is none. `flag_seen`: called for each flag that comes."""
         budget, erased, open_partitions = TimeBudget(), state.erasures.among, partial(partitions, settings)
-        flags = FlagLog(erased)
-        self._flag_reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_partitions)
+        flags = FlagLog(erased, state.record.add)
+        self._flag_reader = FlagReader(settings.flags_topic, settings.partitions, flags, open_partitions, flag_seen)
         self._local_users, self._local_scopes = LocalUsers(state, budget), LocalScopes(state, budget)
         self._peer_auth = access.peers
         most_bytes = settings.peer_answer_bytes

@@ -2,10 +2,11 @@
 
 import { clearCut, showCut, showHistory } from "./panels/cut.js";
 import { byId, isForAnotherTab, setText } from "./dom.js";
-import { addFlag, beginFeed, watchFeed } from "./panels/feed.js";
-import { duration } from "./text/format.js";
+import { addFlag, beginFeed, chooseFeed, watchFeed } from "./panels/feed.js";
+import { duration, zone } from "./text/format.js";
 import { showHealth, showState } from "./panels/health.js";
-import { clearLeaders, showLeaders, watchLeaders } from "./panels/leaderboard.js";
+import { clearLeaders, showEmerging, showLeaders, watchLeaders } from "./panels/leaderboard.js";
+import { showQuality } from "./panels/quality.js";
 import { Updates } from "./api/updates.js";
 import { namesPopulation, placeHref, samePlace, selected } from "./selection.js";
 import { setTerms, watchTerms } from "./text/terms.js";
@@ -16,16 +17,21 @@ import { follow, watchWhy } from "./why/dialog.js";
 let place = null;
 let about = null;
 let topics = null;
+/** Event time from which on everything was counted; null where that is not known. */
+let began_ms = null;
 /** What came before /about, which everything else is read with. */
 let early = [];
 
 const PARTS = {
+  open: () => beginFeed(about),
   about: (data) => showAbout(data),
-  health: (data) => showHealth(data),
+  health: (data) => receivedHealth(data),
   topics: (data) => receivedTopics(data),
-  curve: (data) => showCut(data, about),
-  history: (data) => showHistory(data),
+  curve: (data) => showCut(data, about, began_ms),
+  history: (data) => showHistory(data, about, began_ms),
   influencers: (data) => showLeaders(data, about),
+  emerging: (data) => showEmerging(data),
+  quality: (data) => showQuality(data),
   flag: (data) => addFlag(data),
 };
 
@@ -48,13 +54,18 @@ function showAbout(data) {
   about = data;
   setTerms(about);
   const rules = `window ${duration(about.window_s)} in panes of ${duration(about.pane_s)}`;
-  setText(byId("settings"), `stream-app ${about.version} · ${rules} · settings ${about.settings_version}`);
+  const times = `times in ${zone(Date.now())}`;
+  setText(byId("settings"), `stream-app ${about.version} · ${rules} · settings ${about.settings_version} · ${times}`);
   if (!isFirst) return;
   const waiting = early;
   early = [];
   for (const [name, event] of waiting) received(name, event);
-  beginFeed();
   follow(() => about);
+}
+
+function receivedHealth(data) {
+  began_ms = data.counting_since;
+  showHealth(data);
 }
 
 function receivedTopics(data) {
@@ -82,6 +93,7 @@ function show() {
   clearCut(place);
   clearLeaders(place);
   selectTopic(place);
+  chooseFeed(place);
   updates.show(place);
 }
 

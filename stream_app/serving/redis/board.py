@@ -12,7 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AskError, ClusterCrossSlotError, ClusterError, RedisError
+from redis.exceptions import AskError, ClusterCrossSlotError, ClusterError, NoPermissionError, RedisError
 
 from stream_app.core.messages import Flag, Role
 from stream_app.serving.redis.connection import redis_advice, redis_options
@@ -24,6 +24,7 @@ CONNECT_TIMEOUT_S = 1.0
 SOCKET_TIMEOUT_S = 2.0
 _MOST_INDEXED = 1_000_000
 _LONGEST_NAME = 1000
+_LONGEST_NUMBER = 20
 """Bounds of what comes back from Redis."""
 CHUNK_COMMANDS = 500
 """Commands per round trip: a large snapshot neither runs into the timeout nor holds up the event loop or the server."""
@@ -103,6 +104,17 @@ class Board:
         async with self._explained():
             rows: Any = await self._redis.zrange(key, 0, n - 1, desc=True, withscores=True)
         return [(user[:_LONGEST_NAME], int(value)) for user, value in rows if isfinite(value)]
+
+    async def read_interval(self, topic: str, role: Role, population: str) -> tuple[int, int] | None:
+        """Return where the interval of θ begins and ends; None where it is not known. Raises BoardUnavailableError."""
+        key = self._layout.cut(scope_name(topic, population, role))
+        async with self._explained():
+            try:
+                bounds: Any = await self._redis.hmget(key, ["threshold_low", "threshold_high"])
+                low, high = (int(bound[:_LONGEST_NUMBER]) for bound in bounds)
+            except (NoPermissionError, TypeError, ValueError):  # not allowed, not there, or not written by a worker
+                return None
+        return low, high
 
     async def shown(self) -> set[tuple[str, str, str]]:
         """Of which (role, population, topic) there are top lists. Raises BoardUnavailableError."""

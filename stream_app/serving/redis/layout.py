@@ -117,6 +117,10 @@ class Layout:
                 return role, population, topic
         return None
 
+    def cut(self, scope: str) -> str:
+        """The key of the cut of a scope."""
+        return f"{self.prefix}:cut:{scope}"
+
     def top_list(self, scope: str) -> str:
         """Key of a top list; `scope` as scope_name() gives it."""
         return f"{self.prefix}:top:{scope}"
@@ -166,7 +170,7 @@ class Layout:
         for scope in scopes:
             yield self._unite(scope)
         for cut in snapshot.cuts:
-            yield self._write_hash(f"{self.prefix}:cut:{scope_name(cut.topic, cut.population, cut.role)}", cut)
+            yield self._write_hash(self.cut(scope_name(cut.topic, cut.population, cut.role)), cut)
 
     def flag_group(self, flag: Flag) -> Group:
         """Append a flag to the stream."""

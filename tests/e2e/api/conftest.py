@@ -1,9 +1,11 @@
-"""The stage that most tests of the API share: two workers with the whole demo stream counted."""
+"""The stage that most tests of the API share: two workers with the whole demo stream counted; answers that count."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from stream_app.serving.api.push import page_updates
+from tests.e2e.api.page_answers import Counting
 from tests.e2e.api.stage import PARTITIONS, Stage, demo_events
 from tests.servers.tracker import tracker, variables
 
@@ -21,3 +23,12 @@ def where(stage: Stage, request: pytest.FixtureRequest) -> str:
     """The address of each of both workers."""
     number: int = request.param
     return stage.addresses[number]
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    """Answers that are refreshed so often that no test waits for it."""
+    monkeypatch.setattr(page_updates, "REFRESH_S", 0.05)
+    monkeypatch.setattr(page_updates, "FEED_S", 0.05)
+    monkeypatch.setattr(page_updates, "BUSY_FRACTION", 1.0)
+    return Counting()

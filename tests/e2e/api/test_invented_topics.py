@@ -13,7 +13,7 @@ from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.push import page_updates
 from stream_app.serving.api.push.page_updates import PageUpdates, TooManySelectionsError, UnknownScopeError
 from stream_app.serving.api.time_budget import TimeBudget
-from tests.e2e.api.test_page_updates import PHONE, WAIT_S, Counting, names, running
+from tests.e2e.api.page_answers import PHONE, WAIT_S, Counting, names, running
 from tests.unit.serving.api.flags.flags_topic import nobody
 
 SMALL = ScopeName("all", "invented-small")

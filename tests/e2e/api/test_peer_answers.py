@@ -46,6 +46,7 @@ PLACE = {
         "value": 7,
         "share": 0.1,
         "standing": "none",
+        "borderline": False,
         "trend": "steady",
         "eta_s": None,
         "short_rate": 1.0,

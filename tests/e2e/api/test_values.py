@@ -65,8 +65,10 @@ def test_standings_divide_the_users_among_them(where: str, role: Role) -> None:
         assert some == [one for one in everybody if one["standing"] == standing]
     both = every_page(where, "/influencers", "influencers", 500, role=role, standing=["entered", "fading"])
     assert both == [one for one in everybody if one["standing"] in {"entered", "fading"}]
-    cut = asked(where, "/curve", role=role)["cut"]
-    assert len(both) == cut["flagged"]
+    curve = asked(where, "/curve", role=role)
+    assert len(both) == curve["cut"]["flagged"]
+    if role is Role.MAVEN:
+        assert curve["with_evidence"] == sum(one["value"] >= 5 for one in everybody)
 
 
 def test_search_finds_a_part_of_the_name_in_any_case(where: str) -> None:
@@ -99,7 +101,20 @@ def test_the_cut_is_that_of_the_events(stage: Stage, where: str, scope: tuple[st
     size = {"all": 1000}.get(population)
     assert cut["percent_of_population"] == (pytest.approx(100 * wanted.k / size) if size else None)
     assert (cut["window_start"], cut["window_end"]) == (stage.expected.window_start, stage.expected.window_end)
+    assert 1 <= cut["k_low"] <= cut["k"] <= cut["k_high"] <= cut["users"]
+    assert cut["threshold_low"] <= cut["threshold"] <= cut["threshold_high"]
+    assert cut["percent_of_users_low"] == pytest.approx(100 * cut["k_low"] / cut["users"])
     assert cut == asked(where, "/curve", population=population, topic=topic, role=role)["cut"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_users_inside_the_interval_of_the_threshold_are_borderline(where: str, role: Role) -> None:
+    (cut,) = asked(where, "/cuts", topic="*", population="all", role=role)["cuts"]
+    everybody = every_page(where, "/influencers", "influencers", 500, role=role)
+    inside = [one["user_id"] for one in everybody if cut["threshold_low"] <= one["value"] <= cut["threshold_high"]]
+    assert [one["user_id"] for one in everybody if one["borderline"]] == inside != []
+    assert len(inside) < len(everybody)
+    assert asked(where, "/users/why", id=inside[0], role=role)["place"]["now"]["borderline"] is True
 
 
 @pytest.mark.parametrize(("scope", "role"), CASES)

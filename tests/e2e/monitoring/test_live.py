@@ -25,6 +25,8 @@ PATIENCE_S = 90.0
 LIVE_MS = 12 * HOUR_MS
 SPEED = 1800.0
 """The last half day of the demo stream takes 24 s: for as long as that records and flags come."""
+WINDOW = "6h"
+"""So that there are flags after the first window whose outcome is known before the stream ends."""
 TWO_TOPICS = r"(\\*|phone)"
 """What Grafana asks for where somebody has chosen * and phone."""
 
@@ -53,7 +55,8 @@ def scene(embedded_brokers: str, redis_url: str, tmp_path_factory: pytest.TempPa
     require("prometheus")
     folder = tmp_path_factory.mktemp("duty")
     topics = ",".join(("*", *(product.name for product in PRODUCTS)))
-    environment = variables(embedded_brokers, "duty", redis_url=redis_url, redis_prefix="duty", metric_topics=topics)
+    settings = {"redis_url": redis_url, "redis_prefix": "duty", "metric_topics": topics, "window_s": WINDOW}
+    environment = variables(embedded_brokers, "duty", **settings)
     with tracker(environment, folder, workers=1) as run, a_hook() as hook:
         address = _address(run)
         alerted = AlertInstances(embedded_brokers, "duty", folder, to_hook(hook), partitions="8")

@@ -3,10 +3,14 @@
 import math
 import random
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate, pairwise
 from statistics import NormalDist
+from typing import Any
 
-from stream_app.core.messages import Cut, Role
+import msgspec
+
+from stream_app.core.messages import ChanceFrom, Cut, Role
 from stream_app.serving.api.responses import Influencer, Moment, Standing, Trend
 
 PANE_MS = 900_000
@@ -33,6 +37,15 @@ class Scope:
     population: str = "all"
     names: str = "u{:05d}"
     diffuse: bool = False
+    least: int = 1
+    """The least evidence for a flag."""
+    error: float = 0.0
+    """The part of k and θ by which the intervals extend to both sides; 0 where none is known."""
+
+    @property
+    def with_evidence(self) -> int:
+        """Users with at least so much."""
+        return sum(self.value(rank) >= self.least for rank in range(1, self.users + 1))
 
     @property
     def _at_cut(self) -> float:
@@ -77,7 +90,16 @@ class Scope:
             window_end=WINDOW_END,
             computed_at=NOW,
             settings_version=VERSION,
+            **self._intervals(),
         )
+
+    def _intervals(self) -> dict[str, Any]:
+        if not self.error:
+            return {}
+        sides = (("low", 1 - self.error), ("high", 1 + self.error))
+        k = {f"k_{side}": round(self.k * part) for side, part in sides}
+        percent = {f"percent_of_users_{side}": 100 * k[f"k_{side}"] / self.users for side, _ in sides}
+        return k | percent | {f"threshold_{side}": round(self.threshold * part) for side, part in sides}
 
     def points(self) -> list[tuple[float, float]]:
         """The Lorenz curve, from the highest value down, through the cut."""
@@ -112,6 +134,12 @@ class Scope:
             gini=0.88,
             flagged=self.k,
             emerging=len(self.emerging),
+            k_low=None,
+            k_high=None,
+            percent_of_users_low=None,
+            percent_of_users_high=None,
+            threshold_low=None,
+            threshold_high=None,
         )
 
     def members(self, count: int) -> list[Influencer]:
@@ -123,11 +151,14 @@ class Scope:
         value, name = self.value(rank), self.names.format(rank * 7_919 % 20_011)
         falls, rises = chance.random() < 0.16, chance.random() < 0.14
         standing: Standing = "none" if self.diffuse or rank > self.k else "entered"
-        if standing == "none" and not self.diffuse and value >= 0.8 * self.threshold:
+        if standing == "entered" and value < self.least:
+            standing = "none"
+        if standing == "none" and rank > self.k and not self.diffuse and value >= 0.8 * self.threshold:
             standing = "fading"
-        return influencer(
+        found = influencer(
             name, value, self.total, rank=rank, standing=standing, burst=0.25 if falls else 2.6 if rises else 1.0
         )
+        return msgspec.structs.replace(found, borderline=abs(value / self.threshold - 1) < self.error)
 
 
 def influencer(
@@ -140,6 +171,7 @@ def influencer(
     z: float | None = None,
     eta_s: float | None = None,
     burst: float = 1.0,
+    chance: float | None = None,
 ) -> Influencer:
     """A user whose last hour is `burst` times as busy as the rest."""
     panes = spread(user_id, value, burst)
@@ -151,6 +183,7 @@ def influencer(
         value=value,
         share=value / total,
         standing=standing,
+        borderline=False,
         trend=trend,
         short_rate=short,
         long_rate=long,
@@ -158,6 +191,9 @@ def influencer(
         z=z if z is not None else (2.4 if burst > 2 else -2.2 if burst < 0.5 else 0.3),
         events=7.4,
         eta_s=eta_s,
+        chance=chance,
+        chance_flags=None if chance is None else 431,
+        chance_from=None if chance is None else ChanceFrom.OWN,
         panes=panes,
     )
 
@@ -211,8 +247,7 @@ _RISERS = {
 
 def _emerging(scope: Scope) -> list[Influencer]:
     found = []
+    emerging = partial(influencer, standing="emerging", burst=900.0, chance=0.64)
     for user, value, eta_s, z, rank in _RISERS.get((scope.topic, scope.role), ()):
-        found.append(
-            influencer(user, value, scope.total, rank=rank, standing="emerging", z=z, eta_s=eta_s, burst=900.0)
-        )
+        found.append(emerging(user, value, scope.total, rank=rank, z=z, eta_s=eta_s))
     return found

@@ -58,7 +58,9 @@ async def test_a_connection_that_only_ended_is_made_again_without_a_word(tab: Ta
     tracker.drop()
     tracker.flag(flag("after", FlagType.ENTERED))
     await expect(tab.page.locator("#flags li").first).to_contain_text("after")
-    assert [path.partition("?")[0] for path in tracker.asked[asked:]] == ["/api/v1/about", "/api/v1/live"]
+    assert [path.partition("?")[0] for path in tracker.asked[asked:]] == [
+        *("/api/v1/about", "/api/v1/live", "/api/v1/flags")
+    ]
     assert not [words for words in await tab.page.evaluate("said") if "Reconnecting" in words]
 
 
@@ -82,14 +84,14 @@ async def test_one_connection_is_open_while_somebody_looks_and_none_while_nobody
     await expect(tab.page.locator("#sentence")).to_contain_text("17.6 %")
     tracker.refresh()  # what is written to a closed connection finds that it is closed
     await look_away(tab, is_hidden=True)
-    tracker.flag(flag("unseen", FlagType.ENTERED))
+    tracker.flag(flag("unseen", FlagType.ENTERED, topic="coffee"))
     tracker.drop()
     await connected(tracker, 0)
     asked = len(tracker.asked)
     await look_away(tab, is_hidden=False)
     await connected(tracker, 1)
     await expect(tab.page.locator("#flags li").first).to_contain_text("unseen")
-    assert len(tracker.asked) == asked + 1
+    assert len(tracker.asked) == asked + 2
 
 
 async def test_a_token_is_asked_for_where_one_is_needed(tab: Tab, tracker: FakeTracker) -> None:

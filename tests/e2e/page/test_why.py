@@ -33,7 +33,10 @@ async def test_a_flag_opens_its_why_by_mouse(tab: Tab) -> None:
     await expect(why).to_contain_text("96 panes of 15 min add up to 3,470 impressions.")
     await expect(why.locator("rect")).to_have_count(96)
     await expect(row(why, "θ, what it takes")).to_have_text(["10,240", "10,581"])
-    await expect(row(why, "time to θ")).to_have_text(["there in 2 h 04 min", "there in 1 h 47 min"])
+    await expect(row(why, "chance to enter")).to_have_text(["6 of 10 enter"] * 2)
+    await expect(why).to_contain_text(
+        "A chance of 64 % to enter within 12 h, from what became of 431 flags of this tracker."
+    )
     await expect(why.locator(".contributions").first.locator("li").first).to_contain_text("486")
     await expect(why.locator(".contributions").last).to_contain_text("by u07931")
     await expect(why).to_contain_text("14 events of this user found in 20,412 records read back.")
@@ -72,6 +75,7 @@ async def test_a_why_is_reached_by_its_address_and_left_by_back(tab: Tab) -> Non
     await expect(tab.page.locator("#scope")).to_have_text("coffee")
     await tab.page.keyboard.press("Escape")
     await expect(tab.page).to_have_url(re.compile(r"\?topic=coffee$"))
+    await tab.page.locator("#feed-place").select_option("all")
     await tab.page.locator("#flags a").first.click()
     await expect(tab.page.locator("#why")).to_be_visible()
     await tab.page.go_back()

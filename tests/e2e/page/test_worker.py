@@ -68,7 +68,7 @@ async def tab(browser: Browser, scene: Scene, screenshots: Path) -> AsyncIterato
 async def test_a_stream_in_motion_is_followed_without_a_click(tab: Tab) -> None:
     await tab.open("?topic=phone")
     page = tab.page
-    made = re.compile(r"[\d.]+\s% of users make 80\s% of impressions")
+    made = re.compile(r"[\d.]+\s% of users \[.+\] make 80\s% of impressions")
     await expect(page.locator("#sentence")).to_have_text(made, timeout=CALM_MS)
     await expect(page.locator("#health")).to_contain_text("Live", timeout=CALM_MS)
     await expect(page.locator("#board tbody tr").nth(9)).to_be_visible(timeout=CALM_MS)

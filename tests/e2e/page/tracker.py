@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from stream_app.core.messages import Flag, Role
+from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import Problem
 from stream_app.serving.page import add_page
 from tests.e2e.page.world import Selection, World
@@ -60,6 +61,7 @@ class FakeTracker:
         app.router.add_get("/api/v1/about", self._about)
         app.router.add_get("/api/v1/topics", self._topics)
         app.router.add_get("/api/v1/influencers", self._influencers)
+        app.router.add_get("/api/v1/flags", self._flags)
         app.router.add_get("/api/v1/users/why", self._why)
         app.router.add_get("/api/v1/live", self._live)
         app.router.add_post("/api/v1/session", self._begin)
@@ -102,10 +104,12 @@ class FakeTracker:
         world, chosen = self.world, connection.chosen
         connection.offer("about", world.about)
         connection.offer("health", world.health)
+        connection.offer("quality", world.quality)
         connection.offer("topics", world.topics(chosen.population))
         connection.offer("curve", world.curve(chosen))
         connection.offer("history", world.history(chosen))
         connection.offer("influencers", world.influencers(chosen))
+        connection.offer("emerging", world.influencers(chosen, standing=["emerging"], order="emerging", limit=30))
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -131,10 +135,17 @@ class FakeTracker:
             _selection(request),
             standing=query.getall("standing", []),
             search=query.get("search", ""),
+            order=query.get("order", "rank"),
             limit=int(query.get("limit", "50")),
             offset=int(query.get("offset", "0")),
         )
         return _json(answer)
+
+    async def _flags(self, request: web.Request) -> web.Response:
+        names = {name: request.query.get(name) for name in ("topic", "population")}
+        kind, role = request.query.get("type"), request.query.get("role")
+        wanted = FlagFilter(**names, type=FlagType(kind) if kind else None, role=Role(role) if role else None)
+        return _json(self.world.last_flags(wanted, int(request.query["limit"])))
 
     async def _why(self, request: web.Request) -> web.Response:
         why = self.world.why(request.query["id"], _selection(request))

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from stream_app.core.messages import Cut, Flag, FlagType, Reason, Role
+from stream_app.core.messages import ChanceFrom, Cut, Flag, FlagType, Reason, Role
+from stream_app.serving.api.flags.flag_log import FlagAbout, fits
+from stream_app.serving.api.flags.quality_response import FlagQualities
+from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import (
     About,
     Contribution,
     Curve,
     Evidence,
+    Flags,
     Health,
     History,
     Influencers,
@@ -17,19 +21,12 @@ from stream_app.serving.api.responses import (
     Topics,
     Why,
 )
+from tests.e2e.page.about_itself import about, health, quality
 from tests.e2e.page.scopes import FIRST_PANE, NOW, PANE_MS, VERSION, WINDOW_END, Scope, demo_scopes
 
 DETECTED = 1_795_716_388_000
 """Wall clock of the flags: months after their event time, as in the demo."""
 EVERYBODY = 400
-RULES = {
-    "1": "Over θ: the value is above θ, or alone at θ, with at least 5 posts or 1,000 impressions.",
-    "2": "Over θ again: the value is back above θ while it was fading.",
-    "3": "Accelerating towards θ: θ is reached within 4 h at this pace, carried by 5 moments or more.",
-    "4": "Under 0.8 θ for 15 min of event time.",
-    "5": "Under half of θ after fading.",
-    "6": "No longer rising for 15 min of event time.",
-}
 
 
 @dataclass(frozen=True)
@@ -41,49 +38,6 @@ class Selection:
     role: Role = Role.CONNECTOR
 
 
-def about() -> About:
-    """The default settings."""
-    return About(
-        version="0.4.0",
-        settings_version=VERSION,
-        share=0.8,
-        window_s=86_400.0,
-        pane_s=900.0,
-        short_s=3_600.0,
-        min_users=20,
-        min_posts=5,
-        min_impressions=1000,
-        leave_ratio=0.8,
-        diffuse_fraction=1 / 3,
-        emerging_z=3.0,
-        emerging_horizon_s=14_400.0,
-        population_sizes={"all": 20_000},
-        rules=RULES,
-    )
-
-
-def health() -> Health:
-    """A worker that counts the demo at full speed: its events are of another year than its clock."""
-    return Health(
-        live=True,
-        ready=True,
-        events_per_s=6_364.2,
-        lag_records=1_284,
-        delay_s=23_417_000.0,
-        event_time=NOW,
-        applied=161_034,
-        duplicate=212,
-        late=60,
-        rejected=41,
-        users=16_148,
-        partitions=8,
-        partitions_expected=8,
-        workers=1,
-        flags_per_hour=9_019.0,
-        redis_up=True,
-    )
-
-
 @dataclass
 class World:
     """Everything the API answers from."""
@@ -92,7 +46,9 @@ class World:
     flags: list[Flag] = field(default_factory=list)
     about: About = field(default_factory=about)
     health: Health = field(default_factory=health)
+    quality: FlagQualities = field(default_factory=quality)
     evidence: Evidence | None = None
+    flags_since: int | None = None
 
     def scope(self, chosen: Selection) -> Scope | None:
         """What is known of this topic, population and role."""
@@ -119,7 +75,12 @@ class World:
         """The Lorenz curve."""
         scope = self.scope(chosen)
         points = scope.points() if scope else []
-        return Curve(**vars(chosen), cut=scope.cut() if scope else None, points=points)
+        return Curve(
+            **vars(chosen),
+            cut=scope.cut() if scope else None,
+            points=points,
+            with_evidence=scope.with_evidence if scope else 0,
+        )
 
     def history(self, chosen: Selection) -> History:
         """A moment per pane."""
@@ -132,12 +93,15 @@ class World:
         *,
         standing: Sequence[str] = (),
         search: str = "",
+        order: str = "rank",
         limit: int = 50,
         offset: int = 0,
     ) -> Influencers:
-        """Users of a topic and role, the emerging ones first."""
+        """Users of a topic and role; in the order `emerging` these come first."""
         scope = self.scope(chosen)
         members = scope.members(EVERYBODY) if scope else []
+        if order == "rank":
+            members = sorted(members, key=lambda each: -each.value)
         if standing:
             members = [each for each in members if each.standing in standing]
         members = [each for each in members if search in each.user_id]
@@ -151,6 +115,11 @@ class World:
             total=len(members),
             next=offset + limit if len(members) > offset + limit else None,
         )
+
+    def last_flags(self, wanted: FlagFilter, limit: int) -> Flags:
+        """The last flags that fit, the newest first."""
+        fitting = [flag for flag in reversed(self.flags) if fits(FlagAbout.of(flag), wanted)]
+        return Flags(flags=fitting[:limit], position="0", since=self.flags_since)
 
     def why(self, user_id: str, chosen: Selection) -> Why | None:
         """Why a user stands there; nothing where nobody knows the user."""
@@ -169,7 +138,7 @@ class World:
         )
         return Why(
             user_id=user_id,
-            pane_ms=PANE_MS,
+            pane_ms=round(self.about.pane_s * 1000),
             first_pane=FIRST_PANE,
             place=Place(**vars(chosen), threshold=scope.threshold, now=now, flag=flag),
             rule=self.about.rules[str(flag.rule)] if flag else "",
@@ -212,6 +181,7 @@ def flag(
     threshold: int = 10_240,
     eta_s: float | None = None,
     event_time: int = NOW,
+    warming_up: bool = False,
 ) -> Flag:
     """A flag with numbers that could be."""
     rule = {FlagType.ENTERED: 1, FlagType.EMERGING: 3, FlagType.FADING: 4, FlagType.LEFT: 5}[type_]
@@ -232,6 +202,9 @@ def flag(
         z=4.58,
         events=7.7,
         reason=Reason.ACCELERATING if type_ is FlagType.EMERGING else None,
+        chance=0.64 if type_ is FlagType.EMERGING else None,
+        chance_flags=431 if type_ is FlagType.EMERGING else None,
+        chance_from=ChanceFrom.OWN if type_ is FlagType.EMERGING else None,
         eta_s=eta_s,
         rule=rule,
         window_start=FIRST_PANE,
@@ -239,6 +212,7 @@ def flag(
         event_time=event_time,
         detected_at=DETECTED + (event_time - NOW) // 600,
         settings_version=VERSION,
+        warming_up=warming_up,
     )
 
 

@@ -23,7 +23,7 @@ from stream_app.serving.redis.board import Board
 from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard
 from stream_app.settings import NAMES, Settings, environment_name
 from stream_app.settings.text import as_environment
-from tests.board_samples import a_flag
+from tests.board_samples import a_cut, a_flag
 from tests.unit.ops.parts import records
 
 TIMEOUT_S = 30
@@ -194,8 +194,11 @@ def test_the_top_users_come_from_redis(redis_url: str) -> None:
     asyncio.run(show_on_board(redis_url))
     given = ("--topic", " Tea", "-n", 2, "--redis-url", redis_url, "--redis-prefix", "cli-top", "--role", "maven")
     rows = [line.split() for line in run("top", *given).output.splitlines() if line.strip()]
-    assert rows[2:] == [["1", "ann", "1,500"], ["2", "bob", "900"]]
-    users = [{"user_id": "ann", "value": 1500}, {"user_id": "bob", "value": 900}]
+    assert rows[2:] == [["1", "ann", "1,500", "borderline"], ["2", "bob", "900"]]
+    users = [
+        {"user_id": "ann", "value": 1500, "borderline": True},
+        {"user_id": "bob", "value": 900, "borderline": False},
+    ]
     wanted = {"topic": "tea", "population": "all", "role": "maven", "users": users}
     assert json.loads(run("top", "--json", *given).output) == wanted
 
@@ -203,7 +206,8 @@ def test_the_top_users_come_from_redis(redis_url: str) -> None:
 async def show_on_board(redis_url: str) -> None:
     board = Board(redis_url, "cli-top", 100, 60.0, 1)
     tops = [TopUsers("tea", "all", Role.MAVEN, [("ann", 1500), ("bob", 900), ("cy", 3)])]
-    await board.refresh(BoardSnapshot(full=True, partitions=[PartitionBoard(partition=0, tops=tops)]))
+    cut = msgspec.structs.replace(a_cut("tea"), role=Role.MAVEN, threshold_low=1000, threshold_high=2000)
+    await board.refresh(BoardSnapshot(full=True, partitions=[PartitionBoard(partition=0, tops=tops)], cuts=[cut]))
     await board.close()
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stream_app.alerts.sinks.message import message_of
 from stream_app.alerts.templates import body_of, digest_title, title_of
-from stream_app.core.messages import FlagType, Role
+from stream_app.core.messages import ChanceFrom, FlagType, Role
 from tests.unit.alerts.parts import a_flag
 
 
@@ -48,6 +48,12 @@ def test_a_length_of_time_is_written_in_its_two_largest_units(window_s: int, tex
 def test_a_flag_from_before_a_whole_window_says_so() -> None:
     assert "whole window" not in body_of(a_flag("f"))
     assert "has not seen a whole window yet" in body_of(a_flag("f", warming_up=True))
+
+
+def test_a_body_says_the_chance_where_the_flag_has_one() -> None:
+    flag = a_flag("f", chance=0.64, chance_flags=431, chance_from=ChanceFrom.OWN)
+    assert "Chance: 6 of 10 such flags entered within 12 h (of 431).\n" in body_of(flag)
+    assert "Chance" not in body_of(a_flag("f"))
 
 
 def test_a_digest_counts_flags_by_type() -> None:

@@ -1,7 +1,10 @@
 """`stream-app backtest`: what it prints for people and for programs, and what it refuses."""
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,6 +12,7 @@ from click.testing import CliRunner, Result
 from stream_app.cli import main
 from tests.unit.backtest.test_naive import recorded, stream
 
+SVG = "{http://www.w3.org/2000/svg}"
 RULES = ("--window", "3h", "--dwell", "10m", "--min-users", "10", "--min-posts", "2", "--min-impressions", "20")
 
 
@@ -29,6 +33,7 @@ def test_runs_with_other_settings_stand_beside_the_first(events: str) -> None:
     assert "400 events read" in result.output
     assert "share 0.5" in result.output
     assert "precision: entered within 12 h" in result.output
+    assert "chance stated" in result.output
 
 
 def test_programs_get_the_same_figures_as_json_and_all_flags_in_a_report(events: str, tmp_path: Path) -> None:
@@ -40,6 +45,37 @@ def test_programs_get_the_same_figures_as_json_and_all_flags_in_a_report(events:
     written, _ = json.loads(report.read_bytes())
     assert len(written.pop("raised")) == written["flags"] == first["flags"] > 0
     assert {**written, "raised": []} == first
+    assert sum(tenth["flags"] for tenth in first["calibration"]) == first["both"]["emerging"] > 0
+
+
+def test_a_picture_has_what_the_report_has(events: str, tmp_path: Path) -> None:
+    plot, report = tmp_path / "found.svg", tmp_path / "found.json"
+    result = run(events, *RULES, "--plot", str(plot), "--report", str(report))
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads(report.read_bytes())
+    root = ET.fromstring(plot.read_text())  # noqa: S314 - written a moment ago
+    words = [text.text for text in root.iter(SVG + "text")]
+    assert f"Backtest: {found['both']['emerging']:,} emerging flags, {found['both']['entered']:,} entries" in words
+    assert f"{100 * found['both']['precision']:.0f} %" in words
+    drawn = Counter[str]()
+    for title in root.iter(SVG + "title"):
+        day = re.fullmatch(r"[\d-]{10}: ([\d,]+) (\w+)", title.text or "")
+        if day:
+            drawn[day[2]] += int(day[1].replace(",", ""))
+    assert +drawn == found["types"]
+
+
+def test_a_picture_of_no_flags_says_so(tmp_path: Path) -> None:
+    events, plot = tmp_path / "events.jsonl", tmp_path / "found.svg"
+    events.write_bytes(b'{"event_id": 1, "user_id": "ann", "ts": 1475000000000, "topics": ["tea"]}\n')
+    assert run(str(events), "--plot", str(plot)).exit_code == 0
+    assert "There was none." in plot.read_text()
+
+
+def test_a_picture_is_written_as_svg_only(events: str, tmp_path: Path) -> None:
+    result = run(events, "--plot", str(tmp_path / "found.png"))
+    assert result.exit_code == 2
+    assert "does not end with .svg" in result.output
 
 
 @pytest.mark.parametrize("text", ["no_such=1", "share", "brokers=elsewhere:1"])

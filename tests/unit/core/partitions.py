@@ -76,7 +76,8 @@ class Partitions:
                     self.homes.hear(delta_message.decode(delta_message.encode(message)))
                     messages += 1
             for home in self.homes.complete().values():
-                for name, record in home.records(home.recompute(0)):
+                cells = home.curves(changed := home.recompute(0))
+                for name, record in home.records(changed, cells, home.intervals(changed, cells)):
                     self.followed.take(name, cut_record.decode(cut_record.encode(record)))
         return messages
 

@@ -21,7 +21,7 @@ from stream_app.demo.result import print_result
 from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import foresight, measured
 from stream_app.settings import Settings
-from stream_app.terminal.format import hours, moment, plural, span
+from stream_app.terminal.format import hours, interval, moment, plural, rounded, span
 from tests.board_samples import a_flag
 
 NOON_MS = 1_475_668_800_000
@@ -253,3 +253,21 @@ def test_numbers_and_times_read_well() -> None:
     assert moment(NOON_MS) == "2016-10-05 12:00"
     assert moment(-(2**62)) == "–"
     assert (plural(1, "worker"), plural(2000, "worker")) == ("1 worker", "2,000 workers")
+
+
+def test_digits_end_where_the_error_begins() -> None:
+    assert [rounded(31.0, 26.2, 36.2), rounded(3.2, 1.2, 10.6), rounded(6.24, 5.9, 6.6)] == ["31", "3", "6.2"]
+    assert [rounded(10_656, 9_000, 13_100), rounded(0.4, 0.4, 10.6), rounded(80, 80, 80)] == ["11,000", "0.4", "80"]
+    assert [interval(8_951, 13_100), interval(0.4, 10.6), interval(None, None)] == ["[9,000–13,000]", "[0.4–11]", ""]
+
+
+def test_cuts_are_printed_with_their_intervals_where_there_is_room() -> None:
+    bounds = {
+        "percent_of_users_low": 4.4,
+        "percent_of_users_high": 8.6,
+        "threshold_low": 7900,
+        "threshold_high": 12_100,
+    }
+    shown = result(cuts=[cut(**bounds, k_low=44, k_high=86)])
+    assert re.search(r" 62 +6 +[–0-9.]* *80.0 +9,000 ", "\n".join(printed(shown)))
+    assert re.search(r" 62 +6 \[4–9\] .*9,000 \[8,000–12,000\]", "\n".join(printed(shown, width=120)))

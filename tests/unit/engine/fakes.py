@@ -12,6 +12,8 @@ from aiokafka.structs import ConsumerRecord
 from stream_app.core.changelog.standing_records import kept, readable
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.exchange.followed_cuts import FollowedCuts
+from stream_app.core.flags.outcomes import DAY_MS, FORESIGHT_MS
+from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.context import EngineContext, OwnedPartitions, homes_of
 from stream_app.engine.faust.config import configured_app
@@ -177,6 +179,7 @@ class Surroundings:
             *(self.settings, rules, owned, FollowedCuts(), homes_of(owned, self.settings), output, self.meter),
             *(lambda: self.now_s, self.erasures),
             limits=self.limits,
+            track_record=TrackRecord(self.settings.version, DAY_MS, FORESIGHT_MS),
         )
         self._app = configured_app(
             self.settings, Lease(self.settings.session_timeout_s), WorkerHealth(self.settings.stall_s), dict

@@ -46,7 +46,7 @@ class Others:
         )
         self._homes.follow()
         self.send_nothing(self._homes)
-        self.statuses = {number: _listening(number) for number in self._numbers}
+        self.statuses = {number: listening(number) for number in self._numbers}
 
     def send_nothing(self, homes: Homes) -> None:
         """Send everything of empty ledgers to homes."""
@@ -59,11 +59,13 @@ class Others:
         for record in sent:
             self._homes.hear(delta_message.decode(record.value or b""))
         for home in self._homes.complete().values():
-            for name, cut in home.records(home.recompute(0)):
+            cells = home.curves(changed := home.recompute(0))
+            for name, cut in home.records(changed, cells, home.intervals(changed, cells)):
                 yield cut_record.key_of(name), cut_record.encode(cut)
 
 
-def _listening(partition: int) -> Status:
+def listening(partition: int) -> Status:
+    """The status of a partition elsewhere, of a release before there were steps."""
     return Status(VERSION, partition, {}, NO_TIME, False, 0, 0, 0, 0, epoch=1, asked=1)
 
 

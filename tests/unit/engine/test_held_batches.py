@@ -34,7 +34,9 @@ def batch_of(times: list[int]) -> CreditedBatch:
 
 
 @given(st.lists(st.integers(BAD, 30), min_size=1, max_size=20), st.lists(st.integers(0, 35), max_size=4))
-def test_pieces_are_the_batch_and_end_before_the_first_event_of_the_next_step(times: list[int], ends: list[int]) -> None:
+def test_pieces_are_the_batch_and_end_before_the_first_event_of_the_next_step(
+    times: list[int], ends: list[int]
+) -> None:
     left: CreditedBatch | None = batch_of(times)
     pieces = []
     for end_ms in [*sorted(ends), 100]:

@@ -2,16 +2,17 @@
 
 import math
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream_app.core.messages import FlagType, Role
+from stream_app.core.messages import Cut, FlagType, Reason, Role
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import BatchCounts
 from stream_app.serving.cut_metrics import MAX_CUTS
 from stream_app.serving.metrics import Metrics, render
-from tests.board_samples import a_cut
+from tests.board_samples import a_cut, a_flag
 
 INPUTS = ("influence.posts", "influence.shares")
 
@@ -49,6 +50,20 @@ def test_the_counters_of_an_input_topic_start_at_zero(registry: CollectorRegistr
         assert [registry.get_sample_value(name, {"topic": topic}) for topic in INPUTS] == [0, 0]
     assert len(_series(registry, "influence_events_total")) == 8
     assert len(_series(registry, "influence_batch_seconds_count")) == 2
+
+
+def test_flags_are_counted_by_reason_and_the_reasons_of_each_type_start_at_zero(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    assert len(_series(registry, "influence_flags_seen_total")) == 14
+    emerging = msgspec.structs.replace(a_flag(), reason=Reason.AT_THE_DOOR)
+    for flag in (emerging, emerging, msgspec.structs.replace(emerging, reason=None)):
+        metrics.flag_seen(flag)
+
+    def seen(reason: str) -> float | None:
+        return registry.get_sample_value("influence_flags_seen_total", {"type": "emerging", "reason": reason})
+
+    assert [seen(reason) for reason in ("at_the_door", "unknown", "accelerating")] == [2, 1, 0]
 
 
 def test_records_read_are_those_skipped_and_those_that_something_became_of(
@@ -100,6 +115,21 @@ def test_a_cut_is_shown_for_configured_topics_only(registry: CollectorRegistry, 
     assert registry.get_sample_value("influence_cut_users_ratio", labels) == pytest.approx(0.062)
     assert registry.get_sample_value("influence_cut_emerging", labels) == 1
     assert _series(registry, "influence_cut_threshold") == [labels]
+    assert _series(registry, "influence_cut_threshold_low") == [], "no interval is known"
+
+
+def _with_intervals(cut: Cut) -> Cut:
+    percent = {"percent_of_users_low": 4.5, "percent_of_users_high": 8.0}
+    return msgspec.structs.replace(cut, **percent, threshold_low=90, threshold_high=160)
+
+
+def test_a_cut_is_shown_with_its_intervals(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.cut(_with_intervals(a_cut("tea")))
+    labels = {"topic": "tea", "population": "all", "role": "connector"}
+    bounds = [f"influence_cut_{name}_{side}" for name in ("users_ratio", "threshold") for side in ("low", "high")]
+    assert [registry.get_sample_value(name, labels) for name in bounds] == pytest.approx([0.045, 0.08, 90, 160])
+    metrics.cut_gone(ScopeName("all", "tea"), Role.CONNECTOR)
+    assert [_series(registry, name) for name in bounds] == [[]] * 4
 
 
 def test_a_cut_that_is_no_longer_published_here_is_no_longer_shown(
@@ -110,7 +140,7 @@ def test_a_cut_that_is_no_longer_published_here_is_no_longer_shown(
     for topic in ("tea", "tea", "coffee"):
         metrics.cut_gone(ScopeName("all", topic), Role.CONNECTOR)
     cuts = [family for family in registry.collect() if family.name.startswith("influence_cut_")]
-    assert [[sample.labels["topic"] for sample in family.samples] for family in cuts] == 4 * [["*"]]
+    assert [[sample.labels["topic"] for sample in family.samples] for family in cuts if family.samples] == 4 * [["*"]]
 
 
 def test_populations_without_end_do_not_make_series_without_end(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -147,7 +177,7 @@ def _let_everything_happen(metrics: Metrics) -> None:
     metrics.rebalance()
     metrics.bound_hit("test")
     metrics.recovery(1.2)
-    metrics.cut(a_cut("tea"))
+    metrics.cut(_with_intervals(a_cut("tea")))
     metrics.redis_up(True)
     metrics.flags_dropped(13)
 
@@ -163,7 +193,8 @@ def test_the_page_holds_every_metric_with_help_in_prometheus_format(
     assert all(family.documentation.endswith(".") for family in families.values())
     assert all(family.samples for family in families.values())
     labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
-    assert labels == {"topic", "partition", "population", "result", "role", "type", "le", "bound", "digest", "version"}
+    of_cuts_and_flags = {"topic", "population", "role", "type", "reason", "window"}
+    assert labels == {*of_cuts_and_flags, "partition", "result", "le", "bound", "digest", "version"}
     values = {
         sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels
     }

@@ -6,10 +6,10 @@ for every worker and across restarts, so a reader goes on anywhere.
 
 import asyncio
 from bisect import bisect_left, insort
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from sys import intern
 from typing import NamedTuple
@@ -20,6 +20,8 @@ from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.serving.api.params import FlagFilter
 
 KEPT = 10_000
+KEPT_OF_TYPE = 500
+"""Of each type so many more: the few who emerge are not swept away by the many who enter."""
 _MOST_WAITING = 2_000
 _MOST_DIGITS = 18
 _FLAG = msgspec.json.Decoder(Flag)
@@ -83,12 +85,19 @@ class Subscriber:
 
 
 class FlagLog:
-    """Remembers the last KEPT flags, each once."""
+    """Remembers the last KEPT flags, and of each type KEPT_OF_TYPE before them, each once."""
 
-    def __init__(self, erased: Callable[[Iterable[str]], set[str]]) -> None:
-        """`erased`: those of some users whose flags must not be seen any more."""
+    def __init__(
+        self,
+        erased: Callable[[Iterable[str]], set[str]],
+        on_added: Callable[[Flag, int], None] = lambda _flag, _partition: None,
+    ) -> None:
+        """`erased`: those of some users whose flags must not be seen any more; `on_added`: takes flag and partition."""
         self._erased = erased
+        self._on_added = on_added
         self._entries: deque[LoggedFlag] = deque()
+        self._older: dict[FlagType, deque[LoggedFlag]] = {kind: deque() for kind in FlagType}
+        """Those before the entries."""
         self._seen: set[str] = set()
         self._detected_ms: list[int] = []
         """When each was detected, in order."""
@@ -103,32 +112,40 @@ class FlagLog:
         """Flags that were ever added."""
         self._began: dict[int, int] = {}
         """By partition, the offset from which on everything is here."""
-        self.since_ms: int | None = None
-        """Flags detected earlier are not here; None where nothing is missing."""
+        self._unread: set[int] = set()
+        """Partitions of which earlier flags were not read, until it is known when those that are here begin."""
+        self._begun_ms: int | None = None
+        """Flags detected up to then were not read."""
+        self._forgotten_ms: dict[FlagType | None, int] = {}
+        """By type, and of all: when the last one that is not kept was detected."""
 
-    def begin(self, offsets: Mapping[int, int], *, is_everything: bool) -> None:
-        """Reading begins at these offsets by partition; `is_everything`: Kafka has nothing before them."""
-        self.offsets, self._texts, self._began = {}, [], dict(offsets)
+    def begin(self, offsets: Mapping[int, int], unread: Iterable[int] = ()) -> None:
+        """Reading begins at these offsets by partition; `unread`: those of which Kafka has more before them."""
+        self.offsets, self._texts, self._began, self._unread = {}, [], dict(offsets), set(unread)
         for partition, offset in offsets.items():
             self._reach(partition, offset)
-        self.since_ms = None if is_everything else 0
 
-    def add(self, partition: int, offset: int, flag: Flag, json: bytes) -> None:
-        """A flag was read; those of a partition come in the order of their offsets."""
+    def add(self, partition: int, offset: int, flag: Flag, json: bytes) -> bool:
+        """A flag was read, those of a partition in the order of their offsets; returns whether it is a new one."""
         self._reach(partition, max(offset + 1, self.offsets.get(partition, 0)))
+        if partition in self._unread:
+            self._unread.discard(partition)
+            self._begun_ms = max(self._begun_ms or 0, flag.detected_at)
         if flag.flag_id in self._seen:
-            return
+            return False
         position = self.position
         event = b"event: flag\nid: %s\ndata: %s\n\n" % (position.encode(), json)
         entry = LoggedFlag(partition, offset, FlagAbout.of(flag), position, event)
         self._entries.append(entry)
         self.added += 1
+        self._on_added(flag, partition)
         self._seen.add(flag.flag_id)
         insort(self._detected_ms, flag.detected_at)  # nearly always at the end
         if len(self._entries) > KEPT:
             self._forget_oldest()
         for subscriber in self._subscribers:
             subscriber.put(entry)
+        return True
 
     @property
     def position(self) -> str:
@@ -137,11 +154,17 @@ class FlagLog:
 
     def newest(self, wanted: FlagFilter, most: int, since_ms: int = -1) -> list[Flag]:
         """At most `most` flags that fit, detected later than `since_ms`, the newest first."""
-        fitting = (entry for entry in reversed(self._entries) if fits(entry.flag, wanted))
+        older = reversed(self._older[wanted.type]) if wanted.type else ()
+        fitting = (entry for entry in chain(reversed(self._entries), older) if fits(entry.flag, wanted))
         found = [entry for entry in fitting if entry.flag.detected_at > since_ms]
         found.sort(key=attrgetter("flag.detected_at"), reverse=True)  # the partitions are read a little apart
         erased = self._erased({entry.flag.user_id for entry in found})
         return [entry.whole() for entry in islice((one for one in found if one.flag.user_id not in erased), most)]
+
+    def since(self, wanted: FlagFilter) -> int | None:
+        """Flags of that type detected up to then may be missing; None where nothing is."""
+        known = [ms for ms in (self._begun_ms, self._forgotten_ms.get(wanted.type)) if ms is not None]
+        return max(known, default=None)
 
     def after(self, position: str) -> tuple[int, list[LoggedFlag]]:
         """What follows a position: how many flags of it only Kafka has, and those that are here. Raises ValueError."""
@@ -153,9 +176,14 @@ class FlagLog:
         """Whether a position holds more than has been read here. Raises ValueError."""
         return any(offset > self.offsets.get(number, 0) for number, offset in _offsets(position).items())
 
-    def last(self, count: int) -> list[LoggedFlag]:
-        """The last `count` flags, less those of people who were erased, the oldest first."""
-        newest = [*islice(reversed(self._entries), count)]
+    def last(self, count: int, of_type: int = KEPT) -> list[LoggedFlag]:
+        """The last `count` flags, less those of people who were erased, the oldest first; `of_type` of each at most."""
+        passed = Counter[FlagType]()
+        newest = []
+        for entry in islice(reversed(self._entries), count):
+            passed[entry.flag.type] += 1
+            if passed[entry.flag.type] <= of_type:
+                newest.append(entry)
         erased = self._erased({entry.flag.user_id for entry in newest})
         return [entry for entry in reversed(newest) if entry.flag.user_id not in erased]
 
@@ -184,10 +212,15 @@ class FlagLog:
 
     def _forget_oldest(self) -> None:
         oldest = self._entries.popleft()
-        self._seen.discard(oldest.flag.flag_id)
+        kind, older = oldest.flag.type, self._older[oldest.flag.type]
         del self._detected_ms[bisect_left(self._detected_ms, oldest.flag.detected_at)]
         self._began[oldest.partition] = oldest.offset + 1
-        self.since_ms = oldest.flag.detected_at
+        self._forgotten_ms[None] = oldest.flag.detected_at
+        older.append(oldest)
+        if len(older) > KEPT_OF_TYPE:
+            forgotten = older.popleft().flag
+            self._seen.discard(forgotten.flag_id)
+            self._forgotten_ms[kind] = forgotten.detected_at
 
 
 def _offsets(position: str) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from heapq import merge
 
 from aiokafka.errors import KafkaError
@@ -20,11 +20,20 @@ _RETRY_S = 2.0
 class FlagReader:
     """Reads the last flags, and then every one that comes."""
 
-    def __init__(self, topic: str, partitions: int, log: FlagLog, open_partitions: OpenPartitions) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partitions: int,
+        log: FlagLog,
+        open_partitions: OpenPartitions,
+        seen: Callable[[Flag], None] = lambda _flag: None,
+    ) -> None:
+        """`seen` is called for each flag that comes, once; not for those that are there at the start."""
         self._topic = topic
         self._partitions = partitions
         self._log = log
         self._open = open_partitions
+        self._seen = seen
 
     async def run(self) -> None:
         """Read until cancelled; connection trouble is retried."""
@@ -51,8 +60,7 @@ class FlagReader:
         for number, start in starts.items():
             topic.seek(number, start)
         if not reached:
-            is_everything = all(start == bounds[number].first for number, start in starts.items())
-            self._log.begin(starts, is_everything=is_everything)
+            self._log.begin(starts, (number for number, start in starts.items() if start > bounds[number].first))
         return {number: there.end for number, there in bounds.items() if there.end > starts[number]}
 
     async def _take_up(self, topic: Partitions, ends: dict[int, int]) -> None:
@@ -65,11 +73,16 @@ class FlagReader:
                 if await topic.position(number) >= ends[number]:
                     del ends[number]
         for found in merge(*there.values(), key=lambda found: (found[2].detected_at, found[0])):
-            self._log.add(*found)
+            self._take(*found)
 
     def _add(self, partition: int, records: Iterable[Record]) -> None:
         for offset, flag, json in _flags(records):
-            self._log.add(partition, offset, flag, json)
+            self._take(partition, offset, flag, json)
+
+    def _take(self, partition: int, offset: int, flag: Flag, json: bytes) -> None:
+        is_new = self._log.add(partition, offset, flag, json)
+        if is_new and self._log.is_complete.is_set():
+            self._seen(flag)
 
 
 def _flags(records: Iterable[Record]) -> Iterable[tuple[int, Flag, bytes]]:

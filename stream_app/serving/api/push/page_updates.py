@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION
+from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, FlagType
 from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import Answers, CutRecords
 from stream_app.serving.api.flags.flag_log import FlagLog
@@ -20,8 +20,12 @@ from stream_app.serving.api.time_budget import TimeBudget
 
 TOPICS = 24
 PEOPLE = 50
+EMERGING = 30
 FLAGS = 30
-"""Flags that a page begins with, and the most that it is sent at once."""
+"""Flags that a page begins with, and the most of a type that it is sent at once."""
+_MOST_FLAGS = FLAGS * len(FlagType)
+_STORM = 2_000
+"""Of more flags at once the first are not looked at."""
 FEED_S = 0.5
 REFRESH_S = 2.0
 BUSY_FRACTION = 0.005
@@ -35,6 +39,7 @@ AT_ONCE = 8
 """Selections that are computed together. Many more would take the event loop for too long at a time, and their users
 might be more than a request to another worker may hold."""
 
+_PEOPLE_PARTS = ("influencers", "emerging")
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -59,7 +64,7 @@ class Watcher:
         """`flags` to begin with, as events, up to the one that was added as number `begun`."""
         self.begun = begun
         self._news: dict[str, bytes] = {}
-        self._flags: deque[bytes] = deque(flags, FLAGS)
+        self._flags: deque[bytes] = deque(flags, _MOST_FLAGS)
         self._some = asyncio.Event()
 
     def put(self, parts: dict[str, bytes]) -> None:
@@ -173,9 +178,9 @@ class PageUpdates:
         """Push what was added in between; a watcher that has just come knows some of it."""
         events: dict[int, list[bytes]] = {}
         for watcher in [watcher for selection in self._selections.values() for watcher in selection.watchers]:
-            count = min(added - max(before, watcher.begun), FLAGS)
+            count = min(added - max(before, watcher.begun), _STORM)
             if count not in events:
-                events[count] = [entry.event for entry in self._flags.last(count)]
+                events[count] = [entry.event for entry in self._flags.last(count, FLAGS)]
             watcher.put_flags(events[count])
 
     def _apply_erasures(self) -> None:
@@ -217,27 +222,31 @@ class PageUpdates:
         topics = dict[str, bytes]()
         for start in range(0, len(some_say), AT_ONCE):
             some = some_say[start : start + AT_ONCE]
-            found = await self._answers.all_influencers([_leaders_of(asked) for asked, _ in some])
+            found = await self._answers.all_influencers([one for asked, _ in some for one in _people_of(asked)])
             self._show(some, found, records, topics)
         said = {asked for asked, _ in some_say}
         for asked, held in selections:
             if asked not in said:
                 await asyncio.sleep(0)
-                self._show([(asked, held)], [self._answers.nobody(_leaders_of(asked))], records, topics)
+                nobody = [self._answers.nobody(one) for one in _people_of(asked)]
+                self._show([(asked, held)], nobody, records, topics)
 
     def _show(
         self,
         selections: Sequence[tuple[params.ScopeParams, _Selection]],
-        leaders: Sequence[responses.Influencers],
+        people: Sequence[responses.Influencers],
         records: CutRecords,
         topics: dict[str, bytes],
     ) -> None:
-        """Show what was found of some selections; `topics`: what is shown of topics in this round, by population."""
+        """Show what was found of some selections; `topics`: what is shown of topics in this round, by population.
+
+        `people`: of each selection those that `_people_of` asks for.
+        """
         common = self._common()
-        for (asked, held), first in zip(selections, leaders, strict=True):
+        for (asked, held), *found in zip(selections, people[::2], people[1::2], strict=True):
             if asked.population not in topics:
                 topics[asked.population] = self._topics(asked.population)
-            parts = self._parts(asked, first, records)
+            parts = self._parts(asked, found, records)
             # A curve that nobody can say at the moment stays as it was.
             held.show({**held.parts, **common, "topics": topics[asked.population], **parts})
 
@@ -245,25 +254,26 @@ class PageUpdates:
         """What everybody is shown."""
         with self._budget.running():
             overview = self._answers.overview
-            return {"about": _ENCODER.encode(overview.about()), "health": _ENCODER.encode(overview.health())}
+            answers = {"about": overview.about(), "health": overview.health(), "quality": overview.flag_quality()}
+            return {name: _ENCODER.encode(answer) for name, answer in answers.items()}
 
     def _topics(self, population: str) -> bytes:
         with self._budget.running():
             return _ENCODER.encode(self._answers.scopes.topics(params.TopicParams(population=population, limit=TOPICS)))
 
     def _parts(
-        self, asked: params.ScopeParams, leaders: responses.Influencers, records: CutRecords
+        self, asked: params.ScopeParams, people: Sequence[responses.Influencers], records: CutRecords
     ) -> dict[str, bytes]:
         """What only this selection shows."""
         with self._budget.running():
-            influencers = {"influencers": _ENCODER.encode(leaders)}
+            shown = {name: _ENCODER.encode(one) for name, one in zip(_PEOPLE_PARTS, people, strict=True)}
             if scope_of(asked) in records.away:
-                return influencers
+                return shown
             record = records.known.get(scope_of(asked))
             return {
                 "curve": _ENCODER.encode(self._answers.scopes.curve(asked, record)),
                 "history": _ENCODER.encode(self._answers.scopes.history(asked, record)),
-                **influencers,
+                **shown,
             }
 
 
@@ -272,7 +282,8 @@ def is_start(asked: params.ScopeParams) -> bool:
     return (asked.topic, asked.population) == (ALL_TOPICS, DEFAULT_POPULATION)
 
 
-def _leaders_of(asked: params.ScopeParams) -> params.InfluencerParams:
-    return params.InfluencerParams(
-        topic=asked.topic, population=asked.population, role=asked.role, order="emerging", limit=PEOPLE
-    )
+def _people_of(asked: params.ScopeParams) -> Iterator[params.InfluencerParams]:
+    """What is asked about people, by the order of _PEOPLE_PARTS."""
+    place = msgspec.structs.asdict(asked)
+    yield params.InfluencerParams(**place, limit=PEOPLE)
+    yield params.InfluencerParams(**place, standing=("emerging",), order="emerging", limit=EMERGING)

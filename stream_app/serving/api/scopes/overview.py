@@ -7,6 +7,8 @@ from stream_app import __version__
 from stream_app.core.flags.standing import RULES
 from stream_app.core.queries import QueryableState
 from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.flags.quality_response import FlagQualities, qualities_of
+from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import About, Health
 from stream_app.serving.api.scopes.throughput import Throughput
 from stream_app.serving.http.probes import HealthCheck
@@ -49,12 +51,17 @@ class Overview:
             min_posts=chosen.min_posts,
             min_impressions=chosen.min_impressions,
             leave_ratio=chosen.leave_ratio,
+            emerging_door=chosen.emerging_door,
             diffuse_fraction=chosen.diffuse_fraction,
             emerging_z=chosen.emerging_z,
             emerging_horizon_s=chosen.emerging_horizon_s,
             population_sizes=chosen.population_sizes,
             rules={str(rule.number): rule.says for rule in RULES},
         )
+
+    def flag_quality(self) -> FlagQualities:
+        """How good the flags of the last day and week were."""
+        return qualities_of(self._state.record.quality, self._flags.since(FlagFilter()))
 
     def health(self) -> Health:
         """The pipeline in one line."""
@@ -69,6 +76,7 @@ class Overview:
             lag_records=sum(status.unread for status in statuses),
             delay_s=round((now_ms - newest_ms) / 1000, 1) if newest_ms >= 0 else None,
             event_time=newest_ms if newest_ms >= 0 else None,
+            counting_since=self._state.counting_since,
             applied=sum(source.applied for source in sources),
             duplicate=sum(source.duplicate for source in sources),
             late=sum(source.late for source in sources),

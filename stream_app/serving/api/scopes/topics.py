@@ -63,6 +63,7 @@ class ScopeAnswers:
             role=asked.role,
             cut=self.cut(asked, record),
             points=self._scopes.lorenz(scope_of(asked), asked.role, record),
+            with_evidence=self._scopes.with_evidence(scope_of(asked), asked.role, record),
         )
 
     def cut(self, asked: params.ScopeParams, record: CutRecord | None = None) -> Cut | None:
@@ -91,6 +92,7 @@ def _topic(scope: ScopeName, cuts: dict[tuple[str, str, Role], Cut]) -> Topic:
 
 
 def _moment(window_end: int, cut: Cut | PastCut) -> Moment:
+    k_low, k_high = cut.k_low or None, cut.k_high or None
     return Moment(
         window_end=window_end,
         users=cut.users,
@@ -102,6 +104,12 @@ def _moment(window_end: int, cut: Cut | PastCut) -> Moment:
         gini=cut.gini,
         flagged=cut.flagged,
         emerging=cut.emerging,
+        k_low=k_low,
+        k_high=k_high,
+        percent_of_users_low=100 * k_low / cut.users if k_low else None,
+        percent_of_users_high=100 * k_high / cut.users if k_high else None,
+        threshold_low=cut.threshold_low or None,
+        threshold_high=cut.threshold_high or None,
     )
 
 

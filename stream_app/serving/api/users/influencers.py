@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE
+from stream_app.core.messages import Flag
 from stream_app.core.queries import FoundUser
 from stream_app.core.queries.pane_series import Series
 from stream_app.serving.api.responses import Influencer, Standing, Trend
@@ -24,8 +25,8 @@ class CountsByPane(NamedTuple):
     opened: Series
 
 
-def influencer(found: FoundUser, panes: list[int]) -> Influencer:
-    """The answer; `panes`: what the user made in each pane of the window."""
+def influencer(found: FoundUser, panes: list[int], flag: Flag | None) -> Influencer:
+    """The answer; `panes`: what the user made in each pane of the window; `flag`: of somebody emerging."""
     is_on_course = found.value < found.threshold and found.eta_s < float("inf")
     return Influencer(
         user_id=found.user,
@@ -33,6 +34,7 @@ def influencer(found: FoundUser, panes: list[int]) -> Influencer:
         value=found.value,
         share=_rounded(found.share),
         standing=_NAMES[found.standing],
+        borderline=found.borderline,
         trend=_trend(found.z),
         short_rate=_rounded(found.short_rate * _HOUR_S),
         long_rate=_rounded(found.past_rate * _HOUR_S),
@@ -40,6 +42,9 @@ def influencer(found: FoundUser, panes: list[int]) -> Influencer:
         z=_rounded(found.z),
         events=_rounded(found.events),
         eta_s=_rounded(found.eta_s) if is_on_course else None,
+        chance=flag.chance if flag else None,
+        chance_flags=flag.chance_flags if flag else None,
+        chance_from=flag.chance_from if flag else None,
         panes=panes,
     )
 

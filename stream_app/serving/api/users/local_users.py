@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from time import perf_counter
 
+from stream_app.core.flags.standing import EMERGING
 from stream_app.core.messages import ROLES
 from stream_app.core.queries import QueryableState, UserQueries
 from stream_app.serving.api.responses import Place
@@ -90,8 +91,8 @@ class LocalUsers:
         queries, window = _about(asked, partition), self._state.scopes.panes
         for place, found in users.look_up([query.of_partition for _, query in queries]):
             number, query = queries[place]
-            flag = None
-            if query.with_flags:
+            flag, is_emerging = None, found.standing == EMERGING
+            if query.with_flags or is_emerging:
                 flag = self._state.standing(partition, found.user, found.scope, found.role)
             panes = by_pane(counts, found, ROLES.index(found.role), window)
             there = Place(
@@ -99,8 +100,8 @@ class LocalUsers:
                 population=found.scope.population,
                 role=found.role,
                 threshold=found.threshold,
-                now=influencer(found, panes),
-                flag=flag,
+                now=influencer(found, panes, flag if is_emerging else None),
+                flag=flag if query.with_flags else None,
             )
             yield number, FoundAt(partition, found.user, there)
 

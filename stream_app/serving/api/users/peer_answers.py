@@ -96,10 +96,10 @@ def _check_place(asked: PlaceQuery, found: FoundAt, panes: int) -> None:
 
 
 def _check_numbers(place: Place, now: Influencer) -> None:
-    whole = (place.threshold, now.rank, now.value, *now.panes)
+    whole = (place.threshold, now.rank, now.value, now.chance_flags or 0, *now.panes)
     _require(all(0 <= number < _MOST for number in whole), "a number that nobody has")
-    pace = (now.share, now.short_rate, now.long_rate, now.rate_error, now.z, now.events, now.eta_s or 0.0)
-    _require(all(map(math.isfinite, pace)), "a number that is none")
+    pace = (now.share, now.short_rate, now.long_rate, now.rate_error, now.z, now.events)
+    _require(all(map(math.isfinite, (*pace, now.eta_s or 0.0, now.chance or 0.0))), "a number that is none")
 
 
 def _is_of(flag: Flag, found: FoundAt) -> bool:

@@ -2,7 +2,7 @@
 
 import { ask, updatesUrl, NoAnswer } from "./requests.js";
 
-const EVENTS = ["about", "health", "topics", "curve", "history", "influencers", "flag"];
+const EVENTS = ["about", "health", "quality", "topics", "curve", "history", "influencers", "emerging", "flag"];
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
 const SILENCE_MS = 40_000; // a ping comes every 15 s
@@ -19,7 +19,7 @@ export class Updates {
   #last = new Map();
 
   /**
-   * @param {(name: string, data: any) => void} onEvent called only when the data has changed
+   * @param {(name: string, data: any) => void} onEvent called only when the data has changed; `open` before all others
    * @param {(state: State, reason: string) => void} onState with what the tracker says, where it says something
    */
   constructor(onEvent, onState) {
@@ -41,7 +41,10 @@ export class Updates {
     if (document.hidden || !this.#place) return;
     const source = new EventSource(updatesUrl(this.#place));
     this.#source = source;
-    source.onopen = () => this.#heard();
+    source.onopen = () => {
+      this.#heard();
+      this.onEvent("open", null);
+    };
     source.onerror = () => this.#failed();
     source.addEventListener("ping", () => this.#heard());
     for (const name of EVENTS) source.addEventListener(name, (event) => this.#received(name, event.data));

@@ -3,7 +3,7 @@
 import { canvas, line, round, text } from "./drawing.js";
 import { setAttribute, svg } from "../dom.js";
 import { amount, UNIT } from "../text/words.js";
-import { clock, moment, number, span } from "../text/format.js";
+import { moment, number, span } from "../text/format.js";
 
 const SPARK_WIDTH = 120;
 const SPARK_HEIGHT = 22;
@@ -12,8 +12,8 @@ const HEIGHT = 150;
 const TOP = 22;
 const BOTTOM = 24;
 
-/** Panes in the short window, at least one. */
-export const recentPanes = (about, pane_ms) => Math.max(1, Math.round((about.short_s * 1000) / pane_ms));
+/** Panes in the short window; none where a pane is longer. */
+export const recentPanes = (about, pane_ms) => Math.floor((about.short_s * 1000) / pane_ms);
 
 /** Sums of neighbours, so that no more than `most` remain; the newest group is always full. */
 function grouped(panes, most) {
@@ -50,7 +50,7 @@ export function sparkline() {
         ? `M${round(i * step)} ${SPARK_HEIGHT}v${-round(height)}h${round(step * 0.7)}v${round(height)}z`
         : "";
     });
-    const first = groups.length - Math.max(1, Math.round(recentCount / size));
+    const first = groups.length - (recentCount ? Math.max(1, Math.round(recentCount / size)) : 0);
     setAttribute(past, "d", bars.slice(0, first).join(""));
     setAttribute(recent, "d", bars.slice(first).join(""));
   };
@@ -83,7 +83,7 @@ export function drawPanes(width, { panes, pane_ms, first_pane, recentCount, role
     const x = ((flagged_at - first_pane) / (end - first_pane)) * width;
     node.append(
       line(x, 18, x, floor, "mark"),
-      text(x, 11, `flagged ${clock(flagged_at)}`, "label strong", x > width / 2 ? "end" : "start"),
+      text(x, 11, `flagged ${moment(flagged_at)}`, "label strong", x > width / 2 ? "end" : "start"),
     );
   }
   const peak = `the highest, ${number(panes[highest])}, from ${moment(from(highest))}`;

@@ -15,13 +15,21 @@ const SERIES = [
   { name: "θ", kind: "second", value: (m) => m.threshold, words: number },
 ];
 
-/** @param {number} width */
-export function drawTimeline(width, { moments }) {
+/** @param {number} width; up to `full_ms` the window was filling */
+export function drawTimeline(width, { moments, full_ms }) {
   const height = 2 * (TITLE + BAND) + GAP + BOTTOM;
   const node = canvas(width, height);
   const [first, last] = [moments[0], moments.at(-1)];
   const length = last.window_end - first.window_end || 1;
   const x = (m) => ((m.window_end - first.window_end) / length) * (width - RIGHT);
+  const filling = moments.filter((m) => m.window_end < full_ms);
+  if (filling.length) {
+    const end = x(moments[filling.length] ?? last);
+    node.append(
+      svg("rect", { class: "filling", x: 0, y: TITLE, width: round(end), height: height - BOTTOM - TITLE }),
+      text(4, TITLE + BAND - 8, "the window was filling", "label faint over"),
+    );
+  }
   const heights = SERIES.map((series, i) => band(node, width, moments, x, i * (TITLE + BAND + GAP), series));
   node.append(
     text(0, height - 6, moment(first.window_end), "label"),

@@ -1,29 +1,33 @@
-// Who matters: the emerging first, then the highest values; filtered, searched, more of them.
+// Who matters: a few who emerge, then the highest values, then who has slowed down; filtered, searched, more of them.
 
 import { ask, NoAnswer } from "../api/requests.js";
 import { byId, debounced, el, keyedRows, setText } from "../dom.js";
 import { number } from "../text/format.js";
 import { makeRow } from "./row.js";
 import { term } from "../text/terms.js";
-import { ROLE_NAME, topicName, UNIT } from "../text/words.js";
+import { isSlow, ROLE_NAME, topicName, UNIT } from "../text/words.js";
 
 const PAGE = 50;
 /** As many as are looked at before somebody wants more. */
 const FEW = 20;
+/** So many of those who emerge stand before the leaders, and of those who have slowed down after them. */
+const FEW_EMERGING = 10;
 const SEARCH_MS = 250;
 const REFRESH_MS = 1500;
 const COLUMNS = 6;
 
 const emerging = makeGroup("emerging-group");
 const others = makeGroup("other-group");
+const slowed = makeGroup("slowed-group");
 const query = byId("query");
 const standing = byId("standing");
 const more = byId("more");
 
 let place = null;
 let about = null;
-/** What came by /live: the first page, unfiltered. */
+/** What came by /live: the highest values, and who emerges. */
 let pushed = null;
+let pushedEmerging = null;
 /** What was asked for instead, where something else is wanted. */
 let asked = null;
 let wanted = FEW;
@@ -49,7 +53,7 @@ function headings(role) {
     heading("activity", "Activity"),
     heading("value", role === "connector" ? term("impressions", unit) : unit),
     heading("share", "Share"),
-    heading("standing", el("span", { class: "course" }, term("standing", "Standing"), term("z", "z"))),
+    heading("standing", term("standing", "Standing")),
   );
 }
 
@@ -57,6 +61,7 @@ function headings(role) {
 export function clearLeaders(next) {
   place = next;
   pushed = null;
+  pushedEmerging = null;
   asked = null;
   wanted = FEW;
   query.value = "";
@@ -64,7 +69,7 @@ export function clearLeaders(next) {
   pending?.abort();
   setText(byId("leaders-title"), `${ROLE_NAME[place.role]}s, by ${UNIT[place.role]}`);
   const head = el("thead", { role: "rowgroup" }, headings(place.role));
-  byId("board").replaceChildren(head, emerging.head, emerging.body, others.head, others.body);
+  byId("board").replaceChildren(head, ...[emerging, others, slowed].flatMap((group) => [group.head, group.body]));
   draw();
 }
 
@@ -73,6 +78,11 @@ export function showLeaders(answer, settings) {
   about = settings;
   if (isPlain()) draw();
   else refresh();
+}
+
+export function showEmerging(answer) {
+  pushedEmerging = answer;
+  draw();
 }
 
 export function watchLeaders() {
@@ -86,8 +96,11 @@ export function watchLeaders() {
   });
 }
 
+/** Some are looked for. */
+const isFiltered = () => Boolean(query.value.trim() || standing.value);
+
 /** The first page of everybody, which comes by itself. */
-const isPlain = () => !query.value.trim() && !standing.value && wanted <= PAGE;
+const isPlain = () => !isFiltered() && wanted <= PAGE;
 
 function changed() {
   wanted = FEW;
@@ -108,7 +121,7 @@ async function load() {
     ...place,
     standing: standing.value.split(" "),
     search: query.value.trim(),
-    order: "emerging",
+    order: isFiltered() ? "emerging" : "rank",
     limit: PAGE,
   };
   try {
@@ -129,20 +142,62 @@ async function load() {
 
 function draw() {
   const answer = isPlain() ? pushed : (asked ?? pushed);
-  const rows = answer ? distinct(answer.influencers).map((user) => seenAgainst(user, answer)) : [];
-  const rising = rows.filter((row) => row.user.standing === "emerging");
-  const rest = rows.filter((row) => row.user.standing !== "emerging").slice(0, wanted);
-  const shown = rising.length + rest.length;
-  emerging.show(rising);
-  others.show(rest);
-  emerging.head.hidden = !rising.length;
-  others.head.hidden = !rising.length || !rest.length;
-  setText(emerging.title, `On their way to the cut: ${number(rising.length)}`);
+  const users = answer ? distinct(answer.influencers) : [];
+  const groups = isFiltered() ? filtered(users, answer) : everybody(users, answer);
+  const rowsOf = (some) => some.map((user) => seenAgainst(user, answer));
+  emerging.show(rowsOf(groups.onCourse));
+  others.show(rowsOf(groups.others));
+  slowed.show(rowsOf(groups.slowed));
+  emerging.head.hidden = !groups.onCourse.length;
+  slowed.head.hidden = !groups.slowed.length;
+  others.head.hidden = !groups.others.length || (emerging.head.hidden && slowed.head.hidden);
+  setText(emerging.title, `On their way to the cut: ${groups.onCourseCount}`);
   setText(others.title, `By ${UNIT[place.role]} in the window`);
+  setText(slowed.title, `Slowed down on the way: ${groups.slowedCount}`);
+  const shown = groups.onCourse.length + groups.others.length + groups.slowed.length;
   setText(byId("board-note"), answer ? noteOf(answer, shown) : "");
-  byId("board").hidden = answer !== null && !rows.length;
-  more.hidden = !answer || (answer.next === null && shown === rows.length);
+  byId("board").hidden = answer !== null && !shown;
+  more.hidden = !answer || (answer.next === null && groups.left === 0);
 }
+
+const isEmerging = (user) => user.standing === "emerging";
+
+/** Those who emerge, in two: who is on course to the cut, or at its door, and who has slowed down. */
+function divided(users, { threshold }) {
+  const isOnCourse = (user) => !isSlow(user, threshold, about);
+  return [users.filter(isOnCourse), users.filter((user) => !isOnCourse(user))];
+}
+
+/** What was looked for, as much as is wanted of it. */
+function filtered(users, answer) {
+  const some = users.slice(0, wanted);
+  const [onCourse, slow] = divided(some.filter(isEmerging), answer);
+  return {
+    ...{ onCourse, others: some.filter((user) => !isEmerging(user)), slowed: slow },
+    ...{ onCourseCount: number(onCourse.length), slowedCount: number(slow.length) },
+    left: users.length - some.length,
+  };
+}
+
+/** A few of those who emerge, and as many of the others as are wanted. */
+function everybody(users, answer) {
+  const rising = answer && pushedEmerging ? pushedEmerging.influencers : [];
+  const [onCourse, slow] = answer ? divided(rising, answer) : [[], []];
+  const [first, slowest] = [onCourse.slice(0, FEW_EMERGING), slow.slice(0, FEW_EMERGING)];
+  const apart = new Set([...first, ...slowest].map((user) => user.user_id));
+  const rest = users.filter((user) => !apart.has(user.user_id));
+  // Who is on course comes first: with somebody who is not, all who are have come.
+  const isWhole = slow.length > 0 || !pushedEmerging?.next;
+  const slowCount = isWhole ? (pushedEmerging?.total ?? 0) - onCourse.length : slow.length;
+  return {
+    ...{ onCourse: first, others: rest.slice(0, wanted), slowed: slowest },
+    onCourseCount: outOf(first.length, onCourse.length, isWhole ? "" : "more than "),
+    slowedCount: outOf(slowest.length, slowCount),
+    left: Math.max(0, rest.length - wanted),
+  };
+}
+
+const outOf = (some, all, how = "") => (some === all ? number(all) : `${number(some)} of ${how}${number(all)}`);
 
 const seenAgainst = (user, { pane_ms, threshold }) => ({ user, place, about, pane_ms, threshold });
 

@@ -5,9 +5,11 @@ import { el, icon, setText, unseen } from "../dom.js";
 import { number, percent, rate } from "../text/format.js";
 import { whyHref } from "../selection.js";
 import { readable } from "../text/readable.js";
-import { arrival, STANDING } from "../text/words.js";
+import { evidenceOf, isSlow, odds, ownObstacle, STANDING } from "../text/words.js";
 
 const cell = (className, ...children) => el("td", { class: className, role: "cell" }, ...children);
+
+const BORDERLINE = "Borderline: inside the interval of θ, so that who happened to be active decides";
 
 /** @returns {{node: HTMLElement, update: (row: any) => void}} A row is a user with what the row is seen against. */
 export function makeRow() {
@@ -15,7 +17,9 @@ export function makeRow() {
   const link = el("a", { class: "user" });
   const spark = sparkline();
   const trend = el("span", { class: "trend" });
-  const value = cell("value");
+  const value = el("span");
+  const borderline = el("span", { class: "borderline", "aria-hidden": "true", title: BORDERLINE });
+  const said = unseen("");
   const share = cell("share");
   const standing = cell("standing");
   const node = el(
@@ -24,7 +28,7 @@ export function makeRow() {
     rank,
     el("th", { scope: "row", role: "rowheader", class: "who" }, link),
     cell("activity", spark.node, trend),
-    value,
+    cell("value", value, borderline, said),
     share,
     standing,
   );
@@ -43,7 +47,9 @@ export function makeRow() {
     setText(share, percent(user.share * 100));
     share.title = `${user.share * 100} %`;
     node.className = user.standing;
-    standing.replaceChildren(...standingOf(user, threshold));
+    standing.replaceChildren(...standingOf(user, threshold, place.role, about));
+    setText(borderline, user.borderline ? "±" : "");
+    setText(said, user.borderline ? " borderline" : "");
   };
   return { node, update };
 }
@@ -56,11 +62,13 @@ function showTrend(trend, user) {
   trend.replaceChildren(icon(user.trend), unseen(user.trend));
 }
 
-function standingOf(user, threshold) {
+function standingOf(user, threshold, role, about) {
+  const isAbove = threshold > 0 && user.value >= threshold;
+  const obstacle = isAbove ? ownObstacle(user.value, role, threshold, about) : "";
+  if (user.standing === "none" && obstacle) return [el("span", { class: "faint obstacle", title: obstacle }, obstacle)];
   if (user.standing === "none") return [el("span", { class: "faint" }, "–"), unseen("none")];
   const word = el("span", { class: "word" }, icon(user.standing), STANDING[user.standing]);
   if (user.standing !== "emerging") return [word];
-  const when = arrival(user.eta_s, user.value, threshold);
   const done = threshold ? Math.min(1, user.value / threshold) : 0;
   const meter = el(
     "span",
@@ -69,5 +77,7 @@ function standingOf(user, threshold) {
   );
   meter.firstChild.style.width = `${done * 100}%`;
   const z = el("span", { class: "z", title: String(user.z) }, `z ${rate(user.z)}`);
-  return [el("span", { class: "course" }, el("span", { class: "when" }, icon("emerging"), when), z), meter];
+  const words = isSlow(user, threshold, about) ? "slowed down" : odds(user);
+  const chance = el("span", { class: "when", title: evidenceOf(user) }, icon("emerging"), words);
+  return [el("span", { class: "course" }, chance, z), meter];
 }

@@ -2,7 +2,8 @@
 
 import { ask, NoAnswer } from "../api/requests.js";
 import { byId, debounced, el, keyedRows, setText, unseen } from "../dom.js";
-import { number, percent, wholePercent } from "../text/format.js";
+import { number, wholePercent } from "../text/format.js";
+import { interval, percentOfUsers } from "../text/interval.js";
 import { placeHref } from "../selection.js";
 import { readable } from "../text/readable.js";
 import { topicName } from "../text/words.js";
@@ -51,6 +52,8 @@ function showPopulations(populations) {
 
 export function watchTopicSearch() {
   field.addEventListener("input", debounced(search, SEARCH_MS));
+  // A browser leaves what is partly in view where it is.
+  list.addEventListener("focusin", (event) => event.target.scrollIntoView({ block: "nearest", inline: "nearest" }));
 }
 
 async function search() {
@@ -113,6 +116,12 @@ function makeTopic() {
   return { node: el("li", {}, link), update };
 }
 
+function titleOf(cut) {
+  const words = interval(cut, "percent_of_users");
+  const within = words && `, ${words}\u00a0% with other people like these`;
+  return `${number(cut.k)} of ${number(cut.users)} users${within}${cut.diffuse ? ": diffuse" : ""}`;
+}
+
 function makeBar(role) {
   const fill = el("span", { class: "fill" });
   const value = el("span", { class: "value" });
@@ -128,9 +137,9 @@ function makeBar(role) {
   const update = (cut, most) => {
     fill.style.width = cut ? `${(100 * cut.percent_of_users) / most}%` : "0";
     fill.classList.toggle("diffuse", Boolean(cut?.diffuse));
-    setText(value, cut ? percent(cut.percent_of_users) : "–");
+    setText(value, cut ? percentOfUsers(cut) : "–");
     setText(word, cut?.diffuse ? ", diffuse" : "");
-    node.title = cut ? `${number(cut.k)} of ${number(cut.users)} users${cut.diffuse ? ": diffuse" : ""}` : "";
+    node.title = cut ? titleOf(cut) : "";
   };
   return { node, update };
 }

@@ -9,6 +9,7 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const DAY_OF_YEAR = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const ZONE = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
 const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
 const NBSP = "\u00a0";
@@ -49,24 +50,26 @@ export function duration(seconds) {
 
 const sameDay = (a, b) => a.toDateString() === b.toDateString();
 
-/** The day, with its year where that is not this one; nothing for today. */
-function dayOf(date) {
-  const today = new Date();
-  if (sameDay(date, today)) return "";
-  return (date.getFullYear() === today.getFullYear() ? DAY : DAY_OF_YEAR).format(date);
-}
+/** The day, with its year where that is not this one. */
+const dayOf = (date) => (date.getFullYear() === new Date().getFullYear() ? DAY : DAY_OF_YEAR).format(date);
 
-/** 17:07 today, 28 Feb, 17:07 on another day: local time, never an age. */
+/** 28 Feb, 17:07: local time with its day, never an age. */
 export function moment(ms) {
   const date = new Date(ms);
-  const day = dayOf(date);
-  return day ? `${day}, ${CLOCK.format(date)}` : CLOCK.format(date);
+  return `${dayOf(date)}, ${CLOCK.format(date)}`;
 }
 
 /** From when to when; the day of the end is left out where it is that of the beginning. */
 export function span(from_ms, to_ms) {
   const sameDays = sameDay(new Date(from_ms), new Date(to_ms));
   return `${moment(from_ms)} – ${sameDays ? CLOCK.format(to_ms) : moment(to_ms)}`;
+}
+
+/** The zone of all times here, as at that moment: "Europe/London (GMT)". */
+export function zone(ms) {
+  const { timeZone } = ZONE.resolvedOptions();
+  const short = ZONE.formatToParts(ms).find((part) => part.type === "timeZoneName").value;
+  return short === timeZone ? timeZone : `${timeZone} (${short})`;
 }
 
 export const clock = (ms) => CLOCK.format(ms);

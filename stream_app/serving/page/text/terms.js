@@ -11,9 +11,11 @@ let about = {
   share: 0.8,
   short_s: 3600,
   min_users: 20,
+  min_posts: 5,
+  min_impressions: 1000,
   diffuse_fraction: 1 / 3,
-  emerging_z: 4,
-  emerging_horizon_s: 43_200,
+  emerging_z: 3,
+  emerging_horizon_s: 14_400,
   leave_ratio: 0.8,
 };
 
@@ -24,9 +26,13 @@ const TEXTS = {
   k: () => `How many users it takes, from the highest value down, to make ${wholePercent(about.share)}.`,
   theta: () => "θ (theta) is the value of the last user who belongs. Anyone with more belongs, too.",
   gini: () => "How unequal users are: 0 when all make the same, 1 when one makes everything.",
-  coverage: () =>
-    `What the users who belong make together: ${wholePercent(about.share)}, ` +
-    "and a little more where the last one tips it over.",
+  flagged: () => "Users who came over θ and have not left: their standing is entered or fading.",
+  evidence: () =>
+    `Below ${number(about.min_impressions)} impressions or ${number(about.min_posts)} posts in the window a value is ` +
+    "mostly chance, so nobody is flagged for it.",
+  warming: () =>
+    "Until a whole window has been seen, values grow because they are counted for the first time. " +
+    "Flags of that time say so, and alerts leave them out.",
   diffuse: () =>
     `It takes more than ${wholePercent(about.diffuse_fraction)} of the users: ` +
     "no small group stands out, so nobody is flagged.",
@@ -34,11 +40,15 @@ const TEXTS = {
   z: () =>
     `How far the last ${duration(about.short_s)} lie above the user's own past, in standard deviations. ` +
     `${number(about.emerging_z)} or more is hardly chance.`,
+  chance: () => "Which part of the emerging flags like this one was followed by entering within 12 h.",
   standing: () =>
     `Emerging: speeding up, and on course to θ within ${duration(about.emerging_horizon_s)}. ` +
     `Entered: belongs. Fading: fell below ${wholePercent(about.leave_ratio)} of θ.`,
   eventTime: () => "When it happened, as the events say; not when it was read here.",
   events: () => "How many posts or shares carry the last rate, counted so that one giant among them weighs as one.",
+  interval: () =>
+    "Users are those who happened to be active, of many who could have been. " +
+    "If all of these were counted, the number would be inside, 95 times in 100.",
   error: () => "How fast the value grows; ± is one standard deviation.",
 };
 

@@ -1,9 +1,9 @@
 // What topics, roles, standings and flags are called.
 
-import { duration, number } from "./format.js";
+import { number, wholePercent } from "./format.js";
 import { named } from "./readable.js";
 
-const ALL_TOPICS = "*";
+export const ALL_TOPICS = "*";
 
 export const UNIT = { connector: "impressions", maven: "posts" };
 
@@ -36,10 +36,20 @@ export function news(flag) {
   }
 }
 
-/** "there in 2 h 04 min", or why that cannot be said. */
-export function arrival(eta_s, value, threshold) {
-  if (value >= threshold) return "at the cut";
-  return eta_s === null ? "not on course now" : `there in ${duration(eta_s)}`;
+/** Whether somebody who emerges has slowed down: does not come to θ at this pace, and is not at its door. */
+export const isSlow = ({ eta_s, value }, threshold, about) => eta_s === null && value < about.emerging_door * threshold;
+
+/** "6 of 10 enter", of those who emerge like this one; "emerging" where no chance was given. */
+export function odds({ chance }) {
+  return typeof chance === "number" ? `${Math.round(chance * 10)} of 10 enter` : "emerging";
+}
+
+/** What that rests on. */
+export function evidenceOf({ chance, chance_flags, chance_from }) {
+  if (typeof chance !== "number") return "";
+  const own = `what became of ${number(chance_flags)} flags of this tracker`;
+  const from = chance_from === "own" ? own : `other streams, and ${own}`;
+  return `A chance of ${wholePercent(chance)} to enter within 12 h, from ${from}.`;
 }
 
 const REASON = {
@@ -61,7 +71,9 @@ export const because = (flag) => REASON[flag.reason] ?? "";
 
 /** The numbers of a flag in one line, and why it was raised. */
 export function numbersOf(flag) {
-  return [numbers(flag), because(flag)].filter(Boolean).join(": ");
+  const why = [because(flag), flag.type === "emerging" && flag.chance ? odds(flag) : ""].filter(Boolean).join(", ");
+  const words = [numbers(flag), why].filter(Boolean).join(": ");
+  return flag.warming_up ? `${words} (the window was still filling)` : words;
 }
 
 function numbers(flag) {
@@ -70,3 +82,13 @@ function numbers(flag) {
   if (flag.type === "entered") return `${amount(flag.value, flag.role)}, the cut is at ${number(flag.threshold)}`;
   return `${against} ${UNIT[flag.role]}`;
 }
+
+/** What keeps somebody at the cut from being flagged, of the user's own; empty where it is not that. */
+export function ownObstacle(value, role, threshold, about) {
+  const least = leastOf(role, about);
+  if (value < least) return `needs ${amount(least, role)}, has ${number(value)}`;
+  return value === threshold ? "tied at the cut with others" : "";
+}
+
+/** The least evidence that a flag needs. */
+export const leastOf = (role, about) => (role === "maven" ? about.min_posts : about.min_impressions);

@@ -4,10 +4,11 @@ import { drawPanes, recentPanes } from "../charts/bars.js";
 import { el, icon } from "../dom.js";
 import { chart } from "../charts/drawing.js";
 import { contributions } from "./evidence.js";
-import { ago, exactly, moment, number, percent, rate } from "../text/format.js";
+import { ago, duration, exactly, moment, number, percent, rate } from "../text/format.js";
+import { interval } from "../text/interval.js";
 import { placeHref } from "../selection.js";
 import { term } from "../text/terms.js";
-import { amount, arrival, because, news, STANDING, topicName, UNIT } from "../text/words.js";
+import { amount, because, evidenceOf, news, odds, ownObstacle, STANDING, topicName, UNIT } from "../text/words.js";
 
 /** @returns {HTMLElement[]} */
 export function reasons(why, about) {
@@ -20,6 +21,8 @@ export function reasons(why, about) {
       el("span", { class: "clamp" }, verdict(why, about)),
     ),
     ...rule(why),
+    ...borderline(why),
+    ...chance(why.place),
     heading("Pane by pane"),
     panes(why, about),
     heading("The numbers"),
@@ -47,18 +50,31 @@ function verdict({ place: { flag, now, role, threshold }, cut }, about) {
 
 /** What keeps somebody at the cut from being flagged. */
 function obstacle(value, role, cut, about) {
-  const least = role === "maven" ? about.min_posts : about.min_impressions;
-  if (value < least) return `needs ${amount(least, role)}, has ${number(value)}`;
+  const own = ownObstacle(value, role, cut?.ties > 1 ? cut.threshold : null, about);
+  if (own) return own;
   if (cut && cut.users < about.min_users && !cut.ranked) {
     return `the topic has ${number(cut.users)} users, and needs ${number(about.min_users)} to be ranked`;
   }
   if (cut && !cut.ranked) return "the cut takes too many of the users to mean anything";
-  return "tied at the cut, or evaluated in a moment";
+  return "evaluated in a moment";
 }
 
 function rule({ place, rule: words }) {
   if (!place.flag || !words) return [];
   return [el("p", { class: "rule" }, el("span", { class: "number" }, `Rule ${place.flag.rule}`), ` ${words}`)];
+}
+
+/** Nothing is said of somebody who is clearly in the cut, or out of it. */
+function borderline({ place: { now }, cut }) {
+  const within = cut && interval(cut, "threshold");
+  if (!now.borderline || !within) return [];
+  const words = `: the value is inside the interval of θ, ${within}. Who happened to be active decides.`;
+  return [el("p", { class: "rule" }, term("interval", "Borderline"), words)];
+}
+
+function chance({ flag }) {
+  const words = flag ? evidenceOf(flag) : "";
+  return words ? [el("p", { class: "note" }, words)] : [];
 }
 
 function panes(why, about) {
@@ -76,14 +92,14 @@ function panes(why, about) {
     role,
     flagged_at: flag?.event_time ?? null,
   });
-  const words = `${number(now.panes.length)} panes of ${why.pane_ms / 60_000} min add up to ${amount(sum, role)}.`;
+  const words = `${number(now.panes.length)} panes of ${duration(why.pane_ms / 1000)} add up to ${amount(sum, role)}.`;
   return el("figure", {}, host, el("figcaption", { class: "note" }, words));
 }
 
 /** Two columns where there is a flag: what it said, and what has become of it. */
 function numbers({ flag, now, role, threshold }, about) {
   const unit = UNIT[role];
-  const short = `${Math.round(about.short_s / 60)} min`;
+  const short = duration(about.short_s);
   const rows = [
     [unit, (at) => number(at.value)],
     [[term("theta", "θ"), ", what it takes"], (at) => number(at.threshold)],
@@ -93,7 +109,7 @@ function numbers({ flag, now, role, threshold }, about) {
     ["before that, per hour", (at) => rate(at.long_rate)],
     [[term("z", "z"), ", how unusual"], (at) => rate(at.z)],
     [[term("events", "events"), " that carry it"], (at) => rate(at.events)],
-    ["time to θ", (at) => arrival(at.eta_s, at.value, at.threshold)],
+    [[term("chance", "chance"), " to enter"], (at) => (typeof at.chance === "number" ? odds(at) : "–")],
     ["standing", (at) => STANDING[at.type ?? at.standing]],
   ];
   const columns = [

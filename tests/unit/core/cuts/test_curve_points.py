@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
-from stream_app.core.cuts.curve_points import FEW_CELLS, points_of, ranks_of
+from stream_app.core.cuts.curve_points import FEW_CELLS, points_of, ranks_of, users_from
 from stream_app.core.cuts.histogram import Cells
 
 
@@ -22,6 +22,11 @@ def ranks(cells: Cells, curve: int, values: list[int]) -> Ints:
     points = points_of(cells)
     mine = points.curves == curve
     return ranks_of(np.array(values, np.int64), points.values[mine], points.above[mine])
+
+
+def enough(values: list[int], least: int) -> int:
+    points = points_of(cells_of(values))
+    return users_from(least, np.column_stack([points.values, points.above, points.totals_above]), len(values))
 
 
 def naive(values: list[int], value: int) -> int:
@@ -57,3 +62,17 @@ def test_the_points_are_on_the_curve() -> None:
 def test_a_curve_without_points_ranks_everybody_first(value: int) -> None:
     nothing = np.empty(0, np.int64)
     assert ranks_of(np.array([value]), nothing, nothing).tolist() == [1]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=FEW_CELLS), st.integers(1, 60))
+def test_who_has_the_least_evidence_is_counted_exactly_in_small_curves(values: list[int], least: int) -> None:
+    assert enough(values, least) == sum(value >= least for value in values)
+
+
+def test_who_has_the_least_evidence_is_estimated_in_long_curves() -> None:
+    chance = np.random.default_rng(1)
+    values = np.unique(np.ceil(chance.pareto(1.2, 20_000) * 1000).astype(np.int64)).tolist()
+    for least in (1, 1_000, 5_000, 10**9):
+        true = sum(value >= least for value in values)
+        assert abs(enough(values, least) - true) <= 0.05 * true

@@ -43,6 +43,17 @@ def test_the_last_word_on_a_pane_counts() -> None:
     assert [was.k for _, was in cut_history.of(PHONE, Role.MAVEN, 0)] == [2]
 
 
+def test_a_past_cut_has_its_intervals_and_one_of_an_earlier_release_has_none() -> None:
+    cut_history = CutHistory(8)
+    store(cut_history, 10, cut(k_low=1, k_high=4, threshold_low=20, threshold_high=50))
+    (_, was), *_ = cut_history.of(PHONE, Role.MAVEN, 0)
+    assert (was.k_low, was.k_high, was.threshold_low, was.threshold_high) == (1, 4, 20, 50)
+    version, (row,) = msgspec.msgpack.decode(history.encode([cut(k_low=1)]))
+    cut_history.update(PastKey(home_of(PHONE, 8), 10).encode(), msgspec.msgpack.encode([version, [row[:11]]]))
+    ((_, was),) = cut_history.of(PHONE, Role.MAVEN, 0)
+    assert (was.k, was.k_low, was.threshold_high) == (2, 0, 0)
+
+
 def test_a_deleted_cut_is_gone() -> None:
     cut_history = CutHistory(8)
     store(cut_history, 10, cut())

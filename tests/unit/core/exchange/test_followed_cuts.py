@@ -20,6 +20,7 @@ def record(users: int, **fields: object) -> CutRecord:
     given_: dict[str, object] = {
         **dict.fromkeys(("users", "totals", "k", "thresholds", "ties", "flagged", "emerging"), both),
         **dict.fromkeys(("ranking", "ranked_s"), (2, 2)),
+        **dict.fromkeys(("k_low", "k_high", "threshold_low", "threshold_high"), (0, 0)),
         "coverage": (0.8, 0.8),
         "gini": (0.5, 0.5),
         "exact": (True, False),
@@ -60,8 +61,19 @@ def test_ranks_come_from_the_points_of_the_scope_and_role() -> None:
     assert followed.ranks(numbers, roles, np.array([50, 5, 50, 50])).tolist() == [1, 6, 1, 1]
 
 
+def test_intervals_follow_their_scopes() -> None:
+    followed = FollowedCuts()
+    for number in range(1, 100):
+        followed.take(name(number), record(number, k_low=(number - 1, 1), threshold_high=(2, 10 * number)))
+    followed.take(name(7), None)
+    place = followed.find(name(99))
+    assert [column[:, place].tolist() for column in followed.intervals] == [[98, 1], [0, 0], [0, 0], [2, 990]]
+    assert not any(column[:, followed.find(name(7))].any() for column in followed.intervals)
+
+
 def test_a_record_is_read_as_it_was_written() -> None:
     assert decode(encode(record(5))) == record(5)
+    assert decode(encode(record(5, k_low=(3, 4)))) != record(5)
     assert scope_of(key_of(name(3))) == name(3)
 
 
@@ -72,6 +84,8 @@ def test_a_record_is_read_as_it_was_written() -> None:
         {"users": (2**31, 0)},
         {"emerging": (0, 2**31)},
         {"totals": (2**61, 0)},
+        {"k_low": (-1, 0)},
+        {"threshold_high": (2**61, 0)},
         {"gini": (float("nan"), 0.0)},
         {"coverage": (float("inf"), 0.0)},
         {"points": ([(5, 0, 0), (6, 1, 1)], [])},

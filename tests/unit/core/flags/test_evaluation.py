@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.flags.evaluation import EvaluationTime, Spans, _rounded, flags_of, pace, spans_of
+from stream_app.core.flags.outcomes import DAY_MS, FORESIGHT_MS
 from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.flags.standing import NONE, StandingRules
+from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.messages import Flag, FlagType, Reason, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
@@ -70,7 +72,9 @@ def raised(parts: Partitions, partition: int, rules: StandingRules) -> list[Flag
     """The flags that an evaluation raises."""
     ledger, changes = parts.ledgers[partition], parts.evaluate(partition, rules)
     moment = EvaluationTime(0, 1, ledger.horizon, 2, "test", warming_up=False)
-    return flags_of(changes, np.ones(len(changes.rows), np.int64), moment, ledger)
+    return flags_of(
+        changes, np.ones(len(changes.rows), np.int64), moment, ledger, TrackRecord("test", DAY_MS, FORESIGHT_MS)
+    )
 
 
 def _watched(events: Iterable[Event], partitions: int, rules: StandingRules) -> list[Seen]:

@@ -1,11 +1,13 @@
 """Reasons: why a standing changed, of each kind of change."""
 
+import msgspec
 import pytest
 
 from stream_app.core.flags.ranking import NEARLY_RANKED, UNRANKED
-from stream_app.core.flags.reasons import SAYS
+from stream_app.core.flags.reasons import SAYS, odds
 from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, REASONS, decide, reasons
-from stream_app.core.messages import Reason
+from stream_app.core.messages import ChanceFrom, Reason
+from tests.board_samples import a_flag
 from tests.unit.core.flags.people import FLOOR, NOW_S, RISING, R, User, facts_of
 
 REASONED = {
@@ -45,3 +47,18 @@ def test_there_is_a_case_of_every_reason() -> None:
 
 def test_every_reason_has_words() -> None:
     assert SAYS.keys() == {*Reason, None}
+
+
+@pytest.mark.parametrize(
+    ("chance", "flags", "source", "words"),
+    [
+        (0.64, 1431, ChanceFrom.OWN, "6 of 10 such flags entered within 12 h (of 1,431)"),
+        (0.66, 12, ChanceFrom.SHIPPED, "7 of 10 such flags entered within 12 h (mostly on other streams)"),
+        (None, None, None, ""),
+    ],
+)
+def test_a_chance_is_said_of_ten_with_what_it_rests_on(
+    chance: float | None, flags: int | None, source: ChanceFrom | None, words: str
+) -> None:
+    flag = msgspec.structs.replace(a_flag(), chance=chance, chance_flags=flags, chance_from=source)
+    assert odds(flag) == words

@@ -10,7 +10,8 @@ from stream_app.core.events.schema import Event, Post
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.flags.standing import EMERGING, ENTERED, NONE, StandingRules
-from stream_app.core.queries.users import UserQueries, UserQuery
+from stream_app.core.messages import Role
+from stream_app.core.queries.users import UserLookup, UserQueries, UserQuery
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.unit.core import streams
@@ -87,6 +88,20 @@ def test_only_those_with_the_standings_asked_for_are_found_even_without_a_value(
     assert found(ledger, UserQuery(X, 0, (NONE,))) == ["a", "c"]
     ledger.advance(10_000)
     assert found(ledger, UserQuery(X, 0)) == ["b"]
+
+
+def test_users_inside_the_interval_of_the_threshold_are_borderline() -> None:
+    parts = Partitions(1, streams.new_ledger)
+    posts(parts.ledgers[0], {f"u{number}": 1 + number**3 // 100 for number in range(30)})
+    users = UserQueries(parts.ledgers[0], parts.followed)
+    lookup = UserLookup([f"u{number}" for number in range(30)], X, [Role.MAVEN])
+    assert not any(one.borderline for _, one in users.look_up([lookup])), "nobody has published a cut"
+    parts.exchange()
+    number = parts.followed.find(X)
+    low, high = (int(bounds[0, number]) for bounds in parts.followed.intervals[2:])
+    found_ = {one.value: one.borderline for _, one in users.look_up([lookup])}
+    assert found_ == {value: low <= value <= high for value in found_}
+    assert {*found_.values()} == {True, False}
 
 
 def test_emerging_users_come_first_the_soonest_before_the_others() -> None:

@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 
 from stream_app.backtest.run import backtest
@@ -21,7 +23,7 @@ from stream_app.sources.recorded_event import RecordedEvent
 from tests.unit.backtest.test_naive import RULES, STEP_MS, recorded, stream
 from tests.unit.engine.fakes import NOW_MS, NOW_S, PARTITION, post, record, user_of
 from tests.unit.engine.packing import fetched
-from tests.unit.engine.parts import Parts
+from tests.unit.engine.parts import Parts, listening
 
 POSTS, SHARES = Partition("influence.posts", PARTITION), Partition("influence.shares", PARTITION)
 SOURCES = (POSTS, SHARES)
@@ -46,14 +48,17 @@ def events_of(seed: int, count: int) -> list[RecordedEvent]:
     """Events of users of the partition, in topics that are at home there."""
     names = [user_of(PARTITION, number) for number in range(41)]
     places = (f"p{number}" for number in range(10_000))
-    population = next(name for name in places if {home_of(ScopeName(name, topic), 8) for topic in TOPICS} == {PARTITION})
+    population = next(
+        name for name in places if {home_of(ScopeName(name, topic), 8) for topic in TOPICS} == {PARTITION}
+    )
     events = (recorded(event._replace(user=names[int(event.user[1:])])) for event in stream(seed, count))
     return [event._replace(value=b'{"population":"%s",' % population.encode() + event.value[1:]) for event in events]
 
 
 async def played(events: Sequence[RecordedEvent], chosen: random.Random) -> list[Flag]:
     """The flags of a worker to which a stream comes in pieces of any size, with rounds at any time."""
-    parts = Parts(**{name: value for name, value in _settings().items()})
+    wanted: Any = load({}, RULES)
+    parts = Parts(**{name: getattr(wanted, name) for name in RULES})
     parts.alignment.begin()
     left = {source: [event for event in events if event.share is bool(place)] for place, source in enumerate(SOURCES)}
     parts.fake.kafka.ended |= {source: len(of) for source, of in left.items()}
@@ -72,11 +77,6 @@ async def played(events: Sequence[RecordedEvent], chosen: random.Random) -> list
     while parts.alignment.is_overdue:
         await parts.round()
     return [flag for one in parts.fake.producer.of("influence.flags") if (flag := flag_in(one.value or b"", NO_TIME))]
-
-
-def _settings() -> dict[str, object]:
-    wanted = load({}, RULES)
-    return {name.removesuffix("_s") + ("_s" if name.endswith("_s") else ""): getattr(wanted, name) for name in RULES}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -129,8 +129,7 @@ async def test_a_partition_that_does_not_come_is_left_behind_after_a_while() -> 
 
 
 def _status(partition: int, reached_ms: int) -> Status:
-    fields = (1, partition, {}, NO_TIME, False, 0, 0, 0, 0)
-    return Status(*fields, epoch=1, asked=1, reached_ms=reached_ms, cuts_ms=NO_TIME)
+    return msgspec.structs.replace(listening(partition), reached_ms=reached_ms, cuts_ms=NO_TIME)
 
 
 def test_what_is_known_is_known_from_then_on() -> None:

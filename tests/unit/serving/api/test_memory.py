@@ -54,6 +54,7 @@ class Worker:
         found: dict[str, Any] = {
             "about": self.answers.overview.about(),
             "health": self.answers.overview.health(),
+            "flag-quality": self.answers.overview.flag_quality(),
             "topics": self.answers.scopes.topics(params.TopicParams(population=population, search=topic)),
             "cuts": self.answers.scopes.cuts(params.CutParams(topic=topic, population=population)),
             "flags": self.answers.flags(params.FlagParams(topic=topic, user=user)),

@@ -30,6 +30,7 @@ class Feed:
             statuses={},
             erasures=Mock(),
             homes=Mock(),
+            record=Mock(),
         )
         self.feed = BoardFeed(Settings(redis_top=10), state, Mock(), list)
         self.writer = Mock(wants_full=False)

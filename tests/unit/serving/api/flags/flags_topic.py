@@ -1,7 +1,7 @@
 """A topic of flags in memory, which the reader of the API takes for Kafka's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -75,9 +75,11 @@ class FlagsTopic(Partitions):
 
 
 @asynccontextmanager
-async def followed(topic: FlagsTopic, log: FlagLog) -> AsyncIterator[FlagLog]:
+async def followed(
+    topic: FlagsTopic, log: FlagLog, seen: Callable[[Flag], None] = lambda _flag: None
+) -> AsyncIterator[FlagLog]:
     """The log follows the topic for the length of the block."""
-    reading = asyncio.create_task(FlagReader("flags", len(topic.ends()), log, topic.opened).run())
+    reading = asyncio.create_task(FlagReader("flags", len(topic.ends()), log, topic.opened, seen).run())
     try:
         await topic.has_been_read(log)
         yield log

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.messages import Flag
-from stream_app.serving.api.flags import flag_log
+from stream_app.core.messages import Flag, FlagType
+from stream_app.serving.api.flags import flag_log, flag_reader
 from stream_app.serving.api.flags.flag_log import FlagAbout, FlagLog, LoggedFlag, Subscriber
 from stream_app.serving.api.params import FlagParams
 from tests.board_samples import a_flag
@@ -139,14 +139,45 @@ def test_a_log_that_has_forgotten_says_since_when_it_knows_all() -> None:
             Raised(0, msgspec.structs.replace(a_flag(flag_id=f"f{number}"), detected_at=number)) for number in range(9)
         ]
         log, _ = await read(records)
-        assert log.since_ms is None
+        assert log.since(FlagParams()) is None
         with patch.object(flag_log, "KEPT", 4):
             log, _ = await read([], records)
-        assert log.since_ms == 4
+        assert log.since(FlagParams()) == 4
         assert [log.detected_since(since_ms) for since_ms in (0, 4, 6, 9)] == [4, 4, 3, 0]
         assert [flag.detected_at for flag in log.newest(FlagParams(), SEVERAL)] == [8, 7, 6, 5]
         assert [flag.detected_at for flag in log.newest(FlagParams(), SEVERAL, since_ms=6)] == [8, 7]
         assert [flag.detected_at for flag in log.newest(FlagParams(), 1)] == [8]
+
+    asyncio.run(check())
+
+
+def test_the_last_flags_of_a_type_are_kept_however_many_of_another_follow() -> None:
+    async def check() -> None:
+        kinds = [FlagType.EMERGING] * 3 + [FlagType.ENTERED] * 9
+        flags = [a_flag(flag_id=f"f{number}", flag_type=kind) for number, kind in enumerate(kinds)]
+        records = [Raised(0, msgspec.structs.replace(flag, detected_at=at)) for at, flag in enumerate(flags)]
+        with patch.object(flag_log, "KEPT", 4), patch.object(flag_log, "KEPT_OF_TYPE", 2):
+            log, _ = await read([], [*records, records[1]])
+        emerging, entered = FlagParams(type=FlagType.EMERGING), FlagParams(type=FlagType.ENTERED)
+        assert [flag.detected_at for flag in log.newest(emerging, SEVERAL)] == [2, 1]
+        assert [flag.detected_at for flag in log.newest(entered, SEVERAL)] == [11, 10, 9, 8, 7, 6]
+        assert [flag.detected_at for flag in log.newest(FlagParams(), SEVERAL)] == [11, 10, 9, 8]
+        assert (log.since(emerging), log.since(entered), log.since(FlagParams())) == (0, 5, 7)
+        assert log.since(FlagParams(type=FlagType.LEFT)) is None
+
+    asyncio.run(check())
+
+
+def test_a_log_that_began_in_the_middle_says_since_when_it_knows_all() -> None:
+    async def check() -> None:
+        flags = [
+            (number % 2, msgspec.structs.replace(a_flag(flag_id=f"f{number}"), detected_at=number))
+            for number in range(12)
+        ]
+        with patch.object(flag_reader, "KEPT", 2 * PARTITIONS):
+            log, _ = await read([Raised(*one) for one in flags])
+        assert [flag.detected_at for flag in log.newest(FlagParams(), SEVERAL)] == [11, 10, 9, 8]
+        assert log.since(FlagParams()) == log.since(FlagParams(type=FlagType.LEFT)) == 9
 
     asyncio.run(check())
 
@@ -190,3 +221,21 @@ async def test_what_is_found_is_the_whole_flag_as_it_was_written() -> None:
     topic, log = topic_of([Raised(0, flag) for flag in flags]), FlagLog(nobody)
     async with followed(topic, log):
         assert sorted(log.newest(FlagParams(), SEVERAL), key=attrgetter("flag_id")) == flags
+
+
+async def test_flags_that_come_are_reported_once_and_those_that_were_there_are_not() -> None:
+    topic, log, seen = topic_of([Raised(0, a_flag("ann", flag_id="f0"))]), FlagLog(nobody), list[str]()
+    async with followed(topic, log, lambda flag: seen.append(flag.flag_id)):
+        for flag_id in ("f1", "f0", "f1", "f2"):
+            topic.append(0, a_flag(flag_id=flag_id))
+        await topic.has_been_read(log)
+    assert seen == ["f1", "f2"]
+
+
+def test_every_flag_is_handed_on_once_however_often_it_was_sent() -> None:
+    handed = list[tuple[Flag, int]]()
+    log = FlagLog(nobody, lambda flag, partition: handed.append((flag, partition)))
+    flags = [a_flag("ann", flag_id="f0"), a_flag("bob", flag_id="f1"), a_flag("ann", flag_id="f0")]
+    for offset, flag in enumerate(flags):
+        log.add(3, offset, flag, b"{}")
+    assert handed == [(flag, 3) for flag in flags[:2]]

@@ -48,7 +48,7 @@ class Served(NamedTuple):
 @asynccontextmanager
 async def served(*, is_complete: bool = True) -> AsyncIterator[Served]:
     log = FlagLog(nobody)
-    log.begin({0: 0}, is_everything=True)
+    log.begin({0: 0})
     if is_complete:
         log.is_complete.set()
     access = Access(Settings())
@@ -185,7 +185,7 @@ async def test_a_reader_that_disconnects_leaves_nothing_behind(
 
 async def test_a_gap_is_sent_before_what_follows_it() -> None:
     async with served() as tracker:
-        tracker.log.begin({0: 7}, is_everything=False)
+        tracker.log.begin({0: 7}, [0])
         tracker.raise_flags(1)
         async with listening(tracker.port, "/flags/stream", "Last-Event-ID: 3\r\n") as reader:
             found = await _until(reader, b"event: flag")

@@ -1,0 +1,1 @@
+"""The intervals of cuts: how their widths are fitted, and how often the truth is inside."""
