@@ -85,10 +85,9 @@ def records_of(seen: Seen, topic: str) -> int:
 
 
 def standings_without_a_flag(seen: Seen) -> list[bytes]:
-    """Users whose last standing was never sent as a flag."""
+    """Users whose last standing was never sent as a flag, or is over and not deleted yet, which is the last step."""
     sent = {msgspec.json.decode(record.value, type=Flag).flag_id for record in seen.records[seen.settings.flags_topic]}
     last = {record.key: record.value for record in seen.records[seen.settings.standings_topic]}
     standing = {key: msgspec.json.decode(value, type=Flag) for key, value in last.items() if value is not None}
     assert standing
-    assert all(flag.type is not FlagType.LEFT for flag in standing.values())
-    return [key for key, flag in standing.items() if flag.flag_id not in sent]
+    return [key for key, flag in standing.items() if flag.flag_id not in sent or flag.type is FlagType.LEFT]
