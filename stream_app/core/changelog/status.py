@@ -49,7 +49,7 @@ class Status(msgspec.Struct, array_like=True):
     unheard: list[int] = []
     """Partitions from which its home has not heard everything: the cuts of the scopes at home there stand still."""
     reached_ms: int | None = None
-    """Event time that all its sources have come to, epoch ms; None from a release before 0.4, which does not say."""
+    """Event time that all its sources come to without being read further, epoch ms; None before release 0.4."""
     newest_ms: int = NO_TIME
     """The newest event that its owner has read of it, whether it is counted yet or not, epoch ms."""
     cuts_ms: int | None = None

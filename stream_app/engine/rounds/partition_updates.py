@@ -113,7 +113,7 @@ class PartitionUpdates:
             held.published = NEVER
         homes = {**states_of(self._exchange.statuses), **self._context.homes.states()}
         unheard = self._context.homes.unheard(partition)
-        reached = (ledger.window.slot(self._reach.reached_ms(partition, held)), self._alignment.cuts_ms)
+        reached = (ledger.window.slot(self._reach.within_reach_ms(partition, held)), self._alignment.cuts_ms)
         counted = (held.store.sequence, ledger.horizon, ledger.erased)
         state = (counted, self._context.followed.version, homes, unheard, reached)
         if state == held.published and not ledger.rows.is_touched:
@@ -146,7 +146,7 @@ class PartitionUpdates:
             ids_until_ms=self._exchange.ids_until_ms(),
             asked=self._context.homes.asked(partition),
             unheard=self._context.homes.unheard(partition),
-            reached_ms=self._reach.reached_ms(partition, held),
+            reached_ms=self._reach.within_reach_ms(partition, held),
             newest_ms=self._reach.read_ms(partition, held),
             cuts_ms=self._alignment.cuts_ms,
             sent=held.sender.sent,

@@ -87,6 +87,14 @@ class SourceReach:
         """Return the event time that all sources of a partition have come to, epoch ms."""
         return min(self._source_reached_ms(Partition(topic, partition), held) for topic in self._topics)
 
+    def within_reach_ms(self, partition: int, held: OwnedPartition) -> int:
+        """Return the event time that all sources of a partition come to without being read further, epoch ms."""
+        sources = (Partition(topic, partition) for topic in self._topics)
+        return min(
+            self._held[source].newest_ms if source in self._held else self._source_reached_ms(source, held)
+            for source in sources
+        )
+
     def _source_reached_ms(self, source: Partition, held: OwnedPartition) -> int:
         if (ahead := self._held.get(source)) is not None:
             return ahead.next_ms
