@@ -10,7 +10,8 @@ from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.group.members import PATIENCE_SESSIONS, Members
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.engine.context import EngineContext, OwnedPartitions, homes_of
-from stream_app.engine.counting import BatchCounter
+from stream_app.engine.counting.batch_counter import BatchCounter
+from stream_app.engine.counting.waiting_batches import WaitingBatches
 from stream_app.engine.engine import Engine, EngineParts
 from stream_app.engine.faust.app import connect, tracker_app
 from stream_app.engine.faust.consumer import Positions, SourceConsumer
@@ -31,7 +32,6 @@ from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.engine.rounds.source_reach import SourceReach
-from stream_app.engine.rounds.waiting_batches import WaitingBatches
 from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.engine.unreadable import UnreadableRecords

@@ -13,6 +13,7 @@ from stream_app import __version__
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.privacy.erasures import PersonKeyError
 from stream_app.engine.context import EngineContext
+from stream_app.engine.counting.waiting_batches import WaitingBatches
 from stream_app.engine.faust.app import Tracker
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.broker_monitor import BrokerMonitor
@@ -31,7 +32,6 @@ from stream_app.engine.rounds.delta_reader import DeltaReader
 from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.engine.rounds.stale_cuts import delete_leftovers
-from stream_app.engine.rounds.waiting_batches import WaitingBatches
 from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.kafka.corrupt_batches import CorruptBatchError
@@ -119,14 +119,7 @@ class Engine:
     async def take(self, fetched: FetchedBatches) -> None:
         """Have fetched batches counted, small ones together. Any failure other than bad records ends the worker."""
         with self._fatal("a batch could not be counted"):
-            try:
-                await self._waiting.take(fetched)
-            except CorruptBatchError as error:
-                await self._refuse(error)
-
-    async def _refuse(self, error: CorruptBatchError) -> NoReturn:
-        await self._producer.flush()  # else each restart would count the batches before it again
-        end(Exit.REFUSED, str(error))
+            await self._waiting.take(fetched)
 
     async def on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
         """Wait until everything counted is in the log, before the partitions move."""
@@ -202,15 +195,12 @@ class Engine:
         with self._fatal("the curves of the other workers could not be read"):
             try:
                 await self.exchange.run()
-            except (CorruptBatchError, PersonKeyError) as error:
+            except PersonKeyError as error:
                 end(Exit.REFUSED, str(error))
 
     async def _hear(self) -> None:
         with self._fatal("what other workers send could not be read"):
-            try:
-                await self._delta_reader.run()
-            except CorruptBatchError as error:
-                end(Exit.REFUSED, str(error))
+            await self._delta_reader.run()
 
     async def _write(self) -> None:
         try:
@@ -225,15 +215,9 @@ class Engine:
             pause_s = self.settings.tick_s
             if self.health.recovered:
                 with self._fatal("a round of evaluation failed"), self.health.doing("round"):
-                    pause_s = await self._round()
+                    pause_s = await self._evaluation.round()
             with self._fatal("a batch could not be counted"):
                 await self._waiting.rest(pause_s, self.settings.tick_s)
-
-    async def _round(self) -> float:
-        try:
-            return await self._evaluation.round()
-        except CorruptBatchError as error:
-            await self._refuse(error)
 
     async def sweeps(self) -> None:
         """Delete garbage every few seconds until the app stops."""
@@ -295,6 +279,9 @@ class Engine:
         """
         try:
             yield
+        except CorruptBatchError as error:
+            if not self.app.should_stop:
+                end(Exit.REFUSED, str(error))
         except Exception:
             if self.app.should_stop:
                 return

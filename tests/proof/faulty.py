@@ -12,7 +12,7 @@ from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
-from stream_app.engine.counting import BatchCounter
+from stream_app.engine.counting.batch_counter import BatchCounter
 from stream_app.engine.faust.batches import BatchScheduler
 from stream_app.settings import load
 from stream_app.worker import run_worker

@@ -21,10 +21,10 @@ from stream_app.core.messages import Flag
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine import engine
 from stream_app.engine.context import OwnedPartition
-from stream_app.engine.counting import BatchCounter
+from stream_app.engine.counting.batch_counter import BatchCounter
+from stream_app.engine.counting.held_batches import CreditedBatch
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust.consumer import BatchConsumer
-from stream_app.engine.held_batches import CreditedBatch
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.kafka.records import Partition

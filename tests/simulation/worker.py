@@ -16,6 +16,7 @@ from stream_app.core.changelog import ledger_store, segments
 from stream_app.core.state import ledger
 from stream_app.engine import build, engine
 from stream_app.engine.build import build_engine
+from stream_app.engine.counting import waiting_batches
 from stream_app.engine.engine import Engine
 from stream_app.engine.faust import app, restore
 from stream_app.engine.faust.consumer import Positions
@@ -24,14 +25,7 @@ from stream_app.engine.liveness.exit_codes import Exit
 from stream_app.engine.liveness.health import WorkerHealth
 from stream_app.engine.ownership.fencing import Lease
 from stream_app.engine.ports import Meter
-from stream_app.engine.rounds import (
-    busy_time,
-    delta_reader,
-    evaluation_round,
-    source_reach,
-    waiting_batches,
-    watermark_alignment,
-)
+from stream_app.engine.rounds import busy_time, delta_reader, evaluation_round, source_reach, watermark_alignment
 from stream_app.kafka import async_clients, record_batches
 from stream_app.kafka.records import Partition
 from stream_app.kafka.topic_reader import READ_WAIT_MS

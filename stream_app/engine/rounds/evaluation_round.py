@@ -8,13 +8,13 @@ from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, 
 from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
-from stream_app.engine.duplicate_sampling import DuplicatePublisher
+from stream_app.engine.counting.duplicate_sampling import DuplicatePublisher
+from stream_app.engine.counting.waiting_batches import WaitingBatches
 from stream_app.engine.rounds.busy_time import BusyTime
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
-from stream_app.engine.rounds.waiting_batches import WaitingBatches
 from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 
 logger = logging.getLogger(__name__)

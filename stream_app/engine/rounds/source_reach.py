@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import EngineContext, OwnedPartition
+from stream_app.engine.counting.held_batches import HeldBatches
 from stream_app.engine.faust.consumer import SourceConsumer
-from stream_app.engine.held_batches import HeldBatches
 from stream_app.kafka.records import Partition
 
 SKEW_S = 2.0

@@ -1,6 +1,6 @@
 """Corrects the files and lines in docs/architecture.md: `python -m tests.unit.docs.lines`, after code has moved.
 
-The document names code as two cells of a table: `stream_app/engine/counting.py:49` and `BatchCounter.count`.
+The document names code as two cells of a table: `stream_app/engine/producer.py:49` and `BatchingProducer.put`.
 """
 
 import ast

@@ -16,7 +16,8 @@ from stream_app.core.exchange.homes import Homes
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import EngineContext
-from stream_app.engine.counting import BatchCounter
+from stream_app.engine.counting.batch_counter import BatchCounter
+from stream_app.engine.counting.waiting_batches import WaitingBatches
 from stream_app.engine.ownership.rebalance import PartitionOwnership
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
@@ -25,7 +26,6 @@ from stream_app.engine.rounds.evaluation_round import EvaluationRound
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.rounds.partition_updates import PartitionUpdates
 from stream_app.engine.rounds.source_reach import SourceReach
-from stream_app.engine.rounds.waiting_batches import WaitingBatches
 from stream_app.engine.rounds.watermark_alignment import WatermarkAlignment
 from stream_app.engine.time_synchronization import TimeSynchronization
 from tests.unit.engine.fakes import PARTITION, Surroundings, Written

@@ -16,7 +16,7 @@ from stream_app.core.events.duplicate_sample import (
     DuplicateSample,
     NewestDuplicates,
 )
-from stream_app.engine.duplicate_sampling import PUBLISHED_EVERY_S
+from stream_app.engine.counting.duplicate_sampling import PUBLISHED_EVERY_S
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from tests.unit.engine.fakes import NOW_MS, PARTITION, post
 from tests.unit.engine.parts import Parts

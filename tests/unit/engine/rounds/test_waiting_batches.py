@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from stream_app.engine.held_batches import HeldBatches
-from stream_app.engine.rounds.waiting_batches import ENOUGH, WaitingBatches
+from stream_app.engine.counting.held_batches import HeldBatches
+from stream_app.engine.counting.waiting_batches import ENOUGH, WaitingBatches
 from stream_app.kafka.record_batches import FetchedBatches
 from tests.unit.engine.fakes import FakeKafka, posts
 from tests.unit.engine.packing import fetched

@@ -1,4 +1,4 @@
-"""Counting: counts batches of records up to the end of a step; what cannot be counted goes to dead letters."""
+"""The batch counter: counts batches of records up to the end of a step; the rest goes to dead letters, or is held."""
 
 import asyncio
 import logging
@@ -10,14 +10,15 @@ import numpy as np
 from stream_app.core.group.clocks import ClockDoubtError
 from stream_app.core.state.watermark import Source, horizon_after
 from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
-from stream_app.engine.crediting import BatchCrediting
-from stream_app.engine.duplicate_sampling import duplicates_in
+from stream_app.engine.counting.crediting import BatchCrediting
+from stream_app.engine.counting.duplicate_sampling import duplicates_in
+from stream_app.engine.counting.held_batches import CreditedBatch, HeldBatches
+from stream_app.engine.counting.set_aside import SetAside
 from stream_app.engine.faust.consumer import SourceConsumer
-from stream_app.engine.held_batches import CreditedBatch, HeldBatches
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership.lost_records import log_lost_records
-from stream_app.engine.set_aside import SetAside
 from stream_app.engine.time_synchronization import TimeSynchronization
+from stream_app.kafka.corrupt_batches import CorruptBatchError
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Batch, Partition, UnreadableBatch
 
@@ -47,7 +48,7 @@ class BatchCounter:
     async def count(self, batches: FetchedBatches | HeldBatches) -> HeldBatches | None:
         """Count records in order, up to the end of the step; return what is held, None for nothing.
 
-        Never raises because of the content of a record.
+        Never raises because of the content of a record. Raises CorruptBatchError for a batch that Kafka has damaged.
         """
         held = self._owned.get(batches.partition)
         if held is None or held.is_paused:
@@ -58,6 +59,9 @@ class BatchCounter:
         except ClockDoubtError:
             await self._read_again_later(held, fetched)
             left = None
+        except CorruptBatchError:
+            await self._output.flush()  # the worker ends now, and else each restart would count the batches before it
+            raise
         await self._output.relieve()
         return left
 

@@ -19,7 +19,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from stream_app.engine.held_batches import HeldBatches
+from stream_app.engine.counting.held_batches import HeldBatches
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Partition
 

@@ -15,7 +15,7 @@ from stream_app.core.events.partition_check import PartitionsOf, misplaced
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.privacy.pseudonyms import PersonHashes, Pseudonyms
 from stream_app.engine.context import EngineContext, OwnedPartition
-from stream_app.engine.held_batches import Basis, CreditedBatch
+from stream_app.engine.counting.held_batches import Basis, CreditedBatch
 from stream_app.kafka.records import Batch
 
 

@@ -1,0 +1,1 @@
+"""From fetched batches to counts: crediting, counting up to the end of a step, and what is set aside."""
