@@ -95,27 +95,29 @@ class CutPublisher:
                 self.took_over.set()
         self._restore_overwritten({*staying} - self._fresh, monotonic())
 
-    def follow(self, newest_ms: int) -> bool:
-        """Have this worker follow its own cuts as of `newest_ms`; `publish` publishes them later.
+    def follow(self, newest_ms: int, *, has_others: bool) -> None:
+        """Have all workers follow the cuts at the end of a step; readers get them later, by `publish`.
 
-        That is enough at the end of a step if all homes are here. Returns whether it was done: not before everything
-        was published once.
+        `has_others`: whether there are other workers, who have to be sent them. Until everything was published once,
+        this publishes it.
         """
         self._remember(self._pane_at(newest_ms))
         self._follow()
         if self._fresh or self._published.keys() != self._context.owned.keys():
-            return False
+            self.publish(newest_ms)
+            return
+        take = self._record if has_others else self._context.followed.take
         for known in self._published.values():
             home, changed = known.home, known.home.recompute(newest_ms)
             if len(changed):
                 known.later.append(changed)
                 is_followed = known.news.are_followed(home.cuts.of(changed))
-                for scope in changed[~is_followed].tolist():
-                    self._context.followed.take(home.names[scope], None)
+                for name in [home.names[scope] for scope in changed[~is_followed].tolist()]:
+                    if self._context.followed.has(name):
+                        take(name, None)
                 scopes = changed[is_followed]
                 for name, record in home.records(scopes, home.curves(scopes), ScopeIntervals.empty(len(scopes))):
-                    self._context.followed.take(name, record)
-        return True
+                    take(name, record)
 
     def forget_others(self, keys: Iterable[bytes]) -> None:
         """Delete stale cuts: those of `keys`, all cuts on Kafka, that are at home here but no longer exist."""

@@ -101,8 +101,7 @@ class EvaluationRound:
         """Know the cuts at the end of the step, all of which are made here."""
         await self._updates.end_step_here(busy)
         with busy:
-            if not self._publisher.follow(self._alignment.last_ms):
-                self._publisher.publish(self._alignment.last_ms)
+            self._publisher.follow(self._alignment.last_ms, has_others=False)
             self._context.followed.forget_unused()
         self._alignment.cuts_ms = self._alignment.last_ms
         return True
@@ -113,10 +112,10 @@ class EvaluationRound:
         last_ms = self._alignment.last_ms
         if not self._alignment.is_heard():
             return False
-        with busy:
-            self._publisher.publish(last_ms)
-            self._context.followed.forget_unused()
         if self._alignment.cuts_ms < last_ms:
+            with busy:
+                self._publisher.follow(last_ms, has_others=True)
+                self._context.followed.forget_unused()
             self._alignment.cuts_ms = last_ms
             await self._updates.publish(busy, is_end=True)
         return self._alignment.is_cut()
