@@ -72,7 +72,7 @@ class WaitingBatches:
 
     async def count_all(self) -> None:
         """Count all that waits. No source waits for another one, as for a clock that is wrong."""
-        await asyncio.gather(*(self._count_of(source) for source in {*self.held, *self._waiting}))
+        await asyncio.gather(*(self._count_of(source) for source in dict.fromkeys([*self.held, *self._waiting])))
 
     async def rest(self, pause_s: float, tick_s: float) -> None:
         """Pause between two rounds; in a long pause nothing waits longer than `tick_s`.
