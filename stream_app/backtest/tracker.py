@@ -94,11 +94,7 @@ class OfflineTracker:
         changes = evaluate(ledger, self._watched.due(ledger, self._scopes, self._ranked), numbers, self._ranked)
         if not len(changes.rows):
             return []
-        start_ms = ledger.window.start_ms(end_ms - 1)
-        moment = EvaluationTime(
-            *(start_ms, ledger.window.end_ms(end_ms - 1), end_ms - 1, end_ms - 1, self._version),
-            warming_up=start_ms < ledger.since,
-        )
+        moment = EvaluationTime.of(ledger, end_ms - 1, self._version)
         scopes = numbers[ledger.rows.scopes_of(changes.rows)]
         ranks = self._followed.ranks(scopes, changes.roles, changes.values)
         self._record.advance(end_ms - 1)

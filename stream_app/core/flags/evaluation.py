@@ -79,6 +79,14 @@ class EvaluationTime(NamedTuple):
     settings_version: str
     warming_up: bool
 
+    @classmethod
+    def of(cls, ledger: Ledger, detected_ms: int, settings_version: str) -> "EvaluationTime":
+        """Return that of an evaluation at the horizon of a ledger, which warms up until it has seen a whole window."""
+        window, horizon = ledger.window, ledger.horizon
+        start_ms = window.start_ms(horizon)
+        is_warming_up = start_ms < ledger.since
+        return cls(start_ms, window.end_ms(horizon), horizon, detected_ms, settings_version, is_warming_up)
+
 
 class Spans(NamedTuple):
     """Lengths in event time: of the short window, and of the observed past before it."""

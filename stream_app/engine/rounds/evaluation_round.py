@@ -187,10 +187,7 @@ class EvaluationRound:
         if not len(changes.rows):
             return
         ledger, now_ms = held.store.ledger, round(self._context.clock() * 1000)
-        start_ms, end_ms = ledger.window.start_ms(ledger.horizon), ledger.window.end_ms(ledger.horizon)
-        detected_ms = self._outbox.detection_ms(partition, now_ms)
-        warming_up = start_ms < ledger.since
-        moment = EvaluationTime(start_ms, end_ms, ledger.horizon, detected_ms, self._version, warming_up)
+        moment = EvaluationTime.of(ledger, self._outbox.detection_ms(partition, now_ms), self._version)
         scopes = held.scopes.numbers(ledger, self._context.followed)[ledger.rows.scopes_of(changes.rows)]
         ranks = self._context.followed.ranks(scopes, changes.roles, changes.values)
         await self._outbox.raise_flags(partition, flags_of(changes, ranks, moment, ledger, self._context.track_record))
