@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_id: Annotated[str, Doc("consumer group of the workers, and prefix of the changelog topic")] = "influence"
     posts_topic: Annotated[str, Doc("input: posts, comments, reviews")] = "influence.posts"
     shares_topic: Annotated[str, Doc("input: shares of posts")] = "influence.shares"
+    retractions_topic: Annotated[str, Doc("input: posts and shares that are taken back")] = "influence.retractions"
     flags_topic: Annotated[str, Doc("output: one record for every change of a standing")] = "influence.flags"
     cuts_topic: Annotated[str, Doc("output, compacted: the cut of every topic and role")] = "influence.cuts"
     standings_topic: Annotated[str, Doc("output, compacted: the last flag of every flagged user")] = (
@@ -230,6 +231,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def input_topics(self) -> tuple[str, str]:
         """Posts and shares."""
         return self.posts_topic, self.shares_topic
+
+    @property
+    def source_topics(self) -> tuple[str, str, str]:
+        """All that is read of a partition: posts, shares and retractions."""
+        return *self.input_topics, self.retractions_topic
 
     @property
     def alerts_group(self) -> str:

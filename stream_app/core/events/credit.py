@@ -77,8 +77,8 @@ class LongIntegerError(ValueError):
 
 
 def credit_all(
-    decoded: Decoded, kind: type[Event], rates: ViewRates, hashing: HashingPlan = UNKEYED
-) -> tuple[Credits, Decoded]:
+    decoded: Decoded[Event], kind: type[Event], rates: ViewRates, hashing: HashingPlan = UNKEYED
+) -> tuple[Credits, Decoded[Event]]:
     """Credit all events that can be credited; the others are rejected too."""
     try:
         credits_ = credit(decoded.events, kind, rates, hashing)
