@@ -32,6 +32,7 @@ from stream_app.core.changelog.pane_content import PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.events.credit import Credits
+from stream_app.core.retractions.taking_back import LookedUp, take_back
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 
@@ -98,6 +99,14 @@ class LedgerStore:
         self._write_delta(applied.content)
         return applied
 
+    def take_back(
+        self, topic: str, position: int, looked_up: LookedUp, rejected: int = 0, applied_besides: int = 0
+    ) -> Applied:
+        """Take events back and write the delta of it, like `count`."""
+        applied = take_back(self.ledger, topic, position, looked_up, rejected, applied_besides)
+        self._write_delta(applied.content)
+        return applied
+
     def write_state(self) -> None:
         """Write the state of the ledger, as the delta of an empty batch."""
         self._write_delta([])
@@ -109,7 +118,9 @@ class LedgerStore:
             if pane.packed and not pane.stale:
                 continue  # most of them
             settled = self.ledger.is_settled(number)
-            if pane.stale and (settled or many):
+            # A packed pane is not written again for each event that is taken back.
+            can_wait = pane.packed and not self.ledger.events.has_new(number)
+            if pane.stale and (many or (settled and not can_wait)):
                 self._seal(number, pack=settled)
             elif settled and pane.sealed and not pane.packed:
                 self.ledger.seal(number, *pane.sealed, pack=True)
