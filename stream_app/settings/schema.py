@@ -188,6 +188,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     person_key: Annotated[
         Secret, Doc("secret, 16 characters or more: makes the hashes of erased people and pseudonyms; empty: neither")
     ] = Secret()
+    erase_by_event: Annotated[
+        bool, Doc("true: who may write to the retractions topic may erase people; false: such events are dead letters")
+    ] = False
     pseudonyms: Annotated[bool, Doc("true: user ids are replaced by a keyed hash before they are counted")] = False
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class Names(NamedTuple):
     scopes: ScopeNumbering
 
 
-class FoundEvents(NamedTuple):
+class FoundInPane(NamedTuple):
     """Events that were looked for in a pane, and are there."""
 
     places: Ints
@@ -102,20 +102,20 @@ class PaneEvents:
                 for worth, events in chunks
             ]
 
-    def find(self, hashes: Hashes, number: int, pane: Pane, names: Names) -> Iterator[FoundEvents]:
+    def find(self, hashes: Hashes, number: int, pane: Pane, names: Names) -> Iterator[FoundInPane]:
         """Yield where the events with some distinct hashes are in a pane; those taken back are worth nothing."""
         order = np.argsort(hashes)
         ordered = hashes[order]
         is_left = ~np.isin(ordered, self._taken_of(number))
-        yield FoundEvents(order[~is_left], Worth.NOTHING, NO_EVENTS)
+        yield FoundInPane(order[~is_left], Worth.NOTHING, NO_EVENTS)
         for worth, events in self._all(number, pane, names, hashes):
             places = np.flatnonzero(np.isin(events.hashes, ordered[is_left]))
             if len(places):
                 found = np.searchsorted(ordered, events.hashes[places])
                 is_left[found] = False
-                yield FoundEvents(order[found], worth, events.at(places).wide() if worth in IN_COLUMNS else NO_EVENTS)
+                yield FoundInPane(order[found], worth, events.at(places).wide() if worth in IN_COLUMNS else NO_EVENTS)
         if (unknown := order[is_left]).size:
-            yield FoundEvents(unknown, Worth.UNKNOWN, NO_EVENTS)
+            yield FoundInPane(unknown, Worth.UNKNOWN, NO_EVENTS)
 
     def content(
         self, number: int, pane: Pane, hashes: Hashes, names: Names, without: Collection[str] = ()

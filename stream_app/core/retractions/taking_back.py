@@ -25,7 +25,7 @@ from stream_app.core.changelog.counted_events import NO_EVENTS, CountedEvents, W
 from stream_app.core.changelog.pane_content import PaneContent
 from stream_app.core.dedup.deduplicator import UNKNOWN, contained
 from stream_app.core.events.identity import Hashing
-from stream_app.core.retractions.pane_events import FoundEvents
+from stream_app.core.retractions.pane_events import FoundInPane
 from stream_app.core.retractions.retraction_batch import Retractions
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
@@ -37,7 +37,7 @@ class InPane(NamedTuple):
     """Events to be taken back that were found in a pane."""
 
     pane: int
-    found: FoundEvents
+    found: FoundInPane
 
 
 class LookedUp(NamedTuple):
@@ -110,7 +110,7 @@ def _found(ledger: Ledger, hashes: Hashes) -> Iterator[InPane]:
             yield InPane(number, found._replace(places=places[found.places]))
 
 
-def _taken_from(ledger: Ledger, number: int, found: FoundEvents, are_taken: Mask) -> PaneContent | None:
+def _taken_from(ledger: Ledger, number: int, found: FoundInPane, are_taken: Mask) -> PaneContent | None:
     """Subtract those of the events that were found in a pane which are taken back; None if there are none."""
     kept = np.flatnonzero(are_taken[found.places])
     if not len(kept) or found.worth is Worth.NOTHING:

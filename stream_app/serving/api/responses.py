@@ -73,10 +73,12 @@ class Health(Answer, frozen=True, kw_only=True):
     counting_since: TimeMs | None
     """Event time of the first event that this worker counted: windows that begin before are not full."""
     applied: int
-    """Events counted since the beginning; so are the next three."""
+    """Events counted since the beginning; the next three are what became of the others."""
     duplicate: int
     late: int
     rejected: int
+    retracted: int
+    """Events taken back: those that had been counted, and those that came after their retraction."""
     users: int
     """Active in the window."""
     partitions: int
