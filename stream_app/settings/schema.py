@@ -263,7 +263,7 @@ COUNTING = NAMES[NAMES.index("window_s") : NAMES.index("tick_s")]
 RULING = (
     frozenset(COUNTING)
     | frozenset(NAMES[NAMES.index("app_id") : NAMES.index("partitions")])  # the group, and every topic that it shares
-    | {"partitions", "partitioner", "max_event_bytes", "max_unpacked_bytes", "pseudonyms"}
+    | {"partitions", "partitioner", "max_event_bytes", "max_unpacked_bytes", "pseudonyms", "erase_by_event"}
 )
 """Settings that are part of the version: workers that differ in one of them do not work together. No secrets."""
 SECRETS = frozenset(name for name in NAMES if isinstance(getattr(Settings(), name), Secret))

@@ -3,7 +3,7 @@
 A retraction is counted as soon as it is read: it waits for no step of event time and moves no window, because what it
 takes back was never true.
 
-Who is erased is recorded in the erasures topic, from where all workers carry it out. That cannot be undone, and whoever
+Who is erased is recorded in the erasures topic, from where all workers carry it out. That cannot be undone, and all who
 may write to the retractions topic could ask for it: so it is done where STREAM_APP_ERASE_BY_EVENT allows it.
 """
 
@@ -25,8 +25,6 @@ from stream_app.engine.context import EngineContext, OwnedPartition
 from stream_app.engine.counting.record_checks import RecordChecks
 from stream_app.engine.counting.set_aside import SetAside
 from stream_app.kafka.records import Batch
-
-NOT_ALLOWED = "erase-not-allowed"
 
 
 class _ReadRetractions(NamedTuple):
@@ -103,7 +101,7 @@ class Retracting:
             if why := long_integer(event):
                 yield Rejected(index, "invalid", why)
             elif isinstance(event, Erase) and self._persons is None:
-                yield Rejected(index, NOT_ALLOWED, self._why_not)
+                yield Rejected(index, "erase-not-allowed", self._why_not)
 
     @property
     def _why_not(self) -> str:

@@ -85,7 +85,7 @@ async def test_a_retraction_moves_no_window_and_nothing_waits_for_it() -> None:
     ],
     ids=lambda what: what if isinstance(what, str) else "",
 )
-async def test_what_cannot_be_counted_goes_to_the_dead_letters_as_it_came(bad: Any, reason: str) -> None:
+async def test_a_bad_retraction_goes_to_the_dead_letters_as_it_came(bad: Any, reason: str) -> None:
     parts = Parts()
     await parts.count([retraction(0, "a"), bad, retraction(2, "b")])
     assert counters(parts) == (2, 0, 0, 1, 2)

@@ -175,7 +175,7 @@ def test_a_topic_that_takes_less_than_is_written_at_once_is_reported() -> None:
 
 def test_a_broker_that_takes_less_counts_for_topics_that_take_more() -> None:
     found = said(Cluster(broker={"message.max.bytes": "262144"}))
-    names = {name for name in EVERY if name not in SETTINGS.input_topics}
+    names = {name for name in EVERY if name not in SETTINGS.source_topics}
     assert {name for finding in found for name in finding.found.partition(": ")[0].split(", ")} == names
     assert all("message.max.bytes of the brokers" in finding.advice for finding in found)
 
