@@ -72,6 +72,15 @@ class CountedEvents(NamedTuple):
         hashes, *columns = self
         return CountedEvents(hashes, *(column.astype(np.int64, copy=False) for column in columns))
 
+    def is_sound(self, scopes: int) -> bool:
+        """Return whether the columns fit together, and to so many scopes."""
+        count = len(self.hashes)
+        return (
+            all(len(column) == count for column in (self.after_ms, self.users, self.impressions, self.sizes))
+            and int(self.sizes.sum()) == len(self.scopes)
+            and (not len(self.scopes) or int(self.scopes.max()) < scopes)
+        )
+
     def pairs(self) -> Ints:
         """Return the place of the event that each of `scopes` belongs to."""
         return np.repeat(np.arange(len(self.hashes)), self.sizes)

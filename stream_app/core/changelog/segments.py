@@ -29,6 +29,7 @@ Kind = Literal["delta", "pane", "epoch"]
 VERSION = 1
 WITH_RETRACTIONS = 2
 """Version of segments with something that earlier releases would add instead of subtract: these must not read it."""
+READABLE = frozenset({VERSION, WITH_RETRACTIONS})
 MOST_BYTES = 900_000
 """Of a stored part, because a name may be a kilobyte long. Kafka's default limit is one megabyte."""
 _MORE_PARTS = 8
@@ -259,14 +260,17 @@ def decode(value: bytes) -> Segment:
     """Decode a stored part; its columns are views of `value`. Raises FormatError if damaged or of another version."""
     try:
         segment = _DECODER.decode(value)
-        segment.scopes()  # raises here, not when it is used
+        scopes = segment.scopes()  # raises here, not when it is used
+        events = segment.events() if segment.version in READABLE else NO_EVENTS
     except DECODE_ERRORS as error:
         raise FormatError(f"not a segment of version {VERSION}: {error}; {_found(value)}") from error
-    if segment.version not in {VERSION, WITH_RETRACTIONS}:
+    if segment.version not in READABLE:
         raise FormatError(
             f"segment of version {segment.version}, this release reads {VERSION} and {WITH_RETRACTIONS}: "
             "run the release that wrote it"
         )
+    if not events.is_sound(len(scopes)):
+        raise FormatError("a segment with columns of events that do not fit together")
     return segment
 
 

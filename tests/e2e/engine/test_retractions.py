@@ -99,3 +99,24 @@ def test_counts_are_those_of_a_run_without_the_events_that_were_taken_back(
     assert sum(source.read for source in of_retractions) == TAKEN + AGAIN + UNKNOWN
     assert sum(source.retracted for known in seen.statuses.values() for source in known.sources.values()) > TAKEN // 10
     assert seen.total("read") == len(records)
+
+
+def _post(settings: Settings, user: str, event_id: str) -> Sent:
+    event = {"event_id": event_id, "ts": load.START_MS, "user_id": user, "audience": 5}
+    return Sent(0, settings.posts_topic, user, msgspec.json.encode(event))
+
+
+def test_an_account_that_was_deleted_is_erased_where_that_is_allowed(embedded_brokers: str, tmp_path: Path) -> None:
+    given = {"partitions": "1", "erase_by_event": "true", "person_key": "a secret of sixteen", "tick_s": "200ms"}
+    with tracker(variables(embedded_brokers, "erase-by-event", **given), tmp_path, workers=1) as run:
+        s = run.settings
+        with following(run, s.curves_topic, s.erasures_topic) as follower:
+            produce(run, [_post(s, "ann", "1"), _post(s, "bob", "1")])
+            follower.until(lambda seen: [known.users for known in seen.statuses.values()] == [2], "two users", WAIT_S)
+            erase = {"kind": "erase", "ts": load.START_MS, "user_id": "ann"}
+            produce(run, [Sent(0, s.retractions_topic, "ann", msgspec.json.encode(erase))])
+            follower.until(lambda seen: [known.users for known in seen.statuses.values()] == [1], "one user", WAIT_S)
+            produce(run, [_post(s, "ann", "2")])
+            seen = follower.until(lambda seen: seen.total("rejected") == 1, "a rejected post", WAIT_S)
+    assert seen.statuses[0].sources[s.retractions_topic].applied == 1
+    assert not any(b"ann" in (record.key or b"") for record in seen.records[s.erasures_topic])

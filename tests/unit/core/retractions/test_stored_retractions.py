@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stream_app.core.changelog import segments
+from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.counted_events import CountedEvents, Worth, joined_events
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
@@ -136,6 +137,17 @@ def test_what_a_pane_holds_of_a_user_is_what_is_left() -> None:
     assert [ledger.users.names[user] for user in posts.users.tolist()] == ["a"]
     assert posts.after_ms.tolist() == [7]
     assert [names[scope].topic for scope in posts.scopes.tolist()] == ["*", "y"]
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_a_segment_whose_columns_of_events_do_not_fit_is_refused(place: int) -> None:
+    log = Log()
+    count(log.open(1), POST)
+    ((_, value),) = [item for item in log.table().items() if b"/delta/" in item[0]]
+    fields = msgspec.msgpack.decode(value)
+    fields[-1][place][1] += b"\x01"
+    with pytest.raises(FormatError, match="do not fit together"):
+        segments.decode(msgspec.msgpack.encode(fields))
 
 
 def test_events_are_cut_and_joined_with_their_scopes() -> None:
