@@ -16,6 +16,9 @@ from stream_app.core.changelog.segments import Segment
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.panes import Pane
 
+_LARGE = 4096
+"""Chunks of this many events are not merged."""
+
 
 class Numbering(Protocol):
     """Numbers of names; new names get the next ones."""
@@ -52,7 +55,7 @@ class PaneEvents:
     """The events of the panes of one ledger."""
 
     def __init__(self) -> None:
-        self._events: dict[int, list[tuple[Worth, CountedEvents]]] = defaultdict(list)
+        self._events: dict[int, dict[Worth, list[CountedEvents]]] = {}
         """By pane: all of them until it is packed, then those that came since."""
         self._taken: dict[int, list[Hashes]] = defaultdict(list)
         """By pane: those that were taken back, until it is packed again without them."""
@@ -60,12 +63,17 @@ class PaneEvents:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(column.nbytes for chunks in self._events.values() for _, events in chunks for column in events)
+        chunks = (events for pane in self._events for _, events in self._in_memory(pane))
+        return sum(column.nbytes for events in chunks for column in events)
 
     def add(self, pane: int, worth: Worth, events: CountedEvents) -> None:
-        """Remember events of a pane."""
-        if len(events.hashes):
-            self._events[pane].append((worth, events.slim()))
+        """Remember events of a pane. Small chunks are merged: there is one for each batch."""
+        if not len(events.hashes):
+            return
+        chunks, events = self._events.setdefault(pane, {}).setdefault(worth, []), events.slim()
+        while chunks and len(chunks[-1].hashes) < min(2 * len(events.hashes), _LARGE):
+            events = joined_events([chunks.pop(), events]).slim()
+        chunks.append(events)
 
     def restore(self, part: Segment, panes: Collection[int], names: Names) -> None:
         """Remember the events that a stored part has of some panes."""
@@ -83,23 +91,23 @@ class PaneEvents:
 
     def take_out(self, users: Ints) -> None:
         """Forget what some users did: their events in memory are worth nothing."""
-        for pane, chunks in self._events.items():
-            for worth, events in chunks if len(users) else ():
+        for pane in self._events if len(users) else ():
+            for worth, events in self._in_memory(pane):
                 if worth in IN_COLUMNS:
                     self.take(pane, events.hashes[np.isin(events.users, users)])
 
     def forget(self, panes: Container[int]) -> None:
         """Drop the events of panes that were packed or have left the window."""
-        for known in (self._events, self._taken):
-            for pane in [pane for pane in known if pane in panes]:
-                del known[pane]
+        for pane in [pane for pane in self._events if pane in panes]:
+            del self._events[pane]
+        for pane in [pane for pane in self._taken if pane in panes]:
+            del self._taken[pane]
 
     def renumber(self, users: Ints, scopes: Ints) -> None:
         """User u becomes `users[u]` and scope s `scopes[s]`; of events that were taken back, any."""
-        for chunks in self._events.values():
+        for chunks in (chunks for pane in self._events.values() for chunks in pane.values()):
             chunks[:] = [
-                (worth, events._replace(users=users[events.users], scopes=scopes[events.scopes]).slim())
-                for worth, events in chunks
+                events._replace(users=users[events.users], scopes=scopes[events.scopes]).slim() for events in chunks
             ]
 
     def find(self, hashes: Hashes, number: int, pane: Pane, names: Names) -> Iterator[FoundInPane]:
@@ -137,9 +145,14 @@ class PaneEvents:
         self, number: int, pane: Pane, names: Names, asked: Hashes | None, without: Collection[str] = ()
     ) -> Iterator[tuple[Worth, CountedEvents]]:
         """Yield the events of a pane; of those in its segment only those asked for, if not all are."""
-        yield from self._events.get(number, ())
+        yield from self._in_memory(number)
         for part in pane.sealed[1] if pane.sealed is not None and pane.packed else ():
             yield from _stored(part, number, names, asked, without)
+
+    def _in_memory(self, number: int) -> Iterator[tuple[Worth, CountedEvents]]:
+        for worth, chunks in self._events.get(number, {}).items():
+            for events in chunks:
+                yield worth, events
 
     def _taken_of(self, number: int) -> Hashes:
         return np.concatenate([NO_EVENTS.hashes, *self._taken.get(number, ())])
