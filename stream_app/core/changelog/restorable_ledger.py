@@ -66,10 +66,10 @@ class RestorableLedger:
         """Return the state of a source topic; create it if the topic was never read."""
         return self.sources.setdefault(topic, Source())
 
-    def header(self, oldest: int = 0) -> Header:
+    def header(self, oldest: int = 0, carried: int = 0) -> Header:
         """Return the state to store with a segment; `oldest`: sequence number of the oldest delta still needed."""
         state = (self.sources, self.horizon, self.since, oldest, self.erased)
-        return Header(*state, pane_ms=self.window.pane_ms, event_key=self.event_key)
+        return Header(*state, pane_ms=self.window.pane_ms, event_key=self.event_key, carried=carried)
 
     @property
     def hashing(self) -> HashingPlan:

@@ -97,6 +97,8 @@ class Header(msgspec.Struct, array_like=True):
     """Length of the panes that the segments are cut into; 0 before release 0.3, which did not say it."""
     event_key: int = 0
     """The secret of the hashes of events; 0 as written by releases up to 0.2, which have none."""
+    carried: int = 0
+    """Sequence number of the newest delta that carries on what others before it say of its panes; 0 for none."""
 
     def require_panes(self, pane_ms: int) -> None:
         """Raise FormatError if it was counted in panes of another length."""

@@ -89,6 +89,14 @@ class PaneEvents:
         """Return whether a pane has events in memory: of a packed pane, whether any came since."""
         return pane in self._events
 
+    def taken(self, pane: int) -> int:
+        """Return how many events of a pane were taken back since it was packed."""
+        return sum(map(len, self._taken.get(pane, ())))
+
+    def taken_of(self, pane: int) -> Hashes:
+        """Return them."""
+        return np.concatenate([NO_EVENTS.hashes, *self._taken.get(pane, ())])
+
     def take_out(self, users: Ints) -> None:
         """Forget what some users did: their events in memory are worth nothing."""
         for pane in self._events if len(users) else ():
@@ -114,7 +122,7 @@ class PaneEvents:
         """Yield where the events with some distinct hashes are in a pane; those taken back are worth nothing."""
         order = np.argsort(hashes)
         ordered = hashes[order]
-        is_left = ~np.isin(ordered, self._taken_of(number))
+        is_left = ~np.isin(ordered, self.taken_of(number))
         yield FoundInPane(order[~is_left], Worth.NOTHING, NO_EVENTS)
         for worth, events in self._all(number, pane, names, hashes):
             places = np.flatnonzero(np.isin(events.hashes, ordered[is_left]))
@@ -130,7 +138,7 @@ class PaneEvents:
     ) -> Mapping[Worth, CountedEvents]:
         """Return all events of a pane, which has `hashes`; those of users to be left out are worth nothing."""
         found: dict[Worth, list[CountedEvents]] = defaultdict(list)
-        taken = self._taken_of(number)
+        taken = self.taken_of(number)
         for worth, events in self._all(number, pane, names, None, without):
             gone = np.isin(events.hashes, taken) if len(taken) and worth in IN_COLUMNS else np.empty(0, np.bool_)
             if gone.any():
@@ -153,9 +161,6 @@ class PaneEvents:
         for worth, chunks in self._events.get(number, {}).items():
             for events in chunks:
                 yield worth, events
-
-    def _taken_of(self, number: int) -> Hashes:
-        return np.concatenate([NO_EVENTS.hashes, *self._taken.get(number, ())])
 
 
 def _rest(hashes: Hashes, known: Mapping[Worth, CountedEvents]) -> dict[Worth, CountedEvents]:

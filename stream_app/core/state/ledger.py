@@ -15,6 +15,7 @@ from stream_app.core.changelog.restorable_ledger import RestorableLedger
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.dedup.deduplicator import UNKNOWN
 from stream_app.core.events.credit import Credits
+from stream_app.core.events.identity import Hashing
 from stream_app.core.retractions.batch_events import BatchEvents
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.interning import Interner
@@ -24,6 +25,8 @@ from stream_app.core.state.short_sums import Moments
 from stream_app.core.state.watermark import NO_TIME, BatchCounts, horizon_after, horizon_at
 
 _DEAD_ROWS_KEPT = 1000
+_FEW_TAKEN = 8
+"""A packed pane is not written again for a smaller part of its events, one in so many, that was taken back."""
 
 
 class Ledger(RestorableLedger):
@@ -93,6 +96,27 @@ class Ledger(RestorableLedger):
         events = dict(self.events.content(pane, held, hashes, self.names, without))
         nothing = events.pop(Worth.NOTHING, NO_EVENTS).hashes
         return PaneContent(pane, named, nothing, id_hashes, events, retractions=self.retracted.of_pane(pane))
+
+    def is_patched(self, pane: int) -> bool:
+        """Return whether a packed pane has changed by retractions alone, and by few of them."""
+        held = self.panes[pane]
+        if not (held.packed and held.stale) or self.events.has_new(pane):
+            return False
+        return self.events.taken(pane) * _FEW_TAKEN <= sum(map(len, held.packed_hashes(Hashing.EVENT)))
+
+    def patches(self, pane: int) -> PaneContent:
+        """Return what retractions have changed in a patched pane since it was sealed."""
+        held = self.panes[pane]
+        less = summed(*joined(held.chunks)).negative()
+        less = less.part((less.posts != 0) | (less.impressions != 0))
+        stored = np.concatenate([NO_EVENTS.hashes, *held.packed_hashes(Hashing.RETRACTION)])
+        retractions = self.retracted.of_pane(pane)
+        return PaneContent(
+            *(pane, {}, NO_EVENTS.hashes),
+            taken_back={NO_SLOT: self.named(less)} if len(less.rows) else {},
+            taken=self.events.taken_of(pane),
+            retractions=retractions[~np.isin(retractions, stored)],
+        )
 
     def take_out(self, users: Collection[str]) -> None:
         """Remove `users` from rows and open panes. The caller then seals stale panes and drops the dead rows."""

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from stream_app.core.changelog import ledger_store as ledger_store_module
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.counted_events import CountedEvents, Worth, joined_events
@@ -87,6 +88,30 @@ def test_an_event_that_an_earlier_release_counted_is_too_late_to_be_taken_back(*
     assert store.ledger.source(POSTS).duplicate == 1
     count(store, Post(event_id="new", ts=36, user_id="a", audience=1))
     assert take_back(store, Retract(event_id="new", ts=37, user_id="a", of="post")) == (1, 0, 0, 0)
+
+
+def test_a_packed_pane_is_not_written_again_for_each_event_that_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_store_module, "MOST_DELTAS", 3)
+    log = Log()
+    store = log.open(1)
+    count(store, *(Post(event_id=number, ts=5, user_id="a", audience=1) for number in range(100)))
+    count(store, Post(event_id="now", ts=35, user_id="b"))
+    store.maintain()
+    sealed = store.ledger.panes[0].sealed
+    for number in range(12):
+        take_back(store, Retract(event_id=number, ts=35, user_id="a", of="post"))
+        store.maintain()
+        log.sweep(store)
+        assert streams.totals_of(Log(log.writes).open(2).ledger)["all", "*", "a"] == (
+            99 - number,
+            99 - number,
+            99 - number,
+        )
+    assert store.ledger.panes[0].sealed == sealed
+    assert store.segment_count <= 3 + 2 + ledger_store_module.MOST_DELTAS
+    take_back(store, Retract(event_id=50, ts=35, user_id="a", of="post"))
+    store.maintain()
+    assert store.ledger.panes[0].sealed != sealed  # an eighth of it is gone
 
 
 def test_an_event_without_worth_is_taken_back_too_and_stays_known() -> None:

@@ -38,10 +38,11 @@ Step = Batch | Taking
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments of several parts, seals of open panes and renumbering in small streams too."""
+    """Segments of several parts, seals of open panes, renumbering and what is carried on in small streams too."""
     monkeypatch.setattr(parts, "MOST_ENTRIES", 3)
     monkeypatch.setattr(ledger_store_module, "MOST_DELTAS", 3)
     monkeypatch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 2)
+    monkeypatch.setattr(ledger_module, "_FEW_TAKEN", 0)
 
 
 def retraction_of(event: Event, after: int) -> Retract:
