@@ -199,8 +199,13 @@ class Ledger(RestorableLedger):
                 self.drop_rows(dead)
 
     def drop_rows(self, dead: Mask) -> None:
-        """Drop rows, and the scopes and users that no other row needs; renumber the rest."""
+        """Drop rows, and the scopes and users that no other row needs; renumber the rest.
+
+        Rows that a pane still has entries of stay: what was taken back is zero only together with a sealed segment.
+        """
         kept = ~dead
+        for chunk in (chunk for pane in self.panes.values() for chunk in pane.chunks):
+            kept[chunk.rows] = True
         scopes, new_scopes = renumbered(self.rows.scopes[kept], len(self.scopes))
         users, new_users = renumbered(self.rows.users[kept], len(self.users))
         new_rows = self.rows.renumber(kept, new_scopes, new_users)

@@ -13,6 +13,7 @@ from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.schema import Post, Retract, Share
 from stream_app.core.retractions.retraction_batch import retractions_of
 from stream_app.core.retractions.taking_back import look_up
+from stream_app.core.state import ledger as ledger_module
 from tests.unit.core import streams
 from tests.unit.core.logs import Log, Write
 from tests.unit.core.streams import POSTS, SHARES, Batch
@@ -184,3 +185,19 @@ def test_events_are_cut_and_joined_with_their_scopes() -> None:
     assert events.part(slice(3, 9)).hashes.tolist() == []
     assert joined_events([events.part(slice(2)), events.part(slice(2, None))]).scopes.tolist() == [1, 2, 3, 4, 5]
     assert events.pairs().tolist() == [0, 0, 2, 2, 2]
+
+
+def test_a_user_of_whom_nothing_is_left_is_no_other_once_rows_are_renumbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 0)
+    monkeypatch.setattr(ledger_module, "_FEW_TAKEN", 0)
+    store = Log().open(1)
+    count(store, Post(event_id="c", ts=-5, user_id="c"), POST, Post(event_id="b", ts=29, user_id="b", topics=("x",)))
+    store.maintain()
+    assert store.ledger.panes[0].packed
+    take_back(store, msgspec.structs.replace(RETRACT, ts=29))
+    renumbered = store.ledger.renumbered
+    count(store, Post(event_id="b2", ts=31, user_id="b"))
+    assert store.ledger.renumbered > renumbered
+    count(store, Post(event_id="b3", ts=41, user_id="b"))
+    assert 0 not in store.ledger.panes
+    assert streams.totals_of(store.ledger) == {("all", "*", "b"): (3, 0, 0), ("all", "x", "b"): (1, 0, 0)}
