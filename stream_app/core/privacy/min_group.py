@@ -218,6 +218,7 @@ _RULES: Mapping[str, Rule] = {
     **_each(
         _people, "users ties flagged emerging found Influencers.total warnings right entries foreseen Quality.flags"
     ),
+    "retracted": _people,  # few are taken back: who falls at that moment would be known to have done it
     "k": _in_cut,
     "percent_of_users": _percent,
     "percent_of_population": _percent_of_population,

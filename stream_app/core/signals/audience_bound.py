@@ -78,7 +78,7 @@ def bounded(
     trusted, jumps = audiences.copy(), np.zeros(len(ts_ms))
     for person in np.flatnonzero(~is_plain).tolist():  # few: who began a period, jumped, or fell
         run = slice(int(firsts[person]), int(firsts[person] + size[person]))
-        one = _Person(*(int(column[person]) for column in state))
+        one = _BoundedPerson(*(int(column[person]) for column in state))
         rows = zip(is_new[run].tolist(), ts_ms[run].tolist(), audiences[run].tolist(), strict=True)
         trusted[run], jumps[run] = zip(*[one.event(*row, limits) for row in rows], strict=True)
         for column, value in zip(after, (one.base, one.since_ms, one.top, one.last, one.steady), strict=True):
@@ -86,7 +86,7 @@ def bounded(
     return Bounded(trusted, jumps, after)
 
 
-class _Person:
+class _BoundedPerson:
     """The same for one person, event by event."""
 
     def __init__(self, base: int, since_ms: int, top: int, last: int, steady: int) -> None:
