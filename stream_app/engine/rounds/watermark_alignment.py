@@ -122,6 +122,8 @@ class WatermarkAlignment:
             self._reached_ms[place] = self._reach.reached_ms(place, held)
         if self._number is None:
             self._begin_first()
+        else:
+            self._enter(self._group_step(self._number))  # somebody may have passed over the end of this one
 
     def can_end(self) -> bool:
         """Return whether all sources of the group have come to the end of the step."""
@@ -209,10 +211,11 @@ class WatermarkAlignment:
     def _are_there(self, what: str, missing: set[int]) -> bool:
         """Return whether nothing is missing, or it was waited for too long: then nobody waits for it any more."""
         missing -= self._left_behind
-        if not missing:
-            self._waiting = (None, 0.0)
-            return True
         waiting, now_s = (self._number, what), monotonic()
+        if not missing:
+            if self._waiting[0] == waiting:  # else something that comes later is awaited, for as long as before
+                self._waiting = (None, 0.0)
+            return True
         if self._waiting[0] != waiting:
             self._waiting = (waiting, now_s)
         if now_s - self._waiting[1] <= self._patience_s:

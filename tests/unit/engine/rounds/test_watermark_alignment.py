@@ -163,6 +163,46 @@ async def test_a_partition_that_does_not_come_is_left_behind_after_a_while() -> 
     assert not parts.alignment.is_overdue
 
 
+async def in_overdue_step(other: int) -> Parts:
+    """A worker whose events have all come to the end of a step; so have those of the other partition."""
+    parts = Parts()
+    parts.alignment.begin()
+    parts.others.statuses[other] = _status(other, reached_ms=NOW_MS + 9 * STEP_MS)
+    await parts.round()
+    parts.fake.kafka.ended |= {POSTS: 2, SHARES: 1}
+    await parts.waiting.take(fetched([post(0), post(1, ts_ms=NOW_MS + STEP_MS)]))
+    share = record(0, post(0, ts_ms=NOW_MS + STEP_MS).value, post(0).key, SHARES.topic)
+    await parts.waiting.take(fetched([share]))
+    await looked(parts)
+    await looked(parts)
+    assert parts.alignment.can_end()
+    return parts
+
+
+async def test_a_step_whose_end_another_worker_has_passed_over_ends_where_that_of_the_other_does() -> None:
+    other = 1 - (PARTITION == 1)
+    parts = await in_overdue_step(other)
+    end_ms = parts.alignment.step_ms
+    known = parts.exchange.statuses[other]
+    for cuts_ms, step_ms, wanted_ms in (
+        (end_ms - 1, end_ms + STEP_MS, end_ms),  # it was in this step, and has gone on
+        (end_ms - 1 - STEP_MS, end_ms, end_ms),  # it is in this step
+        (end_ms - 1 - STEP_MS, end_ms + STEP_MS, end_ms + STEP_MS),
+    ):
+        parts.exchange.statuses[other] = msgspec.structs.replace(known, cuts_ms=cuts_ms, step_ms=step_ms)
+        parts.alignment.look()
+        assert parts.alignment.step_ms == wanted_ms
+
+
+async def test_cuts_that_do_not_come_are_not_waited_for_for_ever_though_the_events_are_there() -> None:
+    other = 1 - (PARTITION == 1)
+    parts = await in_overdue_step(other)
+    for now_s, is_over in ((1000.0, False), (1020.0, False), (2000.0, True)):
+        with patch.object(watermark_alignment, "monotonic", lambda now_s=now_s: now_s):
+            assert parts.alignment.can_end()
+            assert parts.alignment.is_cut() is is_over
+
+
 def _status(partition: int, reached_ms: int) -> Status:
     return msgspec.structs.replace(listening(partition), reached_ms=reached_ms, cuts_ms=NO_TIME)
 
