@@ -10,7 +10,6 @@ from mode import Service
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stream_app.core.queries import QueryableState, ScopeQueries
-from stream_app.core.state.window import Window
 from stream_app.engine.build import build_engine
 from stream_app.engine.engine import Engine
 from stream_app.findings import Finding
@@ -46,7 +45,7 @@ def queryable_state(engine: Engine) -> QueryableState:
     scopes = ScopeQueries(
         followed=context.followed,
         past_cuts=engine.exchange.past,
-        window=Window(settings.pane_ms, settings.panes, settings.short_panes),
+        window=settings.window,
         event_time_ms=lambda: engine.exchange.newest_ms,
         frame_at=engine.publisher.frame,
         rules=context.rules,

@@ -19,7 +19,6 @@ from stream_app.core.flags.outcomes import (
 )
 from stream_app.core.messages import ALL_TOPICS, Flag, Role
 from stream_app.core.state.watermark import Source
-from stream_app.core.state.window import Window
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 
@@ -62,8 +61,7 @@ def backtest(
     events: Sequence[RecordedEvent], settings: Settings, on_step: OnStep = lambda _done: None
 ) -> BacktestResult:
     """Run a backtest on events in the order in which they are to be read."""
-    window = Window(settings.pane_ms, settings.panes, settings.short_panes)
-    step_ms = settings.step_slots * settings.pane_ms // window.slots_per_pane
+    step_ms = settings.step_slots * settings.pane_ms // settings.window.slots_per_pane
     sources = read(events, settings, step_ms)
     tracker, flags, candidates = OfflineTracker(settings, step_ms), list[Flag](), set[UserDay]()
     tracker.counted.rejected = sum(source.rejected for source in sources)

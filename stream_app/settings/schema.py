@@ -230,9 +230,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return max(1, round(self.short_s / self.pane_s))
 
     @property
+    def window(self) -> Window:
+        """The window, in panes."""
+        return Window(self.pane_ms, self.panes, self.short_panes)
+
+    @property
     def step_slots(self) -> int:
         """Slots of the short window between two evaluations in event time."""
-        slot_ms = self.pane_ms / Window(self.pane_ms, self.panes, self.short_panes).slots_per_pane
+        slot_ms = self.pane_ms / self.window.slots_per_pane
         return max(1, math.ceil(self.step_s * 1000 / slot_ms))
 
     @property

@@ -18,6 +18,7 @@ from stream_app.demo.embedded.redis import embedded_redis
 from stream_app.settings import Settings, environment_of_child
 from stream_app.settings.secret import SecretUrl
 from stream_app.settings.text import as_environment
+from stream_app.sources.recorded_event import RecordedEvent
 from tests.benchmarks.baseline import PARTITIONS, TOPICS, Baseline, measure_baseline
 from tests.benchmarks.page_load import measure_page_load
 from tests.benchmarks.peers.measure import measure_with_peers
@@ -28,7 +29,7 @@ from tests.benchmarks.scale import Scenario, measure_scale
 from tests.benchmarks.scale_report import print_scale, scale_report
 from tests.benchmarks.state import measure_state
 from tests.benchmarks.throughput import measure_throughput
-from tests.benchmarks.workload import TOPICS_PER_USER, bench_events, state_events
+from tests.benchmarks.workload import SPAN_MS, TOPICS_PER_USER, bench_events, state_events
 from tests.servers.apache import apache_kafka
 
 MOST_BASELINE_EVENTS = 30_000
@@ -96,7 +97,7 @@ def run_peer_bench(events: int, kafka: str, report: Path | None) -> None:
         tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name,
         _servers(kafka) as settings,
     ):
-        costs = list(measure_with_peers(bench_events(events), events, settings, Path(name), on_progress))
+        costs = list(measure_with_peers(_events(events), events, settings, Path(name), on_progress))
     print_peers(out, costs, kafka, _machine())
     if report is not None:
         found = {"kafka": kafka, "machine": _machine(), "peers": [cost._asdict() for cost in costs]}
@@ -112,7 +113,7 @@ def measure(events: int, on_progress: OnProgress) -> Result:
     with tempfile.TemporaryDirectory(prefix="stream-app-bench-") as name:
         folder = Path(name)
         with _servers() as settings:
-            counting = measure_throughput(bench_events(events), events, settings, folder, on_progress)
+            counting = measure_throughput(_events(events), events, settings, folder, on_progress)
         with _servers() as settings:
             users = round(events * _STATE_USERS_PER_EVENT)
             state = measure_state(state_events(users), users * TOPICS_PER_USER, settings, folder, on_progress)
@@ -124,7 +125,12 @@ def _baseline(events: int, folder: Path, on_progress: OnProgress) -> Baseline:
     with embedded_broker() as brokers:
         settings = Settings(brokers=brokers, posts_topic=TOPICS[0], shares_topic=TOPICS[1], partitions=PARTITIONS)
         _create_topics(settings)
-        return measure_baseline(islice(bench_events(events), first), first, settings, folder, on_progress)
+        return measure_baseline(islice(_events(events), first), first, settings, folder, on_progress)
+
+
+def _events(count: int) -> Iterator[RecordedEvent]:
+    """Events at the same rate, whatever their number: a million in 48 h."""
+    return bench_events(count, span_ms=round(SPAN_MS * count / 1_000_000))
 
 
 @contextmanager

@@ -35,6 +35,7 @@ PROMISES: Mapping[int, str] = {
     19: "batches that unpack to far more",
     20: "names without end: topics, populations, long user ids",
     21: "rolling upgrade from the release before and back; mixed settings refused",
+    22: "the same flags with one worker, with two, and with two that are killed",
 }
 
 
@@ -60,6 +61,7 @@ SENTENCES = (
     "{set_aside:,} set aside in {letters:,} letters of {letters_mb:.0f} MB, {large_mb:.0f} MB resident at most",
     "{invented:,} invented topics, {names_mb:.0f} MB at most",
     "refused after {refused_after_s:.1f} s",
+    "{workers} workers, {flag_kills} kills: {same:,} of {flags:,} flags as in the backtest, {others:,} others",
     "{events:,} events, {lost:,} lost, {twice:,} twice",
 )
 """What the figures of a proof say: the sentences of which it has all figures."""

@@ -142,7 +142,7 @@ MUTATIONS = {
     ),
     "a worker writes although the group has given it up": Mutation((_UNLEASED,), _FROZEN),
     "garbage is deleted without asking the group": Mutation(
-        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False, first=36
+        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False, first=170
     ),
 }
 WITHIN = 30

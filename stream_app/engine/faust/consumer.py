@@ -15,9 +15,9 @@ from stream_app.engine.ownership.fencing import Lease
 from stream_app.kafka.records import Partition
 
 _FETCH_BYTES, _FETCH_WAIT_MS = 1_000_000, 200
+"""Kafka answers a fetch once it has so many bytes, or after so long: few large batches instead of many small ones."""
 _HELD_BACK_S = 0.02
 """Until it is looked again, while all sources are held back."""
-"""Kafka answers a fetch once it has so many bytes, or after so long: few large batches instead of many small ones."""
 Positions = Mapping[Partition, int]
 """The next offset to count, by source partition."""
 

@@ -30,7 +30,6 @@ from time import monotonic
 from stream_app.core.changelog.status import Status
 from stream_app.core.flags.event_time_steps import next_look
 from stream_app.core.state.watermark import NO_TIME
-from stream_app.core.state.window import Window
 from stream_app.engine.context import FOREVER, EngineContext
 from stream_app.engine.rounds.source_reach import SourceReach
 
@@ -55,7 +54,7 @@ class WatermarkAlignment:
         self._limit = context.limit
         self._reach = reach
         self._statuses = statuses
-        self._window = Window(settings.pane_ms, settings.panes, settings.short_panes)
+        self._window = settings.window
         self._slots = settings.step_slots
         self._patience_s = _PATIENCE_SESSIONS * settings.session_timeout_s
         self._has_steps = False
@@ -163,13 +162,15 @@ class WatermarkAlignment:
         self.next_step_ms = self._end_ms(next_look(min(self._step(counted_ms), now), now, first))
 
     def go_on(self) -> None:
-        """Begin the next step, which the owner of partition 0 has decided."""
+        """Begin the next step, which the owner of partition 0 has decided; none that goes beyond all known events."""
+        self._reach.look()
         now_s, leader = monotonic(), self._others().get(LEADER)
         self._took_s, self._began_s = now_s - self._began_s, now_s
         self._left_behind = {place for place in self._left_behind if self._reached_ms.get(place, 0) <= self.last_ms}
         ends_ms = (leader.step_ms, leader.next_step_ms) if leader is not None else (self.next_step_ms,)
         number = self._step(self.last_ms)
-        later_ms = [end_ms for end_ms in ends_ms if end_ms > self._limit.end_ms]
+        latest_ms = self._end_ms(self._step(self._reach.known.newest_ms))
+        later_ms = [end_ms for end_ms in ends_ms if self._limit.end_ms < end_ms <= latest_ms]
         self._enter(self._step(min(later_ms) - 1) if later_ms else number + 1)
 
     @property

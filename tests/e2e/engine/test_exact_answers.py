@@ -138,6 +138,6 @@ def test_two_workers_give_the_answers_of_the_oracle_for_thousands_of_topics(brok
 def test_a_window_that_ends_at_midnight_gives_the_answers_of_the_oracle(brokers: str, tmp_path: Path) -> None:
     name = "troll-tweets-2016-10"
     expected = oracle_answers(name, ALL_TOPICS, UNTIL_MS)
-    environment = variables(brokers, "day-troll", window_s="24h", pane_s="15m", short_s="1h")
+    environment = variables(brokers, "day-troll", window_s="24h", pane_s="15m", short_s="1h", step_s="1h")
     with tracker(environment, tmp_path, workers=2) as run:
         answers_of(run, name, expected, UNTIL_MS)

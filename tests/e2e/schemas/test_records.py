@@ -80,6 +80,7 @@ def test_every_record_is_one_of_the_messages_of_its_topic_and_every_message_occu
         "session_timeout_s": "3s",
         "partitions": "2",
         "person_key": "sixteen or more!",
+        "audit": "true",
     }
     environment = variables(own_brokers, "influence", **given, window_s="24h", tick_s="100ms", min_users="1")
     refusing = tmp_path / "alerts.yaml"
@@ -93,6 +94,7 @@ def test_every_record_is_one_of_the_messages_of_its_topic_and_every_message_occu
             replay(load.made("c").records[:RECORDS], s.brokers, s)
             follower.until_read(RECORDS, WAIT_S)
             assert command(run, "dead-letters", "replay", "--all", "--late", "--yes") == 0
+            assert command(run, "person", VICTIM, "--export") == 0
             assert command(run, "erase", VICTIM, "--yes") == NOT_ALL_DELETED
             replay(much_later(), s.brokers, s)
             follower.until(lambda seen: s.undelivered_topic in seen.records, "a message that is not delivered", WAIT_S)

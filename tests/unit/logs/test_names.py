@@ -3,10 +3,8 @@
 import json
 import logging
 import re
-import signal
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiokafka
@@ -17,7 +15,7 @@ import pytest
 
 from stream_app.logs.error_texts import LEFT_OUT
 from stream_app.logs.formats import JsonLines, TextLines
-from stream_app.logs.verbosity import Verbosity, levels
+from stream_app.logs.verbosity import Verbosity
 from stream_app.settings import Settings
 from stream_app.stacks import stacks
 
@@ -98,19 +96,7 @@ def test_stacks_have_places_in_the_code_and_no_values() -> None:
     assert NAME not in text
 
 
-@pytest.fixture
-def _levels() -> Iterator[None]:
-    names = [None, *levels("INFO")[1]]
-    before = {name: logging.getLogger(name).level for name in names}
-    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGUSR1, signal.SIGUSR2)}
-    yield
-    for name, level in before.items():
-        logging.getLogger(name).setLevel(level)
-    for signum, handler in handlers.items():
-        signal.signal(signum, handler)
-
-
-@pytest.mark.usefixtures("_levels")
+@pytest.mark.usefixtures("root_level")
 def test_when_everything_is_logged_no_library_shows_records() -> None:
     verbosity = Verbosity("INFO", 60.0)
     verbosity.toggle()

@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from stream_app.logs.verbosity import Verbosity, levels, log_stacks
+from stream_app.logs.verbosity import Verbosity, log_stacks
 from tests.servers.tracker import ROOT
 from tests.waiting import eventually
 
@@ -99,19 +98,6 @@ def test_an_error_of_another_command_is_for_people_still() -> None:
     result = subprocess.run(command, env=environ, capture_output=True, check=False, text=True, timeout=_LIMIT_S)
     assert result.returncode > 0
     assert result.stderr.splitlines()[-1].startswith("Error: ")
-
-
-@pytest.fixture
-def root_level() -> Iterator[None]:
-    """Levels and handlers of signals as before, after the test."""
-    names = [None, *levels("INFO")[1]]
-    before = {name: logging.getLogger(name).level for name in names}
-    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGUSR1, signal.SIGUSR2)}
-    yield
-    for name, level in before.items():
-        logging.getLogger(name).setLevel(level)
-    for signum, handler in handlers.items():
-        signal.signal(signum, handler)
 
 
 def heard(name: str = "stream_app.somewhere") -> bool:

@@ -163,6 +163,29 @@ async def test_a_partition_that_does_not_come_is_left_behind_after_a_while() -> 
     assert not parts.alignment.is_overdue
 
 
+@pytest.mark.parametrize(("said_steps", "taken_steps"), [(3, 3), (1000, 1)])
+async def test_the_owner_of_partition_0_says_where_the_next_step_ends_within_what_is_known(
+    said_steps: int, taken_steps: int
+) -> None:
+    leader = 1 - (PARTITION == 1)
+    with patch.object(watermark_alignment, "LEADER", leader):
+        parts = Parts()
+        parts.alignment.begin()
+        parts.others.statuses[leader] = _status(leader, reached_ms=NOW_MS)
+        await parts.round()
+        parts.fake.kafka.ended[POSTS] = 2
+        await parts.waiting.take(fetched([post(0, ts_ms=NOW_MS - 9 * STEP_MS), post(1)]))
+        await looked(parts)
+        await looked(parts)
+        end_ms = parts.alignment.last_ms + 1
+        said = msgspec.structs.replace(
+            parts.others.statuses[leader], step_ms=end_ms, next_step_ms=end_ms + said_steps * STEP_MS
+        )
+        parts.exchange.statuses[leader] = said
+        parts.alignment.go_on()
+    assert parts.alignment.last_ms + 1 == end_ms + taken_steps * STEP_MS
+
+
 async def in_overdue_step(other: int) -> Parts:
     """A worker whose events have all come to the end of a step; so have those of the other partition."""
     parts = Parts()
