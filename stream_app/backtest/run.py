@@ -62,11 +62,11 @@ def backtest(
 ) -> BacktestResult:
     """Run a backtest on events in the order in which they are to be read."""
     step_ms = settings.step_slots * settings.pane_ms // settings.window.slots_per_pane
-    sources = read(events, settings, step_ms)
+    recording = read(events, settings, step_ms)
     tracker, flags, candidates = OfflineTracker(settings, step_ms), list[Flag](), set[UserDay]()
-    tracker.counted.rejected = sum(source.rejected for source in sources)
+    tracker.counted.rejected = recording.rejected
     looked_ms = done = 0
-    for end_ms, counted, raised in tracker.run(steps(sources)):
+    for end_ms, counted, raised in tracker.run(steps(recording)):
         flags += raised
         done += counted
         if end_ms >= looked_ms:

@@ -2,7 +2,7 @@
 
 The tracker evaluates whenever event time has come to the end of a step. Each partition of a source is counted up to its
 first event after that end, so an event counts in the step of the newest event that came before it in its partition, or
-its own: one that arrives late may count in a later step than its own time.
+its own: one that arrives late may count in a later step than its own time. A retraction counts in the step of its time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,15 +12,18 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.events.credit import Credits, ViewRates, credit_all, joined
-from stream_app.core.events.decode import decode, implausible
-from stream_app.core.events.limits import TimeRange
+from stream_app.core.events.credit import Credits, ViewRates, credit_all, joined, times_ms
+from stream_app.core.events.decode import Decoded, decode, decode_retractions, implausible
+from stream_app.core.events.limits import TimeRange, long_integer
 from stream_app.core.events.murmur2 import partitions_of
-from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.events.schema import Event, Post, Retract, Retraction, Share
+from stream_app.core.retractions.retraction_batch import Retractions, retractions_of
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 
 _AT_ONCE = 50_000
+_EVENT_KEY = 0
+"""No secret: what a ledger has by itself."""
 _KINDS: tuple[type[Event], ...] = (Post, Share)
 
 
@@ -33,6 +36,26 @@ class SourceEvents(NamedTuple):
     rejected: int
 
 
+class TakenBack(NamedTuple):
+    """All retractions, in the order of their time."""
+
+    retractions: Retractions
+    rejected: int
+
+
+class Recording(NamedTuple):
+    """What was recorded."""
+
+    sources: list[SourceEvents]
+    """Posts and shares: the two sources of the tracker that time hangs on."""
+    taken: TakenBack
+
+    @property
+    def rejected(self) -> int:
+        """How many records cannot be counted."""
+        return sum(source.rejected for source in self.sources) + self.taken.rejected
+
+
 class Step(NamedTuple):
     """What is counted between two evaluations."""
 
@@ -40,10 +63,13 @@ class Step(NamedTuple):
     """Where event time has come to, epoch ms."""
     batches: list[tuple[int, Credits]]
     """Of some sources, by their place."""
+    taken: Retractions
 
 
-def read(events: Iterable[RecordedEvent], settings: Settings, step_ms: int) -> list[SourceEvents]:
-    """Read posts and shares: the two sources of the tracker."""
+def read(events: Iterable[RecordedEvent], settings: Settings, step_ms: int) -> Recording:
+    """Read posts, shares and retractions; without erasures, which a file does not decide."""
+    limits = settings.max_event_bytes, settings.max_id_bytes
+    back: list[bytes] = []
     parts: tuple[list[Credits], list[Credits]] = ([], [])
     rejected = [0, 0]
     rates = ViewRates(settings.view_rate, settings.channel_view_rates)
@@ -51,24 +77,39 @@ def read(events: Iterable[RecordedEvent], settings: Settings, step_ms: int) -> l
     taken = iter(events)
     while chunk := list(islice(taken, _AT_ONCE)):
         for source, kind in enumerate(_KINDS):
-            values = [event.value for event in chunk if event.share == bool(source)]
-            decoded = decode(values, kind, settings.max_event_bytes, settings.max_id_bytes)
+            values = [event.value for event in chunk if event.source == source]
+            decoded = decode(values, kind, *limits)
             made, (_, indices, bad) = credit_all(decoded, kind, rates)
             wrong = {reject.index for reject in implausible(made.ts_ms, indices, plausible)}
             if wrong:
                 made = made.only([place for place, index in enumerate(indices) if index not in wrong])
             rejected[source] += len(bad) + len(wrong)
             parts[source].append(made)
-    return [_in_steps(made, bad, settings.partitions, step_ms) for made, bad in zip(parts, rejected, strict=True)]
+        back += [event.value for event in chunk if event.retraction]
+    both = [_in_steps(made, bad, settings.partitions, step_ms) for made, bad in zip(parts, rejected, strict=True)]
+    return Recording(both, _taken_back(decode_retractions(back, *limits), plausible))
 
 
-def steps(sources: Sequence[SourceEvents]) -> Iterator[Step]:
-    """Yield the steps in which anything is counted, in order."""
+def steps(recording: Recording) -> Iterator[Step]:
+    """Yield the steps in which events are counted, in order; retractions of other times with the next of them."""
+    sources, (retractions, _) = recording
     starts = [_starts(source.ends_ms) for source in sources]
+    taken = 0
     turns = sorted((end_ms, place, first, last) for place, runs in enumerate(starts) for end_ms, first, last in runs)
     for end_ms, runs in groupby(turns, key=lambda turn: turn[0]):
         batches = [(place, sources[place].credits.only(range(first, last))) for _, place, first, last in runs]
-        yield Step(end_ms, batches)
+        before, taken = taken, int(np.searchsorted(retractions.ts_ms, end_ms))
+        yield Step(end_ms, batches, retractions.only(range(before, taken)))
+
+
+def _taken_back(decoded: Decoded[Retraction], plausible: TimeRange) -> TakenBack:
+    ts_ms = times_ms([event.ts for event in decoded.events])
+    bad = {reject.index for reject in implausible(ts_ms, decoded.indices, plausible)}
+    bad |= {index for event, index in zip(decoded.events, decoded.indices, strict=True) if long_integer(event)}
+    kept = [event for event, index in zip(decoded.events, decoded.indices, strict=True) if index not in bad]
+    retractions = retractions_of([event for event in kept if isinstance(event, Retract)], _EVENT_KEY)
+    in_order = np.argsort(retractions.ts_ms, kind="stable").tolist()
+    return TakenBack(retractions.only(in_order), len(decoded.rejected) + len(bad))
 
 
 def _in_steps(parts: Sequence[Credits], rejected: int, partitions: int, step_ms: int) -> SourceEvents:

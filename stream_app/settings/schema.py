@@ -287,12 +287,6 @@ SECURITY = NAMES[NAMES.index("production") : NAMES.index("redis_key_password") +
 """Settings of credentials and certificates."""
 
 
-def with_servers(settings: Settings, brokers: str, redis_url: str) -> Settings:
-    """The same settings for the embedded servers, which have neither TLS nor users."""
-    plain = {name: getattr(Settings(), name) for name in SECURITY}
-    return msgspec.structs.replace(settings, brokers=brokers, redis_url=SecretUrl(redis_url), **plain)
-
-
 def documentation() -> dict[str, str]:
     """The meaning of each setting, by name."""
     hints = get_type_hints(Settings, include_extras=True)

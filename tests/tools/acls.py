@@ -25,7 +25,7 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         "worker --audit": [Acl(TOPIC, settings.audit_topic, ("Write", "DescribeConfigs"))],
         "topics create": [Acl(TOPIC, name, ("Create", "Describe")) for name in every],
         "topics check": [Acl(TOPIC, name, ("Describe",)) for name in every],
-        "replay": [Acl(TOPIC, name, ("Write",)) for name in settings.input_topics],
+        "replay": [Acl(TOPIC, name, ("Write",)) for name in settings.source_topics],
         "watch": [Acl(TOPIC, settings.flags_topic, ("Read",))],
         "alerts run": _alerts(settings),
         "alerts dry-run": [Acl(TOPIC, settings.flags_topic, ("Read",))],
