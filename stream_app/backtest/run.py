@@ -61,9 +61,8 @@ def backtest(
     events: Sequence[RecordedEvent], settings: Settings, on_step: OnStep = lambda _done: None
 ) -> BacktestResult:
     """Run a backtest on events in the order in which they are to be read."""
-    step_ms = settings.step_slots * settings.pane_ms // settings.window.slots_per_pane
-    recording = read(events, settings, step_ms)
-    tracker, flags, candidates = OfflineTracker(settings, step_ms), list[Flag](), set[UserDay]()
+    recording = read(events, settings)
+    tracker, flags, candidates = OfflineTracker(settings), list[Flag](), set[UserDay]()
     tracker.counted.rejected = recording.rejected
     looked_ms = done = 0
     for end_ms, counted, raised in tracker.run(steps(recording)):

@@ -17,6 +17,7 @@ from stream_app.core.events.decode import Decoded, decode, decode_retractions, i
 from stream_app.core.events.limits import TimeRange, long_integer
 from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.events.schema import Event, Post, Retract, Retraction, Share
+from stream_app.core.flags.event_time_steps import EventTimeSteps
 from stream_app.core.retractions.retraction_batch import Retractions, retractions_of
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
@@ -31,8 +32,8 @@ class SourceEvents(NamedTuple):
     """All events of one source, in the order of the steps, and in each in the order read."""
 
     credits: Credits
-    ends_ms: Ints
-    """Of each event: where the step ends in which it counts, epoch ms; increasing."""
+    steps: Ints
+    """Of each event: the step in which it counts; increasing."""
     rejected: int
 
 
@@ -40,6 +41,8 @@ class TakenBack(NamedTuple):
     """All retractions, in the order of their time."""
 
     retractions: Retractions
+    steps: Ints
+    """Of each, by its time; increasing."""
     rejected: int
 
 
@@ -59,14 +62,13 @@ class Recording(NamedTuple):
 class Step(NamedTuple):
     """What is counted between two evaluations."""
 
-    end_ms: int
-    """Where event time has come to, epoch ms."""
+    number: int
     batches: list[tuple[int, Credits]]
     """Of some sources, by their place."""
     taken: Retractions
 
 
-def read(events: Iterable[RecordedEvent], settings: Settings, step_ms: int) -> Recording:
+def read(events: Iterable[RecordedEvent], settings: Settings) -> Recording:
     """Read posts, shares and retractions; without erasures, which a file does not decide."""
     limits = settings.max_event_bytes, settings.max_id_bytes
     back: list[bytes] = []
@@ -86,48 +88,49 @@ def read(events: Iterable[RecordedEvent], settings: Settings, step_ms: int) -> R
             rejected[source] += len(bad) + len(wrong)
             parts[source].append(made)
         back += [event.value for event in chunk if event.retraction]
-    both = [_in_steps(made, bad, settings.partitions, step_ms) for made, bad in zip(parts, rejected, strict=True)]
-    return Recording(both, _taken_back(decode_retractions(back, *limits), plausible))
+    grid = settings.steps
+    both = [_in_steps(made, bad, settings.partitions, grid) for made, bad in zip(parts, rejected, strict=True)]
+    return Recording(both, _taken_back(decode_retractions(back, *limits), plausible, grid))
 
 
 def steps(recording: Recording) -> Iterator[Step]:
     """Yield the steps in which events are counted, in order; retractions of other times with the next of them."""
-    sources, (retractions, _) = recording
-    starts = [_starts(source.ends_ms) for source in sources]
+    sources, (retractions, at_steps, _) = recording
+    starts = [_starts(source.steps) for source in sources]
     taken = 0
-    turns = sorted((end_ms, place, first, last) for place, runs in enumerate(starts) for end_ms, first, last in runs)
-    for end_ms, runs in groupby(turns, key=lambda turn: turn[0]):
+    turns = sorted((number, place, first, last) for place, runs in enumerate(starts) for number, first, last in runs)
+    for number, runs in groupby(turns, key=lambda turn: turn[0]):
         batches = [(place, sources[place].credits.only(range(first, last))) for _, place, first, last in runs]
-        before, taken = taken, int(np.searchsorted(retractions.ts_ms, end_ms))
-        yield Step(end_ms, batches, retractions.only(range(before, taken)))
+        before, taken = taken, int(np.searchsorted(at_steps, number, side="right"))
+        yield Step(number, batches, retractions.only(range(before, taken)))
 
 
-def _taken_back(decoded: Decoded[Retraction], plausible: TimeRange) -> TakenBack:
+def _taken_back(decoded: Decoded[Retraction], plausible: TimeRange, grid: EventTimeSteps) -> TakenBack:
     ts_ms = times_ms([event.ts for event in decoded.events])
     bad = {reject.index for reject in implausible(ts_ms, decoded.indices, plausible)}
     bad |= {index for event, index in zip(decoded.events, decoded.indices, strict=True) if long_integer(event)}
     kept = [event for event, index in zip(decoded.events, decoded.indices, strict=True) if index not in bad]
     retractions = retractions_of([event for event in kept if isinstance(event, Retract)], _EVENT_KEY)
-    in_order = np.argsort(retractions.ts_ms, kind="stable").tolist()
-    return TakenBack(retractions.only(in_order), len(decoded.rejected) + len(bad))
+    retractions = retractions.only(np.argsort(retractions.ts_ms, kind="stable").tolist())
+    return TakenBack(retractions, grid.steps(retractions.ts_ms), len(decoded.rejected) + len(bad))
 
 
-def _in_steps(parts: Sequence[Credits], rejected: int, partitions: int, step_ms: int) -> SourceEvents:
+def _in_steps(parts: Sequence[Credits], rejected: int, partitions: int, grid: EventTimeSteps) -> SourceEvents:
     whole = joined(parts)
     places = partitions_of([user.encode() for user in whole.users], partitions)
     newest_ms = whole.ts_ms.copy()
     for partition in range(partitions):
         mine = np.flatnonzero(places == partition)
         newest_ms[mine] = np.maximum.accumulate(whole.ts_ms[mine])
-    ends_ms = (newest_ms // step_ms + 1) * step_ms
-    order = np.argsort(ends_ms, kind="stable")
-    return SourceEvents(whole.only(order.tolist()), ends_ms[order], rejected)
+    numbers = grid.steps(newest_ms)
+    order = np.argsort(numbers, kind="stable")
+    return SourceEvents(whole.only(order.tolist()), numbers[order], rejected)
 
 
-def _starts(ends_ms: Ints) -> Iterator[tuple[int, int, int]]:
-    """Yield the runs of equal ends: the end, the first place, and the place after the last."""
-    if not len(ends_ms):
+def _starts(numbers: Ints) -> Iterator[tuple[int, int, int]]:
+    """Yield the runs of equal numbers: the number, the first place, and the place after the last."""
+    if not len(numbers):
         return
-    firsts = np.flatnonzero(np.diff(ends_ms, prepend=-1)).tolist()
-    for first, last in zip(firsts, [*firsts[1:], len(ends_ms)], strict=True):
-        yield int(ends_ms[first]), first, last
+    firsts = np.flatnonzero(np.diff(numbers, prepend=-1)).tolist()
+    for first, last in zip(firsts, [*firsts[1:], len(numbers)], strict=True):
+        yield int(numbers[first]), first, last

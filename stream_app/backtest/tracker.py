@@ -47,11 +47,11 @@ class Evaluated(NamedTuple):
 class OfflineTracker:
     """Counts events step by step, and evaluates at the end of each."""
 
-    def __init__(self, settings: Settings, step_ms: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         rules = rules_of(settings)
         self._version = settings.version
         self._topics, self._retractions_topic = settings.input_topics, settings.retractions_topic
-        self._step_ms = step_ms
+        self._steps = settings.steps
         self.ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
         self.counted = Source()
         """Of both sources together."""
@@ -75,7 +75,7 @@ class OfflineTracker:
     def run(self, steps: Iterable[Step]) -> Iterator[Evaluated]:
         """Count the steps one by one; yield each, and those between in which only time went on."""
         for step in steps:
-            for end_ms in self._quiet_until(step.end_ms):
+            for end_ms in self._quiet_until(step.number):
                 yield Evaluated(end_ms, 0, self._evaluate(end_ms))
             for place, credits_ in step.batches:
                 topic = self._topics[place]
@@ -84,20 +84,20 @@ class OfflineTracker:
             if len(step.taken.ts_ms):
                 self._take_back(step.taken)
             counted = sum(len(credits_.ts_ms) for _, credits_ in step.batches)
-            yield Evaluated(step.end_ms, counted, self._evaluate(step.end_ms))
+            end_ms = self._steps.end_ms(step.number)
+            yield Evaluated(end_ms, counted, self._evaluate(end_ms))
 
     def _take_back(self, taken: Retractions) -> None:
         taken_back = take_back(self.ledger, self._retractions_topic, 0, look_up(self.ledger, taken), 0, 0)
         self.counted.add(taken_back.counts._replace(unknown=0))
 
-    def _quiet_until(self, next_ms: int) -> Iterator[int]:
-        """Yield the ends of steps between the last one and the next in which anything is counted."""
+    def _quiet_until(self, first: int) -> Iterator[int]:
+        """Yield the ends of steps between the last one and `first`, the next in which anything is counted."""
         if not self.end_ms:
             return
-        busy, first = self.end_ms // self._step_ms, next_ms // self._step_ms
-        now = busy
+        now = busy = self._steps.step(self.end_ms - 1)
         while (now := next_look(busy, now, first)) < first:
-            yield now * self._step_ms
+            yield self._steps.end_ms(now)
 
     def _evaluate(self, end_ms: int) -> list[Flag]:
         """Move the window on to the end of a step, and raise the flags."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 
+from stream_app.core.flags.event_time_steps import EventTimeSteps
 from stream_app.core.privacy.min_group import Disclosure, Individuals
 from stream_app.core.state.window import Window
 from stream_app.settings.checks import check_access, check_privacy, check_security, check_values
@@ -235,10 +236,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Window(self.pane_ms, self.panes, self.short_panes)
 
     @property
-    def step_slots(self) -> int:
-        """Slots of the short window between two evaluations in event time."""
+    def steps(self) -> EventTimeSteps:
+        """The steps of event time, in slots of the short window."""
         slot_ms = self.pane_ms / self.window.slots_per_pane
-        return max(1, math.ceil(self.step_s * 1000 / slot_ms))
+        return EventTimeSteps(self.window, max(1, math.ceil(self.step_s * 1000 / slot_ms)))
 
     @property
     def input_topics(self) -> tuple[str, str]:

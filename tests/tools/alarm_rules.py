@@ -83,11 +83,11 @@ class Line(NamedTuple):
 
 def seen_by(paths: Sequence[Path], settings: Settings) -> Seen:
     """Run the tracker over the events, and note what every rule could see."""
-    step_ms = settings.pane_ms // 3
-    tracker = OfflineTracker(settings, step_ms)
+    step_ms = round(settings.step_s * 1000)
+    tracker = OfflineTracker(settings)
     known: dict[Standing, int] = {}
     parts, flags, candidates = list[Moments](), list[Flag](), set[UserDay]()
-    for end_ms, _, raised in tracker.run(steps(read(list(read_events(paths)), settings, step_ms))):
+    for end_ms, _, raised in tracker.run(steps(read(list(read_events(paths)), settings))):
         flags += [flag for flag in raised if not flag.warming_up]
         if tracker.is_warming_up:
             continue

@@ -109,7 +109,7 @@ class BatchCounter:
     async def _count_credited(self, held: OwnedPartition, credited: CreditedBatch) -> tuple[CreditedBatch | None, bool]:
         """Count a batch up to the end of the step. Returns what is left of it, and whether that is held."""
         if credited.basis != self._crediting.basis(held):
-            credited = self._crediting.credit(held, credited.batch)
+            credited = self._crediting.credit(held, credited.uncounted)
         now, later = credited.split(self._limit.end_ms)
         if now is not None:
             await self._count(held, now)

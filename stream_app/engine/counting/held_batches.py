@@ -39,6 +39,10 @@ class CreditedBatch(NamedTuple):
     newest_ms: Ints
     """By event: the newest event time in its source up to it, epoch ms."""
     basis: Basis
+    first_event: int = 0
+    """The first event that is not counted yet …"""
+    first_record: int = 0
+    """… and the first record."""
 
     @classmethod
     def of(
@@ -58,27 +62,34 @@ class CreditedBatch(NamedTuple):
         newest_ms = np.maximum.accumulate(np.maximum(credits_.ts_ms, watermark_ms))
         return cls(batch, credits_, indices, rejected, erased, newest_ms, basis)
 
+    @property
+    def uncounted(self) -> Batch:
+        """What is not counted yet."""
+        return self.batch._replace(records=self.batch.records[self.first_record :])
+
     def split(self, end_ms: int) -> tuple["CreditedBatch | None", "CreditedBatch | None"]:
-        """Return what comes before the first event at or after `end_ms`, and the rest; None for nothing."""
+        """Return what comes next and before the first event at or after `end_ms`, and the rest; None for nothing."""
         place = int(np.searchsorted(self.newest_ms, end_ms))
         if place == len(self.newest_ms):
-            return self, None
+            return self._until(place, len(self.batch.records), self.batch.end), None
         index = self.indices[place]
-        if not index:
+        if index == self.first_record:
             return None, self
-        records = self.batch.records
-        return (
-            self._part(self.batch._replace(records=records[:index], end=records[index].offset), 0, place, 0),
-            self._part(self.batch._replace(records=records[index:]), place, len(self.newest_ms), index),
+        return self._until(place, index, self.batch.records[index].offset), self._replace(
+            first_event=place, first_record=index
         )
 
-    def _part(self, batch: Batch, first: int, last: int, first_index: int) -> "CreditedBatch":
-        indices = [index - first_index for index in self.indices[first:last]]
-        within = range(first_index, first_index + len(batch.records))
-        rejected = [one._replace(index=one.index - first_index) for one in self.rejected if one.index in within]
+    def _until(self, place: int, index: int, end: int) -> "CreditedBatch":
+        """Return what comes next, up to an event and a record; `end`: the offset after it."""
+        if (self.first_record, index) == (0, len(self.batch.records)):
+            return self
+        indices = [known - self.first_record for known in self.indices[self.first_event : place]]
+        within = range(self.first_record, index)
+        rejected = [one._replace(index=one.index - self.first_record) for one in self.rejected if one.index in within]
         return CreditedBatch(
-            *(batch, self.credits.between(first, last), indices, rejected),
-            *(len(batch.records) - len(indices) - len(rejected), self.newest_ms[first:last], self.basis),
+            self.batch._replace(records=self.batch.records[self.first_record : index], end=end),
+            *(self.credits.between(self.first_event, place), indices, rejected),
+            *(len(within) - len(indices) - len(rejected), self.newest_ms[self.first_event : place], self.basis),
         )
 
 
@@ -100,7 +111,7 @@ class HeldBatches:
     @property
     def next_ms(self) -> int:
         """The event time that counting comes to next, epoch ms; NO_TIME while nothing is decoded."""
-        return int(self.credited.newest_ms[0]) if self.credited is not None else NO_TIME
+        return int(self.credited.newest_ms[self.credited.first_event]) if self.credited is not None else NO_TIME
 
     @property
     def newest_ms(self) -> int:

@@ -75,7 +75,7 @@ class EvaluationRound:
         while perf_counter() - started < _NOT_LONGER_S and await self._end_step(busy):
             await self._waiting.count_all()
             self._alignment.look()
-        if self._alignment.is_overdue and perf_counter() - self._published_s < self._context.settings.tick_s:
+        if self._alignment.is_overdue and perf_counter() - self._published_s < self._publish_after_s():
             return self._alignment.pause_s
         self._published_s = perf_counter()
         await self._look_into_step(busy)
@@ -182,6 +182,10 @@ class EvaluationRound:
                 *(home, missing),
                 extra={"kind": home},
             )
+
+    def _publish_after_s(self) -> float:
+        """Return how long readers wait for news while steps end one after the other."""
+        return LONGEST_PAUSE_S if self._is_far_behind() else self._context.settings.tick_s
 
     def _is_far_behind(self) -> bool:
         unread = sum(sum(held.unread.values()) for held in self._context.owned.values())

@@ -54,8 +54,7 @@ class WatermarkAlignment:
         self._limit = context.limit
         self._reach = reach
         self._statuses = statuses
-        self._window = settings.window
-        self._slots = settings.step_slots
+        self._steps = settings.steps
         self._patience_s = _PATIENCE_SESSIONS * settings.session_timeout_s
         self._has_steps = False
         self._number: int | None = None
@@ -155,11 +154,11 @@ class WatermarkAlignment:
             self.next_step_ms = min(ahead)  # as a former owner has decided
             return
         next_ms = [self._reach.reached_ms(place, held) for place, held in owned.items()]
-        first = self._step(min([*next_ms, *(known.next_ms for known in others)]))
+        first = self._steps.step(min([*next_ms, *(known.next_ms for known in others)]))
         sources = [held.store.ledger.sources for held in owned.values()] + [known.sources for known in others]
         counted_ms = max((source.watermark for of in sources for source in of.values()), default=NO_TIME)
-        now = self._step(self.last_ms)
-        self.next_step_ms = self._end_ms(next_look(min(self._step(counted_ms), now), now, first))
+        now = self._steps.step(self.last_ms)
+        self.next_step_ms = self._steps.end_ms(next_look(min(self._steps.step(counted_ms), now), now, first))
 
     def go_on(self) -> None:
         """Begin the next step, which the owner of partition 0 has decided; none that goes beyond all known events."""
@@ -168,10 +167,10 @@ class WatermarkAlignment:
         self._took_s, self._began_s = now_s - self._began_s, now_s
         self._left_behind = {place for place in self._left_behind if self._reached_ms.get(place, 0) <= self.last_ms}
         ends_ms = (leader.step_ms, leader.next_step_ms) if leader is not None else (self.next_step_ms,)
-        number = self._step(self.last_ms)
-        latest_ms = self._end_ms(self._step(self._reach.known.newest_ms))
+        number = self._steps.step(self.last_ms)
+        latest_ms = self._steps.end_ms(self._steps.step(self._reach.known.newest_ms))
         later_ms = [end_ms for end_ms in ends_ms if self._limit.end_ms < end_ms <= latest_ms]
-        self._enter(self._step(min(later_ms) - 1) if later_ms else number + 1)
+        self._enter(self._steps.step(min(later_ms) - 1) if later_ms else number + 1)
 
     @property
     def has_others(self) -> bool:
@@ -182,25 +181,18 @@ class WatermarkAlignment:
         unknown = {place for place, ms in self._reached_ms.items() if ms == NO_TIME}
         starts_ms = [ms for ms in (self._reach.first_ms(), *self._reached_ms.values()) if ms not in {NO_TIME, FOREVER}]
         if starts_ms and self._are_there("first events", unknown):
-            self._enter(self._group_step(self._step(min(starts_ms))))
-            self.cuts_ms = self._end_ms(self._step(self.last_ms) - 1) - 1  # nothing before is missing
+            self._enter(self._group_step(self._steps.step(min(starts_ms))))
+            self.cuts_ms = self._steps.end_ms(self._steps.step(self.last_ms) - 1) - 1  # nothing before is missing
 
     def _group_step(self, number: int) -> int:
         """Return the step that others are in, if it began before this one and goes beyond it, as quiet ones do."""
-        last_ms = self._end_ms(number) - 1
+        last_ms = self._steps.end_ms(number) - 1
         ends_ms = (known.step_ms for known in self._others().values() if (known.cuts_ms or 0) < last_ms < known.step_ms)
-        return self._step(min(ends_ms, default=last_ms + 1) - 1)
+        return self._steps.step(min(ends_ms, default=last_ms + 1) - 1)
 
     def _enter(self, number: int) -> None:
         self._number = number
-        self._limit.end_ms = self._end_ms(number)
-
-    def _step(self, ts_ms: int) -> int:
-        """Return the number of the step that an event time is in."""
-        return self._window.slot(ts_ms) // self._slots
-
-    def _end_ms(self, step: int) -> int:
-        return self._window.slot_start_ms((step + 1) * self._slots)
+        self._limit.end_ms = self._steps.end_ms(number)
 
     def _others(self) -> dict[int, Status]:
         """Return the statuses of other workers' partitions; releases before 0.4 have no steps."""

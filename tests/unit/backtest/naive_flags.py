@@ -49,7 +49,7 @@ class _Cut(NamedTuple):
 class NaiveTracker:
     """What was counted, and the standings."""
 
-    def __init__(self, settings: Settings, step_ms: int) -> None:
+    def __init__(self, settings: Settings, step_ms: Fraction) -> None:
         self.settings = settings
         self.step_ms = step_ms
         self.pane_ms = settings.pane_ms
@@ -71,7 +71,7 @@ class NaiveTracker:
         for event in sorted(events, key=lambda event: event.is_share):  # posts are read first, each in its order
             source = event.is_share, (murmur2(event.user.encode()) & 0x7FFFFFFF) % self.settings.partitions
             newest[source] = max(newest[source], event.ts)
-            by_end[(newest[source] // self.step_ms + 1) * self.step_ms].append(event)
+            by_end[self._end_ms(newest[source])].append(event)
         if not by_end:
             return
         for end_ms in sorted({*by_end, *self._quiet(sorted(by_end))}):
@@ -86,8 +86,12 @@ class NaiveTracker:
     def _quiet(self, ends: list[int]) -> Iterator[int]:
         """Yield the ends of quiet steps that are looked at: 1, 2, 4, 8 … steps after something happened."""
         for last_ms, next_ms in pairwise(ends):
-            doubled = (last_ms + self.step_ms * 2**power for power in range(60))
+            doubled = (self._end_ms(last_ms - 1, 2**power) for power in range(60))
             yield from (end_ms for end_ms in doubled if end_ms < next_ms)
+
+    def _end_ms(self, ms: int, steps: int = 0) -> int:
+        """Return where the step ends that a time is in, or one that comes some steps later."""
+        return math.ceil((ms // self.step_ms + 1 + steps) * self.step_ms)
 
     def _count(self, batch: list[NaiveEvent], is_share: bool) -> None:
         newest = max(self.horizon, self.watermarks[is_share])

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -14,6 +15,8 @@ from tests.unit.backtest.naive_flags import NaiveEvent, NaiveFlag, NaiveTracker
 MINUTE_MS = 60_000
 START_MS = 1_475_280_000_000
 STEP_MS = 5 * MINUTE_MS
+SLOT_MS = Fraction(10_000, 3)
+"""Slots of which three make a pane of ten seconds: not a whole number of ms."""
 RULES = {
     "window_s": "3h",
     "dwell_s": "10m",
@@ -66,10 +69,17 @@ def taking_back(event: NaiveEvent) -> RecordedEvent:
     return RecordedEvent(False, event.user.encode(), msgspec.json.encode(value), event.ts, retraction=True)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_the_flags_are_those_of_a_naive_evaluation(seed: int) -> None:
-    settings, events = load({}, RULES), list(stream(seed, 700))
-    wanted = sorted(NaiveTracker(settings, STEP_MS).run(events))
+@pytest.mark.parametrize(
+    ("seed", "rules", "step_ms"),
+    [
+        *((seed, {}, Fraction(STEP_MS)) for seed in range(6)),
+        *((seed, {"pane_s": "10", "window_s": "3h", "short_s": "50", "step_s": "3"}, SLOT_MS) for seed in range(2)),
+        (3, {"pane_s": "100", "short_s": "700", "step_s": "100"}, Fraction(100_000)),
+    ],
+)
+def test_the_flags_are_those_of_a_naive_evaluation(seed: int, rules: dict[str, str], step_ms: Fraction) -> None:
+    settings, events = load({}, RULES | rules), list(stream(seed, 700))
+    wanted = sorted(NaiveTracker(settings, step_ms).run(events))
     result = backtest([recorded(event) for event in events], settings)
     found = sorted(
         NaiveFlag(

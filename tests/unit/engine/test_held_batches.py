@@ -47,7 +47,7 @@ def test_pieces_are_the_batch_and_end_before_the_first_event_of_the_next_step(
             pieces.append(now)
             assert all(ms < end_ms for ms in now.newest_ms.tolist())
         if left is not None:
-            assert left.newest_ms[0] >= end_ms
+            assert left.newest_ms[left.first_event] >= end_ms
     assert left is None
     assert [one.offset for piece in pieces for one in piece.batch.records] == list(range(0, 2 * len(times), 2))
     assert [piece.batch.end for piece in pieces][-1] == 2 * len(times)

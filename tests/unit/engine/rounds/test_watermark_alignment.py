@@ -78,8 +78,8 @@ async def played(events: Sequence[RecordedEvent], chosen: random.Random, parts: 
         done[source] = first + len(some)
         for _ in range(chosen.choice([0, 0, 1, 3])):
             await parts.round()
-    step_ms = round(parts.fake.settings.step_s * 1000)
-    end_ms = max(event.ts_ms for event in events) // step_ms * step_ms + step_ms
+    steps = parts.fake.settings.steps
+    end_ms = steps.end_ms(steps.step(max(event.ts_ms for event in events)))
     parts.exchange.update(WATERMARK_KEY, str(end_ms).encode())
     await looked(parts)
     while parts.alignment.is_overdue:
@@ -87,12 +87,22 @@ async def played(events: Sequence[RecordedEvent], chosen: random.Random, parts: 
     return [flag for one in parts.fake.producer.of("influence.flags") if (flag := flag_in(one.value or b"", NO_TIME))]
 
 
-@pytest.mark.parametrize(("seed", "step_s"), [(0, 300), (1, 300), (2, 300), (3, 300), (4, 900), (5, 3600)])
-async def test_however_a_stream_comes_in_its_flags_are_those_of_the_backtest(seed: int, step_s: float) -> None:
+@pytest.mark.parametrize(
+    ("seed", "rules"),
+    [
+        *((seed, {}) for seed in range(4)),
+        (4, {"step_s": 900.0}),
+        (5, {"step_s": 3600.0}),
+        (6, {"pane_s": 10.0, "short_s": 50.0, "step_s": 50.0}),  # slots are not of whole milliseconds
+    ],
+)
+async def test_however_a_stream_comes_in_its_flags_are_those_of_the_backtest(
+    seed: int, rules: dict[str, float]
+) -> None:
     events = events_of(seed, 500)
-    wanted = seen(backtest(events, load({}, RULES | {"step_s": str(step_s)})).flags)
+    wanted = seen(backtest(events, load({}, RULES | {name: str(value) for name, value in rules.items()})).flags)
     assert len(wanted) > 20
-    assert seen(await played(events, random.Random(seed), parts_of(step_s=step_s))) == wanted
+    assert seen(await played(events, random.Random(seed), parts_of(**rules))) == wanted
 
 
 def standings(parts: Parts) -> tuple[int, int]:
