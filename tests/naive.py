@@ -107,6 +107,10 @@ class NaiveLedger:
     horizon: int = NEVER
     made: list[tuple[int, Key, int, int]] = field(default_factory=list)
     """Of each event that was counted and each scope: time, key, posts and impressions."""
+    by_event: dict[Identity, list[tuple[int, Key, int, int]]] = field(default_factory=dict)
+    """The same by event, until it is taken back."""
+    retracted: dict[Identity, int] = field(default_factory=dict)
+    """Pane of the time at which an event was taken back."""
 
     def apply(self, topic: str, events: Sequence[Event]) -> list[str]:
         """Count the events of one source in order; what became of each."""
@@ -119,6 +123,30 @@ class NaiveLedger:
         self.horizon = max(self.horizon, min(waited_for) if waited_for else newest_ms)
         self.panes = {pane: counts for pane, counts in self.panes.items() if pane >= self.first_pane}
         self.seen = {event: pane for event, pane in self.seen.items() if pane >= self.first_pane}
+        self.by_event = {event: made for event, made in self.by_event.items() if event in self.seen}
+        self.retracted = {event: pane for event, pane in self.retracted.items() if pane >= self.first_pane}
+
+    def retract(self, topic: str, event: Identity, ts_ms: int) -> str:
+        """Take an event back; what became of the retraction."""
+        source = self.sources.setdefault(topic, NaiveSource())
+        if ts_ms // self.pane_ms < self.first_pane:
+            outcome = "late"
+        elif event in self.retracted:
+            outcome = "duplicate"
+        else:
+            outcome = "applied"
+            self.retracted[event] = ts_ms // self.pane_ms
+            source.counters["unknown"] += event not in self.seen
+            for one in self.by_event.pop(event, ()):
+                self._take_back(one)
+        source.counters[outcome] += 1
+        return outcome
+
+    def _take_back(self, one: tuple[int, Key, int, int]) -> None:
+        ts_ms, key, posts, people = one
+        made = self.panes.get(ts_ms // self.pane_ms, {}).get(key, [0, 0, 0])
+        made[:] = [made[0] - posts, made[1] - people, made[2] - people**2]
+        self.made.remove(one)
 
     def erase(self, users: Container[str]) -> None:
         """Take out all that some users made; what was read was read."""
@@ -161,10 +189,11 @@ class NaiveLedger:
         others = [self.sources.setdefault(name, NaiveSource()).watermark for name in self.lagging if name != topic]
         self.horizon = max(self.horizon, min([source.watermark, *others]))
         source.counters[outcome] += 1
+        if outcome in {"applied", "retracted"}:
+            self.seen[identity_of(event)] = ts_ms // self.pane_ms
         if outcome == "applied":
             people = naive_people(event)
             source.counters["unknown"] += people is None
-            self.seen[identity_of(event)] = ts_ms // self.pane_ms
             counts = self.panes.setdefault(ts_ms // self.pane_ms, {})
             for name in naive_topics(event):
                 made = counts.setdefault((event.population or "all", name, user), [0, 0, 0])
@@ -172,7 +201,9 @@ class NaiveLedger:
                 made[1] += people or 0
                 made[2] += (people or 0) ** 2
                 key = (event.population or "all", name, user)
-                self.made.append((ts_ms, key, int(isinstance(event, Post)), people or 0))
+                one = (ts_ms, key, int(isinstance(event, Post)), people or 0)
+                self.made.append(one)
+                self.by_event.setdefault(identity_of(event), []).append(one)
         return outcome
 
     def _first_pane(self, end_ms: int) -> int:
@@ -182,4 +213,6 @@ class NaiveLedger:
         """`end_ms`: where the window of its source ends."""
         if ts_ms // self.pane_ms < self._first_pane(end_ms):
             return "late"
-        return "duplicate" if identity_of(event) in self.seen else "applied"
+        if identity_of(event) in self.seen:
+            return "duplicate"
+        return "retracted" if identity_of(event) in self.retracted else "applied"

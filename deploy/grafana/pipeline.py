@@ -120,13 +120,15 @@ def _throughput(board: Dashboard) -> None:
         parts.curves(
             "What is odd about the input, records per second",
             "Skipped: came again after a restart, counted before. Misrouted: key or partition is not the user's; fix "
-            "the producer. Unknown audience: their impressions are not known. Erased: of people who were erased; "
-            "batches that wait: the worker's clock cannot judge them. The others: bounds that were met.",
+            "the producer. Unknown audience: their impressions are not known. Erased: of people who were erased. "
+            "Unknown retraction: its event had not come; batches that wait: the worker's clock cannot judge them. The "
+            "others: bounds that were met.",
             units.Short,
             Query(f"sum(rate(influence_skipped_records_total{{{SOURCE}}}[{RATE}]))", "skipped"),
             Query(f"sum(rate(influence_misrouted_records_total{{{WORKER}}}[{RATE}]))", "misrouted"),
             Query(f"sum(rate(influence_unknown_audience_events_total{{{WORKER}}}[{RATE}]))", "unknown audience"),
             Query(f"sum(rate(influence_erased_records_total{{{WORKER}}}[{RATE}]))", "erased"),
+            Query(f"sum(rate(influence_unknown_retractions_total{{{WORKER}}}[{RATE}]))", "unknown retraction"),
             Query(f"sum(rate(influence_clock_waits_total{{{WORKER}}}[{RATE}]))", "batches that wait"),
             Query(f"sum by (bound) (rate(influence_bound_hits_total{{{WORKER}}}[{RATE}]))", "{{bound}}"),
         )

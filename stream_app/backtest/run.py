@@ -61,11 +61,11 @@ def backtest(
     events: Sequence[RecordedEvent], settings: Settings, on_step: OnStep = lambda _done: None
 ) -> BacktestResult:
     """Run a backtest on events in the order in which they are to be read."""
-    sources = read(events, settings)
+    recording = read(events, settings)
     tracker, flags, candidates = OfflineTracker(settings), list[Flag](), set[UserDay]()
-    tracker.counted.rejected = sum(source.rejected for source in sources)
+    tracker.counted.rejected = recording.rejected
     looked_ms = done = 0
-    for end_ms, counted, raised in tracker.run(steps(sources)):
+    for end_ms, counted, raised in tracker.run(steps(recording)):
         flags += raised
         done += counted
         if end_ms >= looked_ms:

@@ -25,6 +25,8 @@ from stream_app.core.flags.standing import EMERGING
 from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.flags.watched_rows import WatchedRows
 from stream_app.core.messages import ROLES, Flag
+from stream_app.core.retractions.retraction_batch import Retractions
+from stream_app.core.retractions.taking_back import look_up, take_back
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.watermark import Source
 from stream_app.settings import Settings
@@ -48,7 +50,7 @@ class OfflineTracker:
     def __init__(self, settings: Settings) -> None:
         rules = rules_of(settings)
         self._version = settings.version
-        self._topics = settings.input_topics
+        self._topics, self._retractions_topic = settings.input_topics, settings.retractions_topic
         self._steps = settings.steps
         self.ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
         self.counted = Source()
@@ -79,9 +81,15 @@ class OfflineTracker:
                 topic = self._topics[place]
                 late = self.ledger.late(topic, credits_.ts_ms)
                 self.counted.add(self.ledger.apply(topic, 0, credits_, late, 0).counts)
+            if len(step.taken.ts_ms):
+                self._take_back(step.taken)
             counted = sum(len(credits_.ts_ms) for _, credits_ in step.batches)
             end_ms = self._steps.end_ms(step.number)
             yield Evaluated(end_ms, counted, self._evaluate(end_ms))
+
+    def _take_back(self, taken: Retractions) -> None:
+        taken_back = take_back(self.ledger, self._retractions_topic, 0, look_up(self.ledger, taken), 0, 0)
+        self.counted.add(taken_back.counts._replace(unknown=0))
 
     def _quiet_until(self, first: int) -> Iterator[int]:
         """Yield the ends of steps between the last one and `first`, the next in which anything is counted."""

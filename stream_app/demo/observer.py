@@ -67,13 +67,14 @@ class Observer:
         with self._lock:
             statuses = list(self._statuses.values())
         total = Source(watermark=max((known.horizon for known in statuses), default=NO_TIME))
-        for source in (source for known in statuses for source in known.sources.values()):
+        for topic, source in (one for known in statuses for one in known.sources.items()):
             total.watermark = max(total.watermark, source.watermark)
             total.applied += source.applied
             total.duplicate += source.duplicate
             total.late += source.late
             total.rejected += source.rejected
-            total.unknown += source.unknown
+            total.retracted += source.retracted
+            total.unknown += source.unknown if topic in self._settings.input_topics else 0
         return total
 
     def positions(self) -> dict[tuple[str, int], int]:

@@ -27,6 +27,7 @@ def report_of(result: DemoResult) -> dict[str, Any]:
             "duplicate": counted.duplicate,
             "late": counted.late,
             "rejected": counted.rejected,
+            "retracted": counted.retracted,
         },
         "unknown_audience": counted.unknown,
         "watermark": counted.watermark,

@@ -54,6 +54,7 @@ def _summary(result: DemoResult) -> Text:
     line.append(f" in {span(result.seconds)} ({rate:,.0f}/s): ")
     parts = [f"{counted.applied:,} applied", f"{counted.duplicate:,} duplicate"]
     parts += [f"{counted.late:,} late", f"{counted.rejected:,} rejected"]
+    parts += [f"{counted.retracted:,} retracted before they came"] if counted.retracted else []
     line.append(", ".join(parts) + ".")
     if counted.applied:
         line.append(f"\nThe last {duration_text(settings.window_s)}, up to {moment(counted.watermark + 1)} UTC.", "dim")

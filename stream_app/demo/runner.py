@@ -22,7 +22,8 @@ from stream_app.demo.observer import Observer
 from stream_app.demo.progress import DemoProgress, ProgressView
 from stream_app.demo.workers import WorkerFailedError, Workers
 from stream_app.kafka.topics import create
-from stream_app.settings import Settings, with_servers
+from stream_app.settings import SECURITY, Settings
+from stream_app.settings.secret import SecretUrl
 from stream_app.sources.found import FoundEvents
 from stream_app.sources.recorded_event import RecordedEvent
 
@@ -73,7 +74,7 @@ def running_demo(
     """
     with ExitStack() as stack:
         folder = stack.enter_context(_log_folder())
-        own = with_servers(
+        own = _with_servers(
             settings,
             brokers=stack.enter_context(embedded_broker(folder / "broker.log")),
             redis_url=stack.enter_context(embedded_redis(folder / "redis.log")),
@@ -162,6 +163,12 @@ class _DemoRun:
             )
         )
         time.sleep(_STEP_S)
+
+
+def _with_servers(settings: Settings, brokers: str, redis_url: str) -> Settings:
+    """The same settings for the embedded servers, which have neither TLS nor users."""
+    plain = {name: getattr(Settings(), name) for name in SECURITY}
+    return msgspec.structs.replace(settings, brokers=brokers, redis_url=SecretUrl(redis_url), **plain)
 
 
 def _end_event_time(event_time: EventTime, until_ms: int) -> None:

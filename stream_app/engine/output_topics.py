@@ -17,6 +17,7 @@ from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import DeltaMessage
 from stream_app.core.messages import Cut, Role
 from stream_app.core.privacy import ended_sessions
+from stream_app.core.privacy.erasures import ErasureRecord
 from stream_app.core.state.scopes import ScopeName
 from stream_app.engine.message_limits import MessageLimits
 from stream_app.engine.producer import BatchingProducer
@@ -109,6 +110,10 @@ class OutputTopics:
     def status(self, message: Status) -> None:
         """Write the status of a partition."""
         self._put(self._settings.curves_topic, 0, f"status/{message.partition}".encode(), status.encode(message))
+
+    def erasure(self, record: ErasureRecord) -> None:
+        """Write that somebody is erased."""
+        self._put(self._settings.erasures_topic, 0, *record)
 
     def duplicates(self, sample: DuplicateSample) -> None:
         """Write the newest duplicates of a partition."""

@@ -56,7 +56,7 @@ class TimeSynchronization:
         for tp, end in ends.items():
             if (held := self._owned.get(tp.partition)) is not None:
                 behind = max(end - held.store.ledger.source(tp.topic).position, 0)
-                if behind:
+                if behind and tp.topic in self._topics:  # a retraction says nothing about time
                     held.store.ledger.lagging.add(tp.topic)
                 self._lag.look(held, tp, behind)
 

@@ -71,7 +71,7 @@ def changelogs_of(settings: Settings) -> tuple[str, str]:
 
 def copartitioned_topics(settings: Settings) -> frozenset[str]:
     """The topics whose partitions of one number belong together: those counted, and the logs of the tables."""
-    return frozenset((*settings.input_topics, *changelogs_of(settings)))
+    return frozenset((*settings.source_topics, *changelogs_of(settings)))
 
 
 def topics_of(settings: Settings) -> list[TopicSpec]:
@@ -81,6 +81,7 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
     return [
         TopicSpec(settings.posts_topic, many, {}, "input: posts"),
         TopicSpec(settings.shares_topic, many, {}, "input: shares"),
+        TopicSpec(settings.retractions_topic, many, {}, "input: what is taken back"),
         TopicSpec(settings.flags_topic, many, {}, "output: flags"),
         TopicSpec(settings.cuts_topic, one, _COMPACTED, "output: cuts"),
         TopicSpec(standings, many, _COMPACTED | _BOUNDED_COMPACTION, "output and state: standings"),

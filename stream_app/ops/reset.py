@@ -60,12 +60,12 @@ def plan(settings: Settings, positions: Positions, *, outputs: bool) -> ResetPla
     targets = [
         topic
         for topic in topics_of(settings)
-        if topic.name in state or (outputs and topic.name not in {*settings.input_topics, settings.erasures_topic})
+        if topic.name in state or (outputs and topic.name not in {*settings.source_topics, settings.erasures_topic})
     ]
     with open_admin(settings) as admin, open_consumer(settings) as reader:
         _require_no_workers(settings, admin)
         _require_partitions(settings, reader, {topic.name for topic in targets})
-        inputs = partitions_of(reader, settings.input_topics)
+        inputs = partitions_of(reader, settings.source_topics)
         starts = spans(reader, inputs) if positions == "latest" else {}
         described = list(_described(settings, admin, reader, targets))
         return ResetPlan(
@@ -112,7 +112,7 @@ def _require_partitions(settings: Settings, reader: Any, deleted: set[str]) -> N
     for topic in needed_topics_of(settings):
         count = len(partitions_of(reader, [topic.name]))
         if topic.name not in deleted and count not in {0, topic.partitions}:
-            is_input = topic.name in settings.input_topics
+            is_input = topic.name in settings.source_topics
             advice = f"set it to {count}" if is_input else "add --outputs, which creates it again"
             raise KafkaOperationError(
                 f"{topic.name} has {count} partitions and STREAM_APP_PARTITIONS is {settings.partitions}: {advice}"

@@ -10,7 +10,7 @@ from stream_app import __version__
 class GroupMetrics:
     """Who this worker is, and whether it agrees with the others."""
 
-    def __init__(self, registry: CollectorRegistry, input_topics: tuple[str, ...]) -> None:
+    def __init__(self, registry: CollectorRegistry, source_topics: tuple[str, ...]) -> None:
         self._build_info = Gauge(
             "influence_build_info",
             "Always 1; the label has the release of this worker.",
@@ -45,7 +45,7 @@ class GroupMetrics:
             ("topic",),
             registry=registry,
         )
-        for topic in input_topics:  # a rate needs the series to start at 0
+        for topic in source_topics:  # a rate needs the series to start at 0
             self._waited.labels(topic)
         self._build_info.labels(__version__).set(1)
         self.counts_by("")

@@ -12,7 +12,7 @@ from stream_app.serving.flag_metrics import FlagMetrics
 from stream_app.serving.flag_quality_metrics import FlagQualityMetrics
 from stream_app.serving.group_metrics import GroupMetrics
 
-RESULTS = ("applied", "duplicate", "late", "rejected")
+RESULTS = ("applied", "duplicate", "late", "rejected", "retracted")
 BOUNDS = (
     *("max_unpacked_bytes", "unreadable_batch", "unreadable_record", "hash_index_rounds"),
     *("max_topics_per_event", "max_topics_per_user", "max_scopes"),
@@ -28,19 +28,19 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
     """Every metric of one worker, in the registry given.
 
-    `input_topics` are the Kafka topics that are counted; `metric_topics` the topics (products, hashtags) whose cuts are
+    `source_topics` are the Kafka topics that are read; `metric_topics` the topics (products, hashtags) whose cuts are
     shown. Raises ValueError for more than 50 of those.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, input_topics: tuple[str, ...], metric_topics: tuple[str, ...]
+        self, registry: CollectorRegistry, source_topics: tuple[str, ...], metric_topics: tuple[str, ...]
     ) -> None:
         CutMetrics.__init__(self, registry, metric_topics)
         FlagMetrics.__init__(self, registry)
         FlagQualityMetrics.__init__(self, registry)
-        GroupMetrics.__init__(self, registry, input_topics)
+        GroupMetrics.__init__(self, registry, source_topics)
         self._lag_series: set[tuple[str, int]] = set()
-        self._make_input_metrics(registry, input_topics)
+        self._make_input_metrics(registry, source_topics)
         self._make_flag_metrics(registry)
         self._make_state_metrics(registry)
         self._make_redis_metrics(registry)
@@ -76,6 +76,10 @@ class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
     def erased(self, n: int) -> None:
         """Records of people who were erased came, and were rejected."""
         self._erased.inc(n)
+
+    def unknown_retractions(self, n: int) -> None:
+        """Retractions came of events that had not come, or are older than the window."""
+        self._unknown_retractions.inc(n)
 
     def lag(self, topic: str, partition: int, records: int, seconds: float) -> None:
         """How far counting is behind the end of a partition."""
@@ -142,7 +146,7 @@ class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
         """A bound of what is read, kept or written was met, and something left out or shortened because of it."""
         self._bound_hits.labels(bound).inc(count)
 
-    def _make_input_metrics(self, registry: CollectorRegistry, input_topics: tuple[str, ...]) -> None:
+    def _make_input_metrics(self, registry: CollectorRegistry, source_topics: tuple[str, ...]) -> None:
         self._read = Counter(
             "influence_read_records",
             "Records read from a Kafka topic, counted before anything is done with them: always those skipped and "
@@ -153,7 +157,8 @@ class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
         self._events = Counter(
             "influence_events",
             "Records read from a Kafka topic, by what became of them: applied = counted, duplicate = event_id seen "
-            "before, late = older than the window, rejected = unusable and copied to the dead letters.",
+            "before, late = older than the window, rejected = unusable and copied to the dead letters, retracted = "
+            "taken back before it came.",
             ("topic", "result"),
             registry=registry,
         )
@@ -187,6 +192,11 @@ class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
             "Records of people who were erased: rejected, and not copied to the dead letters.",
             registry=registry,
         )
+        self._unknown_retractions = Counter(
+            "influence_unknown_retractions",
+            "Retractions of events that had not come: they come later, or are older than the window.",
+            registry=registry,
+        )
         self._lag_records = Gauge(
             "influence_lag_records",
             "Records in a partition that are not counted yet.",
@@ -199,7 +209,7 @@ class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
             ("topic", "partition"),
             registry=registry,
         )
-        for topic in input_topics:  # a rate needs the series to start at 0
+        for topic in source_topics:  # a rate needs the series to start at 0
             for result in RESULTS:
                 self._events.labels(topic, result)
             for metric in (self._read, self._skipped, self._batches, self._batch_seconds):

@@ -18,7 +18,6 @@ from stream_app.settings.schema import (
     SettingsError,
     documentation,
     environment_name,
-    with_servers,
 )
 
 __all__ = [
@@ -37,5 +36,4 @@ __all__ = [
     "from_environment",
     "load",
     "use_env_file",
-    "with_servers",
 ]

@@ -29,11 +29,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_id: Annotated[str, Doc("consumer group of the workers, and prefix of the changelog topic")] = "influence"
     posts_topic: Annotated[str, Doc("input: posts, comments, reviews")] = "influence.posts"
     shares_topic: Annotated[str, Doc("input: shares of posts")] = "influence.shares"
+    retractions_topic: Annotated[str, Doc("input: posts and shares that are taken back")] = "influence.retractions"
     flags_topic: Annotated[str, Doc("output: one record for every change of a standing")] = "influence.flags"
     cuts_topic: Annotated[str, Doc("output, compacted: the cut of every topic and role")] = "influence.cuts"
-    standings_topic: Annotated[str, Doc("output, compacted: the last flag of every flagged user")] = (
-        "influence.standings"
-    )
+    standings_topic: Annotated[str, Doc("output, compacted: last flag of each flagged user")] = "influence.standings"
     curves_topic: Annotated[str, Doc("internal, compacted: cuts and progress for all workers")] = "influence.curves"
     additions_topic: Annotated[str, Doc("internal: additions to curves, sent to the homes of their scopes")] = (
         "influence.additions"
@@ -198,6 +197,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     person_key: Annotated[
         Secret, Doc("secret, 16 characters or more: makes the hashes of erased people and pseudonyms; empty: neither")
     ] = Secret()
+    erase_by_event: Annotated[bool, Doc("true: who may write retractions may erase people, too")] = False
     pseudonyms: Annotated[bool, Doc("true: user ids are replaced by a keyed hash before they are counted")] = False
     min_group: Annotated[
         GroupSize, Doc("fewer people are never named or counted apart, and numbers are coarse; 0: off")
@@ -247,6 +247,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.posts_topic, self.shares_topic
 
     @property
+    def source_topics(self) -> tuple[str, str, str]:
+        """All that is read of a partition: posts, shares and retractions."""
+        return *self.input_topics, self.retractions_topic
+
+    @property
     def alerts_group(self) -> str:
         """The consumer group of the instances of `stream-app alerts run`."""
         return f"{self.app_id}-alerts"
@@ -271,22 +276,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 NAMES = tuple(Settings.__struct_fields__)
 COUNTING = NAMES[NAMES.index("window_s") : NAMES.index("tick_s")]
 """Settings that decide what is counted, and who is flagged for it."""
-RULING = (
-    frozenset(COUNTING)
-    | frozenset(NAMES[NAMES.index("app_id") : NAMES.index("partitions")])  # the group, and every topic that it shares
-    | {"partitions", "partitioner", "max_event_bytes", "max_unpacked_bytes", "pseudonyms", "min_group", "individuals"}
+RULING = frozenset(COUNTING).union(
+    NAMES[NAMES.index("app_id") : NAMES.index("partitions")],  # the group, and every topic that it shares
+    {"partitions", "partitioner", "max_event_bytes", "max_unpacked_bytes"},
+    {"pseudonyms", "erase_by_event", "min_group", "individuals"},
 )
 """Settings that are part of the version: workers that differ in one of them do not work together. No secrets."""
 SECRETS = frozenset(name for name in NAMES if isinstance(getattr(Settings(), name), Secret))
 """Settings that are never shown: they come from the environment, or from a file that it names."""
 SECURITY = NAMES[NAMES.index("production") : NAMES.index("redis_key_password") + 1]
 """Settings of credentials and certificates."""
-
-
-def with_servers(settings: Settings, brokers: str, redis_url: str) -> Settings:
-    """The same settings for the embedded servers, which have neither TLS nor users."""
-    plain = {name: getattr(Settings(), name) for name in SECURITY}
-    return msgspec.structs.replace(settings, brokers=brokers, redis_url=SecretUrl(redis_url), **plain)
 
 
 def documentation() -> dict[str, str]:

@@ -87,7 +87,7 @@ def recorded(line: bytes) -> RecordedEvent:
     """The event whose JSON is `line`, whatever that holds."""
     try:
         head = _head_of(line)
-        return RecordedEvent(head.kind == "share", _key(head.user_id), line, _time_ms(head.ts))
+        return _event(head.kind, _key(head.user_id), line, _time_ms(head.ts))
     except (msgspec.DecodeError, ValueError):
         return _recorded_as_far_as_readable(line)
 
@@ -107,7 +107,11 @@ def _recorded_as_far_as_readable(line: bytes) -> RecordedEvent:
         ts_ms = _time_ms(msgspec.convert(usual_time(event.get("ts")), int | dt.datetime))
     except (msgspec.ValidationError, ValueError):
         ts_ms = NO_TIME_MS
-    return RecordedEvent(event.get("kind") == "share", key, line, ts_ms)
+    return _event(event.get("kind"), key, line, ts_ms)
+
+
+def _event(kind: object, key: bytes, line: bytes, ts_ms: int) -> RecordedEvent:
+    return RecordedEvent(kind == "share", key, line, ts_ms, retraction=kind in ("retract", "erase"))
 
 
 def _key(user_id: str | int) -> bytes:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.events.credit import uncountable
-from stream_app.core.events.decode import Rejected, decode, implausible
-from stream_app.core.events.limits import TimeRange
+from stream_app.core.events.decode import Rejected, decode, decode_retractions, implausible
+from stream_app.core.events.limits import TimeRange, long_integer
 from stream_app.core.events.schema import Post, Share
 from stream_app.core.readable import MAX_TEXT, readable
 from stream_app.settings import Settings
@@ -66,10 +66,15 @@ class FoundEvents:
 
     def _rejected_of(self, event: RecordedEvent) -> list[Rejected]:
         limits = self._settings.max_event_bytes, self._settings.max_id_bytes
-        decoded = decode([event.value], Share if event.share else Post, *limits)
-        if decoded.rejected:
-            return decoded.rejected
-        if why := uncountable(decoded.events[0]):
+        if event.retraction:
+            taken = decode_retractions([event.value], *limits)
+            why, bad = long_integer(taken.events[0]) if taken.events else "", taken.rejected
+        else:
+            decoded = decode([event.value], Share if event.share else Post, *limits)
+            why, bad = uncountable(decoded.events[0]) if decoded.events else "", decoded.rejected
+        if bad:
+            return bad
+        if why:
             return [Rejected(0, "invalid", why)]
         return implausible(np.array([event.ts_ms]), [0], self._plausible)
 

@@ -4,7 +4,7 @@ import gc
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -57,6 +57,7 @@ class ReplayReport(NamedTuple):
 
     posts: int
     shares: int
+    retractions: int
     left_out: int
     """Events at or after `until_ms`."""
     seconds: float
@@ -66,7 +67,7 @@ class ReplayReport(NamedTuple):
     @property
     def sent(self) -> int:
         """Records produced."""
-        return self.posts + self.shares
+        return self.posts + self.shares + self.retractions
 
     @property
     def records_per_second(self) -> float:
@@ -85,7 +86,7 @@ def replay(
     on_progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
 ) -> ReplayReport:
-    """Produce the events, in their order, to `settings.posts_topic` and `settings.shares_topic` of `brokers`.
+    """Produce the events, in their order, to the topics of posts, shares and retractions of `brokers`.
 
     `speed` is event time per wall time (None: as fast as possible). Events at or after `until_ms` are left out; events
     without a time are sent. `bound` keeps events that are in order from being late. The timestamp of a record is the
@@ -94,8 +95,8 @@ def replay(
     Raises ReplayError.
     """
     try:
-        with _producer(brokers, settings) as producer, _rare_collections():
-            run = _Replay(producer, brokers, settings, bound, on_progress, stop or threading.Event())
+        with _producer(brokers, settings) as (producer, topics), _rare_collections():
+            run = _Replay(producer, brokers, settings, topics, bound, on_progress, stop or threading.Event())
             run.send_all(events, ReplayClock(speed) if speed else None, until_ms)
             return run.report()
     except KafkaError as error:
@@ -112,6 +113,7 @@ class _Replay:
         producer: Any,
         brokers: str,
         settings: Settings,
+        topics: Sequence[str],
         bound: SkewBound | None,
         on_progress: Callable[[Progress], None] | None,
         stop: threading.Event,
@@ -120,9 +122,9 @@ class _Replay:
         self._last_sent: dict[tuple[str, int], Any] = {}
         """By topic and partition; kept where there is a bound."""
         self._producer, self._brokers, self._on_progress, self._stop = producer, brokers, on_progress, stop
-        self._topics = (settings.posts_topic, settings.shares_topic)
-        self._partitions = [sorted(producer.partitions_for(topic)) for topic in self._topics]
-        self._sent = [0, 0]
+        self._settings, self._topics = settings, settings.source_topics
+        self._partitions = {topic: sorted(producer.partitions_for(topic)) for topic in topics}
+        self._sent = [0, 0, 0]
         self._left_out = 0
         self._event_time_ms = -1
         self._in_flight: deque[Any] = deque()
@@ -149,10 +151,17 @@ class _Replay:
 
     def report(self) -> ReplayReport:
         seconds = time.monotonic() - self._start
-        return ReplayReport(self._sent[0], self._sent[1], self._left_out, seconds, self._stop.is_set())
+        posts, shares, retractions = self._sent
+        return ReplayReport(posts, shares, retractions, self._left_out, seconds, self._stop.is_set())
 
     def _send(self, event: RecordedEvent) -> None:
-        topic, partitions = self._topics[event.share], self._partitions[event.share]
+        topic = self._topics[event.source]
+        if topic not in self._partitions:
+            raise ReplayError(
+                f"event {sum(self._sent) + self._left_out + 1} takes something back, and Kafka at {self._brokers} "
+                f"has no topic {topic}: create it with `stream-app topics create`{or_unseen(self._settings)}"
+            )
+        partitions = self._partitions[topic]
         partition = partitions[_positive_hash(event.key) % len(partitions)]
         try:
             sent = self._producer.send(topic, event.value, event.key, partition=partition)
@@ -164,7 +173,7 @@ class _Replay:
         self._in_flight.append(sent)
         if self._bound is not None:
             self._last_sent[topic, partition] = sent
-        self._sent[event.share] += 1
+        self._sent[event.source] += 1
         if event.ts_ms >= 0:
             self._event_time_ms = event.ts_ms
 
@@ -214,8 +223,8 @@ class _Replay:
 
 
 @contextmanager
-def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
-    """A producer for topics that exist, closed with the block."""
+def _producer(brokers: str, settings: Settings) -> Iterator[tuple[Any, list[str]]]:
+    """A producer, and the topics that exist, closed with the block; that of retractions may be missing."""
     settings = msgspec.structs.replace(settings, brokers=brokers)
     try:
         require_reachable(settings)
@@ -223,9 +232,10 @@ def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
         raise ReplayError(str(error)) from error
     with quiet_kafka():
         with closing(new_admin(settings)) as admin:
-            missing = {*settings.input_topics}.difference(admin.list_topics())
-            limits = limits_of(admin, [name for name in settings.input_topics if name not in missing])
-        if missing:
+            there = set(admin.list_topics())
+            topics = [name for name in settings.source_topics if name in there]
+            limits = limits_of(admin, topics)
+        if missing := {*settings.input_topics} - there:
             raise ReplayError(
                 f"Kafka at {brokers} has no topic {' and no topic '.join(sorted(missing))}: "
                 f"create it with `stream-app topics create`{or_unseen(settings)}"
@@ -239,7 +249,7 @@ def _producer(brokers: str, settings: Settings) -> Iterator[Any]:
             max_request_size=_REQUEST_BYTES,
         )
         try:
-            yield producer
+            yield producer, topics
         finally:
             _close(producer)
 

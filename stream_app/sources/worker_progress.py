@@ -10,9 +10,9 @@ from stream_app.kafka.topic_scan import LeftOut, TopicTail
 class WorkerProgress:
     """Follows the statuses of all partitions."""
 
-    def __init__(self, curves: TopicTail, input_topics: Sequence[str]) -> None:
+    def __init__(self, curves: TopicTail, source_topics: Sequence[str]) -> None:
         self._curves = curves
-        self._input_topics = input_topics
+        self._source_topics = source_topics
         self._statuses: dict[int, Status] = {}
         self._left_out = LeftOut()
 
@@ -28,5 +28,5 @@ class WorkerProgress:
             (topic, known.partition): source.position
             for known in self._statuses.values()
             for topic, source in known.sources.items()
-            if topic in self._input_topics
+            if topic in self._source_topics
         }

@@ -38,6 +38,7 @@ _TOPICS = (
     "standings",
     "curves",
     "additions",
+    "retractions",
     "dead_letters",
     "late",
     "erasures",

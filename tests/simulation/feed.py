@@ -56,6 +56,10 @@ class Feed:
         self.produced: dict[Place, list[Produced]] = {}
         """By offset."""
         self.newest_ms = START_MS
+        self.retracted: set[Identity] = set()
+        self.retractions: Counter[int] = Counter()
+        """Records by partition."""
+        self._retracting = random.Random(f"retractions {plan.seed}")
         self._rng = random.Random(f"feed {plan.seed}")
         self._settings = plan.settings
         self._broker = broker
@@ -82,6 +86,23 @@ class Feed:
             self.produced[place] += records
             self._counted += [(place, record) for record in records if record.fate is Fate.COUNTS]
             self._broker.append(place, [(record.key, record.value, ()) for record in records])
+        if self._retracting.random() < 0.2:
+            self._retract()
+
+    def _retract(self) -> None:
+        """Take back an event that was produced lately, read or not, or once more one that was taken back."""
+        if not self._counted:
+            return
+        (_, partition), record = self._retracting.choice(self._counted[-60:])
+        event = record.event
+        assert event is not None
+        self.retracted.add(identity_of(event))
+        self.retractions[partition] += 1
+        of = "post" if isinstance(event, Post) else "share"
+        ts_ms = self._retracting.randint(ms_of(event), max(self.newest_ms, ms_of(event)))
+        what = {"kind": "retract", "of": of, "event_id": event.event_id, "user_id": event.user_id, "ts": ts_ms}
+        place = (self._settings.retractions_topic, partition)
+        self._broker.append(place, [(record.key, msgspec.json.encode(what), ())])
 
     def _advance(self, step_ms: int) -> None:
         """Move event time on, if that makes nothing late that is still to be read."""
@@ -144,7 +165,8 @@ class Feed:
         else:
             place, record = self._event(START_MS - _LONG_AGO_MS, Fate.LATE)
         assert record.event is not None
-        sources = self._sources(place[1])
+        every = self._sources(place[1])
+        sources = {topic: every[topic] for topic in self._settings.input_topics if topic in every}
         passed_ms = min((source.watermark for source in sources.values()), default=0)
         is_late = ms_of(record.event) // PANE_MS < passed_ms // PANE_MS - PANES + 1
         return (place, record) if is_late and len(sources) == len(self._settings.input_topics) else None

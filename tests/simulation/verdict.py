@@ -13,7 +13,7 @@ from stream_app.core.events.schema import Post
 from stream_app.core.messages import ROLES, Cut, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.topics import changelogs_of
-from tests.naive import NaiveCut, Totals, ms_of, naive_cut, naive_people, naive_topics
+from tests.naive import NaiveCut, Totals, identity_of, ms_of, naive_cut, naive_people, naive_topics
 from tests.simulation.broker import Place
 from tests.simulation.feed import PANE_MS, Fate, expected
 from tests.simulation.plan import DWELL_S, PANES
@@ -43,6 +43,10 @@ def unrest(run: "Run") -> list[str]:
         source = run.sources(partition).get(topic)
         if (source.position if source else 0) != len(records):
             found.append(f"{topic}-{partition} at {source.position if source else 0} of {len(records)}")
+    for partition, count in run.feed.retractions.items():
+        source = run.sources(partition).get(run.plan.settings.retractions_topic)
+        if (source.position if source else 0) != count:
+            found.append(f"retractions of {partition} at {source.position if source else 0} of {count}")
     live = run.live()
     found += [f"{worker.name} is in a rebalance" for worker in live if not worker.engine.health.recovered]
     for worker in live:
@@ -71,6 +75,8 @@ def naive_totals(run: "Run", end_ms: int) -> Totals:
         for record, outcome in zip(records, expected(records, run.gone.get(place, [])), strict=True):
             event = record.event
             if outcome != "applied" or event is None or ms_of(event) // PANE_MS < first_pane:
+                continue
+            if identity_of(event) in run.feed.retracted:
                 continue
             people = naive_people(event) or 0
             for topic in naive_topics(event):
@@ -110,6 +116,7 @@ def _counters(run: "Run") -> Iterator[str]:
         outcomes = Counter(expected(records, gone))
         source = run.sources(partition).get(topic)
         found = {name: getattr(source, name) if source else 0 for name in _COUNTERS}
+        found["applied"] += source.retracted if source else 0  # whether it came before its retraction is not known
         wanted = {name: outcomes[name] for name in _COUNTERS}
         if found != wanted:
             yield f"{topic}-{partition} has {found}, must have {wanted}; gone: {gone}"
@@ -125,7 +132,8 @@ def _dead_letters(run: "Run") -> Iterator[str]:
         for (topic, _), log in run.broker.logs.items():
             for record in log.records() if topic == topic_of_fate else ():
                 origin = {name.removeprefix("__streams.errors."): value.decode() for name, value in record.headers}
-                found[origin["topic"], int(origin["partition"]), int(origin["offset"])] = (record.key, record.value)
+                if origin["topic"] != settings.retractions_topic:  # which may be late or not: it changes nothing
+                    found[origin["topic"], int(origin["partition"]), int(origin["offset"])] = (record.key, record.value)
         wanted = {
             (*place, offset): (record.key, record.value)
             for place, records in run.feed.produced.items()

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 from unittest.mock import patch
 
-from stream_app.core.changelog import ledger_store, segments
+from stream_app.core.changelog import ledger_store, parts
 from stream_app.core.state import ledger
 from stream_app.engine import build, engine
 from stream_app.engine.build import build_engine
@@ -128,9 +128,9 @@ class Probe:
         """The present truth."""
         settings, logs = self._worker.plan.settings, self._worker.line.broker.logs
         tps = [
-            Partition(topic, partition) for topic in settings.input_topics for partition in range(settings.partitions)
+            Partition(topic, partition) for topic in settings.source_topics for partition in range(settings.partitions)
         ]
-        topics = {topic: TopicIdentity(f"id of {topic}", settings.partitions) for topic in settings.input_topics}
+        topics = {topic: TopicIdentity(f"id of {topic}", settings.partitions) for topic in settings.source_topics}
         return BrokerState({tp: logs[tp].end for tp in tps}, topics, number=1)
 
 
@@ -189,7 +189,7 @@ def engines(plan: Plan) -> Iterator[None]:
         (watermark_alignment, "monotonic", _monotonic),
         (watermark_alignment, "LIVE_S", _LIVE_S),
         (source_reach, "SKEW_S", _SKEW_S),
-        (segments, "MOST_ENTRIES", plan.most_entries),
+        (parts, "MOST_ENTRIES", plan.most_entries),
         (record_batches, "TOGETHER_RECORDS", _TOGETHER_RECORDS),
         (waiting_batches, "ENOUGH", _ENOUGH_RECORDS),
         (ledger_store, "MOST_DELTAS", plan.most_deltas),

@@ -25,7 +25,7 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         "worker --audit": [Acl(TOPIC, settings.audit_topic, ("Write", "DescribeConfigs"))],
         "topics create": [Acl(TOPIC, name, ("Create", "Describe")) for name in every],
         "topics check": [Acl(TOPIC, name, ("Describe",)) for name in every],
-        "replay": [Acl(TOPIC, name, ("Write",)) for name in settings.input_topics],
+        "replay": [Acl(TOPIC, name, ("Write",)) for name in settings.source_topics],
         "watch": [Acl(TOPIC, settings.flags_topic, ("Read",))],
         "alerts run": _alerts(settings),
         "alerts dry-run": [Acl(TOPIC, settings.flags_topic, ("Read",))],
@@ -35,7 +35,7 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
         ],
         "dead-letters replay": [
             *(acl._replace(operations=("Read", "Write")) for acl in set_aside),
-            *(Acl(TOPIC, name, ("Write",)) for name in settings.input_topics),
+            *(Acl(TOPIC, name, ("Write",)) for name in settings.source_topics),
         ],
         "doctor": _doctor(settings),
         "reset": _reset(settings),
@@ -47,7 +47,7 @@ def kafka_acls(settings: Settings) -> dict[str, list[Acl]]:
 
 def _worker(settings: Settings) -> list[Acl]:
     """It reads what comes in, writes what goes out, and does both with what it keeps or shows; it asks for configs."""
-    read = {*settings.input_topics}
+    read = {*settings.source_topics}
     write = {settings.dead_letters_topic, settings.late_topic}
     allowed = dict.fromkeys(read, ("Read",)) | dict.fromkeys(write, ("Write",))
     return [
@@ -68,7 +68,7 @@ def _alerts(settings: Settings) -> list[Acl]:
 
 def _doctor(settings: Settings) -> list[Acl]:
     """It looks at everything, and reads a little of what it judges by its records."""
-    read = {*settings.input_topics, settings.dead_letters_topic, settings.late_topic, settings.curves_topic}
+    read = {*settings.source_topics, settings.dead_letters_topic, settings.late_topic, settings.curves_topic}
     return [
         *(
             Acl(TOPIC, topic.name, ("Read" if topic.name in read else "Describe", "DescribeConfigs"))
@@ -83,7 +83,7 @@ def _reset(settings: Settings) -> list[Acl]:
     segments, _ = changelogs_of(settings)
     again = ("Create", "Delete", "DescribeConfigs", "Read")
     allowed: dict[str, tuple[str, ...]] = {topic.name: again for topic in state_topics_of(settings)}
-    allowed |= dict.fromkeys(settings.input_topics, ("Read",)) | {segments: (*again, "Write")}
+    allowed |= dict.fromkeys(settings.source_topics, ("Read",)) | {segments: (*again, "Write")}
     return [
         *(Acl(TOPIC, topic.name, allowed.get(topic.name, ("Describe",))) for topic in needed_topics_of(settings)),
         Acl(GROUP, settings.app_id, ("Read", "Delete")),

@@ -91,7 +91,7 @@ def command(
     The same counting and the same rules run in this process, on steps of event time (--step), so the answer is always
     the same. An emerging flag is right if its user enters the cut within 12 h.
 
-    Files are read as by `stream-app replay`; - is the standard input.
+    Files are read as by `stream-app replay`; what they take back is taken back at that time. - is the standard input.
     """
     require_events(files)
     events = [event for event in read_events(files) if until_ms is None or event.ts_ms < until_ms]

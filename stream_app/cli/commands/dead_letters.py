@@ -175,7 +175,7 @@ def duplicates_command(*, settings: Settings, limit: int, as_json: bool) -> None
 )
 @click.option("--dry-run", is_flag=True, help="only print what would be sent")
 @click.option("--yes", is_flag=True, help="do not ask for confirmation")
-@_options("posts_topic", "shares_topic")
+@_options("posts_topic", "shares_topic", "retractions_topic")
 def replay_command(
     *,
     settings: Settings,
@@ -200,7 +200,7 @@ def replay_command(
     if not everything and reason is None:
         raise click.UsageError("say which: --reason NAME, or --all; `stream-app dead-letters list` shows the reasons")
     wanted = LetterFilter(reason, since_ms)
-    rules = replay.ReplayRules(settings.input_topics, max_attempts, rekey)
+    rules = replay.ReplayRules(settings.source_topics, max_attempts, rekey)
     topics = scan.topics_of(settings, late=late or reason == _LATE)
     with _opened(settings, topics) as entries, open_consumer(settings) as reader:
         origins = origins_in(reader)

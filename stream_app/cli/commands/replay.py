@@ -36,17 +36,19 @@ from stream_app.terminal.output import console, echo, print_json
 @click.option("--speed", type=Speed(), default="max", metavar="X|max", help="times real time; max: as fast as possible")
 @click.option("--until", "until_ms", type=TimeOption(), metavar="TIME", help="leave out events at or after that time")
 @click.option("--json", "as_json", is_flag=True, help="print what was produced as JSON")
-@settings_options("brokers", "posts_topic", "shares_topic", "curves_topic", "window_s", "pane_s", "max_ahead_s")
+@settings_options(
+    "brokers", "posts_topic", "shares_topic", "retractions_topic", "curves_topic", "window_s", "pane_s", "max_ahead_s"
+)
 def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: int | None, as_json: bool) -> None:
     """Produce recorded events from FILEs to Kafka; - is the standard input.
 
     Files are JSON lines, JSON arrays, CSV, TSV or Parquet, compressed or not, in UTF-8 or UTF-16, known by their
     content. Columns are named as the fields of an event; topics in a cell are separated by |.
 
-    Each event goes to the topic of posts or of shares, with its user as the key, in the order of the files. The topics
-    must exist (`stream-app topics create`). Where workers count meanwhile, the replay is never further ahead of them
-    than three quarters of a window, so that events that are in order are not late. The exit status is 1 where a file
-    holds no event.
+    Each event goes to the topic of posts, shares or retractions, with its user as the key, in the order of the files.
+    The topics must exist (`stream-app topics create`). Where workers count meanwhile, the replay is never further
+    ahead of them than three quarters of a window, so that events that are in order are not late. The exit status is 1
+    where a file holds no event.
     Parquet needs the extra `stream-app[parquet]`.
     """
     require_events(files)
@@ -64,16 +66,18 @@ def command(settings: Settings, files: Sequence[Path], speed: float, until_ms: i
         )
     found = stream.found or FoundEvents(settings)
     if as_json:
-        counts = {"sent": report.sent, "posts": report.posts, "shares": report.shares, "left_out": report.left_out}
+        names = ("sent", "posts", "shares", "retractions", "left_out")
+        counts = {name: getattr(report, name) for name in names}
         rejected = [kind._asdict() for kind in found.rejected]
         print_json(
             {**counts, "unreadable": found.unreadable, "rejected": rejected, "seconds": round(report.seconds, 3)}
         )
     else:
-        left_out = f", {report.left_out:,} left out" if until_ms is not None else ""
+        taken = f", {report.retractions:,} to {settings.retractions_topic}" if report.retractions else ""
+        others = taken + (f", {report.left_out:,} left out" if until_ms is not None else "")
         console().print(
             f"{plural(report.sent, 'event')} produced in {span(report.seconds)} ({report.records_per_second:,.0f}/s): "
-            f"{report.posts:,} to {settings.posts_topic}, {report.shares:,} to {settings.shares_topic}{left_out}."
+            f"{report.posts:,} to {settings.posts_topic}, {report.shares:,} to {settings.shares_topic}{others}."
         )
         print_found(console(), found, settings)
     if bound is not None and bound.is_off:
@@ -90,7 +94,7 @@ def _bound(stack: ExitStack, settings: Settings) -> SkewBound | None:
     try:
         with quiet_kafka():
             tail = TopicTail(stack.enter_context(open_consumer(settings)), settings.curves_topic)
-            progress = WorkerProgress(tail, settings.input_topics)
+            progress = WorkerProgress(tail, settings.source_topics)
             is_counted = bool(progress.positions())
     except KafkaOperationError:
         return None

@@ -14,7 +14,7 @@ _MB = 1_000_000
 def show_plan(plan: MigrationPlan) -> None:
     """Print what is copied where, and what it takes."""
     shown = table("topic", "now", "new topic", "then", numbers={"now", "then"})
-    for old, new in zip(plan.before.input_topics, plan.after.input_topics, strict=True):
+    for old, new in zip(plan.before.source_topics, plan.after.source_topics, strict=True):
         shown.add_row(old, str(plan.before.partitions), new, str(plan.after.partitions))
     out = console()
     out.print(shown)

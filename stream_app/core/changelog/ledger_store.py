@@ -15,6 +15,8 @@ source resumes at the position stored there. So a batch and its position are in 
 1. Count: a batch becomes one delta. Its sequence is the last one plus one.
 2. Seal: the whole content of a pane is written as one segment, with the sequence it includes. From then on a replay
    reads the pane from this segment, and ignores the pane in all deltas up to that sequence.
+   Retractions change packed panes here and there. These are not written again for it: one delta carries on what all
+   deltas before it say of such panes, which is little.
 3. Sweep: superseded segments are garbage. They are deleted only after two conditions hold. The group has confirmed that
    this worker still owned the partition when the seal was in the changelog. And the changelog says which deltas are
    still needed; otherwise a replay could not distinguish a deleted delta from a lost one.
@@ -32,6 +34,7 @@ from stream_app.core.changelog.pane_content import PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.events.credit import Credits
+from stream_app.core.retractions.taking_back import LookedUp, take_back
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 
@@ -65,6 +68,8 @@ class LedgerStore:
         self._sequence = held.sequence
         self._deltas: dict[int, tuple[list[bytes], set[int], int]] = {}
         self._garbage = list(held.garbage)
+        self._carried: tuple[int, frozenset[int]] = (0, frozenset())
+        """The newest delta that carries on what retractions have changed, and its panes."""
         self._written = (0, 0)
         """State in the newest header in the log, see `_state`."""
         self._restore(held)
@@ -98,6 +103,14 @@ class LedgerStore:
         self._write_delta(applied.content)
         return applied
 
+    def take_back(
+        self, topic: str, position: int, looked_up: LookedUp, rejected: int = 0, applied_besides: int = 0
+    ) -> Applied:
+        """Take events back and write the delta of it, like `count`."""
+        applied = take_back(self.ledger, topic, position, looked_up, rejected, applied_besides)
+        self._write_delta(applied.content)
+        return applied
+
     def write_state(self) -> None:
         """Write the state of the ledger, as the delta of an empty batch."""
         self._write_delta([])
@@ -109,10 +122,12 @@ class LedgerStore:
             if pane.packed and not pane.stale:
                 continue  # most of them
             settled = self.ledger.is_settled(number)
-            if pane.stale and (settled or many):
+            if pane.stale and (many or settled) and not self.ledger.is_patched(number):
                 self._seal(number, pack=settled)
             elif settled and pane.sealed and not pane.packed:
                 self.ledger.seal(number, *pane.sealed, pack=True)
+        if many:
+            self._carry_on()
         self.ledger.forget_packed()
         self._find_garbage()
 
@@ -159,8 +174,12 @@ class LedgerStore:
             self.ledger.restore_sealed(pane, key, parts)
             if pane not in self.ledger.panes:
                 self._garbage += _part_keys(key, len(parts))
+        carried = held.header.carried
+        repeating = (parts for key, parts in held.deltas.items() if key.sequence == carried)
+        self._carried = (carried, frozenset(pane for parts in repeating for part in parts for pane in part.panes))
         for key, parts in held.deltas.items():
             sealed = {pane for pane, (seal, _) in held.sealed.items() if seal.sequence >= key.sequence}
+            sealed |= self._carried[1] if key.sequence < carried else set()
             self.ledger.restore_delta(parts, sealed)
             self._deltas[key.sequence] = (
                 _part_keys(key, len(parts)),
@@ -183,12 +202,24 @@ class LedgerStore:
         values = self._write("pane", number, [content])
         self.ledger.seal(number, self._key("pane", number, 0), list(map(segments.decode, values.values())), pack=pack)
 
+    def _carry_on(self) -> None:
+        """Say once more, in one delta, what retractions have changed in packed panes: deltas before it are garbage."""
+        patched = [number for number in self.ledger.panes if self.ledger.is_patched(number)]
+        if patched:
+            self._carried = (self._sequence + 1, frozenset(patched))
+            self._write_delta([self.ledger.patches(number) for number in patched])
+
+    def _is_superseded(self, sequence: int, pane: int) -> bool:
+        """Return whether what a delta says of a pane is in its sealed segment, or carried on."""
+        carried, panes = self._carried
+        held = self.ledger.panes[pane]
+        return _holds(held.sealed, sequence) or (sequence < carried and pane in panes)
+
     def _find_garbage(self) -> None:
         first = self.ledger.window.first_pane(self.ledger.horizon)
-        panes = self.ledger.panes
         for sequence, (keys, touched, _) in list(self._deltas.items()):
             is_newest = sequence == self._sequence  # holds the current positions
-            if is_newest or not all(pane < first or _holds(panes[pane].sealed, sequence) for pane in touched):
+            if is_newest or not all(pane < first or self._is_superseded(sequence, pane) for pane in touched):
                 break  # the deltas that are left must have no gaps
             self._garbage += keys
             del self._deltas[sequence]
@@ -203,7 +234,7 @@ class LedgerStore:
 
     def _write(self, kind: Kind, pane: int, content: list[PaneContent]) -> dict[bytes, bytes]:
         self._written = self._state()
-        header = self.ledger.header(self._written[1])
+        header = self.ledger.header(self._written[1], self._carried[0])
         parts = segments.encode(
             header, self.ledger.scopes.names(), self.ledger.users.names, content, self._most_bytes()
         )

@@ -6,9 +6,20 @@ from typing import Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from stream_app.core.arrays import Hashes
+from stream_app.core.arrays import Hashes, distinct_in
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
+from stream_app.core.changelog.counted_events import (
+    IN_COLUMNS,
+    NO_EVENTS,
+    NOTHING_PACKED,
+    CountedEvents,
+    Worth,
+    joined_events,
+    packed_events,
+    unpacked_events,
+)
 from stream_app.core.changelog.pane_content import Entries, PaneContent, PaneRun
+from stream_app.core.changelog.parts import halves_of, size_of, split
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.watermark import Source
@@ -16,10 +27,11 @@ from stream_app.core.state.watermark import Source
 Kind = Literal["delta", "pane", "epoch"]
 
 VERSION = 1
-MOST_ENTRIES = 8_000
-"""Entries per stored part: a third of a megabyte with names of usual length …"""
+WITH_RETRACTIONS = 2
+"""Version of segments with something that earlier releases would add instead of subtract: these must not read it."""
+READABLE = frozenset({VERSION, WITH_RETRACTIONS})
 MOST_BYTES = 900_000
-"""… and bytes, because a name may be a kilobyte long. Kafka's default limit is one megabyte."""
+"""Of a stored part, because a name may be a kilobyte long. Kafka's default limit is one megabyte."""
 _MORE_PARTS = 8
 """Bytes that the number of parts may take when it is written again."""
 
@@ -65,6 +77,9 @@ class StoredRun(NamedTuple):
     """Places of its entries, for `Segment.entries`."""
     hashes: Hashes
     hashing: Hashing
+    worth: Worth
+    events: slice
+    """Places of its events, for `Segment.events`; empty if their worth is not in columns."""
 
 
 class Header(msgspec.Struct, array_like=True):
@@ -82,6 +97,8 @@ class Header(msgspec.Struct, array_like=True):
     """Length of the panes that the segments are cut into; 0 before release 0.3, which did not say it."""
     event_key: int = 0
     """The secret of the hashes of events; 0 as written by releases up to 0.2, which have none."""
+    carried: int = 0
+    """Sequence number of the newest delta that carries on what others before it say of its panes; 0 for none."""
 
     def require_panes(self, pane_ms: int) -> None:
         """Raise FormatError if it was counted in panes of another length."""
@@ -121,6 +138,10 @@ class Segment(msgspec.Struct, array_like=True):
     """What the hashes of each run are made of, in the order of `panes`; missing in segments of releases up to 0.2."""
     slots_ms: list[int] = []
     """Where the slot of each run begins, ms after its pane, in the order of `panes`; missing up to 0.3."""
+    worths: list[int] = []
+    """What is known of the events of each run, in the order of `panes`; missing up to 0.3."""
+    packed_events: msgspec.Raw = NOTHING_PACKED
+    """The events of runs whose worth is in columns, still encoded: few segments are looked at for a single event."""
 
     @property
     def nbytes(self) -> int:
@@ -146,14 +167,23 @@ class Segment(msgspec.Struct, array_like=True):
         squares[several[first:last].astype(np.int64) - run.start] = unpack(self.squares)[first:last]
         return Entries(scopes, users, posts, impressions, squares)
 
+    def events(self) -> CountedEvents:
+        """Return the events of all runs whose worth is in columns, with local scope and user numbers."""
+        hashes = [run.hashes for run in self.runs() if run.worth in IN_COLUMNS]
+        return unpacked_events(self.packed_events, np.concatenate(hashes)) if hashes else NO_EVENTS
+
     def runs(self) -> Iterable[StoredRun]:
         """Yield the runs of the segment; without slots, all that a pane holds counts as done at its start."""
         hashes, count = unpack(self.hashes), len(self.panes)
         hashings, slots_ms = self.hashings or [Hashing.EVENT_ID] * count, self.slots_ms or [0] * count
+        worths, place = self.worths or [Worth.UNKNOWN] * count, 0
         lengths = runs(self.entry_counts), runs(self.hash_counts)
-        for pane, slot_ms, run, hashed, hashing in zip(self.panes, slots_ms, *lengths, hashings, strict=True):
+        for pane, slot_ms, run, hashed, hashing, worth in zip(
+            self.panes, slots_ms, *lengths, hashings, worths, strict=True
+        ):
             own = hashes[hashed].astype(np.uint64, copy=False)
-            yield StoredRun(pane, slot_ms, run, own, Hashing(hashing))
+            events = slice(place, place := place + len(own) * (worth in IN_COLUMNS))
+            yield StoredRun(pane, slot_ms, run, own, Hashing(hashing), Worth(worth), events)
 
 
 _SCOPES = msgspec.msgpack.Decoder(list[tuple[str, str]])
@@ -174,46 +204,16 @@ def encode(
     `scopes` and `users` are the names by ledger number, as used in the entries. Names are long only where somebody
     wants them to be, so a part is cut by its entries first, and halved if it turns out too large.
     """
-    cuts = list(_split([run for content in panes for run in content.runs()]))
+    cuts = list(split([run for content in panes for run in content.runs()]))
     parts = [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
     room = most_bytes - _MORE_PARTS
     if all(len(part) <= room for part in parts):
         return parts
-    while large := [place for place, part in enumerate(parts) if len(part) > room and _size(cuts[place]) > 1]:
+    while large := [place for place, part in enumerate(parts) if len(part) > room and size_of(cuts[place]) > 1]:
         for place in reversed(large):
-            cuts[place : place + 1] = halves = _halves(cuts[place])
+            cuts[place : place + 1] = halves = halves_of(cuts[place])
             parts[place : place + 1] = [_encode_part(header, 0, scopes, users, half) for half in halves]
     return [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
-
-
-def _size(part: list[PaneRun]) -> int:
-    return max(len(part), sum(max(len(run.entries.users), len(run.hashes)) for run in part))
-
-
-def _halves(part: list[PaneRun]) -> list[list[PaneRun]]:
-    """Cut a part in two: between its runs, or within its only one."""
-    if len(part) > 1:
-        return [part[: len(part) // 2], part[len(part) // 2 :]]
-    (run,) = part
-    middle, middle_hash = (len(run.entries.users) + 1) // 2, (len(run.hashes) + 1) // 2
-    first = run._replace(entries=run.entries.part(slice(middle)), hashes=run.hashes[:middle_hash])
-    rest = run._replace(entries=run.entries.part(slice(middle, None)), hashes=run.hashes[middle_hash:])
-    return [[first], [rest]]
-
-
-def _split(contents: Sequence[PaneRun]) -> Iterable[list[PaneRun]]:
-    part: list[PaneRun] = []
-    room = MOST_ENTRIES
-    for content in contents:
-        size = max(len(content.entries.users), len(content.hashes))
-        for start in range(0, max(size, 1), MOST_ENTRIES):
-            piece = content.part(slice(start, start + MOST_ENTRIES))
-            if (used := max(len(piece.entries.users), len(piece.hashes))) > room:
-                yield part
-                part, room = [], MOST_ENTRIES
-            part.append(piece)
-            room -= used
-    yield part
 
 
 def _encode_part(
@@ -226,11 +226,12 @@ def _encode_part(
     columns = [np.concatenate(column) for column in zip(*(run.entries for run in panes), strict=True)]
     if not columns:
         columns = [np.empty(0, np.int64)] * 4 + [np.empty(0)]
-    scope_numbers, local_scopes = np.unique(columns[0], return_inverse=True)
-    user_numbers, local_users = np.unique(columns[1], return_inverse=True)
+    events = joined_events([run.events for run in panes])
+    scope_numbers = distinct_in(np.concatenate([columns[0], events.scopes]))
+    user_numbers = distinct_in(np.concatenate([columns[1], events.users]))
     several = np.flatnonzero(columns[4] != columns[3].astype(np.float64) ** 2)
     segment = Segment(
-        version=VERSION,
+        version=WITH_RETRACTIONS if any(run.hashing >= Hashing.TAKEN_BACK for run in panes) else VERSION,
         header=header,
         parts=parts,
         packed_scopes=msgspec.Raw(_ENCODER.encode([scopes[number] for number in scope_numbers.tolist()])),
@@ -238,8 +239,8 @@ def _encode_part(
         panes=[run.pane for run in panes],
         entry_counts=[len(run.entries.users) for run in panes],
         hash_counts=[len(run.hashes) for run in panes],
-        scope=pack(local_scopes),
-        user=pack(local_users),
+        scope=pack(np.searchsorted(scope_numbers, columns[0])),
+        user=pack(np.searchsorted(user_numbers, columns[1])),
         posts=pack(columns[2]),
         impressions=pack(columns[3]),
         several=pack(several),
@@ -247,6 +248,12 @@ def _encode_part(
         hashes=pack(np.concatenate([run.hashes for run in panes]) if panes else np.empty(0, np.uint64)),
         hashings=[run.hashing for run in panes],
         slots_ms=[run.slot_ms for run in panes],
+        worths=[run.worth for run in panes],
+        packed_events=packed_events(
+            events, np.searchsorted(user_numbers, events.users), np.searchsorted(scope_numbers, events.scopes)
+        )
+        if len(events.hashes)
+        else NOTHING_PACKED,
     )
     return _ENCODER.encode(segment)
 
@@ -255,13 +262,17 @@ def decode(value: bytes) -> Segment:
     """Decode a stored part; its columns are views of `value`. Raises FormatError if damaged or of another version."""
     try:
         segment = _DECODER.decode(value)
-        segment.scopes()  # raises here, not when it is used
+        scopes = segment.scopes()  # raises here, not when it is used
+        events = segment.events() if segment.version in READABLE else NO_EVENTS
     except DECODE_ERRORS as error:
         raise FormatError(f"not a segment of version {VERSION}: {error}; {_found(value)}") from error
-    if segment.version != VERSION:
+    if segment.version not in READABLE:
         raise FormatError(
-            f"segment of version {segment.version}, this release reads {VERSION}: run the release that wrote it"
+            f"segment of version {segment.version}, this release reads {VERSION} and {WITH_RETRACTIONS}: "
+            "run the release that wrote it"
         )
+    if not events.is_sound(len(scopes)):
+        raise FormatError("a segment with columns of events that do not fit together")
     return segment
 
 

@@ -107,7 +107,8 @@ def _is_sound(status: Status) -> bool:
     counts = [status.partition, status.users, status.rows, status.segments, status.state_bytes]
     counts += [status.erased, status.epoch, status.unread, status.asked, *status.unheard, *status.sent]
     for source in status.sources.values():
-        counts += [source.position, source.applied, source.duplicate, source.late, source.rejected, source.unknown]
+        counts += [source.position, source.applied, source.duplicate, source.late, source.rejected]
+        counts += [source.unknown, source.retracted]
     times = [status.horizon, status.ids_until_ms, status.newest_ms, status.reached_ms or 0, status.cuts_ms or 0]
     times += [status.next_ms, status.step_ms, status.next_step_ms]
     times += [source.watermark for source in status.sources.values()]

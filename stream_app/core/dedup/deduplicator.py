@@ -110,11 +110,11 @@ class Deduplicator:
                 continue
             in_pane = np.flatnonzero(panes == number)
             for stored in pane.packed_hashes(self._hashing):
-                known[in_pane] |= _contained(hashes[in_pane], stored)
+                known[in_pane] |= contained(hashes[in_pane], stored)
         return known
 
 
-def _contained(hashes: Hashes, known: Hashes) -> Mask:
+def contained(hashes: Hashes, known: Hashes) -> Mask:
     """Return which of `hashes` are in the sorted array `known`."""
     if not len(known):
         return np.zeros(len(hashes), np.bool_)

@@ -77,8 +77,8 @@ class LongIntegerError(ValueError):
 
 
 def credit_all(
-    decoded: Decoded, kind: type[Event], rates: ViewRates, hashing: HashingPlan = UNKEYED
-) -> tuple[Credits, Decoded]:
+    decoded: Decoded[Event], kind: type[Event], rates: ViewRates, hashing: HashingPlan = UNKEYED
+) -> tuple[Credits, Decoded[Event]]:
     """Credit all events that can be credited; the others are rejected too."""
     try:
         credits_ = credit(decoded.events, kind, rates, hashing)
@@ -103,12 +103,12 @@ def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates, hashing
     """
     people = _people(events, rates)
     known = people >= 0
-    users = _texts([event.user_id for event in events])
-    ids = _texts([event.event_id for event in events])
+    users = texts([event.user_id for event in events])
+    ids = texts([event.event_id for event in events])
     return Credits(
         users=users,
         hashes=event_hashes(kind, users, ids, hashing.key),
-        ts_ms=_times_ms([event.ts for event in events]),
+        ts_ms=times_ms([event.ts for event in events]),
         posts=np.full(len(events), int(kind is Post), np.int64),
         impressions=np.rint(np.where(known, people, 0)).astype(np.int64),
         unknown=~known,
@@ -125,7 +125,7 @@ def uncountable(event: Event) -> str:
     return long_integer(event)
 
 
-def _texts(ids: list[str | int]) -> list[str]:
+def texts(ids: list[str | int]) -> list[str]:
     """Return ids as text: integers become decimal strings, so that 5 and "5" are the same user or event."""
     try:
         "".join(ids)  # type: ignore[arg-type]  # the fastest way to learn that none is an integer
@@ -140,7 +140,7 @@ def _decimal(number: str | int) -> str:
     return str(number)
 
 
-def _times_ms(times: Sequence[int | dt.datetime]) -> Ints:
+def times_ms(times: Sequence[int | dt.datetime]) -> Ints:
     try:
         return np.array(times, np.int64)
     except TypeError:

@@ -35,6 +35,10 @@ class Hashing(IntEnum):
     """Kind, user and event id under the key of the ledger."""
     EVENT_ID_TOO = 2
     """The event id beside a hash of the event: written for workers of 0.2 in the group, ignored by this release."""
+    TAKEN_BACK = 3
+    """Like EVENT: counted events that were taken back; the entries beside them are to be subtracted."""
+    RETRACTION = 4
+    """Like EVENT: events that were taken back at a time in the pane, whether they had come or not."""
 
 
 class HashingPlan(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.events.schema import MAX_ID_BYTES, Event, Post
+from stream_app.core.events.schema import MAX_ID_BYTES, Event, Retraction
 
 MAX_ID_DIGITS = 38
 """Digits of an integer id: that of every integer type of databases, 128 bits included."""
@@ -14,6 +14,7 @@ _BEYOND: int = 10**MAX_ID_DIGITS
 _AROUND_NAME = len('{"event_id":"","ts":1,"user_id":""}')
 """An event has at least this many bytes besides each of its names."""
 _BYTES_A_CHARACTER = 4
+_NAMES = ("event_id", "user_id", "population", "post_id", "author_id", "via_id", "text_hash")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS = dt.timedelta(milliseconds=1)
 _UNITS = (("seconds", 1000, 1), ("microseconds", 1, 1000), ("nanoseconds", 1, 1_000_000))
@@ -74,12 +75,10 @@ def may_be_long(value: bytes, max_id_bytes: int) -> bool:
     return max_id_bytes < MAX_ID_BYTES or not is_plain
 
 
-def long_name(event: Event, max_id_bytes: int) -> str:
+def long_name(event: Event | Retraction, max_id_bytes: int) -> str:
     """Return which name of an event is too long, and what to do; empty if none is."""
-    names = [("event_id", event.event_id), ("user_id", event.user_id), ("population", event.population)]
-    names += [("post_id", event.post_id), *(("topics", topic) for topic in event.topics or ())]
-    names += [] if isinstance(event, Post) else [("author_id", event.author_id)]
-    for field, name in names:
+    names = [(field, getattr(event, field, None)) for field in _NAMES]
+    for field, name in (*names, *(("topics", topic) for topic in getattr(event, "topics", None) or ())):
         if not isinstance(name, str) or len(name) * _BYTES_A_CHARACTER <= max_id_bytes:
             continue
         if (size := len(name.encode())) > max_id_bytes:
@@ -87,9 +86,9 @@ def long_name(event: Event, max_id_bytes: int) -> str:
     return ""
 
 
-def long_integer(event: Event) -> str:
+def long_integer(event: Event | Retraction) -> str:
     """Return which id of an event is an integer of too many digits, and what to do; empty if none is."""
-    for field, name in (("event_id", event.event_id), ("user_id", event.user_id)):
+    for field, name in (("event_id", getattr(event, "event_id", None)), ("user_id", event.user_id)):
         if isinstance(name, int) and not is_short(name):
             return f"{field} is an integer of over {MAX_ID_DIGITS} digits: send it as text, or a hash of it"
     return ""

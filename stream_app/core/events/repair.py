@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from stream_app.core.events.limits import PLAUSIBLE
-from stream_app.core.events.schema import EARLIEST_MS, LATEST_MS, Event
+from stream_app.core.events.schema import EARLIEST_MS, LATEST_MS
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{\0")
@@ -47,8 +47,11 @@ def payload(value: bytes) -> bytes:
     return framed if framed.lstrip(_BLANKS)[:1] == b"{" else text
 
 
-def with_time(text: bytes, kind: type[Event]) -> Event | str:
-    """Return the event if only the form of its time is unusual; else what is wrong with the time, empty if nothing."""
+def with_time(text: bytes, kind: Any) -> Any:
+    """Return the event, of a `kind`, if only the form of its time is unusual; else what is wrong with the time.
+
+    Empty if nothing is wrong with it.
+    """
     fields = _fields(text)
     time = usual_time(found := fields.get("ts"))
     is_number = isinstance(time, int | float) and not isinstance(time, bool)

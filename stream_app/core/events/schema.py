@@ -1,4 +1,4 @@
-"""The two kinds of incoming events as msgspec types. Their JSON Schemas are generated from here."""
+"""The kinds of incoming events as msgspec types. Their JSON Schemas are generated from here."""
 
 import datetime as dt
 from typing import Annotated, Literal
@@ -28,6 +28,12 @@ People = (
 )
 
 
+TextHash = Annotated[
+    Id | None,
+    Meta(description="A keyed hash of the normalised text, by which equal texts are found."),
+]
+
+
 class Post(msgspec.Struct, gc=False, kw_only=True):
     """An influence post: a post, comment, review, reply, quote or message by a user."""
 
@@ -50,6 +56,7 @@ class Post(msgspec.Struct, gc=False, kw_only=True):
         DEFAULT_POPULATION
     )
     channel: Name | None = None
+    text_hash: TextHash = None
 
 
 class Share(msgspec.Struct, gc=False, kw_only=True):
@@ -75,6 +82,28 @@ class Share(msgspec.Struct, gc=False, kw_only=True):
         DEFAULT_POPULATION
     )
     channel: Name | None = None
+    via_id: Annotated[Id | None, Meta(description="Through whose share the user came to it.")] = None
+    text_hash: TextHash = None
+
+
+class Retract(msgspec.Struct, gc=False, kw_only=True, tag_field="kind", tag="retract"):
+    """Takes back a post or a share, as if it had never been: it was deleted, or the platform banned it."""
+
+    event_id: Annotated[Id, Meta(description="The event_id of the post or share.")]
+    ts: Annotated[Time, Meta(description="When it was taken back: not before the post or share happened.")]
+    user_id: Annotated[Id, Meta(description="Whose post or share it was. Also the key of the Kafka record.")]
+    of: Annotated[
+        Literal["post", "comment", "review", "reply", "quote", "message", "share"],
+        Meta(description="Its kind: a post and a share may have one event_id. Every kind but `share` is a post."),
+    ]
+
+
+class Erase(msgspec.Struct, gc=False, kw_only=True, tag_field="kind", tag="erase"):
+    """An account that was deleted: all that its user did is forgotten."""
+
+    user_id: Annotated[Id, Meta(description="Who is gone. Also the key of the Kafka record.")]
+    ts: Annotated[Time, Meta(description="When the account was deleted.")]
 
 
 Event = Post | Share
+Retraction = Retract | Erase

@@ -13,6 +13,7 @@ A field without a rule is not said: `Disclosure.of` raises UnruledError, so that
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -116,8 +117,8 @@ def power_of_ten(value: float) -> float:
     """Return the power of ten that a value has reached, with its sign; 0 stays 0. A whole number stays one."""
     if not value:
         return value
-    exponent = int(f"{abs(value):e}".partition("e")[2])
-    reached = 10**exponent if isinstance(value, int) else 10.0**exponent
+    exponent = Decimal(str(value)).adjusted()  # of all its digits: 99,999,999 has not reached 10^8
+    reached = 10**exponent if isinstance(value, int) else float(f"1e{exponent}")
     return reached if value > 0 else -reached
 
 
@@ -218,6 +219,7 @@ _RULES: Mapping[str, Rule] = {
     **_each(
         _people, "users ties flagged emerging found Influencers.total warnings right entries foreseen Quality.flags"
     ),
+    "retracted": _people,  # few are taken back: who falls at that moment would be known to have done it
     "k": _in_cut,
     "percent_of_users": _percent,
     "percent_of_population": _percent_of_population,

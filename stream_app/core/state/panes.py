@@ -96,6 +96,8 @@ class Pane:
         self.chunks: list[RowEntries] = []
         self.stored_bytes = 0
         """Bytes of the sealed segment."""
+        self._hashes: dict[Hashing, list[Hashes]] = {}
+        """Of the sealed segment of a packed pane, once somebody has asked."""
 
     def add(self, entries: RowEntries) -> None:
         """Add the entries of one batch. Merges small chunks into it, because every round reads all chunks."""
@@ -110,6 +112,7 @@ class Pane:
         self.stored_bytes = sum(segment.nbytes for segment in segments)
         self.stale = False
         self.packed = pack
+        self._hashes = {}
         if pack:
             self.chunks = []
 
@@ -130,4 +133,7 @@ class Pane:
         """Return the hashes of one kind that only the sealed segment holds, as sorted arrays."""
         if self.sealed is None or not self.packed:
             return []
-        return [run.hashes for segment in self.sealed[1] for run in segment.runs() if run.hashing is hashing]
+        if hashing not in self._hashes:
+            runs = (run for segment in self.sealed[1] for run in segment.runs() if run.hashing is hashing)
+            self._hashes[hashing] = [run.hashes for run in runs if len(run.hashes)]
+        return self._hashes[hashing]

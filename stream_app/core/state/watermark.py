@@ -17,7 +17,9 @@ class BatchCounts(NamedTuple):
     late: int
     rejected: int
     unknown: int
-    """Applied events whose audience is unknown."""
+    """Applied events whose audience is unknown; applied retractions whose event is."""
+    retracted: int = 0
+    """Events that came after their retraction."""
 
 
 class Source(msgspec.Struct):
@@ -32,16 +34,18 @@ class Source(msgspec.Struct):
     late: int = 0
     rejected: int = 0
     unknown: int = 0
-    """Applied events whose audience is unknown."""
+    """Applied events whose audience is unknown; applied retractions of events that had not come."""
     topic_id: str = ""
     """Kafka's id of the topic that was read; empty until it has been looked up."""
     partitions: int = 0
     """Partition count of the topic when it was looked up."""
+    retracted: int = 0
+    """Events that came after their retraction, and never count."""
 
     @property
     def read(self) -> int:
-        """Records read: always applied + duplicate + late + rejected."""
-        return self.applied + self.duplicate + self.late + self.rejected
+        """Records read: always applied + duplicate + late + rejected + retracted."""
+        return self.applied + self.duplicate + self.late + self.rejected + self.retracted
 
     def add(self, counts: BatchCounts) -> None:
         """Add the counts of one batch."""
@@ -50,6 +54,7 @@ class Source(msgspec.Struct):
         self.late += counts.late
         self.rejected += counts.rejected
         self.unknown += counts.unknown
+        self.retracted += counts.retracted
 
 
 class ReadSources(Protocol):

@@ -13,6 +13,8 @@ from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
 from stream_app.engine.counting.crediting import BatchCrediting
 from stream_app.engine.counting.duplicate_sampling import duplicates_in
 from stream_app.engine.counting.held_batches import CreditedBatch, HeldBatches
+from stream_app.engine.counting.record_checks import RecordChecks
+from stream_app.engine.counting.retracting import Retracting
 from stream_app.engine.counting.set_aside import SetAside
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.liveness.lag import Lag
@@ -42,8 +44,10 @@ class BatchCounter:
         self._lag = Lag(context)
         self._consumer = consumer
         self._synchronization = synchronization
-        self._crediting = BatchCrediting(context)
+        checks = RecordChecks(context)
+        self._crediting = BatchCrediting(context, checks)
         self._set_aside = SetAside(context)
+        self._retracting = Retracting(context, checks, self._set_aside)
 
     async def count(self, batches: FetchedBatches | HeldBatches) -> HeldBatches | None:
         """Count records in order, up to the end of the step; return what is held, None for nothing.
@@ -95,8 +99,10 @@ class BatchCounter:
         if skipped := len(batch.records) - len(fresh.records):
             self._meter.read(batch.topic, skipped)
         self._meter.skipped(batch.topic, skipped)
-        if fresh.records:
+        if fresh.records and batch.topic != self._settings.retractions_topic:
             return self._crediting.credit(held, fresh)
+        if fresh.records:
+            await self._retracting.count(held, fresh)
         self._come_to_end(held, batch)
         return None
 
@@ -138,7 +144,7 @@ class BatchCounter:
         await self._set_aside.unreadable(batch, found)
         started = perf_counter()
         records = min(found.records, found.last - source.position + 1)
-        nothing = self._crediting.nothing(batch.topic)
+        nothing = self._crediting.nothing()
         late = held.store.ledger.late(batch.topic, nothing.ts_ms)
         applied = held.store.count(batch.topic, batch.end, nothing, late, records)
         held.published = NEVER
@@ -173,7 +179,9 @@ class BatchCounter:
         tp = Partition(topic, batch.partition)
         behind = max(self._consumer.end(tp) - ledger.source(topic).position, 0)
         held.unread[topic] = behind
-        if behind:
+        if topic not in self._settings.input_topics:
+            pass  # a retraction says nothing about time
+        elif behind:
             ledger.lagging.add(topic)
         elif topic not in held.doubts:
             ledger.lagging.discard(topic)

@@ -44,6 +44,7 @@ class Tracker(NamedTuple):
     app: TrackerApp
     posts: TopicT
     shares: TopicT
+    retractions: TopicT
     segments: PartitionTable
     standings: PartitionTable
 
@@ -72,6 +73,7 @@ def tracker_app(
         app,
         posts=app.topic(settings.posts_topic, schema=RawSchema()),
         shares=app.topic(settings.shares_topic, schema=RawSchema()),
+        retractions=app.topic(settings.retractions_topic, schema=RawSchema()),
         segments=table("segments", segments_log),
         standings=table("standings", standings_log),
     )
@@ -89,6 +91,7 @@ def connect(tracker: Tracker, engine: Callbacks) -> None:
 
     app.agent(tracker.posts, name="posts", concurrency=1)(count)
     app.agent(tracker.shares, name="shares", concurrency=1)(count)
+    app.agent(tracker.retractions, name="retractions", concurrency=1)(count)
 
     app.on_partitions_revoked.connect(engine.on_revoked, weak=False)
     app.on_partitions_assigned.connect(engine.on_assigned, weak=False)

@@ -95,7 +95,7 @@ class PartitionOwnership:
 
     def adopt(self, topics: Mapping[str, TopicIdentity]) -> str:
         """Record in the ledgers the identity of their topics. Returns an error message if a topic was replaced."""
-        for name in self._settings.input_topics:
+        for name in self._settings.source_topics:
             if found := topics.get(name):  # a topic that is gone has nothing to read
                 sources = [held.store.ledger.source(name) for held in self._owned.values()]
                 for source in (Source(), *sources):
@@ -135,7 +135,7 @@ class PartitionOwnership:
     def positions(self, partitions: Iterable[int]) -> dict[Partition, int]:
         """Return the next offsets to count in some of the owned partitions."""
         stores = [self._owned[partition].store for partition in partitions]
-        return positions_of(stores, self._settings.input_topics)
+        return positions_of(stores, self._settings.source_topics)
 
     async def sweep(self) -> None:
         """Delete garbage, after the log has all writes and the group has confirmed the ownership."""
@@ -165,7 +165,7 @@ class PartitionOwnership:
             del self._owned[lost]
             self._meter.partition_revoked(lost)
         fresh = {partition: self._read(partition) for partition in sorted(partitions) if self._let_go(partition)}
-        positions = self.positions(self._owned) | positions_of(fresh.values(), self._settings.input_topics)
+        positions = self.positions(self._owned) | positions_of(fresh.values(), self._settings.source_topics)
         # Commit before anything is written: a disconnected worker would take the partition from its new owner.
         if positions and not await self._consumer.commit(positions, generation):
             return False

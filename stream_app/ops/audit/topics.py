@@ -65,7 +65,7 @@ def _findings(topic: TopicSpec, fact: TopicFacts, settings: Settings) -> Iterato
             "unclean leader election: a broker that lacks confirmed records may lead",
             altering("unclean.leader.election.enable", "false"),
         )
-    if topic.name in settings.input_topics:
+    if topic.name in settings.source_topics:
         yield from _retention(topic.name, config, settings.window_s)
 
 
@@ -113,7 +113,7 @@ def _retention(name: str, config: Mapping[str, str], window_s: float) -> Iterato
 
 
 def _unequal(settings: Settings, facts: Mapping[str, TopicFacts]) -> Iterator[Finding]:
-    partitions = {name: facts[name].partitions for name in settings.input_topics if name in facts}
+    partitions = {name: facts[name].partitions for name in settings.source_topics if name in facts}
     if len(set(partitions.values())) > 1:
         counts = ", ".join(f"{name} has {count}" for name, count in partitions.items())
         yield problem(

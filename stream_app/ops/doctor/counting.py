@@ -59,14 +59,14 @@ def counting(settings: Settings, admin: Any, consumer: Any) -> Iterator[Finding]
         for partition, known in curves.statuses.items()
         for topic, source in known.sources.items()
     }
-    inputs = spans(consumer, partitions_of(consumer, settings.input_topics))
+    inputs = spans(consumer, partitions_of(consumer, settings.source_topics))
     offsets = committed(settings, admin)
     places = [
         SourcePartition(partition, span, offsets.get(partition), sources.get((partition.topic, partition.partition)))
         for partition, span in inputs.items()
     ]
     yield from _lag(settings, places, members)
-    described = admin.describe_topics(list(settings.input_topics))
+    described = admin.describe_topics(list(settings.source_topics))
     yield from _positions(places, {topic["name"]: str(topic["topic_id"]) for topic in described})
 
 

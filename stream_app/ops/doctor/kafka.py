@@ -83,7 +83,7 @@ def _replicas(name: str, partitions: Sequence[Mapping[str, Any]]) -> Iterator[Fi
 
 def _size(settings: Settings, topic: TopicSpec, limit: int | None) -> Iterator[Finding]:
     """`limit`: the smaller one of the topic and of the brokers, if they say one."""
-    if limit is None or limit >= settings.max_message_bytes or topic.name in settings.input_topics:
+    if limit is None or limit >= settings.max_message_bytes or topic.name in settings.source_topics:
         return
     wanted = topic.config.get(OF_TOPIC, settings.max_message_bytes)
     alter = f"{altering(OF_TOPIC, wanted)}, and {OF_BROKER} of the brokers where it is smaller"

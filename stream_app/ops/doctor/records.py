@@ -1,14 +1,14 @@
 """Check of records: whether the newest of the inputs can be counted, the latest dead letters, and clocks."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from time import time
 from typing import Any
 
-from stream_app.core.events.credit import ViewRates, credit_all
-from stream_app.core.events.decode import Rejected, decode, implausible
+from stream_app.core.events.credit import ViewRates, credit_all, times_ms
+from stream_app.core.events.decode import Rejected, decode, decode_retractions, implausible
 from stream_app.core.events.limits import TimeRange
 from stream_app.core.events.murmur2 import partitions_of as murmur2_partitions_of
 from stream_app.core.events.partition_check import misplaced
@@ -30,8 +30,8 @@ _AHEAD_S = 1.0
 def inputs(settings: Settings, _admin: Any, consumer: Any) -> Iterator[Finding]:
     """A sample of the newest records of each input: whether a worker would count them."""
     newest_ms = 0
-    kinds: tuple[type[Event], type[Event]] = (Post, Share)
-    for topic, kind in zip(settings.input_topics, kinds, strict=True):
+    kinds: tuple[type[Event], type[Event], None] = (Post, Share, None)
+    for topic, kind in zip(settings.source_topics, kinds, strict=True):
         records = list(read(consumer, newest(spans(consumer, partitions_of(consumer, [topic])), _SAMPLE)))
         newest_ms = max((newest_ms, *(record.timestamp for record in records)))
         if not records:
@@ -69,13 +69,17 @@ def set_aside(settings: Settings, _admin: Any, consumer: Any) -> Iterator[Findin
         yield warning("dead letters", f"{topic}: {least}{named} in the last 24 hours", advice)
 
 
-def _rejected(settings: Settings, kind: type[Event], partition: int, batch: list[Any]) -> list[Rejected]:
-    """The records of one partition that a worker would set aside."""
+def _rejected(settings: Settings, kind: type[Event] | None, partition: int, batch: list[Any]) -> list[Rejected]:
+    """The records of one partition that a worker would set aside; `kind`: none for retractions."""
     values = [record.value for record in batch]
-    decoded = decode(values, kind, settings.max_event_bytes, settings.max_id_bytes)
-    credits_, (_, indices, rejected) = credit_all(decoded, kind, ViewRates())
-    users, times = credits_.users, TimeRange.of_days(settings.min_ts, settings.max_ts)
-    rejected += implausible(credits_.ts_ms, indices, times)
+    if kind is None:
+        found, indices, rejected = decode_retractions(values, settings.max_event_bytes, settings.max_id_bytes)
+        users: Sequence[str] = [str(event.user_id) for event in found]
+        ts_ms = times_ms([event.ts for event in found])
+    else:
+        decoded = decode(values, kind, settings.max_event_bytes, settings.max_id_bytes)
+        (users, _, ts_ms, *_), (_, indices, rejected) = credit_all(decoded, kind, ViewRates())
+    rejected += implausible(ts_ms, indices, TimeRange.of_days(settings.min_ts, settings.max_ts))
     place = partial(murmur2_partitions_of, partitions=settings.partitions)
     keys = [record.key for record in batch]
     checked = place if settings.partitioner == "murmur2" else None

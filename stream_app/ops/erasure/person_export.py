@@ -65,7 +65,7 @@ def export(settings: Settings, reader: Any, user: str) -> Export:
         "flags": [_json(record) for record in _records(reader, settings.flags_topic, person.is_in_flag)],
         "evidence": [
             _with_place(record)
-            for topic in settings.input_topics
+            for topic in settings.source_topics
             for record in _records(reader, topic, lambda record: record.key == user.encode())
         ],
         "set_aside": [

@@ -17,7 +17,7 @@ _PATIENCE_S = AT_LEAST_EVERY_MS / 1000 + 10.0
 _SHOWN = 5
 _NONE = CutFigures(0, 0, 0, 0, 0, exact=True)
 
-COUNTERS = ("applied", "duplicate", "late", "rejected")
+COUNTERS = ("applied", "duplicate", "late", "rejected", "retracted")
 
 
 class Comparison(NamedTuple):
@@ -72,7 +72,7 @@ class _Found(NamedTuple):
 def _differences(
     plan: MigrationPlan, consumer: Any, old: PublishedCurves, new: PublishedCurves, set_aside: int, *, is_settled: bool
 ) -> _Found:
-    inputs = spans(consumer, partitions_of(consumer, plan.after.input_topics))
+    inputs = spans(consumer, partitions_of(consumer, plan.after.source_topics))
     expected = sum(span.end for span in inputs.values())
     counted = sum(getattr(new.counted, name) for name in COUNTERS)
     problems = [f"{left.end - left.start} records are not counted yet" for left in new.unread(inputs).values()]

@@ -79,7 +79,7 @@ def _partition_of(plan: MigrationPlan, consumer: Any) -> PartitionOf:
     if not plan.before.pseudonyms:
         return lambda user: int(places_of([user.encode()], partitions)[0])
     pseudonym = PersonHashes(plan.before.person_key.reveal()).pseudonym
-    inputs = spans(consumer, partitions_of(consumer, plan.after.input_topics))
+    inputs = spans(consumer, partitions_of(consumer, plan.after.source_topics))
     keys = {(record.key, record.partition) for record in read(consumer, inputs) if record.key}
     places = {pseudonym(key.decode(errors="replace")): partition for key, partition in keys}
     return lambda user: places.get(user, 0)

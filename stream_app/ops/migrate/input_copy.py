@@ -39,7 +39,7 @@ class CopyReport(NamedTuple):
 
 def copy_inputs(plan: MigrationPlan, on_progress: OnProgress | None = None) -> CopyReport:
     """Copy what the plan's inputs hold and the new topics lack. Raises KafkaOperationError."""
-    renamed = dict(zip(plan.before.input_topics, plan.after.input_topics, strict=True))
+    renamed = dict(zip(plan.before.source_topics, plan.after.source_topics, strict=True))
     with open_consumer(plan.before) as consumer:
         uncounted = _uncounted(plan, consumer)
         reached, there, rejected_since = _reached(plan, consumer, {new: old for old, new in renamed.items()}, uncounted)
@@ -133,7 +133,7 @@ def _reached(
 
 def _copies(plan: MigrationPlan, consumer: Any) -> Iterator[tuple[Any, tuple[int, int]]]:
     """The copies in the new topics, each with the partition and offset it came from."""
-    for record in read(consumer, spans(consumer, partitions_of(consumer, plan.after.input_topics))):
+    for record in read(consumer, spans(consumer, partitions_of(consumer, plan.after.source_topics))):
         for name, value in record.headers:
             if name == ORIGIN_HEADER and (origin := re.fullmatch(rb"(\d{1,9})/(\d{1,18})", value or b"")):
                 yield record, (int(origin[1]), int(origin[2]))

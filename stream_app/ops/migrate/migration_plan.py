@@ -60,8 +60,8 @@ def migration_plan(settings: Settings, partitions: int) -> MigrationPlan:
             "alike; have the producers use murmur2, or write to new topics and start with `stream-app reset`"
         )
     with open_admin(settings) as admin, open_consumer(settings) as consumer:
-        inputs = spans(consumer, partitions_of(consumer, settings.input_topics))
-        for topic in settings.input_topics:
+        inputs = spans(consumer, partitions_of(consumer, settings.source_topics))
+        for topic in settings.source_topics:
             if (found := sum(place.topic == topic for place in inputs)) != settings.partitions:
                 raise KafkaOperationError(
                     f"{topic} has {found} partitions and STREAM_APP_PARTITIONS is {settings.partitions}: "
@@ -121,7 +121,7 @@ def _require_retention(
     settings: Settings, admin: Any, consumer: Any, inputs: dict[TopicPartition, Span], newest_ms: int
 ) -> None:
     window_ms = settings.pane_ms * settings.panes
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in settings.input_topics]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in settings.source_topics]
     for topic, entries in admin.describe_configs(resources).get("topic", {}).items():
         kept_ms = int(((entries or {}).get("retention.ms") or {}).get("value") or -1)
         if 0 <= kept_ms < window_ms:
@@ -149,7 +149,7 @@ def _bytes_per_record(consumer: Any, inputs: dict[TopicPartition, Span]) -> floa
 
 def not_settled(settings: Settings, consumer: Any, curves: PublishedCurves) -> str:
     """Why the old tracker's counts are not final yet; empty where they are. Raises KafkaOperationError."""
-    behind = curves.unread(spans(consumer, partitions_of(consumer, settings.input_topics)))
+    behind = curves.unread(spans(consumer, partitions_of(consumer, settings.source_topics)))
     if any(True for _ in read(consumer, behind)):
         return "the workers have stopped before everything was counted: start them until there is no lag"
     if len(curves.statuses) != settings.partitions or len({known.horizon for known in curves.statuses.values()}) > 1:

@@ -70,7 +70,7 @@ class PublishedCurves:
         """The counters of all partitions together."""
         total = Source()
         for source in (source for known in self.statuses.values() for source in known.sources.values()):
-            for name in ("applied", "duplicate", "late", "rejected"):
+            for name in ("applied", "duplicate", "late", "rejected", "retracted"):
                 setattr(total, name, getattr(total, name) + getattr(source, name))
         return total
 

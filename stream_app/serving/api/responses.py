@@ -39,19 +39,17 @@ class About(Answer, frozen=True, kw_only=True):
     window_s: float
     pane_s: float
     short_s: float
-    """Length of the short window that shows who accelerates."""
     min_users: int
     """Topics with fewer users flag nobody."""
     min_posts: int
     min_impressions: int
     leave_ratio: float
-    emerging_door: float
     """ρ: a standing is lost below ρ·θ."""
+    emerging_door: float
     diffuse_fraction: float
     emerging_z: float
     emerging_horizon_s: float
     population_sizes: dict[str, int]
-    """Stated sizes, by population."""
     rules: dict[str, str]
     """What each numbered rule of the flags says."""
     min_group: int = 0
@@ -76,10 +74,12 @@ class Health(Answer, frozen=True, kw_only=True):
     counting_since: TimeMs | None
     """Event time of the first event that this worker counted: windows that begin before are not full."""
     applied: int
-    """Events counted since the beginning; so are the next three."""
+    """Events counted since the beginning; the next three are what became of the others."""
     duplicate: int
     late: int
     rejected: int
+    retracted: int
+    """Taken back: events that had been counted, and events that came after their retraction."""
     users: int
     """Active in the window."""
     partitions: int

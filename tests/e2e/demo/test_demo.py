@@ -118,7 +118,7 @@ def test_a_file_is_tracked_exactly_and_reported(tmp_path: Path) -> None:
     settings = ("--min-users", 10, "--tick", "200ms", "--diffuse-fraction", 0.5)
     output, report = finished(tmp_path, file, *settings)
     read = len(events) + 2
-    counts = {"read": read, "applied": len(events), "duplicate": 1, "late": 0, "rejected": 1}
+    counts = {"read": read, "applied": len(events), "duplicate": 1, "late": 0, "rejected": 1, "retracted": 0}
     assert report["events"] == counts
     assert wrong(report, events) == []
     assert report["settled"]
@@ -130,6 +130,20 @@ def test_a_file_is_tracked_exactly_and_reported(tmp_path: Path) -> None:
     assert f"{read:,} events in" in output
     assert "Where to look next" in output
     assert re.search(r"^tea +connector +40 ", output, re.MULTILINE)
+
+
+def test_a_file_may_take_back_what_it_holds(tmp_path: Path) -> None:
+    events = a_day()
+    taken = events[::5]
+    back = [{**made, "kind": "retract", "of": made["kind"]} for made in taken]
+    file = write(tmp_path / "day.jsonl.gz", [*back[:20], *events, *back[20:], *back[:3]])
+    output, report = finished(tmp_path, file, "--min-users", 10, "--tick", "200ms")
+    assert wrong(report, [made for made in events if made not in taken]) == []
+    counted = report["events"]
+    assert (counted["read"], counted["duplicate"]) == (len(events) + len(back) + 3, 3)
+    assert (counted["late"], counted["rejected"]) == (0, 0)
+    assert report["settled"]
+    assert bool(counted["retracted"]) == ("retracted before they came" in output)
 
 
 def test_the_window_ends_at_until_and_later_events_are_left_out(tmp_path: Path) -> None:
@@ -165,7 +179,14 @@ def test_a_file_much_longer_than_the_window_has_no_late_event_at_full_speed(tmp_
             file.write(f"{number},{BEGIN_MS + number * step_ms},u{number % 997},{kind},tea|coffee\n")
     given = ("--workers", 2, "--window", "1h", "--pane", "1m", "--short", "10m", "--tick", "200ms")
     output, report = finished(tmp_path, path, *given)
-    assert report["events"] == {"read": count, "applied": count, "duplicate": 0, "late": 0, "rejected": 0}
+    assert report["events"] == {
+        "read": count,
+        "applied": count,
+        "duplicate": 0,
+        "late": 0,
+        "rejected": 0,
+        "retracted": 0,
+    }
     assert report["settled"]
     assert "are older than a window of 1h that ends with the newest" in " ".join(output.split())
 
@@ -242,4 +263,11 @@ def test_a_recorded_stream_gives_the_reference_answers(tmp_path: Path) -> None:
         role: tuple(cut[name] for name in ("users", "total", "k", "threshold", "ties")) for role, cut in found.items()
     }
     assert figures == {"maven": (641, 1993, 260, 2, 112), "connector": (1258, 9_071_810, 47, 15_407, 1)}
-    assert report["events"] == {"read": 19_727, "applied": 4444, "duplicate": 15_283, "late": 0, "rejected": 0}
+    assert report["events"] == {
+        "read": 19_727,
+        "applied": 4444,
+        "duplicate": 15_283,
+        "late": 0,
+        "rejected": 0,
+        "retracted": 0,
+    }

@@ -182,7 +182,7 @@ def test_topics_that_would_not_fit_afterwards_are_reported_before_anything_is_de
     result = run(other, "reset", "--yes")
     assert result.exit_code == 1
     assert f"{own.posts_topic} has 2 partitions and STREAM_APP_PARTITIONS is 3: set it to 2" in result.stderr
-    new_inputs = {"posts_topic": f"{own.app_id}.new-posts", "shares_topic": f"{own.app_id}.new-shares"}
+    new_inputs = {f"{name}_topic": f"{own.app_id}.new-{name}" for name in ("posts", "shares", "retractions")}
     result = run(msgspec.structs.replace(other, **new_inputs), "reset", "--yes")
     assert f"{own.flags_topic} has 2 partitions and STREAM_APP_PARTITIONS is 3: add --outputs" in result.stderr
     assert sizes(own) == before

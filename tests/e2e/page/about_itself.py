@@ -63,6 +63,7 @@ def health() -> Health:
         duplicate=212,
         late=60,
         rejected=41,
+        retracted=0,
         users=16_148,
         partitions=8,
         partitions_expected=8,

@@ -60,12 +60,13 @@ def alerts_running(run: Tracker, folder: Path) -> Iterator[None]:
 
 
 def much_later() -> list[RecordedEvent]:
-    """Events of many users about a new topic: all before have left the window."""
+    """Events of many users about a new topic, one of them taken back: all before have left the window."""
     made = []
     for number in range(40):
         value = {"event_id": f"n{number}", "ts": LATER_MS, "user_id": f"n{number}", "topics": ["new"], "audience": 9}
         made.append(RecordedEvent(number % 2 == 0, b"n%d" % number, msgspec.json.encode(value), LATER_MS))
-    return made
+    taken = {"kind": "retract", "of": "post", "event_id": "n1", "ts": LATER_MS, "user_id": "n1"}
+    return [*made, RecordedEvent(False, b"n1", msgspec.json.encode(taken), LATER_MS, retraction=True)]
 
 
 def is_deleted(seen: Seen, topic: str) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import msgspec
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.partitioner.default import murmur2
@@ -77,6 +78,20 @@ def test_every_event_arrives_once_in_order_in_the_partition_of_its_user(brokers:
             own = [event for event in sent if (murmur2(event.key) & 0x7FFFFFFF) % PARTITIONS == partition]
             assert [(key, value) for key, value, _ in arrived] == [(event.key, event.value) for event in own]
             assert all(before - 1000 <= ts <= time.time() * 1000 + 1000 for _, _, ts in arrived)
+
+
+def test_retractions_go_to_their_topic_and_are_missed_where_there_is_none(brokers: str, settings: Settings) -> None:
+    taken = event(5)._replace(retraction=True)
+    with pytest.raises(ReplayError, match=rf"event 2 takes something back, .* no topic {settings.retractions_topic}: "):
+        replay([event(1), taken], brokers, settings)
+    other = msgspec.structs.replace(settings, retractions_topic=settings.posts_topic + "-back")
+    admin = KafkaAdminClient(bootstrap_servers=brokers)
+    admin.create_topics({other.retractions_topic: {"num_partitions": PARTITIONS, "replication_factor": 1}})
+    admin.close()
+    report = replay([event(1), taken, event(3, share=True)], brokers, other)
+    assert (report.posts, report.shares, report.retractions, report.sent) == (1, 1, 1, 3)
+    ((arrived,),) = filter(None, records(brokers, other.retractions_topic, 1).values())
+    assert arrived[:2] == (taken.key, taken.value)
 
 
 def test_events_from_until_on_are_left_out_and_those_without_a_time_are_sent(brokers: str, settings: Settings) -> None:

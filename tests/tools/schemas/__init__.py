@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from stream_app.core.events.schema import Post, Share
+from stream_app.core.events.schema import Post, Retraction, Share
 from stream_app.core.messages import Cut, Flag, Look, Undelivered
 from stream_app.settings import Settings
 
@@ -30,7 +30,8 @@ class TopicSchema(NamedTuple):
     """What the records of a topic are."""
 
     topic: str
-    kind: type[msgspec.Struct]
+    kind: Any
+    """A type, or several of which each record is one."""
     title: str
     note: str
     """Said after the description of the type."""
@@ -40,6 +41,11 @@ class TopicSchema(NamedTuple):
         """Name of the file in schemas/."""
         return f"{self.topic}.schema.json"
 
+    @property
+    def sample_name(self) -> str:
+        """Name of its samples in schemas/samples/."""
+        return getattr(self.kind, "__name__", self.title).lower()
+
 
 def topic_schemas() -> list[TopicSchema]:
     """Every topic with a schema, under its default name."""
@@ -48,6 +54,7 @@ def topic_schemas() -> list[TopicSchema]:
     return [
         TopicSchema(names.posts_topic, Post, "Post", "The key is the user_id as text, in UTF-8."),
         TopicSchema(names.shares_topic, Share, "Share", "The key is the user_id as text, in UTF-8."),
+        TopicSchema(names.retractions_topic, Retraction, "Retraction", "The key is the user_id as text, in UTF-8."),
         TopicSchema(names.flags_topic, Flag, "Flag", "The key is the user_id."),
         TopicSchema(
             names.cuts_topic, Cut, "Cut", f"The key is {scope_key}; no value (a tombstone): the scope has no users now."
@@ -65,18 +72,18 @@ def topic_schemas() -> list[TopicSchema]:
 
 def schema_of(topic: TopicSchema) -> dict[str, Any]:
     """The JSON Schema of the records of a topic."""
-    _, components = msgspec.json.schema_components([topic.kind], ref_template="#/$defs/{name}")
-    body = components.pop(topic.kind.__name__)
-    for name, text in _field_docs(topic.kind):
-        body["properties"][name].setdefault("description", text)
-    times = body["properties"].get("ts", {}).get("anyOf", [])
-    for choice in times:
-        if choice.get("format") == "date-time":
-            choice["pattern"] = TIME_PATTERN
-    if times:
-        leap = TIME_PATTERN.replace(":[0-5][0-9]:[0-5][0-9]", ":[0-5][0-9]:60")
-        times.append({"description": "epoch ms in quotes", "type": "string", "pattern": "^[0-9]{1,14}$"})
-        times.append({"description": "RFC 3339, in a leap second", "type": "string", "pattern": leap})
+    kinds = get_args(topic.kind) or (topic.kind,)
+    _, components = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    for kind in kinds:
+        body = components[kind.__name__]
+        for name, text in _field_docs(kind):
+            body["properties"][name].setdefault("description", text)
+        _add_times(body["properties"].get("ts", {}).get("anyOf", []))
+    if len(kinds) == 1:
+        body = components.pop(kinds[0].__name__)
+    else:
+        said = " Or: ".join(components[kind.__name__]["description"] for kind in kinds)
+        body = {"description": said, "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in kinds]}
     head = {
         "$schema": _DIALECT,
         "$id": f"urn:stream-app:{topic.topic}",
@@ -85,6 +92,17 @@ def schema_of(topic: TopicSchema) -> dict[str, Any]:
     }
     schema = head | {name: part for name, part in body.items() if name not in head}
     return schema | ({"$defs": components} if components else {})
+
+
+def _add_times(times: list[dict[str, Any]]) -> None:
+    """Say what else the decoder takes for a time."""
+    for choice in times:
+        if choice.get("format") == "date-time":
+            choice["pattern"] = TIME_PATTERN
+    if times:
+        leap = TIME_PATTERN.replace(":[0-5][0-9]:[0-5][0-9]", ":[0-5][0-9]:60")
+        times.append({"description": "epoch ms in quotes", "type": "string", "pattern": "^[0-9]{1,14}$"})
+        times.append({"description": "RFC 3339, in a leap second", "type": "string", "pattern": leap})
 
 
 def files() -> dict[str, str]:

@@ -93,7 +93,7 @@ def _as_created(topic: TopicSpec) -> dict[str, Any]:
 
 def _operation(action: str, channel: str, topic: TopicSpec) -> dict[str, Any]:
     operation: dict[str, Any] = {"action": action, "channel": {"$ref": f"#/channels/{channel}"}}
-    if topic.name not in _SETTINGS.input_topics:
+    if topic.name not in _SETTINGS.source_topics:
         return operation
     group = {"type": "string", "enum": [_SETTINGS.app_id]}
     return operation | {"bindings": {"kafka": {"groupId": group, "bindingVersion": BINDING}}}

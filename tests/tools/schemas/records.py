@@ -43,6 +43,7 @@ def records_of_topics() -> dict[str, Records]:
     return {
         s.posts_topic: Records("posts", {"post": _event(s.posts_topic, "post")}),
         s.shares_topic: Records("shares", {"share": _event(s.shares_topic, "share")}),
+        s.retractions_topic: Records("retractions", {"retraction": _event(s.retractions_topic, "retraction")}),
         s.flags_topic: Records("flags", {"flag": _json_message(s.flags_topic, "flag", _USER)}),
         s.cuts_topic: Records("cuts", {"cut": _json_message(s.cuts_topic, "cut", scope), "noCut": no_cut}),
         standings: Records(
@@ -107,7 +108,7 @@ def _dead_letter() -> Message:
 
 def _late_event() -> Message:
     dead_letter = _late_letter()
-    events = [_schema(topic) for topic in _SETTINGS.input_topics]
+    events = [_schema(topic) for topic in _SETTINGS.source_topics]
     return _message(
         _AS_IT_CAME,
         {"anyOf": [*events, _NOTHING], "description": "The event as it came; no value where pseudonyms are on."},

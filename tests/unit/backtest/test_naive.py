@@ -63,6 +63,12 @@ def recorded(event: NaiveEvent) -> RecordedEvent:
     return RecordedEvent(event.is_share, event.user.encode(), msgspec.json.encode(value), event.ts)
 
 
+def taking_back(event: NaiveEvent) -> RecordedEvent:
+    kind = "share" if event.is_share else "post"
+    value = {"kind": "retract", "of": kind, "event_id": event.number, "ts": event.ts, "user_id": event.user}
+    return RecordedEvent(False, event.user.encode(), msgspec.json.encode(value), event.ts, retraction=True)
+
+
 @pytest.mark.parametrize(
     ("seed", "rules", "step_ms"),
     [
@@ -84,6 +90,20 @@ def test_the_flags_are_those_of_a_naive_evaluation(seed: int, rules: dict[str, s
     )
     assert found == wanted
     assert len({flag.rule for flag in wanted}) >= 7
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_what_is_taken_back_before_it_is_looked_at_was_never_there(comes_first: bool) -> None:
+    settings, events = load({}, RULES), list(stream(7, 500))
+    wrong = [event._replace(number=1000 + event.number, topics=("tea",)) for event in events[::4]]
+    retractions = [taking_back(event) for event in wrong]
+    kept = [recorded(event) for event in events]
+    sent = sorted([*kept, *map(recorded, wrong)], key=lambda event: event.ts_ms)
+    found = backtest(retractions + sent if comes_first else sent + retractions, settings)
+    left = backtest(sorted(kept, key=lambda event: event.ts_ms), settings)
+    flags, wanted = ({flag.flag_id: flag for flag in result.flags} for result in (found, left))
+    assert flags == wanted != {}  # in one step in another order: that of the rows
+    assert found.counted.rejected == 0
 
 
 def test_the_same_events_always_give_the_same_flags() -> None:

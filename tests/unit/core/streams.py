@@ -128,7 +128,7 @@ def totals_of(ledger: Ledger) -> Totals:
 
 def state_of(ledger: Ledger) -> State:
     """The state of a ledger."""
-    names = ("applied", "duplicate", "late", "unknown")
+    names = ("applied", "duplicate", "late", "unknown", "retracted")
     counters = {
         topic: {name: count for name in names if (count := getattr(source, name))}
         for topic, source in ledger.sources.items()

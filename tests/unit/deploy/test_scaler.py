@@ -77,11 +77,12 @@ def test_the_scaler_scales_the_workers_up_to_the_number_of_partitions() -> None:
     assert scaler()["maxReplicaCount"] == found.partitions
 
 
-def test_the_scaler_asks_for_the_lag_of_the_group_in_every_input() -> None:
+def test_the_scaler_asks_for_the_lag_of_the_group_in_everything_it_reads() -> None:
     found = load({})
     assert {lag["consumerGroup"] for lag in lags()} == {found.app_id}
-    assert {lag["topic"] for lag in lags()} == {*found.input_topics}
-    assert not {environment_name(name) for name in ("app_id", "posts_topic", "shares_topic")} & {*settings()}
+    assert {lag["topic"] for lag in lags()} == {*found.source_topics}
+    names = ("app_id", "posts_topic", "shares_topic", "retractions_topic")
+    assert not {environment_name(name) for name in names} & {*settings()}
     assert {lag["offsetResetPolicy"] for lag in lags()} == {"earliest"}  # where a worker begins, too
 
 

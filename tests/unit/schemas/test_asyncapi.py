@@ -101,7 +101,10 @@ def test_workers_receive_what_comes_in_and_send_what_goes_out() -> None:
     for operation in DOCUMENT["operations"].values():
         channels[operation["action"]].add(operation["channel"]["$ref"].removeprefix("#/channels/"))
     kept = {"cuts", "standings", "curves", "additions", "segments", "erasures"}
-    assert channels == {"receive": {"posts", "shares", "flags", *kept}, "send": {"flags", "deadLetters", "late", *kept}}
+    assert channels == {
+        "receive": {"posts", "shares", "retractions", "flags", *kept},
+        "send": {"flags", "deadLetters", "late", *kept},
+    }
 
 
 def test_every_topic_says_who_sends_and_who_receives(subtests: pytest.Subtests) -> None:
@@ -166,7 +169,7 @@ def test_a_schema_means_the_same_to_readers_who_know_only_draft_07(topic: TopicS
     """AsyncAPI takes a payload for a superset of it."""
     schema = schema_of(topic)
     earlier = {name: part for name, part in schema.items() if name != "$schema"}
-    for path in (FOLDER / "samples").glob(f"{topic.kind.__name__.lower()}.*.jsonl"):
+    for path in (FOLDER / "samples").glob(f"{topic.sample_name}.*.jsonl"):
         for sample in map(json.loads, path.read_text().splitlines()):
             event = sample.get("event", sample)
             assert Draft7Validator(earlier).is_valid(event) == Draft202012Validator(schema).is_valid(event)

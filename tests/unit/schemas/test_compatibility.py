@@ -21,7 +21,7 @@ from tests.unit.schemas.document import CHANNELS
 GOLDEN = Path(__file__).parents[2] / "golden"
 RELEASES = sorted(path.parent for path in GOLDEN.glob("*/schemas"))
 TOPICS = topic_schemas()
-INPUTS = Settings().input_topics
+INPUTS = Settings().source_topics
 WHAT_TO_DO = "leave the field as it was and add another, optional one; schemas/README.md says what may change"
 
 
@@ -47,7 +47,7 @@ class Case(NamedTuple):
     @property
     def samples(self) -> list[bytes]:
         """Good messages of that release."""
-        kind = self.topic.kind.__name__.lower()
+        kind = self.topic.sample_name
         written = self.release / f"{kind}.json"
         samples = (self.release / "samples" / f"{kind}.good.jsonl").read_bytes().splitlines()
         return [*samples, *([written.read_bytes()] if written.exists() else [])]
@@ -99,7 +99,7 @@ def refusals(schema: dict[str, Any], messages: list[bytes]) -> list[str]:
 
 
 def good_samples(topic: TopicSchema) -> list[bytes]:
-    return (FOLDER / "samples" / f"{topic.kind.__name__.lower()}.good.jsonl").read_bytes().splitlines()
+    return (FOLDER / "samples" / f"{topic.sample_name}.good.jsonl").read_bytes().splitlines()
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
@@ -125,7 +125,7 @@ def test_messages_of_before_pass_the_schema_and_the_decoder_of_today(case: Case)
 @pytest.mark.parametrize("case", OUTPUTS, ids=str)
 def test_messages_of_today_pass_the_schema_of_the_release_before(case: Case) -> None:
     assert refusals(case.before, good_samples(case.topic)) == []
-    written = [path.read_bytes() for path in GOLDEN.glob(f"*/{case.topic.kind.__name__.lower()}.json")]
+    written = [path.read_bytes() for path in GOLDEN.glob(f"*/{case.topic.sample_name}.json")]
     assert refusals(case.before, written) == []
 
 

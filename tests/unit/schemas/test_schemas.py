@@ -9,18 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from stream_app.core.events.decode import decode
-from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.events.decode import decode, decode_retractions
+from stream_app.core.events.schema import Erase, Event, Post, Retract, Retraction, Share
 from stream_app.core.messages import Cut, Flag
 from tests.tools.schemas import FOLDER, TIME_PATTERN, TopicSchema, files, schema_of, topic_schemas
 
 MAX_BYTES = 65_536
+EVENTS = (Post, Share, Retraction)
 TOPICS = topic_schemas()
 SCHEMAS = {topic.topic: Draft202012Validator(schema_of(topic)) for topic in TOPICS}
 
 
 def _samples(topic: TopicSchema, which: str) -> list[bytes]:
-    return (FOLDER / "samples" / f"{topic.kind.__name__.lower()}.{which}.jsonl").read_bytes().splitlines()
+    return (FOLDER / "samples" / f"{topic.sample_name}.{which}.jsonl").read_bytes().splitlines()
 
 
 GOOD = [(topic, line) for topic in TOPICS for line in _samples(topic, "good")]
@@ -52,9 +53,13 @@ def _passes_schema(topic: TopicSchema, value: bytes | None) -> bool:
 
 def _reason(topic: TopicSchema, value: bytes | None) -> str:
     """Why the record cannot be read, empty where it can."""
-    if topic.kind in (Post, Share):
-        decoded = decode([value], topic.kind, MAX_BYTES)
-        return decoded.rejected[0].reason if decoded.rejected else ""
+    if topic.kind in EVENTS:
+        rejected = (
+            decode_retractions([value], MAX_BYTES).rejected
+            if topic.kind is Retraction
+            else decode([value], topic.kind, MAX_BYTES).rejected
+        )
+        return rejected[0].reason if rejected else ""
     try:
         msgspec.json.decode(value or b"", type=topic.kind)
     except msgspec.ValidationError:
@@ -107,7 +112,7 @@ NUMBERS = st.one_of(
 )
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
-    st.sampled_from(["post", "share", "review", "Post", "all"]),
+    st.sampled_from(["post", "share", "review", "Post", "all", "retract", "erase"]),
     st.sampled_from([100, 101, 200, 201, 256, 257]).map(lambda size: "e" * size),
     st.from_regex(TIME_PATTERN.replace("[12][0-9]|3[01]", "1[0-9]|2[0-8]"), fullmatch=True),
     st.from_regex(r"[0-9]{4}-[01][0-9]-[0-2][0-8][Tt _][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]*)?[Zz+-]?[0-9:]{0,5}"),
@@ -116,15 +121,16 @@ ATOMS = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS)
 VALUES: st.SearchStrategy[object] = st.one_of(
     ATOMS, st.lists(TEXTS, max_size=3), st.lists(ATOMS, max_size=3), st.just(["t"] * 101), st.just({})
 )
-FIELDS = sorted({*Post.__struct_fields__, *Share.__struct_fields__, "unknown"})
-PLAIN = st.fixed_dictionaries({"event_id": st.just("e"), "ts": st.just(1), "user_id": st.just("u")})
+FIELDS = sorted({field for kind in (Post, Share, Retract, Erase) for field in kind.__struct_fields__} | {"unknown"})
+PLAIN = st.fixed_dictionaries(
+    {"event_id": st.just("e"), "ts": st.just(1), "user_id": st.just("u")},
+    optional={"kind": st.sampled_from(["retract", "erase"]), "of": st.just("share")},
+)
 CHANGED = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=2)
 DOCUMENTS = st.one_of(VALUES, st.builds(lambda plain, changed: plain | changed, PLAIN, CHANGED), CHANGED)
 
 
-@pytest.mark.parametrize(
-    "topic", [topic for topic in TOPICS if topic.kind in (Post, Share)], ids=lambda topic: topic.topic
-)
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.kind in EVENTS], ids=lambda topic: topic.topic)
 @settings(deadline=None, max_examples=300)
 @given(document=DOCUMENTS)
 def test_schema_and_decoder_agree_on_any_event(topic: TopicSchema, document: object) -> None:

@@ -50,7 +50,7 @@ class Disclosed:
         self.parts = Parts(min_posts=1, min_impressions=1, **settings)
         self.registry = CollectorRegistry()
         chosen = self.parts.fake.settings
-        self.metrics = Metrics(self.registry, chosen.input_topics, ("*", MANY, SIX, THREE))
+        self.metrics = Metrics(self.registry, chosen.source_topics, ("*", MANY, SIX, THREE))
         for name in ("cut", "cut_gone", "active_users", "rows", "flags"):
             setattr(self.parts.fake.meter, name, getattr(self.metrics, name))
         self.worker = Worker(self.parts)

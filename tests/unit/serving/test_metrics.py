@@ -48,7 +48,7 @@ def test_the_counters_of_an_input_topic_start_at_zero(registry: CollectorRegistr
     names = ("influence_read_records_total", "influence_skipped_records_total", "influence_batches_total")
     for name in names:
         assert [registry.get_sample_value(name, {"topic": topic}) for topic in INPUTS] == [0, 0]
-    assert len(_series(registry, "influence_events_total")) == 8
+    assert len(_series(registry, "influence_events_total")) == 10
     assert len(_series(registry, "influence_batch_seconds_count")) == 2
 
 

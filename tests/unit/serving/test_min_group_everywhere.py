@@ -19,10 +19,10 @@ from stream_app.serving.api import params
 from stream_app.serving.api.routes import PREFIX, ROUTES
 from stream_app.serving.api.server import Api
 from stream_app.settings import Settings
-from tests.unit.engine.fakes import NOW_MS, PARTITION, stored_after
+from tests.unit.engine.fakes import NOW_MS, PARTITION, record, stored_after
 from tests.unit.serving.disclosed import LEADER, MANY, OF_SIX, OF_THREE, PEOPLE, PUBLISHED, SIX, THREE, Disclosed
 
-COUNTS = {"users", "k", "ties", "flagged", "emerging", "found", "with_evidence"}
+COUNTS = {"users", "k", "ties", "flagged", "emerging", "found", "with_evidence", "retracted"}
 AMOUNTS = {"total", "threshold", "value", "share", "short_rate", "long_rate", "rate_error", "impressions"}
 
 OTHER_ROUTES = {
@@ -36,6 +36,7 @@ OTHER_ROUTES = {
 OTHER_TOPICS = {
     "posts_topic": "input",
     "shares_topic": "input",
+    "retractions_topic": "input",
     "curves_topic": "for workers only",
     "additions_topic": "for workers only",
     "audit_topic": "who looked at whom, for auditors",
@@ -151,6 +152,23 @@ async def test_no_difference_of_two_totals_is_that_of_a_topic_of_too_few(five: D
     exact = {10, 100}
     totals = {cut.total for cut in (await five.worker.answers.cuts(params.CutParams())).cuts}
     assert {abs(one - other) for one, other in combinations(totals, 2)} & exact == set()
+
+
+async def test_one_that_takes_something_back_is_not_seen_in_how_many_did(five: Disclosed) -> None:
+    seen = []
+    for number in range(10):  # the posts of the first person
+        what = {
+            "kind": "retract",
+            "of": "post",
+            "event_id": f"influence.posts-{number}",
+            "user_id": LEADER,
+            "ts": NOW_MS,
+        }
+        await five.parts.count([record(number, msgspec.json.encode(what), LEADER.encode(), "influence.retractions")])
+        await five.parts.round()
+        answers = five.worker.answers
+        seen.append(plain(answers.disclosed(answers.overview.health()))["retracted"])
+    assert seen == [0, 0, 0, 0, 5, 5, 5, 5, 5, 10]
 
 
 async def test_when_a_topic_reaches_the_minimum_the_next_moment_says_nothing_about_who_came() -> None:

@@ -14,6 +14,7 @@ from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.decode import decode
 from stream_app.core.events.schema import Post
 from stream_app.extras import MissingExtraError
+from stream_app.settings import Settings
 from stream_app.sources.files import read_events, recorded, require_events
 from stream_app.sources.recorded_event import EventFileError, RecordedEvent
 from tests.benchmarks.workload import END_MS, SPAN_MS, bench_events
@@ -86,6 +87,16 @@ def test_a_time_in_an_unusual_form_is_that_of_the_worker(tmp_path: Path, ts: byt
     path = written(tmp_path / "events.jsonl", line)
     with nullcontext() if ts_ms >= 0 else pytest.raises(EventFileError, match="holds no event"):
         require_events([path])
+
+
+@pytest.mark.parametrize("kind", ["retract", "erase"])
+def test_what_takes_back_goes_to_the_topic_of_retractions_readable_or_not(kind: str) -> None:
+    line = b'{"kind":"%b","of":"share","event_id":"1","user_id":"ann","ts":5}' % kind.encode()
+    unreadable = line.replace(b"5}", b'"now"}')
+    assert recorded(line) == RecordedEvent(False, b"ann", line, 5, retraction=True)
+    assert recorded(unreadable) == RecordedEvent(False, b"ann", unreadable, -1, retraction=True)
+    topics = Settings().source_topics
+    assert [topics[recorded(one).source] for one in (POST, SHARE, line)] == [*topics]
 
 
 def test_an_event_after_the_bytes_of_a_schema_registry_is_one() -> None:

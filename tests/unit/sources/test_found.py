@@ -61,6 +61,15 @@ def test_the_reason_is_that_of_the_worker_with_its_settings() -> None:
     assert (kind.reason, kind.records) == ("invalid", 2)
 
 
+def test_retractions_are_judged_as_such() -> None:
+    taken = event(NOW_MS, kind="retract", of="post")
+    assert found_in(taken, event(NOW_MS, kind="erase")).rejected == []
+    (kind, _) = found_in(event(NOW_MS, kind="retract"), event(NOW_MS, kind="retract"), event(5)).rejected
+    assert (kind.reason, kind.records, "`of`" in kind.message) == ("invalid", 2, True)
+    (kind,) = found_in(taken.replace(b'"ann"', b"9" * 39)).rejected
+    assert "over 38 digits" in kind.message
+
+
 def test_a_file_in_seconds_is_said_to_be_one(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\n".join([event(1_767_225_600)] * 3))

@@ -68,7 +68,9 @@ class Overview:
     def health(self) -> Health:
         """The pipeline in one line."""
         statuses = self._state.statuses.values()
-        sources = [source for status in statuses for source in status.sources.values()]
+        every = [(topic, source) for status in statuses for topic, source in status.sources.items()]
+        sources = [source for topic, source in every if topic in self._settings.input_topics]
+        taken = [source for topic, source in every if topic == self._settings.retractions_topic]
         newest_ms = self._state.scopes.newest_ms if statuses else -1
         now_ms = time.time() * 1000
         return Health(
@@ -83,6 +85,7 @@ class Overview:
             duplicate=sum(source.duplicate for source in sources),
             late=sum(source.late for source in sources),
             rejected=sum(source.rejected for source in sources),
+            retracted=sum(source.retracted for source in sources) + sum(one.applied - one.unknown for one in taken),
             users=sum(status.users for status in statuses),
             partitions=len(statuses),
             partitions_expected=self._settings.partitions,

@@ -3,17 +3,18 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from heapq import nlargest
 from time import monotonic
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 from aiokafka.errors import KafkaError
 
 from stream_app.core.events.credit import ViewRates, credit, credit_all
-from stream_app.core.events.decode import decode
+from stream_app.core.events.decode import decode, decode_retractions
 from stream_app.core.events.names import normal_topic
-from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.events.schema import Event, Post, Retract, Share
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION
 from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.core.queries import ScopeName
@@ -26,7 +27,7 @@ _SHOWN = 5
 _MOST_RECORDS = 200_000
 _PATIENCE_S = 4.0
 _LONGEST_S = 15.0
-"""For both topics, connecting included."""
+"""For all topics, connecting included."""
 _REMEMBERED_S = 15.0
 _MOST_REMEMBERED = 100
 
@@ -44,6 +45,17 @@ class _Read(NamedTuple):
     kind: type[Event]
     events: list[Event]
     """Each once."""
+    records: int
+    why_not: str
+
+
+T = TypeVar("T")
+
+
+class _Taken(NamedTuple, Generic[T]):
+    """What was taken of the records of a topic."""
+
+    found: list[T]
     records: int
     why_not: str
 
@@ -79,13 +91,22 @@ class EvidenceReader:
         kinds: dict[str, type[Event]] = dict(zip(self._settings.input_topics, (Post, Share), strict=True))
         try:
             async with asyncio.timeout(_LONGEST_S):
-                found = [await self._of_topic(topic, kind, asked) for topic, kind in kinds.items()]
+                retractions = await self._of_topic(self._settings.retractions_topic, self._taken_back, asked)
+                gone = {(one.of == "share", str(one.event_id)) for one in retractions.found}
+                found = []
+                for topic, kind in kinds.items():
+                    theirs = await self._of_topic(topic, partial(self._theirs, kind), asked)
+                    left = [one for one in theirs.found if (kind is Share, str(one.event_id)) not in gone]
+                    why_not = theirs.why_not or retractions.why_not
+                    found.append(_Read(kind, _each_once(left), theirs.records, why_not))
         except (KafkaError, OSError) as error:  # a TimeoutError is one
             found = [_Read(Post, [], 0, f"Kafka does not answer ({error or type(error).__name__})")]
         return self._evidence(found)
 
-    async def _of_topic(self, name: str, kind: type[Event], asked: _Asked) -> _Read:
-        """The user's events in one partition, of the newest records only where they are very many."""
+    async def _of_topic(
+        self, name: str, take: Callable[[Iterable[Record], _Asked], Iterable[T]], asked: _Asked
+    ) -> _Taken[T]:
+        """What is taken of one partition, of the newest records only where they are very many."""
         number = asked.partition
         async with self._open(name, (number,)) as topic:
             there = (await topic.bounds())[number]
@@ -100,18 +121,24 @@ class EvidenceReader:
                 why_not = f"only the newest {_MOST_RECORDS:,} records of {name} were read"
             start = max(start, newest)
             topic.seek(number, start)
-            events: list[Event] = []
+            events: list[T] = []
             deadline_s = monotonic() + _PATIENCE_S
             while (reached := await topic.position(number)) < there.end:
                 if monotonic() > deadline_s:
                     why_not = f"reading {name} took too long: the newest of it is missing"
                     break
                 async for _, records in topic.fetch():
-                    events += self._theirs(records, kind, asked)
+                    events += take(records, asked)
                     await asyncio.sleep(0)
-            return _Read(kind, _each_once(events), max(reached - start, 0), why_not)
+            return _Taken(events, max(reached - start, 0), why_not)
 
-    def _theirs(self, records: Iterable[Record], kind: type[Event], asked: _Asked) -> Iterator[Event]:
+    def _taken_back(self, records: Iterable[Record], asked: _Asked) -> Iterator[Retract]:
+        """The user's events that were taken back."""
+        values = [record.value for record in records if self._is_theirs(record.key, asked.user)]
+        decoded = decode_retractions(values, self._settings.max_event_bytes, self._settings.max_id_bytes)
+        return (event for event in decoded.events if isinstance(event, Retract))
+
+    def _theirs(self, kind: type[Event], records: Iterable[Record], asked: _Asked) -> Iterator[Event]:
         """The events of the user that count in the scope and window."""
         theirs = [record for record in records if self._is_theirs(record.key, asked.user)]
         start_ms, end_ms = asked.window_ms

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.changelog import ledger_store as ledger_store_module
-from stream_app.core.changelog import segments
+from stream_app.core.changelog import parts, segments
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.schema import Event, Post, Share
@@ -27,7 +27,7 @@ CHORES = st.lists(st.integers(0, 3), min_size=1, max_size=5)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of several parts, and seals of open panes, in small streams too."""
-    monkeypatch.setattr(segments, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(parts, "MOST_ENTRIES", 3)
     monkeypatch.setattr(ledger_store_module, "MOST_DELTAS", 3)
     monkeypatch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 2)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.changelog import ledger_store as ledger_store_module
-from stream_app.core.changelog import segments
+from stream_app.core.changelog import parts
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state import ledger as ledger_module
@@ -24,7 +24,7 @@ CUTS = st.lists(st.integers(0, 200), min_size=1, max_size=3)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of several parts, seals of open panes and renumbering in small streams too."""
-    monkeypatch.setattr(segments, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(parts, "MOST_ENTRIES", 3)
     monkeypatch.setattr(ledger_store_module, "MOST_DELTAS", 3)
     monkeypatch.setattr(ledger_module, "_DEAD_ROWS_KEPT", 2)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.changelog import segments
+from stream_app.core.changelog import parts, segments
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.pane_content import Entries, PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
@@ -56,7 +56,7 @@ def _sequences(history: ReplayedLog) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def two_entries_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "MOST_ENTRIES", 2)
+    monkeypatch.setattr(parts, "MOST_ENTRIES", 2)
 
 
 def test_nothing_stored_is_an_empty_history() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from stream_app.core.changelog import parts as parts_module
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
 from stream_app.core.changelog.pane_content import Entries, PaneContent
@@ -54,7 +55,7 @@ def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
 def test_decoding_returns_what_was_encoded_in_any_number_of_parts(panes: Panes, most_entries: int) -> None:
     panes = list({pane: (pane, rows, hashes) for pane, rows, hashes in panes}.values())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "MOST_ENTRIES", most_entries)
+        patch.setattr(parts_module, "MOST_ENTRIES", most_entries)
         values = _encode(panes)
     parts = [segments.decode(value) for value in values]
     assert {part.parts for part in parts} == {len(values)}
@@ -108,8 +109,8 @@ def test_a_key_of_something_else_is_refused(key: bytes) -> None:
 
 def test_a_segment_of_another_version_is_refused_with_its_version() -> None:
     fields = msgspec.msgpack.decode(_encode([])[0])
-    with pytest.raises(FormatError, match=r"version 2.* reads 1"):
-        segments.decode(msgspec.msgpack.encode([2, *fields[1:]]))
+    with pytest.raises(FormatError, match=r"version 3.* reads 1 and 2"):
+        segments.decode(msgspec.msgpack.encode([3, *fields[1:]]))
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,17 @@ def test_a_cut_is_said_in_steps_and_said_again_it_stays(users: int, k: int, tota
     assert FIVE.of(said) == said
 
 
-@given(st.floats(-1e12, 1e12))
+@given(st.floats(-1e12, 1e12, allow_subnormal=False))
 def test_a_power_of_ten_stays_one(value: float) -> None:
     reached = power_of_ten(value)
     assert power_of_ten(reached) == reached
-    assert abs(reached) <= abs(value) * 1.000001 or not value
+    assert abs(reached) <= abs(value) < 10 * abs(reached) or not value
+
+
+@pytest.mark.parametrize("value", [99_999_999, 99_999_999.0, 10**18 - 1, 1e15 - 0.5])
+def test_a_power_of_ten_is_not_said_before_it_is_reached(value: float) -> None:
+    assert power_of_ten(value) < value
+    assert power_of_ten(value + 1) > value
 
 
 @given(st.lists(st.integers(1, 1000), min_size=5, max_size=200))

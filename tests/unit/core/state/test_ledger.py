@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.changelog import segments
+from stream_app.core.changelog import parts, segments
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
@@ -75,7 +75,7 @@ def test_sealing_any_pane_at_any_time_changes_no_answer(
 ) -> None:
     ledger, naive = streams.new_ledger(), streams.new_naive()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "MOST_ENTRIES", most_entries)
+        patch.setattr(parts, "MOST_ENTRIES", most_entries)
         for sequence, batch in enumerate(streams.batches_of(stream, ends)):
             applied = streams.apply(ledger, batch)
             assert streams.outcomes(applied) == naive.apply(batch.topic, batch.events)

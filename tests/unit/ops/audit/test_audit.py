@@ -145,11 +145,11 @@ def test_unequal_input_topics_are_found() -> None:
 def test_inputs_that_are_kept_for_less_than_the_window_are_a_warning() -> None:
     settings = Settings(window_s=8 * 86_400.0)
     (finding,) = found(settings)
-    assert finding.area == "influence.posts, influence.shares"
+    assert finding.area == "influence.posts, influence.shares, influence.retractions"
     assert not finding.is_danger
     assert "retention.ms=691200000" in finding.advice
     forever = TopicFacts(8, 3, SAFE | {"retention.ms": "-1"})
-    assert found(settings, facts(settings, posts_topic=forever, shares_topic=forever)) == []
+    assert found(settings, facts(settings, posts_topic=forever, shares_topic=forever, retractions_topic=forever)) == []
 
 
 def test_settings_that_a_broker_does_not_report_are_not_judged() -> None:

@@ -87,7 +87,7 @@ def wanted(name: str) -> TopicSpec:
 def said(cluster: Cluster, settings: Settings = SETTINGS) -> list[Finding]:
     """What is said besides that all are there."""
     first, *others = kafka.topics(settings, cluster, None)
-    assert first == Finding("topics", Severity.OK, "all 14 there, the inputs with 8 partitions each")
+    assert first == Finding("topics", Severity.OK, "all 15 there, the inputs with 8 partitions each")
     return others
 
 
@@ -175,7 +175,7 @@ def test_a_topic_that_takes_less_than_is_written_at_once_is_reported() -> None:
 
 def test_a_broker_that_takes_less_counts_for_topics_that_take_more() -> None:
     found = said(Cluster(broker={"message.max.bytes": "262144"}))
-    names = {name for name in EVERY if name not in SETTINGS.input_topics}
+    names = {name for name in EVERY if name not in SETTINGS.source_topics}
     assert {name for finding in found for name in finding.found.partition(": ")[0].split(", ")} == names
     assert all("message.max.bytes of the brokers" in finding.advice for finding in found)
 

@@ -54,10 +54,20 @@ def a_post(offset: int, *, key: str = "ann", at_ms: int = NOW_MS - 60_000, stamp
 
 
 async def found(
-    posts: Iterable[Record], shares: Iterable[Record] = (), *, first: int = 0, erased: Any = nobody, **settings: Any
+    posts: Iterable[Record],
+    shares: Iterable[Record] = (),
+    *,
+    retractions: Iterable[Record] = (),
+    first: int = 0,
+    erased: Any = nobody,
+    **settings: Any,
 ) -> Evidence:
     """What is found of ann's tea."""
-    topics = {"influence.posts": Topic(posts, first), "influence.shares": Topic(shares)}
+    topics = {
+        "influence.posts": Topic(posts, first),
+        "influence.shares": Topic(shares),
+        "influence.retractions": Topic(retractions),
+    }
 
     @asynccontextmanager
     async def opened(name: str, numbers: Sequence[int]) -> AsyncIterator[Topic]:
@@ -91,6 +101,18 @@ async def test_only_what_was_counted_is_shown() -> None:
     )
     assert [one.impressions for one in evidence.posts] == [15, 14, 0, None]
     assert (evidence.found, evidence.shares, evidence.is_complete) == (4, [], True)
+
+
+async def test_what_was_taken_back_is_not_shown() -> None:
+    def retraction(offset: int, **fields: Any) -> Record:
+        what = {"kind": "retract", "of": "comment", "event_id": offset, "ts": NOW_MS, "user_id": "ann", **fields}
+        return Record(offset, NOW_MS, b"ann", msgspec.json.encode(what))
+
+    retractions = [retraction(0), retraction(1, of="share"), Record(2, NOW_MS, b"bob", retraction(2).value)]
+    events = [a_post(number) for number in range(3)]
+    evidence = await found(events, events, retractions=[*retractions, Record(3, NOW_MS, b"ann", b"{")])
+    assert [one.impressions for one in evidence.posts] == [2, 1]
+    assert [one.impressions for one in evidence.shares] == [2, 0]
 
 
 async def test_events_in_the_window_that_arrived_before_it_are_found() -> None:
@@ -162,6 +184,6 @@ async def test_an_answer_is_remembered_for_a_moment_and_what_is_asked_otherwise_
     evidences = EvidenceReader(Settings(), opened, nobody)
     first = await evidences.of("ann", 2, TEA, WINDOW_MS)
     assert await evidences.of("ann", 2, TEA, WINDOW_MS) == first
-    assert len(opened_topics) == 2
+    assert len(opened_topics) == 3
     await evidences.of("ann", 2, ScopeName("all", "*"), WINDOW_MS)
-    assert len(opened_topics) == 4
+    assert len(opened_topics) == 6

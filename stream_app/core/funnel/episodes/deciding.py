@@ -1,0 +1,68 @@
+"""Deciding: what events do to the episodes of their keys, and which of them begin and no longer begin an episode."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.arrays import Hashes, Ints, Mask
+from stream_app.core.funnel.episodes.episode_records import Episodes, Records, fields_of, in_order, united
+from stream_app.core.funnel.episodes.episode_table import EpisodesOfKeys, EpisodeTable
+
+
+class Decision(NamedTuple):
+    """The episodes of some keys before and after, with the person and the scope of each key."""
+
+    persons: Hashes
+    scopes: Ints
+    before: EpisodesOfKeys
+    after: EpisodesOfKeys
+    vanished: Mask
+    """Which episodes of before have an entry that is none any more."""
+    appeared: Mask
+    """Which episodes of after have a new entry."""
+
+
+def decide(table: EpisodeTable, events: Records, replaced: Records, gap_ms: int) -> Decision:
+    """Add `events` to what the table holds of their keys; `replaced`: keys of which they are all there is.
+
+    Changes nothing: `after` is to be put into the table.
+    """
+    together = np.concatenate([events, replaced])
+    keys, first, places = np.unique(together["key"], return_index=True, return_inverse=True)
+    before = table.of(keys)
+    anew = np.zeros(len(keys), np.bool_)
+    anew[places[len(events) :]] = True
+    held = np.flatnonzero(~anew[before.episodes.groups])
+    groups = np.concatenate([before.episodes.groups[held], places[: len(events)]])
+    records = np.concatenate([before.episodes.records[held], fields_of(events, before.episodes.records.dtype)])
+    episodes, origins = united(groups, records, gap_ms)
+    vanished = np.ones(len(before.episodes.groups), np.bool_)
+    vanished[held[origins[origins < len(held)]]] = False
+    appeared = origins >= len(held)
+    if anew.any():
+        _cancel(before.episodes, vanished, episodes, appeared)
+    after = EpisodesOfKeys(keys, episodes, before.known, before.revisions + anew)
+    return Decision(
+        together["person"][first], together["scope"][first].astype(np.int64), before, after, vanished, appeared
+    )
+
+
+def are_new(held: EpisodesOfKeys) -> Mask:
+    """Return which episodes begin with the first event that is known of their key."""
+    return held.episodes.are_first() & ~held.known[held.episodes.groups]
+
+
+def _cancel(before: Episodes, vanished: Mask, after: Episodes, appeared: Mask) -> None:
+    """Unmark entries that vanish and appear again, because all events of their key were replaced."""
+    old, new = np.flatnonzero(vanished), np.flatnonzero(appeared)
+    groups = np.concatenate([before.groups[old], after.groups[new]])
+    records = np.concatenate([before.records[old], after.records[new]])
+    order = in_order(groups, records)
+    groups, records = groups[order], records[order]
+    same = groups[1:] == groups[:-1]
+    for field in records.dtype.names or ():
+        if field != "last_ms":
+            same &= records[field][1:] == records[field][:-1]
+    pairs = np.flatnonzero(same)
+    vanished[old[order[pairs]]] = False
+    appeared[new[order[pairs + 1] - len(old)]] = False

@@ -1,0 +1,200 @@
+"""The funnel of one partition: which events of its people are entries and amplifying shares, decided pane by pane."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.arrays import Mask
+from stream_app.core.funnel.episodes.deciding import decide
+from stream_app.core.funnel.episodes.episode_records import EPISODE, ERASED, SHARED, Records
+from stream_app.core.funnel.episodes.episode_table import EpisodeTable
+from stream_app.core.funnel.episodes.pending_episodes import PendingEpisodes
+from stream_app.core.funnel.funnel_counts import DAY_MS, MEASURES, counts_of, newcomers_of
+from stream_app.core.funnel.funnel_events import FunnelEvents, columns_of, entries_of, entry_keys, shares_of
+from stream_app.core.funnel.funnel_keys import FunnelKeys
+from stream_app.core.funnel.funnel_scopes import FunnelScopes
+from stream_app.core.funnel.funnel_state import FunnelState
+from stream_app.core.funnel.funnel_sums import FunnelSums
+from stream_app.core.funnel.influence_credits import InfluenceCredits, credits_of, joined
+from stream_app.core.funnel.scope_cells import ScopeCells
+from stream_app.core.state.interning import Interner
+from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
+
+FOREVER_MS = 2**62
+_AT_ONCE = 16_384
+"""About so many records are decided at a time."""
+_UNUSED_KEPT = 1000
+
+
+class FunnelSettings(NamedTuple):
+    """What is decided, in ms of event time."""
+
+    pane_ms: int
+    gap_ms: int
+    """After so long an absence somebody enters again."""
+    share_gap_ms: int = FOREVER_MS
+    """A share counts again if its sharer has not shared the post for so long."""
+    remember_ms: int = FOREVER_MS
+    """How long somebody whose episodes are forgotten is not taken for new."""
+
+
+class Decided(NamedTuple):
+    """What was decided of some keys."""
+
+    credits: InfluenceCredits
+    change: FunnelState
+    """It must be durable before the credits are sent, so that the same are sent again after a crash.
+
+    Numbers are those of the funnel, until it forgets: see `FunnelState.with_own_numbers`.
+    """
+
+
+class Funnel:
+    """Entries and amplifying shares of the people of one partition."""
+
+    def __init__(self, settings: FunnelSettings, secret: int) -> None:
+        """`secret`: of the hashes, 64 bits; the same as long as the state lives."""
+        self.settings = settings
+        self.keys = FunnelKeys(secret)
+        self.scopes = FunnelScopes(self.keys)
+        self.people = Interner()
+        """Those who are credited."""
+        self.entries = EpisodeTable(EPISODE, settings.remember_ms)
+        self.shares = EpisodeTable(SHARED, settings.remember_ms)
+        self.counts = ScopeCells(len(MEASURES))
+        self.newcomers = ScopeCells(1)
+        """New people by day."""
+        self.decided_ms = NO_TIME
+        """All panes up to here are decided."""
+        self._pending_entries = PendingEpisodes(EPISODE, settings.pane_ms, settings.gap_ms)
+        self._pending_shares = PendingEpisodes(SHARED, settings.pane_ms, settings.share_gap_ms)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        parts = (self.entries, self.shares, self.counts, self.newcomers, self.people)
+        return sum(part.nbytes for part in parts) + self.pending_bytes
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes in memory of events that are not decided."""
+        return self._pending_entries.nbytes + self._pending_shares.nbytes
+
+    def add(self, batch: FunnelEvents) -> None:
+        """Add fresh events: none that was counted before, and none that is late."""
+        entries, shares = self._records_of(batch)
+        self._pending_entries.add(entries)
+        self._pending_shares.add(shares)
+
+    def replace(self, retracted: FunnelEvents, remaining: FunnelEvents) -> None:
+        """Take events back. `remaining`: all others of their people, from a gap before the window on."""
+        entries, shares = self._records_of(retracted)
+        other_entries, other_shares = self._records_of(remaining)
+        self._pending_entries.replace(entries, other_entries)
+        self._pending_shares.replace(shares, other_shares)
+
+    def decide(self, until_ms: int) -> Iterator[Decided]:
+        """Decide the events of all panes that end by `until_ms`, and late events of panes before.
+
+        It is done in parts, at least one, each as it is asked for: ask for all of them.
+        """
+        count = max(self._pending_entries.begin(until_ms), self._pending_shares.begin(until_ms))
+        parts = count // _AT_ONCE + 1
+        for part in range(1, parts + 1):
+            if part == parts:
+                self.decided_ms = max(self.decided_ms, until_ms // self.settings.pane_ms * self.settings.pane_ms)
+            yield self._decide(2**64 * part // parts - 2**63)
+
+    def _decide(self, end: int) -> Decided:
+        """Decide what has keys below `end`."""
+        settings = self.settings
+        entries = decide(self.entries, *self._pending_entries.take_below(end), settings.gap_ms)
+        shares = decide(self.shares, *self._pending_shares.take_below(end), settings.share_gap_ms)
+        scopes, hashes, people = self.scopes.names, self.scopes.hashes, self.people.names
+        counts, newcomers = counts_of(entries, settings.pane_ms), newcomers_of(entries)
+        change = FunnelState(scopes, people, entries.after, shares.after, counts, newcomers, self.decided_ms)
+        self._put(change)
+        return Decided(joined([credits_of(one, scopes, hashes, people) for one in (entries, shares)]), change)
+
+    def state(self) -> FunnelState:
+        """Return all that is decided, with the numbers of the funnel."""
+        held = self.entries.all(), self.shares.all(), self.counts.all(), self.newcomers.all()
+        return FunnelState(self.scopes.names, self.people.names, *held, self.decided_ms, self.entries.known())
+
+    def restore(self, state: FunnelState) -> None:
+        """Restore all that was decided, or what was decided next."""
+        self.entries.remember(*state.known)
+        self._put(state.with_numbers(self.scopes.add(state.scopes), self.people.add(state.people)))
+        self.decided_ms = max(self.decided_ms, state.decided_ms)
+
+    def sums(self, scope: ScopeName, panes: range | None = None) -> FunnelSums:
+        """Return the stages that are counted here, in a window of decided panes, or in all that are kept.
+
+        Participants are right if the last of them is the newest.
+        """
+        number = self.scopes.find(scope)
+        if number is None:
+            return FunnelSums()
+        by_pane = self.counts.series(number, self.counts.panes if panes is None else panes)
+        return FunnelSums(*by_pane.sum(axis=1).tolist())
+
+    def forget(self, window_start_ms: int, keep_ms: int = 0) -> None:
+        """Forget what no event of the window can change, and not what came in the `keep_ms` before the window."""
+        pane = (window_start_ms - max(self.settings.gap_ms, keep_ms)) // self.settings.pane_ms
+        before_ms = pane * self.settings.pane_ms  # whole panes: who is forgotten is in no sum of participants any more
+        self.entries.forget(before_ms)
+        self.shares.forget(window_start_ms - self.settings.share_gap_ms)
+        self.counts.forget(pane)
+        self.newcomers.forget(before_ms // DAY_MS)
+        self._drop_scopes()
+        used = np.zeros(len(self.people), np.bool_)
+        for credited in (self.entries, self.shares, self._pending_entries, self._pending_shares):
+            used[credited.credited] = True
+        if np.count_nonzero(~used) > max(_UNUSED_KEPT, len(used) // 2):
+            self._keep_people(used)
+
+    def take_out(self, names: Sequence[str]) -> None:
+        """Remove people who are erased: their episodes, and their names where they were credited.
+
+        What they did for others and for the sums stays, without a name. Of their shares stay keyed hashes, which are
+        forgotten in time.
+        """
+        persons = self.keys.persons(names)
+        for scope in self.scopes.hashes:
+            self.entries.take_out(entry_keys(persons, scope))
+        self._pending_entries.take_out(persons)
+        self._pending_shares.take_out(persons)
+        erased = {*names}
+        self._keep_people(np.array([name not in erased for name in self.people.names], np.bool_))
+
+    def _put(self, change: FunnelState) -> None:
+        self.entries.put(change.entries)
+        self.shares.put(change.shares)
+        self.counts.add(change.counts)
+        self.newcomers.add(change.newcomers)
+
+    def _records_of(self, batch: FunnelEvents) -> tuple[Records, Records]:
+        by_event = columns_of(batch, self.keys, self.people)
+        scopes = self.scopes.add_used(batch.scope_names, batch.scopes)
+        hashes = self.scopes.hashes[scopes]
+        entries = entries_of(batch, by_event, scopes, hashes, self._pending_entries.dtype)
+        return entries, shares_of(batch, by_event, self.keys, scopes, hashes, self._pending_shares.dtype)
+
+    def _drop_scopes(self) -> None:
+        used = self.counts.used(len(self.scopes)) | self.newcomers.used(len(self.scopes))
+        used[self._pending_entries.scopes] = True
+        if (numbers := self.scopes.drop(used)) is None:
+            return
+        for part in (self.counts, self.newcomers):
+            part.renumber(numbers)
+        for pending in (self._pending_entries, self._pending_shares):
+            pending.renumber_scopes(numbers)
+
+    def _keep_people(self, kept: Mask) -> None:
+        """Keep only the names of some credited people, and renumber them."""
+        numbers = np.where(kept, np.cumsum(kept) - 1, ERASED)
+        for part in (self.entries, self.shares, self._pending_entries, self._pending_shares):
+            part.renumber_credited(numbers)
+        self.people = Interner(name for name, is_kept in zip(self.people.names, kept.tolist(), strict=True) if is_kept)
