@@ -129,7 +129,7 @@ class Ledger(RestorableLedger):
     def moments(self, rows: Ints) -> Moments:
         """Return what some rows did in the short window."""
         self._advance_short()
-        return self._short.of(rows, self.window.slot(self.horizon))
+        return self._short.of(rows, self.window.slot(self.horizon), self.rows.roles)
 
     def subtract(self, number: int, slot: int, entries: RowEntries) -> None:
         """Subtract entries of a slot of a pane, one for each row and sorted by row."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stream_app.core.arrays import Mask
 from stream_app.core.events.credit import Credits, ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.messages import OWN_ROLES
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.window import Window
@@ -101,6 +102,11 @@ def batches_of(stream: Sequence[Event], ends: Sequence[int]) -> list[Batch]:
     return [batch for batch in batches if batch.events]
 
 
+def topic_of(event: Event) -> str:
+    """The source topic of an event."""
+    return next(topic for topic, kind in KINDS.items() if type(event) is kind)
+
+
 def credits_of(batch: Batch) -> Credits:
     """The columns of a batch, at a view rate of one."""
     columns = credit(batch.events, KINDS[batch.topic], ViewRates())
@@ -150,7 +156,7 @@ def outcomes(outcome: Outcome) -> list[str]:
 
 def totals_of(ledger: Ledger) -> Totals:
     """All that the rows of a ledger hold."""
-    posts, impressions = ledger.rows.totals
+    posts, impressions = ledger.rows.totals[:OWN_ROLES]
     named = _by_name(ledger, posts, impressions, ledger.rows.squares)
     return {key: (made[0], made[1], made[2]) for key, made in named.items()}
 
@@ -164,9 +170,9 @@ def state_of(ledger: Ledger) -> State:
         if source.read
     }
     moments = ledger.moments(np.arange(len(ledger.rows)))
-    recent = _by_name(ledger, *moments.sums, *moments.squares)
+    recent = _by_name(ledger, *moments.sums[:OWN_ROLES], *moments.squares[:OWN_ROLES])
     rows = ledger.rows
-    credited = {key: (made[0], made[1]) for key, made in _by_name(ledger, rows.recruits, rows.amplified).items()}
+    credited = {key: (made[0], made[1]) for key, made in _by_name(ledger, rows.values(2), rows.amplified).items()}
     return State(totals_of(ledger), recent, counters, ledger.horizon, credited)
 
 

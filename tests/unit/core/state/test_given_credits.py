@@ -83,7 +83,7 @@ def test_without_credits_neither_rows_nor_panes_have_columns_for_them() -> None:
     apply(ledger, a_credit(1))
     assert ledger.rows.nbytes == rows + 64 * (4 + 8)
     assert ledger.panes[0].nbytes > panes
-    assert (ledger.rows.recruits.tolist(), ledger.rows.amplified.tolist()) == ([1, 0], [0, 0])
+    assert (ledger.rows.values(2).tolist(), ledger.rows.amplified.tolist()) == ([1, 0], [0, 0])
 
 
 def test_columns_that_have_become_empty_are_dropped() -> None:
@@ -92,7 +92,7 @@ def test_columns_that_have_become_empty_are_dropped() -> None:
     apply(ledger, a_credit(1, "*"), a_credit(2, "*", recruits=-1))
     ledger.drop_rows(ledger.rows.dead())
     assert ledger.rows.nbytes <= before
-    assert ledger.rows.recruits.tolist() == [0] * len(ledger.rows)
+    assert ledger.rows.values(2).tolist() == [0] * len(ledger.rows)
 
 
 def test_only_segments_with_credits_are_refused_by_earlier_releases() -> None:
