@@ -5,6 +5,7 @@ from grafana_foundation_sdk.models import units
 
 from deploy.grafana import parts
 from deploy.grafana.parts import Query
+from stream_app.core.messages import Role
 
 CUT = 'job="$job", topic=~"$topic", population=~"$population", role=~"$role"'
 FLAG = 'job="$job", role=~"$role"'
@@ -13,12 +14,13 @@ DIFFUSE = ((1 / 3, parts.ORANGE),)
 """The default of STREAM_APP_DIFFUSE_FRACTION."""
 
 SIDES = ("low", "high")
-OF_EVERYBODY = ("connector (all)", "maven (all)")
+OF_EVERYBODY = tuple(f"{role.value} (all)" for role in (Role.CONNECTOR, Role.MAVEN, Role.RECRUITER))
 """The legends of the default population."""
 
 ABOUT = """\
 A few people do most of the influencing. **Mass connectors** are the fewest users who together make 80 % of all
-influence *impressions* (one person reached once), **mass mavens** the fewest who make 80 % of all influence *posts*.
+influence *impressions* (one person reached once), **mass mavens** the fewest who make 80 % of all influence *posts*,
+**mass recruiters** the fewest who bring in 80 % of those who are brought in by somebody.
 Here is how many they are in each topic, and how that changes. Topic `*` is all topics together; which topics are shown
 is set with `STREAM_APP_METRIC_TOPICS`. *Who* they are is not in metrics: ask `stream-app top`, or follow the flags with
 `stream-app watch`.
@@ -47,12 +49,12 @@ def build() -> Dashboard:
     board = parts.dashboard(
         "stream-app-influence",
         "Influence",
-        "Mass connectors and mass mavens, topic by topic: how many they are, what moves, and the flags raised.",
+        "Mass connectors, mavens and recruiters, topic by topic: how many they are, what moves, and the flags raised.",
     )
     for name, label, description in (
         ("topic", "Topic", "Product, service or hashtag; * is all of them together"),
         ("population", "Population", "Who is ranked together: consumers, employees …"),
-        ("role", "Role", "Connectors are ranked by impressions, mavens by posts"),
+        ("role", "Role", "Connectors are ranked by impressions, mavens by posts, recruiters by recruits"),
     ):
         board.with_variable(parts.choice(name, label, description, "influence_cut_size"))
     board.annotation(_flags_as_annotations())
@@ -99,8 +101,8 @@ def _now(board: Dashboard) -> None:
         parts.listing(
             "The cuts",
             "Of each topic, population and role: k, the fewest users who make 80 %; θ, the value of the last of them, "
-            "which is what it takes to belong (impressions of a connector, posts of a maven); how many users are on "
-            "course to θ.",
+            "which is what it takes to belong (impressions of a connector, posts of a maven, recruits of a recruiter); "
+            "how many users are on course to θ.",
             {
                 "Share of users": (units.PercentUnit, f"{OF_A_CUT} (influence_cut_users_ratio{{{CUT}}})"),
                 "k (users)": (units.LocaleFormat, f"{OF_A_CUT} (influence_cut_size{{{CUT}}})"),
@@ -141,7 +143,7 @@ def _flags(board: Dashboard) -> None:
     board.with_panel(parts.painted(parts.counted(by_type, "1m"), FLAG_COLOURS).span(parts.HALF))
     by_role = parts.curves(
         "Flags by role",
-        "The same flags: standings as connectors, which are ranked by impressions, and as mavens, ranked by posts.",
+        "The same flags: standings as connectors (by impressions), as mavens (by posts), as recruiters (by recruits).",
         units.LocaleFormat,
         Query(f"sum by (role) (increase(influence_flags_total{{{FLAG}}}[$__interval]))", "{{role}}"),
     )
@@ -149,7 +151,7 @@ def _flags(board: Dashboard) -> None:
     for flag_type, meaning in REASONS.items():
         by_reason = parts.curves(
             f"Why {flag_type}",
-            f"Flags {flag_type} by reason, both roles and all topics together. {meaning}",
+            f"Flags {flag_type} by reason, all roles and topics together. {meaning}",
             units.LocaleFormat,
             Query(
                 "max by (reason) (increase(influence_flags_seen_total"
@@ -210,11 +212,12 @@ def _topic(board: Dashboard) -> None:
     )
     threshold = parts.curves(
         "θ: what it takes to belong",
-        "The value of the last user in the cut: impressions of a connector (left), posts of a maven (right). Users "
-        "above it have entered, those on course to it are emerging; within its 95 % interval they are borderline.",
+        "The value of the last user in the cut: impressions of a connector (left), posts of a maven and recruits of a "
+        "recruiter (right). Users above it have entered, those on course to it are emerging; within its 95 % interval "
+        "they are borderline.",
         "suffix:impressions",
         Query(f"{OF_A_CUT} (influence_cut_threshold{{{CUT}}})", legend),
         *(Query(f"{OF_A_CUT} (influence_cut_threshold_{side}{{{CUT}}})", f"{side}: {legend}") for side in SIDES),
     )
     parts.banded(threshold, SIDES, OF_EVERYBODY)
-    board.with_panel(parts.on_the_right(threshold, "/maven/", "suffix:posts"))
+    board.with_panel(parts.on_the_right(threshold, "/maven|recruiter/", "short"))

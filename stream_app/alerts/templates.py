@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from stream_app.core.flags.reasons import SAYS, odds
-from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Flag, FlagType, Role
+from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Flag, FlagType
 from stream_app.core.readable import readable
 
 MAX_LISTED = 10
@@ -33,7 +33,6 @@ _DOT = re.compile(r"[.\uff0e\u3002\uff61](?=\w)")
 """Of a host name: evil.example is a link without any scheme."""
 _ENCODED_WORD = re.compile(r"=(?=\?)")
 """Begins text in another coding within a mail's subject."""
-_VALUES = {Role.MAVEN: "posts", Role.CONNECTOR: "impressions"}
 _TITLES = {
     FlagType.EMERGING: "{user} is taking off: {role} of {topic}",
     FlagType.ENTERED: "{user} is now a mass {role} of {topic}",
@@ -56,7 +55,7 @@ def title_of(flag: Flag) -> str:
 
 def body_of(flag: Flag) -> str:
     """The numbers of the flag, in sentences."""
-    values, window_s = _VALUES[flag.role], (flag.window_end - flag.window_start) / 1000
+    values, window_s = flag.role.unit, (flag.window_end - flag.window_start) / 1000
     lines = [
         f"{flag.value:,} {values} in {_length(window_s)}; {flag.threshold:,} make a mass {flag.role.value} (θ).",
         f"{_percent(flag.share)} of all {values}, about rank {flag.rank:,}.",

@@ -51,11 +51,11 @@ def picture_of(result: BacktestResult, report: BacktestReport) -> str:
 
 
 def _rights(report: BacktestReport) -> Iterator[str]:
-    """Precision and recall, of both roles together and of each."""
+    """Precision and recall, of all roles together and of each."""
     left, width = _EDGE + 90, _MIDDLE - _EDGE - 190
     yield _text(_EDGE, 116, "How often they were right", "head")
     yield from _legend(_EDGE, 138, [("precision", "warned and entered"), ("recall", "entered and warned")])
-    rows: list[tuple[str, ForesightFigures]] = [("both roles", report.both)]
+    rows: list[tuple[str, ForesightFigures]] = [("all roles", report.both)]
     rows += [(f"{role}s", found) for role, found in report.roles.items()]
     for row, (name, found) in enumerate(rows):
         y = 164 + row * 56

@@ -17,7 +17,7 @@ from stream_app.core.flags.outcomes import (
     rates_of,
     standing_of,
 )
-from stream_app.core.messages import ALL_TOPICS, Flag, Role
+from stream_app.core.messages import ALL_TOPICS, ROLES, Flag, Role
 from stream_app.core.state.watermark import Source
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
@@ -35,7 +35,7 @@ OnStep = Callable[[int], None]
 
 
 class RoleResult(NamedTuple):
-    """How good the warnings of one role were, or of both together."""
+    """How good the warnings of one role were, or of all together."""
 
     outcomes: Outcomes
     rates: Rates
@@ -74,7 +74,10 @@ def backtest(
                 candidates.update((standing, end_ms // DAY_MS) for standing in tracker.candidates())
         on_step(done)
     warm = [flag for flag in flags if not flag.warming_up]
-    roles = {role: _result(warm, candidates, tracker.end_ms, partial(_is_of, role)) for role in Role}
+    roles = {
+        role: _result(warm, candidates, tracker.end_ms, partial(_is_of, role))
+        for role in ROLES[: tracker.ledger.rows.roles]
+    }
     sizes = {name: _result(warm, candidates, tracker.end_ms, is_of) for name, is_of in _SIZES.items()}
     return BacktestResult(
         read=len(events),

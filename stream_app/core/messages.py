@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from math import isfinite
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,15 +18,48 @@ populations. No event can name it."""
 DEFAULT_POPULATION = "all"
 
 
+class RoleCounts(NamedTuple):
+    """What users are ranked by in a role."""
+
+    unit: str
+    """Of its values. The least that a flag needs is the setting `min_` and this."""
+    in_ones: bool
+    """Whether each event counts one: otherwise events are of very different size."""
+
+
 class Role(StrEnum):
-    """The metric that users are ranked by: influence posts for mavens, influence impressions for connectors."""
+    """The metric that users are ranked by: their posts, their impressions, or whom they have brought in."""
 
     MAVEN = "maven"
     CONNECTOR = "connector"
+    RECRUITER = "recruiter"
+
+    @property
+    def unit(self) -> str:
+        """Of its values."""
+        return COUNTED[self].unit
+
+    @property
+    def place(self) -> int:
+        """In ROLES, and in every array by role."""
+        return ROLES.index(self)
 
 
-ROLES = (Role.MAVEN, Role.CONNECTOR)
-"""In the order of every totals array: row 0 is posts, row 1 is impressions."""
+COUNTED = {
+    Role.MAVEN: RoleCounts("posts", in_ones=True),
+    Role.CONNECTOR: RoleCounts("impressions", in_ones=False),
+    Role.RECRUITER: RoleCounts("recruits", in_ones=True),
+}
+"""The one list of roles. What else one needs: a column of its unit (`core/state/rows.py`), its setting, its words."""
+ROLES = tuple(COUNTED)
+"""In the order of every array by role: row 0 is posts, row 1 is impressions, row 2 is recruits."""
+MEASURES = (*(role.unit for role in ROLES), "amplified")
+"""All that is counted of a user. Amplified is no role: the same impressions are those of the sharers already."""
+OWN_ROLES = 2
+"""So many of them, the first, count a user's own events. The others count credits, which many streams do not have."""
+ROLE_BITS = 2
+"""A curve is scope << ROLE_BITS | place of the role."""
+ROLE_MASK = (1 << ROLE_BITS) - 1
 
 
 class FlagType(StrEnum):
@@ -54,7 +88,7 @@ class Reason(StrEnum):
     UNDER_THRESHOLD = "under_threshold"
     """The user has fallen under ρ·θ."""
     TOO_LITTLE_EVIDENCE = "too_little_evidence"
-    """The user has fallen under the least number of posts or impressions."""
+    """The user has fallen under the least number of posts, impressions or recruits."""
     NO_LONGER_RANKED = "no_longer_ranked"
     """The topic has too few users, or its cut needs too many of them."""
     SLOWED_DOWN = "slowed_down"
@@ -78,7 +112,7 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     users: int
     """Users with a value above zero in the window."""
     total: int
-    """Sum of their values: posts (maven) or impressions (connector)."""
+    """Sum of their values: posts (maven), impressions (connector) or recruits (recruiter)."""
     k: int
     """Number of users in the cut."""
     threshold: int
@@ -138,7 +172,7 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     population: str
     user_id: str
     value: int
-    """Posts or impressions of the user in the window."""
+    """Posts, impressions or recruits of the user in the window."""
     threshold: int
     """θ of the scope when the flag was raised."""
     share: float

@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.text import Text
 
-from stream_app.core.messages import ALL_TOPICS, ROLES, Cut, FlagType, Role
+from stream_app.core.messages import ALL_TOPICS, OWN_ROLES, ROLES, Cut, FlagType, Role
 from stream_app.demo.generator.population import Truth
 from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import TOLERANCE_POINTS, Foresight, Rise, foresight, measured
@@ -115,7 +115,7 @@ def _largest(cuts: Sequence[Cut]) -> list[Cut]:
     users.pop(ALL_TOPICS, None)
     topics = [ALL_TOPICS, *sorted(users, key=lambda topic: (-users[topic], topic))[:_TOPICS_SHOWN]]
     places = {topic: place for place, topic in enumerate(topics)}
-    order = (*reversed(ROLES),)
+    order = (*reversed(ROLES[:OWN_ROLES]), *ROLES[OWN_ROLES:])
     chosen = [cut for cut in cuts if cut.topic in places]
     return sorted(chosen, key=lambda cut: (places[cut.topic], cut.population, order.index(cut.role)))
 

@@ -30,7 +30,7 @@ class CutMetrics:
         self._cut_series: set[tuple[str, str, str]] = set()
         self._cut_threshold = Gauge(
             "influence_cut_threshold",
-            "Posts (maven) or impressions (connector) in the window of the last user who belongs to the cut.",
+            "Posts (maven), impressions (connector) or recruits (recruiter) in the window of the last user in the cut.",
             _LABELS,
             registry=registry,
         )

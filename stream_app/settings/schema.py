@@ -112,7 +112,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_ahead_s: Annotated[Positive, Doc("events further ahead of the wall clock become dead letters")] = 300.0
 
     # Cuts and flags
-    share: Annotated[Fraction, Doc("fraction of all posts or impressions that the users in a cut make")] = 0.8
+    share: Annotated[Fraction, Doc("fraction of all posts, impressions or recruits that the users in a cut make")] = 0.8
     diffuse_fraction: Annotated[
         Fraction, Doc("a cut with a larger fraction of the users is diffuse and flags nobody")
     ] = 1 / 3
@@ -120,6 +120,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     min_users: Annotated[Count, Doc("topics with fewer users flag nobody")] = 20
     min_posts: Annotated[Count, Doc("users with fewer posts are no mavens")] = 5
     min_impressions: Annotated[Count, Doc("users with fewer impressions are no connectors")] = 1000
+    min_recruits: Annotated[Count, Doc("users who have brought in fewer others are no recruiters")] = 3
     leave_ratio: Annotated[Fraction, Doc("a standing is lost below this fraction of the threshold (ρ)")] = 0.8
     dwell_s: Annotated[Positive, Doc("event time below that fraction after which a standing fades or ends")] = 900.0
     emerging_door: Annotated[Fraction, Doc("from this fraction of the threshold on a user is emerging")] = 0.9

@@ -2,6 +2,7 @@
 
 from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.flags.standing import StandingRules
+from stream_app.core.messages import ROLES
 from stream_app.settings.schema import Settings
 
 
@@ -9,7 +10,7 @@ def rules_of(settings: Settings) -> StandingRules:
     """Return the parameters of the standing rules."""
     return StandingRules(
         ranking=RankingRules(settings.min_users, settings.diffuse_fraction),
-        floors=(settings.min_posts, settings.min_impressions),
+        floors=tuple(getattr(settings, f"min_{role.unit}") for role in ROLES),
         leave_ratio=settings.leave_ratio,
         dwell_s=settings.dwell_s,
         emerging_z=settings.emerging_z,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from stream_app.core.flags.reasons import SAYS, odds
-from stream_app.core.messages import Flag, FlagType, Role
+from stream_app.core.messages import Flag, FlagType
 from stream_app.core.readable import readable
 from stream_app.terminal.format import moment
 
@@ -13,7 +13,6 @@ FLAG_STYLES = {
     FlagType.FADING: "yellow",
     FlagType.LEFT: "red",
 }
-_UNITS = {Role.CONNECTOR: "impressions", Role.MAVEN: "posts"}
 
 
 def flag_line(flag: Flag, when: Callable[[int], str] = moment) -> str:
@@ -26,4 +25,4 @@ def _numbers(flag: Flag) -> str:
     why = f": {SAYS[flag.reason]}" if flag.reason else ""
     if flag.type is FlagType.EMERGING:
         return ", ".join(filter(None, (f"{flag.value:,} of θ {flag.threshold:,}{why}", odds(flag))))
-    return f"{flag.value:,} {_UNITS[flag.role]}, θ {flag.threshold:,}, rank {flag.rank:,}{why}"
+    return f"{flag.value:,} {flag.role.unit}, θ {flag.threshold:,}, rank {flag.rank:,}{why}"

@@ -38,7 +38,7 @@ def command(settings: Settings, topic: str, role: str, population: str, count: i
         rows = [{"user_id": user, "value": value, "borderline": low <= value <= high} for user, value in users]
         print_json({"topic": topic, "population": population, "role": role, "users": rows})
     elif users:
-        unit = "posts" if role == Role.MAVEN else "impressions"
+        unit = Role(role).unit
         shown = table("", "user", unit, " ", numbers={"", unit})
         for rank, (user, value) in enumerate(users, 1):
             shown.add_row(str(rank), user, f"{value:,}", "borderline" * (low <= value <= high))

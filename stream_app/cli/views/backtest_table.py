@@ -69,9 +69,11 @@ def _sections(first: BacktestReport) -> list[tuple[str, Callable[[BacktestReport
     def of_topics(name: str) -> Callable[[BacktestReport], ForesightFigures]:
         return lambda report: report.topics[name]
 
-    both: list[tuple[str, Callable[[BacktestReport], ForesightFigures]]] = [("both roles", lambda report: report.both)]
+    everybody: list[tuple[str, Callable[[BacktestReport], ForesightFigures]]] = [
+        ("all roles", lambda report: report.both)
+    ]
     return [
-        *both,
+        *everybody,
         *((f"{role}s", of_role(role)) for role in first.roles),
         *((name, of_topics(name)) for name in first.topics if first.topics[name].entered),
     ]

@@ -28,7 +28,7 @@ _CHANGED, _LOOKED_AT, _DUE = 1, 2, 3
 
 
 class _Known(NamedTuple):
-    """What readers know of scopes: of shape (2, n), by role, but for the hashes of all that the cuts say."""
+    """What readers know of scopes: of shape (roles, n), by role, but for the hashes of all that the cuts say."""
 
     are_there: Mask
     k: Ints

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Codes, Floats, Hashes, Ints, Mask
+from stream_app.core.messages import ROLES
 
 MOST_USERS = 2**31 - 1
 """Of a scope: more are not counted by anybody. Numbers of users take half the room of other numbers."""
@@ -13,7 +14,7 @@ _ODD, _FOLD = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 
 
 class ScopeCuts(NamedTuple):
-    """The cuts of n scopes: arrays of shape (2, n), by role. Zero if a scope has no user with a value."""
+    """The cuts of n scopes: arrays of shape (roles, n), by role. Zero if a scope has no user with a value."""
 
     users: Ints
     totals: Ints
@@ -33,7 +34,7 @@ class ScopeCuts(NamedTuple):
     @classmethod
     def empty(cls, size: int) -> "ScopeCuts":
         """Return empty cuts for `size` scopes."""
-        shape = (2, size)
+        shape = (len(ROLES), size)
         users, k, ties, flagged, emerging = (np.zeros(shape, np.int32) for _ in range(5))
         totals, thresholds = (np.zeros(shape, np.int64) for _ in range(2))
         coverage, gini = (np.zeros(shape) for _ in range(2))
@@ -65,7 +66,7 @@ class ScopeCuts(NamedTuple):
         return wider
 
     def hashes(self) -> Hashes:
-        """Return a hash of both cuts of each scope. Cuts that differ in one number never have the same."""
+        """Return a hash of the cuts of each scope. Cuts that differ in one number never have the same."""
         mixed = np.zeros(self.users.shape[1], np.uint64)
         for column in self:
             # Adding 0.0 makes -0.0 the 0.0 that it equals.
@@ -77,7 +78,7 @@ class ScopeCuts(NamedTuple):
 
 
 class ScopeIntervals(NamedTuple):
-    """The 95 % intervals of k and θ of n scopes: arrays of shape (2, n), by role. Zero where they are unknown."""
+    """The 95 % intervals of k and θ of n scopes: arrays of shape (roles, n), by role. Zero where they are unknown."""
 
     k_low: Ints
     k_high: Ints
@@ -87,7 +88,7 @@ class ScopeIntervals(NamedTuple):
     @classmethod
     def empty(cls, size: int) -> "ScopeIntervals":
         """Return unknown intervals for `size` scopes."""
-        columns: list[Any] = [np.zeros((2, size), kind) for kind in (np.int32, np.int32, np.int64, np.int64)]
+        columns: list[Any] = [np.zeros((len(ROLES), size), kind) for kind in (np.int32, np.int32, np.int64, np.int64)]
         return cls(*columns)
 
     def of(self, scopes: Ints) -> "ScopeIntervals":

@@ -21,6 +21,7 @@ import numpy as np
 from stream_app.core.arrays import Codes, Ints, Mask, distinct_in
 from stream_app.core.cuts.histogram import EXACT_BINS, EXACT_USERS, NO_BIN, Cells, bin_floors, bins_of
 from stream_app.core.flags.standing import EMERGING, ENTERED
+from stream_app.core.messages import ROLE_BITS, ROLE_MASK
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -40,7 +41,7 @@ Thresholds = Callable[[Ints], Ints]
 
 
 class CurveDelta(NamedTuple):
-    """What has changed in the curves of a ledger. A curve is 2 · scope + role, by the scope numbers of the ledger."""
+    """What has changed in the curves of a ledger. A curve is scope << ROLE_BITS | role, by its own scope numbers."""
 
     is_everything: bool
     """Nothing that was sent before holds any more; all that there is follows."""
@@ -103,7 +104,7 @@ class CurveDeltas:
     def _begin(self, ledger: Ledger) -> None:
         rows = _Rows.of(ledger, np.arange(len(ledger.rows)))
         self._names, self._renumbered = ledger.scopes.names(), ledger.renumbered
-        sizes = np.bincount(rows.curves[rows.values > 0], minlength=2 * len(ledger.scopes))
+        sizes = np.bincount(rows.curves[rows.values > 0], minlength=len(ledger.scopes) << ROLE_BITS)
         self._sizes = sizes.astype(np.int32)
         self._forms, self._binned = np.full(len(sizes), _EXACT, np.int16), np.empty(0, np.int64)
         there = (rows.values > 0).any(axis=0) & _are_everybody(ledger, np.arange(len(ledger.rows)))
@@ -114,16 +115,16 @@ class CurveDeltas:
         if self._renumbered == ledger.renumbered:
             return False
         forms = self._forms[self._binned].tolist()
-        names = [(self._names[curve >> 1], curve & 1) for curve in self._binned.tolist()]
+        names = [(self._names[curve >> ROLE_BITS], curve & ROLE_MASK) for curve in self._binned.tolist()]
         self._begin(ledger)
         for (name, role), form in zip(names, forms, strict=True):
             if (scope := ledger.scopes.find(name)) is not None:
-                self._forms[scope << 1 | role] = form
+                self._forms[scope << ROLE_BITS | role] = form
         self._binned = np.flatnonzero(self._forms != _EXACT)
         return True
 
     def _make_room(self, ledger: Ledger) -> None:
-        more = 2 * len(ledger.scopes) - len(self._sizes)
+        more = (len(ledger.scopes) << ROLE_BITS) - len(self._sizes)
         if more > 0:
             self._sizes = np.concatenate([self._sizes, np.zeros(more, np.int32)])
             self._forms = np.concatenate([self._forms, np.full(more, _EXACT, np.int16)])
@@ -158,7 +159,7 @@ class CurveDeltas:
 
 
 class _Rows(NamedTuple):
-    """The curves, values and standings of rows in both roles: of shape (2, n), or any part of that."""
+    """The curves, values and standings of rows in all roles: of shape (roles, n), or any part of that."""
 
     curves: Ints
     values: Ints
@@ -166,13 +167,14 @@ class _Rows(NamedTuple):
 
     @classmethod
     def of(cls, ledger: Ledger, rows: Ints) -> "_Rows":
-        curves = ledger.rows.scopes_of(rows) << 1
+        roles = ledger.rows.roles
+        curves = ledger.rows.scopes_of(rows) << ROLE_BITS | np.arange(roles)[:, np.newaxis]
         values = np.minimum(ledger.rows.totals_of(rows), MOST_VALUE)
-        return cls(np.stack([curves, curves | 1]), values, ledger.rows.standings[:, rows])
+        return cls(curves, values, ledger.rows.standings[:roles, rows])
 
     @classmethod
     def of_curves(cls, ledger: Ledger, curves: Ints) -> "_Rows":
-        found = cls.of(ledger, np.flatnonzero(np.isin(ledger.rows.scopes, curves >> 1)))
+        found = cls.of(ledger, np.flatnonzero(np.isin(ledger.rows.scopes, curves >> ROLE_BITS)))
         return found.at(np.isin(found.curves, curves))
 
     def at(self, chosen: Mask) -> "_Rows":

@@ -1,19 +1,23 @@
 """The cut record: what the home of a scope says about it to all workers, on the compacted topic of the exchange.
 
-It has everything that is known of both cuts of the scope but the curves themselves, so that any worker can hold its
+It has everything that is known of the cuts of the scope but the curves themselves, so that any worker can hold its
 users against the cut, and show it. A scope with too few users to flag anybody has no record, unless there are few.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Annotated
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from stream_app.core.arrays import Ints
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts, ScopeIntervals
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
 from stream_app.core.flags.ranking import RANKED
+from stream_app.core.messages import ROLES
 from stream_app.core.state.scopes import ScopeName
 
 VERSION = 2
@@ -21,37 +25,38 @@ PREFIX = b"cut/"
 _MOST_POINTS = 512
 """Of a published record."""
 
-Pair = tuple[int, int]
-"""Of the mavens, and of the connectors."""
+ByRole = Annotated[tuple[int, ...], Meta(min_length=1, max_length=len(ROLES))]
+"""In the order of ROLES; without the last of them if nobody is anything there."""
+_Numbers = Annotated[tuple[float, ...], Meta(min_length=1, max_length=len(ROLES))]
 Point = tuple[int, int, int]
 """A value, the users with a higher one, and the sum of their values."""
 
 
 class CutRecord(msgspec.Struct, array_like=True):
-    """Both cuts of a scope."""
+    """The cuts of a scope, by role."""
 
     version: int
-    users: Pair
-    totals: Pair
-    k: Pair
-    thresholds: Pair
-    ties: Pair
-    flagged: Pair
-    emerging: Pair
-    coverage: tuple[float, float]
-    gini: tuple[float, float]
-    exact: tuple[bool, bool]
-    points: tuple[list[Point], list[Point]]
+    users: ByRole
+    totals: ByRole
+    k: ByRole
+    thresholds: ByRole
+    ties: ByRole
+    flagged: ByRole
+    emerging: ByRole
+    coverage: _Numbers
+    gini: _Numbers
+    exact: Annotated[tuple[bool, ...], Meta(min_length=1, max_length=len(ROLES))]
+    points: Annotated[tuple[list[Point], ...], Meta(min_length=1, max_length=len(ROLES))]
     """Of the curve, by role, the highest value first."""
-    ranking: Pair
+    ranking: ByRole
     """Whether users of the scope can be flagged, see `core/flags/ranking.py`."""
-    ranked_s: Pair
+    ranked_s: ByRole
     """Event time since which that is so, epoch s."""
-    k_low: Pair
+    k_low: ByRole
     """0, like the other three, where no interval is known."""
-    k_high: Pair
-    threshold_low: Pair
-    threshold_high: Pair
+    k_high: ByRole
+    threshold_low: ByRole
+    threshold_high: ByRole
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -99,6 +104,7 @@ def is_sound(record: CutRecord, most_points: int) -> bool:
     counts = (record.users, record.k, record.ties, record.flagged, record.emerging, record.k_low, record.k_high)
     return (
         record.version == VERSION
+        and len({len(getattr(record, name)) for name in record.__struct_fields__[1:]}) == 1
         and all(are_numbers(pair) and max(pair) <= MOST_USERS for pair in counts)
         and are_numbers(record.totals + record.thresholds + record.threshold_low + record.threshold_high)
         and are_numbers(record.ranking + record.ranked_s)
@@ -113,24 +119,30 @@ def is_sound(record: CutRecord, most_points: int) -> bool:
 
 
 def cuts_in(record: CutRecord) -> ScopeCuts:
-    """Return both cuts as columns of one scope."""
+    """Return the cuts as columns of one scope."""
     empty = ScopeCuts.empty(1)
     for name, column in empty._asdict().items():
-        column[:, 0] = getattr(record, name)
+        column[: len(record.users), 0] = getattr(record, name)
     return empty
 
 
 def intervals_in(record: CutRecord) -> ScopeIntervals:
-    """Return the intervals of both cuts as columns of one scope."""
+    """Return the intervals of the cuts as columns of one scope."""
     empty = ScopeIntervals.empty(1)
     for name, column in empty._asdict().items():
-        column[:, 0] = getattr(record, name)
+        column[: len(record.users), 0] = getattr(record, name)
     return empty
+
+
+def of_role(numbers: Sequence[int], role: int) -> int:
+    """Return one of the numbers of a record; 0 where it has none of this role."""
+    return numbers[role] if role < len(numbers) else 0
 
 
 def points_in(record: CutRecord, role: int) -> Ints:
     """Return the points of one curve as columns (value, users above, their total)."""
-    points = np.empty((len(record.points[role]), 3), np.int64)
+    known = record.points[role] if role < len(record.points) else []
+    points = np.empty((len(known), 3), np.int64)
     if len(points):
-        points[:] = record.points[role]
+        points[:] = known
     return points

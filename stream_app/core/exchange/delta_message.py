@@ -13,22 +13,22 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from stream_app.core.arrays import Ints, distinct_in
-from stream_app.core.changelog.columns import Column, FormatError, pack, unpack
+from stream_app.core.changelog.columns import Column, FormatError, pack, pack_signed, unpack, unpack_signed
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
 from stream_app.core.exchange.curve_deltas import EMERGED, CurveDelta
+from stream_app.core.messages import ROLE_BITS, ROLE_MASK, ROLES
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 
-VERSION = 3
-"""Above those of the messages with whole curves."""
+VERSION = 4
+"""Above those of the messages with whole curves, and of those with curves of two roles."""
 _CELL_BYTES = 28
 """Of a cell, at most: its columns have 4, 8, 8 and 8 bytes."""
 _NAME_BYTES = 4 * LONGEST_NAME
 _SCOPE_BYTES = 2 * (_NAME_BYTES + 3) + 4
 """Of the name of a scope, at most."""
 _LOWEST = EMERGED
-_SIGN = 63
 """The bit of the sign."""
 
 
@@ -38,7 +38,7 @@ def home_of(scope: ScopeName, partitions: int) -> int:
 
 
 class DeltaMessage(msgspec.Struct, array_like=True):
-    """Additions to curves. A curve is 2 · scope + role, by the place of the scope in `scopes`."""
+    """Additions to curves. A curve is scope << ROLE_BITS | role, by the place of the scope in `scopes`."""
 
     version: int
     source: int
@@ -72,7 +72,7 @@ class DeltaMessage(msgspec.Struct, array_like=True):
     def cells(self) -> Cells:
         """Return the cells, with curves as in the message."""
         values = unpack(self.value).astype(np.int64) + _LOWEST
-        return Cells(unpack(self.curve).astype(np.int64), values, _signed(self.users), _signed(self.total))
+        return Cells(unpack(self.curve).astype(np.int64), values, unpack_signed(self.users), unpack_signed(self.total))
 
 
 class DeltaSource(NamedTuple):
@@ -114,7 +114,7 @@ def messages_of(
     for place, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         part = Cells(*(column[start:end] for column in cells))
         anew = _beginning(cells.curves, replaced, start, end) if len(replaced) else replaced
-        scopes = distinct_in(np.concatenate([part.curves, anew]) >> 1)
+        scopes = distinct_in(np.concatenate([part.curves, anew]) >> ROLE_BITS)
         yield DeltaMessage(
             version=VERSION,
             source=sender.source,
@@ -127,8 +127,8 @@ def messages_of(
             replaced=pack(_local(anew, scopes)),
             curve=pack(_local(part.curves, scopes)),
             value=pack(part.values - _LOWEST),
-            users=_pack_signed(part.users),
-            total=_pack_signed(part.totals),
+            users=pack_signed(part.users),
+            total=pack_signed(part.totals),
         )
 
 
@@ -142,7 +142,7 @@ def _beginning(curves: Ints, replaced: Ints, start: int, end: int) -> Ints:
 
 def _ends(cells: Cells, names: Sequence[ScopeName], most_bytes: int) -> list[int]:
     """Return where the parts of sorted cells end: there is at least one, which may be empty."""
-    scopes = cells.curves >> 1
+    scopes = cells.curves >> ROLE_BITS
     if len(scopes) * (_CELL_BYTES + _SCOPE_BYTES) < most_bytes - _NAME_BYTES:
         return [len(scopes)]
     is_new = np.diff(scopes, prepend=-1) != 0
@@ -154,16 +154,7 @@ def _ends(cells: Cells, names: Sequence[ScopeName], most_bytes: int) -> list[int
 
 
 def _local(curves: Ints, scopes: Ints) -> Ints:
-    return np.searchsorted(scopes, curves >> 1) << 1 | curves & 1
-
-
-def _pack_signed(values: Ints) -> Column:
-    return pack(values << 1 ^ values >> _SIGN)
-
-
-def _signed(column: Column) -> Ints:
-    folded = unpack(column).astype(np.int64)
-    return folded >> 1 ^ -(folded & 1)
+    return np.searchsorted(scopes, curves >> ROLE_BITS) << ROLE_BITS | curves & ROLE_MASK
 
 
 def _is_sound(message: DeltaMessage) -> bool:
@@ -171,8 +162,8 @@ def _is_sound(message: DeltaMessage) -> bool:
     curves, values = unpack(message.curve), unpack(message.value)
     packed = (message.replaced, message.curve, message.value, message.users, message.total)
     columns = [unpack(column) for column in packed]
-    most = 2 * len(message.scopes)
-    users, totals = _signed(message.users), _signed(message.total)
+    most = len(message.scopes) << ROLE_BITS
+    users, totals = unpack_signed(message.users), unpack_signed(message.total)
     return (
         are_numbers((message.source, message.epoch, message.home, message.number))
         and are_numbers((message.horizon, message.newest), NO_TIME)
@@ -180,6 +171,7 @@ def _is_sound(message: DeltaMessage) -> bool:
         and all(column.dtype.kind == "u" and int(column.max(initial=0)) <= 2 * LARGEST for column in columns)
         and len(curves) == len(values) == len(users) == len(totals)
         and all(not len(column) or int(column.max()) < most for column in columns[:2])
+        and all(not len(column) or int((column & ROLE_MASK).max()) < len(ROLES) for column in columns[:2])
         and are_numbers((int(values.max(initial=0)),))
         and float(np.abs(users).sum(dtype=np.float64)) <= LARGEST
         and float(np.abs(totals).sum(dtype=np.float64)) <= LARGEST

@@ -13,6 +13,7 @@ from stream_app.core.arrays import distinct_in
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas, Thresholds
 from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, home_of, messages_of
+from stream_app.core.messages import ROLE_BITS
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.watermark import NO_TIME
 
@@ -75,7 +76,7 @@ class DeltaSender:
         self, ledger: Ledger, delta: CurveDelta, homes: Mapping[int, HomeState]
     ) -> Iterator[tuple[int, CurveDelta]]:
         uninformed = {home for home, state in homes.items() if self._sent_to.get(home) != state}
-        changed = distinct_in(self._home_of[np.concatenate([delta.cells.curves, delta.replaced]) >> 1]).tolist()
+        changed = distinct_in(self._home_of[np.concatenate([delta.cells.curves, delta.replaced]) >> ROLE_BITS]).tolist()
         for home in sorted(uninformed):
             self._sent_to[home] = homes[home]
             yield home, self._deltas.whole(ledger, self._home_of == home)
@@ -84,9 +85,9 @@ class DeltaSender:
                 yield home, self._part(delta, home)
 
     def _part(self, delta: CurveDelta, home: int) -> CurveDelta:
-        mine = self._home_of[delta.cells.curves >> 1] == home
+        mine = self._home_of[delta.cells.curves >> ROLE_BITS] == home
         cells = Cells(*(column[mine] for column in delta.cells))
-        replaced = delta.replaced[self._home_of[delta.replaced >> 1] == home]
+        replaced = delta.replaced[self._home_of[delta.replaced >> ROLE_BITS] == home]
         return CurveDelta(is_everything=False, replaced=replaced, cells=cells)
 
     def _find_homes(self, ledger: Ledger) -> None:

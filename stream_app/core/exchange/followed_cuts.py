@@ -11,6 +11,7 @@ from stream_app.core.cuts.curve_points import ranks_of
 from stream_app.core.cuts.scope_cuts import ScopeCuts, ScopeIntervals
 from stream_app.core.exchange.curve_deltas import Thresholds
 from stream_app.core.exchange.cut_record import CutRecord, points_in
+from stream_app.core.messages import ROLE_BITS, ROLE_MASK, ROLES
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -28,8 +29,8 @@ class FollowedCuts:
         self.names: list[ScopeName] = [_NO_SCOPE]
         self.cuts = ScopeCuts.empty(64)
         self.intervals = ScopeIntervals.empty(64)
-        self._points: list[tuple[Ints, Ints] | None] = [None]
-        """By scope, of both roles: columns (value, users above, their total); None where it has no record."""
+        self._points: list[list[Ints] | None] = [None]
+        """By scope, of all roles: columns (value, users above, their total); None where it has no record."""
         self._records = 0
         self._changed_at = np.zeros(64, np.int64)
         """By scope: the version in which it changed last."""
@@ -49,9 +50,11 @@ class FollowedCuts:
         self.version += 1
         self._changed_at[number] = self.version
         for name, column in (self.cuts._asdict() | self.intervals._asdict()).items():
-            column[:, number] = 0 if record is None else getattr(record, name)
+            column[:, number] = 0
+            if record is not None:
+                column[: len(record.users), number] = getattr(record, name)
         self._records += (record is not None) - (self._points[number] is not None)
-        self._points[number] = None if record is None else (points_in(record, 0), points_in(record, 1))
+        self._points[number] = None if record is None else [points_in(record, role) for role in range(len(ROLES))]
 
     def find(self, scope: ScopeName) -> int:
         """Return the number of a scope; 0 if it is unknown."""
@@ -72,12 +75,12 @@ class FollowedCuts:
 
     def ranks(self, numbers: Ints, roles: Ints, values: Ints) -> Ints:
         """Return the estimated rank of each value in its scope and role."""
-        curves = numbers << 1 | roles
+        curves = numbers << ROLE_BITS | roles
         found = np.ones(len(values), np.int64)
         for curve in distinct_in(curves).tolist():
-            asked, known = curves == curve, self._points[curve >> 1]
+            asked, known = curves == curve, self._points[curve >> ROLE_BITS]
             if known is not None:
-                points = known[curve & 1]
+                points = known[curve & ROLE_MASK]
                 found[asked] = ranks_of(values[asked], points[:, 0], points[:, 1])
         return found
 
@@ -154,7 +157,7 @@ class LedgerScopes:
         numbers = self.numbers(ledger, followed)
 
         def thresholds(curves: Ints) -> Ints:
-            found: Ints = followed.cuts.thresholds[curves & 1, numbers[curves >> 1]]
+            found: Ints = followed.cuts.thresholds[curves & ROLE_MASK, numbers[curves >> ROLE_BITS]]
             return found
 
         return thresholds

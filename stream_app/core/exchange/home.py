@@ -13,7 +13,7 @@ Invariants: of each partition, the messages of one owner are added in the order 
 left out; after a gap nothing is added until everything is sent again. Cuts count once all partitions have sent it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.exchange.heard_messages import HeardMessages
 from stream_app.core.exchange.scope_numbers import ScopeNumbers
 from stream_app.core.flags.ranking import RANKED, UNRANKED, RankingRules, ranking_of
-from stream_app.core.messages import OTHER
+from stream_app.core.messages import OTHER, OWN_ROLES, ROLE_BITS, ROLE_MASK, ROLES
 from stream_app.core.state.interning import Numbers
 from stream_app.core.state.scopes import ScopeName
 
@@ -97,16 +97,16 @@ class Home:
         if not _can_be(cells):
             self._heard.forget()
             self._table = CellTable()
-            self._changed = [np.arange(2 * len(self.names))]
+            self._changed = [_curves_of(np.arange(len(self.names))).ravel()]
             return np.empty(0, np.int64)
         self.cuts = self.cuts.reaching(len(self.names))
-        scopes: Ints = distinct_in(curves >> 1)
+        scopes: Ints = distinct_in(curves >> ROLE_BITS)
         self._used -= int(np.count_nonzero(self._are_used(scopes)))
         before = self.cuts.of(scopes)
-        self.cuts.clear(curves & 1, curves >> 1)
+        self.cuts.clear(curves & ROLE_MASK, curves >> ROLE_BITS)
         for value, counts in ((FLAGGED, self.cuts.flagged), (EMERGED, self.cuts.emerging)):
             counted = cells.values == value
-            counts[cells.curves[counted] & 1, cells.curves[counted] >> 1] = cells.users[counted]
+            counts[cells.curves[counted] & ROLE_MASK, cells.curves[counted] >> ROLE_BITS] = cells.users[counted]
         self._cut(Cells(*(column[cells.values > 0] for column in cells)))
         if ranks:
             self._rank(scopes, before, now_ms)
@@ -118,7 +118,7 @@ class Home:
 
     def begin(self, former: FollowedCuts) -> None:
         """Have all scopes count as changed, ranked as they are in the cuts of the `former` owner."""
-        self._changed = [np.arange(2 * len(self.names))]
+        self._changed = [_curves_of(np.arange(len(self.names))).ravel()]
         self.cuts = self.cuts.reaching(len(self.names))
         known = former.cuts.of(np.array([former.find(name) for name in self.names], np.int64))
         self.cuts.ranking[:, : len(self.names)] = known.ranking
@@ -132,7 +132,7 @@ class Home:
         """Return the cells of one curve, the highest value first; empty if it is unknown."""
         number = self.find(scope)
         self._flush()
-        found = self._table.of(np.array([] if number is None else [number << 1 | role], np.int64))
+        found = self._table.of(np.array([] if number is None else [number << ROLE_BITS | role], np.int64))
         return Cells(*(column[found.values > 0] for column in found))
 
     def has_users(self, scope: ScopeName, role: int, least: int = 1) -> bool:
@@ -142,11 +142,11 @@ class Home:
 
     def has_any_users(self, scope: ScopeName) -> bool:
         """Return whether a scope has users in any role."""
-        return self.has_users(scope, 0) or self.has_users(scope, 1)
+        return any(self.has_users(scope, role) for role in range(len(ROLES)))
 
     def curves(self, scopes: Ints) -> Cells:
-        """Return the cells of both curves of some scopes (sorted); a curve is 2 · scope + role."""
-        found = self._table.of(np.stack([scopes << 1, scopes << 1 | 1], axis=1).ravel())
+        """Return the cells of all curves of some scopes (sorted); a curve is scope << ROLE_BITS | role."""
+        found = self._table.of(_curves_of(scopes).ravel())
         return Cells(*(column[found.values > 0] for column in found))
 
     def record(self, scope: ScopeName, few_cells: int = FEW_CELLS) -> CutRecord | None:
@@ -169,12 +169,14 @@ class Home:
     def intervals(self, scopes: Ints, cells: Cells) -> ScopeIntervals:
         """Compute the intervals of the cuts of some scopes (sorted) from their cells; none is kept."""
         bounds = ScopeIntervals.empty(len(scopes))
-        is_cut = self.cuts.users[cells.curves & 1, cells.curves >> 1] > 0  # the others it has heard of since
+        is_cut = (
+            self.cuts.users[cells.curves & ROLE_MASK, cells.curves >> ROLE_BITS] > 0
+        )  # the others it has heard of since
         if is_cut.any():
             cells = Cells(*(column[is_cut] for column in cells))
             curves, *found = intervals_of(cells, self._cuts_in(cells), self._share)
             for column, known in zip(bounds, found, strict=True):
-                column[curves & 1, np.searchsorted(scopes, curves >> 1)] = known
+                column[curves & ROLE_MASK, np.searchsorted(scopes, curves >> ROLE_BITS)] = known
         return bounds
 
     def records(
@@ -182,15 +184,18 @@ class Home:
     ) -> Iterator[tuple[ScopeName, CutRecord]]:
         """Yield the records of some scopes (sorted) from their cells and intervals; `few_cells`: see `points_of`."""
         points = points_of(cells, few_cells)
-        curves = np.stack([scopes << 1, scopes << 1 | 1], axis=1)
+        curves = _curves_of(scopes)
         starts, ends = (np.searchsorted(points.curves, curves, side).tolist() for side in ("left", "right"))
         rows = list(zip(*(column.tolist() for column in points[1:]), strict=True))
         known = self.cuts.of(scopes)._asdict() | intervals._asdict()
         columns = {name: column.T.tolist() for name, column in known.items()}
+        is_used = _are_any([known[name] for name in ("users", "flagged", "emerging")])
+        used = np.where(is_used.any(axis=0), len(ROLES) - np.argmax(is_used[::-1], axis=0), 0)
         for place, scope in enumerate(scopes.tolist()):
-            posts, impressions = (rows[starts[place][role] : ends[place][role]] for role in (0, 1))
-            fields = {name: tuple(values[place]) for name, values in columns.items()}
-            yield self.names[scope], CutRecord(version=VERSION, points=(posts, impressions), **fields)
+            roles = max(OWN_ROLES, int(used[place]))
+            of_roles = [rows[starts[place][role] : ends[place][role]] for role in range(roles)]
+            fields = {name: tuple(values[place][:roles]) for name, values in columns.items()}
+            yield self.names[scope], CutRecord(version=VERSION, points=tuple(of_roles), **fields)
 
     def forget_unused(self) -> Ints | None:
         """Renumber the scopes once many of them have no users any more. Returns the numbers kept, in the new order.
@@ -200,7 +205,7 @@ class Home:
         if len(self.names) - self._used <= max(_UNUSED_KEPT, self._used):
             return None
         kept: Ints = np.flatnonzero(self._are_used(np.arange(len(self.names))))
-        self._table.renumber(np.sort(np.concatenate([kept << 1, kept << 1 | 1])))
+        self._table.renumber(_curves_of(kept).ravel())
         self.names = ScopeNumbers([self.names[number] for number in kept.tolist()], self.names.pool)
         self.cuts = self.cuts.of(kept)
         return kept
@@ -208,14 +213,13 @@ class Home:
     def _are_used(self, scopes: Ints) -> Mask:
         """Return which scopes have users or standings."""
         counts = (self.cuts.users, self.cuts.flagged, self.cuts.emerging)
-        used: Mask = np.logical_or.reduce([(column[:, scopes] != 0).any(axis=0) for column in counts])
-        return used
+        return np.asarray(_are_any([column[:, scopes] for column in counts]).any(axis=0))
 
     def _take(self, message: DeltaMessage) -> None:
         numbers = self.names.add(message.scopes)
 
         def known_as(curves: Ints) -> Ints:
-            known: Ints = numbers[curves >> 1] << 1 | curves & 1
+            known: Ints = numbers[curves >> ROLE_BITS] << ROLE_BITS | curves & ROLE_MASK
             return known
 
         replaced = known_as(unpack(message.replaced).astype(np.int64))
@@ -234,7 +238,10 @@ class Home:
     def _cuts_in(self, cells: Cells) -> CurveCuts:
         """Return the cuts that are known of the curves of some cells."""
         curves = distinct_in(cells.curves)
-        return CurveCuts(curves, *(getattr(self.cuts, name)[curves & 1, curves >> 1] for name in CurveCuts._fields[1:]))
+        return CurveCuts(
+            curves,
+            *(getattr(self.cuts, name)[curves & ROLE_MASK, curves >> ROLE_BITS] for name in CurveCuts._fields[1:]),
+        )
 
     def _flush(self) -> None:
         if self._added:
@@ -249,7 +256,7 @@ class Home:
             return
         found = cuts_of(cells, self._share)
         for name, column in zip(CurveCuts._fields[1:], found[1:], strict=True):
-            getattr(self.cuts, name)[found.curves & 1, found.curves >> 1] = column
+            getattr(self.cuts, name)[found.curves & ROLE_MASK, found.curves >> ROLE_BITS] = column
 
     def _rank(self, scopes: Ints, before: ScopeCuts, now_ms: int) -> None:
         cuts = self.cuts
@@ -259,6 +266,18 @@ class Home:
                 ranking[:, place] = UNRANKED
         since_s = np.where(before.ranking == RANKED, before.ranked_s, max(now_ms // 1000, 0))
         cuts.ranking[:, scopes], cuts.ranked_s[:, scopes] = ranking, np.where(ranking == RANKED, since_s, 0)
+
+
+def _curves_of(scopes: Ints) -> Ints:
+    """Return the curves of scopes: of shape (scopes, roles)."""
+    curves: Ints = scopes[:, np.newaxis] << ROLE_BITS | np.arange(len(ROLES))
+    return curves
+
+
+def _are_any(counts: Sequence[Ints]) -> Mask:
+    """Return where any of the counts is not zero."""
+    found: Mask = np.logical_or.reduce([column != 0 for column in counts])
+    return found
 
 
 def _can_be(cells: Cells) -> bool:

@@ -12,6 +12,7 @@ But people act in bursts, and a burst says nothing about the next hour. So a ris
 of the slots of the short window count as one event each, and the error of the pace is that of these.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -22,7 +23,7 @@ from stream_app.core.arrays import Codes, Floats, Ints, distinct_in
 from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.flags.standing import REASONS, TYPE_OF, Decisions, Facts, decide, reasons
 from stream_app.core.flags.track_record import TrackRecord
-from stream_app.core.messages import ROLES, Flag, FlagType
+from stream_app.core.messages import COUNTED, ROLES, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.short_sums import Moments
 
@@ -113,9 +114,9 @@ def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squ
     `squares`: Σi² of the events in the window; `short`, `short_squares`: Σ and Σ² of the slots of the short window.
 
     Both parts of the window are compound Poisson counts: sums of impressions of very different size. Divided by the
-    size Σi² / Σi they vary like plain counts X₁ and X₀ (posts: size 1), whose rates the square root test compares:
-    z = 2 (√(X₁ + ⅜) - √(ρ (X₀ + ⅜))) / √(1 + ρ) with ρ = S / L (Huffman 1984; Ng and Tang 2005). Unlike a test on the
-    plain difference, it keeps its significance level for the few events that most users have.
+    size Σi² / Σi they vary like plain counts X₁ and X₀ (posts, recruits: size 1), whose rates the square root test
+    compares: z = 2 (√(X₁ + ⅜) - √(ρ (X₀ + ⅜))) / √(1 + ρ) with ρ = S / L (Huffman 1984; Ng and Tang 2005). Unlike a
+    test on the plain difference, it keeps its significance level for the few events that most users have.
     """
     rate = short / spans.short_s
     if spans.past_s < spans.short_s:
@@ -132,7 +133,7 @@ def pace(value: Ints, threshold: Ints, squares: Floats, short: Floats, short_squ
 def pace_of(ledger: Ledger, role: int, rows: Ints, thresholds: Ints, moments: Moments, spans: Spans) -> Pace:
     """Return the pace of the users of `rows` towards `thresholds`, one for each row; `moments`: of these rows."""
     value = ledger.rows.values(role)[rows].astype(np.int64)
-    squares = ledger.rows.squares[rows] if role else value.astype(np.float64)
+    squares = value.astype(np.float64) if COUNTED[ROLES[role]].in_ones else ledger.rows.squares[rows]
     return pace(value, thresholds, squares, moments.sums[role], moments.squares[role], spans)
 
 
@@ -143,7 +144,7 @@ def _square_root_test(value: Ints, squares: Floats, short: Floats, ratio: float)
     return z
 
 
-def evaluate(ledger: Ledger, due: tuple[Ints, Ints], numbers: Ints, ranked: RankedScopes) -> Changes:
+def evaluate(ledger: Ledger, due: Sequence[Ints], numbers: Ints, ranked: RankedScopes) -> Changes:
     """Apply the rules to the rows that are `due`, by role, at the horizon of the ledger, and update their standings.
 
     `numbers`: the number of each scope of the ledger among those that are followed.

@@ -9,6 +9,7 @@ from stream_app.core.arrays import Codes, Floats, Ints
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.flags.ranking import NEARLY_RANKED, RANKED
 from stream_app.core.flags.standing import StandingRules
+from stream_app.core.messages import ROLES
 
 
 class RankedScopes:
@@ -55,9 +56,9 @@ class RankedScopes:
         self.generation, self.version = self.followed.generation, -1
         self.changed_at: Ints = np.zeros(0, np.int64)
         """By scope: the version of the cuts in which something changed that the rules ask for."""
-        self._thresholds: Ints = np.zeros((2, 0), np.int64)
-        self._ties: Ints = np.zeros((2, 0), np.int64)
-        self._ranking: Codes = np.zeros((2, 0), np.uint8)
+        self._thresholds: Ints = np.zeros((len(ROLES), 0), np.int64)
+        self._ties: Ints = np.zeros((len(ROLES), 0), np.int64)
+        self._ranking: Codes = np.zeros((len(ROLES), 0), np.uint8)
 
     def _make_room(self, size: int) -> None:
         more = size - len(self.changed_at)

@@ -33,8 +33,8 @@ class StandingRules(NamedTuple):
     """The parameters of the rules."""
 
     ranking: RankingRules = RankingRules()
-    floors: tuple[int, int] = (5, 1000)
-    """Minimum value by role: posts, impressions."""
+    floors: tuple[int, ...] = (5, 1000, 3)
+    """Minimum value by role: posts, impressions, recruits."""
     leave_ratio: float = 0.8
     """ρ."""
     dwell_s: float = 900.0

@@ -19,6 +19,7 @@ from stream_app.core.arrays import Floats, Ints, Mask, distinct_in
 from stream_app.core.exchange.followed_cuts import LedgerScopes
 from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.flags.standing import EMERGING, FADING, NONE
+from stream_app.core.messages import ROLES
 from stream_app.core.state.ledger import Ledger
 
 _MARGIN = 0.8
@@ -33,24 +34,24 @@ class WatchedRows:
         self._state: tuple[int, ...] = ()
         self._version = -1
         self._slot = 0
-        self._watches = (_Watch(0), _Watch(1))
+        self._watches = [_Watch(role) for role in range(len(ROLES))]
 
-    def due(self, ledger: Ledger, view: LedgerScopes, ranked: RankedScopes) -> tuple[Ints, Ints]:
+    def due(self, ledger: Ledger, view: LedgerScopes, ranked: RankedScopes) -> list[Ints]:
         """Return the rows to evaluate now, by role, sorted; `ranked` has been updated."""
         numbers = view.numbers(ledger, ranked.followed)
-        state = (ledger.renumbered, ranked.generation, ledger.horizon // ledger.window.pane_ms)
+        pane = ledger.horizon // ledger.window.pane_ms
+        state = (ledger.renumbered, ranked.generation, pane, ledger.rows.roles)
         slot = ledger.window.slot(ledger.horizon)
         counted = ledger.rows.take_counted()
-        first, second = self._watches
+        watches = self._watches[: ledger.rows.roles]
         if counted is None or state != self._state:
-            found = (first.begin(ledger, ranked, numbers), second.begin(ledger, ranked, numbers))
+            found = [watch.begin(ledger, ranked, numbers) for watch in watches]
         else:
             changed = view.places(np.flatnonzero(ranked.changed_at > self._version))
-            is_new_slot = slot != self._slot
-            found = (
-                first.go_on(ledger, ranked, numbers, counted, changed, are_all_due=is_new_slot),
-                second.go_on(ledger, ranked, numbers, counted, changed, are_all_due=is_new_slot),
-            )
+            found = [
+                watch.go_on(ledger, ranked, numbers, counted, changed, are_all_due=slot != self._slot)
+                for watch in watches
+            ]
         self._state, self._version, self._slot = state, ranked.version, slot
         return found
 

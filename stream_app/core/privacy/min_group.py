@@ -210,8 +210,11 @@ _RULES: Mapping[str, Rule] = {
     **_each(_kept, "topic population role window type user_id flag_id reason rule standing trend kind note ranked"),
     **_each(_kept, "diffuse warming_up chance chance_flags chance_from window_start window_end event_time detected_at"),
     **_each(_kept, "computed_at settings_version pane_ms first_pane missing_partitions position since is_complete"),
-    **_each(_kept, "next populations version window_s pane_s short_s min_users min_posts min_impressions leave_ratio"),
-    **_each(_kept, "emerging_door diffuse_fraction emerging_z emerging_horizon_s population_sizes rules min_group"),
+    **_each(_kept, "next populations version window_s pane_s short_s min_users min_posts min_impressions min_recruits"),
+    **_each(
+        _kept,
+        "leave_ratio emerging_door diffuse_fraction emerging_z emerging_horizon_s population_sizes rules min_group",
+    ),
     **_each(_kept, "individuals About.share Cut.share Topics.total Cuts.total lead_s"),
     **_each(_kept, "live ready events_per_s lag_records delay_s counting_since applied duplicate late rejected"),
     **_each(_kept, "partitions partitions_expected workers flags_per_hour redis_up releases settings_versions"),
@@ -227,9 +230,10 @@ _RULES: Mapping[str, Rule] = {
     "rank": _rank,
     # What adds up, and parts of a whole.
     **_each(_amount, "Cut.total Moment.total threshold value share short_rate long_rate rate_error eta_s impressions"),
+    **_each(_amount, "amplified"),
     **_each(_amount, "read_records"),
     **_each(_whole, "z events"),
-    **_each(_part, "coverage gini precision recall flags_per_standing"),
+    **_each(_part, "multiplier coverage gini precision recall flags_per_standing"),
     "points": _points,
     # Finer than the steps, or about others.
     **_each(_unsaid, "k_low k_high percent_of_users_low percent_of_users_high threshold_low threshold_high"),
@@ -239,8 +243,8 @@ _RULES: Mapping[str, Rule] = {
     **_each(_none_of_them, "panes Contribution.topics"),
     "ts": _day,
     # Messages in messages.
-    **_each(_nested, "cut cuts connector maven Topics.topics moments influencers now flag Flags.flags place places"),
-    **_each(_nested, "evidence posts shares qualities"),
+    **_each(_nested, "cut cuts connector maven recruiter Topics.topics influencers now flag Flags.flags place places"),
+    **_each(_nested, "evidence posts shares qualities moments"),
 }
 """By the name of a field, or by message and field."""
 _OF_SCOPES = frozenset({"k", "connector"})

@@ -8,6 +8,7 @@ from stream_app.core.changelog.standing_records import standing_key as standing_
 from stream_app.core.cuts.history import PastCut as PastCut
 from stream_app.core.exchange.cut_record import CutRecord as CutRecord
 from stream_app.core.exchange.cut_record import is_sound as is_sound
+from stream_app.core.exchange.cut_record import of_role as of_role
 from stream_app.core.queries.queryable_state import PartitionVersion as PartitionVersion
 from stream_app.core.queries.queryable_state import QueryableState as QueryableState
 from stream_app.core.queries.scopes import ScopeQueries as ScopeQueries

@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints
+from stream_app.core.arrays import Ints, at
 from stream_app.core.changelog.columns import unpack
 from stream_app.core.changelog.segments import Segment, SegmentKey
+from stream_app.core.changelog.stored_credits import credits_in
+from stream_app.core.messages import MEASURES
 from stream_app.core.state import panes
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
@@ -17,14 +20,18 @@ PaneKey = SegmentKey
 """Names a stored pane. What is stored under it never changes."""
 
 
+Counts = tuple[int, ...]
+"""In the order of MEASURES."""
+NO_COUNTS: Counts = (0,) * len(MEASURES)
+
+
 class PaneCounts(NamedTuple):
     """The counts of a user in a scope and pane."""
 
     user: str
     scope: ScopeName
     pane: int
-    counts: tuple[int, int]
-    """Posts and impressions."""
+    counts: Counts
 
 
 class PackedPane(NamedTuple):
@@ -34,8 +41,8 @@ class PackedPane(NamedTuple):
     parts: list[Segment]
 
 
-Series = dict[tuple[str, ScopeName], dict[int, tuple[int, int]]]
-"""By user and scope: (posts, impressions) by pane. Panes without counts are left out."""
+Series = dict[tuple[str, ScopeName], dict[int, Counts]]
+"""By user and scope: counts by pane. Panes without counts are left out."""
 
 
 def packed_panes(ledger: Ledger) -> Iterator[PackedPane]:
@@ -60,9 +67,10 @@ def open_panes(ledger: Ledger, rows: Ints) -> Series:
     numbers = np.array([*ledger.panes], np.int64)[places]
     scopes, names = ledger.scopes.names(), ledger.users.names
     series: Series = defaultdict(dict)
-    columns = (ledger.rows.users_of(found), ledger.rows.scopes_of(found), numbers, together.posts, together.impressions)
-    for user, scope, number, posts, impressions in zip(*(column.tolist() for column in columns), strict=True):
-        series[names[user], scopes[scope]][number] = (posts, impressions)
+    measures = _measures(together.posts, together.impressions, together.recruits, together.amplified)
+    columns = (ledger.rows.users_of(found), ledger.rows.scopes_of(found), numbers, *measures)
+    for user, scope, number, *counts in zip(*(column.tolist() for column in columns), strict=True):
+        series[names[user], scopes[scope]][number] = tuple(counts)
     return series
 
 
@@ -76,8 +84,13 @@ def read(part: Segment, users: Collection[str]) -> Iterator[PaneCounts]:
     columns = tuple(unpack(column) for column in (part.user, part.scope, part.posts, part.impressions))
     for run in part.runs():
         places = run.entries.start + np.flatnonzero(np.isin(columns[0][run.entries], numbers))
-        for user, scope, posts, impressions in zip(*(column[places].tolist() for column in columns), strict=True):
-            yield PaneCounts(names[user], scopes[scope], run.pane, (posts, impressions))
+        user, scope, posts, impressions = (column[places] for column in columns)
+        given = (at(column, places - run.entries.start) for column in credits_in(part.packed_credits, run.entries))
+        found = zip(
+            user.tolist(), scope.tolist(), *(c.tolist() for c in _measures(posts, impressions, *given)), strict=True
+        )
+        for number, place, *counts in found:
+            yield PaneCounts(names[number], scopes[place], run.pane, tuple(counts))
 
 
 def summed(parts: Iterable[PaneCounts]) -> Series:
@@ -85,6 +98,11 @@ def summed(parts: Iterable[PaneCounts]) -> Series:
     series: Series = defaultdict(dict)
     for made in parts:
         by_pane = series[made.user, made.scope]
-        posts, impressions = by_pane.get(made.pane, (0, 0))
-        by_pane[made.pane] = (posts + made.counts[0], impressions + made.counts[1])
+        by_pane[made.pane] = tuple(map(add, by_pane.get(made.pane, NO_COUNTS), made.counts))
     return series
+
+
+def _measures(posts: Ints, impressions: Ints, recruits: Ints | None, amplified: Ints | None) -> tuple[Ints, ...]:
+    """Return the columns in the order of MEASURES."""
+    none = np.zeros(len(posts), np.int64)
+    return posts, impressions, none if recruits is None else recruits, none if amplified is None else amplified

@@ -12,11 +12,11 @@ from stream_app.core.cuts.history import CutHistory, PastCut
 from stream_app.core.cuts.lorenz import Points, lorenz
 from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.events.names import normal_topic
-from stream_app.core.exchange.cut_record import CutRecord, cuts_in, intervals_in, points_in
+from stream_app.core.exchange.cut_record import CutRecord, cuts_in, intervals_in, of_role, points_in
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.exchange.homes import Homes
 from stream_app.core.flags.standing import StandingRules
-from stream_app.core.messages import ROLES, Cut, Role
+from stream_app.core.messages import Cut, Role
 from stream_app.core.privacy.min_group import CutSize, Disclosure
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
@@ -105,7 +105,7 @@ class ScopeQueries:
     def size(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> CutSize:
         """What decides who may be named there, from the `record` of its home if there is one."""
         found = self.followed.cuts.of(np.array([self.followed.find(scope)])) if record is None else cuts_in(record)
-        place = ROLES.index(role)
+        place = role.place
         return CutSize(*(int(column[place, 0]) for column in (found.users, found.k, found.thresholds, found.ties)))
 
     def sizes_of(self, names: Iterable[ScopeName]) -> CutSize:
@@ -125,17 +125,17 @@ class ScopeQueries:
 
     def lorenz(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> Points:
         """The Lorenz curve, from the `record` of its home if there is one; empty where nobody has a value."""
-        place = ROLES.index(role)
+        place = role.place
         if record is not None:
-            return lorenz(points_in(record, place), record.users[place], record.totals[place])
+            return lorenz(points_in(record, place), of_role(record.users, place), of_role(record.totals, place))
         number, cuts = self.followed.find(scope), self.followed.cuts
         return lorenz(self.followed.points(scope, place), *(int(c[place, number]) for c in (cuts.users, cuts.totals)))
 
     def with_evidence(self, scope: ScopeName, role: Role, record: CutRecord | None = None) -> int:
         """How many users have the least evidence that a flag needs; an estimate where the curve is long."""
-        place, number = ROLES.index(role), self.followed.find(scope)
+        place, number = role.place, self.followed.find(scope)
         points = self.followed.points(scope, place) if record is None else points_in(record, place)
-        users = record.users[place] if record else int(self.followed.cuts.users[place, number])
+        users = of_role(record.users, place) if record else int(self.followed.cuts.users[place, number])
         return users_from(self.rules.floors[place], points, users)
 
     def _messages(self, cuts: PublishedCuts) -> Iterator[Cut]:
@@ -154,7 +154,7 @@ class AtHome(NamedTuple):
     """What the home of a scope knows of it."""
 
     record: CutRecord
-    ranks: tuple[list[int], list[int]]
+    ranks: list[list[int]]
     """Of the values that were asked about, by role."""
 
 
@@ -168,4 +168,4 @@ def at_home(homes: Homes, scope: ScopeName, values: Sequence[Sequence[int]], *, 
     if home is None or record is None:
         return None
     ranks = [home.ranks(scope, role, np.array(asked, np.int64)).tolist() for role, asked in enumerate(values)]
-    return AtHome(record, (ranks[0], ranks[1]))
+    return AtHome(record, ranks)

@@ -45,7 +45,7 @@ def tops_named(ledger: Ledger, most: int, sizes: CutSize, disclosure: Disclosure
 
 def _tops(ledger: Ledger, most: int, shown: Callable[[int], Mask | np.bool_]) -> Iterator[TopUsers]:
     names, scopes, users = ledger.scopes.names(), ledger.rows.scopes, ledger.rows.users
-    for role, name in enumerate(ROLES):
+    for role, name in enumerate(ROLES[: ledger.rows.roles]):
         values = ledger.rows.values(role)
         held = np.flatnonzero((values > 0) & shown(role))
         order = held[np.lexsort((-values[held], scopes[held]))]

@@ -73,6 +73,8 @@ class FoundUser(NamedTuple):
     rate_error: float
     z: float
     events: float
+    amplified: int | None
+    """Impressions of others' shares of the user's posts, beside the user's own; None in the other roles."""
     eta_s: float
     """Infinite when the value is not on course to θ."""
 
@@ -158,9 +160,14 @@ class UserQueries:
         columns = (
             *(values, self._followed.ranks(numbers_, np.full(len(scopes), role), values)),
             *(held.standings[role][rows], thresholds, (low > 0) & (low <= values) & (values <= high), shares),
-            *(going.short, going.past, going.error, going.z, going.moments, going.eta_s),
+            *(going.short, going.past, going.error, going.z, going.moments),
         )
-        for user, scope, *numbers in zip(users, scopes, *(column.tolist() for column in columns), strict=True):
+        is_of_impressions = ROLES[role] is Role.CONNECTOR
+        amplified = held.amplified[rows].tolist() if is_of_impressions else [None] * len(rows)
+        named = zip(
+            users, scopes, *(column.tolist() for column in columns), amplified, going.eta_s.tolist(), strict=True
+        )
+        for user, scope, *numbers in named:
             yield FoundUser(user, scope, ROLES[role], *numbers)
 
     def _threshold(self, scope: ScopeName, role: int) -> int:

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from stream_app.core.arrays import Codes, Floats, Ints, Mask
 from stream_app.core.dedup.hash_index import HashIndex
+from stream_app.core.messages import OWN_ROLES, ROLES, Role
 from stream_app.core.state.touched import RowsBefore, TouchedRows
 
 T = TypeVar("T", bound=np.generic)
+_RECRUITS = Role.RECRUITER.place
 _USER_BITS = 32
 _USER_MASK = (1 << _USER_BITS) - 1
 
@@ -25,15 +27,19 @@ _NOBODY = BelowSince(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 class RowTable:
-    """Rows of a ledger. In totals, index 0 is posts (mavens) and index 1 impressions (connectors)."""
+    """Rows of a ledger. In totals, index 0 is posts, index 1 impressions, and index 2 recruits, once there are any."""
 
     def __init__(self) -> None:
         self._index = HashIndex()
         self._posts: Ints = np.zeros(64, np.int32)  # narrower, for memory
         self._impressions = np.zeros(64, np.int64)
         self._squares = np.zeros(64)
-        self._standings = np.zeros((2, 64), np.uint8)
-        self._below = [_NOBODY, _NOBODY]
+        self._recruits: Ints = np.zeros(0, np.int32)  # of no length, like the next, until somebody has any
+        self._amplified = np.zeros(0, np.int64)
+        self._standings = np.zeros((len(ROLES), 64), np.uint8)
+        self._below = [_NOBODY for _ in ROLES]
+        self.roles = OWN_ROLES
+        """So many of them, the first, somebody has had a value or a standing in."""
         self._touched = TouchedRows()
 
     def __len__(self) -> int:
@@ -41,21 +47,26 @@ class RowTable:
 
     @property
     def totals(self) -> Ints:
-        """Posts and impressions in the window: a copy, of shape (2, rows)."""
+        """What ranks users in the window: a copy, of shape (roles, rows)."""
         return self.totals_of(slice(len(self)))
 
     def totals_of(self, rows: Ints | slice) -> Ints:
-        """Return posts and impressions of some rows in the window: of shape (2, n)."""
-        return np.stack([self._posts[rows], self._impressions[rows]])
+        """Return what ranks some rows in the window: of shape (roles, n)."""
+        return np.stack([self.values(role)[rows] for role in range(self.roles)])
 
     def values(self, role: int) -> Ints:
-        """Return the totals that rank users in a role: a view of shape (rows,)."""
-        return self._impressions[: len(self)] if role else self._posts[: len(self)]
+        """Return the totals that rank users in a role: of shape (rows,), not to be written to."""
+        return self._given((self._posts, self._impressions, self._recruits)[role])
 
     def are_counted(self) -> Mask:
         """Return which rows have totals in the window."""
         mask: Mask = (self.values(0) != 0) | (self.values(1) != 0)
-        return mask
+        return mask | (self.values(_RECRUITS) != 0) | (self.amplified != 0) if len(self._recruits) else mask
+
+    @property
+    def amplified(self) -> Ints:
+        """Impressions of others' shares in the window: of shape (rows,), not to be written to."""
+        return self._given(self._amplified)
 
     @property
     def squares(self) -> Floats:
@@ -64,7 +75,7 @@ class RowTable:
 
     @property
     def standings(self) -> Codes:
-        """Standing codes by role: a view of shape (2, rows)."""
+        """Standing codes by role: a view of shape (all roles, rows)."""
         return self._standings[:, : len(self)]
 
     @property
@@ -88,7 +99,11 @@ class RowTable:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        columns = (self._posts, self._impressions, self._squares, self._standings)
+        columns = (
+            *(self._posts, self._impressions, self._squares),
+            *(self._recruits, self._amplified),
+            self._standings,
+        )
         return self._index.nbytes + self._touched.nbytes + sum(column.nbytes for column in columns)
 
     def rows(self, scopes: Ints, users: Ints) -> Ints:
@@ -102,15 +117,31 @@ class RowTable:
         """Return the row of each (scope, user), −1 if there is none."""
         return self._index.find(scopes << _USER_BITS | users)
 
-    def add(self, rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> None:
+    def add(
+        self,
+        rows: Ints,
+        posts: Ints,
+        impressions: Ints,
+        squares: Floats,
+        recruits: Ints | None = None,
+        amplified: Ints | None = None,
+    ) -> None:
         """Add to the totals of `rows` (which may repeat)."""
         self._touched.note(rows, self._state_of)
         np.add.at(self._posts, rows, posts.astype(np.int32))
         np.add.at(self._impressions, rows, impressions)
         np.add.at(self._squares, rows, squares)
+        if recruits is None or amplified is None:
+            return
+        self._count_roles(len(ROLES))
+        size = len(self._squares)
+        self._recruits, self._amplified = _grown(self._recruits, size), _grown(self._amplified, size)
+        np.add.at(self._recruits, rows, recruits.astype(np.int32))
+        np.add.at(self._amplified, rows, amplified)
 
     def set_standings(self, role: int | Ints, rows: Ints, standings: Codes | list[int]) -> None:
         """Set the standings of `rows`; `role`: one role for all rows, or one for each."""
+        self._count_roles(int(np.max(role, initial=0)) + 1)
         self._touched.note(rows, self._state_of)
         self._standings[role, rows] = standings
 
@@ -151,9 +182,9 @@ class RowTable:
     def clear(self, rows: Mask) -> None:
         """Reset the marked rows to zero, which makes them dead."""
         self._touched.note(np.flatnonzero(rows), self._state_of)
-        self.values(0)[rows] = 0
-        self.values(1)[rows] = 0
-        self.squares[rows] = 0
+        for column in (self._posts, self._impressions, self._squares, self._recruits, self._amplified):
+            if len(column):
+                column[: len(rows)][rows] = 0
         self.standings[:, rows] = 0
 
     def dead(self) -> Mask:
@@ -173,6 +204,9 @@ class RowTable:
         keys = scopes[self.scopes[kept]] << _USER_BITS | users[self.users[kept]]
         self._posts, self._impressions = self._posts[: len(kept)][kept], self.values(1)[kept]
         self._squares = self.squares[kept]
+        is_given = bool(np.any(self._recruits) or np.any(self._amplified))
+        none = slice(0) if not is_given else slice(None)
+        self._recruits, self._amplified = self.values(_RECRUITS)[kept][none], self.amplified[kept][none]
         self._standings = self.standings[:, kept]
         new_rows = np.cumsum(kept) - 1
         self._below = [BelowSince(new_rows[rows[kept[rows]]], since_s[kept[rows]]) for rows, since_s in self._below]
@@ -181,16 +215,30 @@ class RowTable:
         return new_rows
 
     def _state_of(self, rows: Ints) -> RowsBefore:
-        return RowsBefore(rows, self.totals_of(rows), self._standings[:, rows])
+        return RowsBefore(rows, self.totals_of(rows), self._standings[: self.roles, rows])
+
+    def _count_roles(self, roles: int) -> None:
+        if roles > self.roles:
+            self.roles = roles
+            self._touched.widen(roles)
+
+    def _given(self, column: NDArray[T]) -> NDArray[T]:
+        if len(column) or not len(self):
+            return column[: len(self)]
+        return np.broadcast_to(column.dtype.type(0), len(self))
 
     def _grow(self, capacity: int) -> None:
         self._posts, self._impressions = _grown(self._posts, capacity), _grown(self._impressions, capacity)
         self._squares = _grown(self._squares, capacity)
+        if len(self._recruits):
+            self._recruits, self._amplified = _grown(self._recruits, capacity), _grown(self._amplified, capacity)
         self._standings = _grown(self._standings, capacity)
         self._touched.marks = _grown(self._touched.marks, capacity)
 
 
 def _grown(column: NDArray[T], capacity: int) -> NDArray[T]:
+    if column.shape[-1] == capacity:
+        return column
     wider = np.zeros((*column.shape[:-1], capacity), column.dtype)
     wider[..., : column.shape[-1]] = column
     return wider

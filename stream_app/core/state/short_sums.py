@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints, Mask
+from stream_app.core.messages import OWN_ROLES
 from stream_app.core.state.panes import RowEntries, joined, summed
 
 NO_SLOT = -(2**62)
@@ -22,7 +23,7 @@ _NEWEST = 2
 
 
 class Moments(NamedTuple):
-    """What some rows did in the short window: columns of shape (2, rows); index 0 is posts, 1 is impressions."""
+    """What some rows did in the short window: columns of shape (roles, rows), by role."""
 
     sums: Floats
     squares: Floats
@@ -46,7 +47,7 @@ class ShortSums:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(column.nbytes for chunks in self._chunks.values() for chunk in chunks for column in chunk)
+        return sum(chunk.nbytes for chunks in self._chunks.values() for chunk in chunks)
 
     def add(self, slot: int, entries: RowEntries) -> None:
         """Add entries of a slot, one for each row and sorted by row, unless the slot has left the short window."""
@@ -65,9 +66,9 @@ class ShortSums:
         for slot in [slot for slot in self._chunks if slot < first_slot]:
             del self._chunks[slot]
 
-    def of(self, rows: Ints, last_slot: int) -> Moments:
-        """Return the moments of some rows in a short window that ends with `last_slot`."""
-        shape = (2, len(rows))
+    def of(self, rows: Ints, last_slot: int, roles: int = OWN_ROLES) -> Moments:
+        """Return the moments of some rows in a short window that ends with `last_slot`, in the first `roles`."""
+        shape = (roles, len(rows))
         sums, squares, newest = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for slot in self._chunks:
             of_slot = np.zeros(shape)
@@ -76,6 +77,8 @@ class ShortSums:
                 found = np.flatnonzero(chunk.rows[places] == rows)
                 of_slot[0, found] += chunk.posts[places[found]]
                 of_slot[1, found] += chunk.impressions[places[found]]
+                if chunk.recruits is not None:
+                    of_slot[2:, found] += chunk.recruits[places[found]]
             sums += of_slot
             squares += of_slot**2
             if slot > last_slot - _NEWEST:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Codes, Ints, Mask, distinct_in
+from stream_app.core.messages import OWN_ROLES
 
 
 class RowsBefore(NamedTuple):
-    """Rows that have changed, sorted, and what they were before: shape (2, n) by role."""
+    """Rows that have changed, sorted, and what they were before: shape (roles, n) by role."""
 
     rows: Ints
     totals: Ints
@@ -29,6 +30,7 @@ class TouchedRows:
         """By row: whether it has changed."""
         self._noted: list[RowsBefore] = []
         self._is_lost = True
+        self._roles = OWN_ROLES
         self._taken: list[Ints] | None = None
         """What was taken, for who looks at it afterwards; None if that is everything."""
 
@@ -49,6 +51,14 @@ class TouchedRows:
             self._noted.append(state_of(fresh))
             self.marks[fresh] = True
 
+    def widen(self, roles: int) -> None:
+        """From now on there are so many roles. Nobody had anything in the new ones."""
+        wider = ((0, roles - self._roles), (0, 0))
+        self._noted = [
+            RowsBefore(rows, np.pad(totals, wider), np.pad(standings, wider)) for rows, totals, standings in self._noted
+        ]
+        self._roles = roles
+
     def take(self) -> RowsBefore | None:
         """Return what was noted, and forget it. None at first, and if some of it was lost with rows that are gone."""
         noted, self._noted = self._noted, []
@@ -59,7 +69,9 @@ class TouchedRows:
             self._taken = None
             return None
         if not noted:
-            return RowsBefore(np.empty(0, np.int64), np.empty((2, 0), np.int64), np.empty((2, 0), np.uint8))
+            return RowsBefore(
+                np.empty(0, np.int64), np.empty((self._roles, 0), np.int64), np.empty((self._roles, 0), np.uint8)
+            )
         rows, first = np.unique(np.concatenate([before.rows for before in noted]), return_index=True)
         totals = np.concatenate([before.totals for before in noted], axis=1)
         standings = np.concatenate([before.standings for before in noted], axis=1)

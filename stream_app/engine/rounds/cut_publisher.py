@@ -21,7 +21,7 @@ from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.exchange.home import Home
 from stream_app.core.exchange.written_records import WrittenRecords
-from stream_app.core.messages import ROLES, Cut, Role
+from stream_app.core.messages import OWN_ROLES, Cut, Role
 from stream_app.core.queries.queryable_state import FEW_SCOPES
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
@@ -128,7 +128,7 @@ class CutPublisher:
         for home, found in ours.items():
             known = self._published[home].home
             self._context.output.forget_cuts(
-                key for key, name, role in found if not known.has_users(name, ROLES.index(role), least)
+                key for key, name, role in found if not known.has_users(name, role.place, least)
             )
 
     def frame(self, newest_ms: int) -> Frame:
@@ -296,5 +296,5 @@ def _parsed(key: bytes) -> tuple[ScopeName, Role] | None:
 def _most_users(cuts: ScopeCuts) -> Ints:
     """Return the scopes with the most users, as many as the history keeps."""
     users = cuts.users.max(axis=0)
-    most: Ints = np.argsort(-users, kind="stable")[: min(MOST_PER_HOME // 2, int(np.count_nonzero(users)))]
+    most: Ints = np.argsort(-users, kind="stable")[: min(MOST_PER_HOME // OWN_ROLES, int(np.count_nonzero(users)))]
     return most

@@ -17,7 +17,7 @@ import numpy as np
 
 from stream_app.core.changelog.standing_records import flag_of, look_at, packed, standing_key
 from stream_app.core.flags.standing import CODE_OF
-from stream_app.core.messages import ROLES, Flag, FlagType
+from stream_app.core.messages import Flag, FlagType
 from stream_app.core.privacy.min_group import UNLIMITED, Disclosure
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine.output_topics import OutputTopics
@@ -88,7 +88,7 @@ class FlagOutbox:
         flags = list(map(look_at, stored.values()))
         scopes = ledger.scopes.add([(flag.population, flag.topic) for flag in flags])
         users = ledger.users.add([flag.user_id for flag in flags])
-        roles = np.array([ROLES.index(flag.role) for flag in flags], np.int64)
+        roles = np.array([flag.role.place for flag in flags], np.int64)
         rows = ledger.rows.rows(scopes, users)
         ledger.rows.set_standings(roles, rows, [CODE_OF[flag.type] for flag in flags])
         latest = self._latest[partition] = max((flag.detected_at for flag in flags), default=0)

@@ -14,7 +14,7 @@ from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.murmur2 import partitions_of as murmur2_partitions_of
 from stream_app.core.exchange.followed_cuts import FollowedCuts
-from stream_app.core.messages import Look
+from stream_app.core.messages import MEASURES, Look
 from stream_app.core.privacy import erasures
 from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.core.queries import UserLookup, UserQueries
@@ -94,11 +94,10 @@ def _counts(settings: Settings, reader: Any, person: Person) -> Iterator[Export]
             yield {
                 "population": scope.population,
                 "topic": scope.topic,
-                "posts": sum(posts for posts, _ in by_pane.values()),
-                "impressions": sum(impressions for _, impressions in by_pane.values()),
+                **dict(zip(MEASURES, map(sum, zip(*by_pane.values(), strict=True)), strict=True)),
                 "panes": [
-                    {"begins": pane * settings.pane_ms, "posts": posts, "impressions": impressions}
-                    for pane, (posts, impressions) in sorted(by_pane.items())
+                    {"begins": pane * settings.pane_ms, **dict(zip(MEASURES, counts, strict=True))}
+                    for pane, counts in sorted(by_pane.items())
                 ],
             }
 

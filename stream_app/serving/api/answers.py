@@ -7,7 +7,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from stream_app.core.flags.standing import RULES
-from stream_app.core.messages import ROLES, Role
+from stream_app.core.messages import ROLES
 from stream_app.core.queries import CutRecord, QueryableState, ScopeName
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog
@@ -221,14 +221,11 @@ class Answers:
 
     async def _at_home(self, places: Iterable[Place]) -> AllScopes:
         """What is known where the scopes of places are at home, with the ranks of these values."""
-        asked: dict[ScopeName, dict[Role, list[int]]] = {}
+        asked: dict[ScopeName, list[list[int]]] = {}
         for place in places:
             scope = ScopeName(place.population, place.topic)
-            asked.setdefault(scope, {role: [] for role in ROLES})[place.role].append(place.now.value)
-        return await self._peers.scopes(
-            ScopeQuery(**scope._asdict(), mavens=values[Role.MAVEN], connectors=values[Role.CONNECTOR])
-            for scope, values in asked.items()
-        )
+            asked.setdefault(scope, [[] for _ in ROLES])[place.role.place].append(place.now.value)
+        return await self._peers.scopes(ScopeQuery(**scope._asdict(), values=values) for scope, values in asked.items())
 
     async def _found(self, asked: PlaceQuery) -> list[FoundAt]:
         """Where the one user asked about stands, in one place at least."""

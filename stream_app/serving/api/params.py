@@ -41,7 +41,7 @@ class CutParams(Params, frozen=True, kw_only=True):
 
     topic: Annotated[Name, Meta(description="empty: of all topics")] = ""
     population: Annotated[Name, Meta(description="empty: of all populations")] = ""
-    role: Annotated[Role, Meta(description="absent: both")] | None = None
+    role: Annotated[Role, Meta(description="absent: all")] | None = None
     limit: Limit = 50
     offset: Offset = 0
     format: Format = "json"

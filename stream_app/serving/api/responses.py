@@ -35,7 +35,7 @@ class About(Answer, frozen=True, kw_only=True):
     version: str
     settings_version: str
     share: float
-    """The part of all posts or impressions that the cut makes: 0.8."""
+    """The part of all posts, impressions or recruits that the cut makes: 0.8."""
     window_s: float
     pane_s: float
     short_s: float
@@ -43,6 +43,7 @@ class About(Answer, frozen=True, kw_only=True):
     """Topics with fewer users flag nobody."""
     min_posts: int
     min_impressions: int
+    min_recruits: int
     leave_ratio: float
     """ρ: a standing is lost below ρ·θ."""
     emerging_door: float
@@ -105,6 +106,8 @@ class Topic(Answer, frozen=True, kw_only=True):
     """The larger number of users of the two cuts."""
     connector: Cut | None
     maven: Cut | None
+    recruiter: Cut | None = None
+    """null where nobody has brought in anybody."""
 
 
 class Page(Answer, frozen=True, kw_only=True):
@@ -183,7 +186,7 @@ class Influencer(Answer, frozen=True, kw_only=True):
     rank: int
     """Users with a higher value, plus one; exact but for the width of a bin."""
     value: int
-    """Posts (maven) or impressions (connector) in the window."""
+    """Posts (maven), impressions (connector) or recruits (recruiter) in the window."""
     share: float
     """The user's fraction of the total."""
     standing: Standing
@@ -206,7 +209,12 @@ class Influencer(Answer, frozen=True, kw_only=True):
     chance_flags: int | None = None
     chance_from: ChanceFrom | None = None
     panes: list[int]
-    """Posts or impressions of each pane of the window, the oldest first."""
+    """Posts, impressions or recruits of each pane of the window, the oldest first."""
+    amplified: int | None = None
+    """Of a connector: impressions of others' shares of the user's posts, the first share of each sharer and post. They
+    are not in `value`: the sharers have them."""
+    multiplier: float | None = None
+    """(impressions + amplified) / impressions; null where there are none of either."""
 
 
 class Influencers(Page, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 // The selection, as it stands in the address of the page: ?topic=&population=&role= and #why=.
 
-/** @typedef {{topic: string, population: string, role: "connector" | "maven"}} Place */
+import { ROLES } from "./text/words.js";
 
-const ROLES = ["connector", "maven"];
+/** @typedef {{topic: string, population: string, role: string}} Place */
 
 /** @returns {Place} */
 function placeIn(parameters) {

@@ -2,10 +2,12 @@
 
 import re
 
+from stream_app.core.flags.flag_quality import WINDOWS
+from stream_app.core.messages import Role
 from tests.e2e.api.asking import asked, reply
 from tests.e2e.api.stage import Stage
 
-OF_ALL = {("maven", "1d"), ("maven", "7d"), ("connector", "1d"), ("connector", "7d")}
+OF_ALL = {(role.value, window) for role in Role for window in WINDOWS}
 GAUGE = re.compile(r'^influence_flag_warnings\{role="(\w+)",window="(\w+)"\} ', re.MULTILINE)
 
 

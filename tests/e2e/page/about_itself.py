@@ -28,6 +28,7 @@ def about() -> About:
         min_users=20,
         min_posts=5,
         min_impressions=1000,
+        min_recruits=3,
         leave_ratio=0.8,
         emerging_door=0.9,
         diffuse_fraction=1 / 3,

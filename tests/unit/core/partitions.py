@@ -5,8 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from stream_app.core.cuts.scope_cuts import ScopeCuts
-from stream_app.core.events.credit import ViewRates, credit
-from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.events.schema import Event
 from stream_app.core.exchange import cut_record, delta_message
 from stream_app.core.exchange.delta_message import DeltaSource
 from stream_app.core.exchange.delta_sender import DeltaSender
@@ -17,12 +16,13 @@ from stream_app.core.flags.ranked_scopes import RankedScopes
 from stream_app.core.flags.ranking import RankingRules
 from stream_app.core.flags.standing import StandingRules
 from stream_app.core.flags.watched_rows import WatchedRows
+from stream_app.core.messages import ROLES
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
+from tests.unit.core.streams import Batch, credits_of, topic_of
 
 CutInts = tuple[int, int, int, int, int]
 """Users, total, k, θ, ties."""
-BOTH_ROLES = (0, 1)
 
 
 class Partitions:
@@ -46,13 +46,12 @@ class Partitions:
 
     def count(self, events: Sequence[Event]) -> None:
         """Count the events of each user in the user's partition; the window moves on."""
-        chosen: dict[tuple[int, bool], list[Event]] = defaultdict(list)
+        chosen: dict[tuple[int, str], list[Event]] = defaultdict(list)
         for event in events:
             partition = zlib.crc32(str(event.user_id).encode()) % len(self.ledgers)
-            chosen[partition, isinstance(event, Post)].append(event)
-        for (partition, posts), found in chosen.items():
-            topic = "posts" if posts else "shares"
-            credits_ = credit(found, Post if posts else Share, ViewRates())
+            chosen[partition, topic_of(event)].append(event)
+        for (partition, topic), found in chosen.items():
+            credits_ = credits_of(Batch(topic, found, len(found)))
             ledger = self.ledgers[partition]
             late = ledger.late(topic, credits_.ts_ms)
             ledger.apply(topic, ledger.source(topic).position + len(found), credits_, late, 0)
@@ -95,7 +94,7 @@ class Partitions:
         ints = (found.users, found.totals, found.k, found.thresholds, found.ties)
         return {
             (scope, role): (int(cut[0]), int(cut[1]), int(cut[2]), int(cut[3]), int(cut[4]))
-            for role in BOTH_ROLES
+            for role in range(len(ROLES))
             for scope, *cut in zip(self.followed.names, *(column[role].tolist() for column in ints), strict=False)
             if cut[0]
         }

@@ -22,6 +22,8 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 RELEASES = sorted(path.parent for path in GOLDEN.glob("*/schemas"))
 TOPICS = topic_schemas()
 INPUTS = Settings().source_topics
+WIDER_ROLES = {'role: the schema of before refuses ["recruiter"]'}
+"""The one list of values that has become longer, in 0.4: schemas/README.md and CHANGELOG.md say what consumers do."""
 WHAT_TO_DO = "leave the field as it was and add another, optional one; schemas/README.md says what may change"
 
 
@@ -110,8 +112,8 @@ def test_every_topic_that_had_a_schema_has_one(release: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_no_schema_changes_in_a_way_that_breaks_producers_or_consumers(case: Case) -> None:
-    found = [str(what) for what in breaking(case.topic.topic)(case.before, case.today)]
-    assert not found, WHAT_TO_DO
+    found = {str(what) for what in breaking(case.topic.topic)(case.before, case.today)}
+    assert found <= WIDER_ROLES, WHAT_TO_DO
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -1,4 +1,4 @@
-"""What this worker knows of the scopes that are at home in its own partitions: both cuts, their curves, and ranks."""
+"""What this worker knows of the scopes that are at home in its own partitions: their cuts and curves, and ranks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,6 +29,6 @@ class LocalScopes:
         homes, scope = self._state.homes, query.scope
         home = homes.home_of(scope)
         if not query.is_about(home) or not homes.is_complete(home):
-            return ScopeFound(None, ([], []), [])
-        found = at_home(homes, scope, (query.mavens, query.connectors), with_curve=query.with_curve)
-        return ScopeFound(found.record, found.ranks, [home]) if found else ScopeFound(None, ([], []), [home])
+            return ScopeFound(None, [], [])
+        found = at_home(homes, scope, query.values, with_curve=query.with_curve)
+        return ScopeFound(found.record, found.ranks, [home]) if found else ScopeFound(None, [], [home])

@@ -50,6 +50,7 @@ class Overview:
             min_users=chosen.min_users,
             min_posts=chosen.min_posts,
             min_impressions=chosen.min_impressions,
+            min_recruits=chosen.min_recruits,
             leave_ratio=chosen.leave_ratio,
             emerging_door=chosen.emerging_door,
             diffuse_fraction=chosen.diffuse_fraction,

@@ -31,7 +31,7 @@ class ScopeAnswers:
         """The present cuts."""
         scopes = self._scopes.find(asked.population, topic=asked.topic)
         roles = ROLES if asked.role is None else (asked.role,)
-        users = self._scopes.users(scopes.numbers)[[ROLES.index(role) for role in roles]]
+        users = self._scopes.users(scopes.numbers)[[role.place for role in roles]]
         there = np.argwhere(users.T > 0)
         page = there[asked.offset : asked.offset + asked.limit]
         known = self._scopes.cuts(scopes.numbers[np.unique(page[:, 0])])
@@ -81,13 +81,12 @@ def scope_of(asked: params.ScopeParams) -> ScopeName:
 
 
 def _topic(scope: ScopeName, cuts: dict[tuple[str, str, Role], Cut]) -> Topic:
-    maven, connector = (cuts.get((scope.topic, scope.population, role)) for role in (Role.MAVEN, Role.CONNECTOR))
+    by_role = {role.value: cuts.get((scope.topic, scope.population, role)) for role in ROLES}
     return Topic(
         topic=scope.topic,
         population=scope.population,
-        users=max(cut.users if cut else 0 for cut in (maven, connector)),
-        connector=connector,
-        maven=maven,
+        users=max(cut.users if cut else 0 for cut in by_role.values()),
+        **by_role,
     )
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from stream_app.core.flags.standing import EMERGING, ENTERED, FADING, NONE
 from stream_app.core.messages import Flag
 from stream_app.core.queries import FoundUser
-from stream_app.core.queries.pane_series import Series
+from stream_app.core.queries.pane_series import NO_COUNTS, Series
 from stream_app.serving.api.responses import Influencer, Standing, Trend
 from stream_app.serving.api.users.packed_panes import Counts
 
@@ -15,7 +15,6 @@ _NAMES: dict[int, Standing] = {code: name for name, code in STANDINGS.items()}
 _CLEAR_Z = 2.0
 _DIGITS = 6
 _HOUR_S = 3600
-_NOTHING = (0, 0)
 
 
 class CountsByPane(NamedTuple):
@@ -46,13 +45,15 @@ def influencer(found: FoundUser, panes: list[int], flag: Flag | None) -> Influen
         chance_flags=flag.chance_flags if flag else None,
         chance_from=flag.chance_from if flag else None,
         panes=panes,
+        amplified=found.amplified,
+        multiplier=_rounded((found.value + found.amplified) / found.value) if found.amplified and found.value else None,
     )
 
 
 def by_pane(counts: CountsByPane, found: FoundUser, role: int, window: range) -> list[int]:
     """What a user made in each pane of the window."""
     packed = counts.packed.get(found.user, {}).get(found.scope, {})
-    made = [packed.get(pane, _NOTHING)[role] for pane in window] if packed else [0] * len(window)
+    made = [packed.get(pane, NO_COUNTS)[role] for pane in window] if packed else [0] * len(window)
     for pane, opened in counts.opened.get((found.user, found.scope), {}).items():
         if pane in window:
             made[pane - window.start] += opened[role]

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from time import perf_counter
 
 from stream_app.core.flags.standing import EMERGING
-from stream_app.core.messages import ROLES
 from stream_app.core.queries import QueryableState, UserQueries
 from stream_app.serving.api.responses import Place
 from stream_app.serving.api.time_budget import TimeBudget
@@ -94,7 +93,7 @@ class LocalUsers:
             flag, is_emerging = None, found.standing == EMERGING
             if query.with_flags or is_emerging:
                 flag = self._state.standing(partition, found.user, found.scope, found.role)
-            panes = by_pane(counts, found, ROLES.index(found.role), window)
+            panes = by_pane(counts, found, found.role.place, window)
             there = Place(
                 topic=found.scope.topic,
                 population=found.scope.population,

@@ -11,8 +11,8 @@ from stream_app.serving.api.time_budget import TimeBudget
 MOST_REMEMBERED = 2000
 """Users; where there would be more, all are forgotten."""
 
-Counts = dict[ScopeName, dict[int, tuple[int, int]]]
-"""Posts and impressions of one user, by scope and pane."""
+Counts = dict[ScopeName, dict[int, pane_series.Counts]]
+"""Of one user, by scope and pane."""
 
 
 class _Remembered:

@@ -67,7 +67,7 @@ def check_scopes(asked: Sequence[ScopeQuery], answers: Sequence[ScopeFound]) -> 
             _require(
                 is_sound(found.record, _MOST_POINTS if query.with_curve else _FEW_POINTS), "a cut that no scope has"
             )
-            _require(list(map(len, found.ranks)) == [len(query.mavens), len(query.connectors)], "ranks of other values")
+            _require(list(map(len, found.ranks)) == list(map(len, query.values)), "ranks of other values")
             _require(all(0 < rank < _MOST for ranks in found.ranks for rank in ranks), "a rank that nobody has")
 
 

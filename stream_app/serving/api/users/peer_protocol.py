@@ -56,7 +56,7 @@ class LeaderQuery(_PeerQuery, frozen=True, kw_only=True):
     def of_partition(self) -> UserQuery:
         """The same about one partition."""
         scope, codes = ScopeName(self.population, self.topic), [STANDINGS[name] for name in self.standings]
-        return UserQuery(scope, ROLES.index(self.role), codes, self.search, emerging_first=self.emerging_first)
+        return UserQuery(scope, self.role.place, codes, self.search, emerging_first=self.emerging_first)
 
 
 class Ranked(msgspec.Struct, frozen=True, array_like=True):
@@ -132,8 +132,8 @@ class ScopeQuery(_PeerQuery, frozen=True, kw_only=True):
 
     topic: _Text
     population: _Text
-    mavens: _Values = []
-    connectors: _Values = []
+    values: Annotated[list[_Values], Meta(max_length=len(ROLES))] = []
+    """By role."""
     with_curve: bool = False
 
     @property
@@ -147,7 +147,7 @@ class ScopeFound(msgspec.Struct, frozen=True):
 
     record: CutRecord | None
     """None where it has no users."""
-    ranks: tuple[list[int], list[int]]
+    ranks: list[list[int]]
     """Of the values that were asked about, by role."""
     partitions: list[int]
     """The home, if it is here and complete."""

@@ -8,7 +8,7 @@ import { drawLorenz, madeBy } from "../charts/lorenz.js";
 import { drawTimeline } from "../charts/timeline.js";
 import { readable } from "../text/readable.js";
 import { term } from "../text/terms.js";
-import { amount, leastOf, topicName, UNIT } from "../text/words.js";
+import { amount, leastOf, MADE, topicName, UNIT } from "../text/words.js";
 
 const drawCurve = chart(byId("curve"), drawLorenz);
 const drawHistory = chart(byId("history"), drawTimeline);
@@ -64,7 +64,7 @@ const strong = (words) => el("strong", {}, words);
 
 /** What matters, in words. */
 function sentence(cut, role, topic, about) {
-  if (!cut) return [`Nobody has made ${UNIT[role]} ${topic === "*" ? "" : "here "}within the window.`];
+  if (!cut) return [`Nobody has ${MADE[role]} ${UNIT[role]} ${topic === "*" ? "" : "here "}within the window.`];
   const part = [strong(percentOfUsers(cut)), " of users", ...within(cut, "percent_of_users")];
   const whole = `${wholePercent(cut.share)} of ${UNIT[role]}`;
   if (cut.users < about.min_users) return ["Only ", strong(amountOfUsers(cut.users)), ": too few to single anyone out"];
@@ -90,7 +90,7 @@ function lead(cut, about, enough) {
   const people = cut.percent_of_population == null ? "" : ` (${percent(cut.percent_of_population)} of people)`;
   if (enough < cut.k) return [...whom, ...withoutEvidence(cut, about, enough, each)];
   const are = [" are the ", term(cut.role, `mass ${cut.role}s`), "."];
-  return [...whom, people, ...are, ` Each made at least ${each} in ${duration(about.window_s)}.`];
+  return [...whom, people, ...are, ` Each ${MADE[cut.role]} at least ${each} in ${duration(about.window_s)}.`];
 }
 
 /** Of the cut only some, or none, have the least evidence. */

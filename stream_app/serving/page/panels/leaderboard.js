@@ -5,7 +5,7 @@ import { byId, debounced, el, keyedRows, setText } from "../dom.js";
 import { number } from "../text/format.js";
 import { makeRow } from "./row.js";
 import { term } from "../text/terms.js";
-import { isSlow, ROLE_NAME, topicName, UNIT } from "../text/words.js";
+import { isSlow, MADE, ROLE_NAME, topicName, UNIT, WHY_NOBODY } from "../text/words.js";
 
 const PAGE = 50;
 /** As many as are looked at before somebody wants more. */
@@ -51,7 +51,7 @@ function headings(role) {
     heading("rank", "Rank"),
     heading("who", "User"),
     heading("activity", "Activity"),
-    heading("value", role === "connector" ? term("impressions", unit) : unit),
+    heading("value", role === "maven" ? unit : term(UNIT[role], unit)),
     heading("share", "Share"),
     heading("standing", term("standing", "Standing")),
   );
@@ -212,5 +212,6 @@ function noteOf(answer, shown) {
   const where = topicName(place.topic);
   if (words) return `No user with “${words}” in the name: ${where}.${lost}`;
   if (standing.value) return `Nobody has this standing now: ${where}.${lost}`;
-  return `Nobody has made ${UNIT[place.role]} within the window: ${where}.${lost}`;
+  const why = WHY_NOBODY[place.role] ?? "";
+  return [`Nobody has ${MADE[place.role]} ${UNIT[place.role]} within the window: ${where}.${lost}`, why].join(" ").trim();
 }

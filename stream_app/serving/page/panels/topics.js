@@ -1,4 +1,4 @@
-// All topics side by side: what part of the users makes 80 %, for both roles, on one scale.
+// All topics side by side: what part of the users makes 80 %, for each role, on one scale.
 
 import { ask, NoAnswer } from "../api/requests.js";
 import { byId, debounced, el, keyedRows, setText, unseen } from "../dom.js";
@@ -6,10 +6,9 @@ import { number, wholePercent } from "../text/format.js";
 import { interval, percentOfUsers } from "../text/interval.js";
 import { placeHref } from "../selection.js";
 import { readable } from "../text/readable.js";
-import { topicName } from "../text/words.js";
+import { ROLES, topicName, WHY_NOBODY } from "../text/words.js";
 
 const SEARCH_MS = 250;
-const ROLES = ["connector", "maven"];
 
 const list = byId("topic-list");
 const show = keyedRows(list, (item) => `${item.population} ${item.topic}`, makeTopic);
@@ -84,6 +83,7 @@ function draw() {
   show(answer.topics.map((topic) => ({ ...topic, most, place, isHere: topic.topic === place.topic })));
   reveal();
   if (cuts.length) setText(byId("legend-share"), wholePercent(cuts[0].share));
+  byId("legend-recruits").hidden = !cuts.some((cut) => cut.role === "recruiter");
   return note(notes(answer));
 }
 
@@ -140,6 +140,7 @@ function makeBar(role) {
     setText(value, cut ? percentOfUsers(cut) : "–");
     setText(word, cut?.diffuse ? ", diffuse" : "");
     node.title = cut ? titleOf(cut) : "";
+    node.hidden = !cut && role in WHY_NOBODY;
   };
   return { node, update };
 }

@@ -13,6 +13,7 @@ let about = {
   min_users: 20,
   min_posts: 5,
   min_impressions: 1000,
+  min_recruits: 3,
   diffuse_fraction: 1 / 3,
   emerging_z: 3,
   emerging_horizon_s: 14_400,
@@ -22,14 +23,18 @@ let about = {
 const TEXTS = {
   connector: () => `Mass connectors: the few users who make ${wholePercent(about.share)} of all impressions.`,
   maven: () => `Mass mavens: the few users who write ${wholePercent(about.share)} of all posts.`,
+  recruiter: () => `Mass recruiters: the few users who brought in ${wholePercent(about.share)} of all who were brought in.`,
+  recruits: () =>
+    "A recruit came in, or came back after a long absence, with a share that names this user: as who it came through, " +
+    "or else as the author. Credit goes to who is named, not to the cause.",
   impressions: () => "An impression is one person reached once, by a post or by a share.",
   k: () => `How many users it takes, from the highest value down, to make ${wholePercent(about.share)}.`,
   theta: () => "θ (theta) is the value of the last user who belongs. Anyone with more belongs, too.",
   gini: () => "How unequal users are: 0 when all make the same, 1 when one makes everything.",
   flagged: () => "Users who came over θ and have not left: their standing is entered or fading.",
   evidence: () =>
-    `Below ${number(about.min_impressions)} impressions or ${number(about.min_posts)} posts in the window a value is ` +
-    "mostly chance, so nobody is flagged for it.",
+    `Below ${number(about.min_impressions)} impressions, ${number(about.min_posts)} posts or ` +
+    `${number(about.min_recruits)} recruits in the window a value is mostly chance, so nobody is flagged for it.`,
   warming: () =>
     "Until a whole window has been seen, values grow because they are counted for the first time. " +
     "Flags of that time say so, and alerts leave them out.",
@@ -46,6 +51,9 @@ const TEXTS = {
     `Entered: belongs. Fading: fell below ${wholePercent(about.leave_ratio)} of θ.`,
   eventTime: () => "When it happened, as the events say; not when it was read here.",
   events: () => "How many posts or shares carry the last rate, counted so that one giant among them weighs as one.",
+  amplified: () =>
+    "Impressions of others who shared this user's posts, the first share of each. They are not among the user's own: " +
+    "the sharers have them.",
   interval: () =>
     "Users are those who happened to be active, of many who could have been. " +
     "If all of these were counted, the number would be inside, 95 times in 100.",

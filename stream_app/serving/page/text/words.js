@@ -5,9 +5,20 @@ import { named } from "./readable.js";
 
 export const ALL_TOPICS = "*";
 
-export const UNIT = { connector: "impressions", maven: "posts" };
+/** What users are ranked by; the roles are in the order of the page. The least a flag needs is `min_` and this in /about. */
+export const UNIT = { connector: "impressions", maven: "posts", recruiter: "recruits" };
 
-export const ROLE_NAME = { connector: "Connector", maven: "Maven" };
+export const ROLES = Object.keys(UNIT);
+
+export const ROLE_NAME = { connector: "Connector", maven: "Maven", recruiter: "Recruiter" };
+
+/** What users have done to have values. */
+export const MADE = { connector: "made", maven: "made", recruiter: "brought in" };
+
+/** Why there may be nobody, where that is not plain. */
+export const WHY_NOBODY = {
+  recruiter: "Somebody is brought in by the first share in a while that names whose post it is, or whom it came through.",
+};
 
 export const STANDING = { none: "None", emerging: "Emerging", entered: "Entered", fading: "Fading", left: "Left" };
 
@@ -91,4 +102,4 @@ export function ownObstacle(value, role, threshold, about) {
 }
 
 /** The least evidence that a flag needs. */
-export const leastOf = (role, about) => (role === "maven" ? about.min_posts : about.min_impressions);
+export const leastOf = (role, about) => about[`min_${UNIT[role]}`];

@@ -102,6 +102,7 @@ function numbers({ flag, now, role, threshold }, about) {
   const rows = [
     [unit, (at) => number(at.value)],
     [[term("theta", "θ"), ", what it takes"], (at) => number(at.threshold)],
+    ...amplifiedOf(now),
     ["share of all", (at) => percent(at.share * 100)],
     ["rank", (at) => number(at.rank)],
     [[`last ${short}, `, term("error", "per hour")], (at) => `${rate(at.short_rate)} ± ${rate(at.rate_error)}`],
@@ -130,6 +131,13 @@ function numbers({ flag, now, role, threshold }, about) {
       ),
     ),
   );
+}
+
+/** What others' shares added, of who has any. */
+function amplifiedOf({ amplified, multiplier }) {
+  if (!amplified) return [];
+  const words = multiplier ? `${number(amplified)} (${rate(multiplier)} ×)` : number(amplified);
+  return [[[term("amplified", "amplified"), " by others"], (at) => ("amplified" in at ? words : "–")]];
 }
 
 function numbersRow(name, values) {

@@ -41,7 +41,7 @@ def test_everything_is_news_once() -> None:
 def test_a_scope_that_can_be_ranked_is_news_with_every_change() -> None:
     home = Home(RANKABLE, SMALL)
     home.look(0, 1)
-    home.set(totals=[[1], [1]])
+    home.set(totals=1)
     assert home.look(0, 1) == [0]
 
 

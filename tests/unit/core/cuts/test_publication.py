@@ -16,7 +16,7 @@ FRAME = Frame(0.8, 0, 10, 11, "v")
 def published(intervals: ScopeIntervals | None) -> dict[tuple[str, Role], Cut]:
     cuts = ScopeCuts.empty(3)
     for column in (cuts.users, cuts.totals, cuts.k, cuts.thresholds):
-        column[:] = [[40, 0, 50], [20, 30, 10]]
+        column[:2] = [[40, 0, 50], [20, 30, 10]]
     messages = PublishedCuts(NAMES, cuts, FRAME, intervals).messages(RankingRules(), {}, UNLIMITED)
     return {(cut.topic, cut.role): cut for cut in messages}
 
@@ -24,7 +24,7 @@ def published(intervals: ScopeIntervals | None) -> dict[tuple[str, Role], Cut]:
 def test_each_message_has_the_interval_of_its_cut() -> None:
     intervals = ScopeIntervals.empty(3)
     for number, column in enumerate(intervals, start=1):
-        column[:] = number * np.array([[1, 2, 3], [4, 5, 0]])
+        column[:2] = number * np.array([[1, 2, 3], [4, 5, 0]])
     found = published(intervals)
     cut = found["t2", Role.MAVEN]
     assert (cut.k_low, cut.k_high, cut.threshold_low, cut.threshold_high) == (3, 6, 9, 12)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.cuts.scope_cuts import MOST_USERS, ScopeCuts
+from stream_app.core.messages import ROLES
 
 _FIELDS = ScopeCuts._fields
 
@@ -42,6 +43,6 @@ def test_there_is_room_for_more_scopes_and_what_was_there_stays() -> None:
     cuts = ScopeCuts.empty(3)
     cuts.users[1, 2], cuts.exact[0, 1] = MOST_USERS, False
     wider = cuts.reaching(10)
-    assert wider.users.shape == (2, 10)
+    assert wider.users.shape == (len(ROLES), 10)
     assert wider.of(np.arange(3)).hashes().tolist() == cuts.hashes().tolist()
     assert wider.of(np.arange(3, 10)).hashes().tolist() == ScopeCuts.empty(7).hashes().tolist()

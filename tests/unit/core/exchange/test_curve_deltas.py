@@ -15,6 +15,7 @@ from stream_app.core.cuts.histogram import EXACT_BINS, bin_floors, bins_of
 from stream_app.core.exchange import curve_deltas
 from stream_app.core.exchange.curve_deltas import EMERGED, FLAGGED, CurveDelta, CurveDeltas
 from stream_app.core.flags.standing import EMERGING, ENTERED
+from stream_app.core.messages import ROLE_BITS, ROLE_MASK
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -40,10 +41,10 @@ class Receiver:
         if delta.is_everything:
             self.cells, self.totals = {}, Counter()
         for curve in delta.replaced.tolist():
-            self.cells.pop((names[curve >> 1], curve & 1), None)
-            self.totals.pop((names[curve >> 1], curve & 1), None)
+            self.cells.pop((names[curve >> ROLE_BITS], curve & ROLE_MASK), None)
+            self.totals.pop((names[curve >> ROLE_BITS], curve & ROLE_MASK), None)
         for curve, value, users, total in zip(*(column.tolist() for column in delta.cells), strict=True):
-            place = (names[curve >> 1], curve & 1)
+            place = (names[curve >> ROLE_BITS], curve & ROLE_MASK)
             self.cells.setdefault(place, Counter())[value] += users
             self.totals[place] += total
 
@@ -59,12 +60,14 @@ class World:
         self.ledger = Ledger(HOUR_MS, 4, 1)
         self.thresholds: dict[Curve, int] = {}
 
-    def set(self, topic: int, user: int, posts: int, impressions: int) -> None:
+    def set(self, topic: int, user: int, posts: int, impressions: int, recruits: int = 0) -> None:
         ledger = self.ledger
         scopes = ledger.scopes.add([TOPICS[topic]])
         rows = ledger.rows.rows(scopes, ledger.users.add([f"u{user}"]))
-        now = ledger.rows.totals[:, rows]
-        ledger.rows.add(rows, np.array([posts]) - now[0], np.array([impressions]) - now[1], np.zeros(1))
+        now = [ledger.rows.values(role)[rows].astype(np.int64) for role in range(3)]
+        more = np.array([recruits]) - now[2]
+        given_ = (more, np.zeros(1, np.int64)) if more.any() else (None, None)
+        ledger.rows.add(rows, np.array([posts]) - now[0], np.array([impressions]) - now[1], np.zeros(1), *given_)
 
     def stand(self, topic: int, user: int, role: int, standing: int) -> None:
         ledger = self.ledger
@@ -73,7 +76,9 @@ class World:
 
     def threshold(self, curves: Ints) -> Ints:
         names = self.ledger.scopes.names()
-        return np.array([self.thresholds.get((names[c >> 1], c & 1), 0) for c in curves.tolist()], np.int64)
+        return np.array(
+            [self.thresholds.get((names[c >> ROLE_BITS], c & ROLE_MASK), 0) for c in curves.tolist()], np.int64
+        )
 
     def active_users(self) -> int:
         """How many users have something in the scope of all topics."""
@@ -84,8 +89,8 @@ class World:
         """What the curves are, in the forms that they are sent in, from all rows."""
         names, rows, cells = self.ledger.scopes.names(), self.ledger.rows, dict[Curve, Counter[int]]()
         for row, scope in enumerate(rows.scopes.tolist()):
-            for role in (0, 1):
-                form = int(deltas._forms[scope << 1 | role])
+            for role in range(rows.roles):
+                form = int(deltas._forms[scope << ROLE_BITS | role])
                 found = cells.setdefault((names[scope], role), Counter())
                 standing = int(rows.standings[role, row])
                 found[FLAGGED] += standing >= ENTERED
@@ -98,10 +103,11 @@ class World:
         return {place: found for place, found in held.items() if found}
 
 
+RECRUITS = st.sampled_from([0] * 9 + [1, 300])
 CHANGE = st.one_of(
-    st.tuples(st.just("set"), st.integers(0, 3), st.integers(0, 11), st.integers(0, 3), st.integers(0, 5000)),
-    st.tuples(st.just("stand"), st.integers(0, 3), st.integers(0, 11), st.integers(0, 1), st.integers(0, 3)),
-    st.tuples(st.just("theta"), st.integers(0, 3), st.integers(0, 1), st.integers(1, 5000)),
+    st.tuples(st.just("set"), st.integers(0, 3), st.integers(0, 11), st.integers(0, 3), st.integers(0, 5000), RECRUITS),
+    st.tuples(st.just("stand"), st.integers(0, 3), st.integers(0, 11), st.integers(0, 2), st.integers(0, 3)),
+    st.tuples(st.just("theta"), st.integers(0, 3), st.integers(0, 2), st.integers(1, 5000)),
     st.just(("drop",)),
     st.just(("erase",)),
     st.just(("collect",)),
@@ -131,7 +137,7 @@ def test_deltas_add_up_to_the_curves(changes: list[tuple[Any, ...]]) -> None:
     names, rows = world.ledger.scopes.names(), world.ledger.rows
     totals = Counter[Curve]()
     for row, scope in enumerate(rows.scopes.tolist()):
-        for role in (0, 1):
+        for role in range(rows.roles):
             totals[names[scope], role] += int(rows.totals[role, row])
     assert +receiver.totals == +totals
 

@@ -20,6 +20,7 @@ from stream_app.core.exchange.curve_deltas import CurveDelta, CurveDeltas
 from stream_app.core.exchange.delta_message import DeltaMessage, DeltaSource, decode, encode, messages_of
 from stream_app.core.exchange.home import Home
 from stream_app.core.flags.ranking import RankingRules
+from stream_app.core.messages import ROLE_BITS, ROLE_MASK
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.naive import naive_cut
@@ -95,9 +96,9 @@ def found(one: Home) -> dict[tuple[ScopeName, int], tuple[int, ...]]:
 def thresholds_of(one: Home, partition: Partition) -> curve_deltas.Thresholds:
     def thresholds(curves: Ints) -> Ints:
         names = partition.ledger.scopes.names()
-        numbers = [one.find(names[curve >> 1]) for curve in curves.tolist()]
+        numbers = [one.find(names[curve >> ROLE_BITS]) for curve in curves.tolist()]
         known = [
-            0 if number is None or number >= one.cuts.users.shape[1] else one.cuts.thresholds[curve & 1, number]
+            0 if number is None or number >= one.cuts.users.shape[1] else one.cuts.thresholds[curve & ROLE_MASK, number]
             for number, curve in zip(numbers, curves.tolist(), strict=True)
         ]
         return np.array(known, np.int64)

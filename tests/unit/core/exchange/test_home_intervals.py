@@ -7,6 +7,7 @@ from stream_app.core.cuts.cut_interval import intervals_of
 from stream_app.core.cuts.scope_cuts import ScopeIntervals
 from stream_app.core.exchange.home import Home
 from stream_app.core.flags.ranking import RankingRules
+from stream_app.core.messages import ROLE_MASK
 from tests.unit.core.exchange.test_home import SHARE, TOPICS, Partition, no_thresholds
 
 
@@ -23,7 +24,7 @@ def test_a_record_has_the_intervals_of_both_curves() -> None:
         assert record is not None
         for name, column in zip(ScopeIntervals._fields, bounds, strict=True):
             found = getattr(record, name)
-            assert [found[curve & 1] for curve in curves.tolist()] == column.tolist()
+            assert [found[curve & ROLE_MASK] for curve in curves.tolist()] == column.tolist()
             assert [bound > 0 for bound in found] == are_there
 
 

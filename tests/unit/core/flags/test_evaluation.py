@@ -18,7 +18,7 @@ from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.messages import Flag, FlagType, Reason, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
-from tests.naive import ms_of
+from tests.naive import Given, ms_of
 from tests.unit.core.partitions import Partitions
 
 MINUTE_MS = 60_000
@@ -37,13 +37,13 @@ def _day_ledger() -> Ledger:
 
 
 def _steady() -> Iterator[Event]:
-    """A few heavy users and many light ones, each at a pace of its own."""
+    """A few heavy users and many light ones, each at a pace of its own; each brings in others as often as it posts."""
     for user in range(STEADY):
         step_ms = round(2 * MINUTE_MS * (user + 1) ** 1.3)
         for number, offset in enumerate(range(user * 7_000, HOURS * HOUR_MS, step_ms)):
-            yield Post(
-                event_id=f"s{user}/{number}", ts=START_MS + offset, user_id=f"steady{user}", audience=1000 + user
-            )
+            name, at_ms = f"steady{user}", START_MS + offset
+            yield Post(event_id=f"s{user}/{number}", ts=at_ms, user_id=name, audience=1000 + user)
+            yield Given(event_id=f"s{user}/{number}", ts=at_ms, user_id=name, topics=("*",), recruits=1)
 
 
 def _riser() -> Iterator[Event]:
@@ -52,6 +52,7 @@ def _riser() -> Iterator[Event]:
     loud = range(LOUD_FROM_MS, HOURS * HOUR_MS, 6 * MINUTE_MS)
     for number, offset in enumerate(itertools.chain(quiet, loud)):
         yield Post(event_id=f"r{number}", ts=START_MS + offset, user_id="riser", audience=1000)
+        yield Given(event_id=f"r{number}", ts=START_MS + offset, user_id="riser", topics=("*",), recruits=1)
 
 
 def _viral() -> Iterator[Event]:

@@ -1,6 +1,7 @@
 """What users made pane by pane: the same wherever the ledger keeps it, and together what their rows say."""
 
 from collections.abc import Iterable
+from operator import add
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,8 +33,7 @@ def series_of(ledger: Ledger, users: Iterable[str]) -> Series:
     found = pane_series.summed(packed)
     for key, by_pane in pane_series.open_panes(ledger, UserQueries(ledger, FollowedCuts()).rows_of(wanted)).items():
         for pane, made in by_pane.items():
-            before = found[key].get(pane, (0, 0))
-            found[key][pane] = (before[0] + made[0], before[1] + made[1])
+            found[key][pane] = tuple(map(add, found[key].get(pane, pane_series.NO_COUNTS), made))
     return {key: by_pane for key, by_pane in found.items() if by_pane}
 
 
@@ -85,4 +85,4 @@ def test_unknown_users_have_no_series() -> None:
 def test_panes_may_be_shorter_than_a_second_today() -> None:
     ledger, now_ms = Ledger(pane_ms=250, panes=8, short_panes=2), 1_795_737_272_000
     streams.apply(ledger, Batch(streams.POSTS, [Post(event_id="1", ts=now_ms, user_id="a")], 1))
-    assert series_of(ledger, "a") == {("a", ScopeName("all", "*")): {now_ms // 250: (1, 0)}}
+    assert series_of(ledger, "a") == {("a", ScopeName("all", "*")): {now_ms // 250: (1, 0, 0, 0)}}

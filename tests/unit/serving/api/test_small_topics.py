@@ -1,5 +1,6 @@
 """Topics that too few users talk about to be followed by all workers: they are shown from where they are at home."""
 
+from collections.abc import Sequence
 from typing import Any
 from unittest.mock import patch
 
@@ -99,15 +100,15 @@ async def test_the_cut_of_a_topic_that_all_follow_is_there_although_its_home_is_
 async def test_what_no_home_has_is_not_believed() -> None:
     worker = await counted()
     (scope,) = (await worker.answers.records([ASKED])).known.items()
-    query = ScopeQuery(topic=SMALL, population="all", partitions=[PARTITION], mavens=[3, 2], with_curve=True)
+    query = ScopeQuery(topic=SMALL, population="all", partitions=[PARTITION], values=[[3, 2], []], with_curve=True)
 
     def refusal(
         record: CutRecord | None,
         partitions: list[int],
         count: int = 1,
-        ranks: tuple[list[int], list[int]] = ([4, 5], []),
+        ranks: Sequence[list[int]] = ([4, 5], []),
     ) -> str:
-        answer = msgspec.json.encode([ScopeFound(record, ranks, partitions)] * count)
+        answer = msgspec.json.encode([ScopeFound(record, list(ranks), partitions)] * count)
         try:
             check_scopes([query], peer_answers.DECODE_SCOPES(answer))
         except WrongAnswerError as error:
