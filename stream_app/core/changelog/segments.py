@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from stream_app.core.arrays import Hashes, distinct_in
+from stream_app.core.arrays import Hashes, distinct_in, together
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
 from stream_app.core.changelog.counted_events import (
     IN_COLUMNS,
@@ -18,8 +18,9 @@ from stream_app.core.changelog.counted_events import (
     packed_events,
     unpacked_events,
 )
-from stream_app.core.changelog.pane_content import Entries, PaneContent, PaneRun
+from stream_app.core.changelog.pane_content import NO_ENTRIES, Entries, PaneContent, PaneRun
 from stream_app.core.changelog.parts import halves_of, size_of, split
+from stream_app.core.changelog.stored_credits import NONE_STORED, are_sound, credits_in, stored_credits
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.watermark import Source
@@ -27,9 +28,11 @@ from stream_app.core.state.watermark import Source
 Kind = Literal["delta", "pane", "epoch"]
 
 VERSION = 1
-WITH_RETRACTIONS = 2
-"""Version of segments with something that earlier releases would add instead of subtract: these must not read it."""
-READABLE = frozenset({VERSION, WITH_RETRACTIONS})
+SINCE_0_4 = 2
+"""Version of segments with something that earlier releases would count wrongly: these must not read it.
+
+They would add what is taken back, and leave out what others did for somebody."""
+READABLE = frozenset({VERSION, SINCE_0_4})
 MOST_BYTES = 900_000
 """Of a stored part, because a name may be a kilobyte long. Kafka's default limit is one megabyte."""
 _MORE_PARTS = 8
@@ -142,6 +145,8 @@ class Segment(msgspec.Struct, array_like=True):
     """What is known of the events of each run, in the order of `panes`; missing up to 0.3."""
     packed_events: msgspec.Raw = NOTHING_PACKED
     """The events of runs whose worth is in columns, still encoded: few segments are looked at for a single event."""
+    packed_credits: msgspec.Raw = NONE_STORED
+    """What entries have of credits for what others did."""
 
     @property
     def nbytes(self) -> int:
@@ -165,7 +170,7 @@ class Segment(msgspec.Struct, array_like=True):
         several = unpack(self.several)
         first, last = np.searchsorted(several, (run.start, run.stop)).tolist()
         squares[several[first:last].astype(np.int64) - run.start] = unpack(self.squares)[first:last]
-        return Entries(scopes, users, posts, impressions, squares)
+        return Entries(scopes, users, posts, impressions, squares, *credits_in(self.packed_credits, run))
 
     def events(self) -> CountedEvents:
         """Return the events of all runs whose worth is in columns, with local scope and user numbers."""
@@ -223,15 +228,17 @@ def _encode_part(
     users: Sequence[str],
     panes: list[PaneRun],
 ) -> bytes:
-    columns = [np.concatenate(column) for column in zip(*(run.entries for run in panes), strict=True)]
-    if not columns:
-        columns = [np.empty(0, np.int64)] * 4 + [np.empty(0)]
+    entries, sizes = [NO_ENTRIES, *(run.entries for run in panes)], [0, *(len(run.entries.users) for run in panes)]
+    *own, recruits, amplified = zip(*entries, strict=True)
+    columns = [np.concatenate(column) for column in own]
+    credits_ = stored_credits(together(recruits, sizes), together(amplified, sizes))
+    is_new = credits_ is not NONE_STORED or any(run.hashing >= Hashing.TAKEN_BACK for run in panes)
     events = joined_events([run.events for run in panes])
     scope_numbers = distinct_in(np.concatenate([columns[0], events.scopes]))
     user_numbers = distinct_in(np.concatenate([columns[1], events.users]))
     several = np.flatnonzero(columns[4] != columns[3].astype(np.float64) ** 2)
     segment = Segment(
-        version=WITH_RETRACTIONS if any(run.hashing >= Hashing.TAKEN_BACK for run in panes) else VERSION,
+        version=SINCE_0_4 if is_new else VERSION,
         header=header,
         parts=parts,
         packed_scopes=msgspec.Raw(_ENCODER.encode([scopes[number] for number in scope_numbers.tolist()])),
@@ -254,6 +261,7 @@ def _encode_part(
         )
         if len(events.hashes)
         else NOTHING_PACKED,
+        packed_credits=credits_,
     )
     return _ENCODER.encode(segment)
 
@@ -263,15 +271,17 @@ def decode(value: bytes) -> Segment:
     try:
         segment = _DECODER.decode(value)
         scopes = segment.scopes()  # raises here, not when it is used
-        events = segment.events() if segment.version in READABLE else NO_EVENTS
+        is_readable = segment.version in READABLE
+        events = segment.events() if is_readable else NO_EVENTS
+        are_credits = are_sound(segment.packed_credits, sum(segment.entry_counts)) if is_readable else True
     except DECODE_ERRORS as error:
         raise FormatError(f"not a segment of version {VERSION}: {error}; {_found(value)}") from error
     if segment.version not in READABLE:
         raise FormatError(
-            f"segment of version {segment.version}, this release reads {VERSION} and {WITH_RETRACTIONS}: "
+            f"segment of version {segment.version}, this release reads {VERSION} and {SINCE_0_4}: "
             "run the release that wrote it"
         )
-    if not events.is_sound(len(scopes)):
+    if not (events.is_sound(len(scopes)) and are_credits):
         raise FormatError("a segment with columns of events that do not fit together")
     return segment
 

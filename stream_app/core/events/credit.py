@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+from stream_app.core.arrays import Floats, Hashes, Ints, Mask, together
 from stream_app.core.events.decode import Decoded, Rejected
 from stream_app.core.events.identity import UNKEYED, HashingPlan, event_hashes, id_hashes
 from stream_app.core.events.limits import MAX_ID_DIGITS, is_short, long_integer
@@ -41,6 +41,23 @@ class Credits(NamedTuple):
     populations: Sequence[str]
     id_hashes: Hashes | None = None
     """64-bit hash of each event id alone, if the ledger holds events of a release that compared only these."""
+    recruits: Ints | None = None
+    """What others' entries add to a user, or take back: negative. With `amplified`, or neither.
+
+    These are not events of the user but credits for those of others. Each counts in just the topics that it names, as a
+    ledger names them: `*` is among them where it counts for everybody.
+    """
+    amplified: Ints | None = None
+    """Impressions of others' shares of the user's posts; negative where they are taken back."""
+
+    @property
+    def add_something(self) -> Mask:
+        """Which events change any count."""
+        own = (self.posts > 0) | (self.impressions > 0)
+        if self.recruits is None or self.amplified is None:
+            return own
+        mask: Mask = own | (self.recruits != 0) | (self.amplified != 0)
+        return mask
 
     def only(self, places: Sequence[int]) -> "Credits":
         """Return only the events at `places`."""
@@ -61,15 +78,13 @@ class Credits(NamedTuple):
 def joined(parts: Sequence[Credits]) -> Credits:
     """Return several batches as one; without hashes of event ids alone."""
 
-    def together(columns: Sequence[Any]) -> Any:
-        if isinstance(columns[0], np.ndarray):
-            return np.concatenate(columns)
-        return [value for column in columns for value in column]
+    def united(columns: Sequence[Any]) -> Any:
+        if isinstance(columns[0], list | tuple):
+            return [value for column in columns for value in column]
+        return together(columns, sizes)
 
-    columns = [
-        column for name, column in zip(Credits._fields, zip(*parts, strict=True), strict=True) if name != "id_hashes"
-    ]
-    return Credits(*map(together, columns))
+    sizes = [len(part.ts_ms) for part in parts]
+    return Credits(*map(united, zip(*(part._replace(id_hashes=None) for part in parts), strict=True)))
 
 
 class LongIntegerError(ValueError):

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from stream_app.core.arrays import Ints, Mask
+from stream_app.core.arrays import Ints, Mask, at
 from stream_app.core.changelog.counted_events import NO_EVENTS, Worth
 from stream_app.core.changelog.pane_content import NO_SLOT, PaneContent
 from stream_app.core.changelog.restorable_ledger import RestorableLedger
@@ -87,10 +87,7 @@ class Ledger(RestorableLedger):
         before = [entries.negative() for entries in short.values()]
         rest = summed(*joined([*self._base(held, without), *held.chunks, *before]))
         parts = {NO_SLOT: rest} | {self.window.slot_ms(pane, slot): entries for slot, entries in short.items()}
-        parts = {
-            slot_ms: entries.part((entries.posts != 0) | (entries.impressions != 0))
-            for slot_ms, entries in parts.items()
-        }
+        parts = {slot_ms: entries.part(entries.are_some) for slot_ms, entries in parts.items()}
         hashes, id_hashes = self.seen.content(pane, held, self.window.first_pane(self.horizon))
         named = {slot_ms: self.named(entries) for slot_ms, entries in parts.items() if len(entries.rows)}
         events = dict(self.events.content(pane, held, hashes, self.names, without))
@@ -108,7 +105,7 @@ class Ledger(RestorableLedger):
         """Return what retractions have changed in a patched pane since it was sealed."""
         held = self.panes[pane]
         less = summed(*joined(held.chunks)).negative()
-        less = less.part((less.posts != 0) | (less.impressions != 0))
+        less = less.part(less.are_some)
         stored = np.concatenate([NO_EVENTS.hashes, *held.packed_hashes(Hashing.RETRACTION)])
         retractions = self.retracted.of_pane(pane)
         return PaneContent(
@@ -143,17 +140,23 @@ class Ledger(RestorableLedger):
 
     def _add(self, batch: Credits, pane: Ints, fresh: Mask, counted: Mask) -> list[PaneContent]:
         """Remember the fresh events, and add those counted. Each slot gets one entry per row, sorted by row."""
-        worth = np.flatnonzero(counted & ((batch.posts > 0) | (batch.impressions > 0)))
+        worth = np.flatnonzero(counted & batch.add_something)
         users = self.users.add(chosen(batch.users, worth))
         events, scopes = self.admission.scopes_of(
-            self.scopes, self.rows, users, chosen(batch.populations, worth), chosen(batch.topics, worth)
+            self.scopes,
+            self.rows,
+            users,
+            chosen(batch.populations, worth),
+            chosen(batch.topics, worth),
+            exact=batch.recruits is not None,
         )
         known_rows = len(self.rows)
         rows = self.rows.rows(scopes, users[events])
         self.admission.counted(scopes, self.rows, known_rows)
         added = BatchEvents.of(batch, worth, self.window.pane_ms, users, (events, scopes))
         posts, impressions = batch.posts[worth][events], batch.impressions[worth][events]
-        entries = RowEntries(rows, posts, impressions, impressions.astype(np.float64) ** 2)
+        given = (at(at(column, worth), events) for column in (batch.recruits, batch.amplified))
+        entries = RowEntries(rows, posts, impressions, impressions.astype(np.float64) ** 2, *given)
         self._count(entries)
         parts = by_slot(self.window.slots(batch.ts_ms[worth][events]), entries)
         numbers, ranks = distinct(pane[fresh])

@@ -44,7 +44,7 @@ def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for part in parts:
         for run in part.runs():
-            columns = (column.tolist() for column in part.entries(run.entries))
+            columns = (column.tolist() for column in part.entries(run.entries) if column is not None)
             found = zip(*columns, strict=True) if run.pane == pane else ()
             rows += [(part.scopes()[scope], part.users()[user], *made) for scope, user, *made in found]
     return rows
