@@ -11,7 +11,14 @@ from stream_app.core.funnel.episodes.episode_records import EPISODE, ERASED, SHA
 from stream_app.core.funnel.episodes.episode_table import EpisodeTable
 from stream_app.core.funnel.episodes.pending_episodes import PendingEpisodes
 from stream_app.core.funnel.funnel_counts import DAY_MS, MEASURES, counts_of, newcomers_of
-from stream_app.core.funnel.funnel_events import EventColumns, FunnelEvents, columns_of, entries_of, entry_keys, shares_of
+from stream_app.core.funnel.funnel_events import (
+    EventColumns,
+    FunnelEvents,
+    columns_of,
+    entries_of,
+    entry_keys,
+    shares_of,
+)
 from stream_app.core.funnel.funnel_keys import FunnelKeys
 from stream_app.core.funnel.funnel_scopes import FunnelScopes
 from stream_app.core.funnel.funnel_state import FunnelState

@@ -57,8 +57,8 @@ class EventColumns(NamedTuple):
             return self
         places = np.cumsum(kept) - 1
         pairs = kept[self.events]
-        columns: list[Any] = [column[kept] for column in self[:7]]
-        return EventColumns(*columns, places[self.events[pairs]], self.scopes[pairs])
+        columns: list[Any] = [*(column[kept] for column in self[:7]), places[self.events[pairs]], self.scopes[pairs]]
+        return EventColumns(*columns)
 
 
 def columns_of(batch: FunnelEvents, keys: FunnelKeys, people: Interner, scopes: Ints) -> EventColumns:
@@ -73,9 +73,15 @@ def columns_of(batch: FunnelEvents, keys: FunnelKeys, people: Interner, scopes: 
         keys.persons([batch.authors[place] or "" for place in credited.tolist()]),
     )
     return EventColumns(
-        *(keys.persons(batch.users), event_orders(batch.event_ids), batch.ts_ms),
-        *(_numbers(shares, batch.users, named, people), authors, posts, batch.impressions),
-        *(batch.events, scopes),
+        persons=keys.persons(batch.users),
+        orders=event_orders(batch.event_ids),
+        ts_ms=batch.ts_ms,
+        recruiters=_numbers(shares, batch.users, named, people),
+        authors=authors,
+        posts=posts,
+        impressions=batch.impressions,
+        events=batch.events,
+        scopes=scopes,
     )
 
 

@@ -104,7 +104,10 @@ def decode(value: bytes) -> InfluenceCredits:
 
 
 def joined_packets(parts: Sequence[InfluenceCredits]) -> InfluenceCredits:
-    """Return the credits of several packets as one."""
+    """Return the credits of several packets as one; of none, no credits."""
+    if not parts:
+        none, no_hash = np.empty(0, np.int64), np.empty(0, np.uint64)
+        return InfluenceCredits([], none, [], none, none, none, none, no_hash, no_hash)
     names: dict[ScopeName, int] = {}
     numbers = [np.array([names.setdefault(name, len(names)) for name in part.scope_names], np.int64) for part in parts]
     scopes = np.concatenate([known[part.scopes] for known, part in zip(numbers, parts, strict=True)])
@@ -127,7 +130,8 @@ def _numbers(column: Column) -> Ints:
     numbers = unpack(column)
     if numbers.dtype.kind != "u":
         raise FormatError("a place is no whole number")
-    return np.minimum(numbers, np.uint64(MOST_CREDITS)).astype(np.int64)
+    places: Ints = np.minimum(numbers, np.uint64(MOST_CREDITS)).astype(np.int64)
+    return places
 
 
 def _signed(column: Column, most: int) -> Ints:

@@ -44,9 +44,7 @@ def test_a_funnel_that_is_stored_between_any_two_steps_decides_the_same(
         stored, until_ms = again, event.ts_ms // 10 * 10 + chance.choice([-10, 0, 10])
         early = chance.random() < 0.2
         pending = [] if early else [(value, max(until_ms, decided_ms)) for value, decided_ms in pending]
-        for mine, theirs in zip(
-            stored.decide(until_ms, early=early), whole.decide(until_ms, early=early), strict=True
-        ):
+        for mine, theirs in zip(stored.decide(until_ms, early=early), whole.decide(until_ms, early=early), strict=True):
             assert _content(mine.credits) == _content(theirs.credits)
     for topic in ("*", "x", "y"):
         assert stored.sums(scope_of(topic)) == whole.sums(scope_of(topic))
@@ -122,7 +120,13 @@ def test_a_packet_of_nothing_or_of_too_much_is_refused() -> None:
     for count in (0, 1001):
         zeros = pack(np.zeros(count, np.int64))
         packet = CreditPacket(
-            1, [scope_of("*")], ["ann"], zeros, zeros, credit_packets.pack_times(np.zeros(count, np.int64)), *[zeros] * 5
+            1,
+            [scope_of("*")],
+            ["ann"],
+            zeros,
+            zeros,
+            credit_packets.pack_times(np.zeros(count, np.int64)),
+            *[zeros] * 5,
         )
         with pytest.raises(FormatError, match="not equally long"):
             credit_packets.decode(msgspec.msgpack.encode(packet))
