@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+
 from stream_app.core.changelog import ledger_store as ledger_store_module
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.events.credit import ViewRates, credit
@@ -12,10 +13,10 @@ from stream_app.core.events.schema import Post, Share
 from stream_app.core.funnel.funnel import FunnelSettings
 from stream_app.core.funnel.stored import credit_packets, stored_funnel
 from stream_app.core.funnel.stored.stored_funnel import StoredFunnelSettings
-from stream_app.core.state.scopes import ScopeName
 from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scope_limits import ScopeLimits
+from stream_app.core.state.scopes import ScopeName
 from tests.unit.core.funnel.naive_funnel import Action, distinct, naive_funnel
 from tests.unit.core.funnel.test_funnel import NAMES
 from tests.unit.core.logs import P, Write
