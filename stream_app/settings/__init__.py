@@ -16,9 +16,8 @@ from stream_app.settings.schema import (
     SECURITY,
     Settings,
     SettingsError,
-    documentation,
-    environment_name,
 )
+from stream_app.settings.setting_names import documentation, environment_name, with_servers
 
 __all__ = [
     "ENV_FILE",
@@ -36,4 +35,5 @@ __all__ = [
     "from_environment",
     "load",
     "use_env_file",
+    "with_servers",
 ]

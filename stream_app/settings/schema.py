@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import math
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -36,6 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     curves_topic: Annotated[str, Doc("internal, compacted: cuts and progress for all workers")] = "influence.curves"
     additions_topic: Annotated[str, Doc("internal: additions to curves, sent to the homes of their scopes")] = (
         "influence.additions"
+    )
+    credits_topic: Annotated[str, Doc("internal: what people are credited with for what others did")] = (
+        "influence.credits"
     )
     dead_letters_topic: Annotated[str, Doc("output: records that cannot be counted, as they came")] = (
         "influence.dead-letters"
@@ -109,6 +112,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_scopes: Annotated[
         Count, Doc("topics × populations in the window, in all; each partition has an equal share, the rest is (other)")
     ] = 200_000
+    funnel_gap_s: Annotated[Positive, Doc("people who were away for so long enter again")] = 604_800.0
+    funnel_horizon_s: Annotated[Positive, Doc("recruits count for a cohort so long after people came")] = 86_400.0
     max_ahead_s: Annotated[Positive, Doc("events further ahead of the wall clock become dead letters")] = 300.0
 
     # Cuts and flags
@@ -253,6 +258,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return *self.input_topics, self.retractions_topic
 
     @property
+    def read_topics(self) -> tuple[str, ...]:
+        """All that the owner of a partition reads of it: the sources, and credits."""
+        return *self.source_topics, self.credits_topic
+
+    @property
     def alerts_group(self) -> str:
         """The consumer group of the instances of `stream-app alerts run`."""
         return f"{self.app_id}-alerts"
@@ -287,14 +297,3 @@ SECRETS = frozenset(name for name in NAMES if isinstance(getattr(Settings(), nam
 """Settings that are never shown: they come from the environment, or from a file that it names."""
 SECURITY = NAMES[NAMES.index("production") : NAMES.index("redis_key_password") + 1]
 """Settings of credentials and certificates."""
-
-
-def documentation() -> dict[str, str]:
-    """The meaning of each setting, by name."""
-    hints = get_type_hints(Settings, include_extras=True)
-    return {name: next(note for note in hints[name].__metadata__ if isinstance(note, Doc)).text for name in NAMES}
-
-
-def environment_name(name: str) -> str:
-    """The variable of a setting; durations are given there in seconds or with a unit."""
-    return ENV_PREFIX + name.upper()

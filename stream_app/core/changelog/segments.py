@@ -18,14 +18,14 @@ from stream_app.core.changelog.counted_events import (
     packed_events,
     unpacked_events,
 )
+from stream_app.core.changelog.header import Header
 from stream_app.core.changelog.pane_content import NO_ENTRIES, Entries, PaneContent, PaneRun
 from stream_app.core.changelog.parts import halves_of, size_of, split
 from stream_app.core.changelog.stored_credits import NONE_STORED, are_sound, credits_in, stored_credits
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 from stream_app.core.events.identity import Hashing
-from stream_app.core.state.watermark import Source
 
-Kind = Literal["delta", "pane", "epoch"]
+Kind = Literal["delta", "pane", "epoch", "funnel"]
 
 VERSION = 1
 SINCE_0_4 = 2
@@ -35,8 +35,13 @@ They would add what is taken back, and leave out what others did for somebody.""
 READABLE = frozenset({VERSION, SINCE_0_4})
 MOST_BYTES = 900_000
 """Of a stored part, because a name may be a kilobyte long. Kafka's default limit is one megabyte."""
+_LITTLE = 3
+"""What the funnel needs is in the last part, if it takes no more than one in so many bytes of it."""
 _MORE_PARTS = 8
 """Bytes that the number of parts may take when it is written again."""
+
+
+NO_PIECE = memoryview(b"")
 
 
 class SegmentKey(NamedTuple):
@@ -45,7 +50,7 @@ class SegmentKey(NamedTuple):
     partition: int
     kind: Kind
     pane: int
-    """Pane number of a sealed pane, 0 for the other kinds."""
+    """Pane number of a sealed pane, number of a decision of the funnel, 0 for the other kinds."""
     epoch: int
     """Epoch of the ownership that wrote it."""
     sequence: int
@@ -56,13 +61,17 @@ class SegmentKey(NamedTuple):
         """Encode as a table key."""
         return f"{self.partition}/{self.kind}/{self.pane}/{self.epoch}/{self.sequence}/{self.part}".encode()
 
+    def parts(self, count: int) -> list[bytes]:
+        """Return the table keys of the first parts, given the key of the first of them."""
+        return [self._replace(part=part).encode() for part in range(count)]
+
     @classmethod
     def decode(cls, key: bytes) -> "SegmentKey":
         """Decode a table key. Raises FormatError if it is no segment key."""
         try:
             partition, kind, *numbers = key.decode().split("/")
             pane, epoch, sequence, part = map(int, numbers)
-            if kind not in {"delta", "pane", "epoch"}:
+            if kind not in {"delta", "pane", "epoch", "funnel"}:
                 raise ValueError(kind)
             if not are_numbers((abs(pane), epoch, sequence, part)):
                 raise ValueError("its numbers are such as no worker has written")
@@ -83,34 +92,6 @@ class StoredRun(NamedTuple):
     worth: Worth
     events: slice
     """Places of its events, for `Segment.events`; empty if their worth is not in columns."""
-
-
-class Header(msgspec.Struct, array_like=True):
-    """State of the ledger after the segment: the progress of counting."""
-
-    sources: dict[str, Source]
-    horizon: int
-    since: int
-    """Event time of the first event ever read."""
-    oldest: int
-    """Sequence number of the oldest delta still needed. From there on no delta may be missing."""
-    erased: int = 0
-    """Offset in the erasures topic up to which erasures are carried out in this ledger."""
-    pane_ms: int = 0
-    """Length of the panes that the segments are cut into; 0 before release 0.3, which did not say it."""
-    event_key: int = 0
-    """The secret of the hashes of events; 0 as written by releases up to 0.2, which have none."""
-    carried: int = 0
-    """Sequence number of the newest delta that carries on what others before it say of its panes; 0 for none."""
-
-    def require_panes(self, pane_ms: int) -> None:
-        """Raise FormatError if it was counted in panes of another length."""
-        if self.pane_ms not in {0, pane_ms}:
-            raise FormatError(
-                f"it was counted in panes of {self.pane_ms / 1000:g} s and this worker has panes of "
-                f"{pane_ms / 1000:g} s: set STREAM_APP_PANE_S back, or stop all workers and run `stream-app reset`, "
-                "which counts again with the records that Kafka still has"
-            )
 
 
 class Segment(msgspec.Struct, array_like=True):
@@ -147,6 +128,8 @@ class Segment(msgspec.Struct, array_like=True):
     """The events of runs whose worth is in columns, still encoded: few segments are looked at for a single event."""
     packed_credits: msgspec.Raw = NONE_STORED
     """What entries have of credits for what others did."""
+    funnel: memoryview = NO_PIECE
+    """Of what the funnel needs, a piece: it has parts of its own."""
 
     @property
     def nbytes(self) -> int:
@@ -203,22 +186,34 @@ def encode(
     users: Sequence[str],
     panes: Sequence[PaneContent],
     most_bytes: int = MOST_BYTES,
+    funnel: bytes = b"",
 ) -> list[bytes]:
-    """Encode the parts of a segment, of at most `most_bytes` each.
+    """Encode the parts of a segment, of at most `most_bytes` each; `funnel`: what the funnel needs.
 
     `scopes` and `users` are the names by ledger number, as used in the entries. Names are long only where somebody
     wants them to be, so a part is cut by its entries first, and halved if it turns out too large.
     """
     cuts = list(split([run for content in panes for run in content.runs()]))
-    parts = [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
-    room = most_bytes - _MORE_PARTS
-    if all(len(part) <= room for part in parts):
+    room, piece = most_bytes - _MORE_PARTS, memoryview(funnel)
+    is_little = len(funnel) <= room // _LITTLE  # nearly always: so a batch is one record
+    parts = [_encode_part(header, len(cuts), scopes, users, part) for part in cuts[:-1]]
+    parts.append(_encode_part(header, len(cuts), scopes, users, cuts[-1], piece if is_little else NO_PIECE))
+    if all(len(part) <= room for part in parts) and is_little:
         return parts
     while large := [place for place, part in enumerate(parts) if len(part) > room and size_of(cuts[place]) > 1]:
         for place in reversed(large):
             cuts[place : place + 1] = halves = halves_of(cuts[place])
             parts[place : place + 1] = [_encode_part(header, 0, scopes, users, half) for half in halves]
-    return [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
+    pieces = _pieces(header, piece, room)
+    count = len(cuts) + len(pieces)
+    parts = [_encode_part(header, count, scopes, users, part) for part in cuts]
+    return parts + [_encode_part(header, count, scopes, users, [], one) for one in pieces]
+
+
+def _pieces(header: Header, funnel: memoryview, room: int) -> list[memoryview]:
+    """Cut what the funnel needs into pieces that fit into a part of their own."""
+    size = max(room - len(_encode_part(header, 0, (), (), [])), 1)
+    return [funnel[start : start + size] for start in range(0, len(funnel), size)]
 
 
 def _encode_part(
@@ -227,6 +222,7 @@ def _encode_part(
     scopes: Sequence[tuple[str, str]],
     users: Sequence[str],
     panes: list[PaneRun],
+    funnel: memoryview = NO_PIECE,
 ) -> bytes:
     entries, sizes = [NO_ENTRIES, *(run.entries for run in panes)], [0, *(len(run.entries.users) for run in panes)]
     *own, recruits, amplified = zip(*entries, strict=True)
@@ -262,6 +258,7 @@ def _encode_part(
         if len(events.hashes)
         else NOTHING_PACKED,
         packed_credits=credits_,
+        funnel=funnel,
     )
     return _ENCODER.encode(segment)
 
@@ -284,6 +281,11 @@ def decode(value: bytes) -> Segment:
     if not (events.is_sound(len(scopes)) and are_credits):
         raise FormatError("a segment with columns of events that do not fit together")
     return segment
+
+
+def joined_pieces(parts: Sequence[Segment]) -> bytes:
+    """Return what the parts of a segment have for the funnel."""
+    return b"".join([part.funnel for part in parts])
 
 
 def _found(value: bytes) -> str:

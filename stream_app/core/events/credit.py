@@ -10,7 +10,7 @@ from stream_app.core.arrays import Floats, Hashes, Ints, Mask, together
 from stream_app.core.events.decode import Decoded, Rejected
 from stream_app.core.events.identity import UNKEYED, HashingPlan, event_hashes, id_hashes
 from stream_app.core.events.limits import MAX_ID_DIGITS, is_short, long_integer
-from stream_app.core.events.schema import Event, Post
+from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.messages import DEFAULT_POPULATION, OTHER
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -49,6 +49,11 @@ class Credits(NamedTuple):
     """
     amplified: Ints | None = None
     """Impressions of others' shares of the user's posts; negative where they are taken back."""
+    event_ids: Sequence[str] | None = None
+    """Like the next three: what the funnel asks of events; None in credits for those of others."""
+    authors: Sequence[str | None] | None = None
+    vias: Sequence[str | None] | None = None
+    post_ids: Sequence[str | None] | None = None
 
     @property
     def add_something(self) -> Mask:
@@ -130,6 +135,10 @@ def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates, hashing
         topics=[event.topics or () for event in events],
         populations=[event.population or DEFAULT_POPULATION for event in events],
         id_hashes=id_hashes(ids) if hashing.by_id else None,
+        event_ids=ids,
+        authors=_optional([event.author_id for event in events]) if kind is Share else None,  # type: ignore[union-attr]
+        vias=_optional([event.via_id for event in events]) if kind is Share else None,  # type: ignore[union-attr]
+        post_ids=_optional([event.post_id for event in events]) if kind is Share else None,
     )
 
 
@@ -147,6 +156,14 @@ def texts(ids: list[str | int]) -> list[str]:
     except TypeError:
         return list(map(_decimal, ids))
     return cast(list[str], ids)
+
+
+def _optional(ids: Sequence[str | int | None]) -> Sequence[str | None]:
+    """Return ids as text; integers that are too long are taken for unknown."""
+    if not any(isinstance(name, int) for name in ids):
+        return cast(Sequence[str | None], ids)
+    are_long = [name is None or (isinstance(name, int) and not is_short(name)) for name in ids]
+    return [None if is_long else str(name) for name, is_long in zip(ids, are_long, strict=True)]
 
 
 def _decimal(number: str | int) -> str:

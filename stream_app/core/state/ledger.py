@@ -36,16 +36,19 @@ class Ledger(RestorableLedger):
         """Return which events of a batch from `topic`, in the order read, are late. Changes nothing."""
         return self.window.late(ts_ms, max(self.source(topic).watermark, self.horizon))
 
-    def apply(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
+    def apply(
+        self, topic: str, position: int, batch: Credits, late: Mask, rejected: int, *, moves_window: bool = True
+    ) -> Applied:
         """Count a batch from `topic`, in the order read, and its number of `rejected` records.
 
-        `position`: the offset after the batch; `late`: which events are late, as returned by `late`. Panes expire only
+        `position`: the offset after the batch; `late`: which events are late, as returned by `late`; `moves_window`:
+        False for what others did, which says nothing about what else has happened here. Panes expire only
         in `advance` and at the next batch, so row, scope and user numbers in the result stay valid until then.
         """
         self.expire()  # what the batch before has moved out of the window takes no place from the topics of this one
         source = self.source(topic)
         ts_ms, pane = batch.ts_ms, batch.ts_ms // self.window.pane_ms
-        if len(ts_ms):
+        if len(ts_ms) and moves_window:
             if self.since == NO_TIME:
                 self.since = int(ts_ms[0])
             source.watermark = max(source.watermark, int(ts_ms.max()))
@@ -64,7 +67,7 @@ class Ledger(RestorableLedger):
         )
         source.position = position
         source.add(counts)
-        return Applied(counts, duplicate, self._add(batch, pane, fresh, counted))
+        return Applied(counts, duplicate, self._add(batch, pane, fresh, counted), counted)
 
     def advance(self, newest_ms: int, *, is_reached: bool = False) -> None:
         """Advance the window to the newest event time anywhere, or the slowest lagging source if not `is_reached`."""

@@ -12,8 +12,9 @@ from hypothesis.extra import numpy as arrays
 from stream_app.core.changelog import parts as parts_module
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
+from stream_app.core.changelog.header import Header
 from stream_app.core.changelog.pane_content import Entries, PaneContent
-from stream_app.core.changelog.segments import Header, Segment, SegmentKey
+from stream_app.core.changelog.segments import Segment, SegmentKey
 from stream_app.core.state.watermark import Source
 
 HEADER = Header({"posts": Source(7, 1000, 3, 1, 1, 2, 1)}, 990, -5, 2)
