@@ -75,9 +75,24 @@ class Cohorts:
         records = self._joined()
         self._recruits = [records[~np.isin(records["key"], np.concatenate([np.empty(0, np.int64), *keys]))]]
 
+    @property
+    def scope_names(self) -> Sequence[ScopeName]:
+        """The names of scopes by number."""
+        return self._scopes.names
+
+    @property
+    def known_before(self) -> int:
+        """The first day since the epoch whose people have not all had their horizon."""
+        return (self._funnel.decided_ms - self.horizon_ms) // DAY_MS
+
+    def all(self) -> CellCounts:
+        """Return people and recruits by day and scope, also of days that are not known yet."""
+        cells, unfinished = self._finished.all(), self._unfinished().all()
+        return CellCounts(*(np.concatenate(pair, axis=-1) for pair in zip(cells, unfinished, strict=True)))
+
     def of(self, scope: ScopeName, day: int) -> Cohort | None:
         """Return the cohort of a day since the epoch; None until the horizon of everybody in it is over."""
-        if (day + 1) * DAY_MS + self.horizon_ms > self._funnel.decided_ms:
+        if day >= self.known_before:
             return None
         cells = self._finished if day < self._first_day else self._unfinished()
         number = self._scopes.find(scope)

@@ -53,6 +53,7 @@ COMMANDS = {
     "demo": "made-up people",
     "doctor": "settings, topics and sizes of the whole",
     "erase": "the person that the operator names",
+    "funnel": "people and numbers in a file that the operator has",
     "migrate": "sizes of the whole",
     "opt-out": "the person that the operator names",
     "person": "the person that the operator names",
