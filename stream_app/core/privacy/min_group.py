@@ -116,8 +116,10 @@ def power_of_ten(value: float) -> float:
     """Return the power of ten that a value has reached, with its sign; 0 stays 0. A whole number stays one."""
     if not value:
         return value
-    exponent = int(f"{abs(value):e}".partition("e")[2])
-    reached = 10**exponent if isinstance(value, int) else 10.0**exponent
+    if isinstance(value, int):
+        reached: float = 10 ** (len(str(abs(value))) - 1)
+    else:
+        reached = 10.0 ** int(f"{abs(value):e}".partition("e")[2])  # to six digits, so that 1e-7 stays itself
     return reached if value > 0 else -reached
 
 
