@@ -9,7 +9,7 @@ import faust
 from mode import Service
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from stream_app.core.queries import QueryableState, ScopeQueries
+from stream_app.core.queries import FunnelQueries, QueryableState, ScopeQueries
 from stream_app.engine.build import build_engine
 from stream_app.engine.engine import Engine
 from stream_app.findings import Finding
@@ -56,6 +56,7 @@ def queryable_state(engine: Engine) -> QueryableState:
         stores=lambda: {partition: held.store for partition, held in engine.owned.items()},
         stored_standings=engine.standings_of,
         scopes=scopes,
+        funnels=FunnelQueries(partitions=dict, gap_s=0.0, horizon_s=0.0),
         statuses=engine.exchange.statuses,
         erasures=context.erasures,
         homes=context.homes,

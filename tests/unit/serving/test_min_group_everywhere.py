@@ -29,6 +29,7 @@ OTHER_ROUTES = {
     "/flags/stream": "flags as they are on Kafka",
     "/live": "what PageUpdates shows, and flags as they are on Kafka",
     "/openapi.json": "the form of the answers",
+    "/peers/funnels": "for workers only, by a secret of their own",
     "/peers/leaders": "for workers only, by a secret of their own",
     "/peers/places": "for workers only, by a secret of their own",
     "/peers/scopes": "for workers only, by a secret of their own",
