@@ -111,7 +111,7 @@ class _Worker:
         self._settings = settings
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        metrics = Metrics(registry, settings.source_topics, settings.metric_topics)
+        metrics = Metrics(registry, settings.read_topics, settings.metric_topics)
         metrics.counts_by(settings.version)
         self._engine = build_engine(settings, metrics)
         state = queryable_state(self._engine)

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from stream_app.core.events.schema import Event, Post
+from stream_app.core.events.schema import Event, Post, Share
 
 Key = tuple[str, str, str]
 """(population, topic, user)."""
@@ -16,6 +16,13 @@ Totals = dict[Key, tuple[int, int, int]]
 Identity = tuple[str, str, str]
 """What makes an event the same one again: post or share, user, event id."""
 NEVER = -(2**62)
+
+
+class Given(Share, kw_only=True):
+    """A credit for what somebody else did, or its correction; it counts in just the scopes that it names."""
+
+    recruits: int = 0
+    amplified: int = 0
 
 
 def ms_of(event: Event) -> int:
@@ -109,6 +116,8 @@ class NaiveLedger:
     """Of each event that was counted and each scope: time, key, posts and impressions."""
     by_event: dict[Identity, list[tuple[int, Key, int, int]]] = field(default_factory=dict)
     """The same by event, until it is taken back."""
+    given: list[tuple[int, Key, int, int]] = field(default_factory=list)
+    """Of each credit that was counted: pane, key, recruits and amplified."""
     retracted: dict[Identity, int] = field(default_factory=dict)
     """Pane of the time at which an event was taken back."""
 
@@ -123,6 +132,7 @@ class NaiveLedger:
         self.horizon = max(self.horizon, min(waited_for) if waited_for else newest_ms)
         self.panes = {pane: counts for pane, counts in self.panes.items() if pane >= self.first_pane}
         self.seen = {event: pane for event, pane in self.seen.items() if pane >= self.first_pane}
+        self.given = [one for one in self.given if one[0] >= self.first_pane]
         self.by_event = {event: made for event, made in self.by_event.items() if event in self.seen}
         self.retracted = {event: pane for event, pane in self.retracted.items() if pane >= self.first_pane}
 
@@ -153,6 +163,7 @@ class NaiveLedger:
         for pane, counts in self.panes.items():
             self.panes[pane] = {key: made for key, made in counts.items() if key[2] not in users}
         self.made = [one for one in self.made if one[1][2] not in users]
+        self.given = [one for one in self.given if one[1][2] not in users]
 
     @property
     def first_pane(self) -> int:
@@ -166,6 +177,13 @@ class NaiveLedger:
             for key, made in counts.items() if pane >= since_pane else ():
                 sums[key] = [sum(pair) for pair in zip(sums[key], made, strict=True)]
         return {key: (made[0], made[1], made[2]) for key, made in sums.items() if any(made)}
+
+    def credited(self) -> dict[Key, tuple[int, int]]:
+        """Recruits and amplified impressions of every user of every scope in the window, where any is not zero."""
+        sums: dict[Key, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        for _, key, recruits, amplified in self.given:
+            sums[key] = (sums[key][0] + recruits, sums[key][1] + amplified)
+        return {key: both for key, both in sums.items() if any(both)}
 
     def recent(self, slots: int, per_pane: int) -> dict[Key, tuple[int, ...]]:
         """What every user of every scope made in the last `slots` slots, of which a pane has so many.
@@ -191,7 +209,10 @@ class NaiveLedger:
         source.counters[outcome] += 1
         if outcome in {"applied", "retracted"}:
             self.seen[identity_of(event)] = ts_ms // self.pane_ms
-        if outcome == "applied":
+        if outcome == "applied" and isinstance(event, Given):
+            keys = [(event.population or "all", name, user) for name in event.topics or ()]
+            self.given += [(ts_ms // self.pane_ms, key, event.recruits, event.amplified) for key in keys]
+        elif outcome == "applied":
             people = naive_people(event)
             source.counters["unknown"] += people is None
             counts = self.panes.setdefault(ts_ms // self.pane_ms, {})

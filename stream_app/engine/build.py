@@ -58,7 +58,7 @@ def engine_parts(settings: Settings, meter: Meter) -> EngineParts:
     producer = BatchingProducer(settings, lease, limits, meter.bound_hit)
 
     def positions() -> Positions:
-        return positions_of((held.store for held in owned.values()), settings.source_topics)
+        return positions_of((held.store for held in owned.values()), settings.read_topics)
 
     tracker = tracker_app(settings, lease, health, positions, producer)
     tracker.standings.on_unreadable = UnreadableRecords(meter).record

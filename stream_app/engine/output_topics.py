@@ -15,6 +15,7 @@ from stream_app.core.events.murmur2 import partitions_of
 from stream_app.core.exchange import cut_record, delta_message
 from stream_app.core.exchange.cut_record import CutRecord
 from stream_app.core.exchange.delta_message import DeltaMessage
+from stream_app.core.funnel.stored.credit_packets import AddressedPacket
 from stream_app.core.messages import Cut, Role
 from stream_app.core.privacy import ended_sessions
 from stream_app.core.privacy.erasures import ErasureRecord
@@ -88,6 +89,10 @@ class OutputTopics:
     def additions(self, message: DeltaMessage) -> None:
         """Write what a partition sends to the home of some scopes."""
         self._put(self._settings.additions_topic, message.home, None, delta_message.encode(message))
+
+    def credits(self, packet: AddressedPacket) -> None:
+        """Write credits for people of one partition."""
+        self._put(self._settings.credits_topic, packet.partition, None, packet.value)
 
     def most_addition_bytes(self) -> int:
         """Return the size of the largest message to a home."""

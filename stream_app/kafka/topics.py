@@ -24,6 +24,7 @@ _BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
 _DAY_MS = 86_400_000
 _SHORT_LIVED = {"retention.ms": "3600000", "segment.ms": "600000"}
 """For what is read within seconds, or asked for again."""
+_KEPT_FOR_A_WEEK = {"retention.ms": str(7 * _DAY_MS)}
 _KEPT_FOR_A_YEAR = {"retention.ms": str(365 * _DAY_MS)}
 _BOUNDED_COMPACTION = {"max.compaction.lag.ms": str(7 * _DAY_MS), "delete.retention.ms": str(_DAY_MS)}
 """For compacted topics with user ids: the time after which Kafka has removed deleted values from its disks."""
@@ -71,7 +72,7 @@ def changelogs_of(settings: Settings) -> tuple[str, str]:
 
 def copartitioned_topics(settings: Settings) -> frozenset[str]:
     """The topics whose partitions of one number belong together: those counted, and the logs of the tables."""
-    return frozenset((*settings.source_topics, *changelogs_of(settings)))
+    return frozenset((*settings.read_topics, *changelogs_of(settings)))
 
 
 def topics_of(settings: Settings) -> list[TopicSpec]:
@@ -95,6 +96,10 @@ def topics_of(settings: Settings) -> list[TopicSpec]:
         ),
         TopicSpec(
             settings.additions_topic, many, _LARGE | _SHORT_LIVED, "internal: additions to curves, kept for an hour"
+        ),
+        TopicSpec(
+            *(settings.credits_topic, many, _LARGE | _KEPT_FOR_A_WEEK),
+            "internal: what people are credited with for what others did",
         ),
         TopicSpec(segments, many, _COMPACTED | _LARGE | _BOUNDED_COMPACTION, "internal: the segments of the ledgers"),
         TopicSpec(settings.erasures_topic, one, _COMPACTED, "state: who was erased or has opted out, as keyed hashes"),
@@ -128,11 +133,17 @@ def alert_topics_of(settings: Settings) -> list[TopicSpec]:
 def state_topics_of(settings: Settings) -> list[TopicSpec]:
     """Those that hold the state of the workers: without them counting starts from nothing.
 
-    They are compacted. Two compacted topics are left out because they must outlive a reset: without the erasures,
-    erased people would be counted again; without the state of alerts, old flags would be sent again.
+    They are compacted, but for the credits: those of lost state would count beside those that are made anew. Two
+    compacted topics are left out because they must outlive a reset: without the erasures, erased people would be
+    counted again; without the state of alerts, old flags would be sent again.
     """
-    compacted = [topic for topic in topics_of(settings) if topic.config.get("cleanup.policy") == "compact"]
-    return [topic for topic in compacted if topic.name not in {settings.erasures_topic, settings.alerts_topic}]
+    kept = {settings.erasures_topic, settings.alerts_topic}
+    return [
+        topic
+        for topic in topics_of(settings)
+        if topic.name == settings.credits_topic
+        or (topic.config.get("cleanup.policy") == "compact" and topic.name not in kept)
+    ]
 
 
 def check(settings: Settings) -> list[TopicState]:

@@ -36,6 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     additions_topic: Annotated[str, Doc("internal: additions to curves, sent to the homes of their scopes")] = (
         "influence.additions"
     )
+    credits_topic: Annotated[str, Doc("internal: what people are credited with for what others did")] = (
+        "influence.credits"
+    )
     dead_letters_topic: Annotated[str, Doc("output: records that cannot be counted, as they came")] = (
         "influence.dead-letters"
     )
@@ -108,6 +111,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_scopes: Annotated[
         Count, Doc("topics × populations in the window, in all; each partition has an equal share, the rest is (other)")
     ] = 200_000
+    funnel_gap_s: Annotated[Positive, Doc("people who were away for so long enter again")] = 604_800.0
+    funnel_horizon_s: Annotated[Positive, Doc("recruits count for a cohort so long after people came")] = 86_400.0
     max_ahead_s: Annotated[Positive, Doc("events further ahead of the wall clock become dead letters")] = 300.0
 
     # Cuts and flags
@@ -249,6 +254,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def source_topics(self) -> tuple[str, str, str]:
         """All that is read of a partition: posts, shares and retractions."""
         return *self.input_topics, self.retractions_topic
+
+    @property
+    def read_topics(self) -> tuple[str, ...]:
+        """All that the owner of a partition reads of it: the sources, and credits."""
+        return *self.source_topics, self.credits_topic
 
     @property
     def alerts_group(self) -> str:

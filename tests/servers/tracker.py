@@ -39,6 +39,7 @@ _TOPICS = (
     "curves",
     "additions",
     "retractions",
+    "credits",
     "dead_letters",
     "late",
     "erasures",
@@ -155,8 +156,13 @@ class Seen:
             self._take_cut(record.key, record.value)
 
     def total(self, counter: str) -> int:
-        """Sum of a counter over all partitions and sources."""
-        return sum(getattr(source, counter) for known in self.statuses.values() for source in known.sources.values())
+        """Sum of a counter over all partitions, of all that comes from outside."""
+        return sum(self.of_topic(topic, counter) for topic in self.settings.source_topics)
+
+    def of_topic(self, topic: str, counter: str) -> int:
+        """Sum of a counter over the partitions of a topic."""
+        found = (known.sources.get(topic) for known in self.statuses.values())
+        return sum(getattr(source, counter) for source in found if source is not None)
 
     def _take_status(self, record: Any) -> None:
         former = dict(self.statuses)

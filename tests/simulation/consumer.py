@@ -54,7 +54,7 @@ class Consumer:
         self._stopped = asyncio.Event()
         self._moved = asyncio.Event()
         """Positions were sought."""
-        self._scheduler = scheduler_of(app.settings.batch_events, app.settings.source_topics)()
+        self._scheduler = scheduler_of(app.settings.batch_events, app.settings.read_topics)()
 
     def assignment(self) -> set[TP]:
         """What is assigned, as far as this worker knows."""
@@ -231,7 +231,7 @@ class Consumer:
             self._take(answer)
             return
         self.app.lease.renew(asked_s)
-        dealt = ((self.app.settings.source_topics, sources), (self.app.tables, logs))
+        dealt = ((self.app.settings.read_topics, sources), (self.app.tables, logs))
         self._assignment = {TP(topic, number) for topics, numbers in dealt for topic in topics for number in numbers}
         self._positions.clear()
         self._highwaters.clear()
@@ -253,7 +253,7 @@ class Consumer:
         return self._line.broker.now_s + float(worker.clock_skew_s)
 
     def _inputs(self) -> list[TP]:
-        return sorted(tp for tp in self._assignment if tp.topic in self.app.settings.source_topics)
+        return sorted(tp for tp in self._assignment if tp.topic in self.app.settings.read_topics)
 
     def _log(self, tp: TP) -> Log:
         return self._line.broker.logs[tp.topic, tp.partition]

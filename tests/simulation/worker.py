@@ -128,9 +128,9 @@ class Probe:
         """The present truth."""
         settings, logs = self._worker.plan.settings, self._worker.line.broker.logs
         tps = [
-            Partition(topic, partition) for topic in settings.source_topics for partition in range(settings.partitions)
+            Partition(topic, partition) for topic in settings.read_topics for partition in range(settings.partitions)
         ]
-        topics = {topic: TopicIdentity(f"id of {topic}", settings.partitions) for topic in settings.source_topics}
+        topics = {topic: TopicIdentity(f"id of {topic}", settings.partitions) for topic in settings.read_topics}
         return BrokerState({tp: logs[tp].end for tp in tps}, topics, number=1)
 
 

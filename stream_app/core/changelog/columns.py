@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 _UNSIGNED = tuple((2 ** (8 * size), np.dtype(f"<u{size}")) for size in (1, 2, 4, 8))
 _EXACT_FLOATS = 2.0**53
+_SIGN = 63
 
 
 class Column(msgspec.Struct, array_like=True):
@@ -37,6 +38,17 @@ def unpack(column: Column) -> NDArray[Any]:
     if column.dtype not in {"u1", "u2", "u4", "u8", "f8"}:
         raise FormatError(f"unknown column type {column.dtype!r}: written by a newer release?")
     return np.frombuffer(column.data, f"<{column.dtype}")
+
+
+def pack_signed(values: NDArray[np.int64]) -> Column:
+    """Pack integers that may be negative."""
+    return pack(values << 1 ^ values >> _SIGN)
+
+
+def unpack_signed(column: Column) -> NDArray[np.int64]:
+    """Return the numbers that `pack_signed` has packed."""
+    folded = unpack(column).astype(np.int64)
+    return folded >> 1 ^ -(folded & 1)
 
 
 def runs(counts: Sequence[int]) -> list[slice]:

@@ -17,7 +17,9 @@ source resumes at the position stored there. So a batch and its position are in 
    reads the pane from this segment, and ignores the pane in all deltas up to that sequence.
    Retractions change packed panes here and there. These are not written again for it: one delta carries on what all
    deltas before it say of such panes, which is little.
-3. Sweep: superseded segments are garbage. They are deleted only after two conditions hold. The group has confirmed that
+3. The funnel: the delta of a batch also has what the funnel needs of it, and stays until that is decided. A decision is
+   a segment written with a delta of its own: see core/funnel/stored/stored_funnel.
+4. Sweep: superseded segments are garbage. They are deleted only after two conditions hold. The group has confirmed that
    this worker still owned the partition when the seal was in the changelog. And the changelog says which deltas are
    still needed; otherwise a replay could not distinguish a deleted delta from a lost one.
 
@@ -34,6 +36,10 @@ from stream_app.core.changelog.pane_content import PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.events.credit import Credits
+from stream_app.core.funnel.influence_credits import InfluenceCredits
+from stream_app.core.funnel.stored.counted_credits import counted_credits
+from stream_app.core.funnel.stored.funnel_log import FunnelLog
+from stream_app.core.funnel.stored.stored_funnel import StoredFunnel, StoredFunnelSettings
 from stream_app.core.retractions.taking_back import LookedUp, take_back
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
@@ -55,9 +61,11 @@ class LedgerStore:
         stored: Mapping[bytes, bytes],
         put: Put,
         most_bytes: Callable[[], int] = lambda: segments.MOST_BYTES,
+        funnel: StoredFunnelSettings | None = None,
     ) -> None:
         """Replay the changelog of `partition` (`stored`) into an empty `ledger`. Call `begin` before counting.
 
+        `funnel`: None for a store that has none.
         `most_bytes`: the size of the largest value that may be put. Raises FormatError for segments of another release.
         """
         self.partition = partition
@@ -72,14 +80,26 @@ class LedgerStore:
         """The newest delta that carries on what retractions have changed, and its panes."""
         self._written = (0, 0)
         """State in the newest header in the log, see `_state`."""
+        self._funnel_log: FunnelLog | None = None
         self._restore(held)
-        self._live_epochs = {key.epoch for key in held.deltas} | {key.epoch for key, _ in held.sealed.values()}
+        if funnel is not None:
+            log = (held, self._write_decision, self.write_state, lambda: self._sequence + 1)
+            self._funnel_log = FunnelLog(StoredFunnel(funnel, ledger.event_key), *log)
+        # The former owner may still delete its garbage, so no header of ours may say that a garbage delta is needed.
+        self._find_garbage()
+        live = (*held.deltas, *(key for key, _ in (*held.sealed.values(), *held.decisions.values())))
+        self._live_epochs = {key.epoch for key in live}
         self.ownership: OwnershipEpochs = held.ownership
 
     def begin(self, generation: int) -> None:
         """Begin a new ownership: in `generation` of the consumer group this worker was assigned the partition."""
         self.ownership = self.ownership.begin(generation, self._sequence, self._live_epochs)
-        self._put(self._key("epoch", 0, 0).encode(), self.ownership.encode())
+        self._put(self._key("epoch", 0, self._sequence).encode(), self.ownership.encode())
+
+    @property
+    def funnel(self) -> StoredFunnel | None:
+        """The funnel, if it has one."""
+        return self._funnel_log.funnel if self._funnel_log is not None else None
 
     @property
     def sequence(self) -> int:
@@ -92,6 +112,12 @@ class LedgerStore:
         return len(self._deltas) + sum(pane.sealed is not None for pane in self.ledger.panes.values())
 
     @property
+    def nbytes(self) -> int:
+        """Bytes in memory, with the segments in the log: the table holds them."""
+        decided = self.funnel.nbytes + self.funnel.stored_bytes if self.funnel else 0
+        return self.ledger.nbytes + self.stored_bytes + decided
+
+    @property
     def stored_bytes(self) -> int:
         """Bytes of the segments in the log that are not garbage. The table also holds them in memory."""
         sealed = sum(pane.stored_bytes for pane in self.ledger.panes.values())
@@ -100,8 +126,21 @@ class LedgerStore:
     def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
         """Count a batch and write its delta, without awaiting in between, so that later writes include the batch."""
         applied = self.ledger.apply(topic, position, batch, late, rejected)
-        self._write_delta(applied.content)
+        added = self.funnel.add(self._sequence + 1, batch, applied.counted) if self.funnel else b""
+        self._write_delta(applied.content, added)
         return applied
+
+    def receive(self, topic: str, position: int, batch: InfluenceCredits, late: Mask, rejected: int) -> Applied:
+        """Count credits for what others did, like `count`."""
+        applied = self.ledger.apply(topic, position, counted_credits(batch), late, rejected, moves_window=False)
+        received = self.funnel.receive(self._sequence + 1, batch.at(applied.counted)) if self.funnel else b""
+        self._write_delta(applied.content, received)
+        return applied
+
+    def decide(self, until_ms: int) -> None:
+        """Have the funnel decide what came before a time; its packets may be sent once the log has all of it."""
+        if self._funnel_log is not None:
+            self._funnel_log.decide(until_ms, early=len(self._deltas) > MOST_DELTAS)
 
     def take_back(
         self, topic: str, position: int, looked_up: LookedUp, rejected: int = 0, applied_besides: int = 0
@@ -154,6 +193,8 @@ class LedgerStore:
 
         A crash between two writes leaves it half done. It is repeated until `ledger.erased` is set after it.
         """
+        if self._funnel_log is not None:
+            self._funnel_log.take_out(users, self.ledger.horizon)
         self.write_state()  # takes a new sequence, so that the seals below supersede every delta before them
         self.ledger.take_out(users)
         for number, pane in self.ledger.panes.items():
@@ -173,7 +214,7 @@ class LedgerStore:
         for pane, (key, parts) in held.sealed.items():
             self.ledger.restore_sealed(pane, key, parts)
             if pane not in self.ledger.panes:
-                self._garbage += _part_keys(key, len(parts))
+                self._garbage += key.parts(len(parts))
         carried = held.header.carried
         repeating = (parts for key, parts in held.deltas.items() if key.sequence == carried)
         self._carried = (carried, frozenset(pane for parts in repeating for part in parts for pane in part.panes))
@@ -182,12 +223,10 @@ class LedgerStore:
             sealed |= self._carried[1] if key.sequence < carried else set()
             self.ledger.restore_delta(parts, sealed)
             self._deltas[key.sequence] = (
-                _part_keys(key, len(parts)),
+                key.parts(len(parts)),
                 {pane for part in parts for pane in part.panes},
                 sum(part.nbytes for part in parts),
             )
-        # The former owner may still delete its garbage, so no header of ours may say that a garbage delta is needed.
-        self._find_garbage()
 
     def _state(self) -> tuple[int, int]:
         """Return what the log must say before garbage is deleted: the end of the window, the oldest needed delta."""
@@ -197,10 +236,11 @@ class LedgerStore:
         pane = self.ledger.panes[number]
         if pane.sealed:
             key, parts = pane.sealed
-            self._garbage += _part_keys(key, len(parts))
+            self._garbage += key.parts(len(parts))
         content = self.ledger.content(number, without)
         values = self._write("pane", number, [content])
-        self.ledger.seal(number, self._key("pane", number, 0), list(map(segments.decode, values.values())), pack=pack)
+        key = self._key("pane", number, self._sequence)
+        self.ledger.seal(number, key, list(map(segments.decode, values.values())), pack=pack)
 
     def _carry_on(self) -> None:
         """Say once more, in one delta, what retractions have changed in packed panes: deltas before it are garbage."""
@@ -216,39 +256,48 @@ class LedgerStore:
         return _holds(held.sealed, sequence) or (sequence < carried and pane in panes)
 
     def _find_garbage(self) -> None:
-        first = self.ledger.window.first_pane(self.ledger.horizon)
+        first = self.ledger.window.first_pane(self.ledger.horizon)  # the newest delta holds the positions: it stays
         for sequence, (keys, touched, _) in list(self._deltas.items()):
-            is_newest = sequence == self._sequence  # holds the current positions
-            if is_newest or not all(pane < first or self._is_superseded(sequence, pane) for pane in touched):
+            is_needed = self.funnel is not None and self.funnel.is_needed(sequence)
+            if (
+                sequence == self._sequence
+                or is_needed
+                or not all(pane < first or self._is_superseded(sequence, pane) for pane in touched)
+            ):
                 break  # the deltas that are left must have no gaps
             self._garbage += keys
             del self._deltas[sequence]
         for key, parts in self.ledger.take_expired_seals():
-            self._garbage += _part_keys(key, parts)
+            self._garbage += key.parts(parts)
+        self._garbage += self._funnel_log.take_garbage() if self._funnel_log else []
 
-    def _write_delta(self, added: list[PaneContent]) -> None:
+    def _write_decision(self, number: int, value: bytes) -> list[bytes]:
+        return list(self._write("funnel", number, [], value, self._sequence + 1))
+
+    def _write_delta(self, added: list[PaneContent], funnel: bytes = b"") -> None:
         self._sequence += 1
-        written = self._write("delta", 0, added)
+        written = self._write("delta", 0, added, funnel)
         panes = {content.pane for content in added}
         self._deltas[self._sequence] = (list(written), panes, sum(map(len, written.values())))
 
-    def _write(self, kind: Kind, pane: int, content: list[PaneContent]) -> dict[bytes, bytes]:
+    def _write(
+        self, kind: Kind, pane: int, content: list[PaneContent], funnel: bytes = b"", sequence: int = 0
+    ) -> dict[bytes, bytes]:
         self._written = self._state()
         header = self.ledger.header(self._written[1], self._carried[0])
+        if self.funnel is not None:
+            header.funnel = self.funnel.progress
         parts = segments.encode(
-            header, self.ledger.scopes.names(), self.ledger.users.names, content, self._most_bytes()
+            header, self.ledger.scopes.names(), self.ledger.users.names, content, self._most_bytes(), funnel
         )
-        written = {self._key(kind, pane, part).encode(): value for part, value in enumerate(parts)}
-        for key, value in written.items():
-            self._put(key, value)
+        key = self._key(kind, pane, sequence or self._sequence)
+        written = {key._replace(part=part).encode(): value for part, value in enumerate(parts)}
+        for part, value in written.items():
+            self._put(part, value)
         return written
 
-    def _key(self, kind: Kind, pane: int, part: int) -> SegmentKey:
-        return SegmentKey(self.partition, kind, pane, self.ownership.epoch, self._sequence, part)
-
-
-def _part_keys(first: SegmentKey, parts: int) -> list[bytes]:
-    return [first._replace(part=part).encode() for part in range(parts)]
+    def _key(self, kind: Kind, pane: int, sequence: int) -> SegmentKey:
+        return SegmentKey(self.partition, kind, pane, self.ownership.epoch, sequence, 0)
 
 
 def _holds(sealed: tuple[SegmentKey, list[segments.Segment]] | None, sequence: int) -> bool:

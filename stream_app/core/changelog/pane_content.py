@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+from stream_app.core.arrays import Floats, Hashes, Ints, Mask, at
 from stream_app.core.changelog.counted_events import IN_COLUMNS, NO_EVENTS, CountedEvents, Worth
 from stream_app.core.events.identity import Hashing
 
@@ -19,10 +19,14 @@ class Entries(NamedTuple):
     impressions: Ints
     squares: Floats
     """Σ impressions² over the events, needed for the variance of a compound Poisson count."""
+    recruits: Ints | None = None
+    """None where all are zero, like the next."""
+    amplified: Ints | None = None
 
     def part(self, run: slice | Mask) -> "Entries":
         """Return some of the entries."""
-        return Entries(self.scopes[run], self.users[run], self.posts[run], self.impressions[run], self.squares[run])
+        own = (self.scopes[run], self.users[run], self.posts[run], self.impressions[run], self.squares[run])
+        return Entries(*own, at(self.recruits, run), at(self.amplified, run))
 
 
 _NO_NUMBERS = np.empty(0, np.int64)

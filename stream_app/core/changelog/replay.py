@@ -21,7 +21,8 @@ from typing import NamedTuple
 import msgspec
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.changelog.segments import VERSION, Header, Segment, SegmentKey, decode
+from stream_app.core.changelog.header import FunnelProgress, Header
+from stream_app.core.changelog.segments import VERSION, Segment, SegmentKey, decode
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 
 _GENERATION_BITS = 32
@@ -94,6 +95,8 @@ class ReplayedLog(NamedTuple):
     """The newest sealed segment of each pane."""
     garbage: list[bytes]
     """Keys of parts that are superseded, incomplete, or written by a worker that had lost the partition."""
+    decisions: Mapping[int, tuple[SegmentKey, list[Segment]]] = {}
+    """Those of the funnel that are still needed, by number, oldest first."""
 
     @property
     def event_key(self) -> int:
@@ -114,12 +117,15 @@ def replay(stored: Mapping[bytes, bytes], partition: int) -> ReplayedLog:
     deltas = sorted((p for p in complete if p.kind == "delta"), key=lambda p: p.sequence)
     kept = {*deltas, *sealed.values()}
     last = max(kept, key=lambda p: (p.sequence, complete[p][0].header.horizon), default=None)
+    decisions = _decisions(complete, last)
+    kept |= {*decisions.values()}
     return ReplayedLog(
         ownership=ownership,
         sequence=last.sequence if last else 0,
         header=complete[last][0].header if last else None,
         deltas={p: complete[p] for p in deltas},
         sealed={pane: (p, complete[p]) for pane, p in sealed.items()},
+        decisions={number: (p, complete[p]) for number, p in decisions.items()},
         garbage=[key for key, p in keys.items() if p != newest and p._replace(part=0) not in kept],
     )
 
@@ -136,17 +142,30 @@ def _complete(
 
 
 def _without_holes(complete: dict[SegmentKey, list[Segment]]) -> dict[SegmentKey, list[Segment]]:
-    """Return the history up to the first missing delta, which is a write that was lost.
+    """Return the history up to the first missing delta or decision, which is a write that was lost.
 
     A worker deletes nothing after one of its writes failed, so everything before the gap is complete.
     """
-    held = {key.sequence for key in complete if key.kind == "delta"}
+    held = {key.sequence: parts[0].header for key, parts in complete.items() if key.kind == "delta"}
     newest = max(complete, key=lambda key: key.sequence, default=None)
     if newest is None:
         return complete
     oldest = max(parts[0].header.oldest for key, parts in complete.items() if key.sequence == newest.sequence)
     needed = range(oldest, newest.sequence + 1)
-    hole = next((sequence for sequence in needed if sequence not in held), None)
-    if hole is None:
-        return complete
+    hole = next((sequence for sequence in needed if sequence not in held), newest.sequence + 1)
+    made = {key.pane for key in complete if key.kind == "funnel" and key.sequence < hole}
+    progress = max((header.funnel for sequence, header in held.items() if sequence < hole), default=FunnelProgress())
+    lost = next((number for number in range(progress.oldest, progress.newest + 1) if number not in made), None)
+    if lost is not None:  # each delta from the one that was written with it knows of it
+        hole = min(sequence for sequence, header in held.items() if header.funnel.newest >= lost)
     return {key: parts for key, parts in complete.items() if key.sequence < hole}
+
+
+def _decisions(complete: dict[SegmentKey, list[Segment]], last: SegmentKey | None) -> dict[int, SegmentKey]:
+    """Return the decisions of the funnel that are needed after the `last` segment, by number."""
+    if last is None:
+        return {}
+    progress = complete[last][0].header.funnel
+    needed = range(progress.oldest, progress.newest + 1)
+    made = sorted((key for key in complete if key.kind == "funnel" and key.pane in needed), key=lambda key: key.pane)
+    return {key.pane: key for key in made}

@@ -4,8 +4,9 @@ from collections.abc import Collection, Container, Iterable, Iterator
 
 import numpy as np
 
+from stream_app.core.changelog.header import Header
 from stream_app.core.changelog.pane_content import NO_SLOT, Entries
-from stream_app.core.changelog.segments import Header, Segment, SegmentKey, StoredRun
+from stream_app.core.changelog.segments import Segment, SegmentKey, StoredRun
 from stream_app.core.dedup.deduplicator import Deduplicator
 from stream_app.core.dedup.seen_events import SeenEvents
 from stream_app.core.events.identity import Hashing, HashingPlan
@@ -145,12 +146,12 @@ class RestorableLedger:
             self._short.add(self.window.slot(run.pane * self.window.pane_ms + run.slot_ms), summed(*entries))
 
     def _count(self, entries: RowEntries) -> None:
-        self.rows.add(entries.rows, entries.posts, entries.impressions, entries.squares)
+        self.rows.add(*entries)
 
     def named(self, entries: RowEntries) -> Entries:
         """Return entries with scope and user in place of the row."""
         scopes, users = self.rows.scopes_of(entries.rows), self.rows.users_of(entries.rows)
-        return Entries(scopes, users, entries.posts, entries.impressions, entries.squares)
+        return Entries(scopes, users, *entries[1:])
 
     def _base(self, pane: Pane, without: Collection[str] = ()) -> list[RowEntries]:
         if pane.sealed is None or not pane.packed:
@@ -168,7 +169,7 @@ class RestorableLedger:
                 if left_out:
                     entries = entries.part(~np.isin(entries.users, left_out))
                 rows = self.rows.rows(scopes[entries.scopes], users[entries.users])
-                yield run, RowEntries(rows, entries.posts, entries.impressions, entries.squares)
+                yield run, RowEntries(rows, *entries[2:])
 
     def _advance_short(self) -> None:
         self._short.advance(self.window.first_short_slot(self.horizon))

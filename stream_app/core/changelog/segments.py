@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from stream_app.core.arrays import Hashes, distinct_in
+from stream_app.core.arrays import Hashes, distinct_in, together
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
 from stream_app.core.changelog.counted_events import (
     IN_COLUMNS,
@@ -18,22 +18,28 @@ from stream_app.core.changelog.counted_events import (
     packed_events,
     unpacked_events,
 )
-from stream_app.core.changelog.pane_content import Entries, PaneContent, PaneRun
+from stream_app.core.changelog.header import Header
+from stream_app.core.changelog.pane_content import NO_ENTRIES, Entries, PaneContent, PaneRun
 from stream_app.core.changelog.parts import halves_of, size_of, split
+from stream_app.core.changelog.stored_credits import NONE_STORED, are_sound, credits_in, stored_credits
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 from stream_app.core.events.identity import Hashing
-from stream_app.core.state.watermark import Source
 
-Kind = Literal["delta", "pane", "epoch"]
+Kind = Literal["delta", "pane", "epoch", "funnel"]
 
 VERSION = 1
-WITH_RETRACTIONS = 2
-"""Version of segments with something that earlier releases would add instead of subtract: these must not read it."""
-READABLE = frozenset({VERSION, WITH_RETRACTIONS})
+SINCE_0_4 = 2
+"""Version of segments with something that earlier releases would count wrongly: these must not read it.
+
+They would add what is taken back, and leave out what others did for somebody."""
+READABLE = frozenset({VERSION, SINCE_0_4})
 MOST_BYTES = 900_000
 """Of a stored part, because a name may be a kilobyte long. Kafka's default limit is one megabyte."""
 _MORE_PARTS = 8
 """Bytes that the number of parts may take when it is written again."""
+
+
+NO_PIECE = memoryview(b"")
 
 
 class SegmentKey(NamedTuple):
@@ -42,7 +48,7 @@ class SegmentKey(NamedTuple):
     partition: int
     kind: Kind
     pane: int
-    """Pane number of a sealed pane, 0 for the other kinds."""
+    """Pane number of a sealed pane, number of a decision of the funnel, 0 for the other kinds."""
     epoch: int
     """Epoch of the ownership that wrote it."""
     sequence: int
@@ -53,13 +59,17 @@ class SegmentKey(NamedTuple):
         """Encode as a table key."""
         return f"{self.partition}/{self.kind}/{self.pane}/{self.epoch}/{self.sequence}/{self.part}".encode()
 
+    def parts(self, count: int) -> list[bytes]:
+        """Return the table keys of the first parts, given the key of the first of them."""
+        return [self._replace(part=part).encode() for part in range(count)]
+
     @classmethod
     def decode(cls, key: bytes) -> "SegmentKey":
         """Decode a table key. Raises FormatError if it is no segment key."""
         try:
             partition, kind, *numbers = key.decode().split("/")
             pane, epoch, sequence, part = map(int, numbers)
-            if kind not in {"delta", "pane", "epoch"}:
+            if kind not in {"delta", "pane", "epoch", "funnel"}:
                 raise ValueError(kind)
             if not are_numbers((abs(pane), epoch, sequence, part)):
                 raise ValueError("its numbers are such as no worker has written")
@@ -80,34 +90,6 @@ class StoredRun(NamedTuple):
     worth: Worth
     events: slice
     """Places of its events, for `Segment.events`; empty if their worth is not in columns."""
-
-
-class Header(msgspec.Struct, array_like=True):
-    """State of the ledger after the segment: the progress of counting."""
-
-    sources: dict[str, Source]
-    horizon: int
-    since: int
-    """Event time of the first event ever read."""
-    oldest: int
-    """Sequence number of the oldest delta still needed. From there on no delta may be missing."""
-    erased: int = 0
-    """Offset in the erasures topic up to which erasures are carried out in this ledger."""
-    pane_ms: int = 0
-    """Length of the panes that the segments are cut into; 0 before release 0.3, which did not say it."""
-    event_key: int = 0
-    """The secret of the hashes of events; 0 as written by releases up to 0.2, which have none."""
-    carried: int = 0
-    """Sequence number of the newest delta that carries on what others before it say of its panes; 0 for none."""
-
-    def require_panes(self, pane_ms: int) -> None:
-        """Raise FormatError if it was counted in panes of another length."""
-        if self.pane_ms not in {0, pane_ms}:
-            raise FormatError(
-                f"it was counted in panes of {self.pane_ms / 1000:g} s and this worker has panes of "
-                f"{pane_ms / 1000:g} s: set STREAM_APP_PANE_S back, or stop all workers and run `stream-app reset`, "
-                "which counts again with the records that Kafka still has"
-            )
 
 
 class Segment(msgspec.Struct, array_like=True):
@@ -142,6 +124,10 @@ class Segment(msgspec.Struct, array_like=True):
     """What is known of the events of each run, in the order of `panes`; missing up to 0.3."""
     packed_events: msgspec.Raw = NOTHING_PACKED
     """The events of runs whose worth is in columns, still encoded: few segments are looked at for a single event."""
+    packed_credits: msgspec.Raw = NONE_STORED
+    """What entries have of credits for what others did."""
+    funnel: memoryview = NO_PIECE
+    """Of what the funnel needs, a piece: it has parts of its own."""
 
     @property
     def nbytes(self) -> int:
@@ -165,7 +151,7 @@ class Segment(msgspec.Struct, array_like=True):
         several = unpack(self.several)
         first, last = np.searchsorted(several, (run.start, run.stop)).tolist()
         squares[several[first:last].astype(np.int64) - run.start] = unpack(self.squares)[first:last]
-        return Entries(scopes, users, posts, impressions, squares)
+        return Entries(scopes, users, posts, impressions, squares, *credits_in(self.packed_credits, run))
 
     def events(self) -> CountedEvents:
         """Return the events of all runs whose worth is in columns, with local scope and user numbers."""
@@ -198,22 +184,32 @@ def encode(
     users: Sequence[str],
     panes: Sequence[PaneContent],
     most_bytes: int = MOST_BYTES,
+    funnel: bytes = b"",
 ) -> list[bytes]:
-    """Encode the parts of a segment, of at most `most_bytes` each.
+    """Encode the parts of a segment, of at most `most_bytes` each; `funnel`: what the funnel needs.
 
     `scopes` and `users` are the names by ledger number, as used in the entries. Names are long only where somebody
     wants them to be, so a part is cut by its entries first, and halved if it turns out too large.
     """
     cuts = list(split([run for content in panes for run in content.runs()]))
-    parts = [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
+    first_count = len(cuts)
+    parts = [_encode_part(header, first_count, scopes, users, part) for part in cuts]
     room = most_bytes - _MORE_PARTS
-    if all(len(part) <= room for part in parts):
-        return parts
     while large := [place for place, part in enumerate(parts) if len(part) > room and size_of(cuts[place]) > 1]:
         for place in reversed(large):
             cuts[place : place + 1] = halves = halves_of(cuts[place])
             parts[place : place + 1] = [_encode_part(header, 0, scopes, users, half) for half in halves]
-    return [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
+    pieces = _pieces(header, memoryview(funnel), room) if funnel else []
+    count = len(cuts) + len(pieces)
+    if count != first_count:
+        parts = [_encode_part(header, count, scopes, users, part) for part in cuts]
+    return parts + [_encode_part(header, count, scopes, users, [], piece) for piece in pieces]
+
+
+def _pieces(header: Header, funnel: memoryview, room: int) -> list[memoryview]:
+    """Cut what the funnel needs into pieces that fit into a part of their own."""
+    size = max(room - len(_encode_part(header, 0, (), (), [])), 1)
+    return [funnel[start : start + size] for start in range(0, len(funnel), size)]
 
 
 def _encode_part(
@@ -222,16 +218,19 @@ def _encode_part(
     scopes: Sequence[tuple[str, str]],
     users: Sequence[str],
     panes: list[PaneRun],
+    funnel: memoryview = NO_PIECE,
 ) -> bytes:
-    columns = [np.concatenate(column) for column in zip(*(run.entries for run in panes), strict=True)]
-    if not columns:
-        columns = [np.empty(0, np.int64)] * 4 + [np.empty(0)]
+    entries, sizes = [NO_ENTRIES, *(run.entries for run in panes)], [0, *(len(run.entries.users) for run in panes)]
+    *own, recruits, amplified = zip(*entries, strict=True)
+    columns = [np.concatenate(column) for column in own]
+    credits_ = stored_credits(together(recruits, sizes), together(amplified, sizes))
+    is_new = credits_ is not NONE_STORED or any(run.hashing >= Hashing.TAKEN_BACK for run in panes)
     events = joined_events([run.events for run in panes])
     scope_numbers = distinct_in(np.concatenate([columns[0], events.scopes]))
     user_numbers = distinct_in(np.concatenate([columns[1], events.users]))
     several = np.flatnonzero(columns[4] != columns[3].astype(np.float64) ** 2)
     segment = Segment(
-        version=WITH_RETRACTIONS if any(run.hashing >= Hashing.TAKEN_BACK for run in panes) else VERSION,
+        version=SINCE_0_4 if is_new else VERSION,
         header=header,
         parts=parts,
         packed_scopes=msgspec.Raw(_ENCODER.encode([scopes[number] for number in scope_numbers.tolist()])),
@@ -254,6 +253,8 @@ def _encode_part(
         )
         if len(events.hashes)
         else NOTHING_PACKED,
+        packed_credits=credits_,
+        funnel=funnel,
     )
     return _ENCODER.encode(segment)
 
@@ -263,17 +264,24 @@ def decode(value: bytes) -> Segment:
     try:
         segment = _DECODER.decode(value)
         scopes = segment.scopes()  # raises here, not when it is used
-        events = segment.events() if segment.version in READABLE else NO_EVENTS
+        is_readable = segment.version in READABLE
+        events = segment.events() if is_readable else NO_EVENTS
+        are_credits = are_sound(segment.packed_credits, sum(segment.entry_counts)) if is_readable else True
     except DECODE_ERRORS as error:
         raise FormatError(f"not a segment of version {VERSION}: {error}; {_found(value)}") from error
     if segment.version not in READABLE:
         raise FormatError(
-            f"segment of version {segment.version}, this release reads {VERSION} and {WITH_RETRACTIONS}: "
+            f"segment of version {segment.version}, this release reads {VERSION} and {SINCE_0_4}: "
             "run the release that wrote it"
         )
-    if not events.is_sound(len(scopes)):
+    if not (events.is_sound(len(scopes)) and are_credits):
         raise FormatError("a segment with columns of events that do not fit together")
     return segment
+
+
+def joined_pieces(parts: Sequence[Segment]) -> bytes:
+    """Return what the parts of a segment have for the funnel."""
+    return b"".join([part.funnel for part in parts])
 
 
 def _found(value: bytes) -> str:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+from stream_app.core.arrays import Floats, Hashes, Ints, Mask, together
 from stream_app.core.events.decode import Decoded, Rejected
 from stream_app.core.events.identity import UNKEYED, HashingPlan, event_hashes, id_hashes
 from stream_app.core.events.limits import MAX_ID_DIGITS, is_short, long_integer
-from stream_app.core.events.schema import Event, Post
+from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.messages import DEFAULT_POPULATION, OTHER
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -41,6 +41,28 @@ class Credits(NamedTuple):
     populations: Sequence[str]
     id_hashes: Hashes | None = None
     """64-bit hash of each event id alone, if the ledger holds events of a release that compared only these."""
+    recruits: Ints | None = None
+    """What others' entries add to a user, or take back: negative. With `amplified`, or neither.
+
+    These are not events of the user but credits for those of others. Each counts in just the topics that it names, as a
+    ledger names them: `*` is among them where it counts for everybody.
+    """
+    amplified: Ints | None = None
+    """Impressions of others' shares of the user's posts; negative where they are taken back."""
+    event_ids: Sequence[str] | None = None
+    """Like the next three: what the funnel asks of events; None in credits for those of others."""
+    authors: Sequence[str | None] | None = None
+    vias: Sequence[str | None] | None = None
+    post_ids: Sequence[str | None] | None = None
+
+    @property
+    def add_something(self) -> Mask:
+        """Which events change any count."""
+        own = (self.posts > 0) | (self.impressions > 0)
+        if self.recruits is None or self.amplified is None:
+            return own
+        mask: Mask = own | (self.recruits != 0) | (self.amplified != 0)
+        return mask
 
     def only(self, places: Sequence[int]) -> "Credits":
         """Return only the events at `places`."""
@@ -61,15 +83,13 @@ class Credits(NamedTuple):
 def joined(parts: Sequence[Credits]) -> Credits:
     """Return several batches as one; without hashes of event ids alone."""
 
-    def together(columns: Sequence[Any]) -> Any:
-        if isinstance(columns[0], np.ndarray):
-            return np.concatenate(columns)
-        return [value for column in columns for value in column]
+    def united(columns: Sequence[Any]) -> Any:
+        if isinstance(columns[0], list | tuple):
+            return [value for column in columns for value in column]
+        return together(columns, sizes)
 
-    columns = [
-        column for name, column in zip(Credits._fields, zip(*parts, strict=True), strict=True) if name != "id_hashes"
-    ]
-    return Credits(*map(together, columns))
+    sizes = [len(part.ts_ms) for part in parts]
+    return Credits(*map(united, zip(*(part._replace(id_hashes=None) for part in parts), strict=True)))
 
 
 class LongIntegerError(ValueError):
@@ -115,6 +135,10 @@ def credit(events: Sequence[Event], kind: type[Event], rates: ViewRates, hashing
         topics=[event.topics or () for event in events],
         populations=[event.population or DEFAULT_POPULATION for event in events],
         id_hashes=id_hashes(ids) if hashing.by_id else None,
+        event_ids=ids,
+        authors=_optional([event.author_id for event in events]) if kind is Share else None,  # type: ignore[union-attr]
+        vias=_optional([event.via_id for event in events]) if kind is Share else None,  # type: ignore[union-attr]
+        post_ids=_optional([event.post_id for event in events]) if kind is Share else None,
     )
 
 
@@ -132,6 +156,14 @@ def texts(ids: list[str | int]) -> list[str]:
     except TypeError:
         return list(map(_decimal, ids))
     return cast(list[str], ids)
+
+
+def _optional(ids: Sequence[str | int | None]) -> Sequence[str | None]:
+    """Return ids as text; integers that are too long are taken for unknown."""
+    if not any(isinstance(name, int) for name in ids):
+        return cast(Sequence[str | None], ids)
+    are_long = [name is None or (isinstance(name, int) and not is_short(name)) for name in ids]
+    return [None if is_long else str(name) for name, is_long in zip(ids, are_long, strict=True)]
 
 
 def _decimal(number: str | int) -> str:

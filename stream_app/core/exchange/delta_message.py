@@ -13,7 +13,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from stream_app.core.arrays import Ints, distinct_in
-from stream_app.core.changelog.columns import Column, FormatError, pack, unpack
+from stream_app.core.changelog.columns import Column, FormatError, pack, pack_signed, unpack, unpack_signed
 from stream_app.core.cuts.histogram import Cells
 from stream_app.core.decoding import DECODE_ERRORS, LARGEST, LONGEST_NAME, are_numbers
 from stream_app.core.exchange.curve_deltas import EMERGED, CurveDelta
@@ -28,7 +28,6 @@ _NAME_BYTES = 4 * LONGEST_NAME
 _SCOPE_BYTES = 2 * (_NAME_BYTES + 3) + 4
 """Of the name of a scope, at most."""
 _LOWEST = EMERGED
-_SIGN = 63
 """The bit of the sign."""
 
 
@@ -72,7 +71,7 @@ class DeltaMessage(msgspec.Struct, array_like=True):
     def cells(self) -> Cells:
         """Return the cells, with curves as in the message."""
         values = unpack(self.value).astype(np.int64) + _LOWEST
-        return Cells(unpack(self.curve).astype(np.int64), values, _signed(self.users), _signed(self.total))
+        return Cells(unpack(self.curve).astype(np.int64), values, unpack_signed(self.users), unpack_signed(self.total))
 
 
 class DeltaSource(NamedTuple):
@@ -127,8 +126,8 @@ def messages_of(
             replaced=pack(_local(anew, scopes)),
             curve=pack(_local(part.curves, scopes)),
             value=pack(part.values - _LOWEST),
-            users=_pack_signed(part.users),
-            total=_pack_signed(part.totals),
+            users=pack_signed(part.users),
+            total=pack_signed(part.totals),
         )
 
 
@@ -157,22 +156,13 @@ def _local(curves: Ints, scopes: Ints) -> Ints:
     return np.searchsorted(scopes, curves >> 1) << 1 | curves & 1
 
 
-def _pack_signed(values: Ints) -> Column:
-    return pack(values << 1 ^ values >> _SIGN)
-
-
-def _signed(column: Column) -> Ints:
-    folded = unpack(column).astype(np.int64)
-    return folded >> 1 ^ -(folded & 1)
-
-
 def _is_sound(message: DeltaMessage) -> bool:
     """Return whether the message can be applied: whatever it holds, no sum may overflow or miss a scope."""
     curves, values = unpack(message.curve), unpack(message.value)
     packed = (message.replaced, message.curve, message.value, message.users, message.total)
     columns = [unpack(column) for column in packed]
     most = 2 * len(message.scopes)
-    users, totals = _signed(message.users), _signed(message.total)
+    users, totals = unpack_signed(message.users), unpack_signed(message.total)
     return (
         are_numbers((message.source, message.epoch, message.home, message.number))
         and are_numbers((message.horizon, message.newest), NO_TIME)

@@ -11,7 +11,14 @@ from stream_app.core.funnel.episodes.episode_records import EPISODE, ERASED, SHA
 from stream_app.core.funnel.episodes.episode_table import EpisodeTable
 from stream_app.core.funnel.episodes.pending_episodes import PendingEpisodes
 from stream_app.core.funnel.funnel_counts import DAY_MS, MEASURES, counts_of, newcomers_of
-from stream_app.core.funnel.funnel_events import FunnelEvents, columns_of, entries_of, entry_keys, shares_of
+from stream_app.core.funnel.funnel_events import (
+    EventColumns,
+    FunnelEvents,
+    columns_of,
+    entries_of,
+    entry_keys,
+    shares_of,
+)
 from stream_app.core.funnel.funnel_keys import FunnelKeys
 from stream_app.core.funnel.funnel_scopes import FunnelScopes
 from stream_app.core.funnel.funnel_state import FunnelState
@@ -82,25 +89,37 @@ class Funnel:
         """Bytes in memory of events that are not decided."""
         return self._pending_entries.nbytes + self._pending_shares.nbytes
 
-    def add(self, batch: FunnelEvents) -> None:
-        """Add fresh events: none that was counted before, and none that is late."""
-        entries, shares = self._records_of(batch)
+    def add(self, batch: FunnelEvents) -> EventColumns:
+        """Add fresh events: none that was counted before, and none that is late. Returns what is to be stored."""
+        columns = self.columns_of(batch)
+        self.add_again(columns)
+        return columns
+
+    def add_again(self, columns: EventColumns) -> None:
+        """Add events that were stored before they were decided, with the numbers of this funnel."""
+        entries, shares = self._records_of(columns)
         self._pending_entries.add(entries)
         self._pending_shares.add(shares)
 
+    def columns_of(self, batch: FunnelEvents) -> EventColumns:
+        """Return events with the hashes and numbers of this funnel."""
+        return columns_of(batch, self.keys, self.people, self.scopes.add_used(batch.scope_names, batch.scopes))
+
     def replace(self, retracted: FunnelEvents, remaining: FunnelEvents) -> None:
         """Take events back. `remaining`: all others of their people, from a gap before the window on."""
-        entries, shares = self._records_of(retracted)
-        other_entries, other_shares = self._records_of(remaining)
+        entries, shares = self._records_of(self.columns_of(retracted))
+        other_entries, other_shares = self._records_of(self.columns_of(remaining))
         self._pending_entries.replace(entries, other_entries)
         self._pending_shares.replace(shares, other_shares)
 
-    def decide(self, until_ms: int) -> Iterator[Decided]:
+    def decide(self, until_ms: int, *, early: bool = False) -> Iterator[Decided]:
         """Decide the events of all panes that end by `until_ms`, and late events of panes before.
 
-        It is done in parts, at least one, each as it is asked for: ask for all of them.
+        `early`: all that is pending, also of later panes, of which later events may still correct it. It is done in
+        parts, at least one, each as it is asked for: ask for all of them.
         """
-        count = max(self._pending_entries.begin(until_ms), self._pending_shares.begin(until_ms))
+        end_ms = FOREVER_MS if early else until_ms
+        count = max(self._pending_entries.begin(end_ms), self._pending_shares.begin(end_ms))
         parts = count // _AT_ONCE + 1
         for part in range(1, parts + 1):
             if part == parts:
@@ -175,12 +194,10 @@ class Funnel:
         self.counts.add(change.counts)
         self.newcomers.add(change.newcomers)
 
-    def _records_of(self, batch: FunnelEvents) -> tuple[Records, Records]:
-        by_event = columns_of(batch, self.keys, self.people)
-        scopes = self.scopes.add_used(batch.scope_names, batch.scopes)
-        hashes = self.scopes.hashes[scopes]
-        entries = entries_of(batch, by_event, scopes, hashes, self._pending_entries.dtype)
-        return entries, shares_of(batch, by_event, self.keys, scopes, hashes, self._pending_shares.dtype)
+    def _records_of(self, columns: EventColumns) -> tuple[Records, Records]:
+        hashes = self.scopes.hashes[columns.scopes]
+        entries = entries_of(columns, hashes, self._pending_entries.dtype)
+        return entries, shares_of(columns, hashes, self._pending_shares.dtype)
 
     def _drop_scopes(self) -> None:
         used = self.counts.used(len(self.scopes)) | self.newcomers.used(len(self.scopes))

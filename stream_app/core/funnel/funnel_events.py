@@ -35,53 +35,73 @@ class FunnelEvents(NamedTuple):
 
 
 class EventColumns(NamedTuple):
-    """What pairs of event and scope have in common: columns by event."""
+    """The same events with hashes and numbers in place of names: columns by event, and the pairs of event and scope."""
 
     persons: Hashes
     orders: Hashes
+    ts_ms: Ints
     recruiters: Ints
     """The number of the person who is named, SELF_STARTED or UNKNOWN."""
     authors: Ints
     """The number of the author of a share of somebody else's post, else SELF_STARTED or UNKNOWN."""
+    posts: Hashes
+    """Of the post and its author; 0 where nobody is the author."""
+    impressions: Ints
+    events: Ints
+    scopes: Ints
+    """Numbers of the funnel."""
+
+    def at(self, kept: Mask) -> "EventColumns":
+        """Return only some of the events, and their pairs."""
+        if kept.all():
+            return self
+        places = np.cumsum(kept) - 1
+        pairs = kept[self.events]
+        columns: list[Any] = [*(column[kept] for column in self[:7]), places[self.events[pairs]], self.scopes[pairs]]
+        return EventColumns(*columns)
 
 
-def columns_of(batch: FunnelEvents, keys: FunnelKeys, people: Interner) -> EventColumns:
-    """Hash and number the names in a batch."""
+def columns_of(batch: FunnelEvents, keys: FunnelKeys, people: Interner, scopes: Ints) -> EventColumns:
+    """Hash and number the names in a batch; `scopes`: of each pair, the number of the scope."""
     shares = batch.are_shares.tolist()
     named = [via or author for via, author in zip(batch.vias, batch.authors, strict=True)]
+    authors = _numbers(shares, batch.users, batch.authors, people)
+    credited = np.flatnonzero(authors >= 0)
+    posts = np.zeros(len(batch.users), np.uint64)
+    posts[credited] = mixed(
+        keys.posts([batch.posts[place] or "" for place in credited.tolist()]),
+        keys.persons([batch.authors[place] or "" for place in credited.tolist()]),
+    )
     return EventColumns(
-        keys.persons(batch.users),
-        event_orders(batch.event_ids),
-        _numbers(shares, batch.users, named, people),
-        _numbers(shares, batch.users, batch.authors, people),
+        persons=keys.persons(batch.users),
+        orders=event_orders(batch.event_ids),
+        ts_ms=batch.ts_ms,
+        recruiters=_numbers(shares, batch.users, named, people),
+        authors=authors,
+        posts=posts,
+        impressions=batch.impressions,
+        events=batch.events,
+        scopes=scopes,
     )
 
 
-def entries_of(batch: FunnelEvents, by_event: EventColumns, scopes: Ints, hashes: Hashes, dtype: Any) -> Records:
-    """Return each event in each of its scopes (numbers and hashes, by pair) as an episode of its person."""
-    records = _episodes_of(batch, by_event, batch.events, scopes, dtype)
-    records["key"] = entry_keys(by_event.persons[batch.events], hashes)
-    records["credited"] = by_event.recruiters[batch.events]
+def entries_of(columns: EventColumns, hashes: Hashes, dtype: Any) -> Records:
+    """Return each event in each of its scopes (`hashes`, by pair) as an episode of its person."""
+    records = _episodes_of(columns, columns.events, columns.scopes, dtype)
+    records["key"] = entry_keys(columns.persons[columns.events], hashes)
+    records["credited"] = columns.recruiters[columns.events]
     return records
 
 
-def shares_of(
-    batch: FunnelEvents, by_event: EventColumns, keys: FunnelKeys, scopes: Ints, hashes: Hashes, dtype: Any
-) -> Records:
+def shares_of(columns: EventColumns, hashes: Hashes, dtype: Any) -> Records:
     """Return each share of somebody else's post in each of its scopes as an episode of person and post."""
-    pairs = np.flatnonzero(by_event.authors[batch.events] >= 0)
-    events = batch.events[pairs]
-    records = _episodes_of(batch, by_event, events, scopes[pairs], dtype)
-    shares = np.flatnonzero(by_event.authors >= 0)
-    posts = np.zeros(len(batch.users), np.uint64)
-    posts[shares] = mixed(
-        keys.posts([batch.posts[place] or "" for place in shares.tolist()]),
-        keys.persons([batch.authors[place] or "" for place in shares.tolist()]),
-    )
-    person_keys = entry_keys(by_event.persons[events], hashes[pairs])
-    records["key"] = mixed(person_keys.view(np.uint64), posts[events]).view(np.int64)
-    records["credited"] = by_event.authors[events]
-    records["impressions"] = batch.impressions[events]
+    pairs = np.flatnonzero(columns.authors[columns.events] >= 0)
+    events = columns.events[pairs]
+    records = _episodes_of(columns, events, columns.scopes[pairs], dtype)
+    person_keys = entry_keys(columns.persons[events], hashes[pairs])
+    records["key"] = mixed(person_keys.view(np.uint64), columns.posts[events]).view(np.int64)
+    records["credited"] = columns.authors[events]
+    records["impressions"] = columns.impressions[events]
     return records
 
 
@@ -90,12 +110,12 @@ def entry_keys(persons: Hashes, scopes: Hashes) -> Ints:
     return mixed(persons, scopes).view(np.int64)
 
 
-def _episodes_of(batch: FunnelEvents, by_event: EventColumns, events: Ints, scopes: Ints, dtype: Any) -> Records:
+def _episodes_of(columns: EventColumns, events: Ints, scopes: Ints, dtype: Any) -> Records:
     records = np.empty(len(events), dtype)
-    records["person"] = by_event.persons[events]
+    records["person"] = columns.persons[events]
     records["scope"] = scopes
-    records["first_ms"] = records["last_ms"] = batch.ts_ms[events]
-    records["order"] = by_event.orders[events]
+    records["first_ms"] = records["last_ms"] = columns.ts_ms[events]
+    records["order"] = columns.orders[events]
     return records
 
 

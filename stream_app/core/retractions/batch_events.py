@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.changelog.counted_events import CountedEvents, Worth
+from stream_app.core.changelog.counted_events import NO_EVENTS, CountedEvents, Worth
 from stream_app.core.events.credit import Credits
 
 
 class BatchEvents(NamedTuple):
-    """The events of a batch that add something."""
+    """The events of a batch that add something, and can be taken back: credits for what others did are corrected."""
 
     worth: Ints
     """Their places in the batch, sorted."""
@@ -21,6 +21,8 @@ class BatchEvents(NamedTuple):
     def of(cls, batch: Credits, worth: Ints, pane_ms: int, users: Ints, pairs: tuple[Ints, Ints]) -> "BatchEvents":
         """Return the events at the places `worth`; `users`: of each, `pairs`: place among them and scope."""
         events, scopes = pairs
+        if batch.recruits is not None:
+            return cls(worth[:0], worth[:0], NO_EVENTS)
         in_order = np.argsort(events, kind="stable")
         columns = (batch.hashes[worth], batch.ts_ms[worth] % pane_ms, users, batch.impressions[worth])
         sizes = np.bincount(events, minlength=len(worth))

@@ -15,3 +15,5 @@ class Applied(NamedTuple):
     """Which events were counted before."""
     content: list[PaneContent]
     """What the batch added, by pane."""
+    counted: Mask
+    """Which events are counted: neither late, nor duplicates, nor taken back before."""

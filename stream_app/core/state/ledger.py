@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from stream_app.core.arrays import Ints, Mask
+from stream_app.core.arrays import Ints, Mask, at
 from stream_app.core.changelog.counted_events import NO_EVENTS, Worth
 from stream_app.core.changelog.pane_content import NO_SLOT, PaneContent
 from stream_app.core.changelog.restorable_ledger import RestorableLedger
@@ -36,16 +36,19 @@ class Ledger(RestorableLedger):
         """Return which events of a batch from `topic`, in the order read, are late. Changes nothing."""
         return self.window.late(ts_ms, max(self.source(topic).watermark, self.horizon))
 
-    def apply(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
+    def apply(
+        self, topic: str, position: int, batch: Credits, late: Mask, rejected: int, *, moves_window: bool = True
+    ) -> Applied:
         """Count a batch from `topic`, in the order read, and its number of `rejected` records.
 
-        `position`: the offset after the batch; `late`: which events are late, as returned by `late`. Panes expire only
+        `position`: the offset after the batch; `late`: which events are late, as returned by `late`; `moves_window`:
+        False for what others did, which says nothing about what else has happened here. Panes expire only
         in `advance` and at the next batch, so row, scope and user numbers in the result stay valid until then.
         """
         self.expire()  # what the batch before has moved out of the window takes no place from the topics of this one
         source = self.source(topic)
         ts_ms, pane = batch.ts_ms, batch.ts_ms // self.window.pane_ms
-        if len(ts_ms):
+        if len(ts_ms) and moves_window:
             if self.since == NO_TIME:
                 self.since = int(ts_ms[0])
             source.watermark = max(source.watermark, int(ts_ms.max()))
@@ -64,7 +67,7 @@ class Ledger(RestorableLedger):
         )
         source.position = position
         source.add(counts)
-        return Applied(counts, duplicate, self._add(batch, pane, fresh, counted))
+        return Applied(counts, duplicate, self._add(batch, pane, fresh, counted), counted)
 
     def advance(self, newest_ms: int, *, is_reached: bool = False) -> None:
         """Advance the window to the newest event time anywhere, or the slowest lagging source if not `is_reached`."""
@@ -87,10 +90,7 @@ class Ledger(RestorableLedger):
         before = [entries.negative() for entries in short.values()]
         rest = summed(*joined([*self._base(held, without), *held.chunks, *before]))
         parts = {NO_SLOT: rest} | {self.window.slot_ms(pane, slot): entries for slot, entries in short.items()}
-        parts = {
-            slot_ms: entries.part((entries.posts != 0) | (entries.impressions != 0))
-            for slot_ms, entries in parts.items()
-        }
+        parts = {slot_ms: entries.part(entries.are_some) for slot_ms, entries in parts.items()}
         hashes, id_hashes = self.seen.content(pane, held, self.window.first_pane(self.horizon))
         named = {slot_ms: self.named(entries) for slot_ms, entries in parts.items() if len(entries.rows)}
         events = dict(self.events.content(pane, held, hashes, self.names, without))
@@ -108,7 +108,7 @@ class Ledger(RestorableLedger):
         """Return what retractions have changed in a patched pane since it was sealed."""
         held = self.panes[pane]
         less = summed(*joined(held.chunks)).negative()
-        less = less.part((less.posts != 0) | (less.impressions != 0))
+        less = less.part(less.are_some)
         stored = np.concatenate([NO_EVENTS.hashes, *held.packed_hashes(Hashing.RETRACTION)])
         retractions = self.retracted.of_pane(pane)
         return PaneContent(
@@ -143,17 +143,23 @@ class Ledger(RestorableLedger):
 
     def _add(self, batch: Credits, pane: Ints, fresh: Mask, counted: Mask) -> list[PaneContent]:
         """Remember the fresh events, and add those counted. Each slot gets one entry per row, sorted by row."""
-        worth = np.flatnonzero(counted & ((batch.posts > 0) | (batch.impressions > 0)))
+        worth = np.flatnonzero(counted & batch.add_something)
         users = self.users.add(chosen(batch.users, worth))
         events, scopes = self.admission.scopes_of(
-            self.scopes, self.rows, users, chosen(batch.populations, worth), chosen(batch.topics, worth)
+            self.scopes,
+            self.rows,
+            users,
+            chosen(batch.populations, worth),
+            chosen(batch.topics, worth),
+            exact=batch.recruits is not None,
         )
         known_rows = len(self.rows)
         rows = self.rows.rows(scopes, users[events])
         self.admission.counted(scopes, self.rows, known_rows)
         added = BatchEvents.of(batch, worth, self.window.pane_ms, users, (events, scopes))
         posts, impressions = batch.posts[worth][events], batch.impressions[worth][events]
-        entries = RowEntries(rows, posts, impressions, impressions.astype(np.float64) ** 2)
+        given = (at(at(column, worth), events) for column in (batch.recruits, batch.amplified))
+        entries = RowEntries(rows, posts, impressions, impressions.astype(np.float64) ** 2, *given)
         self._count(entries)
         parts = by_slot(self.window.slots(batch.ts_ms[worth][events]), entries)
         numbers, ranks = distinct(pane[fresh])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Floats, Hashes, Ints, Mask
+from stream_app.core.arrays import Floats, Hashes, Ints, Mask, at, negated, together
 from stream_app.core.changelog.segments import Segment, SegmentKey
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.renumbering import distinct
@@ -24,6 +24,15 @@ class RowEntries(NamedTuple):
     posts: Ints
     impressions: Ints
     squares: Floats
+    recruits: Ints | None = None
+    """None where all are zero, like the next: only credits for what others did have any, and these are few."""
+    amplified: Ints | None = None
+
+    @property
+    def are_some(self) -> Mask:
+        """Which entries add anything."""
+        some: Mask = (self.posts != 0) | (self.impressions != 0)
+        return some if self.recruits is None else some | (self.recruits != 0) | (self.amplified != 0)
 
     def slim(self) -> "RowEntries":
         """Return the same entries in narrower types, to save memory."""
@@ -32,11 +41,19 @@ class RowEntries(NamedTuple):
             self.posts.astype(np.int32),
             self.impressions,
             self.squares,
+            None if self.recruits is None else self.recruits.astype(np.int32),
+            self.amplified,
         )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return sum(column.nbytes for column in self if column is not None)
 
     def part(self, run: slice | Mask) -> "RowEntries":
         """Return some of the entries."""
-        return RowEntries(self.rows[run], self.posts[run], self.impressions[run], self.squares[run])
+        own = (self.rows[run], self.posts[run], self.impressions[run], self.squares[run])
+        return RowEntries(*own, at(self.recruits, run), at(self.amplified, run))
 
     def negative(self) -> "RowEntries":
         """Return the entries negated: adding them undoes these."""
@@ -45,6 +62,8 @@ class RowEntries(NamedTuple):
             -self.posts.astype(np.int64),
             -self.impressions.astype(np.int64),
             -self.squares.astype(np.float64),
+            negated(self.recruits),
+            negated(self.amplified),
         )
 
 
@@ -53,21 +72,37 @@ def joined(chunks: list[RowEntries]) -> RowEntries:
     if not chunks:
         none = np.empty(0, np.int64)
         return RowEntries(none, none, none, np.empty(0))
-    return RowEntries(*(np.concatenate(columns) for columns in zip(*chunks, strict=True)))
+    *own, recruits, amplified = zip(*chunks, strict=True)
+    sizes = [len(chunk.rows) for chunk in chunks]
+    entries = RowEntries(*(np.concatenate(column) for column in own))
+    return entries._replace(recruits=together(recruits, sizes), amplified=together(amplified, sizes))
 
 
-def summed(rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> RowEntries:
+def summed(
+    rows: Ints,
+    posts: Ints,
+    impressions: Ints,
+    squares: Floats,
+    recruits: Ints | None = None,
+    amplified: Ints | None = None,
+) -> RowEntries:
     """Sum the entries of each row; return one entry per row, sorted by row."""
     distinct, inverse = np.unique(rows, return_inverse=True)
     size = len(distinct)
-    totals = np.zeros(size, np.int64)
-    np.add.at(totals, inverse, impressions)
     return RowEntries(
         distinct.astype(np.int64),
         np.bincount(inverse, posts, size).astype(np.int64),
-        totals,
+        _sums(impressions, inverse, size),
         np.bincount(inverse, squares, size).astype(np.float64, copy=False),
+        None if recruits is None else _sums(recruits, inverse, size),
+        None if amplified is None else _sums(amplified, inverse, size),
     )
+
+
+def _sums(column: Ints, groups: Ints, size: int) -> Ints:
+    sums = np.zeros(size, np.int64)
+    np.add.at(sums, groups, column)
+    return sums
 
 
 def by_slot(slots: Ints, entries: RowEntries) -> dict[int, RowEntries]:
@@ -127,7 +162,7 @@ class Pane:
     @property
     def nbytes(self) -> int:
         """Bytes in memory, without the stored segment."""
-        return sum(column.nbytes for chunk in self.chunks for column in chunk)
+        return sum(chunk.nbytes for chunk in self.chunks)
 
     def packed_hashes(self, hashing: Hashing) -> list[Hashes]:
         """Return the hashes of one kind that only the sealed segment holds, as sorted arrays."""

@@ -32,6 +32,8 @@ class RowTable:
         self._posts: Ints = np.zeros(64, np.int32)  # narrower, for memory
         self._impressions = np.zeros(64, np.int64)
         self._squares = np.zeros(64)
+        self._recruits: Ints = np.zeros(0, np.int32)  # of no length, like the next, until somebody has any
+        self._amplified = np.zeros(0, np.int64)
         self._standings = np.zeros((2, 64), np.uint8)
         self._below = [_NOBODY, _NOBODY]
         self._touched = TouchedRows()
@@ -55,7 +57,17 @@ class RowTable:
     def are_counted(self) -> Mask:
         """Return which rows have totals in the window."""
         mask: Mask = (self.values(0) != 0) | (self.values(1) != 0)
-        return mask
+        return mask | (self.recruits != 0) | (self.amplified != 0) if len(self._recruits) else mask
+
+    @property
+    def recruits(self) -> Ints:
+        """Recruited entries of others in the window: of shape (rows,), not to be written to."""
+        return self._given(self._recruits)
+
+    @property
+    def amplified(self) -> Ints:
+        """Impressions of others' shares in the window: of shape (rows,), not to be written to."""
+        return self._given(self._amplified)
 
     @property
     def squares(self) -> Floats:
@@ -88,7 +100,11 @@ class RowTable:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        columns = (self._posts, self._impressions, self._squares, self._standings)
+        columns = (
+            *(self._posts, self._impressions, self._squares),
+            *(self._recruits, self._amplified),
+            self._standings,
+        )
         return self._index.nbytes + self._touched.nbytes + sum(column.nbytes for column in columns)
 
     def rows(self, scopes: Ints, users: Ints) -> Ints:
@@ -102,12 +118,26 @@ class RowTable:
         """Return the row of each (scope, user), −1 if there is none."""
         return self._index.find(scopes << _USER_BITS | users)
 
-    def add(self, rows: Ints, posts: Ints, impressions: Ints, squares: Floats) -> None:
+    def add(
+        self,
+        rows: Ints,
+        posts: Ints,
+        impressions: Ints,
+        squares: Floats,
+        recruits: Ints | None = None,
+        amplified: Ints | None = None,
+    ) -> None:
         """Add to the totals of `rows` (which may repeat)."""
         self._touched.note(rows, self._state_of)
         np.add.at(self._posts, rows, posts.astype(np.int32))
         np.add.at(self._impressions, rows, impressions)
         np.add.at(self._squares, rows, squares)
+        if recruits is None or amplified is None:
+            return
+        size = len(self._squares)
+        self._recruits, self._amplified = _grown(self._recruits, size), _grown(self._amplified, size)
+        np.add.at(self._recruits, rows, recruits.astype(np.int32))
+        np.add.at(self._amplified, rows, amplified)
 
     def set_standings(self, role: int | Ints, rows: Ints, standings: Codes | list[int]) -> None:
         """Set the standings of `rows`; `role`: one role for all rows, or one for each."""
@@ -154,6 +184,9 @@ class RowTable:
         self.values(0)[rows] = 0
         self.values(1)[rows] = 0
         self.squares[rows] = 0
+        if len(self._recruits):
+            self._recruits[: len(rows)][rows] = 0
+            self._amplified[: len(rows)][rows] = 0
         self.standings[:, rows] = 0
 
     def dead(self) -> Mask:
@@ -173,6 +206,9 @@ class RowTable:
         keys = scopes[self.scopes[kept]] << _USER_BITS | users[self.users[kept]]
         self._posts, self._impressions = self._posts[: len(kept)][kept], self.values(1)[kept]
         self._squares = self.squares[kept]
+        is_given = bool(np.any(self._recruits) or np.any(self._amplified))
+        none = slice(0) if not is_given else slice(None)
+        self._recruits, self._amplified = self.recruits[kept][none], self.amplified[kept][none]
         self._standings = self.standings[:, kept]
         new_rows = np.cumsum(kept) - 1
         self._below = [BelowSince(new_rows[rows[kept[rows]]], since_s[kept[rows]]) for rows, since_s in self._below]
@@ -183,14 +219,23 @@ class RowTable:
     def _state_of(self, rows: Ints) -> RowsBefore:
         return RowsBefore(rows, self.totals_of(rows), self._standings[:, rows])
 
+    def _given(self, column: NDArray[T]) -> NDArray[T]:
+        if len(column) or not len(self):
+            return column[: len(self)]
+        return np.broadcast_to(column.dtype.type(0), len(self))
+
     def _grow(self, capacity: int) -> None:
         self._posts, self._impressions = _grown(self._posts, capacity), _grown(self._impressions, capacity)
         self._squares = _grown(self._squares, capacity)
+        if len(self._recruits):
+            self._recruits, self._amplified = _grown(self._recruits, capacity), _grown(self._amplified, capacity)
         self._standings = _grown(self._standings, capacity)
         self._touched.marks = _grown(self._touched.marks, capacity)
 
 
 def _grown(column: NDArray[T], capacity: int) -> NDArray[T]:
+    if column.shape[-1] == capacity:
+        return column
     wider = np.zeros((*column.shape[:-1], capacity), column.dtype)
     wider[..., : column.shape[-1]] = column
     return wider

@@ -69,19 +69,25 @@ class ScopeAdmission:
         users: Ints,
         populations: Sequence[str],
         topics: Sequence[tuple[str, ...]],
+        *,
+        exact: bool = False,
     ) -> Admitted:
-        """Return the scopes that each event of a batch counts in; `users`: number of the user of each event."""
+        """Return the scopes that each event of a batch counts in; `users`: number of the user of each event.
+
+        `exact`: only those that it names, see `Credits.recruits`.
+        """
         before, most = table.names_before(), self._limits.topics_per_event
-        pairs = table.of_events(populations, topics, most)
+        pairs = table.named(populations, topics) if exact else table.of_events(populations, topics, most)
         self._hit("max_topics_per_event", pairs.beyond)
         crowded = self._crowded(rows, users, pairs.events)
         if not len(crowded) and self._has_room(table, rows, pairs.codes):
             return Admitted(pairs.events, table.add_codes(pairs.codes))
-        pairs = table.of_events(populations, topics, most, in_order=True)
+        if not exact:
+            pairs = table.of_events(populations, topics, most, in_order=True)
         codes = pairs.codes
         if len(crowded):
             codes = self._within_users(table, rows, users[pairs.events], codes, crowded)
-        codes = self._within_scopes(table, rows, pairs.events, codes, len(topics))
+        codes = self._within_scopes(table, rows, pairs.events, codes, None if exact else len(topics))
         codes = table.drop_names(before, codes)
         distinct = _first_of_each(pairs.events, codes)
         return Admitted(pairs.events[distinct], table.add_codes(codes[distinct]))
@@ -117,8 +123,12 @@ class ScopeAdmission:
         room = most - self._count(live, table)
         return len(new) <= room or not len(new[~is_other(new)])
 
-    def _within_scopes(self, table: ScopeTable, rows: RowTable, events: Ints, codes: Ints, count: int) -> Ints:
-        """Return the codes with those beyond the limit replaced; the first `count` pairs are the `*` of each event."""
+    def _within_scopes(self, table: ScopeTable, rows: RowTable, events: Ints, codes: Ints, count: int | None) -> Ints:
+        """Return the codes with those beyond the limit replaced.
+
+        The first `count` pairs are the `*` of each event. Without these (None) nothing says of a population that it is
+        within the limit: all that is beyond it counts in the population `(other)`.
+        """
         live = self._live_scopes(table, rows)
         new = np.flatnonzero(~_are(live, table.find_codes(codes)) & ~is_other(codes))
         by_event = new[np.argsort(events[new], kind="stable")]  # `*` comes before the topics of the same event
@@ -128,6 +138,8 @@ class ScopeAdmission:
         beyond = np.isin(codes, refused)
         self._hit("max_scopes", int(np.count_nonzero(beyond)))
         replaced = np.where(beyond, other_topic(codes), codes)
+        if count is None:
+            return np.where(beyond, other_population(codes), codes)
         is_stranger = beyond[:count][events]  # its whole population is beyond the limit
         return np.where(is_stranger, other_population(codes), replaced)
 

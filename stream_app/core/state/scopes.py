@@ -108,6 +108,12 @@ class ScopeTable:
         codes = np.concatenate([everybody, everybody[events] | numbers])
         return EventScopes(np.concatenate([np.arange(len(topics)), events]), codes, beyond)
 
+    def named(self, populations: Sequence[str], topics: Sequence[tuple[str, ...]]) -> EventScopes:
+        """Return the scopes that events name as a ledger names them, which are all that they count in."""
+        events = np.repeat(np.arange(len(topics)), np.fromiter(map(len, topics), np.int64, len(topics)))
+        numbers = self._topics.add([*chain.from_iterable(topics)])
+        return EventScopes(events, self._population_numbers(populations)[events] << _TOPIC_BITS | numbers, 0)
+
     def names_before(self) -> NamesBefore:
         """Return how many names there are, for `drop_names` after `of_events`."""
         return NamesBefore(len(self._populations), len(self._topics))

@@ -46,7 +46,7 @@ class ShortSums:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(column.nbytes for chunks in self._chunks.values() for chunk in chunks for column in chunk)
+        return sum(chunk.nbytes for chunks in self._chunks.values() for chunk in chunks)
 
     def add(self, slot: int, entries: RowEntries) -> None:
         """Add entries of a slot, one for each row and sorted by row, unless the slot has left the short window."""

@@ -17,6 +17,7 @@ from stream_app.engine.counting.record_checks import RecordChecks
 from stream_app.engine.counting.retracting import Retracting
 from stream_app.engine.counting.set_aside import SetAside
 from stream_app.engine.faust.consumer import SourceConsumer
+from stream_app.engine.influence.credit_receiving import CreditReceiving
 from stream_app.engine.liveness.lag import Lag
 from stream_app.engine.ownership.lost_records import log_lost_records
 from stream_app.engine.time_synchronization import TimeSynchronization
@@ -48,6 +49,7 @@ class BatchCounter:
         self._crediting = BatchCrediting(context, checks)
         self._set_aside = SetAside(context)
         self._retracting = Retracting(context, checks, self._set_aside)
+        self._receiving = CreditReceiving(context, checks, self._set_aside)
 
     async def count(self, batches: FetchedBatches | HeldBatches) -> HeldBatches | None:
         """Count records in order, up to the end of the step; return what is held, None for nothing.
@@ -99,10 +101,11 @@ class BatchCounter:
         if skipped := len(batch.records) - len(fresh.records):
             self._meter.read(batch.topic, skipped)
         self._meter.skipped(batch.topic, skipped)
-        if fresh.records and batch.topic != self._settings.retractions_topic:
+        if fresh.records and batch.topic in self._settings.input_topics:
             return self._crediting.credit(held, fresh)
         if fresh.records:
-            await self._retracting.count(held, fresh)
+            what = self._receiving if batch.topic == self._settings.credits_topic else self._retracting
+            await what.count(held, fresh)
         self._come_to_end(held, batch)
         return None
 
@@ -180,7 +183,7 @@ class BatchCounter:
         behind = max(self._consumer.end(tp) - ledger.source(topic).position, 0)
         held.unread[topic] = behind
         if topic not in self._settings.input_topics:
-            pass  # a retraction says nothing about time
+            pass  # retractions and credits say nothing about time
         elif behind:
             ledger.lagging.add(topic)
         elif topic not in held.doubts:

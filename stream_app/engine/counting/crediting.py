@@ -37,7 +37,11 @@ class BatchCrediting:
         decoded = decode(values, kind, self._settings.max_event_bytes, self._settings.max_id_bytes)
         credits_, (_, indices, rejected) = credit_all(decoded, kind, self._rates, held.store.ledger.hashing)
         bad = self._checks.bad(held, batch, credits_.users, credits_.ts_ms, indices)
-        credits_ = credits_._replace(users=self._checks.names(credits_.users))
+        credits_ = credits_._replace(
+            users=self._checks.names(credits_.users),
+            authors=self._checks.named(held, credits_.authors),
+            vias=self._checks.named(held, credits_.vias),
+        )
         by_index = {reject.index: reject for reject in reversed(bad)}
         rejected += by_index.values()
         letters = [(reject.index, batch.records[reject.index].key) for reject in rejected]

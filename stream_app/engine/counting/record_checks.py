@@ -72,6 +72,22 @@ class RecordChecks:
             *(index for (index, _), name in zip(rejected, names, strict=True) if name in gone),
         }
 
+    def erased_among(self, held: OwnedPartition, names: Sequence[str | None]) -> set[str]:
+        """Return who of `names`, as a ledger names people, is erased; they are never counted or credited."""
+        if not self._erasures:
+            return set()
+        return self._erasures.among({name for name in names if name is not None}.difference(held.store.ledger.users))
+
+    def named(self, held: OwnedPartition, people: Sequence[str | None] | None) -> Sequence[str | None] | None:
+        """Return people whom events name, as a ledger names them; None in place of those who are erased."""
+        if people is None or (self._pseudonyms is None and not self._erasures):
+            return people
+        known = [person for person in people if person is not None]
+        names = iter(self.names(known))
+        named = [None if person is None else next(names) for person in people]
+        erased = self.erased_among(held, named)
+        return [None if name in erased else name for name in named]
+
     def _ahead(self, batch: Batch, ts_ms: Ints, indices: Sequence[int]) -> list[Rejected]:
         """Reject events with timestamps in the future: a single one would move the window past all others.
 

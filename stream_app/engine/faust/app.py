@@ -1,4 +1,4 @@
-"""The tracker as a Faust app: two source topics, two tables, two agents, and the signals of a rebalance.
+"""The tracker as a Faust app: the topics that are read, an agent for each, two tables, and the signals of a rebalance.
 
 Records arrive in batches (`batches`). Tables keep segments and standings (`tables`), and are restored by `restore`. The
 consumer uses the positions of the ledgers (`consumer`). The engine does the rest.
@@ -45,6 +45,7 @@ class Tracker(NamedTuple):
     posts: TopicT
     shares: TopicT
     retractions: TopicT
+    credits: TopicT
     segments: PartitionTable
     standings: PartitionTable
 
@@ -74,6 +75,7 @@ def tracker_app(
         posts=app.topic(settings.posts_topic, schema=RawSchema()),
         shares=app.topic(settings.shares_topic, schema=RawSchema()),
         retractions=app.topic(settings.retractions_topic, schema=RawSchema()),
+        credits=app.topic(settings.credits_topic, schema=RawSchema()),
         segments=table("segments", segments_log),
         standings=table("standings", standings_log),
     )
@@ -92,6 +94,7 @@ def connect(tracker: Tracker, engine: Callbacks) -> None:
     app.agent(tracker.posts, name="posts", concurrency=1)(count)
     app.agent(tracker.shares, name="shares", concurrency=1)(count)
     app.agent(tracker.retractions, name="retractions", concurrency=1)(count)
+    app.agent(tracker.credits, name="credits", concurrency=1)(count)
 
     app.on_partitions_revoked.connect(engine.on_revoked, weak=False)
     app.on_partitions_assigned.connect(engine.on_assigned, weak=False)

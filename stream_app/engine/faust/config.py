@@ -49,7 +49,7 @@ def configured_app(
         store="memory://",
         datadir=Path(tempfile.gettempdir()) / "stream-app",  # stays empty, but Faust creates it
         Table=PartitionTable,
-        ConsumerScheduler=scheduler_of(settings.batch_events, settings.source_topics),
+        ConsumerScheduler=scheduler_of(settings.batch_events, settings.read_topics),
         TableManager=TrackerTables,
         Topic=ExistingTopic,
         cython_optimizations=True,

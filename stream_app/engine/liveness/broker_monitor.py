@@ -87,7 +87,7 @@ class BrokerMonitor:
         if self._admin is None:
             require_reachable(self._settings)
             self._admin = new_admin(self._settings, bootstrap_timeout_ms=_TIMEOUT_MS, request_timeout_ms=_TIMEOUT_MS)
-        described = self._admin.describe_topics(list(self._settings.source_topics))
+        described = self._admin.describe_topics(list(self._settings.read_topics))
         topics = {
             found["name"]: TopicIdentity(str(found["topic_id"]), len(found["partitions"]))
             for found in described

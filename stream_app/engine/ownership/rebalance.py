@@ -12,11 +12,12 @@ from stream_app.core.exchange.delta_message import DeltaSource
 from stream_app.core.exchange.delta_sender import DeltaSender
 from stream_app.core.state.interning import Numbers
 from stream_app.core.state.ledger import Ledger
-from stream_app.core.state.scope_limits import ScopeLimits
 from stream_app.core.state.watermark import Source
 from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
 from stream_app.engine.faust.consumer import SourceConsumer
 from stream_app.engine.faust.tables import PartitionTable
+from stream_app.engine.influence.credit_sender import CreditSender
+from stream_app.engine.influence.funnel_settings import funnel_settings_of, limits_of
 from stream_app.engine.liveness.broker_monitor import TopicIdentity
 from stream_app.engine.ownership import topic_identity
 from stream_app.engine.ownership.foreign_records import UNREADABLE, ForeignRecordError, foreign_record
@@ -26,15 +27,8 @@ from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.engine.time_synchronization import TimeSynchronization
 from stream_app.kafka.records import Partition
 from stream_app.kafka.topics import changelogs_of
-from stream_app.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-
-def limits_of(settings: Settings) -> ScopeLimits:
-    """Return the limits of one partition: each has an equal share of the scopes."""
-    scopes = -(-settings.max_scopes // settings.partitions)
-    return ScopeLimits(settings.max_topics_per_event, settings.max_topics_per_user, scopes)
 
 
 class PartitionOwnership:
@@ -52,6 +46,7 @@ class PartitionOwnership:
         ids_until_ms: Callable[[], int],
     ) -> None:
         """`ids_until_ms`: see `CurveExchange`."""
+        self._sender = CreditSender(context)
         self._settings = context.settings
         self._owned = context.owned
         self._meter = context.meter
@@ -95,7 +90,7 @@ class PartitionOwnership:
 
     def adopt(self, topics: Mapping[str, TopicIdentity]) -> str:
         """Record in the ledgers the identity of their topics. Returns an error message if a topic was replaced."""
-        for name in self._settings.source_topics:
+        for name in self._settings.read_topics:
             if found := topics.get(name):  # a topic that is gone has nothing to read
                 sources = [held.store.ledger.source(name) for held in self._owned.values()]
                 for source in (Source(), *sources):
@@ -135,7 +130,7 @@ class PartitionOwnership:
     def positions(self, partitions: Iterable[int]) -> dict[Partition, int]:
         """Return the next offsets to count in some of the owned partitions."""
         stores = [self._owned[partition].store for partition in partitions]
-        return positions_of(stores, self._settings.source_topics)
+        return positions_of(stores, self._settings.read_topics)
 
     async def sweep(self) -> None:
         """Delete garbage, after the log has all writes and the group has confirmed the ownership."""
@@ -165,13 +160,14 @@ class PartitionOwnership:
             del self._owned[lost]
             self._meter.partition_revoked(lost)
         fresh = {partition: self._read(partition) for partition in sorted(partitions) if self._let_go(partition)}
-        positions = self.positions(self._owned) | positions_of(fresh.values(), self._settings.source_topics)
+        positions = self.positions(self._owned) | positions_of(fresh.values(), self._settings.read_topics)
         # Commit before anything is written: a disconnected worker would take the partition from its new owner.
         if positions and not await self._consumer.commit(positions, generation):
             return False
         for store in fresh.values():
             await self._begin(store, generation)
         await self._output.flush()
+        await self._sender.send_again(store.funnel for store in fresh.values())
         self._synchronization.note_ends(await self._consumer.ends(positions))
         for held in self._owned.values():
             held.is_paused = False
@@ -208,7 +204,7 @@ class PartitionOwnership:
             return self._limits.record(self._segments.changelog_topic_name)
 
         try:
-            return LedgerStore(partition, ledger, stored, put, most_bytes)
+            return LedgerStore(partition, ledger, stored, put, most_bytes, funnel_settings_of(settings))
         except UNREADABLE as error:
             log = Partition(changelogs_of(settings)[0], partition)
             raise ForeignRecordError(foreign_record(log, str(error) or type(error).__name__)) from error

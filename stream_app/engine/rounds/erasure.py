@@ -36,7 +36,8 @@ class PartitionEraser:
 
     async def _erase(self, partition: int, held: OwnedPartition) -> None:
         standings = {key: names_in(key)[0] for key in self._standings.of_partition(partition)}
-        erased = self._erasures.among(held.store.ledger.users.names) | self._erasures.among({*standings.values()})
+        named = held.store.funnel.names if held.store.funnel else ()
+        erased = self._erasures.among({*held.store.ledger.users.names, *standings.values(), *named})
         if not erased:
             return
         held.store.erase(erased)

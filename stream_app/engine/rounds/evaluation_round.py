@@ -11,6 +11,7 @@ from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
 from stream_app.engine.counting.duplicate_sampling import DuplicatePublisher
 from stream_app.engine.counting.waiting_batches import WaitingBatches
+from stream_app.engine.influence.credit_sender import CreditSender
 from stream_app.engine.rounds.busy_time import BusyTime
 from stream_app.engine.rounds.curve_exchange import CurveExchange
 from stream_app.engine.rounds.cut_publisher import CutPublisher
@@ -52,6 +53,7 @@ class EvaluationRound:
         self._updates = updates
         self._alignment = alignment
         self._waiting = waiting
+        self._sender = CreditSender(context)
         self._duplicates = DuplicatePublisher(context, exchange)
         self._version = context.settings.version
         self._ranked = RankedScopes(context.followed, context.rules)
@@ -75,6 +77,7 @@ class EvaluationRound:
         while perf_counter() - started < _NOT_LONGER_S and await self._end_step(busy):
             await self._waiting.count_all()
             self._alignment.look()
+        await self._sender.decide_all()
         if self._alignment.is_overdue and perf_counter() - self._published_s < self._context.settings.tick_s:
             return self._alignment.pause_s
         self._published_s = perf_counter()

@@ -1,11 +1,12 @@
 """Streams of events for the property tests, and what the core and the naive model make of them, in the same words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from stream_app.core.arrays import Mask
 from stream_app.core.events.credit import Credits, ViewRates, credit
@@ -13,10 +14,11 @@ from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.window import Window
-from tests.naive import Key, NaiveLedger, Totals
+from tests.naive import Given, Key, NaiveLedger, Totals
 
 PANE_MS, PANES, SHORT_PANES = 10, 4, 2
-POSTS, SHARES = "posts", "shares"
+POSTS, SHARES, CREDITS = "posts", "shares", "credits"
+KINDS: dict[str, type[Event]] = {POSTS: Post, SHARES: Share, CREDITS: Given}
 
 Counters = dict[str, dict[str, int]]
 """By source topic."""
@@ -38,21 +40,28 @@ class State(NamedTuple):
     """In the short window: posts, impressions, and of both the sum of the squares of each slot."""
     counters: Counters
     horizon: int
+    credited: Mapping[Key, tuple[int, int]]
+    """Recruits and amplified impressions."""
 
 
 @st.composite
-def events(draw: st.DrawFn, most: int = 40) -> list[Event]:
+def events(draw: st.DrawFn, most: int = 40, *, given: bool = False) -> list[Event]:
     """Posts and shares with re-deliveries (same id, same time), out of order, over several windows.
 
-    Posts and shares have the same ids, and so have the events of several users.
+    Posts and shares have the same ids, and so have the events of several users. `given`: credits for what others did
+    are among them, and take back as often as they give.
     """
     ids = st.integers(0, most // 2)
     times = draw(st.lists(st.integers(-20, 100), min_size=most // 2 + 1, max_size=most // 2 + 1))
     delivered = draw(st.lists(st.tuples(ids, st.booleans(), st.sampled_from("abc")), max_size=most))
     audience = draw(st.lists(st.sampled_from([None, -1, 0, 1, 7, 10**7]), min_size=1, max_size=5))
     topics = draw(st.lists(st.sampled_from([(), ("x",), (" X", "y"), ("y", "")]), min_size=1, max_size=4))
+    kinds = draw(st.lists(st.booleans(), min_size=1, max_size=5)) if given else [False]
+    amounts = draw(st.lists(st.tuples(st.sampled_from([-1, 0, 1]), st.integers(-9, 10**9)), min_size=1, max_size=5))
     return [
-        (Share if is_share else Post)(
+        _given(number, times[number], user, amounts[place % len(amounts)])
+        if kinds[place % len(kinds)]
+        else (Share if is_share else Post)(
             event_id=number if place % 2 else str(number),
             ts=times[number],
             user_id=user,
@@ -64,14 +73,29 @@ def events(draw: st.DrawFn, most: int = 40) -> list[Event]:
     ]
 
 
+def _given(number: int, ts: int, user: str, amounts: tuple[int, int]) -> Given:
+    scopes = [("all", "*"), ("all", "x"), ("staff", "(other)"), ("staff", "x")]
+    population, topic = scopes[number % len(scopes)]
+    credit_id, (recruits, amplified) = f"{number} of {user}", amounts
+    return Given(
+        event_id=credit_id,
+        ts=ts,
+        user_id=user,
+        topics=(topic,),
+        population=population,
+        recruits=recruits,
+        amplified=amplified,
+    )
+
+
 def batches_of(stream: Sequence[Event], ends: Sequence[int]) -> list[Batch]:
-    """The stream cut at `ends` (any numbers), each piece a batch of posts and then one of shares."""
+    """The stream cut at `ends` (any numbers), each piece a batch of posts, one of shares and one of credits."""
     cuts = sorted({0, len(stream), *(end % (len(stream) + 1) for end in ends)})
-    positions = {POSTS: 0, SHARES: 0}
+    positions = dict.fromkeys(KINDS, 0)
     batches = []
     for start, end in pairwise(cuts):
-        for topic, kind in ((POSTS, Post), (SHARES, Share)):
-            chosen = [event for event in stream[start:end] if isinstance(event, kind)]
+        for topic, kind in KINDS.items():
+            chosen = [event for event in stream[start:end] if type(event) is kind]
             positions[topic] += len(chosen)
             batches.append(Batch(topic, chosen, positions[topic]))
     return [batch for batch in batches if batch.events]
@@ -79,7 +103,12 @@ def batches_of(stream: Sequence[Event], ends: Sequence[int]) -> list[Batch]:
 
 def credits_of(batch: Batch) -> Credits:
     """The columns of a batch, at a view rate of one."""
-    return credit(batch.events, Post if batch.topic == POSTS else Share, ViewRates())
+    columns = credit(batch.events, KINDS[batch.topic], ViewRates())
+    given = [event for event in batch.events if isinstance(event, Given)]
+    if not given:
+        return columns
+    recruits, amplified = np.array([(one.recruits, one.amplified) for one in given]).T
+    return columns._replace(unknown=np.zeros(len(given), np.bool_), recruits=recruits, amplified=amplified)
 
 
 def new_ledger() -> Ledger:
@@ -121,8 +150,8 @@ def outcomes(outcome: Outcome) -> list[str]:
 
 def totals_of(ledger: Ledger) -> Totals:
     """All that the rows of a ledger hold."""
-    posts, impressions = ledger.rows.totals.tolist()
-    named = _by_name(ledger, posts, impressions, ledger.rows.squares.tolist())
+    posts, impressions = ledger.rows.totals
+    named = _by_name(ledger, posts, impressions, ledger.rows.squares)
     return {key: (made[0], made[1], made[2]) for key, made in named.items()}
 
 
@@ -135,15 +164,18 @@ def state_of(ledger: Ledger) -> State:
         if source.read
     }
     moments = ledger.moments(np.arange(len(ledger.rows)))
-    recent = _by_name(ledger, *moments.sums.tolist(), *moments.squares.tolist())
-    return State(totals_of(ledger), recent, counters, ledger.horizon)
+    recent = _by_name(ledger, *moments.sums, *moments.squares)
+    rows = ledger.rows
+    credited = {key: (made[0], made[1]) for key, made in _by_name(ledger, rows.recruits, rows.amplified).items()}
+    return State(totals_of(ledger), recent, counters, ledger.horizon, credited)
 
 
 def naive_state(naive: NaiveLedger) -> State:
     """The state of the naive model."""
     counters = {topic: dict(+source.counters) for topic, source in naive.sources.items() if source.counters}
     per_pane = Window(PANE_MS, PANES, SHORT_PANES).slots_per_pane
-    return State(naive.totals(), naive.recent(per_pane * SHORT_PANES, per_pane), counters, naive.horizon)
+    recent = naive.recent(per_pane * SHORT_PANES, per_pane)
+    return State(naive.totals(), recent, counters, naive.horizon, naive.credited())
 
 
 def expected_of(batches: Sequence[Batch]) -> State:
@@ -155,7 +187,8 @@ def expected_of(batches: Sequence[Batch]) -> State:
     return naive_state(naive)
 
 
-def _by_name(ledger: Ledger, *columns: list[float]) -> dict[Key, tuple[int, ...]]:
+def _by_name(ledger: Ledger, *columns: NDArray[Any]) -> dict[Key, tuple[int, ...]]:
     scopes, users = ledger.scopes.names(), ledger.users.names
-    rows = zip(ledger.rows.scopes.tolist(), ledger.rows.users.tolist(), *columns, strict=True)
+    columns = (ledger.rows.scopes, ledger.rows.users, *columns)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
     return {(*scopes[scope], users[user]): tuple(map(int, made)) for scope, user, *made in rows if made[0] or made[1]}

@@ -34,7 +34,7 @@ def segment(value: bytes) -> Any:
     found = segments.decode(value)
     (run,) = found.runs()
     assert (run.hashing, run.slot_ms, found.header.event_key) == (Hashing.EVENT_ID, 0, 0)
-    columns = [column.tolist() for column in found.entries(run.entries)]
+    columns = [column.tolist() for column in found.entries(run.entries) if column is not None]
     names, hashes = (found.scopes(), found.users()), run.hashes.tolist()
     return found.header.sources, found.header.oldest, *names, run.pane, columns, hashes
 

@@ -3,7 +3,7 @@
 import pytest
 
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.changelog.segments import Header
+from stream_app.core.changelog.header import Header
 from stream_app.core.state.ledger import Ledger
 
 PANE_MS = 900_000

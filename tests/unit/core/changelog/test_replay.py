@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from stream_app.core.changelog import parts, segments
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.header import Header
 from stream_app.core.changelog.pane_content import Entries, PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
-from stream_app.core.changelog.segments import Header, Kind, SegmentKey
+from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.state.watermark import Source
 
 Stored = dict[bytes, bytes]
@@ -60,7 +61,7 @@ def two_entries_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_stored_is_an_empty_history() -> None:
-    assert replay({}, P) == (OwnershipEpochs(), 0, None, {}, {}, [])
+    assert replay({}, P) == (OwnershipEpochs(), 0, None, {}, {}, [], {})
 
 
 def test_deltas_are_replayed_oldest_first_and_the_newest_has_the_positions() -> None:

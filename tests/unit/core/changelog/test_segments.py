@@ -12,8 +12,9 @@ from hypothesis.extra import numpy as arrays
 from stream_app.core.changelog import parts as parts_module
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
+from stream_app.core.changelog.header import Header
 from stream_app.core.changelog.pane_content import Entries, PaneContent
-from stream_app.core.changelog.segments import Header, Segment, SegmentKey
+from stream_app.core.changelog.segments import Segment, SegmentKey
 from stream_app.core.state.watermark import Source
 
 HEADER = Header({"posts": Source(7, 1000, 3, 1, 1, 2, 1)}, 990, -5, 2)
@@ -44,7 +45,7 @@ def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for part in parts:
         for run in part.runs():
-            columns = (column.tolist() for column in part.entries(run.entries))
+            columns = (column.tolist() for column in part.entries(run.entries) if column is not None)
             found = zip(*columns, strict=True) if run.pane == pane else ()
             rows += [(part.scopes()[scope], part.users()[user], *made) for scope, user, *made in found]
     return rows

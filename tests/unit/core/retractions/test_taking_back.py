@@ -58,7 +58,7 @@ def steps(draw: st.DrawFn, least_after: int = 0, span: int = 1000) -> list[Step]
 
     `span`: so far the times of events are apart at most.
     """
-    stream = [msgspec.structs.replace(event, ts=ms_of(event) % span) for event in draw(streams.events())]
+    stream = [msgspec.structs.replace(event, ts=ms_of(event) % span) for event in draw(streams.events(given=True))]
     ends = draw(st.lists(st.integers(0, 60), max_size=8))
     found: list[Step] = [*streams.batches_of(stream, ends)]
     taken = draw(st.lists(st.tuples(st.integers(0, 60), st.integers(least_after, 30)), max_size=20))

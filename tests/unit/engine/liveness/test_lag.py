@@ -57,7 +57,7 @@ async def test_a_partition_that_was_taken_over_has_a_lag_before_anything_of_it_i
     parts.fake.kafka.ended = {PLACE: 5}
     await parts.ownership.take_over({PARTITION}, 1)
     reported = {(call.args[0], call.args[2]) for call in parts.fake.meter.lag.call_args_list}
-    assert reported == {(POSTS, 5), ("influence.shares", 0), ("influence.retractions", 0)}
+    assert reported == {(POSTS, 5), ("influence.shares", 0), ("influence.retractions", 0), ("influence.credits", 0)}
 
 
 def stamped(offsets: Iterable[int], time_s: float) -> list[Any]:
