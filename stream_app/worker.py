@@ -56,7 +56,13 @@ def queryable_state(engine: Engine) -> QueryableState:
         stores=lambda: {partition: held.store for partition, held in engine.owned.items()},
         stored_standings=engine.standings_of,
         scopes=scopes,
-        funnels=FunnelQueries(partitions=dict, gap_s=0.0, horizon_s=0.0),
+        funnels=FunnelQueries(
+            partitions=lambda: {
+                number: held.store.funnel for number, held in engine.owned.items() if held.store.funnel
+            },
+            gap_s=settings.funnel_gap_s,
+            horizon_s=settings.funnel_horizon_s,
+        ),
         statuses=engine.exchange.statuses,
         erasures=context.erasures,
         homes=context.homes,

@@ -15,15 +15,17 @@ import numpy as np
 from stream_app.backtest.funnel.reached import Reached
 from stream_app.core.arrays import distinct_in
 from stream_app.core.dedup.hash_index import HashIndex
+from stream_app.core.events.credit import Credits
 from stream_app.core.funnel.cohorts import Cohort, Cohorts
 from stream_app.core.funnel.credited_people import Credited, CreditedPeople
 from stream_app.core.funnel.funnel import Funnel, FunnelSettings
 from stream_app.core.funnel.funnel_counts import DAY_MS
-from stream_app.core.funnel.funnel_events import FunnelEvents
 from stream_app.core.funnel.funnel_sums import FunnelSums
 from stream_app.core.funnel.influence_credits import InfluenceCredits
 from stream_app.core.funnel.scope_cells import NO_PANE
+from stream_app.core.funnel.stored.funnel_batches import FunnelBatches
 from stream_app.core.queries.scope_funnel import ScopeFunnel
+from stream_app.core.state.scope_limits import ScopeLimits
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 
@@ -47,26 +49,23 @@ class Counted(NamedTuple):
 class OfflineFunnel:
     """Counts batches of fresh events, in any order."""
 
-    def __init__(self, settings: FunnelSettings, horizon_ms: int) -> None:
+    def __init__(self, settings: FunnelSettings, horizon_ms: int, limits: ScopeLimits) -> None:
         self._funnel = Funnel(settings, randbits(64))
         self._credited = CreditedPeople(settings.pane_ms, self._funnel.keys)
         self._cohorts = Cohorts(horizon_ms, self._funnel)
         self._reached = Reached(settings.pane_ms)
-        self._named: Sequence[ScopeName] = ()
-        """The scopes that batches are numbered by."""
+        self._batches = FunnelBatches(limits)
         self._pairs = HashIndex()
         """Scope and person of each credit."""
         self.first_ms, self.newest_ms = -NO_TIME, NO_TIME
 
-    def add(self, batch: FunnelEvents) -> None:
-        """Add a batch; all batches number the same growing list of scopes."""
+    def add(self, batch: Credits) -> None:
+        """Add a batch."""
         if not len(batch.ts_ms):
             return
         self.first_ms = min(self.first_ms, int(batch.ts_ms.min()))
         self.newest_ms = max(self.newest_ms, int(batch.ts_ms.max()))
-        self._named = batch.scope_names
-        self._reached.add(batch)
-        self._funnel.add(batch)
+        self._reached.add(self._funnel.add(self._batches.of(batch, self._funnel.scopes)))
         self._decide(self.newest_ms)
 
     def counted(self, window_ms: int | None) -> Iterator[Counted]:
@@ -77,7 +76,7 @@ class OfflineFunnel:
         first = NO_PANE if window_ms is None else end - -(-window_ms // pane_ms)
         self._credited.expire(first)
         sums = funnel.counts.of_scopes(range(first, end), len(funnel.scopes))
-        reached = dict(zip(self._named, self._reached.by_scope(first, len(self._named)).tolist(), strict=True))
+        reached = self._reached.by_scope(first, len(funnel.scopes)).tolist()
         cohorts, people = self._cohorts_from(first * pane_ms // DAY_MS), self._credited_by_scope()
         for scope in np.argsort(-(sums[0] + sums[1]), kind="stable").tolist():
             name = funnel.scopes.names[scope]
@@ -85,7 +84,7 @@ class OfflineFunnel:
             credited = self._credited.of(name, names)
             stages = FunnelSums(*sums[:, scope].tolist()).plus(self._credited.sums(name))
             whole = ScopeFunnel(stages, cohorts.get(name, {}), self._cohorts.known_before)
-            yield Counted(name, reached[name], whole, names, credited)
+            yield Counted(name, reached[scope], whole, names, credited)
 
     def _decide(self, until_ms: int) -> None:
         for decided in self._funnel.decide(until_ms):

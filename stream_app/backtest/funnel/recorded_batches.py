@@ -1,4 +1,4 @@
-"""Recorded events as batches for the funnel: decoded and credited as a worker does it, each event once."""
+"""Recorded events in batches: decoded and credited as a worker does it, each event once."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -9,10 +9,8 @@ from stream_app.core.arrays import Hashes
 from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.events.credit import Credits, ViewRates, credit_all
 from stream_app.core.events.decode import decode, implausible
-from stream_app.core.events.limits import TimeRange, is_short
+from stream_app.core.events.limits import TimeRange
 from stream_app.core.events.schema import Event, Post, Share
-from stream_app.core.funnel.funnel_events import FunnelEvents
-from stream_app.core.state.scopes import ScopeTable
 from stream_app.core.state.watermark import Source
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
@@ -22,27 +20,26 @@ _KINDS: tuple[type[Event], ...] = (Post, Share)
 
 
 class RecordedBatches:
-    """Reads events without keeping them: 8 bytes of hash for each, and the names of scopes."""
+    """Reads events without keeping them: 8 bytes of hash for each."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
         self._plausible = TimeRange.of_days(settings.min_ts, settings.max_ts)
         self._seen = HashIndex()
-        self._scopes = ScopeTable()
         self.counted = Source()
         """How many were applied, duplicate and rejected."""
         self.complaint: str | None = None
         """What is wrong with the first that was rejected."""
 
-    def of(self, events: Iterable[RecordedEvent]) -> Iterator[FunnelEvents]:
+    def of(self, events: Iterable[RecordedEvent]) -> Iterator[Credits]:
         """Yield the fresh events of each kind, some at a time."""
         taken = iter(events)
         while chunk := list(islice(taken, _AT_ONCE)):
             for kind in _KINDS:
                 yield self._batch([event.value for event in chunk if event.share == (kind is Share)], kind)
 
-    def _batch(self, values: list[bytes], kind: type[Event]) -> FunnelEvents:
+    def _batch(self, values: list[bytes], kind: type[Event]) -> Credits:
         settings = self._settings
         decoded = decode(values, kind, settings.max_event_bytes, settings.max_id_bytes)
         credits_, decoded = credit_all(decoded, kind, self._rates)
@@ -56,34 +53,10 @@ class RecordedBatches:
         self.counted.rejected += len(rejected)
         if rejected and self.complaint is None:
             self.complaint = rejected[0].message
-        return self._columns([decoded.events[place] for place in fresh], credits_.only(fresh))
+        return credits_.only(fresh)
 
     def _fresh(self, hashes: Hashes) -> list[int]:
         """Return the places of events that were not read before, the first of each."""
         before = len(self._seen)
         rows, first = np.unique(self._seen.add(hashes.view(np.int64)), return_index=True)
         return sorted(first[rows >= before].tolist())
-
-    def _columns(self, events: list[Event], credits_: Credits) -> FunnelEvents:
-        pairs = self._scopes.of_events(credits_.populations, credits_.topics, self._settings.max_topics_per_event)
-        are_shares = credits_.posts == 0
-        return FunnelEvents(
-            users=credits_.users,
-            event_ids=[str(event.event_id) for event in events],
-            ts_ms=credits_.ts_ms,
-            are_shares=are_shares,
-            authors=[_name(getattr(event, "author_id", None)) for event in events],
-            vias=[_name(getattr(event, "via_id", None)) for event in events],
-            posts=[_name(event.post_id) for event in events],
-            impressions=credits_.impressions,
-            events=pairs.events,
-            scopes=self._scopes.add_codes(pairs.codes),
-            scope_names=self._scopes.names(),
-        )
-
-
-def _name(given: str | int | None) -> str | None:
-    """Return an id as text; None where there is none, or it has too many digits to be one."""
-    if isinstance(given, int):
-        return str(given) if is_short(given) else None
-    return given

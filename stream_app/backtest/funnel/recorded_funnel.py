@@ -7,6 +7,7 @@ from stream_app.backtest.funnel.funnel_report import FunnelReport, scope_reports
 from stream_app.backtest.funnel.offline_funnel import OfflineFunnel
 from stream_app.backtest.funnel.recorded_batches import RecordedBatches
 from stream_app.core.funnel.funnel import FOREVER_MS, FunnelSettings
+from stream_app.core.state.scope_limits import ScopeLimits
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 
@@ -24,7 +25,8 @@ def recorded_funnel(events: Iterable[RecordedEvent], settings: Settings, spans: 
     """Read events, in any order, and report their funnel."""
     gap_ms, horizon_ms, window_ms = spans
     share_gap_ms = FOREVER_MS if window_ms is None else window_ms
-    funnel = OfflineFunnel(FunnelSettings(settings.pane_ms, gap_ms, share_gap_ms), horizon_ms)
+    limits = ScopeLimits(settings.max_topics_per_event, scopes=settings.max_scopes)
+    funnel = OfflineFunnel(FunnelSettings(settings.pane_ms, gap_ms, share_gap_ms), horizon_ms, limits)
     batches = RecordedBatches(settings)
     for batch in batches.of(events):
         funnel.add(batch)

@@ -16,7 +16,15 @@ from stream_app.sources.files import read_events, require_events
 from stream_app.sources.recorded_event import RecordedEvent
 from stream_app.terminal.output import print_json, reading_bar
 
-_SETTINGS = ("view_rate", "channel_view_rates", "min_ts", "max_ts", "max_id_bytes", "max_topics_per_event")
+_SETTINGS = (
+    "view_rate",
+    "channel_view_rates",
+    "min_ts",
+    "max_ts",
+    "max_id_bytes",
+    "max_topics_per_event",
+    "max_scopes",
+)
 _MOST_S = 36_525 * 86_400
 _SHOWN_EVERY = 1000
 
@@ -50,17 +58,15 @@ class _Span(Duration):
     "--gap",
     "gap_s",
     type=_Span(),
-    default="7d",
     metavar="DURATION",
-    help="after so long an absence somebody enters again  [7d]",
+    help="after so long an absence somebody enters again  [STREAM_APP_FUNNEL_GAP_S, 7d]",
 )
 @click.option(
     "--horizon",
     "horizon_s",
     type=_Span(),
-    default="24h",
     metavar="DURATION",
-    help="recruits within this time after somebody came make R  [24h]",
+    help="recruits within this time after somebody came make R  [STREAM_APP_FUNNEL_HORIZON_S, 24h]",
 )
 @click.option(
     "--window",
@@ -79,8 +85,8 @@ def command(
     files: Sequence[Path],
     topic: str,
     population: str,
-    gap_s: float,
-    horizon_s: float,
+    gap_s: float | None,
+    horizon_s: float | None,
     window_s: float | None,
     until_ms: int | None,
     report: Path | None,
@@ -93,7 +99,11 @@ def command(
     Files are read as by `stream-app replay`; - is the standard input.
     """
     require_events(files)
-    spans = FunnelSpans(_ms(gap_s), _ms(horizon_s), None if window_s is None else _ms(window_s))
+    spans = FunnelSpans(
+        _ms(settings.funnel_gap_s if gap_s is None else gap_s),
+        _ms(settings.funnel_horizon_s if horizon_s is None else horizon_s),
+        None if window_s is None else _ms(window_s),
+    )
     with reading_bar() as advance:
         events = _read(files, until_ms, lambda done: advance(done, None))
         found = recorded_funnel(events, settings, spans)
