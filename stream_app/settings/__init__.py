@@ -16,10 +16,8 @@ from stream_app.settings.schema import (
     SECURITY,
     Settings,
     SettingsError,
-    documentation,
-    environment_name,
-    with_servers,
 )
+from stream_app.settings.setting_names import documentation, environment_name, with_servers
 
 __all__ = [
     "ENV_FILE",

@@ -17,10 +17,9 @@ from stream_app.settings.schema import (
     SECRETS,
     Settings,
     SettingsError,
-    documentation,
-    environment_name,
 )
 from stream_app.settings.secret import Secret
+from stream_app.settings.setting_names import documentation, environment_name
 
 FILE_SUFFIX = "_FILE"
 """STREAM_APP_X_FILE names the file that holds the secret STREAM_APP_X."""

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from stream_app.core.arrays import Hashes
+from stream_app.core.changelog.header import Header
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.replay import OwnershipEpochs
-from stream_app.core.changelog.header import Header
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.dedup.deduplicator import Deduplicator
 from stream_app.core.events import credit

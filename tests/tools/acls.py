@@ -103,6 +103,7 @@ def _erase(settings: Settings) -> list[Acl]:
 def _person(settings: Settings) -> list[Acl]:
     """It reads every topic that may hold something of a person, and looks whether the others are there."""
     others = {settings.cuts_topic, settings.curves_topic, settings.additions_topic, settings.undelivered_topic}
+    others |= {settings.credits_topic}
     return [Acl(TOPIC, topic.name, ("Describe" if topic.name in others else "Read",)) for topic in topics_of(settings)]
 
 

@@ -112,12 +112,6 @@ class LedgerStore:
         return len(self._deltas) + sum(pane.sealed is not None for pane in self.ledger.panes.values())
 
     @property
-    def nbytes(self) -> int:
-        """Bytes in memory, with the segments in the log: the table holds them."""
-        decided = self.funnel.nbytes + self.funnel.stored_bytes if self.funnel else 0
-        return self.ledger.nbytes + self.stored_bytes + decided
-
-    @property
     def stored_bytes(self) -> int:
         """Bytes of the segments in the log that are not garbage. The table also holds them in memory."""
         sealed = sum(pane.stored_bytes for pane in self.ledger.panes.values())

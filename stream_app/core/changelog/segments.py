@@ -35,6 +35,8 @@ They would add what is taken back, and leave out what others did for somebody.""
 READABLE = frozenset({VERSION, SINCE_0_4})
 MOST_BYTES = 900_000
 """Of a stored part, because a name may be a kilobyte long. Kafka's default limit is one megabyte."""
+_LITTLE = 3
+"""What the funnel needs is in the last part, if it takes no more than one in so many bytes of it."""
 _MORE_PARTS = 8
 """Bytes that the number of parts may take when it is written again."""
 
@@ -192,18 +194,20 @@ def encode(
     wants them to be, so a part is cut by its entries first, and halved if it turns out too large.
     """
     cuts = list(split([run for content in panes for run in content.runs()]))
-    first_count = len(cuts)
-    parts = [_encode_part(header, first_count, scopes, users, part) for part in cuts]
-    room = most_bytes - _MORE_PARTS
+    room, piece = most_bytes - _MORE_PARTS, memoryview(funnel)
+    is_little = len(funnel) <= room // _LITTLE  # nearly always: so a batch is one record
+    parts = [_encode_part(header, len(cuts), scopes, users, part) for part in cuts[:-1]]
+    parts.append(_encode_part(header, len(cuts), scopes, users, cuts[-1], piece if is_little else NO_PIECE))
+    if all(len(part) <= room for part in parts) and is_little:
+        return parts
     while large := [place for place, part in enumerate(parts) if len(part) > room and size_of(cuts[place]) > 1]:
         for place in reversed(large):
             cuts[place : place + 1] = halves = halves_of(cuts[place])
             parts[place : place + 1] = [_encode_part(header, 0, scopes, users, half) for half in halves]
-    pieces = _pieces(header, memoryview(funnel), room) if funnel else []
+    pieces = _pieces(header, piece, room)
     count = len(cuts) + len(pieces)
-    if count != first_count:
-        parts = [_encode_part(header, count, scopes, users, part) for part in cuts]
-    return parts + [_encode_part(header, count, scopes, users, [], piece) for piece in pieces]
+    parts = [_encode_part(header, count, scopes, users, part) for part in cuts]
+    return parts + [_encode_part(header, count, scopes, users, [], one) for one in pieces]
 
 
 def _pieces(header: Header, funnel: memoryview, room: int) -> list[memoryview]:

@@ -25,7 +25,7 @@ _ENOUGH = 10_000
 """Credits that are counted as one batch."""
 
 
-class _Read(NamedTuple):
+class _ReadPackets(NamedTuple):
     """Some records of a batch that are counted as one."""
 
     end: int
@@ -65,8 +65,8 @@ class CreditReceiving:
             self._meter.read(batch.topic, len(kept) + rejected)  # no await in between: the metrics add up at any time
             self._meter.batch(batch.topic, applied.counts, perf_counter() - started)
 
-    def _read(self, batch: Batch) -> Iterator[_Read]:
-        read, size = _Read(batch.end, [], []), 0
+    def _read(self, batch: Batch) -> Iterator[_ReadPackets]:
+        read, size = _ReadPackets(batch.end, [], []), 0
         for index, record in enumerate(batch.records):
             try:
                 packet = credit_packets.decode(record.value or b"")
@@ -78,7 +78,7 @@ class CreditReceiving:
             size += len(packet.ts_ms)
             if size >= _ENOUGH:
                 yield read._replace(end=record.offset + 1)
-                read, size = _Read(batch.end, [], []), 0
+                read, size = _ReadPackets(batch.end, [], []), 0
         yield read
 
     def _check(self, packet: InfluenceCredits, partition: int) -> None:

@@ -148,7 +148,7 @@ class PartitionUpdates:
         return list(held.sender.messages(ledger, thresholds, homes, self._context.output.most_addition_bytes()))
 
     def _status(self, partition: int, held: OwnedPartition) -> Status:
-        ledger = held.store.ledger
+        ledger, funnel = held.store.ledger, held.store.funnel
         return Status(
             version=VERSION,
             partition=partition,
@@ -158,7 +158,7 @@ class PartitionUpdates:
             users=held.sender.users,
             rows=len(ledger.rows),
             segments=held.store.segment_count,
-            state_bytes=held.store.nbytes,
+            state_bytes=ledger.nbytes + held.store.stored_bytes + (funnel.nbytes if funnel else 0),
             erased=ledger.erased,
             epoch=held.store.ownership.epoch,
             unread=sum(held.unread.values()),

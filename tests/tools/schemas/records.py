@@ -53,6 +53,7 @@ def records_of_topics() -> dict[str, Records]:
         s.late_topic: Records("late", {"lateEvent": _late_event(), "replayed": _replayed()}),
         s.curves_topic: Records("curves", {"curves": _packed("`cut/…`, `status/…`, `past/…` or `session/…`")}),
         s.additions_topic: Records("additions", {"additions": _packed(None)}),
+        s.credits_topic: Records("credits", {"credits": _packed(None)}),
         segments: Records("segments", {"segment": _packed("Packed.")}),
         s.erasures_topic: Records("erasures", {"erasure": _erasure()}),
         s.audit_topic: Records("audit", {"look": _json_message(s.audit_topic, "look", _CALLER)}),

@@ -100,7 +100,7 @@ def test_workers_receive_what_comes_in_and_send_what_goes_out() -> None:
     channels: dict[str, set[str]] = {"receive": set(), "send": set()}
     for operation in DOCUMENT["operations"].values():
         channels[operation["action"]].add(operation["channel"]["$ref"].removeprefix("#/channels/"))
-    kept = {"cuts", "standings", "curves", "additions", "segments", "erasures"}
+    kept = {"cuts", "standings", "curves", "additions", "credits", "segments", "erasures"}
     assert channels == {
         "receive": {"posts", "shares", "retractions", "flags", *kept},
         "send": {"flags", "deadLetters", "late", *kept},

@@ -40,6 +40,7 @@ OTHER_TOPICS = {
     "retractions_topic": "input",
     "curves_topic": "for workers only",
     "additions_topic": "for workers only",
+    "credits_topic": "for workers only",
     "audit_topic": "who looked at whom, for auditors",
     "erasures_topic": "keyed hashes",
     "dead_letters_topic": "input that cannot be counted; commands hide key and value",

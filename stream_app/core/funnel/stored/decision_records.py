@@ -32,7 +32,7 @@ class Reach(NamedTuple):
         return sequence < self.all_before or (sequence < self.sequence and ts_ms < self.until_ms)
 
 
-class Decision(msgspec.Struct, array_like=True):
+class StoredDecision(msgspec.Struct, array_like=True):
     """A decision as it is stored."""
 
     sequence: int
@@ -44,15 +44,15 @@ class Decision(msgspec.Struct, array_like=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _IN_DELTA = msgspec.msgpack.Decoder(InDelta)
-_DECISION = msgspec.msgpack.Decoder(Decision)
+_DECISION = msgspec.msgpack.Decoder(StoredDecision)
 
 
-def encoded(record: InDelta | Decision) -> bytes:
+def encoded(record: InDelta | StoredDecision) -> bytes:
     """Encode either."""
     return _ENCODER.encode(record)
 
 
-def decoded_decision(value: bytes) -> Decision:
+def decoded_decision(value: bytes) -> StoredDecision:
     """Decode a decision. Raises FormatError."""
     try:
         return _DECISION.decode(value)

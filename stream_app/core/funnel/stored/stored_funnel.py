@@ -37,9 +37,9 @@ from stream_app.core.funnel.influence_credits import InfluenceCredits
 from stream_app.core.funnel.stored import credit_packets, stored_events, stored_state
 from stream_app.core.funnel.stored.credit_packets import AddressedPacket
 from stream_app.core.funnel.stored.decision_records import (
-    Decision,
     InDelta,
     Reach,
+    StoredDecision,
     decoded_decision,
     decoded_delta,
     encoded,
@@ -101,10 +101,11 @@ class StoredFunnel:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in memory, without the segments of the log."""
+        """Bytes in memory, with the decisions in the log: the table holds them."""
         packets = sum(len(packet.value) for some in self._unsent.values() for packet in some)
         received = sum(len(one.value) for one in self._received)
-        return self.funnel.nbytes + self.credited.nbytes + self.cohorts.nbytes + packets + received
+        state = self.funnel.nbytes + self.credited.nbytes + self.cohorts.nbytes
+        return state + packets + received + self.stored_bytes
 
     @property
     def stored_bytes(self) -> int:
@@ -252,7 +253,7 @@ class StoredFunnel:
         self._stored_until = sequence
         if packets:
             self._unsent[number] = packets
-        value = encoded(Decision(sequence, self._reach, state, packets, self._fresh))
+        value = encoded(StoredDecision(sequence, self._reach, state, packets, self._fresh))
         self._bytes[number] = len(value)
         self._fresh = []
         return number, value

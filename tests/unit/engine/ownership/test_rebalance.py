@@ -82,7 +82,7 @@ async def test_a_new_owner_goes_on_from_what_is_in_the_log() -> None:
     new = await restarted(first)
     assert new.ledger.sources == first.ledger.sources
     assert new.ledger.rows.totals[:, 0].tolist() == first.ledger.rows.totals[:, 0].tolist()
-    ends = {POSTS: 12, SHARES: 0, "influence.retractions": 0}
+    ends = {POSTS: 12, SHARES: 0, "influence.retractions": 0, "influence.credits": 0}
     assert new.fake.kafka.commits == [{Partition(topic, PARTITION): end for topic, end in ends.items()}]
 
 
