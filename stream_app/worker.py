@@ -9,7 +9,7 @@ import faust
 from mode import Service
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from stream_app.core.queries import QueryableState, ScopeQueries
+from stream_app.core.queries import FunnelQueries, QueryableState, ScopeQueries
 from stream_app.engine.build import build_engine
 from stream_app.engine.engine import Engine
 from stream_app.findings import Finding
@@ -56,6 +56,13 @@ def queryable_state(engine: Engine) -> QueryableState:
         stores=lambda: {partition: held.store for partition, held in engine.owned.items()},
         stored_standings=engine.standings_of,
         scopes=scopes,
+        funnels=FunnelQueries(
+            partitions=lambda: {
+                number: held.store.funnel for number, held in engine.owned.items() if held.store.funnel
+            },
+            gap_s=settings.funnel_gap_s,
+            horizon_s=settings.funnel_horizon_s,
+        ),
         statuses=engine.exchange.statuses,
         erasures=context.erasures,
         homes=context.homes,

@@ -15,16 +15,25 @@ from stream_app.core.readable import readable_lines
 from stream_app.settings import ENV_FILE, SettingsError, use_env_file
 
 _SECTIONS = {
-    "Try it, with a Kafka and a Redis of its own": ("demo", "backtest"),
+    "Try it, with a Kafka and a Redis of its own": ("demo", "backtest", "funnel"),
     "Run it, with yours": ("topics", "worker", "replay"),
     "See what it finds": ("top", "watch", "alerts"),
     "Operate it": ("doctor", "dead-letters", "person", "erase", "opt-out", "reset", "migrate"),
     "Set it up": ("settings",),
 }
-_FOLDERS = dict.fromkeys(("erase", "migrate", "opt-out", "reset"), "state.")
+_MODULES = {
+    "backtest": "offline.backtest",
+    "erase": "state.erase",
+    "funnel": "offline.funnel_command",
+    "migrate": "state.migrate",
+    "opt-out": "state.opt_out",
+    "reset": "state.reset",
+}
+"""Those that are not named like their command."""
 _SUMMARIES = {
     "demo": "Track the demo stream, or recorded events, from start to finish.",
     "backtest": "Find what it would have flagged in recorded events, and how often rightly.",
+    "funnel": "Say who comes, who brings them and who comes back, in recorded events.",
     "topics": "Create the Kafka topics, or check them.",
     "worker": "Run a worker: count, find connectors and mavens, raise flags.",
     "replay": "Produce recorded events to Kafka.",
@@ -77,7 +86,7 @@ class _Commands(click.Group):
         """The command of that name."""
         if cmd_name not in _SUMMARIES:
             return None
-        module = f"{_FOLDERS.get(cmd_name, '')}{cmd_name.replace('-', '_')}"
+        module = _MODULES.get(cmd_name) or cmd_name.replace("-", "_")
         command: click.Command = import_module(f"stream_app.cli.commands.{module}").command
         return command
 

@@ -83,8 +83,8 @@ def write_json(text: str) -> None:
 
 
 @contextmanager
-def reading_bar() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for long reads, on stderr where that is a terminal; yields a function of (done, total)."""
+def reading_bar() -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar for long reads, on stderr where that is a terminal; yields a function of (done, total or None)."""
     out = console(stderr=True)
     columns = (TextColumn("[dim]reading[/]"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as bar:

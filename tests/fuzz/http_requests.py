@@ -25,6 +25,7 @@ _PATHS = (
         "/api/v1/session",
     ),
     *(
+        "/api/v1/peers/funnels",
         "/api/v1/peers/leaders",
         "/api/v1/peers/places",
         "/api/v1/peers/scopes",
@@ -34,7 +35,17 @@ _PATHS = (
         "/%zz",
     ),
     *("http://evil.example/metrics", "evil.example:80", "/\xff\xfe", "/" + "a" * 9000, "/api/v1/users/" + "%ff" * 500),
-    *("/api/v1/openapi.json", "/api/v1/flags", "/api/v1/cuts/history", "/api/v1/curve", "/api/v1/topics", "#", "?", ""),
+    *(
+        "/api/v1/openapi.json",
+        "/api/v1/flags",
+        "/api/v1/cuts/history",
+        "/api/v1/curve",
+        "/api/v1/funnel",
+        "/api/v1/topics",
+        "#",
+        "?",
+        "",
+    ),
 )
 _NAMES = (
     "limit",

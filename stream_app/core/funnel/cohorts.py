@@ -75,15 +75,39 @@ class Cohorts:
         records = self._joined()
         self._recruits = [records[~np.isin(records["key"], np.concatenate([np.empty(0, np.int64), *keys]))]]
 
+    @property
+    def scope_names(self) -> Sequence[ScopeName]:
+        """The names of scopes by number."""
+        return self._scopes.names
+
+    @property
+    def known_before(self) -> int:
+        """The first day since the epoch whose people have not all had their horizon."""
+        return (self._funnel.decided_ms - self.horizon_ms) // DAY_MS
+
+    def all(self) -> CellCounts:
+        """Return people and recruits by day and scope, also of days that are not known yet."""
+        cells, unfinished = self._finished.all(), self._unfinished(self._funnel.newcomers.all(), self._joined()).all()
+        return CellCounts(*(np.concatenate(pair, axis=-1) for pair in zip(cells, unfinished, strict=True)))
+
     def of(self, scope: ScopeName, day: int) -> Cohort | None:
         """Return the cohort of a day since the epoch; None until the horizon of everybody in it is over."""
-        if (day + 1) * DAY_MS + self.horizon_ms > self._funnel.decided_ms:
-            return None
-        cells = self._finished if day < self._first_day else self._unfinished()
-        number = self._scopes.find(scope)
-        if number is None:
-            return Cohort()
-        return Cohort(*cells.series(number, range(day, day + 1))[:, 0].tolist())
+        return None if day >= self.known_before else self.days(scope).get(day, Cohort())
+
+    def days(self, scope: ScopeName) -> dict[int, Cohort]:
+        """Return the cohorts of a scope by day since the epoch, also of days that are not known yet.
+
+        Only what is of that scope is added up: it is asked while events are counted.
+        """
+        number, came = self._scopes.find(scope), self._funnel.scopes.find(scope)
+        mine = [chunk[chunk["scope"] == (-1 if number is None else number)] for chunk in self._recruits]
+        people = _of_scope(self._funnel.newcomers.all(), came)
+        unfinished = self._unfinished(people, np.concatenate(mine)).all()
+        found: dict[int, Cohort] = {}
+        for cells in (_of_scope(self._finished.all(), number), unfinished):
+            counts = zip(cells.panes.tolist(), cells.counts.T.tolist(), strict=True)
+            found |= {day: Cohort(*counted) for day, counted in counts}
+        return found
 
     def finish(self, window_start_ms: int) -> None:
         """Finish the days that no event of the window can change, before the funnel forgets who came on them.
@@ -91,7 +115,7 @@ class Cohorts:
         The funnel must keep what came up to a day and the horizon before the window.
         """
         day = (window_start_ms - self.horizon_ms) // DAY_MS
-        cells = self._unfinished().all()
+        cells = self._unfinished(self._funnel.newcomers.all(), self._joined()).all()
         over = cells.panes < day
         self._finished.add(CellCounts(cells.panes[over], cells.scopes[over], cells.counts[:, over]))
         self._first_day = max(self._first_day, day)
@@ -108,14 +132,12 @@ class Cohorts:
             self._finished.renumber(numbers)
             self._recruits[0]["scope"] = numbers[self._recruits[0]["scope"]]
 
-    def _unfinished(self) -> ScopeCells:
-        """Return people and recruits by the day on which they, or their recruiter, first came."""
+    def _unfinished(self, people: CellCounts, records: Records) -> ScopeCells:
+        """Return new people and recruits by the day on which they, or their recruiter, first came."""
         cells = ScopeCells(len(Cohort._fields))
         cells.forget(self._first_day)
-        people = self._funnel.newcomers.all()
         scopes = self._scopes.add_used(self._funnel.scopes.names, people.scopes)
         cells.add(CellCounts(people.panes, scopes, np.stack([people.counts[0], np.zeros(len(scopes), np.int64)])))
-        records = self._joined()
         came_ms = self._funnel.entries.first_ms(records["key"])
         after_ms = records["ts_ms"] - came_ms
         within = (after_ms > 0) & (after_ms <= self.horizon_ms)
@@ -129,6 +151,11 @@ class Cohorts:
         if len(self._recruits) > 1:
             self._recruits = [_summed(np.concatenate(self._recruits))]
         return self._recruits[0]
+
+
+def _of_scope(cells: CellCounts, number: int | None) -> CellCounts:
+    chosen = cells.scopes == (-1 if number is None else number)
+    return CellCounts(cells.panes[chosen], cells.scopes[chosen], cells.counts[:, chosen])
 
 
 def _summed(records: Records) -> Records:

@@ -201,6 +201,28 @@ def _with_evidence(of: Disclosure, value: int, said: Any) -> int:
     return 0 if said.cut is None or said.cut.users < of.min_group else of.people(value)
 
 
+def _stages(of: Disclosure, value: Any, _said: Any) -> Any:
+    return None if value is None or value.participants < of.min_group else of.of(value)
+
+
+def _cohorts(of: Disclosure, value: list[Any], _said: Any) -> list[Any]:
+    """Those of m people or more: whom fewer brought would be about them."""
+    return of.all_of([cohort for cohort in value if cohort.people >= of.least])
+
+
+def _k(of: Disclosure, _value: float | None, said: Any) -> float | None:
+    return _ratio(of.people(said.recruited), of.people(said.participants))
+
+
+def _r(of: Disclosure, value: float | None, said: Any) -> float | None:
+    return None if value is None else _ratio(of.people(said.recruits), of.people(said.people))
+
+
+def _ratio(count: int, people: int) -> float | None:
+    """Of the numbers that are said: it says no more than they do."""
+    return round(count / people, 4) if people else None
+
+
 def _each(rule: Rule, names: str) -> dict[str, Rule]:
     return dict.fromkeys(names.split(), rule)
 
@@ -215,15 +237,18 @@ _RULES: Mapping[str, Rule] = {
         _kept,
         "leave_ratio emerging_door diffuse_fraction emerging_z emerging_horizon_s population_sizes rules min_group",
     ),
-    **_each(_kept, "individuals About.share Cut.share Topics.total Cuts.total lead_s"),
+    **_each(_kept, "individuals About.share Cut.share Topics.total Cuts.total lead_s day gap_s horizon_s"),
     **_each(_kept, "live ready events_per_s lag_records delay_s counting_since applied duplicate late rejected"),
     **_each(_kept, "partitions partitions_expected workers flags_per_hour redis_up releases settings_versions"),
     # People, counted.
     **_each(
         _people, "users ties flagged emerging found Influencers.total warnings right entries foreseen Quality.flags"
     ),
+    **_each(_people, "new re_entered recruited self_started unknown participants advocates recruiters people recruits"),
     "retracted": _people,  # few are taken back: who falls at that moment would be known to have done it
     "k": _in_cut,
+    "FunnelFigures.k": _k,
+    "r": _r,
     "percent_of_users": _percent,
     "percent_of_population": _percent_of_population,
     "with_evidence": _with_evidence,
@@ -231,7 +256,7 @@ _RULES: Mapping[str, Rule] = {
     # What adds up, and parts of a whole.
     **_each(_amount, "Cut.total Moment.total threshold value share short_rate long_rate rate_error eta_s impressions"),
     **_each(_amount, "amplified"),
-    **_each(_amount, "read_records"),
+    **_each(_amount, "read_records reached"),
     **_each(_whole, "z events"),
     **_each(_part, "multiplier coverage gini precision recall flags_per_standing"),
     "points": _points,
@@ -245,6 +270,8 @@ _RULES: Mapping[str, Rule] = {
     # Messages in messages.
     **_each(_nested, "cut cuts connector maven recruiter Topics.topics influencers now flag Flags.flags place places"),
     **_each(_nested, "evidence posts shares qualities moments"),
+    "stages": _stages,
+    "cohorts": _cohorts,
 }
 """By the name of a field, or by message and field."""
 _OF_SCOPES = frozenset({"k", "connector"})

@@ -9,8 +9,11 @@ from stream_app.core.cuts.history import PastCut as PastCut
 from stream_app.core.exchange.cut_record import CutRecord as CutRecord
 from stream_app.core.exchange.cut_record import is_sound as is_sound
 from stream_app.core.exchange.cut_record import of_role as of_role
+from stream_app.core.queries.funnels import FunnelQueries as FunnelQueries
 from stream_app.core.queries.queryable_state import PartitionVersion as PartitionVersion
 from stream_app.core.queries.queryable_state import QueryableState as QueryableState
+from stream_app.core.queries.scope_funnel import FunnelFigures as FunnelFigures
+from stream_app.core.queries.scope_funnel import ScopeFunnel as ScopeFunnel
 from stream_app.core.queries.scopes import ScopeQueries as ScopeQueries
 from stream_app.core.queries.scopes import at_home as at_home
 from stream_app.core.queries.top_k import TopUsers as TopUsers

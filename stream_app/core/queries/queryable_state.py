@@ -11,6 +11,7 @@ from stream_app.core.exchange.homes import Homes
 from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.privacy.erasures import Erasures
+from stream_app.core.queries.funnels import FunnelQueries
 from stream_app.core.queries.scopes import ScopeQueries
 from stream_app.core.queries.top_k import TopUsers, tops_named, tops_of
 from stream_app.core.queries.users import UserQueries
@@ -47,6 +48,7 @@ class QueryableState:
     stored_standings: Callable[[int, Iterable[bytes] | None], Mapping[bytes, bytes]]
     """The last flag of each standing in a partition, as stored, by its key: of the keys given, or of all."""
     scopes: ScopeQueries
+    funnels: FunnelQueries
     statuses: Mapping[int, Status]
     """What every partition has published, on any worker."""
     erasures: Erasures

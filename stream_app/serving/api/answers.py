@@ -11,6 +11,8 @@ from stream_app.core.messages import ROLES
 from stream_app.core.queries import CutRecord, QueryableState, ScopeName
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.funnel.funnel_answers import FunnelAnswers
+from stream_app.serving.api.funnel.funnel_response import TopicFunnel
 from stream_app.serving.api.responses import Answer, Curve, Cuts, Flags, History, Influencers, Place, User, Why
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.topics import ScopeAnswers, next_after, scope_of
@@ -64,6 +66,7 @@ class Answers:
         peers: Peers,
         flags: FlagLog,
         evidences: EvidenceReader,
+        funnels: FunnelAnswers,
         budget: TimeBudget,
     ) -> None:
         """`budget` takes the time that answers need that are not of one moment."""
@@ -74,6 +77,7 @@ class Answers:
         self._peers = peers
         self._flags = flags
         self._evidences = evidences
+        self.funnels = funnels
         self.overview = overview
         self.scopes = ScopeAnswers(state.scopes)
 
@@ -82,7 +86,7 @@ class Answers:
         (found,) = await self.all_influencers([asked])
         return found
 
-    async def records(self, asked: Iterable[params.ScopeParams]) -> CutRecords:
+    async def records(self, asked: Iterable[params.FunnelParams]) -> CutRecords:
         """What is known where these scopes are at home, with curves."""
         scopes = dict.fromkeys(map(scope_of, asked))
         found = await self._peers.scopes(ScopeQuery(**scope._asdict(), with_curve=True) for scope in scopes)
@@ -111,6 +115,12 @@ class Answers:
     async def curve(self, asked: params.ScopeParams) -> Curve:
         """The Lorenz curve, and the cut in it. Raises UnavailableError."""
         return self.scopes.curve(asked, await self._record(asked))
+
+    async def funnel(self, asked: params.FunnelParams) -> TopicFunnel:
+        """Who comes to a topic, who brings them and who comes back."""
+        records = await self.records([asked])
+        (found,) = await self.funnels.all([asked], records.known, records.away)
+        return found
 
     async def cuts(self, asked: params.CutParams) -> Cuts:
         """The present cuts; of one topic also where it is followed by nobody. Raises UnavailableError then."""

@@ -47,11 +47,16 @@ class CutParams(Params, frozen=True, kw_only=True):
     format: Format = "json"
 
 
-class ScopeParams(Params, frozen=True, kw_only=True):
-    """One topic of one population in one role."""
+class FunnelParams(Params, frozen=True, kw_only=True):
+    """One topic of one population."""
 
     topic: Annotated[Name, Meta(description="`*`: all topics together")] = ALL_TOPICS
     population: Name = DEFAULT_POPULATION
+
+
+class ScopeParams(FunnelParams, frozen=True, kw_only=True):
+    """The same in one role."""
+
     role: Role = Role.CONNECTOR
 
 

@@ -16,6 +16,7 @@ from stream_app.serving.api import params, responses
 from stream_app.serving.api.answers import UNKNOWN, Answers, UnavailableError, UnknownUserError
 from stream_app.serving.api.csv import as_csv
 from stream_app.serving.api.flags.quality_response import FlagQualities
+from stream_app.serving.api.funnel.funnel_response import TopicFunnel
 from stream_app.serving.api.look_log import LookLog
 from stream_app.serving.api.views import View
 from stream_app.serving.http.problems import BadRequestError, problem
@@ -75,6 +76,10 @@ ROUTES = (
     Route(
         *("/curve", params.ScopeParams, responses.Curve, "The Lorenz curve, and the cut in it"),
         lambda answers, asked, _user: answers.curve(asked),
+    ),
+    Route(
+        *("/funnel", params.FunnelParams, TopicFunnel, "Who comes to a topic, who brings them and who comes back"),
+        lambda answers, asked, _user: answers.funnel(asked),
     ),
     Route(
         *("/influencers", params.InfluencerParams, responses.Influencers, "Users of a topic and role"),

@@ -13,6 +13,8 @@ from stream_app.kafka.topic_reader import partitions
 from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.flags.flag_reader import FlagReader
+from stream_app.serving.api.funnel.funnel_answers import FunnelAnswers
+from stream_app.serving.api.funnel.local_funnels import LocalFunnels
 from stream_app.serving.api.look_log import LookLog
 from stream_app.serving.api.openapi import document
 from stream_app.serving.api.push.page_updates import PageUpdates
@@ -57,6 +59,7 @@ class Api:
             partial(settings.disclosure.shows, settings_version=settings.version),
         )
         self._local_users, self._local_scopes = LocalUsers(state, budget), LocalScopes(state, budget)
+        self._local_funnels = LocalFunnels(state, budget)
         self._peer_auth = access.peers
         most_bytes = settings.peer_answer_bytes
         parts = settings.partitions
@@ -65,7 +68,8 @@ class Api:
         self._throughput = Throughput(state)
         overview = Overview(settings, state, flags, self._throughput, health, redis_up)
         evidences = EvidenceReader(settings, open_partitions, erased)
-        self._answers = Answers(settings, state, overview, self._peers, flags, evidences, budget)
+        funnels = FunnelAnswers(state, self._local_funnels, self._peers, budget)
+        self._answers = Answers(settings, state, overview, self._peers, flags, evidences, funnels, budget)
         self._page_updates = PageUpdates(self._answers, flags, budget, lambda: state.erasures.position)
         self._looks = LookLog(settings)
         self._event_streams = EventStreams(flags, self._page_updates, access, settings, bound_hit, self._looks)
@@ -73,7 +77,7 @@ class Api:
     def add_routes(self, app: web.Application) -> None:
         """Have `app` answer under /api/v1."""
         add_routes(app, self._answers, self._looks)
-        add_peer_routes(app, self._local_users, self._local_scopes, self._peer_auth)
+        add_peer_routes(app, self._local_users, self._local_scopes, self._local_funnels, self._peer_auth)
         self._event_streams.add_routes(app)
         described = document()
 

@@ -33,7 +33,7 @@ _API = "/api/v1"
 OF_VIEWERS = frozenset(
     {
         "/metrics",
-        *(_API + path for path in ("/about", "/health", "/topics", "/cuts", "/cuts/history", "/curve")),
+        *(_API + path for path in ("/about", "/health", "/topics", "/cuts", "/cuts/history", "/curve", "/funnel")),
         *(_API + path for path in ("/flag-quality", "/openapi.json", "/live")),
     }
 )

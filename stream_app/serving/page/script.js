@@ -4,6 +4,7 @@ import { clearCut, showCut, showHistory } from "./panels/cut.js";
 import { byId, isForAnotherTab, setText } from "./dom.js";
 import { addFlag, beginFeed, chooseFeed, watchFeed } from "./panels/feed.js";
 import { duration, zone } from "./text/format.js";
+import { clearFunnel, showFunnel } from "./panels/funnel.js";
 import { showHealth, showState } from "./panels/health.js";
 import { clearLeaders, showEmerging, showLeaders, watchLeaders } from "./panels/leaderboard.js";
 import { showQuality } from "./panels/quality.js";
@@ -31,6 +32,7 @@ const PARTS = {
   history: (data) => showHistory(data, about, began_ms),
   influencers: (data) => showLeaders(data, about),
   emerging: (data) => showEmerging(data),
+  funnel: (data) => showFunnel(data, about),
   quality: (data) => showQuality(data),
   flag: (data) => addFlag(data),
 };
@@ -93,6 +95,7 @@ function show() {
   byId("main").setAttribute("aria-busy", "true");
   for (const input of document.getElementsByName("role")) input.checked = input.value === place.role;
   clearCut(place);
+  clearFunnel();
   clearLeaders(place);
   selectTopic(place);
   chooseFeed(place);

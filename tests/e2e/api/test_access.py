@@ -29,7 +29,10 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 OPEN = ("/livez", "/readyz", "/", "/page/nothing")
 GUARDED = (
     *("/metrics", "/nothing", "/api/v1/openapi.json", "/api/v1/peers/leaders"),
-    *(url(path) for path in ("/about", "/health", "/topics", "/cuts", "/cuts/history", "/curve", "/influencers")),
+    *(
+        url(path)
+        for path in ("/about", "/health", "/topics", "/cuts", "/cuts/history", "/curve", "/funnel", "/influencers")
+    ),
     *(url(path) for path in ("/users/u1", "/users/u1/why", "/flags", "/flags/stream", "/live", "/nothing")),
 )
 
@@ -81,7 +84,9 @@ def test_every_other_path_needs_the_token(where: str, subtests: pytest.Subtests)
                 assert TOKEN.encode() not in got.body
 
 
-@pytest.mark.parametrize("path", ["/api/v1/peers/leaders", "/api/v1/peers/places", "/api/v1/peers/scopes"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/peers/funnels", "/api/v1/peers/leaders", "/api/v1/peers/places", "/api/v1/peers/scopes"]
+)
 def test_other_workers_need_a_signature_and_the_token_is_none(where: str, path: str) -> None:
     json = {"Content-Type": "application/json"}
     for headers in (json, {**json, **BEARER}):

@@ -11,7 +11,7 @@ from tests.e2e.api.stage import FRIENDS, HOSTILE, Stage
 
 pytestmark = pytest.mark.timeout(150)
 
-ENDPOINTS = ("/about", "/health", "/topics", "/cuts", "/cuts/history", "/curve", "/influencers", "/flags")
+ENDPOINTS = ("/about", "/health", "/topics", "/cuts", "/cuts/history", "/curve", "/funnel", "/influencers", "/flags")
 STREAMS = ("/flags/stream", "/live")
 JSON = {"Content-Type": "application/json"}
 

@@ -82,8 +82,11 @@ def everything(where: str) -> dict[str, bytes]:
     """What a worker says wherever one may ask, of everybody that it lists."""
     people = asked(where, "/influencers", limit=500)["influencers"]
     paths = [
-        *(url(path) for path in ("/about", "/health", "/topics", "/cuts", "/cuts/history", "/curve", "/openapi.json")),
-        *(url(path, topic="tea") for path in ("/cuts/history", "/curve")),
+        *(
+            url(path)
+            for path in ("/about", "/health", "/topics", "/cuts", "/cuts/history", "/curve", "/funnel", "/openapi.json")
+        ),
+        *(url(path, topic="tea") for path in ("/cuts/history", "/curve", "/funnel")),
         *(
             url("/influencers", topic="tea", role=role, limit=500, format=kind)
             for role in ("maven", "connector")

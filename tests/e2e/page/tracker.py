@@ -108,6 +108,7 @@ class FakeTracker:
         connection.offer("topics", world.topics(chosen.population))
         connection.offer("curve", world.curve(chosen))
         connection.offer("history", world.history(chosen))
+        connection.offer("funnel", world.funnel(chosen))
         connection.offer("influencers", world.influencers(chosen))
         connection.offer("emerging", world.influencers(chosen, standing=["emerging"], order="emerging", limit=30))
 

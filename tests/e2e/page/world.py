@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stream_app.core.messages import ChanceFrom, Cut, Flag, FlagType, Reason, Role
+from stream_app.core.queries import FunnelFigures
 from stream_app.serving.api.flags.flag_log import FlagAbout, fits
 from stream_app.serving.api.flags.quality_response import FlagQualities
+from stream_app.serving.api.funnel.funnel_response import TopicFunnel
 from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import (
     About,
@@ -22,6 +24,7 @@ from stream_app.serving.api.responses import (
     Why,
 )
 from tests.e2e.page.about_itself import about, health, quality
+from tests.e2e.page.funnels import funnel, stages
 from tests.e2e.page.scopes import FIRST_PANE, NOW, PANE_MS, VERSION, WINDOW_END, Scope, demo_scopes
 
 DETECTED = 1_795_716_388_000
@@ -47,6 +50,9 @@ class World:
     about: About = field(default_factory=about)
     health: Health = field(default_factory=health)
     quality: FlagQualities = field(default_factory=quality)
+    stages: FunnelFigures | None = field(default_factory=stages)
+    missing: list[int] = field(default_factory=list)
+    """Partitions whose worker does not answer about funnels."""
     evidence: Evidence | None = None
     flags_since: int | None = None
 
@@ -81,6 +87,11 @@ class World:
             points=points,
             with_evidence=scope.with_evidence if scope else 0,
         )
+
+    def funnel(self, chosen: Selection) -> TopicFunnel:
+        """Who comes, who brings them and who comes back."""
+        stages = self.stages if self.scope(chosen) else None
+        return funnel(chosen.topic, chosen.population, stages, self.missing)
 
     def history(self, chosen: Selection) -> History:
         """A moment per pane."""

@@ -37,7 +37,8 @@ AT_ONCE = 8
 """Selections that are computed together. Many more would take the event loop for too long at a time, and their users
 might be more than a request to another worker may hold."""
 
-_PEOPLE_PARTS = ("influencers", "emerging")
+_ASKED = ("influencers", "emerging", "funnel")
+"""Parts that all workers are asked for."""
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -190,30 +191,32 @@ class PageUpdates:
         for start in range(0, len(some_say), AT_ONCE):
             some = some_say[start : start + AT_ONCE]
             found = await self._answers.all_influencers([one for asked, _ in some for one in _people_of(asked)])
-            self._show(some, found, records, topics)
+            funnels = await self._answers.funnels.all([asked for asked, _ in some], records.known, records.away)
+            self._show(some, list(zip(found[::2], found[1::2], funnels, strict=True)), records, topics)
         said = {asked for asked, _ in some_say}
         for asked, held in selections:
             if asked not in said:
                 await asyncio.sleep(0)
-                nobody = [self._answers.nobody(one) for one in _people_of(asked)]
-                self._show([(asked, held)], nobody, records, topics)
+                leaders, emerging = (self._answers.nobody(one) for one in _people_of(asked))
+                funnel = self._answers.funnels.nobody(asked)
+                self._show([(asked, held)], [(leaders, emerging, funnel)], records, topics)
 
     def _show(
         self,
         selections: Sequence[tuple[params.ScopeParams, _Selection]],
-        people: Sequence[responses.Influencers],
+        found: Sequence[Sequence[responses.Answer]],
         records: CutRecords,
         topics: dict[str, bytes],
     ) -> None:
         """Show what was found of some selections; `topics`: what is shown of topics in this round, by population.
 
-        `people`: of each selection those that `_people_of` asks for.
+        `found`: of each selection the answers named _ASKED.
         """
         common = self._common()
-        for (asked, held), *found in zip(selections, people[::2], people[1::2], strict=True):
+        for (asked, held), answers in zip(selections, found, strict=True):
             if asked.population not in topics:
                 topics[asked.population] = self._topics(asked.population)
-            parts = self._parts(asked, found, records)
+            parts = self._parts(asked, answers, records)
             # A curve that nobody can say at the moment stays as it was.
             held.show({**held.parts, **common, "topics": topics[asked.population], **parts})
 
@@ -229,11 +232,11 @@ class PageUpdates:
             return self._encoded(self._answers.scopes.topics(params.TopicParams(population=population, limit=TOPICS)))
 
     def _parts(
-        self, asked: params.ScopeParams, people: Sequence[responses.Influencers], records: CutRecords
+        self, asked: params.ScopeParams, answers: Sequence[responses.Answer], records: CutRecords
     ) -> dict[str, bytes]:
         """What only this selection shows."""
         with self._budget.running():
-            shown = {name: self._encoded(one) for name, one in zip(_PEOPLE_PARTS, people, strict=True)}
+            shown = {name: self._encoded(one) for name, one in zip(_ASKED, answers, strict=True)}
             if scope_of(asked) in records.away:
                 return shown
             record = records.known.get(scope_of(asked))
@@ -254,7 +257,7 @@ def is_start(asked: params.ScopeParams) -> bool:
 
 
 def _people_of(asked: params.ScopeParams) -> Iterator[params.InfluencerParams]:
-    """What is asked about people, by the order of _PEOPLE_PARTS."""
+    """What is asked about people, the leaders and who emerges."""
     place = msgspec.structs.asdict(asked)
     yield params.InfluencerParams(**place, limit=PEOPLE)
     yield params.InfluencerParams(**place, standing=("emerging",), order="emerging", limit=EMERGING)

@@ -75,7 +75,7 @@ class ScopeAnswers:
         return self._scopes.has(scope_of(asked))
 
 
-def scope_of(asked: params.ScopeParams) -> ScopeName:
+def scope_of(asked: params.FunnelParams) -> ScopeName:
     """The scope that is asked about."""
     return ScopeName(asked.population, asked.topic)
 

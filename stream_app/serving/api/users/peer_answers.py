@@ -11,6 +11,8 @@ from stream_app.serving.api.responses import Influencer, Place
 from stream_app.serving.api.users.peer_protocol import (
     MOST_TEXT,
     FoundAt,
+    FunnelFound,
+    FunnelQuery,
     LeaderQuery,
     Leaders,
     PlaceQuery,
@@ -25,6 +27,10 @@ _MOST_POINTS = 4000
 """Of a curve: more than any home sends …"""
 _FEW_POINTS = 100
 """… and where the curve is not wanted."""
+_MOST_DAYS = 4000
+"""Of cohorts: more than anybody keeps."""
+_DAYS = range(-719_162, 2_932_897)
+"""Since the epoch, in the years 1 to 9999."""
 
 
 class WrongAnswerError(ValueError):
@@ -71,6 +77,23 @@ def check_scopes(asked: Sequence[ScopeQuery], answers: Sequence[ScopeFound]) -> 
             _require(all(0 < rank < _MOST for ranks in found.ranks for rank in ranks), "a rank that nobody has")
 
 
+def check_funnels(asked: Sequence[FunnelQuery], answers: Sequence[FunnelFound]) -> None:
+    """The same for funnels."""
+    _require(len(answers) == len(asked), f"{len(answers)} answers to {len(asked)} queries")
+    for query, found in zip(asked, answers, strict=True):
+        _check_partitions(query.partitions, found.partitions)
+        if (funnel := found.funnel) is None:
+            continue
+        sums = funnel.sums
+        _require(all(0 <= number < _MOST for number in sums), "a number that nobody has")
+        _require(sums.entries == sums.recruited + sums.self_started + sums.unknown, "entries that do not add up")
+        _require(len(funnel.cohorts) <= _MOST_DAYS, "too many days")
+        _require(all(day in _DAYS for day in funnel.cohorts), "a day that is none")
+        numbers = (number for cohort in funnel.cohorts.values() for number in cohort)
+        _require(all(0 <= number < _MOST for number in numbers), "a cohort that no day has")
+        _require(abs(funnel.known_before) < _MOST, "a day that never comes")
+
+
 def _check_partitions(asked: Iterable[int] | None, answered: Sequence[int]) -> None:
     _require(asked is not None and set(answered) <= set(asked), "partitions that were not asked about")
     _require(len(set(answered)) == len(answered), "a partition is there twice")
@@ -115,6 +138,7 @@ def _require(holds: bool, what: str) -> None:  # noqa: FBT001 - it is what is re
         raise WrongAnswerError(what)
 
 
+DECODE_FUNNELS = msgspec.json.Decoder(list[FunnelFound]).decode
 DECODE_LEADERS = msgspec.json.Decoder(list[Leaders]).decode
 DECODE_SCOPES = msgspec.json.Decoder(list[ScopeFound]).decode
 DECODE_PLACES = msgspec.json.Decoder(list[Places]).decode

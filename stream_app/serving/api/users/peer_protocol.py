@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from operator import attrgetter
 from typing import Annotated, TypeVar
 
@@ -9,10 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from stream_app.core.messages import ROLES, Role
-from stream_app.core.queries import CutRecord, ScopeName, UserLookup, UserQuery
+from stream_app.core.queries import CutRecord, ScopeFunnel, ScopeName, UserLookup, UserQuery
 from stream_app.serving.api.responses import Place, Standing
 from stream_app.serving.api.users.influencers import STANDINGS
 
+FUNNELS = "/api/v1/peers/funnels"
 LEADERS = "/api/v1/peers/leaders"
 PLACES = "/api/v1/peers/places"
 SCOPES = "/api/v1/peers/scopes"
@@ -153,8 +155,39 @@ class ScopeFound(msgspec.Struct, frozen=True):
     """The home, if it is here and complete."""
 
 
-PeerQuery = TypeVar("PeerQuery", LeaderQuery, PlaceQuery, ScopeQuery)
+class FunnelQuery(_PeerQuery, frozen=True, kw_only=True):
+    """What was counted of the funnel of a scope: asked of every worker, and added up from what they answer."""
 
+    topic: _Text
+    population: _Text
+    first_pane: int
+    """Where the window begins: workers need not agree on it."""
+
+    @property
+    def scope(self) -> ScopeName:
+        """Which it is about."""
+        return ScopeName(self.population, self.topic)
+
+
+class FunnelFound(msgspec.Struct, frozen=True):
+    """What some partitions counted of a funnel."""
+
+    funnel: ScopeFunnel | None
+    """None without partitions."""
+    partitions: list[int]
+    """Those that were added up."""
+
+
+def added(parts: Sequence[FunnelFound]) -> FunnelFound:
+    """The answers of several partitions or workers as one."""
+    funnels = [part.funnel for part in parts if part.funnel is not None]
+    partitions = [partition for part in parts for partition in part.partitions]
+    return FunnelFound(reduce(ScopeFunnel.plus, funnels) if funnels else None, partitions)
+
+
+PeerQuery = TypeVar("PeerQuery", FunnelQuery, LeaderQuery, PlaceQuery, ScopeQuery)
+
+FunnelQueryList = Annotated[list[FunnelQuery], Meta(max_length=MOST_QUERIES)]
 LeaderQueries = Annotated[list[LeaderQuery], Meta(max_length=MOST_QUERIES)]
 ScopeQueries = Annotated[list[ScopeQuery], Meta(max_length=MOST_QUERIES)]
 PlaceQueries = Annotated[list[PlaceQuery], Meta(max_length=MOST_QUERIES)]

@@ -6,12 +6,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from stream_app.serving.api.funnel.local_funnels import LocalFunnels
 from stream_app.serving.api.scopes.local_scopes import LocalScopes
 from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peer_protocol import (
+    FUNNELS,
     LEADERS,
     PLACES,
     SCOPES,
+    FunnelQueryList,
     LeaderQueries,
     PlaceQueries,
     ScopeQueries,
@@ -23,7 +26,9 @@ from stream_app.serving.http.problems import BadRequestError, RefusedError
 _JSON = "application/json"
 
 
-def add_peer_routes(app: web.Application, local: LocalUsers, scopes: LocalScopes, auth: PeerAuth) -> None:
+def add_peer_routes(
+    app: web.Application, local: LocalUsers, scopes: LocalScopes, funnels: LocalFunnels, auth: PeerAuth
+) -> None:
     """Have `app` answer other workers, once `auth` has let them in."""
 
     def answering(
@@ -46,6 +51,7 @@ def add_peer_routes(app: web.Application, local: LocalUsers, scopes: LocalScopes
 
         return handle
 
+    app.router.add_post(FUNNELS, answering(funnels.funnels, FunnelQueryList), expect_handler=wait_for_access)
     app.router.add_post(LEADERS, answering(local.leaders, LeaderQueries), expect_handler=wait_for_access)
     app.router.add_post(SCOPES, answering(scopes.scopes, ScopeQueries), expect_handler=wait_for_access)
     app.router.add_post(PLACES, answering(local.places, PlaceQueries), expect_handler=wait_for_access)

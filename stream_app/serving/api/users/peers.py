@@ -7,7 +7,7 @@ it is asked over HTTP at host:port only, and what it answers is bounded, signed,
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from time import monotonic
 from typing import NamedTuple, TypeVar
 
@@ -85,6 +85,14 @@ class AllScopes(NamedTuple):
     """Those whose home did not answer, and the partition of it: whether anybody has talked about them is not known."""
 
 
+class _Held(NamedTuple):
+    """Which partitions are where."""
+
+    mine: list[int]
+    others: dict[str, list[int]]
+    """By the address of each other worker."""
+
+
 class Peers:
     """All workers together. A partition is asked of one worker, so nobody is there twice while partitions move."""
 
@@ -119,16 +127,12 @@ class Peers:
 
     async def leaders(self, asked: Sequence[LeaderQuery]) -> list[AllLeaders]:
         """The first users of each ranking, wherever they are."""
-        mine, others = self._partitions()
-        answers = [await self._local.leaders(_in(asked, mine))]
-        answers += await self._ask(LEADERS, asked, others, _checked_leaders)
+        answers = await self.everywhere(LEADERS, asked, self._local.leaders, _checked_leaders)
         with self._budget.running():
             return [self._leaders(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
     async def places(self, asked: Sequence[PlaceQuery]) -> list[AllPlaces]:
         """Where the users of each query stand, in the partitions asked about."""
-        mine, others = self._partitions()
-        answers = [await self._local.places(_in(asked, mine))]
         panes = len(self._state.scopes.panes)
 
         def checked(queries: Sequence[PlaceQuery], body: bytes) -> list[Places]:
@@ -136,7 +140,7 @@ class Peers:
             check_places(queries, found, panes)
             return found
 
-        answers += await self._ask(PLACES, asked, others, checked)
+        answers = await self.everywhere(PLACES, asked, self._local.places, checked)
         with self._budget.running():
             return [self._places(one, parts) for one, *parts in zip(asked, *answers, strict=True)]
 
@@ -148,11 +152,7 @@ class Peers:
         away: dict[ScopeName, int] = {}
         for start in range(0, len(asked), MOST_QUERIES):
             some = asked[start : start + MOST_QUERIES]
-            mine, others = self._partitions()
-            answers = [
-                await self._scopes.scopes(_in(some, mine)),
-                *await self._ask(SCOPES, some, others, _checked_scopes),
-            ]
+            answers = await self.everywhere(SCOPES, some, self._scopes.scopes, _checked_scopes)
             for query, *parts in zip(some, *answers, strict=True):
                 there = [part for part in parts if part.partitions]
                 if not there:
@@ -161,26 +161,38 @@ class Peers:
                     found[query.scope] = there[0]
         return AllScopes(found, away)
 
+    async def everywhere(
+        self,
+        path: str,
+        asked: Sequence[PeerQuery],
+        here: Callable[[Sequence[PeerQuery]], Awaitable[list[T]]],
+        checked: Callable[[Sequence[PeerQuery], bytes], list[T]],
+    ) -> list[list[T]]:
+        """What this worker and the others answer, each about its own partitions; those that do not are left out."""
+        held = self._partitions()
+        answers = [await here(_in(asked, held.mine))]
+        return answers + await self._ask(path, asked, held.others, checked)
+
+    def missing(self, there: Iterable[int], wanted: Collection[int] | None = None) -> list[int]:
+        """The partitions that did not answer: of those wanted, or of all that are known."""
+        known = (number for number in self._state.statuses if 0 <= number < self._count)
+        return sorted(set(known if wanted is None else wanted).difference(there))
+
     def _leaders(self, asked: LeaderQuery, parts: Sequence[Leaders]) -> AllLeaders:
         leaders = merged(asked, parts)
-        return AllLeaders(leaders, self._missing(leaders.partitions, asked.partitions))
+        return AllLeaders(leaders, self.missing(leaders.partitions, asked.partitions))
 
     def _places(self, asked: PlaceQuery, parts: Sequence[Places]) -> AllPlaces:
         there = [partition for part in parts for partition in part.partitions]
-        return AllPlaces([one for part in parts for one in part.found], self._missing(there, asked.partitions))
+        return AllPlaces([one for part in parts for one in part.found], self.missing(there, asked.partitions))
 
-    def _partitions(self) -> tuple[list[int], dict[str, list[int]]]:
-        """Those of this worker, and those of the others by the address of each."""
+    def _partitions(self) -> _Held:
         held = self._state.partitions
         others: dict[str, list[int]] = defaultdict(list)
         for number, status in sorted(self._state.statuses.items()):
             if number not in held and status.http and 0 <= number < self._count:
                 others[status.http].append(number)
-        return sorted(held), others
-
-    def _missing(self, there: list[int], wanted: Collection[int] | None) -> list[int]:
-        known = (number for number in self._state.statuses if 0 <= number < self._count)
-        return sorted(set(known if wanted is None else wanted).difference(there))
+        return _Held(sorted(held), others)
 
     async def _ask(
         self,

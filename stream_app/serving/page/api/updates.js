@@ -2,7 +2,10 @@
 
 import { ask, updatesUrl, NoAnswer } from "./requests.js";
 
-const EVENTS = ["about", "health", "quality", "topics", "curve", "history", "influencers", "emerging", "flag"];
+const EVENTS = [
+  ...["about", "health", "quality", "topics", "curve", "history"],
+  ...["influencers", "emerging", "funnel", "flag"],
+];
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
 const SILENCE_MS = 40_000; // a ping comes every 15 s

@@ -8,6 +8,7 @@ const SIGNIFICANT = new Intl.NumberFormat(undefined, { minimumSignificantDigits:
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const DAY_OF_YEAR = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const UTC_DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const ZONE = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" });
 const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
@@ -71,6 +72,9 @@ export function zone(ms) {
   const short = ZONE.formatToParts(ms).find((part) => part.type === "timeZoneName").value;
   return short === timeZone ? timeZone : `${timeZone} (${short})`;
 }
+
+/** "8 Mar" of "2018-03-08". */
+export const utcDay = (day) => UTC_DAY.format(new Date(`${day}T00:00:00Z`));
 
 export const clock = (ms) => CLOCK.format(ms);
 export const exactly = (ms) => EXACT.format(ms);

@@ -57,6 +57,18 @@ const TEXTS = {
   interval: () =>
     "Users are those who happened to be active, of many who could have been. " +
     "If all of these were counted, the number would be inside, 95 times in 100.",
+  reached: () => "Impressions in the window: a sum, not people.",
+  participants: () => "People with any post or share in the window.",
+  advocates: () => "People whose posts others shared.",
+  recruiters: () => "People whom somebody else named when coming: the one it came through, or else the author.",
+  reEntered: () => "Entries of people who had been here before: the funnel does not end, it begins again.",
+  entry: () => "Entries of people who were not known before.",
+  recruited: () =>
+    "Entries by a share that names somebody else. Self-started: all others, but for unknown, shares that name nobody.",
+  bigK: () => "Recruited entries for each participant.",
+  bigR: () =>
+    "Whom the people of a day brought, within the horizon after they came, for each of them. " +
+    "Not yet (outlined): the horizon of some is not over.",
   error: () => "How fast the value grows; ± is one standard deviation.",
 };
 

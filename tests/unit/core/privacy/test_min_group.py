@@ -44,6 +44,12 @@ def test_a_cut_is_said_in_steps_and_said_again_it_stays(users: int, k: int, tota
     assert FIVE.of(said) == said
 
 
+@pytest.mark.parametrize("digits", [1, 7, 8, 17, 20])
+def test_a_number_below_a_power_of_ten_has_not_reached_it(digits: int) -> None:
+    assert power_of_ten(10**digits - 1) == 10 ** (digits - 1)
+    assert power_of_ten(10**digits) == 10**digits
+
+
 @given(st.floats(-1e12, 1e12, allow_subnormal=False))
 def test_a_power_of_ten_stays_one(value: float) -> None:
     reached = power_of_ten(value)

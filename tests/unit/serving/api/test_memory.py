@@ -12,6 +12,8 @@ from stream_app.engine.engine import Engine
 from stream_app.serving.api import params
 from stream_app.serving.api.answers import Answers, UnknownUserError
 from stream_app.serving.api.flags.flag_log import FlagLog
+from stream_app.serving.api.funnel.funnel_answers import FunnelAnswers
+from stream_app.serving.api.funnel.local_funnels import LocalFunnels
 from stream_app.serving.api.scopes.local_scopes import LocalScopes
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.throughput import Throughput
@@ -45,11 +47,12 @@ class Worker:
         budget = TimeBudget()
         self.local = LocalUsers(state, budget)
         peers = Peers(self.local, LocalScopes(state, budget), state, PeerAuth(Settings()), budget)
+        funnels = FunnelAnswers(state, LocalFunnels(state, budget), peers, budget)
         self.flags = flags = FlagLog(state.erasures.among)
         flags.is_complete.set()
         health = Mock(live=lambda: (True, {}), ready=lambda: (True, {}))
         overview = Overview(settings, state, flags, Throughput(state), health, lambda: None)
-        self.answers = Answers(settings, state, overview, peers, flags, Mock(of=AsyncMock()), budget)
+        self.answers = Answers(settings, state, overview, peers, flags, Mock(of=AsyncMock()), funnels, budget)
 
     async def ask_about(self, topic: str, population: str, user: str) -> dict[str, Any]:
         """Every question there is; the answers by name, as JSON."""

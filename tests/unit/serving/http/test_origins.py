@@ -11,7 +11,7 @@ from tests.unit.serving.http.served import LOCALHOST, head, serving, status
 OPEN = Settings()
 API = ("/api/v1/openapi.json", "/metrics")
 EVIL = "Origin: http://evil.example"
-PEERS = ("/api/v1/peers/leaders", "/api/v1/peers/places", "/api/v1/peers/scopes")
+PEERS = ("/api/v1/peers/funnels", "/api/v1/peers/leaders", "/api/v1/peers/places", "/api/v1/peers/scopes")
 JSON = "Content-Type: application/json"
 
 
@@ -98,11 +98,12 @@ async def test_what_is_no_http_is_answered_with_them_too(sent: bytes) -> None:
 @pytest.mark.parametrize(
     ("path", "question"),
     [
+        (PEERS[0], b'{"topic":"t","population":"p","first_pane":1}'),
         (
-            PEERS[0],
+            PEERS[1],
             b'{"topic":"t","population":"p","role":"maven","standings":[],"search":"","emerging_first":false,"most":1}',
         ),
-        (PEERS[1], b'{"users":["u"]}'),
+        (PEERS[2], b'{"users":["u"]}'),
     ],
 )
 async def test_a_question_of_workers_is_bounded(path: str, question: bytes) -> None:

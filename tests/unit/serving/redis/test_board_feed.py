@@ -28,6 +28,7 @@ class Feed:
             stores=lambda: {3: self.store},
             stored_standings=self._standings,
             scopes=Mock(disclosure=UNLIMITED),
+            funnels=Mock(),
             statuses={},
             erasures=Mock(),
             homes=Mock(),

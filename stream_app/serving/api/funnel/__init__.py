@@ -1,0 +1,1 @@
+"""The funnel of a topic: what each worker counted, and all of them together."""
