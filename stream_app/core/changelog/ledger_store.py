@@ -26,15 +26,18 @@ meanwhile, writes beyond that sequence are ignored (see `replay`). Change togeth
 (which segments count), and the simulation, which crashes between any two of these steps.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.pane_content import PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
+from stream_app.core.changelog.signal_log import LAST_NUMBER, SNAPSHOT, SignalLog, part_keys
 from stream_app.core.events.credit import Credits
 from stream_app.core.retractions.taking_back import LookedUp, take_back
+from stream_app.core.signals.event_batches import part_of
+from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 
@@ -62,6 +65,7 @@ class LedgerStore:
         """
         self.partition = partition
         self.ledger = ledger
+        self.signals = SignalLog()
         self._put = put
         self._most_bytes = most_bytes
         held = replay(stored, partition)
@@ -95,12 +99,21 @@ class LedgerStore:
     def stored_bytes(self) -> int:
         """Bytes of the segments in the log that are not garbage. The table also holds them in memory."""
         sealed = sum(pane.stored_bytes for pane in self.ledger.panes.values())
-        return sealed + sum(size for _, _, size in self._deltas.values())
+        return sealed + sum(size for _, _, size in self._deltas.values()) + self.signals.stored_bytes
 
-    def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
-        """Count a batch and write its delta, without awaiting in between, so that later writes include the batch."""
+    def count(
+        self, topic: str, position: int, batch: Credits, late: Mask, rejected: int, own: OwnEvents | None = None
+    ) -> Applied:
+        """Count a batch and write its delta, without awaiting in between, so that later writes include the batch.
+
+        `own`: the events of the batch as the signals see them, if they are to.
+        """
         applied = self.ledger.apply(topic, position, batch, late, rejected)
-        self._write_delta(applied.content)
+        looked_at: list[bytes] = []
+        if own is not None and applied.counted.any():
+            looked_at = self.signals.take(part_of(own, applied.counted), self._sequence + 1, self._most_bytes() // 2)
+        self.signals.advance(self.ledger.horizon)
+        self._write_delta(applied.content, looked_at)
         return applied
 
     def take_back(
@@ -117,17 +130,23 @@ class LedgerStore:
 
     def maintain(self) -> None:
         """Seal settled panes (all panes if there are many deltas) and collect the new garbage."""
-        many = len(self._deltas) > MOST_DELTAS
+        many, sealed = len(self._deltas) > MOST_DELTAS, False
         for number, pane in self.ledger.panes.items():
             if pane.packed and not pane.stale:
                 continue  # most of them
             settled = self.ledger.is_settled(number)
             if pane.stale and (many or settled) and not self.ledger.is_patched(number):
                 self._seal(number, pack=settled)
+                sealed = True
             elif settled and pane.sealed and not pane.packed:
                 self.ledger.seal(number, *pane.sealed, pack=True)
         if many:
             self._carry_on()
+        self.signals.advance(self.ledger.horizon)
+        if self.signals.is_snapshot_due:
+            self._write_signals(SNAPSHOT, self.signals.snapshot(self._most_bytes() // 2))
+        elif (sealed or self.signals.has_much) and (journal := self.signals.journal()):
+            self._write_signals(*journal)
         self.ledger.forget_packed()
         self._find_garbage()
 
@@ -156,6 +175,8 @@ class LedgerStore:
         """
         self.write_state()  # takes a new sequence, so that the seals below supersede every delta before them
         self.ledger.take_out(users)
+        self.signals.erase(users, self.ledger.event_key)
+        self._write_signals(SNAPSHOT, self.signals.snapshot(self._most_bytes() // 2))
         for number, pane in self.ledger.panes.items():
             if pane.stale:
                 self._seal(number, pack=self.ledger.is_settled(number), without=users)
@@ -170,10 +191,14 @@ class LedgerStore:
         self.ledger.restore(held.header)
         if not held.header.event_key:  # written by 0.2; older segments may be of this release
             self.ledger.event_key = held.event_key or self.ledger.event_key
+        of_signals = {pane: found for pane, found in held.sealed.items() if pane < LAST_NUMBER}
+        self._garbage += self.signals.restore(of_signals, held.deltas, held.header.horizon)
         for pane, (key, parts) in held.sealed.items():
+            if pane in of_signals:
+                continue
             self.ledger.restore_sealed(pane, key, parts)
             if pane not in self.ledger.panes:
-                self._garbage += _part_keys(key, len(parts))
+                self._garbage += part_keys(key, len(parts))
         carried = held.header.carried
         repeating = (parts for key, parts in held.deltas.items() if key.sequence == carried)
         self._carried = (carried, frozenset(pane for parts in repeating for part in parts for pane in part.panes))
@@ -182,7 +207,7 @@ class LedgerStore:
             sealed |= self._carried[1] if key.sequence < carried else set()
             self.ledger.restore_delta(parts, sealed)
             self._deltas[key.sequence] = (
-                _part_keys(key, len(parts)),
+                part_keys(key, len(parts)),
                 {pane for part in parts for pane in part.panes},
                 sum(part.nbytes for part in parts),
             )
@@ -197,7 +222,7 @@ class LedgerStore:
         pane = self.ledger.panes[number]
         if pane.sealed:
             key, parts = pane.sealed
-            self._garbage += _part_keys(key, len(parts))
+            self._garbage += part_keys(key, len(parts))
         content = self.ledger.content(number, without)
         values = self._write("pane", number, [content])
         self.ledger.seal(number, self._key("pane", number, 0), list(map(segments.decode, values.values())), pack=pack)
@@ -218,25 +243,31 @@ class LedgerStore:
     def _find_garbage(self) -> None:
         first = self.ledger.window.first_pane(self.ledger.horizon)
         for sequence, (keys, touched, _) in list(self._deltas.items()):
-            is_newest = sequence == self._sequence  # holds the current positions
-            if is_newest or not all(pane < first or self._is_superseded(sequence, pane) for pane in touched):
+            is_needed = sequence == self._sequence or self.signals.holds_alone(sequence)  # or holds the positions
+            if is_needed or not all(pane < first or self._is_superseded(sequence, pane) for pane in touched):
                 break  # the deltas that are left must have no gaps
             self._garbage += keys
             del self._deltas[sequence]
         for key, parts in self.ledger.take_expired_seals():
-            self._garbage += _part_keys(key, parts)
+            self._garbage += part_keys(key, parts)
 
-    def _write_delta(self, added: list[PaneContent]) -> None:
+    def _write_signals(self, number: int, values: list[bytes]) -> None:
+        written = self._write("pane", number, [], values)
+        self._garbage += self.signals.written(number, self._sequence, written)
+
+    def _write_delta(self, added: list[PaneContent], looked_at: Sequence[bytes] = ()) -> None:
         self._sequence += 1
-        written = self._write("delta", 0, added)
+        written = self._write("delta", 0, added, looked_at)
         panes = {content.pane for content in added}
         self._deltas[self._sequence] = (list(written), panes, sum(map(len, written.values())))
 
-    def _write(self, kind: Kind, pane: int, content: list[PaneContent]) -> dict[bytes, bytes]:
+    def _write(
+        self, kind: Kind, pane: int, content: list[PaneContent], looked_at: Sequence[bytes] = ()
+    ) -> dict[bytes, bytes]:
         self._written = self._state()
         header = self.ledger.header(self._written[1], self._carried[0])
         parts = segments.encode(
-            header, self.ledger.scopes.names(), self.ledger.users.names, content, self._most_bytes()
+            header, self.ledger.scopes.names(), self.ledger.users.names, content, self._most_bytes(), looked_at
         )
         written = {self._key(kind, pane, part).encode(): value for part, value in enumerate(parts)}
         for key, value in written.items():
@@ -245,10 +276,6 @@ class LedgerStore:
 
     def _key(self, kind: Kind, pane: int, part: int) -> SegmentKey:
         return SegmentKey(self.partition, kind, pane, self.ownership.epoch, self._sequence, part)
-
-
-def _part_keys(first: SegmentKey, parts: int) -> list[bytes]:
-    return [first._replace(part=part).encode() for part in range(parts)]
 
 
 def _holds(sealed: tuple[SegmentKey, list[segments.Segment]] | None, sequence: int) -> bool:

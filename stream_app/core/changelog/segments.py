@@ -18,8 +18,8 @@ from stream_app.core.changelog.counted_events import (
     packed_events,
     unpacked_events,
 )
-from stream_app.core.changelog.pane_content import Entries, PaneContent, PaneRun
-from stream_app.core.changelog.parts import halves_of, size_of, split
+from stream_app.core.changelog.pane_content import Entries, PaneContent
+from stream_app.core.changelog.parts import SegmentPart, parts_of
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.watermark import Source
@@ -142,6 +142,8 @@ class Segment(msgspec.Struct, array_like=True):
     """What is known of the events of each run, in the order of `panes`; missing up to 0.3."""
     packed_events: msgspec.Raw = NOTHING_PACKED
     """The events of runs whose worth is in columns, still encoded: few segments are looked at for a single event."""
+    looked_at: list[memoryview] = []
+    """Values of the signals, see `signal_log`; missing up to 0.3."""
 
     @property
     def nbytes(self) -> int:
@@ -198,20 +200,21 @@ def encode(
     users: Sequence[str],
     panes: Sequence[PaneContent],
     most_bytes: int = MOST_BYTES,
+    looked_at: Sequence[bytes] = (),
 ) -> list[bytes]:
     """Encode the parts of a segment, of at most `most_bytes` each.
 
     `scopes` and `users` are the names by ledger number, as used in the entries. Names are long only where somebody
     wants them to be, so a part is cut by its entries first, and halved if it turns out too large.
     """
-    cuts = list(split([run for content in panes for run in content.runs()]))
+    cuts = parts_of([run for content in panes for run in content.runs()], looked_at, most_bytes // 2)
     parts = [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
     room = most_bytes - _MORE_PARTS
     if all(len(part) <= room for part in parts):
         return parts
-    while large := [place for place, part in enumerate(parts) if len(part) > room and size_of(cuts[place]) > 1]:
+    while large := [place for place, part in enumerate(parts) if len(part) > room and cuts[place].can_be_halved]:
         for place in reversed(large):
-            cuts[place : place + 1] = halves = halves_of(cuts[place])
+            cuts[place : place + 1] = halves = cuts[place].halves()
             parts[place : place + 1] = [_encode_part(header, 0, scopes, users, half) for half in halves]
     return [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
 
@@ -221,8 +224,9 @@ def _encode_part(
     parts: int,
     scopes: Sequence[tuple[str, str]],
     users: Sequence[str],
-    panes: list[PaneRun],
+    part: SegmentPart,
 ) -> bytes:
+    panes = part.runs
     columns = [np.concatenate(column) for column in zip(*(run.entries for run in panes), strict=True)]
     if not columns:
         columns = [np.empty(0, np.int64)] * 4 + [np.empty(0)]
@@ -254,6 +258,7 @@ def _encode_part(
         )
         if len(events.hashes)
         else NOTHING_PACKED,
+        looked_at=[memoryview(value) for value in part.looked_at],
     )
     return _ENCODER.encode(segment)
 

@@ -13,5 +13,7 @@ class Applied(NamedTuple):
     counts: BatchCounts
     duplicate: Mask
     """Which events were counted before."""
+    counted: Mask
+    """Which events are new, and not taken back."""
     content: list[PaneContent]
     """What the batch added, by pane."""

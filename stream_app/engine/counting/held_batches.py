@@ -13,6 +13,8 @@ from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits
 from stream_app.core.events.decode import Rejected
 from stream_app.core.events.identity import HashingPlan
+from stream_app.core.signals.event_batches import part_of
+from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Batch
@@ -39,6 +41,8 @@ class CreditedBatch(NamedTuple):
     newest_ms: Ints
     """By event: the newest event time in its source up to it, epoch ms."""
     basis: Basis
+    own: OwnEvents
+    """The events as the signals see them."""
 
     @classmethod
     def of(
@@ -48,6 +52,7 @@ class CreditedBatch(NamedTuple):
         indices: Sequence[int],
         rejected: list[Rejected],
         basis: Basis,
+        own: OwnEvents,
         watermark_ms: int = NO_TIME,
     ) -> "CreditedBatch":
         """Return a credited batch; records that are neither counted nor rejected belong to erased people.
@@ -56,7 +61,7 @@ class CreditedBatch(NamedTuple):
         """
         erased = len(batch.records) - len(indices) - len(rejected)
         newest_ms = np.maximum.accumulate(np.maximum(credits_.ts_ms, watermark_ms))
-        return cls(batch, credits_, indices, rejected, erased, newest_ms, basis)
+        return cls(batch, credits_, indices, rejected, erased, newest_ms, basis, own)
 
     def split(self, end_ms: int) -> tuple["CreditedBatch | None", "CreditedBatch | None"]:
         """Return what comes before the first event at or after `end_ms`, and the rest; None for nothing."""
@@ -79,6 +84,7 @@ class CreditedBatch(NamedTuple):
         return CreditedBatch(
             *(batch, self.credits.between(first, last), indices, rejected),
             *(len(batch.records) - len(indices) - len(rejected), self.newest_ms[first:last], self.basis),
+            part_of(self.own, slice(first, last)),
         )
 
 
