@@ -19,16 +19,28 @@ Change together: `ledger_store`, which writes, and `core/signals/event_batches`,
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from stream_app.core.changelog.segments import Segment, SegmentKey
 from stream_app.core.funnel.funnel_keys import FunnelKeys
 from stream_app.core.signals.event_batches import decoded, encoded, part_of
-from stream_app.core.signals.facts import SignalValues
-from stream_app.core.signals.own_events import OwnEvents, Trusted
+from stream_app.core.signals.facts import Fact, SignalValues, are_marked, facts_at
+from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.signals.partition_signals import PartitionSignals
 from stream_app.core.state.watermark import NO_TIME
 
 Parts = list[Segment]
+
+
+class Noticed(NamedTuple):
+    """What the signals say about some users, in their order."""
+
+    facts: list[list[Fact]]
+    trusted: list[float]
+    """The part of their impressions that is left where audiences are bounded, and 0 of who is marked."""
+
 
 _FIRST_JOURNAL = -(2**59)
 SNAPSHOT = _FIRST_JOURNAL - 1
@@ -161,9 +173,12 @@ class SignalLog:
         """Return what each signal says about users."""
         return self.signals.measured(FunnelKeys(secret).persons(users))
 
-    def trusted(self, users: Sequence[str], secret: int) -> Trusted:
-        """Return what is left of users' impressions."""
-        return self.signals.trusted(FunnelKeys(secret).persons(users))
+    def noticed(self, users: Sequence[str], secret: int) -> Noticed:
+        """Return the facts about users, and what is left of what they reached."""
+        measured, trusted = self.measured(users, secret), self.signals.trusted(FunnelKeys(secret).persons(users))
+        marked = are_marked(measured)
+        facts = [list(facts_at(measured, place)) if marked[place] else [] for place in range(len(users))]
+        return Noticed(facts, np.round(trusted.part(marked), 4).tolist())
 
 
 def part_keys(first: SegmentKey, parts: int) -> list[bytes]:

@@ -69,7 +69,7 @@ class QueryableState:
     def users(self, partition: int) -> UserQueries | None:
         """The users of a partition; None where it is not this worker's."""
         store = self.stores().get(partition)
-        return None if store is None else UserQueries(store.ledger, self.scopes.followed)
+        return None if store is None else UserQueries(store.ledger, self.scopes.followed, store.signals)
 
     def tops(self, partition: int, most: int, min_users: int) -> Iterator[TopUsers]:
         """At most `most` users of every scope and role of an owned partition.

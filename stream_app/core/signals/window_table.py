@@ -57,6 +57,11 @@ class WindowTable:
         return len(self._index)
 
     @property
+    def keys(self) -> Hashes:
+        """The key of each row."""
+        return self._index.keys.view(np.uint64)
+
+    @property
     def entries(self) -> int:
         """Entries of all slices: at most one for each event."""
         return sum(len(chunk.rows) for chunks in self._slices.values() for chunk in chunks)

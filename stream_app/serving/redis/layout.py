@@ -8,7 +8,8 @@ Keys, with the default prefix. A `:` or `%` inside a name is percent-encoded (`%
     influence:user:{user}:{role}:{population}:{topic}  hash        the fields of messages.Flag: the present standing
     influence:flags                                    stream      every flag, same fields; a repeat: same flag_id
 
-A field whose value is null is left out; true and false are 1 and 0. The rest is bookkeeping of the writers:
+A field whose value is null or empty is left out; true and false are 1 and 0; `signals` are words. The rest is
+bookkeeping of the writers:
 
     influence:part:{partition}:{role}:{population}:{topic}  sorted set  the top users of one partition
     influence:keys:{partition}                              set         the part and user keys the partition holds
@@ -28,6 +29,7 @@ import msgspec
 
 from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.queries import TopUsers
+from stream_app.core.signals.sayings import all_said
 
 FLAGS_KEPT = 100_000
 """Entries of the flags stream, up to a node of the stream more."""
@@ -230,8 +232,10 @@ def _plain(name: str) -> str:
 def _fields(message: Cut | Flag) -> list[str]:
     """Field, value, field, value …, as HSET and XADD take them."""
     fields = zip(message.__struct_fields__, msgspec.structs.astuple(message), strict=True)
-    return [text for name, value in fields if value is not None for text in (name, _text(value))]
+    return [text for name, value in fields if value is not None and value != [] for text in (name, _text(value))]
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list):
+        return all_said(value)
     return str(int(value)) if value is True or value is False else str(value)

@@ -49,6 +49,9 @@ const TEXTS = {
   interval: () =>
     "Users are those who happened to be active, of many who could have been. " +
     "If all of these were counted, the number would be inside, 95 times in 100.",
+  signal: () =>
+    "What can be noticed about a user from outside, with its numbers. It is no verdict: a shift worker is always on, " +
+    "and a reminder is regular.",
   error: () => "How fast the value grows; ± is one standard deviation.",
 };
 

@@ -48,7 +48,7 @@ def planted() -> list[Post | Share]:
     pauses_ms = np.random.default_rng(1).exponential(3 * MINUTE_MS, 30).astype(int).cumsum()
     posts = [Post(event_id=n, ts=START_MS + ms, user_id=PERSON, audience=50) for n, ms in enumerate(pauses_ms.tolist())]
     later = [Post(event_id="later", ts=START_MS + 110 * MINUTE_MS, user_id="other")]
-    return sorted([*shares, *posts, *later], key=lambda event: event.ts)  # type: ignore[arg-type, return-value]
+    return sorted([*shares, *posts, *later], key=lambda event: event.ts)
 
 
 def count(store: LedgerStore, events: Sequence[Post | Share], size: int, chores: Sequence[int], log: Log) -> None:
