@@ -126,7 +126,7 @@ async function load() {
     ...place,
     standing: standing.value.split(" "),
     search: query.value.trim(),
-    without_marked: unmarked.checked ? "true" : "",
+    marked: unmarked.checked ? "without" : "",
     order: isFiltered() ? "emerging" : "rank",
     limit: PAGE,
   };

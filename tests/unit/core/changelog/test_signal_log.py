@@ -12,16 +12,19 @@ from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Post, Share
+from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.funnel.funnel_keys import FunnelKeys
+from stream_app.core.messages import ROLES, Role
+from stream_app.core.queries.users import UserLookup, UserQueries, UserQuery
 from stream_app.core.signals.event_batches import batch_of
 from stream_app.core.signals.facts import Signal, facts_at
+from stream_app.core.signals.sayings import all_said
 from stream_app.core.state.ledger import Ledger
+from stream_app.core.state.scopes import ScopeName
 from tests.unit.core.logs import Log, P
+from tests.unit.core.planted import BOT, MINUTE_MS, PERSON, planted
 
-MINUTE_MS = 60_000
 KEY = 5
-START_MS = 1_475_280_000_000
-BOT, PERSON = "bot", "person"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -38,17 +41,6 @@ def opened(log: Log, generation: int) -> LedgerStore:
     store = LedgerStore(P, ledger, log.table(), log.put)
     store.begin(generation)
     return store
-
-
-def planted() -> list[Post | Share]:
-    """80 shares of one post, a minute apart, and 30 posts of somebody whose pauses are what pauses are."""
-    shares = [
-        Share(event_id=n, ts=START_MS + n * MINUTE_MS, user_id=BOT, post_id="p", author_id="a") for n in range(80)
-    ]
-    pauses_ms = np.random.default_rng(1).exponential(3 * MINUTE_MS, 30).astype(int).cumsum()
-    posts = [Post(event_id=n, ts=START_MS + ms, user_id=PERSON, audience=50) for n, ms in enumerate(pauses_ms.tolist())]
-    later = [Post(event_id="later", ts=START_MS + 110 * MINUTE_MS, user_id="other")]
-    return sorted([*shares, *posts, *later], key=lambda event: event.ts)
 
 
 def count(store: LedgerStore, events: Sequence[Post | Share], size: int, chores: Sequence[int], log: Log) -> None:
@@ -102,6 +94,23 @@ def test_a_crash_at_any_write_loses_nothing(cuts: list[int], size: int, chores: 
         log = Log(kept)
         count(opened(log, generation), events, size, chores, log)
     np.testing.assert_equal(expected, known(opened(log, 9)))
+
+
+def test_lists_have_facts_and_what_is_trusted_and_leave_out_who_is_marked_where_that_is_wanted() -> None:
+    store = opened(Log(), 1)
+    count(store, planted(), 7, [1], Log())
+    users = UserQueries(store.ledger, FollowedCuts(), store.signals)
+    everybody = UserQuery(ScopeName("all", "*"), ROLES.index(Role.CONNECTOR))
+    assert [one.user for one in users.find(everybody, 9).first] == [BOT, PERSON]
+    left = users.find(everybody._replace(without_marked=True), 9)
+    assert (left.total, [one.user for one in left.first]) == (1, [PERSON])
+    found = {one.user: one for _, one in users.look_up([UserLookup([BOT, PERSON], roles=[Role.CONNECTOR])])}
+    assert [fact.name for fact in found[BOT].signals] == [Signal.REGULAR, Signal.ONE_SIDED]
+    assert (found[BOT].trusted, found[PERSON].signals, found[PERSON].trusted) == (0.0, [], 1.0)
+    assert all_said(found[BOT].signals) == (
+        "regular: pauses of 60 s ± 0 % between 80 events; "
+        "one-sided: 100 % of 80 shares credit one author, distinct posts 1"
+    )
 
 
 def test_a_delta_is_kept_until_a_journal_has_its_events() -> None:
