@@ -4,6 +4,7 @@ Persons and posts are hashes under the secret of the ledger, as those of the fun
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,8 +20,9 @@ from stream_app.core.signals.stored_arrays import StoredArray, stored, unstored
 
 VERSION = 1
 _MOST_EVENT_BYTES = 64
-"""Of an event as it is stored: eight columns of eight bytes."""
-_HASHES = ("<u8", "<u8", "<u8", "<u8")
+"""Of an event as it is stored: seven columns of eight bytes."""
+_COLUMNS = ("<u8", "<u8", "<u8", "<u8", "<i8", "<i8")
+"""Of events, but for their times."""
 
 
 class StoredBatch(msgspec.Struct, array_like=True):
@@ -29,7 +31,8 @@ class StoredBatch(msgspec.Struct, array_like=True):
     version: int
     first_ms: int
     after_ms: StoredArray
-    columns: list[StoredArray]
+    columns: list[list[StoredArray]]
+    """Each as it is, or as its distinct values and the place of each event among them, whatever is shorter."""
 
 
 _DECODER = msgspec.msgpack.Decoder(StoredBatch)
@@ -38,21 +41,19 @@ _DECODER = msgspec.msgpack.Decoder(StoredBatch)
 def batch_of(
     credits_: Credits, events: Sequence[Event], key: int, as_named: Callable[[Sequence[str]], Sequence[str]]
 ) -> OwnEvents:
-    """Return the events of a batch, whose credits these are; `key`: the secret of the ledger.
+    """Return the events of a batch, all of one kind, whose credits these are; `key`: the secret of the ledger.
 
     `as_named`: from users to how a ledger names them.
     """
-    keys, count = FunnelKeys(key), len(events)
-    shares = [(place, event) for place, event in enumerate(events) if isinstance(event, Share)]
-    named = [(place, event.author_id) for place, event in shares if event.author_id is not None]
-    posts = [(place, event.post_id) for place, event in shares if event.post_id is not None]
+    keys, shares = FunnelKeys(key), [event for event in events if isinstance(event, Share)]
+    nobody = np.full(len(events), NOBODY, np.uint64)
     audiences = np.array([event.audience for event in events], np.float64)  # None becomes NaN
     return OwnEvents(
         credits_.ts_ms,
         keys.persons(credits_.users),
-        np.zeros(count, np.uint64),  # whatever is the same of two events of one moment, either may come first
-        _placed(count, [place for place, _ in named], keys.persons(as_named(texts([name for _, name in named])))),
-        _placed(count, [place for place, _ in posts], keys.posts(texts([name for _, name in posts]))),
+        nobody,  # whatever is the same of two events of one moment, either may come first
+        _hashed([one.author_id for one in shares], lambda names: keys.persons(as_named(names))) if shares else nobody,
+        _hashed([one.post_id for one in shares], keys.posts) if shares else nobody,
         np.where(audiences >= 0, audiences, UNKNOWN_AUDIENCE).astype(np.int64),
         credits_.impressions,
     )
@@ -69,7 +70,8 @@ def encoded(events: OwnEvents, most_bytes: int) -> Iterator[bytes]:
     for start in range(0, len(events.ts_ms), step):
         ts_ms, *columns = (column[start : start + step] for column in events)
         first_ms = int(ts_ms.min())
-        yield msgspec.msgpack.encode(StoredBatch(VERSION, first_ms, stored(ts_ms - first_ms), [*map(stored, columns)]))
+        after_ms = stored(ts_ms - first_ms)
+        yield msgspec.msgpack.encode(StoredBatch(VERSION, first_ms, after_ms, [*map(_stored, columns)]))
 
 
 def decoded(data: bytes | memoryview) -> OwnEvents:
@@ -80,11 +82,26 @@ def decoded(data: bytes | memoryview) -> OwnEvents:
         raise FormatError(f"events of signals that no release has written: {error}") from error
     if found.version != VERSION:
         raise FormatError(f"events of signals of version {found.version}: written by a newer release?")
-    columns = [unstored(column, dtype) for column, dtype in zip(found.columns, (*_HASHES, "<i8", "<i8"), strict=True)]
+    columns = [_unstored(column, dtype) for column, dtype in zip(found.columns, _COLUMNS, strict=True)]
     return OwnEvents(unstored(found.after_ms) + found.first_ms, *columns)
 
 
-def _placed(count: int, places: list[int], hashes: Hashes) -> Hashes:
-    placed = np.full(count, NOBODY, np.uint64)
-    placed[places] = hashes
-    return placed
+def _stored(column: Hashes | Ints) -> list[StoredArray]:
+    values, places = np.unique(column, return_inverse=True)
+    shorter, whole = [stored(values), stored(places)], [stored(column)]
+    return min(shorter, whole, key=lambda arrays: sum(len(array.data) for array in arrays))
+
+
+def _unstored(arrays: list[StoredArray], dtype: str) -> np.ndarray[Any, Any]:
+    values = unstored(arrays[0], dtype)
+    return values if len(arrays) == 1 else values[unstored(arrays[1])]
+
+
+def _hashed(ids: list[str | int | None], hashes_of: Callable[[Sequence[str]], Hashes]) -> Hashes:
+    """Return the hash of each id, NOBODY of those that are not known."""
+    known = [one for one in ids if one is not None]
+    if len(known) == len(ids):
+        return hashes_of(texts(known))
+    hashed = np.full(len(ids), NOBODY, np.uint64)
+    hashed[[place for place, one in enumerate(ids) if one is not None]] = hashes_of(texts(known))
+    return hashed

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.core.messages import Cut, FlagType, Reason, Role
+from stream_app.core.signals.facts import Signal
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import BatchCounts
 from stream_app.serving.cut_metrics import MAX_CUTS
@@ -171,6 +172,7 @@ def _let_everything_happen(metrics: Metrics) -> None:
     metrics.flags(FlagType.LEFT, Role.MAVEN, 1)
     metrics.flag_latency(0.7)
     metrics.active_users(8)
+    metrics.marked_users(Signal.REGULAR, 2)
     metrics.rows(9)
     metrics.segments(10)
     metrics.state_bytes(11)
