@@ -196,7 +196,7 @@ def test_the_page_holds_every_metric_with_help_in_prometheus_format(
     assert all(family.samples for family in families.values())
     labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
     of_cuts_and_flags = {"topic", "population", "role", "type", "reason", "window"}
-    assert labels == {*of_cuts_and_flags, "partition", "result", "le", "bound", "digest", "version"}
+    assert labels == {*of_cuts_and_flags, "partition", "result", "le", "bound", "digest", "version", "signal"}
     values = {
         sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels
     }

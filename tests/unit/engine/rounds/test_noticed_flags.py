@@ -1,5 +1,7 @@
 """Flags say what is noticed about their user at that moment, if anything may be said of people."""
 
+from typing import Any
+
 import pytest
 
 from stream_app.core.messages import Flag, flag_in
@@ -12,10 +14,10 @@ SHARES = "influence.shares"
 BOT, OTHERS = user_of(PARTITION), [user_of(PARTITION, number) for number in range(1, 12)]
 
 
-async def flags_of_the_bot(**settings: int) -> list[Flag]:
+async def flags_of_the_bot(**settings: Any) -> list[Flag]:
     """The bot shares for 80 minutes, and then one more thing, on another topic."""
     parts = Parts(min_posts=1, min_impressions=1, min_users=10, **settings)
-    of_bot = {"topic": SHARES, "user": BOT, "post_id": "p", "author_id": "a"}
+    of_bot: dict[str, Any] = {"topic": SHARES, "user": BOT, "post_id": "p", "author_id": "a"}
     shares = [post(n, ts_ms=NOW_MS - (100 - n) * MINUTE_MS, **of_bot) for n in range(80)]
     await parts.count(shares)
     await parts.count([post(n, user=user, topics=["tea"]) for n, user in enumerate(OTHERS)])
