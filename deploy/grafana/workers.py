@@ -48,6 +48,14 @@ def _state(board: Dashboard) -> None:
     )
     board.with_panel(
         parts.curves(
+            "Marked users",
+            "Users about whom a signal has a fact, by signal; docs/how-it-decides.md says what each does not say.",
+            units.Short,
+            Query(f"sum by (signal) (influence_marked_users{{{WORKER}}})", "{{signal}}"),
+        )
+    )
+    board.with_panel(
+        parts.curves(
             "Segments",
             "What the ledgers consist of: one for each batch, merged into one for each pane when it is over. It rises "
             "and falls; a rise that lasts makes recovery slow.",

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from stream_app.core.flags.reasons import SAYS, odds
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Flag, FlagType
 from stream_app.core.readable import readable
+from stream_app.core.signals.sayings import all_said
 
 MAX_LISTED = 10
 """The flags that a digest lists; the others are counted."""
@@ -65,6 +66,8 @@ def body_of(flag: Flag) -> str:
         lines.append(f"Why: {SAYS[flag.reason]}.")
     if chance := odds(flag):
         lines.append(f"Chance: {chance}.")
+    if flag.signals:
+        lines.append(f"Noticed in 24 hours: {all_said(flag.signals)}.")
     if flag.warming_up:
         lines.append("The tracker has not seen a whole window yet: values still grow because they are counted first.")
     if flag.population != DEFAULT_POPULATION:

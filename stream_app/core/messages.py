@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
+from stream_app.core.signals.facts import Fact
 
 ALL_TOPICS = "*"
 """The pseudo-topic that every event counts in, besides its own topics."""
@@ -200,6 +201,8 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     chance_flags: int | None = None
     """Number of the tracker's own flags, whose outcome is known, behind `chance`."""
     chance_from: ChanceFrom | None = None
+    signals: list[Fact] = []
+    """What was noticed about the user in the 24 h before, whatever the topic: facts, and no verdict."""
     rule: int
     """Number of the rule that decided (see stream_app/core/flags/standing.py)."""
     window_start: int
@@ -236,9 +239,11 @@ def flag_in(value: bytes | None, first_ms: int = _FIRST_MS) -> Flag | None:
 def is_sound(flag: Flag, first_ms: int = _FIRST_MS) -> bool:
     """Return whether its numbers are such as a worker can have worked out."""
     times = (flag.window_start, flag.window_end, flag.event_time, flag.detected_at)
-    rates = (flag.share, flag.short_rate, flag.long_rate, flag.rate_error, flag.z, flag.events, flag.eta_s or 0.0)
+    rates = [flag.share, flag.short_rate, flag.long_rate, flag.rate_error, flag.z, flag.events, flag.eta_s or 0.0]
+    rates += [number for fact in flag.signals for number in (fact.value, fact.limit, *fact.numbers.values())]
     return (
         are_numbers((flag.value, flag.threshold, flag.rank, flag.rule, flag.chance_flags or 0))
+        and are_numbers(fact.events for fact in flag.signals)
         and 0.0 <= (flag.chance or 0.0) <= 1.0
         and all(first_ms <= time_ms <= _LAST_MS for time_ms in times)
         and all(map(isfinite, rates))

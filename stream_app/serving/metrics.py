@@ -7,6 +7,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from stream_app.core.messages import ROLES, FlagType, Role
 from stream_app.core.queries import BatchCounts
+from stream_app.core.signals.facts import Signal
 from stream_app.serving.cut_metrics import CutMetrics
 from stream_app.serving.flag_metrics import FlagMetrics
 from stream_app.serving.flag_quality_metrics import FlagQualityMetrics
@@ -109,6 +110,10 @@ class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
     def active_users(self, n: int) -> None:
         """Users with at least one event in the window."""
         self._active_users.set(n)
+
+    def marked_users(self, signal: Signal, n: int) -> None:
+        """Users about whom a signal has a fact."""
+        self._marked_users.labels(signal.value).set(n)
 
     def rows(self, n: int) -> None:
         """Rows (user within topic and population) in memory."""
@@ -236,6 +241,12 @@ class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
         self._active_users = Gauge(
             "influence_active_users",
             "Users of this worker's partitions with an event in the window.",
+            registry=registry,
+        )
+        self._marked_users = Gauge(
+            "influence_marked_users",
+            "Users of this worker's partitions about whom a signal has a fact, as of the last minute.",
+            ("signal",),
             registry=registry,
         )
         self._rows = Gauge(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from stream_app.core.flags.reasons import SAYS, odds
 from stream_app.core.messages import Flag, FlagType
 from stream_app.core.readable import readable
+from stream_app.core.signals.sayings import all_said
 from stream_app.terminal.format import moment
 
 FLAG_STYLES = {
@@ -18,7 +19,8 @@ FLAG_STYLES = {
 def flag_line(flag: Flag, when: Callable[[int], str] = moment) -> str:
     """When, what, who, and the numbers behind it."""
     who = f"{flag.type:<8}  {flag.role:<9}  {readable(flag.topic):<14}  {readable(flag.user_id):<16}"
-    return f"{when(flag.event_time)}  {who}  {_numbers(flag)}"
+    noticed = f" ({all_said(flag.signals)})" if flag.signals else ""
+    return f"{when(flag.event_time)}  {who}  {_numbers(flag)}{noticed}"
 
 
 def _numbers(flag: Flag) -> str:

@@ -116,8 +116,8 @@ def _opt_out(settings: Settings) -> list[Acl]:
 _CONNECT = ("hello", "ping", "select")
 _WRITE = ("set", "pexpire", "sscan", "sadd", "srem", "del", "hset", "xadd", "zadd", "zunionstore", "zremrangebyrank")
 _SCRIPT = ("evalsha", "script|load")
-_LOOK = ("scan", "zmscore", "sscan", "xrange")
-_REMOVE = ("del", "zrem", "srem", "xdel")
+_LOOK = ("scan", "zmscore", "sscan", "xrange", "hexists")
+_REMOVE = ("del", "zrem", "srem", "xdel", "hdel")
 
 
 def redis_commands() -> dict[str, tuple[str, ...]]:

@@ -22,26 +22,39 @@ _NAMED = 8
 )
 @click.option("--population", default=DEFAULT_POPULATION, metavar="NAME", show_default=True)
 @click.option("-n", "count", type=click.IntRange(min=1), default=10, metavar="N", help="how many users  [10]")
+@click.option("--without-marked", is_flag=True, help="leave out users about whom something is noticed")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-@settings_options("redis_url", "redis_prefix")
-def command(settings: Settings, topic: str, role: str, population: str, count: int, as_json: bool) -> None:
+@settings_options("redis_url", "redis_prefix", "redis_top", "partitions")
+def command(
+    settings: Settings, topic: str, role: str, population: str, count: int, without_marked: bool, as_json: bool
+) -> None:
     """Print the top users of a topic in the current window, as the workers keep them in Redis.
+
+    What is noticed about a user in 24 hours stands beside: facts, and no verdict.
 
     Borderline: inside the 95 % interval of θ, so that who happened to be active decides whether they are in the cut.
 
     The exit status is 1 where there are none.
     """
     topic = normal_topic(topic)
-    users, within, missing = asyncio.run(_read(settings, topic, Role(role), population, count))
+    users, within, noticed, missing = asyncio.run(
+        _read(settings, topic, Role(role), population, settings.redis_top if without_marked else count)
+    )
     low, high = within or (0, 0)
+    if without_marked:
+        users = [(user, value) for user, value in users if user not in noticed][:count]
     if as_json:
-        rows = [{"user_id": user, "value": value, "borderline": low <= value <= high} for user, value in users]
+        rows = [
+            {"user_id": user, "value": value, "borderline": low <= value <= high, "noticed": noticed.get(user, "")}
+            for user, value in users
+        ]
         print_json({"topic": topic, "population": population, "role": role, "users": rows})
     elif users:
         unit = Role(role).unit
         shown = table("", "user", unit, " ", numbers={"", unit})
         for rank, (user, value) in enumerate(users, 1):
-            shown.add_row(str(rank), user, f"{value:,}", "borderline" * (low <= value <= high))
+            words = filter(None, ("borderline" * (low <= value <= high), noticed.get(user, "")))
+            shown.add_row(str(rank), user, f"{value:,}", "; ".join(words))
         console().print(shown)
     if missing:
         raise click.ClickException(missing)
@@ -49,8 +62,8 @@ def command(settings: Settings, topic: str, role: str, population: str, count: i
 
 async def _read(
     settings: Settings, topic: str, role: Role, population: str, count: int
-) -> tuple[list[tuple[str, int]], tuple[int, int] | None, str]:
-    """(user, value), highest first; the interval of θ; where there is none, why.
+) -> tuple[list[tuple[str, int]], tuple[int, int] | None, dict[str, str], str]:
+    """(user, value), highest first; the interval of θ; what is noticed, by user; where there are no users, why.
 
     Raises BoardUnavailableError and SettingsError.
     """
@@ -60,8 +73,9 @@ async def _read(
     try:
         users = await board.read_top(topic, role, population, count)
         if not users:
-            return users, None, _why_none(settings, topic, role, population, await board.shown())
-        return users, await board.read_interval(topic, role, population), ""
+            return users, None, {}, _why_none(settings, topic, role, population, await board.shown())
+        noticed = await board.read_noticed([user for user, _ in users])
+        return users, await board.read_interval(topic, role, population), noticed, ""
     finally:
         await board.close()
 

@@ -28,19 +28,22 @@ meanwhile, writes beyond that sequence are ignored (see `replay`). Change togeth
 (which segments count), and the simulation, which crashes between any two of these steps.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.pane_content import PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
+from stream_app.core.changelog.signal_log import LAST_NUMBER, SNAPSHOT, SignalLog
 from stream_app.core.events.credit import Credits
 from stream_app.core.funnel.influence_credits import InfluenceCredits
 from stream_app.core.funnel.stored.counted_credits import counted_credits
 from stream_app.core.funnel.stored.funnel_log import FunnelLog
 from stream_app.core.funnel.stored.stored_funnel import StoredFunnel, StoredFunnelSettings
 from stream_app.core.retractions.taking_back import LookedUp, take_back
+from stream_app.core.signals.event_batches import part_of
+from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 
@@ -70,6 +73,7 @@ class LedgerStore:
         """
         self.partition = partition
         self.ledger = ledger
+        self.signals = SignalLog()
         self._put = put
         self._most_bytes = most_bytes
         held = replay(stored, partition)
@@ -115,13 +119,22 @@ class LedgerStore:
     def stored_bytes(self) -> int:
         """Bytes of the segments in the log that are not garbage. The table also holds them in memory."""
         sealed = sum(pane.stored_bytes for pane in self.ledger.panes.values())
-        return sealed + sum(size for _, _, size in self._deltas.values())
+        return sealed + sum(size for _, _, size in self._deltas.values()) + self.signals.stored_bytes
 
-    def count(self, topic: str, position: int, batch: Credits, late: Mask, rejected: int) -> Applied:
-        """Count a batch and write its delta, without awaiting in between, so that later writes include the batch."""
+    def count(
+        self, topic: str, position: int, batch: Credits, late: Mask, rejected: int, own: OwnEvents | None = None
+    ) -> Applied:
+        """Count a batch and write its delta, without awaiting in between, so that later writes include the batch.
+
+        `own`: the events of the batch as the signals see them, if they are to.
+        """
         applied = self.ledger.apply(topic, position, batch, late, rejected)
         added = self.funnel.add(self._sequence + 1, batch, applied.counted) if self.funnel else b""
-        self._write_delta(applied.content, added)
+        looked_at: list[bytes] = []
+        if own is not None and applied.counted.any():
+            looked_at = self.signals.take(part_of(own, applied.counted), self._sequence + 1, self._most_bytes() // 2)
+        self.signals.advance(self.ledger.horizon)
+        self._write_delta(applied.content, added, looked_at)
         return applied
 
     def receive(self, topic: str, position: int, batch: InfluenceCredits, late: Mask, rejected: int) -> Applied:
@@ -150,17 +163,23 @@ class LedgerStore:
 
     def maintain(self) -> None:
         """Seal settled panes (all panes if there are many deltas) and collect the new garbage."""
-        many = len(self._deltas) > MOST_DELTAS
+        many, sealed = len(self._deltas) > MOST_DELTAS, False
         for number, pane in self.ledger.panes.items():
             if pane.packed and not pane.stale:
                 continue  # most of them
             settled = self.ledger.is_settled(number)
             if pane.stale and (many or settled) and not self.ledger.is_patched(number):
                 self._seal(number, pack=settled)
+                sealed = True
             elif settled and pane.sealed and not pane.packed:
                 self.ledger.seal(number, *pane.sealed, pack=True)
         if many:
             self._carry_on()
+        self.signals.advance(self.ledger.horizon)
+        if self.signals.is_snapshot_due:
+            self._write_signals(SNAPSHOT, self.signals.snapshot(self._most_bytes() // 2))
+        elif (sealed or self.signals.has_much) and (journal := self.signals.journal()):
+            self._write_signals(*journal)
         self.ledger.forget_packed()
         self._find_garbage()
 
@@ -191,6 +210,8 @@ class LedgerStore:
             self._funnel_log.take_out(users, self.ledger.horizon)
         self.write_state()  # takes a new sequence, so that the seals below supersede every delta before them
         self.ledger.take_out(users)
+        self.signals.erase(users, self.ledger.event_key)
+        self._write_signals(SNAPSHOT, self.signals.snapshot(self._most_bytes() // 2))
         for number, pane in self.ledger.panes.items():
             if pane.stale:
                 self._seal(number, pack=self.ledger.is_settled(number), without=users)
@@ -205,7 +226,11 @@ class LedgerStore:
         self.ledger.restore(held.header)
         if not held.header.event_key:  # written by 0.2; older segments may be of this release
             self.ledger.event_key = held.event_key or self.ledger.event_key
+        of_signals = {pane: found for pane, found in held.sealed.items() if pane < LAST_NUMBER}
+        self._garbage += self.signals.restore(of_signals, held.deltas, held.header.horizon)
         for pane, (key, parts) in held.sealed.items():
+            if pane in of_signals:
+                continue
             self.ledger.restore_sealed(pane, key, parts)
             if pane not in self.ledger.panes:
                 self._garbage += key.parts(len(parts))
@@ -252,12 +277,12 @@ class LedgerStore:
     def _find_garbage(self) -> None:
         first = self.ledger.window.first_pane(self.ledger.horizon)  # the newest delta holds the positions: it stays
         for sequence, (keys, touched, _) in list(self._deltas.items()):
-            is_needed = self.funnel is not None and self.funnel.is_needed(sequence)
-            if (
-                sequence == self._sequence
-                or is_needed
-                or not all(pane < first or self._is_superseded(sequence, pane) for pane in touched)
-            ):
+            is_needed = (
+                sequence == self._sequence  # holds the current positions
+                or self.signals.holds_alone(sequence)
+                or (self.funnel is not None and self.funnel.is_needed(sequence))
+            )
+            if is_needed or not all(pane < first or self._is_superseded(sequence, pane) for pane in touched):
                 break  # the deltas that are left must have no gaps
             self._garbage += keys
             del self._deltas[sequence]
@@ -266,23 +291,34 @@ class LedgerStore:
         self._garbage += self._funnel_log.take_garbage() if self._funnel_log else []
 
     def _write_decision(self, number: int, value: bytes) -> list[bytes]:
-        return list(self._write("funnel", number, [], value, self._sequence + 1))
+        return list(self._write("funnel", number, [], value, sequence=self._sequence + 1))
 
-    def _write_delta(self, added: list[PaneContent], funnel: bytes = b"") -> None:
+    def _write_signals(self, number: int, values: list[bytes]) -> None:
+        written = self._write("pane", number, [], looked_at=values)
+        self._garbage += self.signals.written(number, self._sequence, written)
+
+    def _write_delta(self, added: list[PaneContent], funnel: bytes = b"", looked_at: Sequence[bytes] = ()) -> None:
         self._sequence += 1
-        written = self._write("delta", 0, added, funnel)
+        written = self._write("delta", 0, added, funnel, looked_at)
         panes = {content.pane for content in added}
         self._deltas[self._sequence] = (list(written), panes, sum(map(len, written.values())))
 
     def _write(
-        self, kind: Kind, pane: int, content: list[PaneContent], funnel: bytes = b"", sequence: int = 0
+        self,
+        kind: Kind,
+        pane: int,
+        content: list[PaneContent],
+        funnel: bytes = b"",
+        looked_at: Sequence[bytes] = (),
+        sequence: int = 0,
     ) -> dict[bytes, bytes]:
         self._written = self._state()
         header = self.ledger.header(self._written[1], self._carried[0])
         if self.funnel is not None:
             header.funnel = self.funnel.progress
         parts = segments.encode(
-            header, self.ledger.scopes.names(), self.ledger.users.names, content, self._most_bytes(), funnel
+            *(header, self.ledger.scopes.names(), self.ledger.users.names, content, self._most_bytes()),
+            *(funnel, looked_at),
         )
         key = self._key(kind, pane, sequence or self._sequence)
         written = {key._replace(part=part).encode(): value for part, value in enumerate(parts)}

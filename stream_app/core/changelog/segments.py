@@ -19,8 +19,8 @@ from stream_app.core.changelog.counted_events import (
     unpacked_events,
 )
 from stream_app.core.changelog.header import Header
-from stream_app.core.changelog.pane_content import NO_ENTRIES, Entries, PaneContent, PaneRun
-from stream_app.core.changelog.parts import halves_of, size_of, split
+from stream_app.core.changelog.pane_content import NO_ENTRIES, Entries, PaneContent
+from stream_app.core.changelog.parts import NO_PIECE, SegmentPart, parts_of
 from stream_app.core.changelog.stored_credits import NONE_STORED, are_sound, credits_in, stored_credits
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 from stream_app.core.events.identity import Hashing
@@ -39,9 +39,6 @@ _LITTLE = 3
 """What the funnel needs is in the last part, if it takes no more than one in so many bytes of it."""
 _MORE_PARTS = 8
 """Bytes that the number of parts may take when it is written again."""
-
-
-NO_PIECE = memoryview(b"")
 
 
 class SegmentKey(NamedTuple):
@@ -130,6 +127,8 @@ class Segment(msgspec.Struct, array_like=True):
     """What entries have of credits for what others did."""
     funnel: memoryview = NO_PIECE
     """Of what the funnel needs, a piece: it has parts of its own."""
+    looked_at: list[memoryview] = []
+    """Values of the signals, see `signal_log`; missing up to 0.3."""
 
     @property
     def nbytes(self) -> int:
@@ -187,32 +186,31 @@ def encode(
     panes: Sequence[PaneContent],
     most_bytes: int = MOST_BYTES,
     funnel: bytes = b"",
+    looked_at: Sequence[bytes] = (),
 ) -> list[bytes]:
-    """Encode the parts of a segment, of at most `most_bytes` each; `funnel`: what the funnel needs.
+    """Encode the parts of a segment, of at most `most_bytes` each; `funnel`, `looked_at`: what funnel and signals need.
 
     `scopes` and `users` are the names by ledger number, as used in the entries. Names are long only where somebody
     wants them to be, so a part is cut by its entries first, and halved if it turns out too large.
     """
-    cuts = list(split([run for content in panes for run in content.runs()]))
+    cuts = parts_of([run for content in panes for run in content.runs()], looked_at, most_bytes // 2)
     room, piece = most_bytes - _MORE_PARTS, memoryview(funnel)
     is_little = len(funnel) <= room // _LITTLE  # nearly always: so a batch is one record
-    parts = [_encode_part(header, len(cuts), scopes, users, part) for part in cuts[:-1]]
-    parts.append(_encode_part(header, len(cuts), scopes, users, cuts[-1], piece if is_little else NO_PIECE))
-    if all(len(part) <= room for part in parts) and is_little:
+    whole = [*cuts[:-1], cuts[-1]._replace(funnel=piece)] if is_little else cuts
+    parts = [_encode_part(header, len(cuts), scopes, users, part) for part in whole]
+    if is_little and all(len(part) <= room for part in parts):
         return parts
-    while large := [place for place, part in enumerate(parts) if len(part) > room and size_of(cuts[place]) > 1]:
+    while large := [place for place, part in enumerate(parts) if len(part) > room and cuts[place].can_be_halved]:
         for place in reversed(large):
-            cuts[place : place + 1] = halves = halves_of(cuts[place])
+            cuts[place : place + 1] = halves = cuts[place].halves()
             parts[place : place + 1] = [_encode_part(header, 0, scopes, users, half) for half in halves]
-    pieces = _pieces(header, piece, room)
-    count = len(cuts) + len(pieces)
-    parts = [_encode_part(header, count, scopes, users, part) for part in cuts]
-    return parts + [_encode_part(header, count, scopes, users, [], one) for one in pieces]
+    cuts += [SegmentPart([], funnel=one) for one in _pieces(header, piece, room)]
+    return [_encode_part(header, len(cuts), scopes, users, part) for part in cuts]
 
 
 def _pieces(header: Header, funnel: memoryview, room: int) -> list[memoryview]:
     """Cut what the funnel needs into pieces that fit into a part of their own."""
-    size = max(room - len(_encode_part(header, 0, (), (), [])), 1)
+    size = max(room - len(_encode_part(header, 0, (), (), SegmentPart([]))), 1)
     return [funnel[start : start + size] for start in range(0, len(funnel), size)]
 
 
@@ -221,9 +219,9 @@ def _encode_part(
     parts: int,
     scopes: Sequence[tuple[str, str]],
     users: Sequence[str],
-    panes: list[PaneRun],
-    funnel: memoryview = NO_PIECE,
+    part: SegmentPart,
 ) -> bytes:
+    panes = part.runs
     entries, sizes = [NO_ENTRIES, *(run.entries for run in panes)], [0, *(len(run.entries.users) for run in panes)]
     *own, recruits, amplified = zip(*entries, strict=True)
     columns = [np.concatenate(column) for column in own]
@@ -258,7 +256,8 @@ def _encode_part(
         if len(events.hashes)
         else NOTHING_PACKED,
         packed_credits=credits_,
-        funnel=funnel,
+        funnel=part.funnel,
+        looked_at=[memoryview(value) for value in part.looked_at],
     )
     return _ENCODER.encode(segment)
 

@@ -261,11 +261,11 @@ _RULES: Mapping[str, Rule] = {
     **_each(_part, "multiplier coverage gini precision recall flags_per_standing"),
     "points": _points,
     # Finer than the steps, or about others.
-    **_each(_unsaid, "k_low k_high percent_of_users_low percent_of_users_high threshold_low threshold_high"),
+    **_each(_unsaid, "trusted k_low k_high percent_of_users_low percent_of_users_high threshold_low threshold_high"),
     **_each(_unnamed, "post_id author_id"),
     "channel": _unsaid,
     **_each(_false, "exact borderline"),
-    **_each(_none_of_them, "panes Contribution.topics"),
+    **_each(_none_of_them, "panes signals Contribution.topics"),
     "ts": _day,
     # Messages in messages.
     **_each(_nested, "cut cuts connector maven recruiter Topics.topics influencers now flag Flags.flags place places"),

@@ -1,6 +1,6 @@
 """The state of a worker as it can be queried, whichever engine keeps it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stream_app.core.changelog.columns import FormatError
@@ -15,6 +15,7 @@ from stream_app.core.queries.funnels import FunnelQueries
 from stream_app.core.queries.scopes import ScopeQueries
 from stream_app.core.queries.top_k import TopUsers, tops_named, tops_of
 from stream_app.core.queries.users import UserQueries
+from stream_app.core.signals.facts import Fact
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 
@@ -71,7 +72,15 @@ class QueryableState:
     def users(self, partition: int) -> UserQueries | None:
         """The users of a partition; None where it is not this worker's."""
         store = self.stores().get(partition)
-        return None if store is None else UserQueries(store.ledger, self.scopes.followed)
+        return None if store is None else UserQueries(store.ledger, self.scopes.followed, store.signals)
+
+    def noticed(self, partition: int, users: Sequence[str]) -> dict[str, list[Fact]]:
+        """The facts about marked ones among users of an owned partition; none where less may be said."""
+        if self.scopes.disclosure.is_limited:
+            return {}
+        store = self.stores()[partition]
+        facts = store.signals.noticed(users, store.ledger.event_key).facts
+        return {user: some for user, some in zip(users, facts, strict=True) if some}
 
     def tops(self, partition: int, most: int, min_users: int) -> Iterator[TopUsers]:
         """At most `most` users of every scope and role of an owned partition.

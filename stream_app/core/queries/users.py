@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints, Mask
+from stream_app.core.changelog.signal_log import SignalLog
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.flags.evaluation import Pace, pace_of, spans_of
 from stream_app.core.flags.standing import EMERGING, NONE
 from stream_app.core.messages import ROLES, Role
 from stream_app.core.queries.pane_series import PackedPane, Series, open_panes, packed_panes
+from stream_app.core.signals.facts import Fact, are_marked
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 
@@ -25,6 +27,8 @@ class UserQuery(NamedTuple):
     """Codes of the standings to return; empty for all."""
     search: str = ""
     """A substring of the user id, case-insensitive."""
+    without_marked: bool = False
+    """Leave out users about whom the signals have a fact."""
     emerging_first: bool = False
 
 
@@ -77,12 +81,17 @@ class FoundUser(NamedTuple):
     """Impressions of others' shares of the user's posts, beside the user's own; None in the other roles."""
     eta_s: float
     """Infinite when the value is not on course to θ."""
+    signals: list[Fact]
+    trusted: float
+    """The part of the value that the signals leave."""
 
 
 class UserQueries:
     """Queries on the users of a ledger. Caches expensive reads, so it is valid only until the ledger changes."""
 
-    def __init__(self, ledger: Ledger, followed: FollowedCuts) -> None:
+    def __init__(self, ledger: Ledger, followed: FollowedCuts, signals: SignalLog | None = None) -> None:
+        """Without `signals` nothing is noticed about anybody."""
+        self._signals = signals or SignalLog()
         self._ledger = ledger
         self._followed = followed
 
@@ -149,7 +158,7 @@ class UserQueries:
             return
         held, all_names = self._ledger.rows, self._ledger.scopes.names()
         scopes = [all_names[number] for number in held.scopes_of(rows).tolist()]
-        users = [self._ledger.users.names[number] for number in held.users_of(rows).tolist()]
+        users = self._names(rows)
         numbers_ = np.fromiter(map(self._followed.find, scopes), np.int64)
         cuts, intervals = self._followed.cuts.of(numbers_), self._followed.intervals.of(numbers_)
         values, thresholds = held.values(role)[rows].astype(np.int64), cuts.thresholds[role]
@@ -157,6 +166,7 @@ class UserQueries:
         shares = np.where(cuts.totals[role] > 0, values / np.maximum(cuts.totals[role], 1), 0.0)
         going = self.paces(role, rows, thresholds)
         going = going._replace(eta_s=np.where(thresholds > 0, going.eta_s, np.inf))
+        noticed = self._signals.noticed(users, self._ledger.event_key)
         columns = (
             *(values, self._followed.ranks(numbers_, np.full(len(scopes), role), values)),
             *(held.standings[role][rows], thresholds, (low > 0) & (low <= values) & (values <= high), shares),
@@ -164,10 +174,8 @@ class UserQueries:
         )
         is_of_impressions = ROLES[role] is Role.CONNECTOR
         amplified = held.amplified[rows].tolist() if is_of_impressions else [None] * len(rows)
-        named = zip(
-            users, scopes, *(column.tolist() for column in columns), amplified, going.eta_s.tolist(), strict=True
-        )
-        for user, scope, *numbers in named:
+        lists = [*(column.tolist() for column in columns), amplified, going.eta_s.tolist(), *noticed]
+        for user, scope, *numbers in zip(users, scopes, *lists, strict=True):
             yield FoundUser(user, scope, ROLES[role], *numbers)
 
     def _threshold(self, scope: ScopeName, role: int) -> int:
@@ -192,11 +200,16 @@ class UserQueries:
         if query.standings:
             fits &= np.isin(standings, list(query.standings))
         rows = rows[fits]
-        if not query.search:
-            return rows
-        names, wanted = self._ledger.users.names, query.search.casefold()
-        users = self._ledger.rows.users_of(rows).tolist()
-        return rows[np.fromiter((wanted in names[user].casefold() for user in users), np.bool_, len(users))]
+        if query.search:
+            wanted = query.search.casefold()
+            rows = rows[np.array([wanted in name.casefold() for name in self._names(rows)], np.bool_)]
+        if query.without_marked:
+            rows = rows[~are_marked(self._signals.measured(self._names(rows), self._ledger.event_key))]
+        return rows
+
+    def _names(self, rows: Ints) -> list[str]:
+        names = self._ledger.users.names
+        return [names[user] for user in self._ledger.rows.users_of(rows).tolist()]
 
 
 def _highest(totals: Ints, rows: Ints, most: int) -> Ints:

@@ -92,7 +92,8 @@ def take_back(
     contents += [_remembered(ledger, pane, batch.hashes[fresh & (panes == pane)]) for pane in _distinct(panes[fresh])]
     if fresh.any():
         ledger.admission.expired()
-    return Applied(counts, ~late & ~fresh, [content for content in contents if content is not None], fresh)
+    nothing = np.zeros(len(fresh), np.bool_)
+    return Applied(counts, ~late & ~fresh, nothing, [content for content in contents if content is not None])
 
 
 def _found(ledger: Ledger, hashes: Hashes) -> Iterator[InPane]:

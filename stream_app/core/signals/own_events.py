@@ -83,6 +83,11 @@ class OwnEventSignals:
         return len(self._people)
 
     @property
+    def people(self) -> Hashes:
+        """Those who are known, of whom some may have no event in the window any more."""
+        return self._people.keys
+
+    @property
     def late(self) -> int:
         """Events that came too late to be looked at."""
         return self._held.late

@@ -106,11 +106,8 @@ class PairCounts:
         people = self._who.find(who.view(np.int64))
         is_gone = np.zeros(len(self._who), np.bool_)
         is_gone[people[people >= 0]] = True
-        rows: Ints = np.flatnonzero(is_gone[self._table.state["who"][: len(self._table)]])
-        owners = self._table.state["who"][rows]
-        self._table.erase(rows)
-        self._table.state["who"][rows] = owners
-        self._known[: len(is_gone)][is_gone] = 0
+        self._table.erase(np.flatnonzero(is_gone[self._table.state["who"][: len(self._table)]]))
+        self._drop_people()
 
     def stored(self) -> StoredPairs:
         """Return what is to be stored."""

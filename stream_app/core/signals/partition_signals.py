@@ -87,6 +87,10 @@ class PartitionSignals:
         """Return who has a fact."""
         return are_marked(self.measured(users))
 
+    def counts(self) -> dict[Signal, int]:
+        """Return how many people have a fact, by signal."""
+        return {one.name: int(np.count_nonzero(one.is_marked)) for one in self.measured(self.own.people)}
+
     def trusted(self, users: Hashes) -> Trusted:
         """Return what is left of people's impressions with audiences bounded; `part` also leaves out who is marked."""
         return self.own.trusted(users)

@@ -57,6 +57,11 @@ class WindowTable:
         return len(self._index)
 
     @property
+    def keys(self) -> Hashes:
+        """The key of each row."""
+        return self._index.keys.view(np.uint64)
+
+    @property
     def entries(self) -> int:
         """Entries of all slices: at most one for each event."""
         return sum(len(chunk.rows) for chunks in self._slices.values() for chunk in chunks)
@@ -119,14 +124,12 @@ class WindowTable:
         return chunks
 
     def erase(self, rows: Ints) -> None:
-        """Take out all that some rows hold, in the window and as state."""
+        """Drop some rows, in the window and as state; the rest are renumbered."""
         is_kept = np.ones(len(self), np.bool_)
         is_kept[rows] = False
         for number, chunks in self._slices.items():
             self._slices[number] = [chunk.part(is_kept[chunk.rows]) for chunk in chunks]
-        self._sums[rows] = 0
-        for column in self.state.values():
-            column[rows] = 0
+        self._keep(np.flatnonzero(is_kept))
 
     def compact(self) -> Ints | None:
         """Drop rows without anything in the window, if half of them are such. Returns the old number of each row."""

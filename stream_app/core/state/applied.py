@@ -13,7 +13,7 @@ class Applied(NamedTuple):
     counts: BatchCounts
     duplicate: Mask
     """Which events were counted before."""
-    content: list[PaneContent]
-    """What the batch added, by pane."""
     counted: Mask
     """Which events are counted: neither late, nor duplicates, nor taken back before."""
+    content: list[PaneContent]
+    """What the batch added, by pane."""

@@ -67,7 +67,7 @@ class Ledger(RestorableLedger):
         )
         source.position = position
         source.add(counts)
-        return Applied(counts, duplicate, self._add(batch, pane, fresh, counted), counted)
+        return Applied(counts, duplicate, counted, self._add(batch, pane, fresh, counted))
 
     def advance(self, newest_ms: int, *, is_reached: bool = False) -> None:
         """Advance the window to the newest event time anywhere, or the slowest lagging source if not `is_reached`."""

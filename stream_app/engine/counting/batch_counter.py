@@ -166,7 +166,7 @@ class BatchCounter:
         late = held.store.ledger.late(batch.topic, credits_.ts_ms)
         # Set records aside before counting. A crash in between sets them aside twice; the other order could lose them.
         await self._set_aside.records(batch, rejected, [indices[place] for place in np.flatnonzero(late).tolist()])
-        applied = held.store.count(batch.topic, batch.end, credits_, late, refused)
+        applied = held.store.count(batch.topic, batch.end, credits_, late, refused, credited.own)
         now_ms = round(self._clock() * 1000)
         held.duplicates.add(duplicates_in(batch, indices, credits_, applied.duplicate, late, held.store.ledger, now_ms))
         if rebuilds := held.store.ledger.seen.take_rebuilds():

@@ -1,8 +1,11 @@
 """Crediting: decodes and checks the records of a batch, and says what they are worth; the rest is rejected."""
 
+import numpy as np
+
 from stream_app.core.events.credit import Credits, ViewRates, credit, credit_all
 from stream_app.core.events.decode import decode
 from stream_app.core.events.schema import Event, Post, Share
+from stream_app.core.signals.event_batches import batch_of, part_of
 from stream_app.engine.context import EngineContext, OwnedPartition
 from stream_app.engine.counting.held_batches import Basis, CreditedBatch
 from stream_app.engine.counting.record_checks import RecordChecks
@@ -35,7 +38,7 @@ class BatchCrediting:
         kind = self._kinds[batch.topic]
         values = [record.value for record in batch.records]
         decoded = decode(values, kind, self._settings.max_event_bytes, self._settings.max_id_bytes)
-        credits_, (_, indices, rejected) = credit_all(decoded, kind, self._rates, held.store.ledger.hashing)
+        credits_, (events, indices, rejected) = credit_all(decoded, kind, self._rates, held.store.ledger.hashing)
         bad = self._checks.bad(held, batch, credits_.users, credits_.ts_ms, indices)
         credits_ = credits_._replace(
             users=self._checks.names(credits_.users),
@@ -46,10 +49,13 @@ class BatchCrediting:
         rejected += by_index.values()
         letters = [(reject.index, batch.records[reject.index].key) for reject in rejected]
         erased = self._checks.erased(held, credits_.users, indices, letters)
-        before = (self.basis(held), held.store.ledger.source(batch.topic).watermark)
+        basis = self.basis(held)
+        own = batch_of(credits_, events, basis.hashing.key, self._checks.names)
+        before = held.store.ledger.source(batch.topic).watermark
         if not bad and not erased:
-            return CreditedBatch.of(batch, credits_, indices, rejected, *before)
+            return CreditedBatch.of(batch, credits_, indices, rejected, basis, own, before)
         kept = [place for place, index in enumerate(indices) if index not in by_index and index not in erased]
         rejected = [reject for reject in rejected if reject.index not in erased]
         kept_indices = [indices[place] for place in kept]
-        return CreditedBatch.of(batch, credits_.only(kept), kept_indices, rejected, *before)
+        own = part_of(own, np.array(kept, np.int64))
+        return CreditedBatch.of(batch, credits_.only(kept), kept_indices, rejected, basis, own, before)

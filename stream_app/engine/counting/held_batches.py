@@ -13,6 +13,8 @@ from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits
 from stream_app.core.events.decode import Rejected
 from stream_app.core.events.identity import HashingPlan
+from stream_app.core.signals.event_batches import part_of
+from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Batch
@@ -39,6 +41,8 @@ class CreditedBatch(NamedTuple):
     newest_ms: Ints
     """By event: the newest event time in its source up to it, epoch ms."""
     basis: Basis
+    own: OwnEvents
+    """The events as the signals see them."""
     first_event: int = 0
     """The first event that is not counted yet …"""
     first_record: int = 0
@@ -52,6 +56,7 @@ class CreditedBatch(NamedTuple):
         indices: Sequence[int],
         rejected: list[Rejected],
         basis: Basis,
+        own: OwnEvents,
         watermark_ms: int = NO_TIME,
     ) -> "CreditedBatch":
         """Return a credited batch; records that are neither counted nor rejected belong to erased people.
@@ -60,7 +65,7 @@ class CreditedBatch(NamedTuple):
         """
         erased = len(batch.records) - len(indices) - len(rejected)
         newest_ms = np.maximum.accumulate(np.maximum(credits_.ts_ms, watermark_ms))
-        return cls(batch, credits_, indices, rejected, erased, newest_ms, basis)
+        return cls(batch, credits_, indices, rejected, erased, newest_ms, basis, own)
 
     @property
     def uncounted(self) -> Batch:
@@ -90,6 +95,7 @@ class CreditedBatch(NamedTuple):
             self.batch._replace(records=self.batch.records[self.first_record : index], end=end),
             *(self.credits.between(self.first_event, place), indices, rejected),
             *(len(within) - len(indices) - len(rejected), self.newest_ms[self.first_event : place], self.basis),
+            part_of(self.own, slice(self.first_event, place)),
         )
 
 

@@ -2,11 +2,16 @@
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import suppress
 from time import monotonic, perf_counter
 
+from msgspec.structs import replace
+
 from stream_app.core.flags.evaluation import Changes, EvaluationTime, evaluate, flags_of
 from stream_app.core.flags.ranked_scopes import RankedScopes
+from stream_app.core.messages import Flag
+from stream_app.core.signals.facts import Signal
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.engine.context import NEVER, EngineContext, OwnedPartition
 from stream_app.engine.counting.duplicate_sampling import DuplicatePublisher
@@ -29,6 +34,8 @@ FAR_BEHIND_BATCHES = 5
 """With more batches than this left to read, counting has priority: rounds run as rarely as possible."""
 
 
+_MARKED_S = 60.0
+"""Between two counts of who is marked."""
 _NOT_LONGER_S = 0.5
 """A round ends after this time, even if more steps could end: others have their turn."""
 
@@ -60,6 +67,7 @@ class EvaluationRound:
         self._is_silent = False
         """Whether no flags are raised because workers with different settings are there."""
         self._published_s = 0.0
+        self._marked_s = -_MARKED_S
 
     async def round(self) -> float:
         """Run one round: the steps that can end, and then what is new in the step that has begun.
@@ -229,7 +237,7 @@ class EvaluationRound:
         moment = EvaluationTime.of(ledger, self._outbox.detection_ms(partition, now_ms), self._version)
         scopes = held.scopes.numbers(ledger, self._context.followed)[ledger.rows.scopes_of(changes.rows)]
         ranks = self._context.followed.ranks(scopes, changes.roles, changes.values)
-        flags = flags_of(changes, ranks, moment, ledger, self._context.track_record)
+        flags = _noticed(flags_of(changes, ranks, moment, ledger, self._context.track_record), held)
         disclosure = self._context.settings.disclosure
         if disclosure.min_group:
             users = self._context.followed.cuts.users[changes.roles, scopes].tolist()
@@ -249,6 +257,24 @@ class EvaluationRound:
         self._context.meter.segments(sum(known.segments for known in held))
         self._context.meter.unheard(len({source for known in held for source in known.unheard}))
         self._context.meter.state_bytes(sum(known.state_bytes for known in held))
+        self._report_marked()
         newest_ms = max((known.horizon for known in held), default=NO_TIME)
         if newest_ms > NO_TIME:
             self._context.meter.watermark_delay(self._context.clock() - newest_ms / 1000)
+
+    def _report_marked(self) -> None:
+        """Count who is marked, now and then: everybody is looked at."""
+        if perf_counter() - self._marked_s < _MARKED_S:
+            return
+        self._marked_s = perf_counter()
+        counts: Counter[Signal] = Counter()
+        for held in self._context.owned.values():
+            counts.update(held.store.signals.signals.counts())
+        for signal in Signal:
+            self._context.meter.marked_users(signal, self._context.settings.disclosure.people(counts[signal]))
+
+
+def _noticed(flags: list[Flag], held: OwnedPartition) -> list[Flag]:
+    """Return flags with the facts about their users."""
+    facts, _ = held.store.signals.noticed([flag.user_id for flag in flags], held.store.ledger.event_key)
+    return [replace(flag, signals=some) if some else flag for flag, some in zip(flags, facts, strict=True)]

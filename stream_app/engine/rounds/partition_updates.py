@@ -158,7 +158,10 @@ class PartitionUpdates:
             users=held.sender.users,
             rows=len(ledger.rows),
             segments=held.store.segment_count,
-            state_bytes=ledger.nbytes + held.store.stored_bytes + (funnel.nbytes if funnel else 0),
+            state_bytes=ledger.nbytes
+            + held.store.signals.signals.nbytes
+            + held.store.stored_bytes
+            + (funnel.nbytes if funnel else 0),
             erased=ledger.erased,
             epoch=held.store.ownership.epoch,
             unread=sum(held.unread.values()),

@@ -5,9 +5,11 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from math import isfinite
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 from kafka import TopicPartition
 
 from stream_app.core.changelog.ledger_store import LedgerStore
@@ -56,11 +58,13 @@ def export(settings: Settings, reader: Any, user: str) -> Export:
     persons = PersonHashes(settings.person_key.reveal())
     person = Person(user, persons)
     standings = changelogs_of(settings)[1]
+    held = [_in_partition(settings, reader, partition, person) for partition in _partitions(settings, person)]
     return {
         "user_id": user,
         "pseudonym": persons.pseudonym(user) if settings.person_key else None,
         "state": _state(settings, reader, persons, user),
-        "counts": list(_counts(settings, reader, person)),
+        "counts": [count for one in held for count in _counts(settings, one.series)],
+        "signals": [signal for one in held for signal in one.signals],
         "standings": [_json(record) for record in _live(reader, standings, person.is_in_standing)],
         "flags": [_json(record) for record in _records(reader, settings.flags_topic, person.is_in_flag)],
         "evidence": [
@@ -87,18 +91,31 @@ def _state(settings: Settings, reader: Any, persons: PersonHashes, user: str) ->
     ]
 
 
-def _counts(settings: Settings, reader: Any, person: Person) -> Iterator[Export]:
-    """What the person made in each scope and pane of the window, from the ledgers as workers would restore them."""
-    for partition in _partitions(settings, person):
-        for (_, scope), by_pane in _series(settings, reader, partition, person).items():
+def _counts(settings: Settings, series: Series) -> Iterator[Export]:
+    """What the person made in each scope and pane of the window."""
+    for (_, scope), by_pane in series.items():
+        yield {
+            "population": scope.population,
+            "topic": scope.topic,
+            **dict(zip(MEASURES, map(sum, zip(*by_pane.values(), strict=True)), strict=True)),
+            "panes": [
+                {"begins": pane * settings.pane_ms, **dict(zip(MEASURES, counts, strict=True))}
+                for pane, counts in sorted(by_pane.items())
+            ],
+        }
+
+
+def _signals(store: LedgerStore, person: Person) -> Iterator[Export]:
+    """What each signal knows of the person, marked or not."""
+    for one in store.signals.measured([*person.names], store.ledger.event_key):
+        for place in np.flatnonzero(one.events).tolist():
+            value = float(one.values[place])
             yield {
-                "population": scope.population,
-                "topic": scope.topic,
-                **dict(zip(MEASURES, map(sum, zip(*by_pane.values(), strict=True)), strict=True)),
-                "panes": [
-                    {"begins": pane * settings.pane_ms, **dict(zip(MEASURES, counts, strict=True))}
-                    for pane, counts in sorted(by_pane.items())
-                ],
+                "name": one.name.value,
+                "value": value if isfinite(value) else None,
+                "limit": one.limit,
+                "events": int(one.events[place]),
+                "is_marked": bool(one.is_marked[place]),
             }
 
 
@@ -108,7 +125,13 @@ def _partitions(settings: Settings, person: Person) -> list[int]:
     return list(range(settings.partitions))
 
 
-def _series(settings: Settings, reader: Any, partition: int, person: Person) -> Series:
+class _HeldInPartition(NamedTuple):
+    series: Series
+    signals: list[Export]
+
+
+def _in_partition(settings: Settings, reader: Any, partition: int, person: Person) -> _HeldInPartition:
+    """Restore a partition as workers would, and return what it holds of the person."""
     place = TopicPartition(changelogs_of(settings)[0], partition)
     stored: dict[bytes, bytes] = {}
     for record in read(reader, spans(reader, [place])):
@@ -117,7 +140,7 @@ def _series(settings: Settings, reader: Any, partition: int, person: Person) -> 
         elif SegmentKey.decode(record.key).partition == partition:
             stored[record.key] = record.value
     ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
-    LedgerStore(partition, ledger, stored, lambda _key, _value: None)
+    store = LedgerStore(partition, ledger, stored, lambda _key, _value: None)
     users = UserQueries(ledger, FollowedCuts())
     found = [
         PaneCounts(*place, pane, counts)
@@ -127,7 +150,7 @@ def _series(settings: Settings, reader: Any, partition: int, person: Person) -> 
     for packed in users.packed_panes():
         parts = (one for part in packed.parts for one in counts_in(part, person.names))
         found += [one for one in parts if one.pane == packed.key.pane]
-    return summed(found)
+    return _HeldInPartition(summed(found), list(_signals(store, person)))
 
 
 def _live(reader: Any, topic: str, holds: Holds) -> list[Any]:

@@ -161,7 +161,7 @@ class Answers:
         seen = placed([found.place for found in found_at.found if found.user not in erased], known.found)
         places = {place.now.user_id: place.now for place in seen}
         leaders, silent = ranking
-        if not (asked.search or asked.standing or silent):
+        if not (asked.search or asked.standing or asked.marked == "without" or silent):
             places |= {user: replace(places[user], rank=rank) for user, rank in _ranks(leaders.first) if user in places}
         scope = scope_of(asked)
         record = there.record if (there := known.found.get(scope)) else None
@@ -271,6 +271,7 @@ def _ranking(asked: params.InfluencerParams) -> LeaderQuery:
         search=asked.search,
         emerging_first=asked.order == "emerging",
         most=asked.offset + asked.limit,
+        without_marked=asked.marked == "without",
     )
 
 

@@ -86,6 +86,9 @@ class InfluencerParams(ScopeParams, frozen=True, kw_only=True):
     order: Annotated[
         Literal["rank", "emerging"], Meta(description="emerging: before the others those who are, the soonest first")
     ] = "rank"
+    marked: Annotated[
+        Literal["any", "without"], Meta(description="without: leave out users who have facts in `signals`")
+    ] = "any"
     limit: Limit = 50
     offset: Offset = 0
     format: Format = "json"

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from stream_app.core.messages import ChanceFrom, Cut, Flag, Role
 from stream_app.core.privacy.min_group import Individuals
+from stream_app.core.signals.facts import Fact
 
 Standing = Literal["none", "emerging", "entered", "fading"]
 Trend = Literal["rising", "steady", "falling"]
@@ -208,6 +209,12 @@ class Influencer(Answer, frozen=True, kw_only=True):
     """Of somebody emerging: the chance that the flag gave. So are the next two."""
     chance_flags: int | None = None
     chance_from: ChanceFrom | None = None
+    signals: list[Fact] = []
+    """What was noticed about the user in 24 h of event time, whatever the topic: facts, and no verdict."""
+    trusted: int | None = None
+    """The value, less what bounded audiences leave out, as a part of the user's impressions of 24 h in all topics.
+
+    0 for who has a fact; null from a worker of a release before 0.4."""
     panes: list[int]
     """Posts, impressions or recruits of each pane of the window, the oldest first."""
     amplified: int | None = None

@@ -1,7 +1,7 @@
 """The Redis board: the write of a snapshot, and the reader of a top list."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 from math import isfinite
@@ -104,6 +104,19 @@ class Board:
         async with self._explained():
             rows: Any = await self._redis.zrange(key, 0, n - 1, desc=True, withscores=True)
         return [(user[:_LONGEST_NAME], int(value)) for user, value in rows if isfinite(value)]
+
+    async def read_noticed(self, users: Sequence[str]) -> dict[str, str]:
+        """Return what is noticed about those of some users who are marked. Raises BoardUnavailableError."""
+        found: dict[str, str] = {}
+        async with self._explained():
+            for partition in range(self._layout.partitions) if users else ():
+                try:
+                    words: Any = await self._redis.hmget(self._layout.noticed(partition), [*users])
+                except NoPermissionError:
+                    return {}
+                said = zip(users, words, strict=True)
+                found |= {user: text[:_LONGEST_NAME] for user, text in said if isinstance(text, str)}
+        return found
 
     async def read_interval(self, topic: str, role: Role, population: str) -> tuple[int, int] | None:
         """Return where the interval of θ begins and ends; None where it is not known. Raises BoardUnavailableError."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.queries import PartitionVersion, QueryableState, TopUsers, standing_key
+from stream_app.core.signals.facts import Fact
 from stream_app.serving.metrics import Metrics
 from stream_app.serving.redis.board import open_board
 from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, StandingRef
@@ -38,6 +39,8 @@ class BoardFeed:
         self._shown: dict[int, PartitionVersion] = {}
         self._listed: dict[int, dict[tuple[str, str, Role], int]] = defaultdict(dict)
         """The top lists a partition has on the board, as hashes of their rows: those that become empty have to go."""
+        self._noticed: dict[int, dict[str, list[Fact]]] = {}
+        """By partition, what is noticed about the users in its top lists, as the board has it."""
         self._shown_cuts: dict[tuple[str, str, str], Cut] = {}
         self.writer: BoardWriter | None = None
         self._written = asyncio.Event()
@@ -89,6 +92,9 @@ class BoardFeed:
         if self.writer is None:
             return
         self.writer.forget(users)
+        for noticed in self._noticed.values():
+            for user in noticed.keys() & users:
+                del noticed[user]
         if not self.writer.wants_full:
             self._changed[partition].update(standings)
 
@@ -98,6 +104,7 @@ class BoardFeed:
             self._shown.clear()
             self._listed.clear()
             self._shown_cuts.clear()
+            self._noticed.clear()
         changed, self._changed = self._changed, defaultdict(set)
         boards = [
             self._board(partition, None if full else changed.get(partition, set()))
@@ -107,10 +114,11 @@ class BoardFeed:
 
     def _board(self, partition: int, keys: set[bytes] | None) -> PartitionBoard:
         """`keys` of the standings to show, None for all."""
-        standings = self._state.standings(partition, keys)
+        standings, tops = self._state.standings(partition, keys), list(self._tops(partition))
         return PartitionBoard(
             partition=partition,
-            tops=list(self._tops(partition)),
+            tops=tops,
+            noticed=self._newly_noticed(partition, tops),
             standings=standings,
             removed=[StandingRef(*names) for names in standings.missing(keys or ())],
         )
@@ -129,6 +137,14 @@ class BoardFeed:
                 yield top
         for scope in before.keys() - now.keys():
             yield TopUsers(*scope, ())
+
+    def _newly_noticed(self, partition: int, tops: Sequence[TopUsers]) -> dict[str, list[Fact]] | None:
+        """What is noticed about users in all top lists, given those that have changed; None where that is the same."""
+        users = {user for top in tops for user, _ in top.rows}
+        before = self._noticed.get(partition)
+        others = {user: facts for user, facts in (before or {}).items() if user not in users}
+        now = self._noticed[partition] = others | self._state.noticed(partition, sorted(users))
+        return None if now == before else now
 
     def _new_cuts(self) -> Iterator[Cut]:
         for cut in self._cuts():

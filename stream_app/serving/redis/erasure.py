@@ -58,6 +58,8 @@ class BoardEraser:
             elif kind in {"top", "part"}:
                 scores = self._redis.zmscore(key, [*names])
                 yield from (("ZREM", key, name) for name, score in zip(names, scores, strict=True) if score is not None)
+            elif kind == "noticed":
+                yield from (("HDEL", key, name) for name in names if self._redis.hexists(key, name))
             elif kind == "keys":
                 members = self._redis.sscan_iter(key, count=_AT_ONCE)
                 yield from (("SREM", key, member) for member in members if member.startswith(prefixes))

@@ -6,9 +6,11 @@ Keys, with the default prefix. A `:` or `%` inside a name is percent-encoded (`%
     influence:top:{role}:{population}:{topic}          sorted set  user -> value in the window, the best `top` users
     influence:cut:{role}:{population}:{topic}          hash        the fields of messages.Cut
     influence:user:{user}:{role}:{population}:{topic}  hash        the fields of messages.Flag: the present standing
+    influence:noticed:{partition}                      hash        user -> what is noticed, of users in top lists
     influence:flags                                    stream      every flag, same fields; a repeat: same flag_id
 
-A field whose value is null is left out; true and false are 1 and 0. The rest is bookkeeping of the writers:
+A field whose value is null or empty is left out; true and false are 1 and 0; `signals` are words. The rest is
+bookkeeping of the writers:
 
     influence:part:{partition}:{role}:{population}:{topic}  sorted set  the top users of one partition
     influence:keys:{partition}                              set         the part and user keys the partition holds
@@ -28,13 +30,15 @@ import msgspec
 
 from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.queries import TopUsers
+from stream_app.core.signals.facts import Fact
+from stream_app.core.signals.sayings import all_said
 
 FLAGS_KEPT = 100_000
 """Entries of the flags stream, up to a node of the stream more."""
 
 KEYS_PER_COMMAND = 500
 
-_KINDS = {"top", "cut", "user", "flags", "part", "keys", "writer"}
+_KINDS = {"top", "cut", "user", "flags", "noticed", "part", "keys", "writer"}
 _GLOB = str.maketrans({char: f"\\{char}" for char in "\\*?[]"})
 
 T = TypeVar("T")
@@ -63,6 +67,8 @@ class PartitionBoard:
     """The last flag of each user whose standing is emerging, entered or fading."""
     removed: Sequence[StandingRef] = ()
     """Standings that ended; not needed in a full snapshot."""
+    noticed: Mapping[str, Sequence[Fact]] | None = None
+    """The facts about all marked users in its top lists; None: those that were written last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +107,10 @@ class Layout:
     def writer(self, writer_id: str) -> str:
         """Key that is there while Redis still holds what this writer wrote."""
         return f"{self.prefix}:writer:{writer_id}"
+
+    def noticed(self, partition: int) -> str:
+        """Key of the hash of what is noticed about the users of a partition."""
+        return f"{self.prefix}:noticed:{partition}"
 
     def index(self, partition: int) -> str:
         """Key of the set of the keys a partition holds."""
@@ -167,6 +177,7 @@ class Layout:
             for ref in board.removed:
                 yield self._remove(board.partition, self.user(ref))
             yield [self.expire(index)]
+        yield from self._write_noticed(snapshot.partitions)
         for scope in scopes:
             yield self._unite(scope)
         for cut in snapshot.cuts:
@@ -183,6 +194,15 @@ class Layout:
         members: Iterator[str | int] = chain.from_iterable((value, user) for user, value in rows)
         added: Group = [("ZADD", key, *some) for some in batched(members)]  # always whole pairs: of an even number
         return [("DEL", key), *added, self.expire(key)]
+
+    def _write_noticed(self, boards: Iterable[PartitionBoard]) -> Iterator[Group]:
+        for board in boards:
+            if board.noticed is None:
+                continue
+            key = self.noticed(board.partition)
+            words = chain.from_iterable((user, all_said(facts)) for user, facts in board.noticed.items())
+            added: Group = [("HSET", key, *some) for some in batched(words)]  # always whole pairs: of an even number
+            yield [("DEL", key), *added, self.expire(key)]
 
     def _write_hash(self, key: str, message: Cut | Flag) -> Group:
         # DEL first: a field that became null has to go.
@@ -230,8 +250,10 @@ def _plain(name: str) -> str:
 def _fields(message: Cut | Flag) -> list[str]:
     """Field, value, field, value …, as HSET and XADD take them."""
     fields = zip(message.__struct_fields__, msgspec.structs.astuple(message), strict=True)
-    return [text for name, value in fields if value is not None for text in (name, _text(value))]
+    return [text for name, value in fields if value is not None and value != [] for text in (name, _text(value))]
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list):
+        return all_said(value)
     return str(int(value)) if value is True or value is False else str(value)

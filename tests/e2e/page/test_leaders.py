@@ -4,6 +4,8 @@ import msgspec
 import pytest
 from playwright.async_api import expect
 
+from stream_app.core.signals.facts import Fact, Signal
+from stream_app.core.signals.sayings import all_said
 from tests.e2e.page.browser import DESKTOP, PHONE, Tab
 from tests.e2e.page.scopes import Scope, influencer
 from tests.e2e.page.tracker import FakeTracker
@@ -124,3 +126,27 @@ async def test_a_long_pane_and_window_are_said_in_readable_lengths(tab: Tab, tra
     await expect(why).to_contain_text("last 1 h")
     await expect(why.locator("rect.recent")).to_have_count(0)
     await expect(why).not_to_contain_text("min,")
+
+
+async def test_a_user_with_facts_has_a_mark_with_the_numbers_and_can_be_left_out(
+    tab: Tab, tracker: FakeTracker
+) -> None:
+    scope = chosen(tracker)
+    regular = Fact(Signal.REGULAR, 0.0, 0.1, 80, {"mean_gap_s": 60.0})
+    one_sided = Fact(Signal.ONE_SIDED, 1.0, 0.9, 80, {"distinct_posts": 1.0})
+    bot = influencer("bot", 9_000, scope.total, rank=2_000, standing="emerging")
+    scope.emerging = [msgspec.structs.replace(bot, signals=[regular, one_sided], trusted=0)]
+    await tab.open("?topic=phone")
+    facts = all_said([regular, one_sided])
+    row = tab.page.locator("#board tr", has_text="bot")
+    mark = row.locator(".noticed")
+    await expect(mark).to_be_visible()
+    await expect(mark).to_have_attribute("title", f"{facts}\ntrusted: 0 of 9,000")
+    await expect(tab.page.locator("#board .noticed:visible")).to_have_count(1)
+    await row.click()
+    await expect(tab.page.locator("#why-content")).to_contain_text(facts)
+    await expect(tab.page.locator("#why-content")).to_contain_text("Trusted: 0 of 9,000 impressions")
+    await tab.page.keyboard.press("Escape")
+    await tab.page.get_by_label("Without marked").check()
+    await expect(row).to_have_count(0)
+    await expect(tab.page.locator("#other-group tr").first).to_be_visible()

@@ -136,6 +136,7 @@ class FakeTracker:
             _selection(request),
             standing=query.getall("standing", []),
             search=query.get("search", ""),
+            marked=query.get("marked", "any"),
             order=query.get("order", "rank"),
             limit=int(query.get("limit", "50")),
             offset=int(query.get("offset", "0")),

@@ -104,6 +104,7 @@ class World:
         *,
         standing: Sequence[str] = (),
         search: str = "",
+        marked: str = "any",
         order: str = "rank",
         limit: int = 50,
         offset: int = 0,
@@ -115,7 +116,7 @@ class World:
             members = sorted(members, key=lambda each: -each.value)
         if standing:
             members = [each for each in members if each.standing in standing]
-        members = [each for each in members if search in each.user_id]
+        members = [each for each in members if search in each.user_id and not (marked == "without" and each.signals)]
         return Influencers(
             **vars(chosen),
             threshold=scope.threshold if scope else 0,

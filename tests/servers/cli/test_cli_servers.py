@@ -18,6 +18,7 @@ from stream_app.cli import main
 from stream_app.cli.options import flag_of
 from stream_app.core.messages import Flag, Reason, Role
 from stream_app.core.queries import TopUsers
+from stream_app.core.signals.facts import Fact, Signal
 from stream_app.kafka import topics
 from stream_app.serving.redis.board import Board
 from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard
@@ -194,20 +195,25 @@ def test_the_top_users_come_from_redis(redis_url: str) -> None:
     asyncio.run(show_on_board(redis_url))
     given = ("--topic", " Tea", "-n", 2, "--redis-url", redis_url, "--redis-prefix", "cli-top", "--role", "maven")
     rows = [line.split() for line in run("top", *given).output.splitlines() if line.strip()]
-    assert rows[2:] == [["1", "ann", "1,500", "borderline"], ["2", "bob", "900"]]
+    said = "always on: active in 23 of 24 hours"
+    assert rows[2:] == [["1", "ann", "1,500", "borderline"], ["2", "bob", "900", *said.split()]]
     users = [
-        {"user_id": "ann", "value": 1500, "borderline": True},
-        {"user_id": "bob", "value": 900, "borderline": False},
+        {"user_id": "ann", "value": 1500, "borderline": True, "noticed": ""},
+        {"user_id": "bob", "value": 900, "borderline": False, "noticed": said},
     ]
     wanted = {"topic": "tea", "population": "all", "role": "maven", "users": users}
     assert json.loads(run("top", "--json", *given).output) == wanted
+    left = json.loads(run("top", "--json", "--without-marked", *given, "--partitions", 1).output)["users"]
+    assert [user["user_id"] for user in left] == ["ann", "cy"]
 
 
 async def show_on_board(redis_url: str) -> None:
     board = Board(redis_url, "cli-top", 100, 60.0, 1)
     tops = [TopUsers("tea", "all", Role.MAVEN, [("ann", 1500), ("bob", 900), ("cy", 3)])]
     cut = msgspec.structs.replace(a_cut("tea"), role=Role.MAVEN, threshold_low=1000, threshold_high=2000)
-    await board.refresh(BoardSnapshot(full=True, partitions=[PartitionBoard(partition=0, tops=tops)], cuts=[cut]))
+    noticed = {"bob": [Fact(Signal.ALWAYS_ON, 23.0, 22, 400)]}
+    shown = PartitionBoard(partition=0, tops=tops, noticed=noticed)
+    await board.refresh(BoardSnapshot(full=True, partitions=[shown], cuts=[cut]))
     await board.close()
 
 

@@ -11,6 +11,7 @@ from stream_app.core.events.identity import UNKEYED
 from stream_app.core.events.schema import Post
 from stream_app.core.privacy.erasures import erasure
 from stream_app.core.privacy.pseudonyms import PersonHashes
+from stream_app.core.signals.event_batches import batch_of as own_batch
 from stream_app.engine.counting.held_batches import Basis, CreditedBatch
 from stream_app.kafka.records import Batch
 from stream_app.settings.secret import Secret
@@ -30,7 +31,8 @@ def batch_of(times: list[int]) -> CreditedBatch:
     events = [Post(event_id=place, ts=times[place], user_id="u") for place in indices]
     rejected = [Rejected(place, "invalid", "bad") for place, ms in enumerate(times) if ms == BAD]
     batch = Batch("posts", 0, 2 * len(times), records)
-    return CreditedBatch.of(batch, credit(events, Post, ViewRates()), indices, rejected, BASIS)
+    credits_ = credit(events, Post, ViewRates())
+    return CreditedBatch.of(batch, credits_, indices, rejected, BASIS, own_batch(credits_, events, 0, list))
 
 
 @given(st.lists(st.integers(BAD, 30), min_size=1, max_size=20), st.lists(st.integers(0, 35), max_size=4))

@@ -51,7 +51,7 @@ class Disclosed:
         self.registry = CollectorRegistry()
         chosen = self.parts.fake.settings
         self.metrics = Metrics(self.registry, chosen.source_topics, ("*", MANY, SIX, THREE))
-        for name in ("cut", "cut_gone", "active_users", "rows", "flags"):
+        for name in ("cut", "cut_gone", "active_users", "marked_users", "rows", "flags"):
             setattr(self.parts.fake.meter, name, getattr(self.metrics, name))
         self.worker = Worker(self.parts)
         self.worker.answers._evidences = Mock(of=AsyncMock(return_value=EVIDENCE))

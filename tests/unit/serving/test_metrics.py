@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.core.messages import Cut, FlagType, Reason, Role
+from stream_app.core.signals.facts import Signal
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import BatchCounts
 from stream_app.serving.cut_metrics import MAX_CUTS
@@ -171,6 +172,7 @@ def _let_everything_happen(metrics: Metrics) -> None:
     metrics.flags(FlagType.LEFT, Role.MAVEN, 1)
     metrics.flag_latency(0.7)
     metrics.active_users(8)
+    metrics.marked_users(Signal.REGULAR, 2)
     metrics.rows(9)
     metrics.segments(10)
     metrics.state_bytes(11)
@@ -194,7 +196,7 @@ def test_the_page_holds_every_metric_with_help_in_prometheus_format(
     assert all(family.samples for family in families.values())
     labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
     of_cuts_and_flags = {"topic", "population", "role", "type", "reason", "window"}
-    assert labels == {*of_cuts_and_flags, "partition", "result", "le", "bound", "digest", "version"}
+    assert labels == {*of_cuts_and_flags, "partition", "result", "le", "bound", "digest", "version", "signal"}
     values = {
         sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels
     }

@@ -44,6 +44,8 @@ def influencer(found: FoundUser, panes: list[int], flag: Flag | None) -> Influen
         chance=flag.chance if flag else None,
         chance_flags=flag.chance_flags if flag else None,
         chance_from=flag.chance_from if flag else None,
+        signals=found.signals,
+        trusted=round(found.value * found.trusted),
         panes=panes,
         amplified=found.amplified,
         multiplier=_rounded((found.value + found.amplified) / found.value) if found.amplified and found.value else None,

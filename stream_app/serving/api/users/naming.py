@@ -28,6 +28,8 @@ class Naming:
 
     def narrowed(self, asked: params.InfluencerParams) -> params.InfluencerParams:
         """The same question about those who can be named at all."""
+        if self.disclosure.is_limited:
+            asked = replace(asked, marked="any")  # who is missing then would be known to be marked
         is_about_all = self.disclosure.individuals == "flagged" and not asked.standing
         return replace(asked, standing=_FLAGGED) if is_about_all else asked
 

@@ -53,12 +53,14 @@ class LeaderQuery(_PeerQuery, frozen=True, kw_only=True):
     search: _Text
     emerging_first: bool
     most: Annotated[int, Meta(ge=0, le=_MOST_LEADERS)]
+    without_marked: bool = False
 
     @property
     def of_partition(self) -> UserQuery:
         """The same about one partition."""
         scope, codes = ScopeName(self.population, self.topic), [STANDINGS[name] for name in self.standings]
-        return UserQuery(scope, self.role.place, codes, self.search, emerging_first=self.emerging_first)
+        filters = (self.search, self.without_marked)
+        return UserQuery(scope, self.role.place, codes, *filters, emerging_first=self.emerging_first)
 
 
 class Ranked(msgspec.Struct, frozen=True, array_like=True):

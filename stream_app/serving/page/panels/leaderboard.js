@@ -21,6 +21,7 @@ const others = makeGroup("other-group");
 const slowed = makeGroup("slowed-group");
 const query = byId("query");
 const standing = byId("standing");
+const unmarked = byId("unmarked");
 const more = byId("more");
 
 let place = null;
@@ -66,6 +67,7 @@ export function clearLeaders(next) {
   wanted = FEW;
   query.value = "";
   standing.value = "";
+  unmarked.checked = false;
   pending?.abort();
   setText(byId("leaders-title"), `${ROLE_NAME[place.role]}s, by ${UNIT[place.role]}`);
   const head = el("thead", { role: "rowgroup" }, headings(place.role));
@@ -76,6 +78,8 @@ export function clearLeaders(next) {
 export function showLeaders(answer, settings) {
   pushed = answer;
   about = settings;
+  // Who is missing then would be known to be marked.
+  byId("unmarked-field").hidden = about.min_group > 0 || about.individuals !== "all";
   if (isPlain()) draw();
   else refresh();
 }
@@ -89,6 +93,7 @@ export function watchLeaders() {
   query.addEventListener("input", debounced(changed, SEARCH_MS));
   query.addEventListener("search", changed);
   standing.addEventListener("change", changed);
+  unmarked.addEventListener("change", changed);
   more.addEventListener("click", () => {
     wanted = Math.floor(wanted / PAGE) * PAGE + PAGE;
     if (isPlain()) draw();
@@ -97,7 +102,7 @@ export function watchLeaders() {
 }
 
 /** Some are looked for. */
-const isFiltered = () => Boolean(query.value.trim() || standing.value);
+const isFiltered = () => Boolean(query.value.trim() || standing.value || unmarked.checked);
 
 /** The first page of everybody, which comes by itself. */
 const isPlain = () => !isFiltered() && wanted <= PAGE;
@@ -121,6 +126,7 @@ async function load() {
     ...place,
     standing: standing.value.split(" "),
     search: query.value.trim(),
+    marked: unmarked.checked ? "without" : "",
     order: isFiltered() ? "emerging" : "rank",
     limit: PAGE,
   };

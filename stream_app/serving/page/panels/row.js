@@ -4,6 +4,7 @@ import { recentPanes, sparkline } from "../charts/bars.js";
 import { el, icon, setText, unseen } from "../dom.js";
 import { number, percent, rate } from "../text/format.js";
 import { whyHref } from "../selection.js";
+import { allSaid } from "../text/signals.js";
 import { readable } from "../text/readable.js";
 import { evidenceOf, isSlow, odds, ownObstacle, STANDING } from "../text/words.js";
 
@@ -20,13 +21,15 @@ export function makeRow() {
   const value = el("span");
   const borderline = el("span", { class: "borderline", "aria-hidden": "true", title: BORDERLINE });
   const said = unseen("");
+  const noticed = el("span", { class: "noticed", hidden: "" }, "◆");
+  const marks = unseen("");
   const share = cell("share");
   const standing = cell("standing");
   const node = el(
     "tr",
     { role: "row" },
     rank,
-    el("th", { scope: "row", role: "rowheader", class: "who" }, link),
+    el("th", { scope: "row", role: "rowheader", class: "who" }, link, noticed, marks),
     cell("activity", spark.node, trend),
     cell("value", value, borderline, said),
     share,
@@ -41,6 +44,10 @@ export function makeRow() {
     setText(link, name);
     link.title = name;
     link.href = whyHref(user.user_id, place);
+    const signals = allSaid(user.signals);
+    noticed.hidden = !signals;
+    noticed.title = signals && `${signals}\ntrusted: ${number(user.trusted)} of ${number(user.value)}`;
+    setText(marks, signals && ` noticed: ${signals}`);
     spark.update(user.panes, recentPanes(about, pane_ms));
     showTrend(trend, user);
     setText(value, number(user.value));

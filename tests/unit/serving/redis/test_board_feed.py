@@ -5,11 +5,13 @@ from unittest.mock import Mock
 
 import msgspec
 
+from stream_app.core.changelog.signal_log import Noticed, SignalLog
 from stream_app.core.changelog.standing_records import kept, standing_key
-from stream_app.core.events.schema import Post
+from stream_app.core.events.schema import Event, Post
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.privacy.min_group import UNLIMITED
 from stream_app.core.queries import QueryableState
+from stream_app.core.signals.facts import Fact, Signal
 from stream_app.core.state.ledger import Ledger
 from stream_app.serving.redis.board_feed import BoardFeed
 from stream_app.serving.redis.layout import StandingRef
@@ -22,7 +24,7 @@ class Feed:
     """A feed over one partition with an empty ledger, and the table of standings that it reads."""
 
     def __init__(self) -> None:
-        self.store = Mock(ledger=Ledger(900_000, 4, 1), sequence=0)
+        self.store = Mock(ledger=Ledger(900_000, 4, 1), signals=SignalLog(), sequence=0)
         self.table: dict[bytes, bytes] = {}
         state = QueryableState(
             stores=lambda: {3: self.store},
@@ -165,3 +167,20 @@ def test_without_a_board_there_is_nobody_to_forget() -> None:
     feed.feed.writer = None
     feed.feed.forget(3, [standing_key(a_flag("ann"))], {"ann"})
     assert feed.shown() == ([], [])
+
+
+def test_what_is_noticed_is_shown_when_it_changes_and_not_of_who_was_erased() -> None:
+    feed, facts = Feed(), [Fact(Signal.REGULAR, 0.0, 0.1, 80, {"mean_gap_s": 60.0})]
+    feed.store.signals = Mock(noticed=lambda users, _key: Noticed([facts if user == "a" else [] for user in users], []))
+    noticed = []
+    for audience in (7, 8, 9):
+        posts: list[Event] = [
+            Post(event_id=f"{user}{audience}", ts=1, user_id=user, audience=audience) for user in "ab"
+        ]
+        streams.apply(feed.store.ledger, streams.Batch("posts", posts, audience))
+        feed.store.sequence += 1
+        noticed.append(feed.feed.take(audience == 9).partitions[0].noticed)
+    assert noticed == [{"a": facts}, None, {"a": facts}]
+    feed.feed.forget(3, [], {"a"})
+    feed.store.signals = SignalLog()
+    assert feed.feed.take(False).partitions[0].noticed is None

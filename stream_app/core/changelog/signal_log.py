@@ -1,0 +1,185 @@
+"""The signal log: how the signals of a partition are stored beside its counts, so that a crash loses nothing of them.
+
+The problem: signals hang on single events in their order, and on what came before the window. To write all that is
+known with every batch would cost far more than the counting does.
+
+    count      delta 7 │ delta 8 │ delta 9 │                each has the events of its batch, as the signals see them
+    maintain           │ journal (6, 8]    │                copies those of deltas, so that these may be garbage
+                                           │ snapshot (…, 9]   all that is known: whatever is before it is garbage
+
+A delta is one record, so the counts of a batch and what it is to the signals are in the log together, or neither is. A
+snapshot is written when the journals since the last one are as large as that. So each event is written three times and
+no more, however much is known.
+
+Journals and snapshots are segments of panes with numbers before any time. A worker of an earlier release takes them for
+panes that have left the window; what it counts is missing to the signals.
+
+What may be lost: nothing by a crash or a move. Events that are taken back stay looked at.
+Change together: `ledger_store`, which writes, and `core/signals/event_batches`, the format.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.core.changelog.segments import Segment, SegmentKey
+from stream_app.core.funnel.funnel_keys import FunnelKeys
+from stream_app.core.signals.event_batches import decoded, encoded, part_of
+from stream_app.core.signals.facts import Fact, SignalValues, are_marked, facts_at
+from stream_app.core.signals.own_events import OwnEvents
+from stream_app.core.signals.partition_signals import PartitionSignals
+from stream_app.core.state.watermark import NO_TIME
+
+Parts = list[Segment]
+
+
+class Noticed(NamedTuple):
+    """What the signals say about some users, in their order."""
+
+    facts: list[list[Fact]]
+    trusted: list[float]
+    """The part of their impressions that is left where audiences are bounded, and 0 of who is marked."""
+
+
+_FIRST_JOURNAL = -(2**59)
+SNAPSHOT = _FIRST_JOURNAL - 1
+"""The number of the pane that a snapshot is stored as."""
+LAST_NUMBER = _FIRST_JOURNAL + 2**57
+"""Of the panes that are none."""
+_MUCH = 256_000
+"""Bytes of events in deltas that are copied into a journal."""
+_LEAST = 1_000_000
+"""Bytes of journals that are worth a snapshot."""
+
+
+def journal_after(sequence: int) -> int:
+    """Return the number of the pane that a journal of the deltas after `sequence` is stored as."""
+    return _FIRST_JOURNAL + sequence
+
+
+class SignalLog:
+    """The signals of a partition, and which of its segments hold them."""
+
+    def __init__(self) -> None:
+        self.signals = PartitionSignals()
+        self._deltas: dict[int, list[bytes]] = {}
+        """By sequence: the events that only this delta has."""
+        self._delta_bytes = 0
+        self._covered = 0
+        """The last sequence whose events are in a journal or snapshot."""
+        self._keys: list[bytes] = []
+        """Of the newest snapshot and the journals since."""
+        self._journal_bytes = self._snapshot_bytes = 0
+        self._stored_bytes = 0
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of journals and snapshot in the log that are not garbage."""
+        return self._stored_bytes
+
+    def take(self, events: OwnEvents, sequence: int, most_bytes: int) -> list[bytes]:
+        """Take fresh events, in the delta `sequence`. Returns what the delta is to hold of them."""
+        late = self.signals.add_own(events)
+        values = list(encoded(part_of(events, ~late), most_bytes))
+        if values:
+            self._note(sequence, values)
+        return values
+
+    def _note(self, sequence: int, values: Sequence[bytes]) -> None:
+        self._deltas[sequence] = list(values)
+        self._delta_bytes += sum(map(len, values))
+
+    def advance(self, horizon_ms: int) -> None:
+        """Go on to where the window ends."""
+        if horizon_ms != NO_TIME:
+            self.signals.advance(horizon_ms, horizon_ms)
+
+    def holds_alone(self, sequence: int) -> bool:
+        """Return whether a delta has events that no journal has."""
+        return sequence in self._deltas
+
+    @property
+    def has_much(self) -> bool:
+        """Whether deltas have so much that a journal is due."""
+        return self._delta_bytes > _MUCH
+
+    def journal(self) -> tuple[int, list[bytes]] | None:
+        """Return the number and content of a journal that is due, of what is in deltas alone; None without any."""
+        if not self._deltas:
+            return None
+        return journal_after(self._covered), [value for values in self._deltas.values() for value in values]
+
+    @property
+    def is_snapshot_due(self) -> bool:
+        """Whether journals are as large as the snapshot before them."""
+        return self._journal_bytes > max(self._snapshot_bytes, _LEAST)
+
+    def snapshot(self, most_bytes: int) -> list[bytes]:
+        """Return the content of a snapshot."""
+        data = self.signals.encode()
+        return [data[start : start + most_bytes] for start in range(0, len(data), most_bytes)]
+
+    def written(self, number: int, sequence: int, stored: Mapping[bytes, bytes]) -> list[bytes]:
+        """Note a journal or snapshot that includes `sequence`. Returns the keys that are garbage now."""
+        garbage = self._keys if number == SNAPSHOT else []
+        self._keys = [*stored] if number == SNAPSHOT else [*self._keys, *stored]
+        self._count(number, sum(map(len, stored.values())))
+        self._deltas, self._delta_bytes, self._covered = {}, 0, sequence
+        return garbage
+
+    def _count(self, number: int, size: int) -> None:
+        if number == SNAPSHOT:
+            self._snapshot_bytes, self._journal_bytes = size, 0
+        else:
+            self._journal_bytes += size
+        self._stored_bytes = self._snapshot_bytes + self._journal_bytes
+
+    def restore(
+        self,
+        stored: Mapping[int, tuple[SegmentKey, Parts]],
+        deltas: Mapping[SegmentKey, Parts],
+        horizon_ms: int,
+    ) -> list[bytes]:
+        """Restore from journals and snapshot (`stored`, by number) and deltas. Returns the keys that are garbage."""
+        left = dict(stored)
+        number = SNAPSHOT if SNAPSHOT in left else journal_after(0)
+        while found := left.pop(number, None):
+            key, parts = found
+            if number == SNAPSHOT:
+                self.signals.restore(b"".join(_values(parts)))
+            else:
+                self._add(_values(parts))
+            self._keys += key.parts(len(parts))
+            self._count(number, sum(part.nbytes for part in parts))
+            self._covered = key.sequence
+            number = journal_after(self._covered)
+        for key, parts in deltas.items():
+            if key.sequence > self._covered and (values := _values(parts)):
+                self._add(values)
+                self._note(key.sequence, values)
+        self.advance(horizon_ms)
+        return [name for key, parts in left.values() for name in key.parts(len(parts))]
+
+    def _add(self, values: Sequence[bytes]) -> None:
+        for value in values:
+            self.signals.add_own(decoded(value))
+
+    def erase(self, users: Collection[str], secret: int) -> None:
+        """Forget people. A snapshot must follow: deltas and journals still hold them."""
+        self.signals.erase(FunnelKeys(secret).persons([*users]))
+
+    def measured(self, users: Sequence[str], secret: int) -> list[SignalValues]:
+        """Return what each signal says about users."""
+        return self.signals.measured(FunnelKeys(secret).persons(users))
+
+    def noticed(self, users: Sequence[str], secret: int) -> Noticed:
+        """Return the facts about users, and what is left of what they reached."""
+        measured, trusted = self.measured(users, secret), self.signals.trusted(FunnelKeys(secret).persons(users))
+        marked = are_marked(measured)
+        facts = [list(facts_at(measured, place)) if marked[place] else [] for place in range(len(users))]
+        return Noticed(facts, np.round(trusted.part(marked), 4).tolist())
+
+
+def _values(parts: Parts) -> list[bytes]:
+    return [bytes(value) for part in parts for value in part.looked_at]
