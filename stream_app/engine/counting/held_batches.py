@@ -74,7 +74,7 @@ class CreditedBatch(NamedTuple):
 
     def split(self, end_ms: int) -> tuple["CreditedBatch | None", "CreditedBatch | None"]:
         """Return what comes next and before the first event at or after `end_ms`, and the rest; None for nothing."""
-        place = int(np.searchsorted(self.newest_ms, end_ms))
+        place = max(int(np.searchsorted(self.newest_ms, end_ms)), self.first_event)  # steps may begin anew, earlier
         if place == len(self.newest_ms):
             return self._until(place, len(self.batch.records), self.batch.end), None
         index = self.indices[place]
