@@ -1,0 +1,1 @@
+"""What a demo with employees reads of everything that is said, judges, and prints."""
