@@ -12,8 +12,8 @@ from stream_app.cli.options import Command, settings_options
 from stream_app.cli.streams import PipeClosedExit
 from stream_app.core.messages import Flag, FlagType, flag_in
 from stream_app.kafka.clients import open_consumer, quiet_kafka
-from stream_app.kafka.error_hints import or_unseen
-from stream_app.kafka.topic_scan import partitions_of, spans
+from stream_app.kafka.topic_scan import spans
+from stream_app.ops.flag_history import flag_partitions
 from stream_app.settings import Settings
 from stream_app.terminal.flag_line import flag_line
 from stream_app.terminal.output import console, echo, write_json
@@ -70,13 +70,7 @@ def _flags(settings: Settings, *, from_beginning: bool) -> Iterator[Iterator[byt
     with ExitStack() as stack:
         with quiet_kafka():
             reader = stack.enter_context(open_consumer(settings))
-        partitions = partitions_of(reader, [settings.flags_topic])
-        if not partitions:
-            raise click.ClickException(
-                f"Kafka at {settings.brokers} has no topic {settings.flags_topic}: create it with "
-                f"`stream-app topics create`, or name another with --flags-topic{or_unseen(settings)}"
-            )
-        for partition, span in spans(reader, partitions).items():
+        for partition, span in spans(reader, flag_partitions(settings, reader)).items():
             reader.seek(partition, span.start if from_beginning else span.end)
         yield _values(reader)
 

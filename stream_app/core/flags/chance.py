@@ -36,10 +36,10 @@ _DIGITS = 3
 
 
 class Verdicts(NamedTuple):
-    """How many of some warnings came true."""
+    """How many of some warnings came true; older ones count as a part of one."""
 
-    right: int
-    decided: int
+    right: float = 0.0
+    decided: float = 0.0
 
 
 class Chance(NamedTuple):
@@ -48,7 +48,7 @@ class Chance(NamedTuple):
     part: float
     """Of the warnings like it: those that come true."""
     flags: int
-    """The tracker's own decided warnings behind it."""
+    """The tracker's own decided warnings behind it: what they weigh together."""
     source: ChanceFrom
 
 
@@ -61,7 +61,7 @@ def chance_of(way: Verdicts, all_ways: Verdicts, shipped: float) -> Chance:
     """Return the chance of warnings raised in one way."""
     level, source = _level(all_ways.right / _BURST, all_ways.decided / _BURST, shipped)
     part = (way.right / _BURST + _LEVEL * level) / (way.decided / _BURST + _LEVEL)
-    return Chance(round(part, _DIGITS), all_ways.decided, source)
+    return Chance(round(part, _DIGITS), round(all_ways.decided), source)
 
 
 def _level(right: float, decided: float, shipped: float) -> tuple[float, ChanceFrom]:

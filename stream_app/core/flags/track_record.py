@@ -5,11 +5,10 @@ decided when the foresight time after it is over, also if it came true at once: 
 counted before those that do not, and the chance of young records would be too high. (`outcomes.py` decides whole
 streams; on one in the order of event time this is the same, flag by flag.)
 
-Everything is bounded: warnings that wait, decided ones, standings that are followed, and the hours of the measures. No
-name is kept.
+Everything is bounded: warnings that wait, standings that are followed, and the hours of the measures. No name is kept.
 """
 
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,8 +17,9 @@ from stream_app.core.flags.flag_quality import FlagQuality, HourlyMeasures, Wind
 from stream_app.core.flags.outcomes import StandingLengths, is_entry, standing_of
 from stream_app.core.messages import Flag, FlagType, Reason, Role
 
-LAST_DECIDED = 1000
-"""The chance is that of so many warnings: older ones were raised in another time."""
+_HALVED_AFTER = 250
+"""Decided warnings after which one weighs half: what comes true changes from week to week."""
+_FADE = 0.5 ** (1 / _HALVED_AFTER)
 MOST_WAITING = 5_000
 """Warnings of a partition that are not decided. Beyond, the oldest are left out."""
 
@@ -74,9 +74,8 @@ class TrackRecord:
         self._foresight_ms = foresight_ms
         self._waiting: dict[int, _Waiting] = {}
         """By partition: they may be hours apart."""
-        self._decided: deque[tuple[Reason | None, bool]] = deque()
-        self._right: Counter[Reason | None] = Counter()
-        self._counts: Counter[Reason | None] = Counter()
+        self._verdicts: dict[Reason | None, Verdicts] = {}
+        """By the way of the warnings, older ones faded."""
         self._measures = HourlyMeasures()
         self._lengths = StandingLengths()
 
@@ -108,8 +107,9 @@ class TrackRecord:
 
     def chance_of(self, reason: Reason | None) -> Chance:
         """Return the chance of a warning that is raised for that reason."""
-        whole = Verdicts(self._right.total(), self._counts.total())
-        return chance_of(Verdicts(self._right[reason], self._counts[reason]), whole, self._shipped)
+        ways = self._verdicts.values()
+        whole = Verdicts(sum(way.right for way in ways), sum(way.decided for way in ways))
+        return chance_of(self._verdicts.get(reason, Verdicts()), whole, self._shipped)
 
     def quality(self, role: Role, window: Window) -> FlagQuality:
         """Return how good the flags of a role were within a window, which ends with the newest event time."""
@@ -126,10 +126,7 @@ class TrackRecord:
 
     def _decide(self, warning: _Warning) -> None:
         self._measures.decided(warning.event_ms + self._foresight_ms, warning.role, came_true=warning.came_true)
-        self._decided.append((warning.reason, warning.came_true))
-        self._counts[warning.reason] += 1
-        self._right[warning.reason] += warning.came_true
-        if len(self._decided) > LAST_DECIDED:
-            reason, came_true = self._decided.popleft()
-            self._counts[reason] -= 1
-            self._right[reason] -= came_true
+        for reason, (right, decided) in self._verdicts.items():
+            self._verdicts[reason] = Verdicts(right * _FADE, decided * _FADE)
+        right, decided = self._verdicts.get(warning.reason, Verdicts())
+        self._verdicts[warning.reason] = Verdicts(right + warning.came_true, decided + 1)
