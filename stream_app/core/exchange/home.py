@@ -188,13 +188,16 @@ class Home:
         starts, ends = (np.searchsorted(points.curves, curves, side).tolist() for side in ("left", "right"))
         rows = list(zip(*(column.tolist() for column in points[1:]), strict=True))
         known = self.cuts.of(scopes)._asdict() | intervals._asdict()
-        columns = {name: column.T.tolist() for name, column in known.items()}
         is_used = _are_any([known[name] for name in ("users", "flagged", "emerging")])
-        used = np.where(is_used.any(axis=0), len(ROLES) - np.argmax(is_used[::-1], axis=0), 0)
+        roles_of = np.where(is_used, np.arange(1, len(ROLES) + 1)[:, np.newaxis], OWN_ROLES).max(axis=0)
+        most = int(roles_of.max(initial=OWN_ROLES))
+        columns = {name: column[:most].T.tolist() for name, column in known.items()}
         for place, scope in enumerate(scopes.tolist()):
-            roles = max(OWN_ROLES, int(used[place]))
+            roles = int(roles_of[place])
             of_roles = [rows[starts[place][role] : ends[place][role]] for role in range(roles)]
-            fields = {name: tuple(values[place][:roles]) for name, values in columns.items()}
+            fields = {name: tuple(values[place]) for name, values in columns.items()}
+            if roles < most:
+                fields = {name: values[:roles] for name, values in fields.items()}
             yield self.names[scope], CutRecord(version=VERSION, points=tuple(of_roles), **fields)
 
     def forget_unused(self) -> Ints | None:

@@ -7,20 +7,8 @@ from stream_app.core.messages import ChanceFrom, Cut, Flag, FlagType, Reason, Ro
 from stream_app.serving.api.flags.flag_log import FlagAbout, fits
 from stream_app.serving.api.flags.quality_response import FlagQualities
 from stream_app.serving.api.params import FlagFilter
-from stream_app.serving.api.responses import (
-    About,
-    Contribution,
-    Curve,
-    Evidence,
-    Flags,
-    Health,
-    History,
-    Influencers,
-    Place,
-    Topic,
-    Topics,
-    Why,
-)
+from stream_app.serving.api.responses import About, Curve, Flags, Health, History, Influencers, Place, Topic, Topics
+from stream_app.serving.api.users.why_response import Contribution, Evidence, Why
 from tests.e2e.page.about_itself import about, health, quality
 from tests.e2e.page.scopes import FIRST_PANE, NOW, PANE_MS, VERSION, WINDOW_END, Scope, demo_scopes
 
