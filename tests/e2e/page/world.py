@@ -51,9 +51,9 @@ class World:
         names = {scope.topic for scope in self.scopes if scope.population == population and search in scope.topic}
         found = []
         for name in names:
-            connector, maven = (self._cut(name, population, role) for role in (Role.CONNECTOR, Role.MAVEN))
-            users = max(cut.users for cut in (connector, maven) if cut)
-            found.append(Topic(topic=name, population=population, users=users, connector=connector, maven=maven))
+            by_role = {role.value: self._cut(name, population, role) for role in Role}
+            users = max(cut.users for cut in by_role.values() if cut)
+            found.append(Topic(topic=name, population=population, users=users, **by_role))
         found.sort(key=lambda topic: (topic.topic != "*", -topic.users, topic.topic))
         populations = list(dict.fromkeys(scope.population for scope in self.scopes))
         following = limit if len(found) > limit else None
