@@ -214,7 +214,7 @@ class Influencer(Answer, frozen=True, kw_only=True):
     """Of a connector: impressions of others' shares of the user's posts, the first share of each sharer and post. They
     are not in `value`: the sharers have them."""
     multiplier: float | None = None
-    """(impressions + amplified) / impressions; null where there are none of either."""
+    """(impressions + amplified) / impressions; null without impressions, and in the other roles."""
 
 
 class Influencers(Page, frozen=True, kw_only=True):
