@@ -169,9 +169,8 @@ class Home:
     def intervals(self, scopes: Ints, cells: Cells) -> ScopeIntervals:
         """Compute the intervals of the cuts of some scopes (sorted) from their cells; none is kept."""
         bounds = ScopeIntervals.empty(len(scopes))
-        is_cut = (
-            self.cuts.users[cells.curves & ROLE_MASK, cells.curves >> ROLE_BITS] > 0
-        )  # the others it has heard of since
+        # Of the others it has heard since.
+        is_cut = self.cuts.users[cells.curves & ROLE_MASK, cells.curves >> ROLE_BITS] > 0
         if is_cut.any():
             cells = Cells(*(column[is_cut] for column in cells))
             curves, *found = intervals_of(cells, self._cuts_in(cells), self._share)
@@ -208,7 +207,7 @@ class Home:
         if len(self.names) - self._used <= max(_UNUSED_KEPT, self._used):
             return None
         kept: Ints = np.flatnonzero(self._are_used(np.arange(len(self.names))))
-        self._table.renumber(_curves_of(kept).ravel())
+        self._table.renumber(_curves_of(kept, 1 << ROLE_BITS).ravel())
         self.names = ScopeNumbers([self.names[number] for number in kept.tolist()], self.names.pool)
         self.cuts = self.cuts.of(kept)
         return kept
@@ -271,9 +270,9 @@ class Home:
         cuts.ranking[:, scopes], cuts.ranked_s[:, scopes] = ranking, np.where(ranking == RANKED, since_s, 0)
 
 
-def _curves_of(scopes: Ints) -> Ints:
+def _curves_of(scopes: Ints, roles: int = len(ROLES)) -> Ints:
     """Return the curves of scopes: of shape (scopes, roles)."""
-    curves: Ints = scopes[:, np.newaxis] << ROLE_BITS | np.arange(len(ROLES))
+    curves: Ints = scopes[:, np.newaxis] << ROLE_BITS | np.arange(roles)
     return curves
 
 
