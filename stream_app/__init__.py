@@ -1,4 +1,4 @@
-"""Finds mass connectors and mass mavens in live event streams as they emerge.
+"""Finds mass connectors, mavens and recruiters in live event streams as they emerge.
 
 The public surface, typed and stable within a minor version; everything else in the package is private:
 

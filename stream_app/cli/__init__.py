@@ -35,7 +35,7 @@ _SUMMARIES = {
     "backtest": "Find what it would have flagged in recorded events, and how often rightly.",
     "funnel": "Say who comes, who brings them and who comes back, in recorded events.",
     "topics": "Create the Kafka topics, or check them.",
-    "worker": "Run a worker: count, find connectors and mavens, raise flags.",
+    "worker": "Run a worker: count, find connectors, mavens and recruiters, raise flags.",
     "replay": "Produce recorded events to Kafka.",
     "top": "Print the top users of a topic, from Redis.",
     "watch": "Print the flags as they are raised, from Kafka.",
@@ -141,11 +141,11 @@ def _shown(error: Exception) -> click.ClickException | None:
     help="read variables from FILE, lines of NAME=VALUE; the environment wins over it",
 )
 def main(env_file: str | None) -> None:
-    """Find mass connectors and mass mavens in live event streams as they emerge.
+    """Find mass connectors, mavens and recruiters in live event streams as they emerge.
 
-    A few per cent of the users make 80 % of all impressions (the connectors) or of all posts (the mavens). This tracker
-    counts post and share events from Kafka over a rolling window, finds those users for every topic, and flags who is
-    becoming one of them.
+    A few per cent of the users make 80 % of all impressions (the connectors) or of all posts (the mavens), or bring in
+    80 % of those who are brought in by somebody (the recruiters). This tracker counts post and share events from Kafka
+    over a rolling window, finds those users for every topic, and flags who is becoming one of them.
     """
     if env_file:
         use_env_file(env_file)

@@ -30,7 +30,7 @@ class FollowedCuts:
         self.cuts = ScopeCuts.empty(64)
         self.intervals = ScopeIntervals.empty(64)
         self._points: list[list[Ints] | None] = [None]
-        """By scope, of all roles: columns (value, users above, their total); None where it has no record."""
+        """By scope, of the roles in its record: columns (value, users above, their total); None without a record."""
         self._records = 0
         self._changed_at = np.zeros(64, np.int64)
         """By scope: the version in which it changed last."""
@@ -49,12 +49,13 @@ class FollowedCuts:
         number = self._number(scope)
         self.version += 1
         self._changed_at[number] = self.version
+        nothing = (0,) * (len(ROLES) - (0 if record is None else len(record.users)))
         for name, column in (self.cuts._asdict() | self.intervals._asdict()).items():
-            column[:, number] = 0
-            if record is not None:
-                column[: len(record.users), number] = getattr(record, name)
+            column[:, number] = nothing if record is None else getattr(record, name) + nothing
         self._records += (record is not None) - (self._points[number] is not None)
-        self._points[number] = None if record is None else [points_in(record, role) for role in range(len(ROLES))]
+        self._points[number] = (
+            None if record is None else [points_in(record, role) for role in range(len(record.points))]
+        )
 
     def find(self, scope: ScopeName) -> int:
         """Return the number of a scope; 0 if it is unknown."""
@@ -67,7 +68,7 @@ class FollowedCuts:
     def points(self, scope: ScopeName, role: int) -> Ints:
         """Return the points of a curve as columns (value, users above, their total); none if it is unknown."""
         known = self._points[self.find(scope)]
-        return _NO_POINTS if known is None else known[role]
+        return _NO_POINTS if known is None or role >= len(known) else known[role]
 
     def changed_since(self, version: int) -> Ints:
         """Return the scopes that have changed after a version."""
@@ -79,8 +80,8 @@ class FollowedCuts:
         found = np.ones(len(values), np.int64)
         for curve in distinct_in(curves).tolist():
             asked, known = curves == curve, self._points[curve >> ROLE_BITS]
-            if known is not None:
-                points = known[curve & ROLE_MASK]
+            if known is not None and (role := curve & ROLE_MASK) < len(known):
+                points = known[role]
                 found[asked] = ranks_of(values[asked], points[:, 0], points[:, 1])
         return found
 

@@ -169,9 +169,8 @@ class Home:
     def intervals(self, scopes: Ints, cells: Cells) -> ScopeIntervals:
         """Compute the intervals of the cuts of some scopes (sorted) from their cells; none is kept."""
         bounds = ScopeIntervals.empty(len(scopes))
-        is_cut = (
-            self.cuts.users[cells.curves & ROLE_MASK, cells.curves >> ROLE_BITS] > 0
-        )  # the others it has heard of since
+        # Of the others it has heard since.
+        is_cut = self.cuts.users[cells.curves & ROLE_MASK, cells.curves >> ROLE_BITS] > 0
         if is_cut.any():
             cells = Cells(*(column[is_cut] for column in cells))
             curves, *found = intervals_of(cells, self._cuts_in(cells), self._share)
@@ -188,13 +187,16 @@ class Home:
         starts, ends = (np.searchsorted(points.curves, curves, side).tolist() for side in ("left", "right"))
         rows = list(zip(*(column.tolist() for column in points[1:]), strict=True))
         known = self.cuts.of(scopes)._asdict() | intervals._asdict()
-        columns = {name: column.T.tolist() for name, column in known.items()}
         is_used = _are_any([known[name] for name in ("users", "flagged", "emerging")])
-        used = np.where(is_used.any(axis=0), len(ROLES) - np.argmax(is_used[::-1], axis=0), 0)
+        roles_of = np.where(is_used, np.arange(1, len(ROLES) + 1)[:, np.newaxis], OWN_ROLES).max(axis=0)
+        most = int(roles_of.max(initial=OWN_ROLES))
+        columns = {name: column[:most].T.tolist() for name, column in known.items()}
         for place, scope in enumerate(scopes.tolist()):
-            roles = max(OWN_ROLES, int(used[place]))
+            roles = int(roles_of[place])
             of_roles = [rows[starts[place][role] : ends[place][role]] for role in range(roles)]
-            fields = {name: tuple(values[place][:roles]) for name, values in columns.items()}
+            fields = {name: tuple(values[place]) for name, values in columns.items()}
+            if roles < most:
+                fields = {name: values[:roles] for name, values in fields.items()}
             yield self.names[scope], CutRecord(version=VERSION, points=tuple(of_roles), **fields)
 
     def forget_unused(self) -> Ints | None:
@@ -205,7 +207,7 @@ class Home:
         if len(self.names) - self._used <= max(_UNUSED_KEPT, self._used):
             return None
         kept: Ints = np.flatnonzero(self._are_used(np.arange(len(self.names))))
-        self._table.renumber(_curves_of(kept).ravel())
+        self._table.renumber(_curves_of(kept, 1 << ROLE_BITS).ravel())
         self.names = ScopeNumbers([self.names[number] for number in kept.tolist()], self.names.pool)
         self.cuts = self.cuts.of(kept)
         return kept
@@ -268,9 +270,9 @@ class Home:
         cuts.ranking[:, scopes], cuts.ranked_s[:, scopes] = ranking, np.where(ranking == RANKED, since_s, 0)
 
 
-def _curves_of(scopes: Ints) -> Ints:
+def _curves_of(scopes: Ints, roles: int = len(ROLES)) -> Ints:
     """Return the curves of scopes: of shape (scopes, roles)."""
-    curves: Ints = scopes[:, np.newaxis] << ROLE_BITS | np.arange(len(ROLES))
+    curves: Ints = scopes[:, np.newaxis] << ROLE_BITS | np.arange(roles)
     return curves
 
 

@@ -255,10 +255,10 @@ _RULES: Mapping[str, Rule] = {
     "rank": _rank,
     # What adds up, and parts of a whole.
     **_each(_amount, "Cut.total Moment.total threshold value share short_rate long_rate rate_error eta_s impressions"),
-    **_each(_amount, "amplified"),
+    **_each(_amount, "amplified multiplier"),
     **_each(_amount, "read_records reached"),
     **_each(_whole, "z events"),
-    **_each(_part, "multiplier coverage gini precision recall flags_per_standing"),
+    **_each(_part, "coverage gini precision recall flags_per_standing"),
     "points": _points,
     # Finer than the steps, or about others.
     **_each(_unsaid, "trusted k_low k_high percent_of_users_low percent_of_users_high threshold_low threshold_high"),

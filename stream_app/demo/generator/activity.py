@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.arrays import Ints, Mask
-from stream_app.core.messages import ALL_TOPICS, Role
+from stream_app.core.messages import ALL_TOPICS, OWN_ROLES, ROLES, Role
 from stream_app.core.state.window import Window
 
 UNKNOWN = -1
@@ -85,7 +85,11 @@ def smallest_set(values: Ints, share: float = SHARE) -> tuple[int, int]:
 def true_cuts(activity: Activity, products: list[str], now_ms: int, population: int) -> list[TrueCut]:
     """The cuts of every product and of all together, in both roles, as of `now_ms`."""
     topics = [(ALL_TOPICS, None), *((name, number) for number, name in enumerate(products))]
-    return [_true_cut(activity, name, number, role, now_ms, population) for name, number in topics for role in Role]
+    return [
+        _true_cut(activity, name, number, role, now_ms, population)
+        for name, number in topics
+        for role in ROLES[:OWN_ROLES]
+    ]
 
 
 def _true_cut(activity: Activity, name: str, topic: int | None, role: Role, now_ms: int, population: int) -> TrueCut:

@@ -13,7 +13,7 @@ from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.funnel.funnel_answers import FunnelAnswers
 from stream_app.serving.api.funnel.funnel_response import TopicFunnel
-from stream_app.serving.api.responses import Answer, Curve, Cuts, Flags, History, Influencers, Place, User, Why
+from stream_app.serving.api.responses import Answer, Curve, Cuts, Flags, History, Influencers, Place, User
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.topics import ScopeAnswers, next_after, scope_of
 from stream_app.serving.api.time_budget import TimeBudget
@@ -31,6 +31,7 @@ from stream_app.serving.api.users.peer_protocol import (
 )
 from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, AllScopes, Peers
 from stream_app.serving.api.users.places import placed
+from stream_app.serving.api.users.why_response import Why
 from stream_app.settings import Settings
 
 UNKNOWN = "nobody of that id has a value there in the window; ids differ by case"

@@ -59,8 +59,8 @@ def document() -> dict[str, Any]:
             "title": "stream_app",
             "version": __version__,
             "license": {"name": "MIT", "identifier": "MIT"},
-            "description": "Mass connectors and mass mavens, topic by topic. Times are epoch ms. Questions about users "
-            "on other workers are answered all the same.",
+            "description": "Mass connectors, mavens and recruiters, topic by topic. Times are epoch ms. Questions "
+            "about users on other workers are answered all the same.",
         },
         "servers": [{"url": "../..", "description": "as seen from this document, also below a path of a proxy"}],
         "security": [{"token": []}, {"cookie": []}, {}],

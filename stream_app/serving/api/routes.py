@@ -18,6 +18,7 @@ from stream_app.serving.api.csv import as_csv
 from stream_app.serving.api.flags.quality_response import FlagQualities
 from stream_app.serving.api.funnel.funnel_response import TopicFunnel
 from stream_app.serving.api.look_log import LookLog
+from stream_app.serving.api.users.why_response import Why
 from stream_app.serving.api.views import View
 from stream_app.serving.http.problems import BadRequestError, problem
 
@@ -91,7 +92,7 @@ ROUTES = (
         lambda answers, asked, _user: answers.user(asked.id),
     ),
     Route(
-        *("/users/why", params.WhyParams, responses.Why, "Why a user stands there, for every id"),
+        *("/users/why", params.WhyParams, Why, "Why a user stands there, for every id"),
         lambda answers, asked, _user: answers.why(asked.id, asked),
     ),
     Route(
@@ -99,7 +100,7 @@ ROUTES = (
         lambda answers, _asked, user: answers.user(user),
     ),
     Route(
-        *("/users/{user_id}/why", params.ScopeParams, responses.Why, "Why a user stands there"),
+        *("/users/{user_id}/why", params.ScopeParams, Why, "Why a user stands there"),
         lambda answers, asked, user: answers.why(user, asked),
     ),
     Route(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream_app.core.messages import ROLES
+from stream_app.core.messages import OWN_ROLES, ROLES
 from stream_app.sources.recorded_event import RecordedEvent
 from tests.naive import NaiveCut, naive_cut
 
@@ -77,7 +77,7 @@ def cuts(made_by: Counts, share: float) -> dict[tuple[str, str], NaiveCut]:
     """The cuts by topic and role."""
     values: dict[tuple[str, str], list[int]] = defaultdict(list)
     for (topic, _), made_ in made_by.items():
-        for role, value in zip(ROLES, made_, strict=True):
+        for role, value in zip(ROLES[:OWN_ROLES], made_, strict=True):
             values[topic, role].append(value)
     return {scope: cut for scope, of_all in values.items() if (cut := naive_cut(of_all, share))}
 

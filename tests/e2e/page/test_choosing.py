@@ -57,6 +57,16 @@ async def test_a_topic_and_a_role_are_chosen_and_the_way_back_works(tab: Tab) ->
     await expect(page.locator("#scope")).to_have_text("console")
 
 
+async def test_without_recruiters_a_sentence_says_why(tab: Tab) -> None:
+    page = tab.page
+    await tab.open("?topic=console")
+    await expect(page.locator("#legend-recruits")).to_be_hidden()
+    await page.get_by_role("radio", name="Recruiters").check()
+    await expect(page.locator("#sentence")).to_have_text("Nobody has brought in recruits here within the window.")
+    await expect(page.locator("#board")).to_be_hidden()
+    await expect(page.locator("#board-note")).to_contain_text("Somebody is brought in by the first share in a while")
+
+
 async def test_the_address_alone_says_what_is_looked_at(tab: Tab) -> None:
     await tab.open("?topic=coffee&population=all&role=maven")
     await expect(tab.page.locator("#sentence")).to_have_text("26.8 % of users make 80 % of posts")

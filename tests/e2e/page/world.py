@@ -9,20 +9,8 @@ from stream_app.serving.api.flags.flag_log import FlagAbout, fits
 from stream_app.serving.api.flags.quality_response import FlagQualities
 from stream_app.serving.api.funnel.funnel_response import TopicFunnel
 from stream_app.serving.api.params import FlagFilter
-from stream_app.serving.api.responses import (
-    About,
-    Contribution,
-    Curve,
-    Evidence,
-    Flags,
-    Health,
-    History,
-    Influencers,
-    Place,
-    Topic,
-    Topics,
-    Why,
-)
+from stream_app.serving.api.responses import About, Curve, Flags, Health, History, Influencers, Place, Topic, Topics
+from stream_app.serving.api.users.why_response import Contribution, Evidence, Why
 from tests.e2e.page.about_itself import about, health, quality
 from tests.e2e.page.funnels import funnel, stages
 from tests.e2e.page.scopes import FIRST_PANE, NOW, PANE_MS, VERSION, WINDOW_END, Scope, demo_scopes
@@ -69,9 +57,9 @@ class World:
         names = {scope.topic for scope in self.scopes if scope.population == population and search in scope.topic}
         found = []
         for name in names:
-            connector, maven = (self._cut(name, population, role) for role in (Role.CONNECTOR, Role.MAVEN))
-            users = max(cut.users for cut in (connector, maven) if cut)
-            found.append(Topic(topic=name, population=population, users=users, connector=connector, maven=maven))
+            by_role = {role.value: self._cut(name, population, role) for role in Role}
+            users = max(cut.users for cut in by_role.values() if cut)
+            found.append(Topic(topic=name, population=population, users=users, **by_role))
         found.sort(key=lambda topic: (topic.topic != "*", -topic.users, topic.topic))
         populations = list(dict.fromkeys(scope.population for scope in self.scopes))
         following = limit if len(found) > limit else None

@@ -48,7 +48,7 @@ def influencer(found: FoundUser, panes: list[int], flag: Flag | None) -> Influen
         trusted=round(found.value * found.trusted),
         panes=panes,
         amplified=found.amplified,
-        multiplier=_rounded((found.value + found.amplified) / found.value) if found.amplified and found.value else None,
+        multiplier=_multiplier(found.value, found.amplified),
     )
 
 
@@ -60,6 +60,10 @@ def by_pane(counts: CountsByPane, found: FoundUser, role: int, window: range) ->
         if pane in window:
             made[pane - window.start] += opened[role]
     return made
+
+
+def _multiplier(own: int, amplified: int | None) -> float | None:
+    return None if amplified is None or not own else _rounded((own + amplified) / own)
 
 
 def _trend(z: float) -> Trend:

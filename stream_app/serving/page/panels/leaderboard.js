@@ -218,6 +218,6 @@ function noteOf(answer, shown) {
   const where = topicName(place.topic);
   if (words) return `No user with “${words}” in the name: ${where}.${lost}`;
   if (standing.value) return `Nobody has this standing now: ${where}.${lost}`;
-  const why = WHY_NOBODY[place.role] ?? "";
-  return [`Nobody has ${MADE[place.role]} ${UNIT[place.role]} within the window: ${where}.${lost}`, why].join(" ").trim();
+  const why = WHY_NOBODY[place.role] ? ` ${WHY_NOBODY[place.role]}` : "";
+  return `Nobody has ${MADE[place.role]} ${UNIT[place.role]} within the window: ${where}.${why}${lost}`;
 }

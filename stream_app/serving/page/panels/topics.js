@@ -111,7 +111,11 @@ function makeTopic() {
     link.href = placeHref({ ...item.place, topic: item.topic, population: item.population });
     if (item.isHere) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
-    ROLES.forEach((role, i) => bars[i].update(item[role], item.most));
+    ROLES.forEach((role, i) => {
+      bars[i].update(item[role], item.most);
+      if (!item[role] && role in WHY_NOBODY) bars[i].node.remove();
+      else if (!bars[i].node.parentNode) link.append(bars[i].node);
+    });
   };
   return { node: el("li", {}, link), update };
 }
@@ -140,7 +144,6 @@ function makeBar(role) {
     setText(value, cut ? percentOfUsers(cut) : "–");
     setText(word, cut?.diffuse ? ", diffuse" : "");
     node.title = cut ? titleOf(cut) : "";
-    node.hidden = !cut && role in WHY_NOBODY;
   };
   return { node, update };
 }

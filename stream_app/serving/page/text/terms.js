@@ -23,10 +23,10 @@ let about = {
 const TEXTS = {
   connector: () => `Mass connectors: the few users who make ${wholePercent(about.share)} of all impressions.`,
   maven: () => `Mass mavens: the few users who write ${wholePercent(about.share)} of all posts.`,
-  recruiter: () => `Mass recruiters: the few users who brought in ${wholePercent(about.share)} of all who were brought in.`,
+  recruiter: () => `Mass recruiters: the few users who brought in ${wholePercent(about.share)} of all recruits.`,
   recruits: () =>
-    "A recruit came in, or came back after a long absence, with a share that names this user: as who it came through, " +
-    "or else as the author. Credit goes to who is named, not to the cause.",
+    "A recruit came in, or came back after a long absence, with a share that names this user: as the one it came " +
+    "through, or else as the author. Credit goes to who is named, not to the cause.",
   impressions: () => "An impression is one person reached once, by a post or by a share.",
   k: () => `How many users it takes, from the highest value down, to make ${wholePercent(about.share)}.`,
   theta: () => "θ (theta) is the value of the last user who belongs. Anyone with more belongs, too.",

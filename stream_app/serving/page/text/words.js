@@ -5,7 +5,7 @@ import { named } from "./readable.js";
 
 export const ALL_TOPICS = "*";
 
-/** What users are ranked by; the roles are in the order of the page. The least a flag needs is `min_` and this in /about. */
+/** What users are ranked by, in the order of the page. The least a flag needs is `min_` and this, in /about. */
 export const UNIT = { connector: "impressions", maven: "posts", recruiter: "recruits" };
 
 export const ROLES = Object.keys(UNIT);
@@ -17,7 +17,8 @@ export const MADE = { connector: "made", maven: "made", recruiter: "brought in" 
 
 /** Why there may be nobody, where that is not plain. */
 export const WHY_NOBODY = {
-  recruiter: "Somebody is brought in by the first share in a while that names whose post it is, or whom it came through.",
+  recruiter:
+    "Somebody is brought in by the first share in a while that names whose post it is, or whom it came through.",
 };
 
 export const STANDING = { none: "None", emerging: "Emerging", entered: "Entered", fading: "Fading", left: "Left" };

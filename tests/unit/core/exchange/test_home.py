@@ -26,7 +26,7 @@ from stream_app.core.state.scopes import ScopeName
 from tests.naive import naive_cut
 
 SHARE = 0.8
-TOPICS = [ScopeName("consumer", f"t{number}") for number in range(3)]
+TOPICS = [ScopeName("consumer", f"t{number}") for number in range(6)]
 
 
 @pytest.fixture(autouse=True)
@@ -277,3 +277,24 @@ def test_what_nobody_asks_a_home_for_is_kept_together() -> None:
             partition.repeat()
     assert not one.is_complete
     assert max(len(one._added), len(one._changed)) <= home._MOST_APART + 1
+
+
+def test_curves_stay_with_their_scopes_when_scopes_are_forgotten() -> None:
+    partition, one = Partition(0), Home(1, SHARE, RankingRules())
+
+    def hear() -> None:
+        for message in partition.messages(no_thresholds, 5000):
+            one.hear(message)
+        one.recompute(0)
+
+    for topic in range(6):
+        partition.set(topic, 1, 1, 100 + topic)
+    hear()
+    for topic in range(4):
+        partition.set(topic, 1, 0, 0)
+    hear()
+    partition.set(1, 2, 3, 50)
+    assert one.forget_unused() is not None
+    hear()
+    assert [one.cells(topic, 1).values.tolist() for topic in TOPICS] == [[], [50], [], [], [104], [105]]
+    assert [one.cells(topic, 0).values.tolist() for topic in TOPICS] == [[], [3], [], [], [1], [1]]

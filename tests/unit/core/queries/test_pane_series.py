@@ -49,7 +49,7 @@ def pack_settled(ledger: Ledger, sequence: int) -> None:
 
 
 @settings(deadline=None, max_examples=80)
-@given(streams.events(), ENDS, USERS)
+@given(streams.events(given=True), ENDS, USERS)
 def test_packed_panes_hold_what_open_ones_do(stream: list[Event], ends: list[int], users: set[str]) -> None:
     opened, packed = streams.new_ledger(), streams.new_ledger()
     for sequence, batch in enumerate(streams.batches_of(stream, ends)):

@@ -14,6 +14,7 @@ from stream_app.core.messages import Role
 from stream_app.core.queries.users import UserLookup, UserQueries, UserQuery
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
+from tests.naive import Given
 from tests.unit.core import streams
 from tests.unit.core.partitions import Partitions
 from tests.unit.core.streams import POSTS, Batch
@@ -102,6 +103,16 @@ def test_users_inside_the_interval_of_the_threshold_are_borderline() -> None:
     found_ = {one.value: one.borderline for _, one in users.look_up([lookup])}
     assert found_ == {value: low <= value <= high for value in found_}
     assert {*found_.values()} == {True, False}
+
+
+def test_connectors_have_what_others_amplified_them_by_and_recruiters_are_found() -> None:
+    ledger = streams.new_ledger()
+    streams.apply(ledger, Batch(POSTS, [Post(event_id=1, ts=5, user_id="a", topics=("x",), audience=7)], 1))
+    credit = Given(event_id=2, ts=5, user_id="a", topics=("x",), recruits=1, amplified=14)
+    streams.apply(ledger, Batch(streams.CREDITS, [credit], 1))
+    found_ = {one.role: (one.value, one.amplified) for _, one in queries(ledger).look_up([UserLookup(["a"], X)])}
+    assert found_ == {Role.MAVEN: (1, None), Role.CONNECTOR: (7, 14), Role.RECRUITER: (1, None)}
+    assert found(ledger, UserQuery(X, Role.RECRUITER.place)) == ["a"]
 
 
 def test_emerging_users_come_first_the_soonest_before_the_others() -> None:

@@ -9,6 +9,7 @@ from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.credit import joined
 from stream_app.core.events.schema import Event, Post
+from stream_app.core.messages import Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scope_limits import ScopeLimits
 from tests.naive import Given
@@ -119,3 +120,16 @@ def test_batches_with_and_without_credits_are_joined() -> None:
     assert both.amplified is not None
     assert (both.recruits.tolist(), both.amplified.tolist()) == ([0, 1], [0, 8])
     assert np.array_equal(both.add_something, [True, True])
+
+
+def test_a_ledger_has_two_roles_until_somebody_is_a_recruiter() -> None:
+    rows = apply(streams.new_ledger(), POST).rows
+    rows.take_touched()
+    rows.add(np.array([0]), np.array([1]), np.array([7]), np.array([49.0]))
+    assert (rows.roles, rows.totals.shape) == (2, (2, 2))
+    rows.set_standings(Role.RECRUITER.place, np.array([1]), [3])
+    assert (rows.roles, rows.totals.tolist()) == (3, [[2, 1], [14, 7], [0, 0]])
+    before = rows.take_touched()
+    assert before is not None
+    assert before.totals.tolist() == [[1, 1], [7, 7], [0, 0]]
+    assert before.standings.tolist() == [[0, 0]] * 3
