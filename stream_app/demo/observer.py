@@ -68,11 +68,12 @@ class Observer:
 
     @property
     def counted(self) -> Source:
-        """The counters of all partitions together; `watermark` is how far event time has come."""
+        """The counters of all partitions together, of what comes in; `watermark` is how far event time has come."""
         with self._lock:
             statuses = list(self._statuses.values())
         total = Source(watermark=max((known.horizon for known in statuses), default=NO_TIME))
-        for topic, source in (one for known in statuses for one in known.sources.items()):
+        topics = self._settings.source_topics
+        for topic, source in (one for known in statuses for one in known.sources.items() if one[0] in topics):
             total.watermark = max(total.watermark, source.watermark)
             total.applied += source.applied
             total.duplicate += source.duplicate
