@@ -63,11 +63,12 @@ class Observer:
 
     @property
     def counted(self) -> Source:
-        """The counters of all partitions together; `watermark` is how far event time has come."""
+        """The counters of all partitions together, of what comes in; `watermark` is how far event time has come."""
         with self._lock:
             statuses = list(self._statuses.values())
         total = Source(watermark=max((known.horizon for known in statuses), default=NO_TIME))
-        for source in (source for known in statuses for source in known.sources.values()):
+        topics = self._settings.source_topics
+        for source in filter(None, (known.sources.get(topic) for known in statuses for topic in topics)):
             total.watermark = max(total.watermark, source.watermark)
             total.applied += source.applied
             total.duplicate += source.duplicate

@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.core.changelog import status
 from stream_app.core.changelog.status import Status
+from stream_app.core.state.watermark import NO_TIME
 from stream_app.demo.embedded.process import LOCALHOST, free_port
 from stream_app.kafka.clients import quiet_kafka
 from stream_app.kafka.options import kafka_python_options
@@ -117,7 +118,8 @@ class Statuses:
         for records in self._consumer.poll(timeout_ms=_POLL_MS).values():
             for record in records:
                 status.read_into(self._statuses, record.key, record.value)
-        sources = [source for known in self._statuses.values() for source in known.sources.values()]
+        every = (source for known in self._statuses.values() for source in known.sources.values())
+        sources = [source for source in every if source.watermark > NO_TIME]  # credits have none
         return Totals(
             read=sum(source.read for source in sources),
             applied=sum(source.applied for source in sources),

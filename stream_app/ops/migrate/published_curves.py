@@ -45,6 +45,7 @@ class PublishedCurves:
         self._exchange = ExchangeReader(FollowedCuts(), settings.partitions)
         self._figures: Figures = {}
         self._left_out = LeftOut()
+        self._sources = settings.source_topics
         self.statuses = self._exchange.statuses
         self.watermark: bytes | None = None
         """The last that a source published, as it came."""
@@ -67,9 +68,10 @@ class PublishedCurves:
 
     @property
     def counted(self) -> Source:
-        """The counters of all partitions together."""
+        """The counters of all partitions together, of what comes from outside: credits follow from it."""
         total = Source()
-        for source in (source for known in self.statuses.values() for source in known.sources.values()):
+        found = (known.sources.get(topic) for known in self.statuses.values() for topic in self._sources)
+        for source in filter(None, found):
             for name in ("applied", "duplicate", "late", "rejected", "retracted"):
                 setattr(total, name, getattr(total, name) + getattr(source, name))
         return total

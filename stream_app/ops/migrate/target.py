@@ -10,7 +10,7 @@ from stream_app.settings.text import setting_text
 
 _NEW_TOPICS = (
     *("posts_topic", "shares_topic", "retractions_topic", "flags_topic", "cuts_topic", "standings_topic"),
-    *("curves_topic", "additions_topic", "dead_letters_topic", "late_topic", "alerts_topic"),
+    *("curves_topic", "additions_topic", "credits_topic", "dead_letters_topic", "late_topic", "alerts_topic"),
 )
 """The others, of erasures and of undelivered messages, have one partition and know no positions: they stay."""
 _SUFFIX = re.compile(r"[.-]p\d+$")

@@ -97,7 +97,7 @@ class StoredFunnel:
         """The sequence of the newest decision, which has all credits received before."""
         self._bytes: dict[int, int] = {}
         """By decision that is needed."""
-        self._first_pane = NO_TIME
+        self._first_pane = self._first_day = NO_TIME
 
     @property
     def nbytes(self) -> int:
@@ -229,8 +229,10 @@ class StoredFunnel:
         start_ms = first_pane * window.pane_ms
         cohort_ms = self._settings.horizon_ms + DAY_MS
         kept_ms = start_ms - max(self._settings.funnel.gap_ms, cohort_ms)
-        self.cohorts.finish(kept_ms + cohort_ms)
-        self.cohorts.forget(kept_ms // DAY_MS)
+        if kept_ms // DAY_MS > self._first_day:  # it looks at all recruits
+            self._first_day = kept_ms // DAY_MS
+            self.cohorts.finish(kept_ms + cohort_ms)
+            self.cohorts.forget(self._first_day)
         self.funnel.forget(start_ms, cohort_ms)
         self.credited.expire(first_pane)
         self._received = [one for one in self._received if one.newest_ms >= kept_ms]
