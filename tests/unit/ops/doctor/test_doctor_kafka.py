@@ -87,7 +87,7 @@ def wanted(name: str) -> TopicSpec:
 def said(cluster: Cluster, settings: Settings = SETTINGS) -> list[Finding]:
     """What is said besides that all are there."""
     first, *others = kafka.topics(settings, cluster, None)
-    assert first == Finding("topics", Severity.OK, "all 15 there, the inputs with 8 partitions each")
+    assert first == Finding("topics", Severity.OK, "all 16 there, the inputs with 8 partitions each")
     return others
 
 
