@@ -17,6 +17,7 @@ from stream_app.logs import start_logging
 from stream_app.logs.verbosity import Verbosity, log_stacks
 from stream_app.otlp import start_otlp
 from stream_app.serving.api.server import Api
+from stream_app.serving.funnel_feed import FunnelFeed
 from stream_app.serving.http.auth import Access
 from stream_app.serving.http.connections import ConnectionBounds
 from stream_app.serving.http.server import HttpServer
@@ -124,6 +125,7 @@ class _Worker:
         metrics.measures(state.record.quality)
         self._board = BoardFeed(settings, state, metrics, self._engine.publisher.shown)
         self._engine.listeners.append(self._board)
+        self._funnels = FunnelFeed(state, metrics, settings.metric_topics)
         self._registry = registry
         self._access = Access(settings, self._engine.exchange.ended_sessions, self._engine.context.output.session)
         counted = (metrics.bound_hit, metrics.flag_seen)
@@ -136,7 +138,8 @@ class _Worker:
         self._engine.watch()
         self._engine.app.on_rebalance_complete.connect(self._board.on_rebalanced, weak=False)
         engine = self._engine
-        beside = (self._serve(), engine.run(), engine.announce(), self._board.run(), self._api.run())
+        serving = (self._serve(), self._board.run(), self._api.run(), self._funnels.run())
+        beside = (*serving, engine.run(), engine.announce())
         worker = _FaustWorker(
             engine.app,
             _Beside(*beside, is_admitted=engine.is_admitted, last=self._board.stop),

@@ -9,6 +9,8 @@ from stream_app.core.messages import Role
 
 CUT = 'job="$job", topic=~"$topic", population=~"$population", role=~"$role"'
 FLAG = 'job="$job", role=~"$role"'
+FUNNEL = 'job="$job", topic=~"$topic", population=~"$population"'
+SCOPE = "{{topic}} ({{population}})"
 OF_A_CUT = "max by (topic, population, role)"
 DIFFUSE = ((1 / 3, parts.ORANGE),)
 """The default of STREAM_APP_DIFFUSE_FRACTION."""
@@ -61,6 +63,7 @@ def build() -> Dashboard:
     board.with_panel(parts.words("What you see", ABOUT, 4))
     _now(board.with_row(Row("Now")))
     _flags(board.with_row(Row("Flags")))
+    _funnel(board.with_row(Row("Funnel")))
     _topic(board.with_row(Row("Topic $topic").repeat("topic")))
     return board
 
@@ -186,6 +189,52 @@ def _flags(board: Dashboard) -> None:
             units.Short,
             Query(f'max by (role) (influence_flags_per_standing{{{FLAG}, window="7d"}})', "{{role}}"),
         )
+    )
+
+
+def _funnel(board: Dashboard) -> None:
+    by_how = parts.curves(
+        "Entries by how people came",
+        "In the window. Recruited: by a share that names somebody else. Self-started: all others, but for unknown, "
+        "shares that name nobody. Credit goes to the person named, not to the cause.",
+        units.LocaleFormat,
+        Query(f"sum by (topic, population, how) (influence_funnel_entries{{{FUNNEL}}})", f"{{{{how}}}}: {SCOPE}"),
+    )
+    board.with_panel(parts.stacked(by_how).span(parts.HALF))
+    entries = f"sum by (topic, population) (influence_funnel_entries{{{FUNNEL}}})"
+    new = f"sum by (topic, population) (influence_funnel_new_entries{{{FUNNEL}}})"
+    again = parts.curves(
+        "New and re-entered",
+        "The same entries by whether their person was known before. New means new to this data.",
+        units.LocaleFormat,
+        Query(new, f"new: {SCOPE}"),
+        Query(f"{entries} - {new}", f"re-entered: {SCOPE}"),
+    )
+    board.with_panel(parts.stacked(again).span(parts.HALF))
+    people = f'sum by (topic, population) (influence_funnel_people{{{FUNNEL}, stage="participants"}})'
+    recruited = f'sum by (topic, population) (influence_funnel_entries{{{FUNNEL}, how="recruited"}})'
+    cohort = f"sum by (topic, population) (influence_funnel_cohort_people{{{FUNNEL}}})"
+    recruits = f"sum by (topic, population) (influence_funnel_cohort_recruits{{{FUNNEL}}})"
+    board.with_panel(
+        parts.curves(
+            "K and R",
+            "K: recruited entries for each participant of the window. R: recruits within the horizon after they came, "
+            "for each of the people who first came on the last day for which all are known.",
+            units.Short,
+            Query(f"{recruited} / ({people} > 0)", f"K: {SCOPE}"),
+            Query(f"{recruits} / ({cohort} > 0)", f"R: {SCOPE}"),
+        ).span(parts.HALF)
+    )
+    board.with_panel(
+        parts.curves(
+            "People by stage",
+            "Participants: with any event in the window. Advocates: others shared theirs. Recruiters: somebody else's "
+            "entry names them.",
+            units.LocaleFormat,
+            Query(
+                f"sum by (topic, population, stage) (influence_funnel_people{{{FUNNEL}}})", f"{{{{stage}}}}: {SCOPE}"
+            ),
+        ).span(parts.HALF)
     )
 
 

@@ -11,6 +11,7 @@ from stream_app.core.signals.facts import Signal
 from stream_app.serving.cut_metrics import CutMetrics
 from stream_app.serving.flag_metrics import FlagMetrics
 from stream_app.serving.flag_quality_metrics import FlagQualityMetrics
+from stream_app.serving.funnel_metrics import FunnelMetrics
 from stream_app.serving.group_metrics import GroupMetrics
 
 RESULTS = ("applied", "duplicate", "late", "rejected", "retracted")
@@ -26,7 +27,7 @@ BATCH_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 
-class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
+class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, FunnelMetrics, GroupMetrics):
     """Every metric of one worker, in the registry given.
 
     `source_topics` are the Kafka topics that are read; `metric_topics` the topics (products, hashtags) whose cuts are
@@ -39,6 +40,7 @@ class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, GroupMetrics):
         CutMetrics.__init__(self, registry, metric_topics)
         FlagMetrics.__init__(self, registry)
         FlagQualityMetrics.__init__(self, registry)
+        FunnelMetrics.__init__(self, registry)
         GroupMetrics.__init__(self, registry, source_topics)
         self._lag_series: set[tuple[str, int]] = set()
         self._make_input_metrics(registry, source_topics)

@@ -1,6 +1,6 @@
 """Queries about the funnel: what each partition of this worker counted of a scope."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,12 @@ class FunnelQueries:
     """After so long an absence somebody enters again."""
     horizon_s: float
     """Recruits count for a cohort so long after their recruiter came."""
+
+    def scopes(self, partition: int, topics: Collection[str]) -> Iterator[ScopeName]:
+        """The scopes of some topics that a partition knows."""
+        held = self.partitions().get(partition)
+        names = held.funnel.scopes.names if held else []
+        return (name for name in names if name.topic in topics)
 
     def of(self, partition: int, scope: ScopeName, first_pane: int) -> ScopeFunnel | None:
         """What was counted there from a pane on; None where the partition is not here."""

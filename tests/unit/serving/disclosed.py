@@ -18,6 +18,7 @@ from stream_app.serving.api.responses import Answer
 from stream_app.serving.api.routes import ROUTES, Route
 from stream_app.serving.api.time_budget import TimeBudget
 from stream_app.serving.api.users.why_response import Contribution, Evidence
+from stream_app.serving.funnel_feed import FunnelFeed
 from stream_app.serving.metrics import Metrics, render
 from stream_app.serving.redis.board_feed import BoardFeed
 from stream_app.serving.redis.layout import BoardSnapshot, Layout
@@ -83,6 +84,9 @@ class Disclosed:
         await self.count(SIX, OF_SIX, [9, 3, 1, 1, 1, 1])
         await self.count(THREE, OF_THREE, [7, 2, 1])
         await self.rounds()
+        assert self.parts.store.funnel is not None
+        list(self.parts.store.funnel.funnel.decide(NOW_MS, early=True))  # its pane has not ended
+        await FunnelFeed(self.worker.state, self.metrics, ("*", MANY, SIX, THREE)).refresh()
         return self
 
     def route(self, route: Route, asked: params.Params, user: str) -> Any:
@@ -145,6 +149,9 @@ class Disclosed:
 
 def _asked(kind: type[params.Params]) -> Iterator[params.Params]:
     """Every question of a kind: about all topics and each of the three, in both roles."""
+    if kind is params.FunnelParams:
+        yield from (kind(topic=topic) for topic in ("*", MANY, SIX, THREE))
+        return
     if "role" not in kind.__struct_fields__ or kind is params.CutParams:
         yield params.UserParams(id="x") if kind is params.UserParams else kind()
         return

@@ -7,7 +7,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream_app.core.funnel.funnel_sums import FunnelSums
 from stream_app.core.messages import Cut, FlagType, Reason, Role
+from stream_app.core.queries import ScopeFunnel
 from stream_app.core.signals.facts import Signal
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import BatchCounts
@@ -180,6 +182,7 @@ def _let_everything_happen(metrics: Metrics) -> None:
     metrics.bound_hit("test")
     metrics.recovery(1.2)
     metrics.cut(_with_intervals(a_cut("tea")))
+    metrics.funnels({ScopeName("all", "tea"): ScopeFunnel(FunnelSums(), {}, 0).figures()})
     metrics.redis_up(True)
     metrics.flags_dropped(13)
 
@@ -195,7 +198,7 @@ def test_the_page_holds_every_metric_with_help_in_prometheus_format(
     assert all(family.documentation.endswith(".") for family in families.values())
     assert all(family.samples for family in families.values())
     labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
-    of_cuts_and_flags = {"topic", "population", "role", "type", "reason", "window"}
+    of_cuts_and_flags = {"topic", "population", "role", "type", "reason", "window", "how", "stage"}
     assert labels == {*of_cuts_and_flags, "partition", "result", "le", "bound", "digest", "version", "signal"}
     values = {
         sample.name: sample.value for family in families.values() for sample in family.samples if not sample.labels

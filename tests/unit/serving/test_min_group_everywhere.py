@@ -14,16 +14,21 @@ from aiohttp import web
 from stream_app.cli import main
 from stream_app.core.messages import Role
 from stream_app.core.privacy.min_group import power_of_ten
+from stream_app.core.queries import FunnelFigures
 from stream_app.engine.rounds.flag_outbox import FlagOutbox
 from stream_app.serving.api import params
+from stream_app.serving.api.funnel.funnel_response import TopicFunnel
 from stream_app.serving.api.routes import PREFIX, ROUTES
 from stream_app.serving.api.server import Api
 from stream_app.settings import Settings
 from tests.unit.engine.fakes import NOW_MS, PARTITION, record, stored_after
 from tests.unit.serving.disclosed import LEADER, MANY, OF_SIX, OF_THREE, PEOPLE, PUBLISHED, SIX, THREE, Disclosed
 
-COUNTS = {"users", "k", "ties", "flagged", "emerging", "found", "with_evidence", "retracted"}
-AMOUNTS = {"total", "threshold", "value", "share", "short_rate", "long_rate", "rate_error", "impressions"}
+COUNTS = {"users", "k", "ties", "flagged", "emerging", "found", "with_evidence", "retracted"} | {
+    *("entries", "new", "re_entered", "recruited", "self_started", "unknown"),
+    *("participants", "advocates", "recruiters", "people", "recruits"),
+}
+AMOUNTS = {"total", "threshold", "value", "share", "short_rate", "long_rate", "rate_error", "impressions", "reached"}
 
 OTHER_ROUTES = {
     "/flags/stream": "flags as they are on Kafka",
@@ -142,6 +147,21 @@ async def test_every_number_of_people_is_a_multiple_and_every_amount_a_power_of_
             elif name in AMOUNTS and path != "/about":
                 assert number == 0 or power_of_ten(number) == number or (name, number) == ("share", 0.8), (path, name)
     assert found > 1000
+
+
+async def test_a_funnel_is_said_of_as_many_people_as_the_minimum(five: Disclosed) -> None:
+    stages = await _stages(five)
+    found = {topic: one and (one.new, one.self_started, one.k) for topic, one in stages.items()}
+    assert found == {"*": (30, 30, 0.0), MANY: (30, 30, 0.0), SIX: (5, 5, 0.0), THREE: None}
+    exact = await _stages(await Disclosed().filled())
+    assert {topic: one and one.new for topic, one in exact.items()} == {"*": 33, MANY: 30, SIX: 6, THREE: 3}
+    metrics = (await five.texts())["metrics"]
+    assert f'influence_funnel_new_entries{{population="all",topic="{SIX}"}} 5.0' in metrics
+
+
+async def _stages(worker: Disclosed) -> dict[str, FunnelFigures | None]:
+    """What is said of the funnel of each topic."""
+    return {answer.topic: answer.stages for _, answer in await worker.answers() if isinstance(answer, TopicFunnel)}
 
 
 async def test_no_difference_of_two_numbers_of_people_says_how_many_too_few_are(five: Disclosed) -> None:
