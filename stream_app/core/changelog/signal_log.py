@@ -71,12 +71,11 @@ class SignalLog:
         self._keys: list[bytes] = []
         """Of the newest snapshot and the journals since."""
         self._journal_bytes = self._snapshot_bytes = 0
-        self._stored_bytes = 0
 
     @property
     def stored_bytes(self) -> int:
         """Bytes of journals and snapshot in the log that are not garbage."""
-        return self._stored_bytes
+        return self._snapshot_bytes + self._journal_bytes
 
     def take(self, events: OwnEvents, sequence: int, most_bytes: int) -> list[bytes]:
         """Take fresh events, in the delta `sequence`. Returns what the delta is to hold of them."""
@@ -133,7 +132,6 @@ class SignalLog:
             self._snapshot_bytes, self._journal_bytes = size, 0
         else:
             self._journal_bytes += size
-        self._stored_bytes = self._snapshot_bytes + self._journal_bytes
 
     def restore(
         self,

@@ -9,6 +9,8 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from stream_app.core.readable import MAX_TEXT, readable
+from stream_app.core.signals.facts import Fact
+from stream_app.core.signals.sayings import all_said
 
 _EXECUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet take a cell for a formula (OWASP, CSV injection), in full width too."""
@@ -49,7 +51,10 @@ def _cell(value: Any) -> Any:
         return _text(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return " ".join(_text(str(item)) for item in value) if isinstance(value, Sequence) else value
+    if not isinstance(value, Sequence):
+        return value
+    is_facts = any(isinstance(item, Fact) for item in value)
+    return all_said(value) if is_facts else " ".join(_text(str(item)) for item in value)
 
 
 def _text(value: str) -> str:

@@ -171,7 +171,7 @@ def test_a_segment_whose_columns_of_events_do_not_fit_is_refused(place: int) -> 
     count(log.open(1), POST)
     ((_, value),) = [item for item in log.table().items() if b"/delta/" in item[0]]
     fields = msgspec.msgpack.decode(value)
-    fields[FIELDS_OF_0_3 + 1][place][1] += b"\x01"
+    fields[segments.Segment.__struct_fields__.index("packed_events")][place][1] += b"\x01"
     with pytest.raises(FormatError, match="do not fit together"):
         segments.decode(msgspec.msgpack.encode(fields))
 
