@@ -13,6 +13,7 @@ from stream_app.core.exchange import cut_record
 from stream_app.core.exchange.curve_deltas import CurveDelta
 from stream_app.core.exchange.delta_message import DeltaSource, home_of, messages_of
 from stream_app.core.exchange.delta_sender import DeltaSender
+from stream_app.core.messages import ROLE_BITS
 from stream_app.core.state.scopes import ScopeName
 from stream_app.engine.context import NEVER
 from stream_app.engine.rounds.busy_time import BusyTime
@@ -120,7 +121,7 @@ def unheard(parts: Parts, count: int) -> None:
     """Have the home hear of many scopes since its cuts were computed."""
     names = [name for name in map("new{}".format, range(20 * count)) if home_of(ScopeName("all", name), 8) == PARTITION]
     scopes = [ScopeName("all", name) for name in names[:count]]
-    curves = np.arange(count) << 1
+    curves = np.arange(count) << ROLE_BITS
     ones = np.ones(count, np.int64)
     delta = CurveDelta(is_everything=True, replaced=np.empty(0, np.int64), cells=Cells(curves, ones, ones, ones))
     for message in messages_of(delta, scopes, DeltaSource(PARTITION + 1, 9), PARTITION, 0, 100_000):
