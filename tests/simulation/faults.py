@@ -147,7 +147,7 @@ class Faults:
     def _compact(self) -> None:
         settings = self._run.plan.settings
         self._run.say("all compacted topics are compacted")
-        inputs = {*settings.source_topics, settings.flags_topic, settings.dead_letters_topic, settings.late_topic}
+        inputs = {*settings.read_topics, settings.flags_topic, settings.dead_letters_topic, settings.late_topic}
         for (topic, _), log in self._run.broker.logs.items():
             if topic not in inputs:
                 log.compact()

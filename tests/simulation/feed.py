@@ -144,8 +144,14 @@ class Feed:
             audience=rng.choice((None, -1, 0, *[int(self._loud[number] * rng.randint(1, 9))] * 7)),
             population="staff" if number % 5 == 0 else "all",
         )
+        if isinstance(event, Share):
+            event.author_id = self._author(number)
         place = (self._settings.input_topics[kind is Share], partition)
         return place, Produced(fate, user.encode(), msgspec.json.encode(event), event)
+
+    def _author(self, number: int) -> str:
+        """Whose post a user shares: somebody else's, mostly in another partition."""
+        return self._users[(7 * number + 1) % len(self._users)][0]
 
     def _delivered_again(self) -> tuple[Place, Produced] | None:
         """An event of the window once more."""

@@ -14,6 +14,7 @@ from stream_app.core.messages import ROLES, Cut, Flag, FlagType
 from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.topics import changelogs_of
 from tests.naive import NaiveCut, Totals, identity_of, ms_of, naive_cut, naive_people, naive_topics
+from tests.simulation import credit_verdict
 from tests.simulation.broker import Place
 from tests.simulation.feed import PANE_MS, Fate, expected
 from tests.simulation.plan import DWELL_S, PANES
@@ -47,6 +48,7 @@ def unrest(run: "Run") -> list[str]:
         source = run.sources(partition).get(run.plan.settings.retractions_topic)
         if (source.position if source else 0) != count:
             found.append(f"retractions of {partition} at {source.position if source else 0} of {count}")
+    found += credit_verdict.unread(run)
     live = run.live()
     found += [f"{worker.name} is in a rebalance" for worker in live if not worker.engine.health.recovered]
     for worker in live:
@@ -61,7 +63,7 @@ def unrest(run: "Run") -> list[str]:
 
 def problems(run: "Run") -> list[str]:
     """Everything that is not as it must be."""
-    found = [*_counts(run), *_counters(run), *_dead_letters(run)]
+    found = [*_counts(run), *_counters(run), *_dead_letters(run), *credit_verdict.wrong(run)]
     if run.plan.strict:
         found += [*_statuses(run), *_cuts(run), *_flags(run), *_sequences(run), *_standings(run)]
     return found
