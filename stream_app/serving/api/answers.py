@@ -11,7 +11,7 @@ from stream_app.core.messages import ROLES, Role
 from stream_app.core.queries import CutRecord, QueryableState, ScopeName
 from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog
-from stream_app.serving.api.responses import Answer, Curve, Cuts, Flags, History, Influencers, Place, User, Why
+from stream_app.serving.api.responses import Answer, Curve, Cuts, Flags, History, Influencers, Place, User
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.topics import ScopeAnswers, next_after, scope_of
 from stream_app.serving.api.time_budget import TimeBudget
@@ -29,6 +29,7 @@ from stream_app.serving.api.users.peer_protocol import (
 )
 from stream_app.serving.api.users.peers import AllLeaders, AllPlaces, AllScopes, Peers
 from stream_app.serving.api.users.places import placed
+from stream_app.serving.api.users.why_response import Why
 from stream_app.settings import Settings
 
 UNKNOWN = "nobody of that id has a value there in the window; ids differ by case"

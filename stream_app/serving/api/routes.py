@@ -17,6 +17,7 @@ from stream_app.serving.api.answers import UNKNOWN, Answers, UnavailableError, U
 from stream_app.serving.api.csv import as_csv
 from stream_app.serving.api.flags.quality_response import FlagQualities
 from stream_app.serving.api.look_log import LookLog
+from stream_app.serving.api.users.why_response import Why
 from stream_app.serving.api.views import View
 from stream_app.serving.http.problems import BadRequestError, problem
 
@@ -86,7 +87,7 @@ ROUTES = (
         lambda answers, asked, _user: answers.user(asked.id),
     ),
     Route(
-        *("/users/why", params.WhyParams, responses.Why, "Why a user stands there, for every id"),
+        *("/users/why", params.WhyParams, Why, "Why a user stands there, for every id"),
         lambda answers, asked, _user: answers.why(asked.id, asked),
     ),
     Route(
@@ -94,7 +95,7 @@ ROUTES = (
         lambda answers, _asked, user: answers.user(user),
     ),
     Route(
-        *("/users/{user_id}/why", params.ScopeParams, responses.Why, "Why a user stands there"),
+        *("/users/{user_id}/why", params.ScopeParams, Why, "Why a user stands there"),
         lambda answers, asked, user: answers.why(user, asked),
     ),
     Route(

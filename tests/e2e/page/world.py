@@ -9,9 +9,7 @@ from stream_app.serving.api.flags.quality_response import FlagQualities
 from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import (
     About,
-    Contribution,
     Curve,
-    Evidence,
     Flags,
     Health,
     History,
@@ -19,8 +17,8 @@ from stream_app.serving.api.responses import (
     Place,
     Topic,
     Topics,
-    Why,
 )
+from stream_app.serving.api.users.why_response import Contribution, Evidence, Why
 from tests.e2e.page.about_itself import about, health, quality
 from tests.e2e.page.scopes import FIRST_PANE, NOW, PANE_MS, VERSION, WINDOW_END, Scope, demo_scopes
 

@@ -14,9 +14,10 @@ from stream_app.serving.api import params
 from stream_app.serving.api.answers import UnknownUserError
 from stream_app.serving.api.csv import as_csv
 from stream_app.serving.api.push.page_updates import PageUpdates
-from stream_app.serving.api.responses import Answer, Contribution, Evidence
+from stream_app.serving.api.responses import Answer
 from stream_app.serving.api.routes import ROUTES, Route
 from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.users.why_response import Contribution, Evidence
 from stream_app.serving.metrics import Metrics, render
 from stream_app.serving.redis.board_feed import BoardFeed
 from stream_app.serving.redis.layout import BoardSnapshot, Layout

@@ -20,7 +20,7 @@ from stream_app.core.privacy.pseudonyms import PersonHashes
 from stream_app.core.queries import ScopeName
 from stream_app.kafka.records import Record
 from stream_app.kafka.topic_reader import OpenPartitions
-from stream_app.serving.api.responses import Contribution, Evidence
+from stream_app.serving.api.users.why_response import Contribution, Evidence
 from stream_app.settings import Settings
 
 _SHOWN = 5

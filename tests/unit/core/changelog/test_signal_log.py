@@ -17,8 +17,7 @@ from stream_app.core.funnel.funnel_keys import FunnelKeys
 from stream_app.core.messages import ROLES, Role
 from stream_app.core.queries.users import UserLookup, UserQueries, UserQuery
 from stream_app.core.signals.event_batches import batch_of
-from stream_app.core.signals.facts import Signal, facts_at
-from stream_app.core.signals.sayings import all_said
+from stream_app.core.signals.facts import Signal, all_said, facts_at
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.unit.core.logs import Log, P

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from stream_app.core.messages import Cut, Role
 from stream_app.core.privacy.min_group import CutSize, Disclosure, UnruledError, power_of_ten
-from stream_app.serving.api.responses import Contribution, Curve
+from stream_app.serving.api.responses import Curve
+from stream_app.serving.api.users.why_response import Contribution
 from tests.board_samples import a_cut, a_flag
 
 FIVE = Disclosure(5)

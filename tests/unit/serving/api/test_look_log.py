@@ -16,8 +16,9 @@ from stream_app.serving.api.answers import UnknownUserError
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.look_log import LookLog
 from stream_app.serving.api.push.watcher import Watcher
-from stream_app.serving.api.responses import Contribution, Evidence, Flags
+from stream_app.serving.api.responses import Flags
 from stream_app.serving.api.routes import ROUTES, _handler
+from stream_app.serving.api.users.why_response import Contribution, Evidence
 from stream_app.serving.api.views import View
 from stream_app.serving.http.auth import CALLER
 from stream_app.serving.http.problems import RefusedError

@@ -10,9 +10,9 @@ from aiokafka.errors import KafkaConnectionError
 
 from stream_app.core.queries import ScopeName
 from stream_app.kafka.topic_reader import Bounds, Partitions
-from stream_app.serving.api.responses import Evidence
 from stream_app.serving.api.users import evidence
 from stream_app.serving.api.users.evidence import EvidenceReader
+from stream_app.serving.api.users.why_response import Evidence
 from stream_app.settings import Settings
 from tests.unit.serving.api.flags.flags_topic import Record, nobody
 
