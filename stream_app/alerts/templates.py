@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from stream_app.core.flags.reasons import SAYS, odds
 from stream_app.core.messages import ALL_TOPICS, DEFAULT_POPULATION, Flag, FlagType
 from stream_app.core.readable import readable
-from stream_app.core.signals.sayings import all_said
+from stream_app.core.signals.facts import all_said
 
 MAX_LISTED = 10
 """The flags that a digest lists; the others are counted."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from stream_app.core.flags.reasons import SAYS, odds
 from stream_app.core.messages import Flag, FlagType
 from stream_app.core.readable import readable
-from stream_app.core.signals.sayings import all_said
+from stream_app.core.signals.facts import all_said
 from stream_app.terminal.format import moment
 
 FLAG_STYLES = {

@@ -32,18 +32,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
-from stream_app.core.changelog.pane_content import PaneContent
+from stream_app.core.changelog.content.pane_content import PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
-from stream_app.core.changelog.signal_log import LAST_NUMBER, SNAPSHOT, SignalLog
 from stream_app.core.events.credit import Credits
 from stream_app.core.funnel.influence_credits import InfluenceCredits
 from stream_app.core.funnel.stored.counted_credits import counted_credits
 from stream_app.core.funnel.stored.funnel_log import FunnelLog
 from stream_app.core.funnel.stored.stored_funnel import StoredFunnel, StoredFunnelSettings
 from stream_app.core.retractions.taking_back import LookedUp, take_back
-from stream_app.core.signals.event_batches import part_of
 from stream_app.core.signals.own_events import OwnEvents
+from stream_app.core.signals.stored.event_batches import part_of
+from stream_app.core.signals.stored.signal_log import LAST_NUMBER, SNAPSHOT, SignalLog
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Container, Iterable, Iterator
 
 import numpy as np
 
+from stream_app.core.changelog.content.pane_content import NO_SLOT, Entries
 from stream_app.core.changelog.header import Header
-from stream_app.core.changelog.pane_content import NO_SLOT, Entries
 from stream_app.core.changelog.segments import Segment, SegmentKey, StoredRun
 from stream_app.core.dedup.deduplicator import Deduplicator
 from stream_app.core.dedup.seen_events import SeenEvents

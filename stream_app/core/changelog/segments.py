@@ -8,7 +8,7 @@ import numpy as np
 
 from stream_app.core.arrays import Hashes, distinct_in, together
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
-from stream_app.core.changelog.counted_events import (
+from stream_app.core.changelog.content.counted_events import (
     IN_COLUMNS,
     NO_EVENTS,
     NOTHING_PACKED,
@@ -18,10 +18,10 @@ from stream_app.core.changelog.counted_events import (
     packed_events,
     unpacked_events,
 )
+from stream_app.core.changelog.content.pane_content import NO_ENTRIES, Entries, PaneContent
+from stream_app.core.changelog.content.parts import NO_PIECE, SegmentPart, parts_of
+from stream_app.core.changelog.content.stored_credits import NONE_STORED, are_sound, credits_in, stored_credits
 from stream_app.core.changelog.header import Header
-from stream_app.core.changelog.pane_content import NO_ENTRIES, Entries, PaneContent
-from stream_app.core.changelog.parts import NO_PIECE, SegmentPart, parts_of
-from stream_app.core.changelog.stored_credits import NONE_STORED, are_sound, credits_in, stored_credits
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 from stream_app.core.events.identity import Hashing
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from stream_app.core.arrays import Ints, at
 from stream_app.core.changelog.columns import unpack
+from stream_app.core.changelog.content.stored_credits import credits_in
 from stream_app.core.changelog.segments import Segment, SegmentKey
-from stream_app.core.changelog.stored_credits import credits_in
 from stream_app.core.messages import MEASURES
 from stream_app.core.state import panes
 from stream_app.core.state.ledger import Ledger

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints, Mask
-from stream_app.core.changelog.signal_log import SignalLog
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.flags.evaluation import Pace, pace_of, spans_of
 from stream_app.core.flags.standing import EMERGING, NONE
 from stream_app.core.messages import ROLES, Role
 from stream_app.core.queries.pane_series import PackedPane, Series, open_panes, packed_panes
 from stream_app.core.signals.facts import Fact, are_marked
+from stream_app.core.signals.stored.signal_log import SignalLog
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 

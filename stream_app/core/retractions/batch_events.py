@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.changelog.counted_events import NO_EVENTS, CountedEvents, Worth
+from stream_app.core.changelog.content.counted_events import NO_EVENTS, CountedEvents, Worth
 from stream_app.core.events.credit import Credits
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints
-from stream_app.core.changelog.counted_events import IN_COLUMNS, NO_EVENTS, CountedEvents, Worth, joined_events
+from stream_app.core.changelog.content.counted_events import IN_COLUMNS, NO_EVENTS, CountedEvents, Worth, joined_events
 from stream_app.core.changelog.segments import Segment
 from stream_app.core.events.identity import Hashing
 from stream_app.core.state.panes import Pane

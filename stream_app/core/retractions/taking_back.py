@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints, Mask
-from stream_app.core.changelog.counted_events import NO_EVENTS, CountedEvents, Worth
-from stream_app.core.changelog.pane_content import PaneContent
+from stream_app.core.changelog.content.counted_events import NO_EVENTS, CountedEvents, Worth
+from stream_app.core.changelog.content.pane_content import PaneContent
 from stream_app.core.dedup.deduplicator import UNKNOWN, contained
 from stream_app.core.events.identity import Hashing
 from stream_app.core.retractions.pane_events import FoundInPane

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.arrays import Hashes, Mask
-from stream_app.core.signals.stored_arrays import StoredArray, stored, unstored
+from stream_app.core.signals.stored.stored_arrays import StoredArray, stored, unstored
 from stream_app.core.state.watermark import NO_TIME
 
 Columns = tuple[NDArray[Any], ...]

@@ -18,7 +18,7 @@ from stream_app.core.signals.facts import Signal, SignalValues, quotient
 from stream_app.core.signals.held_events import HeldEvents, StoredHeld
 from stream_app.core.signals.pair_counts import MOST, OTHERS, TIMES, PairCounts, StoredPairs, paired
 from stream_app.core.signals.signal_limits import SignalLimits
-from stream_app.core.signals.stored_arrays import starts_of
+from stream_app.core.signals.stored.stored_arrays import starts_of
 from stream_app.core.signals.window_table import StoredTable, WindowTable, slices_until
 
 UNKNOWN_AUDIENCE = -1

@@ -10,7 +10,7 @@ import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints
 from stream_app.core.dedup.hash_index import HashIndex
-from stream_app.core.signals.stored_arrays import StoredArray, grown, stored, unstored
+from stream_app.core.signals.stored.stored_arrays import StoredArray, grown, stored, unstored
 from stream_app.core.signals.window_table import StoredTable, WindowTable, distinct_rows, slices_until
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)

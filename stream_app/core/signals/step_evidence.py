@@ -19,7 +19,7 @@ from stream_app.core.arrays import Hashes, Ints
 from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.signals.facts import Signal, SignalValues, quotient
 from stream_app.core.signals.signal_limits import SignalLimits
-from stream_app.core.signals.stored_arrays import StoredArray, grown, stored, unstored
+from stream_app.core.signals.stored.stored_arrays import StoredArray, grown, stored, unstored
 from stream_app.core.signals.synchrony import MILLION, Trials
 from stream_app.core.state.watermark import NO_TIME
 

@@ -50,7 +50,7 @@ from stream_app.core.arrays import Floats, Hashes, Ints, Mask
 from stream_app.core.signals.held_events import StoredHeld
 from stream_app.core.signals.pair_counts import paired
 from stream_app.core.signals.signal_limits import SignalLimits
-from stream_app.core.signals.stored_arrays import starts_of, stored, unstored
+from stream_app.core.signals.stored.stored_arrays import starts_of, stored, unstored
 from stream_app.core.state.watermark import NO_TIME
 
 MILLION = 1_000_000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream_app.core.arrays import Hashes, Ints, Mask, distinct_in
 from stream_app.core.dedup.hash_index import HashIndex
-from stream_app.core.signals.stored_arrays import StoredArray, grown, narrow, starts_of, stored, unstored
+from stream_app.core.signals.stored.stored_arrays import StoredArray, grown, narrow, starts_of, stored, unstored
 
 _FEW_ROWS = 1000
 _LARGE = 4096

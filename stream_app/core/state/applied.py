@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from stream_app.core.arrays import Mask
-from stream_app.core.changelog.pane_content import PaneContent
+from stream_app.core.changelog.content.pane_content import PaneContent
 from stream_app.core.state.watermark import BatchCounts
 
 

@@ -9,8 +9,8 @@ from collections.abc import Collection
 import numpy as np
 
 from stream_app.core.arrays import Ints, Mask, at
-from stream_app.core.changelog.counted_events import NO_EVENTS, Worth
-from stream_app.core.changelog.pane_content import NO_SLOT, PaneContent
+from stream_app.core.changelog.content.counted_events import NO_EVENTS, Worth
+from stream_app.core.changelog.content.pane_content import NO_SLOT, PaneContent
 from stream_app.core.changelog.restorable_ledger import RestorableLedger
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.dedup.deduplicator import UNKNOWN

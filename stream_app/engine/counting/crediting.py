@@ -5,7 +5,7 @@ import numpy as np
 from stream_app.core.events.credit import Credits, ViewRates, credit, credit_all
 from stream_app.core.events.decode import decode
 from stream_app.core.events.schema import Event, Post, Share
-from stream_app.core.signals.event_batches import batch_of, part_of
+from stream_app.core.signals.stored.event_batches import batch_of, part_of
 from stream_app.engine.context import EngineContext, OwnedPartition
 from stream_app.engine.counting.held_batches import Basis, CreditedBatch
 from stream_app.engine.counting.record_checks import RecordChecks

@@ -13,8 +13,8 @@ from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits
 from stream_app.core.events.decode import Rejected
 from stream_app.core.events.identity import HashingPlan
-from stream_app.core.signals.event_batches import part_of
 from stream_app.core.signals.own_events import OwnEvents
+from stream_app.core.signals.stored.event_batches import part_of
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.record_batches import FetchedBatches
 from stream_app.kafka.records import Batch

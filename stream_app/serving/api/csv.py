@@ -9,8 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from stream_app.core.readable import MAX_TEXT, readable
-from stream_app.core.signals.facts import Fact
-from stream_app.core.signals.sayings import all_said
+from stream_app.core.signals.facts import Fact, all_said
 
 _EXECUTED = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet take a cell for a formula (OWASP, CSV injection), in full width too."""

@@ -30,8 +30,7 @@ import msgspec
 
 from stream_app.core.messages import Cut, Flag, Role
 from stream_app.core.queries import TopUsers
-from stream_app.core.signals.facts import Fact
-from stream_app.core.signals.sayings import all_said
+from stream_app.core.signals.facts import Fact, all_said
 
 FLAGS_KEPT = 100_000
 """Entries of the flags stream, up to a node of the stream more."""

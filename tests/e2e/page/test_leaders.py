@@ -4,8 +4,7 @@ import msgspec
 import pytest
 from playwright.async_api import expect
 
-from stream_app.core.signals.facts import Fact, Signal
-from stream_app.core.signals.sayings import all_said
+from stream_app.core.signals.facts import Fact, Signal, all_said
 from tests.e2e.page.browser import DESKTOP, PHONE, Tab
 from tests.e2e.page.scopes import Scope, influencer
 from tests.e2e.page.tracker import FakeTracker

@@ -1,4 +1,4 @@
-"""A bot and a person beside it: what the signals must tell apart."""
+"""A bot and a person beside it: one is to be marked, the other is not."""
 
 import numpy as np
 

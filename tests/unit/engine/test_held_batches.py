@@ -11,7 +11,7 @@ from stream_app.core.events.identity import UNKEYED
 from stream_app.core.events.schema import Post
 from stream_app.core.privacy.erasures import erasure
 from stream_app.core.privacy.pseudonyms import PersonHashes
-from stream_app.core.signals.event_batches import batch_of as own_batch
+from stream_app.core.signals.stored.event_batches import batch_of as own_batch
 from stream_app.engine.counting.held_batches import Basis, CreditedBatch
 from stream_app.kafka.records import Batch
 from stream_app.settings.secret import Secret

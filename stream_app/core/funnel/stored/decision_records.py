@@ -17,7 +17,7 @@ class InDelta(msgspec.Struct, array_like=True):
     received: list[bytes] = []
 
 
-class Reach(NamedTuple):
+class DecidedUntil(NamedTuple):
     """What was decided."""
 
     sequence: int = 0
@@ -36,7 +36,7 @@ class StoredDecision(msgspec.Struct, array_like=True):
     """A decision as it is stored."""
 
     sequence: int
-    reach: Reach
+    reach: DecidedUntil
     state: bytes
     packets: list[AddressedPacket]
     received: list[bytes]

@@ -37,8 +37,8 @@ from stream_app.core.funnel.influence_credits import InfluenceCredits
 from stream_app.core.funnel.stored import credit_packets, stored_events, stored_state
 from stream_app.core.funnel.stored.credit_packets import AddressedPacket
 from stream_app.core.funnel.stored.decision_records import (
+    DecidedUntil,
     InDelta,
-    Reach,
     StoredDecision,
     decoded_decision,
     decoded_delta,
@@ -92,7 +92,7 @@ class StoredFunnel:
         """What no decision has of it."""
         self._newest_ms: dict[int, int] = {}
         """By delta that has something for the funnel: the newest event time; NO_TIME for credits."""
-        self._reach = Reach()
+        self._reach = DecidedUntil()
         self._stored_until = 0
         """The sequence of the newest decision, which has all credits received before."""
         self._bytes: dict[int, int] = {}
@@ -165,7 +165,7 @@ class StoredFunnel:
     def decide(self, until_ms: int, sequence: int, *, early: bool) -> Iterator[tuple[int, bytes]]:
         """Decide, with delta `sequence`; yield number and content of each decision: put all of them into the log."""
         pane_ms = self._settings.funnel.pane_ms
-        reach = Reach(sequence, until_ms // pane_ms * pane_ms, sequence if early else self._reach.all_before)
+        reach = DecidedUntil(sequence, until_ms // pane_ms * pane_ms, sequence if early else self._reach.all_before)
         for decided in self.funnel.decide(until_ms, early=early):
             if len(decided.change.entries.keys) or len(decided.change.shares.keys):
                 self._reach = reach

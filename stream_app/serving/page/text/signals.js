@@ -1,10 +1,11 @@
-// Facts about a user in words: the numbers, and no verdict on them. The same words as core/signals/sayings.py.
+// Facts about a user in words: the numbers, and no verdict on them. The same words as core/signals/facts.py.
 
 import { number } from "./format.js";
 
 const SAYS = {
   regular: ({ value, events, numbers }) =>
-    `regular: pauses of ${number(Math.round(numbers.mean_gap_s))} s ± ${whole(value)} % between ${number(events)} events`,
+    `regular: pauses of ${number(Math.round(numbers.mean_gap_s))} s ± ${whole(value)} % ` +
+    `between ${number(events)} events`,
   one_sided: ({ value, events, numbers }) =>
     `one-sided: ${whole(value)} % of ${number(events)} shares credit one author, distinct posts ` +
     number(numbers.distinct_posts),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from stream_app.core.changelog import parts, segments
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.content.pane_content import Entries, PaneContent
 from stream_app.core.changelog.header import Header
-from stream_app.core.changelog.pane_content import Entries, PaneContent
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.state.watermark import Source

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.changelog import signal_log
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.credit import ViewRates, credit
@@ -16,9 +15,9 @@ from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.funnel.funnel_keys import FunnelKeys
 from stream_app.core.messages import ROLES, Role
 from stream_app.core.queries.users import UserLookup, UserQueries, UserQuery
-from stream_app.core.signals.event_batches import batch_of
-from stream_app.core.signals.facts import Signal, facts_at
-from stream_app.core.signals.sayings import all_said
+from stream_app.core.signals.facts import Signal, all_said, facts_at
+from stream_app.core.signals.stored import signal_log
+from stream_app.core.signals.stored.event_batches import batch_of
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
 from tests.unit.core.logs import Log, P

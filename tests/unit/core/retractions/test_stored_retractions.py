@@ -7,7 +7,7 @@ import pytest
 from stream_app.core.changelog import ledger_store as ledger_store_module
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import FormatError
-from stream_app.core.changelog.counted_events import CountedEvents, Worth, joined_events
+from stream_app.core.changelog.content.counted_events import CountedEvents, Worth, joined_events
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.schema import Post, Retract, Share

@@ -5,13 +5,13 @@ from unittest.mock import Mock
 
 import msgspec
 
-from stream_app.core.changelog.signal_log import Noticed, SignalLog
 from stream_app.core.changelog.standing_records import kept, standing_key
 from stream_app.core.events.schema import Event, Post
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.privacy.min_group import UNLIMITED
 from stream_app.core.queries import QueryableState
 from stream_app.core.signals.facts import Fact, Signal
+from stream_app.core.signals.stored.signal_log import Noticed, SignalLog
 from stream_app.core.state.ledger import Ledger
 from stream_app.serving.redis.board_feed import BoardFeed
 from stream_app.serving.redis.layout import StandingRef

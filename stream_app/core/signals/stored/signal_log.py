@@ -15,7 +15,7 @@ Journals and snapshots are segments of panes with numbers before any time. A wor
 panes that have left the window; what it counts is missing to the signals.
 
 What may be lost: nothing by a crash or a move. Events that are taken back stay looked at.
-Change together: `ledger_store`, which writes, and `core/signals/event_batches`, the format.
+Change together: `ledger_store`, which writes, and `core/signals/stored/event_batches`, the format.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,10 +25,10 @@ import numpy as np
 
 from stream_app.core.changelog.segments import Segment, SegmentKey
 from stream_app.core.funnel.funnel_keys import FunnelKeys
-from stream_app.core.signals.event_batches import decoded, encoded, part_of
 from stream_app.core.signals.facts import Fact, SignalValues, are_marked, facts_at
 from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.signals.partition_signals import PartitionSignals
+from stream_app.core.signals.stored.event_batches import decoded, encoded, part_of
 from stream_app.core.state.watermark import NO_TIME
 
 Parts = list[Segment]

@@ -16,7 +16,7 @@ from stream_app.core.events.credit import Credits, texts
 from stream_app.core.events.schema import Event, Share
 from stream_app.core.funnel.funnel_keys import FunnelKeys
 from stream_app.core.signals.own_events import NOBODY, UNKNOWN_AUDIENCE, OwnEvents
-from stream_app.core.signals.stored_arrays import StoredArray, stored, unstored
+from stream_app.core.signals.stored.stored_arrays import StoredArray, stored, unstored
 
 VERSION = 1
 _MOST_EVENT_BYTES = 64

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from stream_app.core.changelog.pane_content import PaneRun
+from stream_app.core.changelog.content.pane_content import PaneRun
 
 NO_PIECE = memoryview(b"")
 MOST_ENTRIES = 8_000

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Floats, Hashes, Ints, Mask, at
-from stream_app.core.changelog.counted_events import IN_COLUMNS, NO_EVENTS, CountedEvents, Worth
+from stream_app.core.changelog.content.counted_events import IN_COLUMNS, NO_EVENTS, CountedEvents, Worth
 from stream_app.core.events.identity import Hashing
 
 

@@ -1,0 +1,1 @@
+"""How signals are stored: events as they see them, columns, and the log beside the ledger's."""
