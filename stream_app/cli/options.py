@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from itertools import groupby
 from pathlib import Path
@@ -105,10 +105,12 @@ def _section_number(param: click.Parameter) -> int:
     return ["Options", *_FIRST_OF_SECTION.values()].index(_section(param))
 
 
-def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def settings_options(
+    *names: str, defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command a flag for each of the settings `names`, and the Settings as its argument `settings`.
 
-    The command line wins over the environment.
+    The command line wins over the environment, and that over `defaults`, which depend on the command's other options.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,7 +118,7 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
         @wraps(command)
         def with_settings(**arguments: Any) -> Any:
             given = {name: text for name in names if (text := arguments.pop(name)) is not None}
-            return command(settings=_loaded(given), **arguments)
+            return command(settings=_loaded(given, defaults(arguments) if defaults else {}), **arguments)
 
         decorated: Callable[..., Any] = with_settings
         for name in sorted(names, key=NAMES.index, reverse=True):
@@ -128,7 +130,7 @@ def settings_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...
     return decorate
 
 
-def _loaded(given: dict[str, str]) -> Settings:
+def _loaded(given: dict[str, str], defaults: Mapping[str, Any]) -> Settings:
     for name in _URLS:
         if SecretUrl(given.get(name, "")).has_password:
             variable = environment_name(name)
@@ -137,7 +139,7 @@ def _loaded(given: dict[str, str]) -> Settings:
                 f"give it as {variable}, or in the file that {variable}_FILE names"
             )
     try:
-        return from_environment(given)
+        return from_environment(given, defaults)
     except SettingsError as error:
         text = str(error)
         for name in given:  # the message names the flag, because that is what was given

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stream_app.demo.generator.activity import HOUR_MS
+from stream_app.demo.generator.company import STRETCH, Company, company
 from stream_app.demo.generator.population import Truth, demo_population
 from stream_app.settings import Settings
 from stream_app.sources.files import is_repeatable, read_events
@@ -20,6 +21,9 @@ LIVE_MS = round(9.5 * HOUR_MS)
 """The end of the demo stream, in which the risers take off: sent at LIVE_SPEED, the events before it at once."""
 LIVE_SPEED = 1200.0
 """Event time per wall time: slow enough that the tracker sees users rise, fast enough to watch."""
+COMPANY_LIVE_MS = 6 * 24 * HOUR_MS
+COMPANY_LIVE_SPEED = 30_000.0
+"""The same of the company's stream, whose people write less."""
 
 
 class Part(NamedTuple):
@@ -40,6 +44,8 @@ class Stream(NamedTuple):
     """The true results, if they are known."""
     found: FoundEvents | None = None
     """What recorded events are; complete once they are read."""
+    company: Company | None = None
+    """The company that made the stream, if one did."""
 
 
 def recorded_stream(paths: Sequence[Path], until_ms: int | None, speed: float | None, settings: Settings) -> Stream:
@@ -66,6 +72,16 @@ def demo_stream(users: int, until_ms: int | None, speed: float | None) -> Stream
         parts = [Part(events[:live], None), Part(events[live:], LIVE_SPEED)]
     size = sum(_is_sent(event, until_ms) for event in events)
     return Stream(parts, size, demo.truth if until_ms is None else None)
+
+
+def company_stream(speed: float | None, settings: Settings) -> Stream:
+    """The stream of a made-up company; `speed` None: its end as if live, what was before as fast as possible."""
+    made = company(settings.window)
+    parts = [Part(made.events, speed)]
+    if speed is None:
+        live = next(place for place, event in enumerate(made.events) if event.ts_ms >= STRETCH.end_ms - COMPANY_LIVE_MS)
+        parts = [Part(made.events[:live], None), Part(made.events[live:], COMPANY_LIVE_SPEED)]
+    return Stream(parts, len(made.events), company=made)
 
 
 def _is_sent(event: RecordedEvent, until_ms: int | None) -> bool:

@@ -7,19 +7,22 @@ from contextlib import closing
 from typing import Any
 
 import msgspec
+import numpy as np
 from kafka import TopicPartition
 
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.cuts.publication import Frame, PublishedCuts
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.exchange.exchange_reader import ExchangeReader
 from stream_app.core.exchange.followed_cuts import FollowedCuts
 from stream_app.core.group.announcement import worker_of
-from stream_app.core.messages import ROLES, Cut, Flag, flag_in
+from stream_app.core.messages import Cut, Flag, flag_in
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME, Source
 from stream_app.kafka.clients import new_consumer, quiet_kafka
 from stream_app.kafka.topic_scan import LeftOut
 from stream_app.settings import Settings
+from stream_app.settings.standing_rules import rules_of
 
 _POLL_MS = 100
 _CUT = msgspec.json.Decoder(Cut)
@@ -31,6 +34,8 @@ class Observer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._ranking = rules_of(settings).ranking
+        self._frame = Frame(settings.share, 0, 0, 0, settings.version)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._cuts: dict[bytes, Cut] = {}
@@ -111,21 +116,11 @@ class Observer:
             )
 
     def _is_published(self) -> bool:
-        """Whether the published cuts are exact, and equal to those that all workers know."""
-        names, cuts = self._followed.names, self._followed.cuts
-        columns = (cuts.users, cuts.totals, cuts.k, cuts.thresholds, cuts.flagged, cuts.emerging)
-        own: dict[tuple[str, str, str], Figures] = {}
-        for role, role_name in enumerate(ROLES):
-            figures = zip(*(column[role].tolist() for column in columns), strict=True)
-            for name, values in zip(names, figures, strict=False):
-                if values[0]:
-                    own[name.topic, name.population, role_name] = values
-        published = {
-            (cut.topic, cut.population, cut.role): _figures(cut)
-            for cut in self._cuts.values()
-            if self._followed.has(ScopeName(cut.population, cut.topic))
-        }
-        return own == published and all(cut.exact for cut in self._cuts.values())
+        """Whether the cuts that all workers know are exact, and the published ones are what may be said of them."""
+        names, cuts = self._followed.names, self._followed.cuts.of(np.arange(len(self._followed.names)))
+        said = PublishedCuts(names, cuts, self._frame).messages(self._ranking, {}, self._settings.disclosure)
+        published = [cut for cut in self._cuts.values() if self._followed.has(ScopeName(cut.population, cut.topic))]
+        return bool(cuts.exact[cuts.users > 0].all()) and _figures(said) == _figures(published)
 
     def _run(self) -> None:
         try:
@@ -175,5 +170,9 @@ def _cut_in(value: bytes) -> Cut:
         raise FormatError(f"not a cut: {error}") from error
 
 
-def _figures(cut: Cut) -> Figures:
-    return cut.users, cut.total, cut.k, cut.threshold, cut.flagged, cut.emerging
+def _figures(cuts: Iterable[Cut]) -> dict[tuple[str, str, str], Figures]:
+    """Those that must be equal, by topic, population and role."""
+    return {
+        (cut.topic, cut.population, cut.role): (cut.users, cut.total, cut.k, cut.threshold, cut.flagged, cut.emerging)
+        for cut in cuts
+    }

@@ -58,8 +58,10 @@ class Rate:
 class ProgressView:
     """Shows the progress for the length of a block."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, population: str | None = None) -> None:
+        """`population`: the one of which those who emerge are shown; None: of all."""
         self._console = console
+        self._population = population
         self._rate = Rate()
         self._flags_shown = self._news_shown = 0
         self._line_at_s = time.monotonic()
@@ -110,7 +112,8 @@ class ProgressView:
             self._console.print(Text(_line(progress, rate)), soft_wrap=True)
 
     def _show_emerging(self, flags: Sequence[Flag]) -> None:
-        emerging = [flag for flag in flags if flag.type is FlagType.EMERGING]
+        shown = [flag for flag in flags if self._population in {None, flag.population}]
+        emerging = [flag for flag in shown if flag.type is FlagType.EMERGING]
         for flag in emerging[:_EMERGING_AT_ONCE]:
             line = Text(flag_line(flag, moment if self._bar.disable else time_of_day))
             start = line.plain.index(flag.type)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from stream_app.core.messages import Cut, FlagType
+from stream_app.demo.employees.verdict import Verdict
 from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import Foresight, Measured, foresight, measured
 
@@ -16,7 +17,7 @@ _OF_A_CUT = (
 )
 
 
-def report_of(result: DemoResult) -> dict[str, Any]:
+def report_of(result: DemoResult, judged: Verdict | None = None) -> dict[str, Any]:
     """Counts, cuts in order of topic and role, flags by type; with the truth, where it is known, the errors."""
     counted = result.counted
     counts = Counter(flag.type for flag in result.flags)
@@ -39,7 +40,10 @@ def report_of(result: DemoResult) -> dict[str, Any]:
     }
     if result.truth is not None:
         report["truth"] = [_measured(row) for row in measured(result.truth, result.cuts)]
-        report["risers"] = _foresight(foresight(result.truth, result.flags))
+    if (planted := result.truth or result.company) is not None:
+        report["risers"] = _foresight(foresight(planted, result.flags))
+    if judged is not None:
+        report["verdict"] = judged._asdict() | {"is_right": judged.is_right}
     return report
 
 

@@ -1,7 +1,7 @@
 """What a demo prints at its end: the cuts, the true ones beside them, and the users foreseen."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -27,7 +27,8 @@ def print_result(console: Console, result: DemoResult) -> None:
     """Print the whole result, for people."""
     console.print(_summary(result))
     console.print()
-    _print_cuts(console, result.cuts)
+    if result.company is None:
+        _print_cuts(console, result.cuts)
     counts = Counter(flag.type for flag in result.flags)
     line = Text("flags  ", "bold")
     for name in FlagType:
@@ -44,7 +45,7 @@ def print_result(console: Console, result: DemoResult) -> None:
     if result.truth is not None:
         console.print()
         _print_truth(console, result, result.truth)
-        _print_foresight(console, foresight(result.truth, result.flags))
+        print_foresight(console, foresight(result.truth, result.flags))
 
 
 def _summary(result: DemoResult) -> Text:
@@ -69,7 +70,7 @@ def _print_cuts(console: Console, cuts: Sequence[Cut]) -> None:
         return
     of_population = any(cut.percent_of_population is not None for cut in chosen)
     share, is_wide = f"{chosen[0].share * 100:g} %", console.width >= _WIDE
-    table = _table(console, f"Who makes {share}", "of the impressions (connectors) and of the posts (mavens)")
+    table = titled_table(console, f"Who makes {share}", "of the impressions (connectors) and of the posts (mavens)")
     table.add_column("topic", no_wrap=True, overflow="ellipsis", max_width=16 if console.width >= _ROOMY else 13)
     table.add_column("role", no_wrap=True)
     for header in ("users", "k", "% of\nusers", *(["% of\npeople"] if of_population else [])):
@@ -129,7 +130,7 @@ def _by_topic(cuts: Sequence[Cut]) -> Iterable[tuple[str, str | None, list[Cut]]
         yield topic, population if several else None, group
 
 
-def _table(console: Console, title: str, about: str) -> PlainTable:
+def titled_table(console: Console, title: str, about: str) -> PlainTable:
     """An empty table under its title, closer where the terminal is narrow."""
     gap = (0, 1, 0, 0) if console.width >= _ROOMY else 0
     console.print(marked("[bold]{}[/] [dim]{}[/]\n", title, about))
@@ -154,7 +155,7 @@ def _percent(value: float | None) -> str:
 
 def _print_truth(console: Console, result: DemoResult, truth: Truth) -> None:
     rows = measured(truth, result.cuts)
-    table = _table(console, "Measured beside what is true", "of this stream, as it was made")
+    table = titled_table(console, "Measured beside what is true", "of this stream, as it was made")
     table.add_column("topic")
     table.add_column("role")
     for header in ("k", "true", "% of\nusers", "true", "% of\npeople", "true"):
@@ -177,14 +178,15 @@ def _print_truth(console: Console, result: DemoResult, truth: Truth) -> None:
     console.print(f"{right} of {len(rows)} are within {TOLERANCE_POINTS:g} percentage points.\n")
 
 
-def _print_foresight(console: Console, seen: Foresight) -> None:
-    table = _table(console, "Users planted to rise", "and when they were seen, in event time")
+def print_foresight(console: Console, seen: Foresight, when: Callable[[int], str] = time_of_day) -> None:
+    """Print when the users planted to rise were seen, and which flags were wrong."""
+    table = titled_table(console, "Users planted to rise", "and when they were seen, in event time")
     for header in ("user", "topic", "role"):
         table.add_column(header)
     for header in ("takes off", "emerging", "entered", "warning"):
         table.add_column(header, justify="right")
     for rise in seen.risers:
-        table.add_row(rise.riser.user_id, rise.riser.topic, rise.riser.role, *_times(rise))
+        table.add_row(rise.riser.user_id, rise.riser.topic, rise.riser.role, *_times(rise, when))
     console.print(table)
     console.print()
     console.print(
@@ -199,11 +201,11 @@ def _print_foresight(console: Console, seen: Foresight) -> None:
     console.print(marked("[red]Decoys flagged: {}.[/]", names) if names else "Of the decoys planted, none was flagged.")
 
 
-def _times(rise: Rise) -> tuple[str, Text, Text, str]:
-    emerging = Text(time_of_day(rise.emerging.event_time), "magenta") if rise.emerging else Text("–")
-    entered = Text(time_of_day(rise.entered.event_time), "green") if rise.entered else Text("–")
+def _times(rise: Rise, when: Callable[[int], str]) -> tuple[str, Text, Text, str]:
+    emerging = Text(when(rise.emerging.event_time), "magenta") if rise.emerging else Text("–")
+    entered = Text(when(rise.entered.event_time), "green") if rise.entered else Text("–")
     lead = f"{hours(rise.lead_ms / 1000)}" if rise.lead_ms is not None else "–"
-    return time_of_day(rise.riser.onset_ms), emerging, entered, lead
+    return when(rise.riser.onset_ms), emerging, entered, lead
 
 
 def _lead(seen: Foresight) -> str:

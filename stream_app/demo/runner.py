@@ -17,6 +17,7 @@ from stream_app.demo.embedded.kafka import embedded_broker
 from stream_app.demo.embedded.redis import embedded_redis
 from stream_app.demo.event_time import EventTime
 from stream_app.demo.feed import Feed, Part, Stream
+from stream_app.demo.generator.company import Company
 from stream_app.demo.generator.population import Truth
 from stream_app.demo.observer import Observer
 from stream_app.demo.progress import DemoProgress, ProgressView
@@ -52,6 +53,8 @@ class DemoResult(NamedTuple):
     truth: Truth | None
     found: FoundEvents | None = None
     """What recorded events are."""
+    company: Company | None = None
+    """The made-up company whose stream it was."""
 
 
 @contextmanager
@@ -98,7 +101,8 @@ def running_demo(
             settled = run.settle(until_ms - 1 if until_ms is not None else None)
         made = feed.stream or Stream((), 0)
         yield DemoResult(
-            *(own, observer.counted, observer.cuts, observer.flags, seconds, settled, made.truth, made.found)
+            *(own, observer.counted, observer.cuts, observer.flags, seconds, settled),
+            *(made.truth, made.found, made.company),
         )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from stream_app.core.messages import Cut, Flag, FlagType, Reason, Role
 from stream_app.demo.generator.activity import TrueCut
+from stream_app.demo.generator.company import Company
 from stream_app.demo.generator.population import Truth
 from stream_app.demo.generator.risers import Riser
 
@@ -78,7 +79,7 @@ def measured(truth: Truth, cuts: Iterable[Cut]) -> list[Measured]:
     return [Measured(true, found.get((true.topic, true.role))) for true in truth.cuts]
 
 
-def foresight(truth: Truth, flags: Sequence[Flag]) -> Foresight:
+def foresight(truth: Truth | Company, flags: Sequence[Flag]) -> Foresight:
     """Compare the flags, in order for each user, with what was planted.
 
     A flag for who was over θ already when the topic was nearly ranked is about the topic: it warns of nobody.

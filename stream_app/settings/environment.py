@@ -48,17 +48,21 @@ def environment_of_child(variables: Mapping[str, str]) -> dict[str, str]:
     return {**{name: text for name, text in os.environ.items() if not name.startswith(ENV_PREFIX)}, **variables}
 
 
-def from_environment(given: Mapping[str, Any] | None = None) -> Settings:
+def from_environment(given: Mapping[str, Any] | None = None, defaults: Mapping[str, Any] | None = None) -> Settings:
     """The settings of this process; `given`, by name, wins over its environment. Raises SettingsError."""
-    return load(os.environ, given)
+    return load(os.environ, given, defaults)
 
 
-def load(environ: Mapping[str, str], given: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from defaults, then `environ` (STREAM_APP_*), then `given` by name.
+def load(
+    environ: Mapping[str, str],
+    given: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings from `defaults` (by name; else those of Settings), then `environ` (STREAM_APP_*), then `given` by name.
 
     Raises SettingsError that names the setting.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(defaults or {})
     for variable, text in environ.items():
         if not variable.startswith(ENV_PREFIX) or variable == ENV_FILE:
             continue

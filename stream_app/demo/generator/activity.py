@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from stream_app.core.arrays import Ints, Mask
 from stream_app.core.messages import ALL_TOPICS, Role
+from stream_app.core.state.window import Window
 
 UNKNOWN = -1
 """The audience of an event without one."""
@@ -14,6 +15,7 @@ UNKNOWN = -1
 HOUR_MS = 3_600_000
 PANE_MS = 15 * 60_000
 WINDOW_MS = 24 * HOUR_MS
+DAY = Window(PANE_MS, WINDOW_MS // PANE_MS, HOUR_MS // PANE_MS)
 SHARE = 0.8
 
 
@@ -53,15 +55,14 @@ def joined(parts: list[Activity]) -> Activity:
     return Activity._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
-def values_at(activity: Activity, topic: int | None, role: Role, now_ms: int) -> Ints:
+def values_at(activity: Activity, topic: int | list[int] | None, role: Role, now_ms: int, window: Window = DAY) -> Ints:
     """What each user (by number) has in the window whose last pane holds `now_ms`, of the events up to then.
 
     `topic` None is all of them. Posts count for the maven, people reached by posts and shares for the connector.
     """
-    start_ms = window_end_ms(now_ms) - WINDOW_MS
-    inside = (activity.ts_ms >= start_ms) & (activity.ts_ms <= now_ms)
+    inside = (activity.ts_ms >= window.start_ms(now_ms)) & (activity.ts_ms <= now_ms)
     if topic is not None:
-        inside &= activity.topics == topic
+        inside &= np.isin(activity.topics, topic)
     counted = activity.take(inside)
     worth = ~counted.shares if role is Role.MAVEN else np.maximum(counted.audiences, 0)
     return np.bincount(counted.users, worth).astype(np.int64)
@@ -72,11 +73,11 @@ def window_end_ms(now_ms: int) -> int:
     return now_ms - now_ms % PANE_MS + PANE_MS
 
 
-def smallest_set(values: Ints) -> tuple[int, int]:
-    """k, the smallest number of users who make 80 % of the total, and the value of the k-th."""
+def smallest_set(values: Ints, share: float = SHARE) -> tuple[int, int]:
+    """k, the smallest number of users who make `share` of the total, and the value of the k-th."""
     ranked = np.sort(values)[::-1]
     reached = np.cumsum(ranked)
-    wanted = -(-int(reached[-1]) * round(SHARE * 10_000) // 10_000)
+    wanted = -(-int(reached[-1]) * round(share * 10_000) // 10_000)
     k = int(np.searchsorted(reached, wanted)) + 1
     return k, int(ranked[k - 1])
 

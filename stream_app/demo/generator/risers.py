@@ -6,7 +6,8 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.messages import Role
-from stream_app.demo.generator.activity import HOUR_MS, Activity, joined, smallest_set, values_at
+from stream_app.core.state.window import Window
+from stream_app.demo.generator.activity import DAY, HOUR_MS, Activity, joined, smallest_set, values_at
 
 _CROSSES_AT = 0.8
 """Part of its growth after which a riser is made to reach the threshold."""
@@ -71,16 +72,16 @@ def planted(
     for user, plan in enumerate(PLANS, first_user):
         topic = products.index(plan.topic)
         threshold = smallest_set(values_at(base, topic, plan.role, end_ms - 1))[1]
-        parts.append(_rise(plan, user, topic, threshold, end_ms, rng))
+        parts.append(rise(plan, user, topic, threshold, end_ms, rng))
         quiet_ms = rng.integers(start_ms, end_ms - round(plan.onset_before_end_h * HOUR_MS), _QUIET_EVENTS)
-        parts.append(_events(user, topic, quiet_ms, share=plan.role is Role.CONNECTOR, audiences=_QUIET_AUDIENCE))
+        parts.append(events_of(user, topic, quiet_ms, share=plan.role is Role.CONNECTOR, audiences=_QUIET_AUDIENCE))
     viral, steady = first_user + len(PLANS), first_user + len(PLANS) + 1
     phone, console = products.index("phone"), products.index("console")
     audience = _VIRAL_THRESHOLDS * smallest_set(values_at(base, phone, Role.CONNECTOR, end_ms - 1))[1]
     burst_ms = np.array([end_ms - round(_VIRAL_BEFORE_END_H * HOUR_MS)])
-    parts.append(_events(viral, phone, burst_ms, share=True, audiences=audience))
+    parts.append(events_of(viral, phone, burst_ms, share=True, audiences=audience))
     steady_ms = np.arange(start_ms, end_ms, HOUR_MS // _STEADY_PER_HOUR)
-    parts.append(_events(steady, console, steady_ms, share=False, audiences=_QUIET_AUDIENCE))
+    parts.append(events_of(steady, console, steady_ms, share=False, audiences=_QUIET_AUDIENCE))
     return joined(parts)
 
 
@@ -92,13 +93,13 @@ def as_planted(whole: Activity, products: list[str], first_user: int, end_ms: in
             plan.topic,
             plan.role,
             onset_ms := end_ms - round(plan.onset_before_end_h * HOUR_MS),
-            _crossing_ms(whole, products.index(plan.topic), plan.role, user, onset_ms),
+            crossing_ms(whole, products.index(plan.topic), plan.role, user, onset_ms),
         )
         for user, (plan, user_id) in enumerate(zip(PLANS, riser_ids(), strict=True), first_user)
     ]
 
 
-def _rise(plan: Plan, user: int, topic: int, threshold: int, end_ms: int, rng: np.random.Generator) -> Activity:
+def rise(plan: Plan, user: int, topic: int, threshold: int, end_ms: int, rng: np.random.Generator) -> Activity:
     """Events at a growing rate that add up to `threshold` when _CROSSES_AT of the growth has passed.
 
     In units of the growth the rate is t² up to 1, then 1; so t³/3 events have come by t, then t − 2/3.
@@ -112,10 +113,11 @@ def _rise(plan: Plan, user: int, topic: int, threshold: int, end_ms: int, rng: n
     ts_ms = end_ms + np.rint((since * plan.growth_h - plan.onset_before_end_h) * HOUR_MS).astype(np.int64)
     people = _QUIET_AUDIENCE if is_maven else threshold / to_cross
     audiences = np.rint(people * rng.uniform(0.7, 1.3, events)).astype(np.int64)
-    return _events(user, topic, np.minimum(ts_ms, end_ms - 1), share=not is_maven, audiences=audiences)
+    return events_of(user, topic, np.minimum(ts_ms, end_ms - 1), share=not is_maven, audiences=audiences)
 
 
-def _events(user: int, topic: int, ts_ms: Ints, *, share: bool, audiences: Ints | int) -> Activity:
+def events_of(user: int, topic: int, ts_ms: Ints, *, share: bool, audiences: Ints | int) -> Activity:
+    """What one user does at some times: shares or posts, each with its audience."""
     size = len(ts_ms)
     return Activity(
         users=np.full(size, user),
@@ -126,12 +128,12 @@ def _events(user: int, topic: int, ts_ms: Ints, *, share: bool, audiences: Ints 
     )
 
 
-def _crossing_ms(whole: Activity, topic: int, role: Role, user: int, onset_ms: int) -> int:
+def crossing_ms(whole: Activity, topic: int, role: Role, user: int, onset_ms: int, window: Window = DAY) -> int:
     """Time of the first event since the onset with which the user has the threshold; its value only grows till then."""
     times = np.sort(whole.ts_ms[(whole.users == user) & (whole.ts_ms >= onset_ms)])
     low, high = 0, len(times) - 1
     while low < high:
         middle = (low + high) // 2
-        values = values_at(whole, topic, role, int(times[middle]))
+        values = values_at(whole, topic, role, int(times[middle]), window)
         low, high = (low, middle) if values[user] >= smallest_set(values)[1] else (middle + 1, high)
     return int(times[low])

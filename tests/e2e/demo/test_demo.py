@@ -47,13 +47,15 @@ def demo(folder: Path, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
-def finished(folder: Path, *arguments: object, status: int = 0) -> tuple[str, dict[str, Any]]:
+def finished(
+    folder: Path, *arguments: object, status: int = 0, deadline_s: float = DEADLINE_S
+) -> tuple[str, dict[str, Any]]:
     """What a demo prints and reports."""
     report = folder / "report.json"
     own = folder / "own"
     own.mkdir()
     with demo(own, *arguments, "--report", report) as process:
-        output, errors = process.communicate(timeout=DEADLINE_S)
+        output, errors = process.communicate(timeout=deadline_s)
     assert process.returncode == status, errors
     assert errors == ""
     assert list(own.glob("stream-app-demo-*")) == []
