@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stream_app.demo.generator.activity import HOUR_MS
-from stream_app.demo.generator.company import LIVE_MS as COMPANY_LIVE_MS
 from stream_app.demo.generator.company import STRETCH, Company, company
 from stream_app.demo.generator.population import Truth, demo_population
 from stream_app.settings import Settings
@@ -22,8 +21,9 @@ LIVE_MS = round(9.5 * HOUR_MS)
 """The end of the demo stream, in which the risers take off: sent at LIVE_SPEED, the events before it at once."""
 LIVE_SPEED = 1200.0
 """Event time per wall time: slow enough that the tracker sees users rise, fast enough to watch."""
+COMPANY_LIVE_MS = 6 * 24 * HOUR_MS
 COMPANY_LIVE_SPEED = 30_000.0
-"""The same of the company's stream, whose end is days long."""
+"""The same of the company's stream, whose people write less."""
 
 
 class Part(NamedTuple):

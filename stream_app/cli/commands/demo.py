@@ -18,6 +18,7 @@ from stream_app.cli.options import ALL, Command, EventFile, ReportFile, Speed, T
 from stream_app.cli.signals import end_like_ctrl_c
 from stream_app.cli.views.found_events import print_found
 from stream_app.core.messages import DEFAULT_POPULATION
+from stream_app.demo.employees.defaults import EMPLOYEES
 from stream_app.settings import SECURITY, Settings
 from stream_app.settings.employees import EMPLOYEES
 from stream_app.settings.hosts import host_port
@@ -131,7 +132,7 @@ def command(
             report.write_text(
                 json.dumps(report_of(result, judged), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
             )
-        _print_next_steps(out, result.settings, report, files, stay=stay)
+        _print_next_steps(out, result.settings, report, files, employees=employees, stay=stay)
         if stay:
             _stay(result.settings, None if files or employees else users or USERS)
     if not result.is_settled or (result.counted.read and not result.counted.applied):
@@ -168,23 +169,24 @@ def _page(settings: Settings) -> str:
 
 
 def _print_next_steps(
-    out: Console, settings: Settings, report: Path | None, files: Sequence[Path], *, stay: bool
+    out: Console, settings: Settings, report: Path | None, files: Sequence[Path], *, employees: bool, stay: bool
 ) -> None:
     lines = []
     if report is not None:
         lines.append((str(report), "everything found, as JSON"))
     if stay:
+        about = "population=across" if employees and not files else "topic=phone"
         broker, redis = f"--brokers {settings.brokers}", f"--redis-url {settings.redis_url}"
         lines += [
             (_page(settings), "who matters, why, and what is moving"),
-            (f"curl {_page(settings)}api/v1/influencers?topic=phone", "the same for programs"),
+            (f"curl {_page(settings)}api/v1/influencers?{about}", "the same for programs"),
             (f"curl {_page(settings)}metrics", "the first worker's metrics"),
             (f"stream-app watch --from-beginning {broker}", "every flag"),
             (f"stream-app top --role maven {redis}", "the top mavens"),
         ]
     else:
         if not files:
-            chosen = "--employees" if settings.min_group else "--window 7d --pane 1h"
+            chosen = "--employees" if employees else "--window 7d --pane 1h"
             lines.append((f"stream-app demo FILE {chosen}", "the same with your events"))
         lines += [
             ("stream-app demo --stay", "leave it running to look around"),
@@ -196,7 +198,7 @@ def _print_next_steps(
     for command_line, what in lines:
         out.print(marked("  [cyan]{}[/]  [dim]{}[/]", command_line.ljust(width), what), soft_wrap=True)
     if stay:
-        more = "" if files else ", and the next days follow"
+        more = "" if files or employees else ", and the next days follow"
         out.print(marked("\nEverything keeps running{}. [dim]Ctrl-C ends it.[/]", more))
 
 

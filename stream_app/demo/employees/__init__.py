@@ -1,1 +1,1 @@
-"""What a demo with employees reads of everything that is said, judges, and prints."""
+"""A demo with employees: its settings, what it reads of all that is said, its verdict, and what it prints."""

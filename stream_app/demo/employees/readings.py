@@ -11,11 +11,12 @@ from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
 import redis
+from kafka.errors import KafkaError
 
 from stream_app.core.messages import ROLES, Role
 from stream_app.core.state.scopes import ScopeName
 from stream_app.demo.runner import DemoError
-from stream_app.kafka.clients import new_consumer, quiet_kafka
+from stream_app.kafka.clients import KafkaOperationError, new_consumer, quiet_kafka
 from stream_app.kafka.topic_scan import partitions_of, read, spans
 from stream_app.settings import Settings
 from stream_app.settings.hosts import host_port
@@ -27,9 +28,8 @@ _STREAM_S = 0.5
 _AGAIN_S = 1.0
 _STREAM_BYTES = 1_000_000
 _MOST_ENTRIES = 500
-_ANSWERED = {200, 404}
+_NOT_FOUND = 404
 _BUSY = {429, 503}
-_REASON = {"X-Stream-App-Reason": "the demo judges itself"}
 
 
 class Named(NamedTuple):
@@ -61,19 +61,22 @@ class Reach(NamedTuple):
 
 
 def read_everything(settings: Settings, reach: Reach) -> Iterator[Reading]:
-    """Read it all. Raises DemoError, KafkaError and RedisError."""
-    yield from _answers(settings, reach)
-    yield from _records(settings)
-    yield from _board(settings)
+    """Read it all. Raises DemoError."""
+    yield from _answers(_Api(settings), reach)
+    try:
+        yield from _records(settings)
+        yield from _board(settings)
+    except (KafkaError, KafkaOperationError, redis.RedisError) as error:
+        raise DemoError(f"what was written could not be read, so nothing is judged: {error}") from error
 
 
 def read_influencers(settings: Settings, scopes: Iterable[ScopeName]) -> Iterator[Reading]:
     """Read who the API names in some scopes. Raises DemoError."""
-    base = f"http://{host_port(settings.http_host, settings.http_port)}"
+    api = _Api(settings)
     for scope, role in product(scopes, ROLES):
         query = {"topic": scope.topic, "population": scope.population, "role": role.value}
         where = f"{INFLUENCERS}?{urlencode(query)}"
-        text = _asked(base + where)
+        text = api.answer(where)
         yield Reading(where, text, named=tuple(named_in(json.loads(text))))
 
 
@@ -92,12 +95,55 @@ def named_in(said: Any, scope: ScopeName | None = None, role: Role | None = None
         yield from named_in(value, scope, role)
 
 
-def _answers(settings: Settings, reach: Reach) -> Iterator[Reading]:
+class _Api:
+    """The first worker, as its clients ask it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._base = f"http://{host_port(settings.http_host, settings.http_port)}"
+        self._headers = {"X-Stream-App-Reason": "the demo judges itself"}
+        if token := settings.http_token.reveal():
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    def answer(self, where: str) -> str:
+        """The text of an answer. Raises DemoError where there is none."""
+        until_s = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                with self._opened(where, _PATIENCE_S) as answer:
+                    return _text(answer.read())
+            except HTTPError as error:
+                text = _text(error.read())
+                if error.code == _NOT_FOUND:
+                    return text
+                if error.code not in _BUSY or time.monotonic() > until_s:
+                    raise DemoError(f"{where} answered {error.code}: {text}") from error
+                time.sleep(_AGAIN_S)
+            except OSError as error:
+                raise DemoError(f"{where} did not answer: {error}") from error
+
+    def streamed(self, where: str) -> str:
+        """What a stream of events sends at once. Raises DemoError."""
+        found = b""
+        until_s = time.monotonic() + _STREAM_S
+        try:
+            with self._opened(where, _STREAM_S) as answer:
+                while len(found) < _STREAM_BYTES and time.monotonic() < until_s and (more := answer.read1(65_536)):
+                    found += more
+        except TimeoutError:
+            pass  # it is quiet
+        except OSError as error:
+            raise DemoError(f"{where} did not answer: {error}") from error
+        return _text(found)
+
+    def _opened(self, where: str, timeout_s: float) -> Any:
+        return urlopen(Request(self._base + where, headers=self._headers), timeout=timeout_s)  # noqa: S310 - a worker
+
+
+def _answers(api: _Api, reach: Reach) -> Iterator[Reading]:
     """Every route that the API itself lists, about every scope and person."""
-    base = f"http://{host_port(settings.http_host, settings.http_port)}"
     for path in ("/", "/metrics"):
-        yield Reading(path, _asked(base + path))
-    document = json.loads(_asked(f"{base}{_API}/openapi.json"))
+        yield Reading(path, api.answer(path))
+    document = json.loads(api.answer(f"{_API}/openapi.json"))
     for path, methods in document["paths"].items():
         get = methods["get"]
         kinds = get["responses"]["200"]["content"]
@@ -108,12 +154,12 @@ def _answers(settings: Settings, reach: Reach) -> Iterator[Reading]:
             person = quote(query.pop("user_id", ""), safe="")
             where = f"{path.replace('{user_id}', person)}?{urlencode(query)}"
             if is_stream:
-                yield Reading(where, _streamed(base + where), asked)
+                yield Reading(where, api.streamed(where), asked)
                 continue
-            text = _asked(base + where)
+            text = api.answer(where)
             yield Reading(where, text, asked, tuple(named_in(json.loads(text))))
             if "text/csv" in kinds:
-                yield Reading(f"{where} as CSV", _asked(f"{base}{where}&format=csv"), asked)
+                yield Reading(f"{where} as CSV", api.answer(f"{where}&format=csv"), asked)
 
 
 def _questions(path: str, names: set[str], reach: Reach) -> Iterator[tuple[dict[str, str], frozenset[str]]]:
@@ -133,39 +179,6 @@ def _questions(path: str, names: set[str], reach: Reach) -> Iterator[tuple[dict[
         if person:
             query[person] = who
         yield query, frozenset({who, *(scope or ())})
-
-
-def _asked(url: str) -> str:
-    """The text of an answer. Raises DemoError where there is none."""
-    until_s = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            with urlopen(Request(url, headers=_REASON), timeout=_PATIENCE_S) as answer:  # noqa: S310 - of this machine
-                return _text(answer.read())
-        except HTTPError as error:
-            text = _text(error.read())
-            if error.code in _ANSWERED:
-                return text
-            if error.code not in _BUSY or time.monotonic() > until_s:
-                raise DemoError(f"{url} answered {error.code}: {text}") from error
-            time.sleep(_AGAIN_S)
-        except OSError as error:
-            raise DemoError(f"{url} did not answer: {error}") from error
-
-
-def _streamed(url: str) -> str:
-    """What a stream of events sends at once."""
-    found = b""
-    until_s = time.monotonic() + _STREAM_S
-    try:
-        with urlopen(Request(url, headers=_REASON), timeout=_STREAM_S) as answer:  # noqa: S310 - of this machine
-            while len(found) < _STREAM_BYTES and time.monotonic() < until_s and (more := answer.read1(65_536)):
-                found += more
-    except TimeoutError:
-        pass  # it is quiet
-    except OSError as error:
-        raise DemoError(f"{url} did not answer: {error}") from error
-    return _text(found)
 
 
 def _records(settings: Settings) -> Iterator[Reading]:

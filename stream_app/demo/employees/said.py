@@ -10,7 +10,7 @@ from stream_app.core.messages import ALL_TOPICS, Cut, Role
 from stream_app.core.state.scopes import ScopeName
 from stream_app.demo.employees.readings import INFLUENCERS, Reading, read_everything, read_influencers
 from stream_app.demo.employees.verdict import Verdict, reach, too_small, verdict
-from stream_app.demo.generator.company import ACROSS, DEPARTMENTS
+from stream_app.demo.generator.company import ACROSS, DEPARTMENTS, Company
 from stream_app.demo.result import print_foresight, titled_table
 from stream_app.demo.runner import DemoResult
 from stream_app.demo.truth import foresight
@@ -27,7 +27,7 @@ Who = Mapping[tuple[ScopeName, Role], Sequence[str]]
 def show_employees(console: Console, result: DemoResult) -> Verdict | None:
     """Ask the tracker of a demo, which still runs, and print what it says; judge it where the company is known.
 
-    Raises DemoError, KafkaError and RedisError.
+    Raises DemoError.
     """
     company, settings = result.company, result.settings
     if company is None:
@@ -35,9 +35,10 @@ def show_employees(console: Console, result: DemoResult) -> Verdict | None:
         _print_topics(console, largest, result.cuts, who_in(read_influencers(settings, largest)))
         return None
     readings = list(read_everything(settings, reach(company, settings)))
-    _print_company(console, result.cuts, who_in(readings), too_small(company, settings))
+    who = who_in(readings)
+    _print_company(console, result.cuts, who, too_small(company, settings))
     print_foresight(console, foresight(company, result.flags), moment)
-    console.print()
+    _print_loud(console, company, who)
     judged = verdict(company, settings, readings, result.cuts)
     _print_verdict(console, judged)
     return judged
@@ -63,6 +64,17 @@ def _print_company(console: Console, cuts: Sequence[Cut], who: Who, small: Seque
     for scope in small:
         if ScopeName(scope.population, ALL_TOPICS) not in small:
             console.print(f"The topic {scope.topic} in {scope.population}: too small.\n")
+
+
+def _print_loud(console: Console, company: Company, who: Who) -> None:
+    for person in company.decoys:
+        places = {(scope.population, role) for (scope, role), people in who.items() if person in people}
+        speaks = " and ".join(sorted(name for name, role in places if role is Role.MAVEN)) or "nowhere"
+        carries = "too" if (ACROSS, Role.CONNECTOR) in places else "not"
+        console.print(
+            f"Planted to be loud: {person}. It is among those who speak most in {speaks}, and {carries} among those "
+            "who carry the news across departments.\n"
+        )
 
 
 def _largest(cuts: Iterable[Cut]) -> list[ScopeName]:
@@ -111,7 +123,8 @@ def _print_who(
 
 def _print_verdict(console: Console, judged: Verdict) -> None:
     """Print whether everything is as it must be, and what is not."""
-    read = f"{judged.readings:,} answers, records and keys were read, which name {plural(judged.names, 'time')}"
+    times = plural(judged.names, "time")
+    read = f"{judged.readings:,} answers, records and keys were read, which name somebody {times}"
     if judged.leaks:
         console.print(marked("[red]{}: these may not say what they say:[/]", read))
         _print_some(console, judged.leaks)

@@ -1,4 +1,7 @@
-"""Whether a tracker of a company says what it may and nothing else, judged by the true answers. Pure."""
+"""Whether a tracker of a company says what it may and nothing else, judged by the true answers. Pure.
+
+Sizes and roundness are worked out here once more, and not asked of the rule that the tracker itself goes by.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,13 +12,15 @@ import numpy as np
 
 from stream_app.core.arrays import Ints
 from stream_app.core.messages import ROLES, Cut, Role
-from stream_app.core.privacy.min_group import CutSize
 from stream_app.core.state.scopes import ScopeName
 from stream_app.demo.employees.readings import Named, Reach, Reading
 from stream_app.demo.generator.activity import smallest_set
 from stream_app.demo.generator.company import STRETCH, Company
 from stream_app.settings import Settings
 
+_PEOPLE = ("users", "k", "ties", "flagged", "emerging")
+_AMOUNTS = ("total", "threshold")
+_POWERS_OF_TEN = {0, *(10**exponent for exponent in range(19))}
 _COMPARED = ("users", "total", "k", "threshold", "ties", "percent_of_users", "coverage")
 
 
@@ -68,7 +73,8 @@ def verdict(company: Company, settings: Settings, readings: Iterable[Reading], c
             if not allows(one)
         ]
     expected = _expected(company, settings)
-    return Verdict(count, names, leaks, len(expected), _wrong(expected, cuts))
+    wrong = _wrong(expected, cuts) + [line for cut in cuts for line in _not_round(cut, settings.min_group)]
+    return Verdict(count, names, leaks, len(expected), wrong)
 
 
 def _forbidden(company: Company, settings: Settings) -> re.Pattern[str]:
@@ -99,18 +105,17 @@ class _Allowed:
         if one.scope not in self._scopes or not self._settings.disclosure.names_anyone:
             return False
         now_ms = STRETCH.end_ms - 1 if one.event_time is None else one.event_time
-        size = self._size(one.scope, one.role, now_ms)
-        if one.event_time is not None:  # that a standing ended is said of a scope that is not ranked any more, too
-            return bool(size.users >= self._settings.disclosure.least)
-        return bool(self._settings.disclosure.may_name(True, size.threshold, size))  # noqa: FBT003
+        users, k = self._size(one.scope, one.role, now_ms)
+        # A flag may also say that a standing has ended, as it does where the cut needs nearly everybody.
+        hidden_among = users if one.event_time is not None else users - k
+        return users > 0 and min(users, hidden_among) >= self._settings.min_group
 
-    def _size_at(self, scope: ScopeName, role: Role, now_ms: int) -> CutSize:
-        settings = self._settings
-        values = self._company.values(scope, role, now_ms, settings.window)
+    def _size_at(self, scope: ScopeName, role: Role, now_ms: int) -> tuple[int, int]:
+        """Users and k."""
+        values = self._company.values(scope, role, now_ms, self._settings.window)
         if not values.any():
-            return CutSize(0, 0, 0, 0)
-        k, threshold = smallest_set(values, settings.share)
-        return CutSize(np.count_nonzero(values), k, threshold, np.count_nonzero(values == threshold))
+            return 0, 0
+        return int(np.count_nonzero(values)), smallest_set(values, self._settings.share)[0]
 
 
 def _expected(company: Company, settings: Settings) -> dict[tuple[ScopeName, Role], Cut]:
@@ -119,8 +124,9 @@ def _expected(company: Company, settings: Settings) -> dict[tuple[ScopeName, Rol
     for scope in company.all_scopes():
         for role in ROLES:
             values = company.values(scope, role, STRETCH.end_ms - 1, settings.window)
-            if values.any() and (cut := settings.disclosure.of(_true_cut(scope, role, values, settings))) is not None:
-                found[scope, role] = cut
+            if np.count_nonzero(values) >= max(settings.min_group, 1):
+                cut = _true_cut(scope, role, values, settings)
+                found[scope, role] = settings.disclosure.of(cut) or cut
     return found
 
 
@@ -151,11 +157,24 @@ def _true_cut(scope: ScopeName, role: Role, values: Ints, settings: Settings) ->
     )
 
 
+def _not_round(cut: Cut, min_group: int) -> list[str]:
+    """The figures of a cut that say more than a minimum group allows."""
+    if not min_group:
+        return []
+    exact = [name for name in _PEOPLE if getattr(cut, name) % min_group]
+    exact += [name for name in _AMOUNTS if getattr(cut, name) not in _POWERS_OF_TEN]
+    return [f"{_named(ScopeName(cut.population, cut.topic), cut.role)}: {name} is not round" for name in exact]
+
+
+def _named(scope: ScopeName, role: Role) -> str:
+    return f"{scope.topic} ({scope.population}) {role.value}"
+
+
 def _wrong(expected: Mapping[tuple[ScopeName, Role], Cut], cuts: Sequence[Cut]) -> list[str]:
     found = {(ScopeName(cut.population, cut.topic), cut.role): cut for cut in cuts}
     wrong = []
     for place in sorted(expected.keys() | found.keys()):
-        name = f"{place[0].topic} ({place[0].population}) {place[1].value}"
+        name = _named(*place)
         if place not in found:
             wrong.append(f"{name} is missing")
         elif place not in expected:

@@ -50,8 +50,6 @@ _OF_FEW = ScopeName("engineering", "childcare")
 _FEW = 3
 
 STRETCH = Stretch(END_MS, 28 * 24 * HOUR_MS, 7 * 24 * HOUR_MS)
-LIVE_MS = 6 * 24 * HOUR_MS
-"""The end of the stream, in which somebody rises."""
 _RISE = Plan("reorganisation", Role.CONNECTOR, 8.0 * 24, 6.0 * 24)
 _LOUD_EVERY_MS = 3 * HOUR_MS
 _LOUD_REACHES = 2

@@ -15,6 +15,11 @@ from tests.unit.backtest.test_naive import recorded, stream
 SVG = "{http://www.w3.org/2000/svg}"
 RULES = ("--window", "3h", "--dwell", "10m", "--min-users", "10", "--min-posts", "2", "--min-impressions", "20")
 
+MAIL = (
+    *("--pane", "6h", "--short", "1d", "--step", "2h", "--dwell", "6h", "--emerging-near-horizon", "1d"),
+    *("--emerging-horizon", "4d", "--min-impressions", "20", "--min-users", "10", "--min-ts", "1990-01-01"),
+)
+
 
 @pytest.fixture
 def events(tmp_path: Path) -> str:
@@ -46,6 +51,13 @@ def test_programs_get_the_same_figures_as_json_and_all_flags_in_a_report(events:
     assert len(written.pop("raised")) == written["flags"] == first["flags"] > 0
     assert {**written, "raised": []} == first
     assert sum(tenth["flags"] for tenth in first["calibration"]) == first["both"]["emerging"] > 0
+
+
+def test_it_can_begin_with_the_settings_for_employees(events: str) -> None:
+    for arguments, window in ((("--employees",), "28d"), (("--employees", "--window", "7d"), "7d")):
+        found = json.loads(run(events, *arguments, "--json").output)
+        expected = json.loads(run(events, *MAIL, "--window", window, "--json").output)
+        assert found == expected
 
 
 def test_a_picture_has_what_the_report_has(events: str, tmp_path: Path) -> None:

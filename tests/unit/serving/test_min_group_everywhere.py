@@ -57,7 +57,7 @@ COMMANDS = {
     "alerts": "flags as they are on Kafka, of these settings only",
     "backtest": "numbers of flags in a file that the operator has",
     "dead-letters": "key and value are hidden",
-    "demo": "made-up people",
+    "demo": "made-up people, or what the API says of a file that the operator has",
     "doctor": "settings, topics and sizes of the whole",
     "erase": "the person that the operator names",
     "funnel": "people and numbers in a file that the operator has",

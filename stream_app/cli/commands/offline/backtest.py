@@ -11,6 +11,7 @@ from stream_app.backtest.picture import picture_of
 from stream_app.backtest.run import BacktestResult, backtest
 from stream_app.cli.options import Command, EventFile, ReportFile, TimeOption, settings_options
 from stream_app.cli.views.backtest_table import show_results
+from stream_app.demo.employees.defaults import EMPLOYEES
 from stream_app.settings import Settings, SettingsError
 from stream_app.settings.environment import from_environment
 from stream_app.settings.schema import COUNTING
@@ -75,7 +76,8 @@ class _Variants(click.ParamType):
     help="draw the first run: how often right, how early, flags by day",
 )
 @click.option("--json", "as_json", is_flag=True, help="print the results as JSON")
-@settings_options(*COUNTING)
+@click.option("--employees", is_flag=True, help="begin with settings for employees, as `stream-app demo --employees`")
+@settings_options(*COUNTING, defaults=lambda options: EMPLOYEES if options["employees"] else {})
 def command(
     *,
     settings: Settings,
@@ -85,6 +87,7 @@ def command(
     report: Path | None,
     plot: Path | None,
     as_json: bool,
+    employees: bool,  # noqa: ARG001 - it is in the settings
 ) -> None:
     """Find what the tracker would have flagged in FILEs, and how often it was right, without Kafka.
 

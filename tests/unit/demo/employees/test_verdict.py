@@ -102,6 +102,13 @@ def test_a_cut_is_wrong_where_a_figure_is_other_or_it_is_missing_or_should_not_b
     assert wrong[1] == f"* (legal) {cuts[0].role} should not be there"
 
 
+@pytest.mark.parametrize(("field", "value"), [("users", 177), ("flagged", 3), ("total", 52_896), ("threshold", 387)])
+def test_a_figure_that_is_not_round_is_found(field: str, value: int) -> None:
+    cuts = right_cuts()
+    cuts[0] = msgspec.structs.replace(cuts[0], **{field: value})
+    assert f"* ({ACROSS}) {cuts[0].role}: {field} is not round" in judged(cuts=cuts).wrong_cuts
+
+
 def test_a_verdict_about_nothing_is_not_right() -> None:
     assert not Verdict(0, 0, [], 60, []).is_right
     assert not Verdict(10, 0, [], 0, []).is_right

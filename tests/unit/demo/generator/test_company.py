@@ -10,10 +10,10 @@ from stream_app.core.events.decode import decode
 from stream_app.core.events.schema import Post, Share
 from stream_app.core.messages import ALL_TOPICS, ROLES, Role
 from stream_app.core.state.scopes import ScopeName
+from stream_app.demo.employees.defaults import EMPLOYEES
 from stream_app.demo.generator.activity import smallest_set
 from stream_app.demo.generator.company import ACROSS, DEPARTMENTS, STRETCH, Company, company
 from stream_app.settings import Settings
-from stream_app.settings.employees import EMPLOYEES
 
 SETTINGS = Settings(**EMPLOYEES)
 END_MS = STRETCH.end_ms
