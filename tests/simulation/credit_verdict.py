@@ -32,7 +32,7 @@ def wrong(run: "Run") -> Iterator[str]:
             ledger = owned.store.ledger
             first_ms = ledger.window.start_ms(ledger.horizon)
             wanted, restored = _sent(run, partition, first_ms), _restored(run, partition, ledger.horizon)
-            counted = int(ledger.rows.recruits.sum())
+            counted = int(ledger.rows.values(2).sum())
             if not wanted == counted == restored:
                 yield f"partition {partition}: {counted} recruits, {restored} in the log, {wanted} were sent"
 
@@ -53,4 +53,4 @@ def _restored(run: "Run", partition: int, horizon_ms: int) -> int:
     ledger = Ledger(settings.pane_ms, PANES, settings.short_panes)
     LedgerStore(partition, ledger, table, lambda _key, _value: None, funnel=funnel_settings_of(settings))
     ledger.advance(horizon_ms)
-    return int(ledger.rows.recruits.sum())
+    return int(ledger.rows.values(2).sum())

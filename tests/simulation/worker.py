@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 from unittest.mock import patch
 
-from stream_app.core.changelog import ledger_store, parts
+from stream_app.core.changelog import ledger_store
+from stream_app.core.changelog.content import parts
 from stream_app.core.state import ledger
 from stream_app.engine import build, engine
 from stream_app.engine.build import build_engine

@@ -20,7 +20,6 @@ from stream_app.cli.views.found_events import print_found
 from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.demo.employees.defaults import EMPLOYEES
 from stream_app.settings import SECURITY, Settings
-from stream_app.settings.employees import EMPLOYEES
 from stream_app.settings.hosts import host_port
 from stream_app.settings.secret import Secret
 from stream_app.settings.text import duration_text

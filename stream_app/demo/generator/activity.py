@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_app.core.arrays import Ints, Mask
-from stream_app.core.messages import ALL_TOPICS, Role
+from stream_app.core.messages import ALL_TOPICS, OWN_ROLES, ROLES, Role
 from stream_app.core.state.window import Window
 
 UNKNOWN = -1

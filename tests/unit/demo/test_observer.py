@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from stream_app.core.exchange import cut_record
-from stream_app.core.messages import ROLES
+from stream_app.core.messages import OWN_ROLES, ROLES
 from stream_app.demo.observer import Observer
 from stream_app.settings import Settings
 from tests.unit.core.exchange.test_exchange_reader import TEA, a_status
@@ -30,7 +30,7 @@ def follow(observer: Observer, users: int, exact: tuple[bool, bool] = (True, Tru
 
 def publish(observer: Observer, users: int, **given: int) -> None:
     numbers = dict.fromkeys(("users", "total", "k", "threshold", "flagged", "emerging"), users) | given
-    published = [cut(topic=TEA.topic, role=role, **numbers) for role in ROLES]
+    published = [cut(topic=TEA.topic, role=role, **numbers) for role in ROLES[:OWN_ROLES]]
     pairs = [(b"%d" % number, msgspec.json.encode(one)) for number, one in enumerate(published)]
     observer._take(SETTINGS.cuts_topic, records(SETTINGS.cuts_topic, *pairs))
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.changelog import ledger_store as ledger_store_module
-from stream_app.core.changelog import parts, segments
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.content import parts
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.schema import Event, Post, Share

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.changelog import ledger_store as ledger_store_module
-from stream_app.core.changelog import parts
+from stream_app.core.changelog.content import parts
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.state import ledger as ledger_module

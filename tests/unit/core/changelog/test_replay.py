@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.changelog import parts, segments
+from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.content import parts
 from stream_app.core.changelog.content.pane_content import Entries, PaneContent
 from stream_app.core.changelog.header import Header
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay

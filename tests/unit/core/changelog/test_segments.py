@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from stream_app.core.changelog import parts as parts_module
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import Column, FormatError, pack, runs, unpack
+from stream_app.core.changelog.content import parts as parts_module
 from stream_app.core.changelog.content.pane_content import Entries, PaneContent
 from stream_app.core.changelog.header import Header
 from stream_app.core.changelog.segments import Segment, SegmentKey

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream_app.core.changelog import parts, segments
+from stream_app.core.changelog import segments
+from stream_app.core.changelog.content import parts
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Event, Post, Share
