@@ -33,6 +33,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.content.pane_content import PaneContent
+from stream_app.core.changelog.deltas import Deltas
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.events.credit import Credits
@@ -42,8 +43,7 @@ from stream_app.core.funnel.stored.funnel_log import FunnelLog
 from stream_app.core.funnel.stored.stored_funnel import StoredFunnel, StoredFunnelSettings
 from stream_app.core.retractions.taking_back import LookedUp, take_back
 from stream_app.core.signals.own_events import OwnEvents
-from stream_app.core.signals.stored.event_batches import part_of
-from stream_app.core.signals.stored.signal_log import LAST_NUMBER, SNAPSHOT, SignalLog
+from stream_app.core.signals.stored.signal_log import LAST_NUMBER, SignalLog, StoredValues
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 
@@ -78,10 +78,8 @@ class LedgerStore:
         self._most_bytes = most_bytes
         held = replay(stored, partition)
         self._sequence = held.sequence
-        self._deltas: dict[int, tuple[list[bytes], set[int], int]] = {}
+        self._deltas = Deltas()
         self._garbage = list(held.garbage)
-        self._carried: tuple[int, frozenset[int]] = (0, frozenset())
-        """The newest delta that carries on what retractions have changed, and its panes."""
         self._written = (0, 0)
         """State in the newest header in the log, see `_state`."""
         self._funnel_log: FunnelLog | None = None
@@ -119,7 +117,7 @@ class LedgerStore:
     def stored_bytes(self) -> int:
         """Bytes of the segments in the log that are not garbage. The table also holds them in memory."""
         sealed = sum(pane.stored_bytes for pane in self.ledger.panes.values())
-        return sealed + sum(size for _, _, size in self._deltas.values()) + self.signals.stored_bytes
+        return sealed + self._deltas.stored_bytes + self.signals.stored_bytes
 
     def count(
         self, topic: str, position: int, batch: Credits, late: Mask, rejected: int, own: OwnEvents | None = None
@@ -130,9 +128,7 @@ class LedgerStore:
         """
         applied = self.ledger.apply(topic, position, batch, late, rejected)
         added = self.funnel.add(self._sequence + 1, batch, applied.counted) if self.funnel else b""
-        looked_at: list[bytes] = []
-        if own is not None and applied.counted.any():
-            looked_at = self.signals.take(part_of(own, applied.counted), self._sequence + 1, self._most_bytes() // 2)
+        looked_at = self.signals.take(own, applied.counted, self._sequence + 1, self._most_bytes() // 2) if own else []
         self.signals.advance(self.ledger.horizon)
         self._write_delta(applied.content, added, looked_at)
         return applied
@@ -176,10 +172,7 @@ class LedgerStore:
         if many:
             self._carry_on()
         self.signals.advance(self.ledger.horizon)
-        if self.signals.is_snapshot_due:
-            self._write_signals(SNAPSHOT, self.signals.snapshot(self._most_bytes() // 2))
-        elif (sealed or self.signals.has_much) and (journal := self.signals.journal()):
-            self._write_signals(*journal)
+        self._write_signals(self.signals.due(self._most_bytes() // 2, is_sealing=sealed))
         self.ledger.forget_packed()
         self._find_garbage()
 
@@ -211,7 +204,7 @@ class LedgerStore:
         self.write_state()  # takes a new sequence, so that the seals below supersede every delta before them
         self.ledger.take_out(users)
         self.signals.erase(users, self.ledger.event_key)
-        self._write_signals(SNAPSHOT, self.signals.snapshot(self._most_bytes() // 2))
+        self._write_signals(self.signals.snapshot(self._most_bytes() // 2))
         for number, pane in self.ledger.panes.items():
             if pane.stale:
                 self._seal(number, pack=self.ledger.is_settled(number), without=users)
@@ -234,22 +227,14 @@ class LedgerStore:
             self.ledger.restore_sealed(pane, key, parts)
             if pane not in self.ledger.panes:
                 self._garbage += key.parts(len(parts))
-        carried = held.header.carried
-        repeating = (parts for key, parts in held.deltas.items() if key.sequence == carried)
-        self._carried = (carried, frozenset(pane for parts in repeating for part in parts for pane in part.panes))
+        self._deltas.restore(held, held.header.carried)
         for key, parts in held.deltas.items():
             sealed = {pane for pane, (seal, _) in held.sealed.items() if seal.sequence >= key.sequence}
-            sealed |= self._carried[1] if key.sequence < carried else set()
-            self.ledger.restore_delta(parts, sealed)
-            self._deltas[key.sequence] = (
-                key.parts(len(parts)),
-                {pane for part in parts for pane in part.panes},
-                sum(part.nbytes for part in parts),
-            )
+            self.ledger.restore_delta(parts, sealed | self._deltas.carried_at(key.sequence))
 
     def _state(self) -> tuple[int, int]:
         """Return what the log must say before garbage is deleted: the end of the window, the oldest needed delta."""
-        return self.ledger.horizon, min(self._deltas, default=self._sequence)
+        return self.ledger.horizon, self._deltas.oldest(self._sequence)
 
     def _seal(self, number: int, *, pack: bool, without: Collection[str] = ()) -> None:
         pane = self.ledger.panes[number]
@@ -265,43 +250,39 @@ class LedgerStore:
         """Say once more, in one delta, what retractions have changed in packed panes: deltas before it are garbage."""
         patched = [number for number in self.ledger.panes if self.ledger.is_patched(number)]
         if patched:
-            self._carried = (self._sequence + 1, frozenset(patched))
+            self._deltas.carry(self._sequence + 1, frozenset(patched))
             self._write_delta([self.ledger.patches(number) for number in patched])
 
-    def _is_superseded(self, sequence: int, pane: int) -> bool:
-        """Return whether what a delta says of a pane is in its sealed segment, or carried on."""
-        carried, panes = self._carried
-        held = self.ledger.panes[pane]
-        return _holds(held.sealed, sequence) or (sequence < carried and pane in panes)
-
     def _find_garbage(self) -> None:
-        first = self.ledger.window.first_pane(self.ledger.horizon)  # the newest delta holds the positions: it stays
-        for sequence, (keys, touched, _) in list(self._deltas.items()):
-            is_needed = (
-                sequence == self._sequence  # holds the current positions
-                or self.signals.holds_alone(sequence)
-                or (self.funnel is not None and self.funnel.is_needed(sequence))
-            )
-            if is_needed or not all(pane < first or self._is_superseded(sequence, pane) for pane in touched):
-                break  # the deltas that are left must have no gaps
-            self._garbage += keys
-            del self._deltas[sequence]
+        self._garbage += self._deltas.take_superseded(self._is_needed)
         for key, parts in self.ledger.take_expired_seals():
             self._garbage += key.parts(parts)
         self._garbage += self._funnel_log.take_garbage() if self._funnel_log else []
 
+    def _is_needed(self, sequence: int, panes: frozenset[int]) -> bool:
+        """Return whether anything of a delta is nowhere else: the newest holds the positions."""
+        if sequence == self._sequence or self.signals.holds_alone(sequence):
+            return True
+        if self.funnel is not None and self.funnel.is_needed(sequence):
+            return True
+        first = self.ledger.window.first_pane(self.ledger.horizon)
+        return not all(
+            pane < first or self._deltas.is_carried(sequence, pane) or self.ledger.panes[pane].holds(sequence)
+            for pane in panes
+        )
+
     def _write_decision(self, number: int, value: bytes) -> list[bytes]:
         return list(self._write("funnel", number, [], value, sequence=self._sequence + 1))
 
-    def _write_signals(self, number: int, values: list[bytes]) -> None:
-        written = self._write("pane", number, [], looked_at=values)
-        self._garbage += self.signals.written(number, self._sequence, written)
+    def _write_signals(self, due: StoredValues | None) -> None:
+        if due is not None:
+            written = self._write("pane", due.number, [], looked_at=due.values)
+            self._garbage += self.signals.written(due.number, self._sequence, written)
 
     def _write_delta(self, added: list[PaneContent], funnel: bytes = b"", looked_at: Sequence[bytes] = ()) -> None:
         self._sequence += 1
         written = self._write("delta", 0, added, funnel, looked_at)
-        panes = {content.pane for content in added}
-        self._deltas[self._sequence] = (list(written), panes, sum(map(len, written.values())))
+        self._deltas.add(self._sequence, frozenset(content.pane for content in added), written)
 
     def _write(
         self,
@@ -313,7 +294,7 @@ class LedgerStore:
         sequence: int = 0,
     ) -> dict[bytes, bytes]:
         self._written = self._state()
-        header = self.ledger.header(self._written[1], self._carried[0])
+        header = self.ledger.header(self._written[1], self._deltas.carried)
         if self.funnel is not None:
             header.funnel = self.funnel.progress
         parts = segments.encode(
@@ -328,7 +309,3 @@ class LedgerStore:
 
     def _key(self, kind: Kind, pane: int, sequence: int) -> SegmentKey:
         return SegmentKey(self.partition, kind, pane, self.ownership.epoch, sequence, 0)
-
-
-def _holds(sealed: tuple[SegmentKey, list[segments.Segment]] | None, sequence: int) -> bool:
-    return sealed is not None and sealed[0].sequence >= sequence

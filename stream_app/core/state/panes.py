@@ -134,6 +134,10 @@ class Pane:
         self._hashes: dict[Hashing, list[Hashes]] = {}
         """Of the sealed segment of a packed pane, once somebody has asked."""
 
+    def holds(self, sequence: int) -> bool:
+        """Return whether its sealed segment has what the delta `sequence` says of it."""
+        return self.sealed is not None and self.sealed[0].sequence >= sequence
+
     def add(self, entries: RowEntries) -> None:
         """Add the entries of one batch. Merges small chunks into it, because every round reads all chunks."""
         self.stale = True

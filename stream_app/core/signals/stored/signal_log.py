@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stream_app.core.arrays import Mask
 from stream_app.core.changelog.segments import Segment, SegmentKey
 from stream_app.core.funnel.funnel_keys import FunnelKeys
 from stream_app.core.signals.facts import Fact, SignalValues, are_marked, facts_at
@@ -58,6 +59,14 @@ def journal_after(sequence: int) -> int:
     return _FIRST_JOURNAL + sequence
 
 
+class StoredValues(NamedTuple):
+    """A journal or snapshot."""
+
+    number: int
+    """Of the pane that it is stored as."""
+    values: list[bytes]
+
+
 class SignalLog:
     """The signals of a partition, and which of its segments hold them."""
 
@@ -77,8 +86,11 @@ class SignalLog:
         """Bytes of journals and snapshot in the log that are not garbage."""
         return self._snapshot_bytes + self._journal_bytes
 
-    def take(self, events: OwnEvents, sequence: int, most_bytes: int) -> list[bytes]:
-        """Take fresh events, in the delta `sequence`. Returns what the delta is to hold of them."""
+    def take(self, batch: OwnEvents, counted: Mask, sequence: int, most_bytes: int) -> list[bytes]:
+        """Take the events of a batch that were counted. Returns what the delta `sequence` is to hold of them."""
+        if not counted.any():
+            return []
+        events = part_of(batch, counted)
         late = self.signals.add_own(events)
         values = list(encoded(part_of(events, ~late), most_bytes))
         if values:
@@ -98,26 +110,24 @@ class SignalLog:
         """Return whether a delta has events that no journal has."""
         return sequence in self._deltas
 
-    @property
-    def has_much(self) -> bool:
-        """Whether deltas have so much that a journal is due."""
-        return self._delta_bytes > _MUCH
+    def due(self, most_bytes: int, *, is_sealing: bool) -> StoredValues | None:
+        """Return the journal or snapshot that is to be written now: none without a reason.
 
-    def journal(self) -> tuple[int, list[bytes]] | None:
-        """Return the number and content of a journal that is due, of what is in deltas alone; None without any."""
-        if not self._deltas:
+        A snapshot, once journals are as large as that before; a journal of what is in deltas alone, once it is much, or
+        while panes are sealed, so that these deltas may be garbage.
+        """
+        if self._journal_bytes > max(self._snapshot_bytes, _LEAST):
+            return self.snapshot(most_bytes)
+        if not self._deltas or not (is_sealing or self._delta_bytes > _MUCH):
             return None
-        return journal_after(self._covered), [value for values in self._deltas.values() for value in values]
+        return StoredValues(
+            journal_after(self._covered), [value for values in self._deltas.values() for value in values]
+        )
 
-    @property
-    def is_snapshot_due(self) -> bool:
-        """Whether journals are as large as the snapshot before them."""
-        return self._journal_bytes > max(self._snapshot_bytes, _LEAST)
-
-    def snapshot(self, most_bytes: int) -> list[bytes]:
-        """Return the content of a snapshot."""
+    def snapshot(self, most_bytes: int) -> StoredValues:
+        """Return a snapshot, in values of at most `most_bytes`."""
         data = self.signals.encode()
-        return [data[start : start + most_bytes] for start in range(0, len(data), most_bytes)]
+        return StoredValues(SNAPSHOT, [data[start : start + most_bytes] for start in range(0, len(data), most_bytes)])
 
     def written(self, number: int, sequence: int, stored: Mapping[bytes, bytes]) -> list[bytes]:
         """Note a journal or snapshot that includes `sequence`. Returns the keys that are garbage now."""
