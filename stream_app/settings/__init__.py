@@ -4,10 +4,13 @@ from stream_app.settings.environment import (
     ENV_FILE,
     FILE_SUFFIX,
     asked_log_format,
+    documentation,
+    environment_name,
     environment_of_child,
     from_environment,
     load,
     use_env_file,
+    with_servers,
 )
 from stream_app.settings.schema import (
     ENV_PREFIX,
@@ -16,9 +19,6 @@ from stream_app.settings.schema import (
     SECURITY,
     Settings,
     SettingsError,
-    documentation,
-    environment_name,
-    with_servers,
 )
 
 __all__ = [

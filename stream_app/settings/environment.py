@@ -10,17 +10,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from stream_app.settings.env_file import read_env_file
-from stream_app.settings.kinds import is_duration, parse_duration_s, parse_pair
-from stream_app.settings.schema import (
-    ENV_PREFIX,
-    NAMES,
-    SECRETS,
-    Settings,
-    SettingsError,
-    documentation,
-    environment_name,
-)
-from stream_app.settings.secret import Secret
+from stream_app.settings.kinds import Doc, is_duration, parse_duration_s, parse_pair
+from stream_app.settings.schema import ENV_PREFIX, NAMES, SECRETS, SECURITY, Settings, SettingsError
+from stream_app.settings.secret import Secret, SecretUrl
 
 FILE_SUFFIX = "_FILE"
 """STREAM_APP_X_FILE names the file that holds the secret STREAM_APP_X."""
@@ -132,3 +124,20 @@ def _choices(name: str) -> tuple[str, ...]:
     """The texts that a setting accepts, if these are few: whether in capitals does not matter."""
     kind = get_type_hints(Settings)[name]
     return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def with_servers(settings: Settings, brokers: str, redis_url: str) -> Settings:
+    """The same settings for the embedded servers, which have neither TLS nor users."""
+    plain = {name: getattr(Settings(), name) for name in SECURITY}
+    return msgspec.structs.replace(settings, brokers=brokers, redis_url=SecretUrl(redis_url), **plain)
+
+
+def documentation() -> dict[str, str]:
+    """The meaning of each setting, by name."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {name: next(note for note in hints[name].__metadata__ if isinstance(note, Doc)).text for name in NAMES}
+
+
+def environment_name(name: str) -> str:
+    """The variable of a setting; durations are given there in seconds or with a unit."""
+    return ENV_PREFIX + name.upper()

@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import math
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -286,20 +286,3 @@ SECRETS = frozenset(name for name in NAMES if isinstance(getattr(Settings(), nam
 """Settings that are never shown: they come from the environment, or from a file that it names."""
 SECURITY = NAMES[NAMES.index("production") : NAMES.index("redis_key_password") + 1]
 """Settings of credentials and certificates."""
-
-
-def with_servers(settings: Settings, brokers: str, redis_url: str) -> Settings:
-    """The same settings for the embedded servers, which have neither TLS nor users."""
-    plain = {name: getattr(Settings(), name) for name in SECURITY}
-    return msgspec.structs.replace(settings, brokers=brokers, redis_url=SecretUrl(redis_url), **plain)
-
-
-def documentation() -> dict[str, str]:
-    """The meaning of each setting, by name."""
-    hints = get_type_hints(Settings, include_extras=True)
-    return {name: next(note for note in hints[name].__metadata__ if isinstance(note, Doc)).text for name in NAMES}
-
-
-def environment_name(name: str) -> str:
-    """The variable of a setting; durations are given there in seconds or with a unit."""
-    return ENV_PREFIX + name.upper()
