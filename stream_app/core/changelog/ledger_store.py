@@ -43,7 +43,7 @@ from stream_app.core.funnel.stored.funnel_log import FunnelLog
 from stream_app.core.funnel.stored.stored_funnel import StoredFunnel, StoredFunnelSettings
 from stream_app.core.retractions.taking_back import LookedUp, take_back
 from stream_app.core.signals.own_events import OwnEvents
-from stream_app.core.signals.stored.signal_log import LAST_NUMBER, SignalLog, StoredValues
+from stream_app.core.signals.stored.signal_log import SignalLog, StoredValues
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 
@@ -89,8 +89,7 @@ class LedgerStore:
             self._funnel_log = FunnelLog(StoredFunnel(funnel, ledger.event_key), *log)
         # The former owner may still delete its garbage, so no header of ours may say that a garbage delta is needed.
         self._find_garbage()
-        live = (*held.deltas, *(key for key, _ in (*held.sealed.values(), *held.decisions.values())))
-        self._live_epochs = {key.epoch for key in live}
+        self._live_epochs = held.epochs
         self.ownership: OwnershipEpochs = held.ownership
 
     def begin(self, generation: int) -> None:
@@ -169,8 +168,9 @@ class LedgerStore:
                 sealed = True
             elif settled and pane.sealed and not pane.packed:
                 self.ledger.seal(number, *pane.sealed, pack=True)
-        if many:
-            self._carry_on()
+        if many and (patched := [number for number in self.ledger.panes if self.ledger.is_patched(number)]):
+            self._deltas.carry(self._sequence + 1, frozenset(patched))
+            self._write_delta([self.ledger.patches(number) for number in patched])
         self.signals.advance(self.ledger.horizon)
         self._write_signals(self.signals.due(self._most_bytes() // 2, is_sealing=sealed))
         self.ledger.forget_packed()
@@ -219,17 +219,14 @@ class LedgerStore:
         self.ledger.restore(held.header)
         if not held.header.event_key:  # written by 0.2; older segments may be of this release
             self.ledger.event_key = held.event_key or self.ledger.event_key
-        of_signals = {pane: found for pane, found in held.sealed.items() if pane < LAST_NUMBER}
-        self._garbage += self.signals.restore(of_signals, held.deltas, held.header.horizon)
-        for pane, (key, parts) in held.sealed.items():
-            if pane in of_signals:
-                continue
+        self._garbage += self.signals.restore(held, held.header.horizon)
+        for pane, (key, parts) in held.panes.items():
             self.ledger.restore_sealed(pane, key, parts)
             if pane not in self.ledger.panes:
                 self._garbage += key.parts(len(parts))
         self._deltas.restore(held, held.header.carried)
         for key, parts in held.deltas.items():
-            sealed = {pane for pane, (seal, _) in held.sealed.items() if seal.sequence >= key.sequence}
+            sealed = {pane for pane, (seal, _) in held.panes.items() if seal.sequence >= key.sequence}
             self.ledger.restore_delta(parts, sealed | self._deltas.carried_at(key.sequence))
 
     def _state(self) -> tuple[int, int]:
@@ -246,13 +243,6 @@ class LedgerStore:
         key = self._key("pane", number, self._sequence)
         self.ledger.seal(number, key, list(map(segments.decode, values.values())), pack=pack)
 
-    def _carry_on(self) -> None:
-        """Say once more, in one delta, what retractions have changed in packed panes: deltas before it are garbage."""
-        patched = [number for number in self.ledger.panes if self.ledger.is_patched(number)]
-        if patched:
-            self._deltas.carry(self._sequence + 1, frozenset(patched))
-            self._write_delta([self.ledger.patches(number) for number in patched])
-
     def _find_garbage(self) -> None:
         self._garbage += self._deltas.take_superseded(self._is_needed)
         for key, parts in self.ledger.take_expired_seals():
@@ -261,9 +251,8 @@ class LedgerStore:
 
     def _is_needed(self, sequence: int, panes: frozenset[int]) -> bool:
         """Return whether anything of a delta is nowhere else: the newest holds the positions."""
-        if sequence == self._sequence or self.signals.holds_alone(sequence):
-            return True
-        if self.funnel is not None and self.funnel.is_needed(sequence):
+        of_funnel = self.funnel is not None and self.funnel.is_needed(sequence)
+        if sequence == self._sequence or of_funnel or self.signals.holds_alone(sequence):
             return True
         first = self.ledger.window.first_pane(self.ledger.horizon)
         return not all(

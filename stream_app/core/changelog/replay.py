@@ -25,6 +25,8 @@ from stream_app.core.changelog.header import FunnelProgress, Header
 from stream_app.core.changelog.segments import VERSION, Segment, SegmentKey, decode
 from stream_app.core.decoding import DECODE_ERRORS, are_numbers
 
+BEFORE_PANES = -(2**58)
+"""What is stored as a pane with a lower number is none, but of the signals: see `signal_log`."""
 _GENERATION_BITS = 32
 """The lower bits of an epoch are the generation of the consumer group in which the ownership began. The upper bits
 count how often Kafka has forgotten the group, which restarts its generations."""
@@ -97,6 +99,17 @@ class ReplayedLog(NamedTuple):
     """Keys of parts that are superseded, incomplete, or written by a worker that had lost the partition."""
     decisions: Mapping[int, tuple[SegmentKey, list[Segment]]] = {}
     """Those of the funnel that are still needed, by number, oldest first."""
+
+    @property
+    def panes(self) -> dict[int, tuple[SegmentKey, list[Segment]]]:
+        """The newest sealed segment of each pane."""
+        return {pane: found for pane, found in self.sealed.items() if pane > BEFORE_PANES}
+
+    @property
+    def epochs(self) -> set[int]:
+        """The epochs of ownership in which anything of it was written."""
+        sealed = (*self.sealed.values(), *self.decisions.values())
+        return {key.epoch for key in (*self.deltas, *(key for key, _ in sealed))}
 
     @property
     def event_key(self) -> int:

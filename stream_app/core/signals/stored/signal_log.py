@@ -24,7 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Mask
-from stream_app.core.changelog.segments import Segment, SegmentKey
+from stream_app.core.changelog.replay import BEFORE_PANES, ReplayedLog
+from stream_app.core.changelog.segments import Segment
 from stream_app.core.funnel.funnel_keys import FunnelKeys
 from stream_app.core.signals.facts import Fact, SignalValues, are_marked, facts_at
 from stream_app.core.signals.own_events import OwnEvents
@@ -46,8 +47,6 @@ class Noticed(NamedTuple):
 _FIRST_JOURNAL = -(2**59)
 SNAPSHOT = _FIRST_JOURNAL - 1
 """The number of the pane that a snapshot is stored as."""
-LAST_NUMBER = _FIRST_JOURNAL + 2**57
-"""Of the panes that are none."""
 _MUCH = 256_000
 """Bytes of events in deltas that are copied into a journal."""
 _LEAST = 1_000_000
@@ -143,14 +142,9 @@ class SignalLog:
         else:
             self._journal_bytes += size
 
-    def restore(
-        self,
-        stored: Mapping[int, tuple[SegmentKey, Parts]],
-        deltas: Mapping[SegmentKey, Parts],
-        horizon_ms: int,
-    ) -> list[bytes]:
-        """Restore from journals and snapshot (`stored`, by number) and deltas. Returns the keys that are garbage."""
-        left = dict(stored)
+    def restore(self, held: ReplayedLog, horizon_ms: int) -> list[bytes]:
+        """Restore from journals, snapshot and deltas. Returns the keys that are garbage."""
+        left = {number: found for number, found in held.sealed.items() if number < BEFORE_PANES}
         number = SNAPSHOT if SNAPSHOT in left else journal_after(0)
         while found := left.pop(number, None):
             key, parts = found
@@ -162,7 +156,7 @@ class SignalLog:
             self._count(number, sum(part.nbytes for part in parts))
             self._covered = key.sequence
             number = journal_after(self._covered)
-        for key, parts in deltas.items():
+        for key, parts in held.deltas.items():
             if key.sequence > self._covered and (values := _values(parts)):
                 self._add(values)
                 self._note(key.sequence, values)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.changelog.ledger_store import LedgerStore
+from stream_app.core.changelog.replay import BEFORE_PANES
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.credit import ViewRates, credit
 from stream_app.core.events.schema import Post, Share
@@ -119,7 +120,7 @@ def test_a_delta_is_kept_until_a_journal_has_its_events() -> None:
     panes = {SegmentKey.decode(key).pane for key in log.table()}
     assert signal_log.SNAPSHOT in panes
     assert store.segment_count < 30
-    assert sum(pane < signal_log.LAST_NUMBER for pane in panes) < 10  # journals before the snapshot are swept
+    assert sum(pane < BEFORE_PANES for pane in panes) < 10  # journals before the snapshot are swept
 
 
 def test_nothing_is_left_of_who_was_erased_and_all_of_the_others() -> None:
