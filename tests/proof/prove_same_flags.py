@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stream_app.backtest.run import backtest
-from stream_app.core.messages import Flag, flag_in
+from stream_app.core.messages import OWN_ROLES, ROLES, Flag, flag_in
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.demo.generator.population import demo_population
 from stream_app.kafka import topics
@@ -39,7 +39,8 @@ def stream(settings: Settings) -> list[RecordedEvent]:
 
 def changes(flags: Sequence[Flag], settings: Settings) -> Counter[Change]:
     step_ms = round(settings.step_s * 1000)
-    return Counter((one.user_id, one.topic, one.role, one.type, one.event_time // step_ms) for one in flags)
+    own = [one for one in flags if one.role in ROLES[:OWN_ROLES]]  # recruits come when other workers have decided
+    return Counter((one.user_id, one.topic, one.role, one.type, one.event_time // step_ms) for one in own)
 
 
 def flags_in(seen: Seen) -> list[Flag]:
