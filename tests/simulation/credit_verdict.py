@@ -1,5 +1,6 @@
 """What must hold of credits when everything has come to rest: each that was sent counts once, and is in the log."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -7,9 +8,11 @@ import numpy as np
 
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.funnel.stored import credit_packets
+from stream_app.core.messages import Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine.influence.funnel_settings import funnel_settings_of
 from stream_app.kafka.topics import changelogs_of
+from tests.naive import naive_cut
 from tests.simulation.plan import PANES
 
 if TYPE_CHECKING:
@@ -35,6 +38,24 @@ def wrong(run: "Run") -> Iterator[str]:
             counted = int(ledger.rows.values(2).sum())
             if not wanted == counted == restored:
                 yield f"partition {partition}: {counted} recruits, {restored} in the log, {wanted} were sent"
+
+
+def cuts(run: "Run") -> dict[tuple[str, str, str], tuple[int, int, int, int, int]]:
+    """The cuts of recruiters, by topic, population and role, of what all partitions have counted."""
+    recruits: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for worker in run.live():
+        for owned in worker.engine.owned.values():
+            ledger = owned.store.ledger
+            names = ledger.scopes.names()
+            for scope, value in zip(ledger.rows.scopes.tolist(), ledger.rows.values(2).tolist(), strict=True):
+                population, topic = names[scope]
+                recruits[topic, population].append(value)
+    made = {of: naive_cut(values, run.plan.settings.share) for of, values in recruits.items()}
+    return {
+        (*of, str(Role.RECRUITER)): (cut.users, cut.total, cut.k, cut.threshold, cut.ties)
+        for of, cut in made.items()
+        if cut
+    }
 
 
 def _sent(run: "Run", partition: int, first_ms: int) -> int:

@@ -185,6 +185,7 @@ def _cuts(run: "Run") -> Iterator[str]:
         (scope[1], scope[0], str(ROLES[role])): (cut.users, cut.total, cut.k, cut.threshold, cut.ties)
         for (scope, role), cut in _cuts_of(naive_totals(run, run.feed.newest_ms), settings.share).items()
     }
+    wanted |= credit_verdict.cuts(run)
     found = {}
     for key, value in run.broker.logs[settings.cuts_topic, 0].table().items():
         cut = msgspec.json.decode(value, type=Cut)

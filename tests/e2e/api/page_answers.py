@@ -17,7 +17,7 @@ from stream_app.serving.api.time_budget import TimeBudget
 from tests.unit.serving.api.flags.flags_topic import nobody
 
 WAIT_S = 20.0
-PARTS = ("about", "health", "quality", "topics", "curve", "history", "influencers", "emerging")
+PARTS = ("about", "health", "quality", "topics", "curve", "history", "influencers", "emerging", "funnel")
 PHONE = params.ScopeParams(topic="phone")
 
 
@@ -40,7 +40,7 @@ class Counting:
         self.takes_s = 0.0
         self.erasures = 0
         self.budget = TimeBudget()
-        self.overview = self.scopes = self
+        self.overview = self.scopes = self.funnels = self
 
     def about(self) -> _Said:
         return _Said("about")
@@ -79,6 +79,9 @@ class Counting:
 
     async def all_influencers(self, asked: list[params.InfluencerParams]) -> list[_Said]:
         return [_Said("influencers") for _ in asked]
+
+    async def all(self, asked: list[params.FunnelParams], *_known: object) -> list[_Said]:
+        return [_Said("funnel") for _ in asked]
 
 
 @asynccontextmanager

@@ -5,9 +5,11 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from stream_app.core.readable import readable
+from stream_app.core.signals.facts import Fact, said
 from tests.e2e.api.asking import asked, reply, url
 from tests.e2e.api.stage import FRIENDS, HOSTILE, Stage
 
@@ -52,7 +54,8 @@ def says(cell: str, value: Any) -> bool:
         case int() | float():
             return float(cell) == value
         case list():
-            return cell.split() == [str(one) for one in value]
+            facts = [said(msgspec.convert(one, Fact)) for one in value if isinstance(one, dict)]
+            return cell == "; ".join(facts) if facts else cell.split() == [str(one) for one in value]
     shown = readable(str(value))
     return cell in {shown, f"'{shown}"}
 
