@@ -123,7 +123,7 @@ def test_a_dry_run_reports_everything_and_changes_nothing(own: Settings) -> None
     assert result.exit_code == 0
     report = json.loads(result.output)
     assert (report["dry_run"], report["done"], report["positions"]) == (True, [], "latest")
-    holding = dict.fromkeys((own.curves_topic, own.cuts_topic, *changelogs_of(own)), 2)
+    holding = dict.fromkeys((own.curves_topic, own.cuts_topic, *changelogs_of(own)), 2) | {own.credits_topic: 0}
     assert {topic["topic"]: topic["records"] for topic in report["topics"]} == holding
     assert report["starts"] == [{"topic": own.posts_topic, "partition": 0, "offset": 3}]
     assert sizes(own) == before

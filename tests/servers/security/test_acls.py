@@ -69,6 +69,7 @@ class Tracked:
             for n, audience in enumerate(reach)
         ]
         values.append({**values[0], "event_id": f"{topic}-late", "ts": 1})
+        values.append({**values[1], "event_id": f"{topic}-hour-ago", "ts": now_ms - 3_600_000, "author_id": "u0"})
         with closing(KafkaProducer(bootstrap_servers=self.kafka.cluster.administration)) as producer:
             for name in self.settings.input_topics:
                 for value in values:
@@ -175,7 +176,9 @@ def test_workers_that_share_a_tracker_need_to_write_what_they_send_each_other(ka
 def test_a_producer_and_a_watcher_need_every_one_of_their_permissions(
     tracked: Tracked, tmp_path: Path, command: str, user: str
 ) -> None:
-    (tmp_path / "events.jsonl").write_text('{"event_id":"r","ts":1,"user_id":"u1","topics":["tea"]}\n')
+    event = '{"event_id":"r","ts":1,"user_id":"u1","topics":["tea"]}\n'
+    taken_back = '{"kind":"retract","of":"post","event_id":"r","ts":1,"user_id":"u1"}\n'
+    (tmp_path / "events.jsonl").write_text(event + taken_back)
     options = {"replay": str(tmp_path / "events.jsonl"), "watch": "--from-beginning"}
     for acl, operation in each(tracked.acls[command]):
         tracked.kafka.forbid(user, acl.resource, acl.name, operation)

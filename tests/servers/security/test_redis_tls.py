@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stream_app.core.messages import Role
+from stream_app.core.signals.facts import Fact, Signal
 from stream_app.serving.redis.board import Board, BoardUnavailableError, open_board
 from stream_app.serving.redis.erasure import BoardEraser
 from stream_app.serving.redis.layout import BoardSnapshot, PartitionBoard, StandingRef
@@ -108,7 +110,10 @@ async def test_a_user_with_exactly_the_permissions_listed_erases_and_every_one_i
     given = {"redis_prefix": "influence:erased"}
     with redis_with_tls(authority.sign("redis-erased", "127.0.0.1"), authority, users, tmp_path) as address:
         board = open_board(settings(authority, url(address), **given))
-        shown = BoardSnapshot(full=True, partitions=[a_partition({"ann": 7}, standings=[a_flag()])])
+        partition = replace(
+            a_partition({"ann": 7}, standings=[a_flag()]), noticed={"ann": [Fact(Signal.REGULAR, 0.0, 0.1, 80)]}
+        )
+        shown = BoardSnapshot(full=True, partitions=[partition])
         for user, (missing, _) in missing_of.items():
             await board.refresh(shown, [a_flag()])
             message = await error_of(
