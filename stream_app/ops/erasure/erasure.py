@@ -82,7 +82,7 @@ def look(settings: Settings, user: str, board: ErasableBoard | None) -> ErasureR
         places = []
         for what, live in _live(settings, reader, person).items():
             places.append(ErasurePlace(live.topic, what, found := live.count(), found))
-        for topic, what, holds in _topics(settings, person):
+        for topic, what, holds in [*_topics(settings, person), _credits(settings, person)]:
             places.append(ErasurePlace(topic, what, found := Records(reader, topic, holds).counts.total(), found))
         alerts = LiveValues(reader, settings.alerts_topic, person.is_in_alert)
         places.append(ErasurePlace(alerts.topic, _ALERTS, found := alerts.count(), found))
@@ -110,6 +110,7 @@ def erase(
         waiting = wait_for_workers(settings, reader, position, wait_s)
         # Only now: until the workers have carried it out they could write about the person again.
         removed = [_purged(settings, reader, *topic, on_step) for topic in _topics(settings, person)]
+        removed.append(_purged_credits(settings, reader, person, wait_s, on_step))
         on_step("waiting until segments and standings are deleted")
         left = _left([*live.values()], 0.0 if waiting else wait_s)
         alerts_place = _forget_alerts(settings, alerts, wait_s)
@@ -141,6 +142,10 @@ def _topics(settings: Settings, person: Person) -> list[tuple[str, str, Holds]]:
         (settings.late_topic, "late events", person.is_in_letter),
         (settings.undelivered_topic, "undelivered messages", person.is_in_undelivered),
     ]
+
+
+def _credits(settings: Settings, person: Person) -> tuple[str, str, Holds]:
+    return settings.credits_topic, "credits", person.is_credited
 
 
 def _on_board(board: ErasableBoard | None, person: Person) -> list[ErasurePlace]:
@@ -208,6 +213,27 @@ def _purged(settings: Settings, reader: Any, topic: str, what: str, holds: Holds
     return ErasurePlace(
         topic, what, found, left, f"{copies:,} records of others were copied to the end" if copies else ""
     )
+
+
+def _purged_credits(settings: Settings, reader: Any, person: Person, wait_s: float, on_step: OnStep) -> ErasurePlace:
+    """Remove packets of credits, once the workers have counted them: they hold those of others too."""
+    topic, what, holds = _credits(settings, person)
+    before, newest = Records(reader, topic, holds), dict[int, Status]()
+    curves = TopicTail(reader, settings.curves_topic)
+
+    def unread() -> list[int]:
+        _statuses(curves, newest)
+        return [place for place, last in before.last.items() if not _has_read(newest.get(place), topic, last)]
+
+    if before.counts.total() and until(unread, wait_s, is_done=not_, every_s=_EVERY_S):
+        found = before.counts.total()
+        return ErasurePlace(topic, what, found, found, "no worker has counted them yet: erase again once they have")
+    return _purged(settings, reader, topic, what, holds, on_step)
+
+
+def _has_read(known: Status | None, topic: str, last: int) -> bool:
+    source = known.sources.get(topic) if known is not None else None
+    return source is not None and source.position > last
 
 
 def _forget_alerts(settings: Settings, alerts: LiveValues, wait_s: float) -> ErasurePlace:

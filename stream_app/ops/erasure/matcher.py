@@ -10,6 +10,7 @@ from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.segments import SegmentKey
 from stream_app.core.events.dead_letter import shortened_value
+from stream_app.core.funnel.stored import credit_packets
 from stream_app.core.privacy.pseudonyms import PersonHashes
 
 LONGEST_ID = 256
@@ -29,7 +30,7 @@ class _Alert(msgspec.Struct):
 
 
 _STANDING_KEY = msgspec.json.Decoder(tuple[str, str, str, str])
-_IDS = ("user_id", "author_id")
+_IDS = ("user_id", "author_id", "via_id")
 _OF_FLAG = b"flag/"
 
 
@@ -77,8 +78,15 @@ class Person:
         """Whether an undelivered message is about them, and perhaps about others."""
         return not self.names.isdisjoint(_people_in(record.value))
 
+    def is_credited(self, record: Any) -> bool:
+        """Whether a packet of credits names them."""
+        try:
+            return not self.names.isdisjoint(credit_packets.decode(record.value or b"").credited)
+        except FormatError:
+            return False
+
     def is_in_letter(self, record: Any) -> bool:
-        """Whether a dead letter or late event is theirs, or names them as the author of what was shared.
+        """Whether a dead letter or late event is theirs, or names them as who was shared, or brought somebody.
 
         It may be malformed, or shortened: then the id is searched for as it is written.
         """

@@ -140,7 +140,9 @@ class RedisSource:
 
     def flags_before(self, last: Flag) -> list[Flag]:
         entries = self._redis.xrange("influence:flags")
-        flags = (msgspec.convert({"eta_s": None} | fields, Flag, strict=False) for _, fields in entries)
+        flags = (
+            msgspec.convert({"eta_s": None} | fields | {"signals": []}, Flag, strict=False) for _, fields in entries
+        )
         return list(takewhile(lambda flag: flag != last, flags))
 
     def send(self, *flags: Flag) -> None:

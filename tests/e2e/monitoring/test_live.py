@@ -21,6 +21,8 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.timeout(240)
 
 START_S = 60.0
+NOT_YET = {"Influence: K and R (B)"}
+"""R of a day is known once the horizon of all who came is over: not in so short a load."""
 PATIENCE_S = 90.0
 LIVE_MS = 12 * HOUR_MS
 SPEED = 1800.0
@@ -126,7 +128,7 @@ def _expressions() -> Iterator[tuple[str, str]]:
 
 
 def test_a_panel_has_data(scene: Scene, subtests: pytest.Subtests) -> None:
-    for where in [asked.where for asked in PANELS]:
+    for where in [asked.where for asked in PANELS if asked.where not in NOT_YET]:
         with subtests.test(where=where):
             assert where not in scene.silent, scene.silent[where]
 
@@ -153,7 +155,7 @@ def test_no_alert_fires_on_a_healthy_worker(scene: Scene) -> None:
 
 def test_at_every_scrape_records_read_are_accounted_for(scene: Scene) -> None:
     assert {*scene.mismatches} == {0.0}
-    assert len(scene.mismatches) == 4, "posts and shares, at most and at least"
+    assert len(scene.mismatches) == 8, "posts, shares, retractions and credits, at most and at least"
 
 
 def test_a_worker_serves_the_metrics_that_are_known_of_and_no_others(scene: Scene) -> None:
