@@ -93,7 +93,8 @@ def _reset(settings: Settings) -> list[Acl]:
 def _erase(settings: Settings) -> list[Acl]:
     """It looks for a person in what the workers hold, and deletes records, of which it keeps those of others."""
     segments, standings = changelogs_of(settings)
-    removed = (settings.flags_topic, settings.dead_letters_topic, settings.late_topic, settings.undelivered_topic)
+    letters = (settings.dead_letters_topic, settings.late_topic)
+    removed = (settings.flags_topic, settings.undelivered_topic, settings.credits_topic, *letters)
     allowed: dict[str, tuple[str, ...]] = dict.fromkeys((segments, standings, settings.curves_topic), ("Read",))
     allowed |= dict.fromkeys(removed, ("Read", "Write", "Delete"))
     allowed |= dict.fromkeys((settings.erasures_topic, settings.alerts_topic), ("Read", "Write"))

@@ -234,6 +234,8 @@ def test_an_eraser_needs_every_one_of_its_permissions(kafka: Secured) -> None:
     ran(run.variables("creator"), "topics", "create")
     erase = ("erase", "u0", "--yes", "--wait", "1s")
     for acl, operation in each(run.acls["erase"]):
+        if acl.name == run.settings.credits_topic and operation in {"Write", "Delete"}:
+            continue  # credits are removed once workers have counted them, and none are here
         run.set_aside("u0")
         if operation != "Describe":  # which comes with each of the others, and would be missed first
             kafka.allow("eraser", [acl._replace(operations=("Describe",))])
