@@ -12,7 +12,7 @@ from tests.servers.tracker import tracker, variables
 
 @pytest.fixture(scope="package")
 def stage(embedded_brokers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    given = {"partitions": str(PARTITIONS), "tick_s": "200ms", "population_sizes": "all=1000"}
+    given = {"partitions": str(PARTITIONS), "tick_s": "200ms", "step_s": "1h", "population_sizes": "all=1000"}
     environment = variables(embedded_brokers, "api", **given)
     with tracker(environment, tmp_path_factory.mktemp("api"), workers=2) as run:
         yield Stage(run, demo_events())
