@@ -20,7 +20,7 @@ from tests.unit.serving.api.flags.flags_topic import nobody
 pytestmark = pytest.mark.timeout(100)
 
 AT_MS = 1_767_225_600_000
-POSTS, SHARES = "evidence.posts", "evidence.shares"
+POSTS, SHARES, TAKEN_BACK = "evidence.posts", "evidence.shares", "evidence.retractions"
 
 
 async def _post(producer: AIOKafkaProducer, event_id: str) -> None:
@@ -31,8 +31,10 @@ async def _post(producer: AIOKafkaProducer, event_id: str) -> None:
 async def test_only_committed_events_are_shown(apache_brokers: str) -> None:
     leave_records_packed()  # as in a worker
     with closing(KafkaAdminClient(bootstrap_servers=apache_brokers)) as admin:
-        admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1) for name in (POSTS, SHARES)])
-    settings = Settings(brokers=apache_brokers, posts_topic=POSTS, shares_topic=SHARES)
+        admin.create_topics(
+            [NewTopic(name, num_partitions=1, replication_factor=1) for name in (POSTS, SHARES, TAKEN_BACK)]
+        )
+    settings = Settings(brokers=apache_brokers, posts_topic=POSTS, shares_topic=SHARES, retractions_topic=TAKEN_BACK)
     producer = AIOKafkaProducer(bootstrap_servers=apache_brokers, transactional_id="evidence")
     await producer.start()
     try:
