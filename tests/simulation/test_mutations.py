@@ -136,14 +136,14 @@ MUTATIONS = {
         ((BatchCounter, "_count", _counts_before_it_sets_aside),), ("leave",), first=60
     ),
     "a take-over does not mind another rebalance": Mutation(
-        ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3
+        ((Engine, "on_revoked", _revoked_and_forgotten),), ("rebalance twice",), partitions=3, first=30
     ),
     "a partition is taken over without the logs of its tables": Mutation(
         ((engine, "restorable", _by_sources),), ("visit",), partitions=3
     ),
     "a worker writes although the group has given it up": Mutation((_UNLEASED,), _FROZEN),
     "garbage is deleted without asking the group": Mutation(
-        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False, first=170
+        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False
     ),
 }
 WITHIN = 30
