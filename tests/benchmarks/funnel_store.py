@@ -10,15 +10,13 @@ from functools import partial
 from typing import NamedTuple
 
 from stream_app.core.changelog.ledger_store import LedgerStore
-from stream_app.core.events.credit import ViewRates, credit
-from stream_app.core.events.decode import decode
 from stream_app.core.events.schema import Event
 from stream_app.core.funnel.funnel import FunnelSettings
 from stream_app.core.funnel.stored import credit_packets
 from stream_app.core.funnel.stored.stored_funnel import StoredFunnelSettings
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scope_limits import ScopeLimits
-from tests.benchmarks.retracting import EVENTS, MOST_BYTES, PANE_MS, PANES, SHORT_PANES, Table, batches
+from tests.benchmarks.retracting import EVENTS, PANE_MS, PANES, SHORT_PANES, Table, batches, count_batch
 
 DAY_MS = 86_400_000
 FUNNEL = StoredFunnelSettings(FunnelSettings(PANE_MS, 7 * DAY_MS, DAY_MS), DAY_MS, 1, ScopeLimits())
@@ -48,12 +46,7 @@ def counted(made: Sequence[tuple[type[Event], list[bytes]]], funnel: StoredFunne
     table = Table()
     store, sent, started = opened(table, funnel), 0, time.process_time()
     for kind, values in made:
-        decoded = decode(values, kind, MOST_BYTES).events
-        credits_ = credit(decoded, kind, ViewRates(), store.ledger.hashing)
-        topic = kind.__name__
-        position = store.ledger.source(topic).position + len(values)
-        store.count(topic, position, credits_, store.ledger.late(topic, credits_.ts_ms), 0)
-        store.ledger.advance(max(source.watermark for source in store.ledger.sources.values()))
+        count_batch(store, kind, values)
         sent += _decide(store)
         store.maintain()
     store.sweep(store.sweepable())

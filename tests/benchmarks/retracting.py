@@ -57,20 +57,25 @@ def batches(size: int) -> Iterator[tuple[type[Event], list[bytes]]]:
             waiting[kind] = []
 
 
+def count_batch(store: LedgerStore, kind: type[Event], values: list[bytes]) -> Sequence[Event]:
+    """Decode and count a batch, and move the window; returns its events."""
+    decoded = decode(values, kind, MOST_BYTES).events
+    credits_ = credit(decoded, kind, ViewRates(), store.ledger.hashing)
+    topic = kind.__name__
+    position = store.ledger.source(topic).position + len(values)
+    store.count(topic, position, credits_, store.ledger.late(topic, credits_.ts_ms), 0)
+    store.ledger.advance(max(source.watermark for source in store.ledger.sources.values()))
+    return decoded
+
+
 def counted(made: Sequence[tuple[type[Event], list[bytes]]]) -> Counted:
     """Decode, count and seal batches of events."""
     table, events = Table(), list[Event]()
     store = LedgerStore(0, Ledger(PANE_MS, PANES, SHORT_PANES, event_key=5), {}, table.write)
     store.begin(1)
     for kind, values in made:
-        decoded = decode(values, kind, MOST_BYTES).events
-        credits_ = credit(decoded, kind, ViewRates(), store.ledger.hashing)
-        topic = kind.__name__
-        position = store.ledger.source(topic).position + len(values)
-        store.count(topic, position, credits_, store.ledger.late(topic, credits_.ts_ms), 0)
-        store.ledger.advance(max(source.watermark for source in store.ledger.sources.values()))
+        events += count_batch(store, kind, values)
         store.maintain()
-        events += decoded
     store.sweep(store.sweepable())
     return Counted(store, table, events)
 

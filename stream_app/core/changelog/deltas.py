@@ -51,12 +51,8 @@ class Deltas:
             self._held[key.sequence] = Delta(key.parts(len(parts)), panes, sum(part.nbytes for part in parts))
         self.carry(carried, self._held[carried].panes if carried in self._held else frozenset())
 
-    def is_carried(self, sequence: int, pane: int) -> bool:
-        """Return whether what a delta says of a pane is carried on by a later one."""
-        return sequence < self.carried and pane in self._carried_panes
-
     def carried_at(self, sequence: int) -> frozenset[int]:
-        """Return the panes of which a delta says nothing that is not carried on."""
+        """Return the panes of which a later delta carries on what this one says."""
         return self._carried_panes if sequence < self.carried else frozenset()
 
     def take_superseded(self, is_needed: Callable[[int, frozenset[int]], bool]) -> list[bytes]:

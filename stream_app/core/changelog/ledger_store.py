@@ -255,10 +255,8 @@ class LedgerStore:
         if sequence == self._sequence or of_funnel or self.signals.holds_alone(sequence):
             return True
         first = self.ledger.window.first_pane(self.ledger.horizon)
-        return not all(
-            pane < first or self._deltas.is_carried(sequence, pane) or self.ledger.panes[pane].holds(sequence)
-            for pane in panes
-        )
+        left = panes - self._deltas.carried_at(sequence)
+        return not all(pane < first or self.ledger.panes[pane].holds(sequence) for pane in left)
 
     def _write_decision(self, number: int, value: bytes) -> list[bytes]:
         return list(self._write("funnel", number, [], value, sequence=self._sequence + 1))
