@@ -206,6 +206,7 @@ def _configuration(number: int, folder: Path, ports: Sequence[_Ports], protocol:
         "transaction.state.log.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
+        "log.retention.ms": "-1",  # records of tests are as old as their event times: no segment may go while one runs
     }
 
 
