@@ -2,26 +2,21 @@
 
 import gzip
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.funnel.funnel_sums import FunnelSums
 from stream_app.core.messages import DEFAULT_POPULATION
-from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
-from stream_app.engine.influence.funnel_settings import funnel_settings_of
-from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
 from stream_app.until import until
 from tests.e2e.engine.test_retractions import Sent, produce
-from tests.servers.reading import up_to_the_end
-from tests.servers.tracker import Tracker, following, tracker, variables
+from tests.servers.changelogs import restored
+from tests.servers.tracker import following, tracker, variables
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "conferences.jsonl.gz"
 DAY_MS = 86_400_000
@@ -56,27 +51,6 @@ def records(settings: Settings) -> Iterator[Sent]:
     for number in range(40):
         post = {"event_id": str(number), "ts": last_ms, "user_id": f"clock-{number}", "population": "clocks"}
         yield Sent(last_ms, posts, post["user_id"], json.dumps(post).encode())
-
-
-def stored(run: Tracker) -> list[LedgerStore]:
-    """The partitions as a new owner would find them now."""
-    settings, tables = run.settings, defaultdict[int, dict[bytes, bytes]](dict)
-    log, _ = changelogs_of(settings)
-    consumer = KafkaConsumer(bootstrap_servers=settings.brokers, auto_offset_reset="earliest", enable_auto_commit=False)
-    consumer.assign([TopicPartition(log, number) for number in range(settings.partitions)])
-    consumer.seek_to_beginning()
-    for record in up_to_the_end(consumer):
-        if record.value is None:
-            tables[record.partition].pop(record.key, None)
-        else:
-            tables[record.partition][record.key] = record.value
-    consumer.close()
-    return [_opened(settings, partition, tables[partition]) for partition in range(settings.partitions)]
-
-
-def _opened(settings: Settings, partition: int, table: Mapping[bytes, bytes]) -> LedgerStore:
-    ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
-    return LedgerStore(partition, ledger, table, lambda *_: None, funnel=funnel_settings_of(settings))
 
 
 def figures(stores: list[LedgerStore]) -> Known:
@@ -119,7 +93,7 @@ def test_the_figures_of_recorded_events_come_out_of_real_workers(
             run.start()
         produce(run, sent[half:])
         seen = follower.until_read(len(sent), WAIT_S)
-        found = until(lambda: figures(stored(run)), WAIT_S, is_done=lambda found: found == known)
+        found = until(lambda: figures(restored(run.settings)), WAIT_S, is_done=lambda found: found == known)
         assert found == known
         seen = follower.until(
             lambda seen: seen.of_topic(run.settings.credits_topic, "applied") > 0, "credits counted", WAIT_S
