@@ -168,8 +168,9 @@ class LedgerStore:
                 sealed = True
             elif settled and pane.sealed and not pane.packed:
                 self.ledger.seal(number, *pane.sealed, pack=True)
-        if many and (patched := [number for number in self.ledger.panes if self.ledger.is_patched(number)]):
-            self._deltas.carry(self._sequence + 1, frozenset(patched))
+        patched = frozenset(number for number in self.ledger.panes if many and self.ledger.is_patched(number))
+        if patched and not self._deltas.is_carried(patched):
+            self._deltas.carry(self._sequence + 1, patched)
             self._write_delta([self.ledger.patches(number) for number in patched])
         self.signals.advance(self.ledger.horizon)
         self._write_signals(self.signals.due(self._most_bytes() // 2, is_sealing=sealed))

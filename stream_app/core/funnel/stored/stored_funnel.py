@@ -167,7 +167,8 @@ class StoredFunnel:
         pane_ms = self._settings.funnel.pane_ms
         reach = DecidedUntil(sequence, until_ms // pane_ms * pane_ms, sequence if early else self._reach.all_before)
         for decided in self.funnel.decide(until_ms, early=early):
-            if len(decided.change.entries.keys) or len(decided.change.shares.keys):
+            # Credits that were received have no deltas to wait in once these are many.
+            if len(decided.change.entries.keys) or len(decided.change.shares.keys) or (early and self._fresh):
                 self._reach = reach
                 packets = list(credit_packets.packets_of(decided.credits, self._settings.partitions))
                 yield self._written(sequence, stored_state.encode(decided.change), packets)
