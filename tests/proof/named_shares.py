@@ -41,7 +41,7 @@ def made(events: int, repeats: int, users: int = 3_000, seed: int = 1) -> NamedS
         [ts_ms + rng.integers(0, _DELAY_MS, events), ts_ms[twice] + rng.integers(_DELAY_MS, 4 * _DELAY_MS, repeats)]
     )
     deliveries = [*actions, *(actions[place] for place in twice.tolist())]
-    records = [_record(deliveries[place], "consumer") for place in np.argsort(arrival_ms, kind="stable").tolist()]
+    records = [_record(deliveries[place]) for place in np.argsort(arrival_ms, kind="stable").tolist()]
     found = naive_funnel(actions, GAP_HOURS * HOUR_MS)
     cuts = {topic: naive_cut(scope.recruits().values(), 0.8) for topic, scope in found.items()}
     return NamedShares(
@@ -95,7 +95,7 @@ def _clocks() -> list[Action]:
     return [Action(name, START_MS + SPAN_MS + _CLOCKS_AFTER_MS, name) for name in names.values()]
 
 
-def _record(action: Action, population: str) -> Record:
+def _record(action: Action, population: str | None = None) -> Record:
     key = action.user.encode()
     event = {
         "event_id": action.event_id,

@@ -45,7 +45,6 @@ def test_the_funnel_is_exact_although_a_random_worker_is_killed_every_few_second
                 while not feeder.is_done:
                     during(follower, scale.kill_every_s)
                     crew.kill(rng.choice(crew.members))
-                    crew.scale(rng.choice((2, 3, 4)))
                     kills += 1
             finally:
                 feeder.stop()

@@ -63,7 +63,7 @@ SENTENCES = (
     "{invented:,} invented topics, {names_mb:.0f} MB at most",
     "refused after {refused_after_s:.1f} s",
     "{workers} workers, {flag_kills} kills: {same:,} of {flags:,} flags as in the backtest, {others:,} others",
-    "{funnel_kills} kills, {entries:,} entries and {credits:,} credits exact",
+    "{funnel_kills} kills, {entries:,} entries exact, {credits:,} credits",
     "{events:,} events, {lost:,} lost, {twice:,} twice",
 )
 """What the figures of a proof say: the sentences of which it has all figures."""
