@@ -23,7 +23,7 @@ _FOLLOWS: Mapping[FlagType, set[FlagType | None]] = {
     FlagType.EMERGING: {None, FlagType.LEFT},
     FlagType.ENTERED: {None, FlagType.LEFT, FlagType.EMERGING, FlagType.FADING},
     FlagType.FADING: {FlagType.ENTERED},
-    FlagType.LEFT: {FlagType.EMERGING, FlagType.FADING},
+    FlagType.LEFT: {FlagType.EMERGING, FlagType.FADING, FlagType.ENTERED},
 }
 """Which flag a flag may come after, for the same user, topic and role."""
 
