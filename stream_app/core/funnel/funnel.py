@@ -116,15 +116,22 @@ class Funnel:
         """Decide the events of all panes that end by `until_ms`, and late events of panes before.
 
         `early`: all that is pending, also of later panes, of which later events may still correct it. It is done in
-        parts, at least one, each as it is asked for: ask for all of them.
+        parts, at least one then, each as it is asked for: ask for all of them.
         """
+        pending = (self._pending_entries, self._pending_shares)
+        if not early and not any(some.has_until(until_ms) for some in pending):
+            self._note_decided(until_ms)
+            return
         end_ms = FOREVER_MS if early else until_ms
         count = max(self._pending_entries.begin(end_ms), self._pending_shares.begin(end_ms))
         parts = count // _AT_ONCE + 1
         for part in range(1, parts + 1):
             if part == parts:
-                self.decided_ms = max(self.decided_ms, until_ms // self.settings.pane_ms * self.settings.pane_ms)
+                self._note_decided(until_ms)
             yield self._decide(2**64 * part // parts - 2**63)
+
+    def _note_decided(self, until_ms: int) -> None:
+        self.decided_ms = max(self.decided_ms, until_ms // self.settings.pane_ms * self.settings.pane_ms)
 
     def _decide(self, end: int) -> Decided:
         """Decide what has keys below `end`."""

@@ -68,6 +68,13 @@ class PendingEpisodes:
         self._replaced.append(gone)
         self.add(remaining[np.isin(remaining["key"], keys)])
 
+    def has_until(self, until_ms: int) -> bool:
+        """Return whether there is anything to be taken of the panes that end by `until_ms`."""
+        panes = chain(self._runs, self._fresh)
+        return any(map(len, chain(self._taken, self._replaced))) or any(
+            (pane + 1) * self._pane_ms <= until_ms for pane in panes
+        )
+
     def begin(self, until_ms: int) -> int:
         """Begin to take the episodes of all panes that end by `until_ms`; return how many records they are."""
         fresh: list[Records] = []
