@@ -131,21 +131,21 @@ class EventHistory:
         """Note that events are to be taken back."""
         self._retracted.append(hashes)
 
-    def take_back(self, funnel: Funnel) -> TakenTimes:
-        """Have the funnel take back what is to be, with its next decision. Returns what was found of it."""
+    def take_back(self, funnel: Funnel) -> EventColumns | None:
+        """Have the funnel take back what is to be, with its next decision. Returns what was found of it, if any."""
         if not self._retracted:
-            return NOTHING_TAKEN
+            return None
         hashes, self._retracted = np.unique(np.concatenate(self._retracted)), []
         found = self._chosen(lambda columns: contained(columns.hashes, hashes))
         if not found:
-            return NOTHING_TAKEN
-        taken = joined_events(found)
-        self.note_taken(taken.columns.hashes, taken.columns.ts_ms)
-        persons = np.unique(taken.columns.persons)
+            return None
+        taken = joined_events(found).numbered(funnel)
+        self.note_taken(taken.hashes, taken.ts_ms)
+        persons = np.unique(taken.persons)
         others = self._chosen(lambda columns: contained(columns.persons, persons))
-        left = joined_events(others) if others else taken.at(taken.columns.ts_ms == NO_TIME)
-        funnel.replace(taken.numbered(funnel), left.numbered(funnel))
-        return taken.columns.hashes, taken.columns.ts_ms
+        left = joined_events(others).numbered(funnel) if others else taken.at(taken.ts_ms == NO_TIME)
+        funnel.replace(taken, left)
+        return taken
 
     def taken(self) -> TakenTimes:
         """Return the hashes and times of all that was taken back and is in the window."""

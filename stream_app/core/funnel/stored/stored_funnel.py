@@ -181,7 +181,8 @@ class StoredFunnel:
         """Decide, with delta `sequence`; yield number and content of each decision: put all of them into the log."""
         pane_ms = self._settings.funnel.pane_ms
         reach = DecidedUntil(sequence, until_ms // pane_ms * pane_ms, sequence if early else self._reach.all_before)
-        taken = self.history.take_back(self.funnel)
+        found = self.history.take_back(self.funnel)
+        taken = NOTHING_TAKEN if found is None else (found.hashes, found.ts_ms)
         for decided in self.funnel.decide(until_ms, early=early):
             if decided.change.has_news or self.history.has_left:
                 self._reach = reach
