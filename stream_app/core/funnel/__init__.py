@@ -28,6 +28,9 @@ the end of the window: no event that is not late can change more. Names are kept
 "new" is new to what is remembered. In the last eighth of that time it depends on when it is decided. All else depends
 on nothing but the set of events that were not late.
 
+What is taken back: an episode does not say what it is without one of its events. So the events of the window are kept
+beside (`stored/event_history`), and those that are left of a person replace what was decided of their keys.
+
 Ties: events of one person at the same time are ordered by event id. Ids that are numbers come in the order of their
 text if they are equally long or have up to 17 digits, others by four bytes of text and 30 bits of hash. The keys of two
 people collide once in 2^64 pairs.

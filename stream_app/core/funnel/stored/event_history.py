@@ -51,7 +51,7 @@ class _StoredChunk(msgspec.Struct, array_like=True):
     events: memoryview
 
 
-class _Part(NamedTuple):
+class _EventsPart(NamedTuple):
     """Events of a delta or a chunk."""
 
     first_ms: int
@@ -76,10 +76,10 @@ class EventHistory:
     def __init__(self) -> None:
         self.start_ms = NO_TIME
         """Events before it have left the window."""
-        self._deltas: dict[int, _Part] = {}
+        self._deltas: dict[int, _EventsPart] = {}
         """By sequence: what no chunk has."""
         self._delta_bytes = 0
-        self._chunks: dict[int, _Part] = {}
+        self._chunks: dict[int, _EventsPart] = {}
         """By number."""
         self._keys: dict[int, list[bytes]] = {}
         """Of each chunk in the log."""
@@ -116,7 +116,7 @@ class EventHistory:
 
     def add(self, sequence: int, times_ms: Ints, events: bytes) -> None:
         """Add the events of a delta."""
-        self._deltas[sequence] = _Part(int(times_ms.min()), int(times_ms.max()), events)
+        self._deltas[sequence] = _EventsPart(int(times_ms.min()), int(times_ms.max()), events)
         self._delta_bytes += len(events)
 
     def holds_alone(self, sequence: int) -> bool:
@@ -186,12 +186,12 @@ class EventHistory:
         events = encode_named(joined_events([decode_named(part.events) for part in parts]))
         times_ms = min(part.first_ms for part in parts), max(part.last_ms for part in parts)
         sequences = pack(np.array([*self._deltas]))
-        return self._next_number, _encoded(_Part(*times_ms, events, sequences))
+        return self._next_number, _encoded(_EventsPart(*times_ms, events, sequences))
 
     def written(self, number: int, value: bytes | memoryview, keys: list[bytes]) -> None:
         """Note that a chunk is in the log."""
         stored = _decoded(value)
-        chunk = _Part(stored.first_ms, stored.last_ms, stored.events, stored.sequences)
+        chunk = _EventsPart(stored.first_ms, stored.last_ms, stored.events, stored.sequences)
         self._chunks[number], self._keys[number] = chunk, keys
         if number == self._next_number:
             self._deltas, self._delta_bytes = {}, 0
@@ -240,7 +240,7 @@ def is_chunk(number: int) -> bool:
     return number < FIRST_OTHER
 
 
-def _encoded(part: _Part) -> bytes:
+def _encoded(part: _EventsPart) -> bytes:
     return _ENCODER.encode(_StoredChunk(part.sequences, part.first_ms, part.last_ms, memoryview(part.events)))
 
 

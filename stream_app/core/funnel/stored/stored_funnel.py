@@ -16,6 +16,8 @@ others are sent again by the next owner, the same bytes with the same ids.
 1. Decide: events of ended panes; all that is pending (`early`) if that, or the deltas that have it, become too many.
 2. Whole: once the decisions since the last whole one are as large as it, all that is held is written as one. Those
    before it are garbage. So each byte is written about twice.
+3. Take back: a delta has the hashes of events that are taken back. The next decision replaces what was decided of their
+   keys by what is left of their persons, and remembers the hashes: see `event_history`.
 
 Change together: `ledger_store` (writes it), `replay` (which decisions count), `engine/influence` (when and in which
 order it is done).
