@@ -32,7 +32,7 @@ class LastTimes:
     def take_fresh(self) -> tuple[Ints, Ints]:
         """Return what was noted since the last call and is to be stored."""
         fresh, self._fresh = self._fresh, []
-        return _united([(_NO_KEYS, _NO_KEYS), *fresh])
+        return _united(fresh) if fresh else (_NO_KEYS, _NO_KEYS)
 
     def all(self) -> tuple[Ints, Ints]:
         """Return all keys and times."""

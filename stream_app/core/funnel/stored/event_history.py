@@ -31,7 +31,15 @@ from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.dedup.deduplicator import contained
 from stream_app.core.funnel.funnel import Funnel
 from stream_app.core.funnel.funnel_events import EventColumns
-from stream_app.core.funnel.stored.stored_events import NamedEvents, decode_named, encode_named, joined_events, names_in
+from stream_app.core.funnel.stored.stored_events import (
+    EventKeys,
+    NamedEvents,
+    decode_named,
+    encode_named,
+    joined_events,
+    keys_in,
+    names_in,
+)
 from stream_app.core.state.watermark import NO_TIME
 
 _FIRST_CHUNK = -(2**60)
@@ -136,13 +144,13 @@ class EventHistory:
         if not self._retracted:
             return None
         hashes, self._retracted = np.unique(np.concatenate(self._retracted)), []
-        found = self._chosen(lambda columns: contained(columns.hashes, hashes))
+        found = self._chosen(lambda keys: contained(keys.hashes, hashes))
         if not found:
             return None
         taken = joined_events(found).numbered(funnel)
         self.note_taken(taken.hashes, taken.ts_ms)
         persons = np.unique(taken.persons)
-        others = self._chosen(lambda columns: contained(columns.persons, persons))
+        others = self._chosen(lambda keys: contained(keys.persons, persons))
         left = joined_events(others).numbered(funnel) if others else taken.at(taken.ts_ms == NO_TIME)
         funnel.replace(taken, left)
         return taken
@@ -159,8 +167,10 @@ class EventHistory:
 
     def leave(self, start_ms: int) -> Iterator[NamedEvents]:
         """Drop what is before `start_ms`, after yielding those events of it that were not taken back."""
-        for events in self._all(start_ms):
-            yield events.at(events.columns.ts_ms < start_ms)
+        for part in (*self._chunks.values(), *self._deltas.values()):
+            if part.first_ms < start_ms:
+                events = self._left_of(decode_named(part.events))
+                yield events.at(events.columns.ts_ms < start_ms)
         self.start_ms = start_ms
         for number in [number for number, chunk in self._chunks.items() if chunk.last_ms < start_ms]:
             del self._chunks[number]
@@ -221,18 +231,16 @@ class EventHistory:
                 less = chunk._replace(events=encode_named(events.without(names, persons)))
                 yield number, _encoded(less), self._keys[number]
 
-    def _chosen(self, are_chosen: Callable[[EventColumns], Mask]) -> list[NamedEvents]:
+    def _chosen(self, are_chosen: Callable[[EventKeys], Mask]) -> list[NamedEvents]:
         """Return some of the events that may be taken back, by the parts that have any."""
-        chosen = (events.at(are_chosen(events.columns)) for events in self._all())
+        parts = [part.events for part in (*self._chunks.values(), *self._deltas.values())]
+        masks = ((part, are_chosen(keys_in(part))) for part in parts)
+        chosen = (self._left_of(decode_named(part).at(mask)) for part, mask in masks if mask.any())
         return [events for events in chosen if len(events.columns.ts_ms)]
 
-    def _all(self, before_ms: int | None = None) -> Iterator[NamedEvents]:
-        """Yield all events that may be taken back, part by part; `before_ms`: only parts with events before it."""
-        for part in (*self._chunks.values(), *self._deltas.values()):
-            if before_ms is None or part.first_ms < before_ms:
-                events = decode_named(part.events)
-                is_left = (events.columns.ts_ms >= self.start_ms) & ~self.has_taken(events.columns.hashes)
-                yield events.at(is_left)
+    def _left_of(self, events: NamedEvents) -> NamedEvents:
+        """Return those events that may be taken back."""
+        return events.at((events.columns.ts_ms >= self.start_ms) & ~self.has_taken(events.columns.hashes))
 
 
 def is_chunk(number: int) -> bool:

@@ -21,8 +21,8 @@ class _StoredEvents(msgspec.Struct, array_like=True):
     """Event columns with local numbers of scopes and people."""
 
     scopes: list[ScopeName]
-    people: list[str]
-    """Those who are named."""
+    people: msgspec.Raw
+    """Those who are named, still encoded: few chunks are looked at for more than their hashes."""
     person: Column
     order: Column
     ts_ms: Times
@@ -71,6 +71,7 @@ class NamedEvents(NamedTuple):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_StoredEvents)
+_PEOPLE = msgspec.msgpack.Decoder(list[str])
 
 
 def encode(columns: EventColumns, funnel: Funnel) -> bytes:
@@ -93,7 +94,7 @@ def encode_named(events: NamedEvents) -> bytes:
     return _ENCODER.encode(
         _StoredEvents(
             scopes=[scope_names[number] for number in used.tolist()],
-            people=[names[number] for number in people.tolist()],
+            people=msgspec.Raw(_ENCODER.encode([names[number] for number in people.tolist()])),
             person=pack(columns.persons),
             order=pack(columns.orders),
             ts_ms=pack_times(columns.ts_ms),
@@ -127,12 +128,25 @@ def decode_named(value: bytes | memoryview) -> NamedEvents:
         *(unpack(stored.impressions).astype(np.int64), unpack_hashes(stored.hashes)),
         *(events, unpack(stored.scope).astype(np.int64)),
     )
-    return NamedEvents(columns, stored.scopes, stored.people)
+    return NamedEvents(columns, stored.scopes, _people(stored))
 
 
 def names_in(value: bytes | memoryview) -> list[str]:
     """Return who is named in stored events. Raises FormatError."""
-    return _decoded(value).people
+    return _people(_decoded(value))
+
+
+class EventKeys(NamedTuple):
+    """By what events are found."""
+
+    hashes: Hashes
+    persons: Hashes
+
+
+def keys_in(value: bytes | memoryview) -> EventKeys:
+    """Return the keys of stored events. Raises FormatError."""
+    stored = _decoded(value)
+    return EventKeys(unpack_hashes(stored.hashes), unpack_hashes(stored.person))
 
 
 def joined_events(parts: Sequence[NamedEvents]) -> NamedEvents:
@@ -152,6 +166,13 @@ def joined_events(parts: Sequence[NamedEvents]) -> NamedEvents:
         count += len(columns.persons)
     together: list[Any] = [np.concatenate(column) for column in zip(*events, strict=True)]
     return NamedEvents(EventColumns(*together), scopes.names(), people.names)
+
+
+def _people(stored: _StoredEvents) -> list[str]:
+    try:
+        return _PEOPLE.decode(stored.people)
+    except DECODE_ERRORS as error:
+        raise FormatError(f"not the names in events of a funnel: {error}") from error
 
 
 def _decoded(value: bytes | memoryview) -> _StoredEvents:
