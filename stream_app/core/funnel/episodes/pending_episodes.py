@@ -62,11 +62,14 @@ class PendingEpisodes:
                 self._runs.setdefault(pane, []).append(self._run_of(self._fresh.pop(pane)))
 
     def replace(self, gone: Records, remaining: Records) -> None:
-        """Take events back. What `remaining` has of their keys is from now on all that is known of these."""
+        """Take events back. What `remaining` has of their keys is from now on all that is known of these.
+
+        It is decided next, also what is of panes that have not ended: a part of it may have been decided early.
+        """
         keys = gone["key"]
         self._keep(lambda records: ~np.isin(records["key"], keys))
         self._replaced.append(gone)
-        self.add(remaining[np.isin(remaining["key"], keys)])
+        self._taken.append(self._run_of([remaining[np.isin(remaining["key"], keys)]]))
 
     def has_until(self, until_ms: int) -> bool:
         """Return whether there is anything to be taken of the panes that end by `until_ms`."""

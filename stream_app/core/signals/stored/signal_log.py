@@ -149,7 +149,7 @@ class SignalLog:
 
     def restore(self, held: ReplayedLog, horizon_ms: int) -> list[bytes]:
         """Restore from journals, snapshot and deltas. Returns the keys that are garbage."""
-        left = {number: found for number, found in held.sealed.items() if number < BEFORE_PANES}
+        left = {number: found for number, found in held.sealed.items() if SNAPSHOT <= number < BEFORE_PANES}
         number = SNAPSHOT if SNAPSHOT in left else journal_after(0)
         while found := left.pop(number, None):
             key, parts = found
