@@ -143,7 +143,7 @@ MUTATIONS = {
     ),
     "a worker writes although the group has given it up": Mutation((_UNLEASED,), _FROZEN),
     "garbage is deleted without asking the group": Mutation(
-        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False
+        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False, first=160
     ),
 }
 WITHIN = 30
