@@ -76,6 +76,13 @@ class EpisodeTable:
             episodes = self._with_older(episodes, rows)
         return EpisodesOfKeys(keys, episodes, known, self._revisions_of(keys))
 
+    def crediting(self, numbers: Ints) -> Ints:
+        """Return the keys with an episode that credits one of some persons."""
+        rows = np.flatnonzero(np.isin(self._rows["credited"], numbers))
+        older = self._older["row"][np.isin(self._older["credited"], numbers)]
+        keys: Ints = self._index.keys[np.union1d(rows, older)]
+        return keys
+
     def put(self, held: EpisodesOfKeys) -> None:
         """Put in place of all that was held of the keys."""
         rows = self._index.add(held.keys)
