@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.core.arrays import Ints, Mask
+from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.funnel.funnel import Funnel
 from stream_app.core.funnel.funnel_events import entry_keys
 from stream_app.core.messages import Role
@@ -57,12 +58,15 @@ class RecruitSearch:
         recruited = self._funnel.entries.crediting(self._numbers())
         if not len(recruited):
             return
+        yield
+        index = HashIndex(recruited)
+        yield
         names, keys = self._people(), self._funnel.keys
         scope_hash = keys.scopes([self._scope])[0]
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
             theirs = entry_keys(keys.persons(some), scope_hash)
-            for place in np.flatnonzero(np.isin(theirs, recruited)).tolist():
+            for place in np.flatnonzero(index.find(theirs) >= 0).tolist():
                 self._names.append(some[place])
                 self._keys.append(int(theirs[place]))
             yield

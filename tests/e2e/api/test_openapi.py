@@ -17,7 +17,7 @@ from tests.e2e.api.parts import app_of
 from tests.e2e.api.stage import HOSTILE, Stage
 
 ROOT = Path(__file__).parents[3]
-PEERS_ANSWER = ("leaders", "places", "scopes", "funnels")
+PEERS_ANSWER = ("leaders", "places", "recruits", "scopes", "funnels")
 UNDESCRIBED = {
     *(("POST", path) for path in ("/api/v1/session", *(f"/api/v1/peers/{asked}" for asked in PEERS_ANSWER))),
     *(("DELETE", "/api/v1/session"), ("GET", "/api/v1/openapi.json")),

@@ -78,9 +78,9 @@ class EpisodeTable:
 
     def crediting(self, numbers: Ints) -> Ints:
         """Return the keys with an episode that credits one of some persons."""
-        rows = np.flatnonzero(np.isin(self._rows["credited"], numbers))
-        older = self._older["row"][np.isin(self._older["credited"], numbers)]
-        keys: Ints = self._index.keys[np.union1d(rows, older)]
+        are_found = np.isin(self._rows["credited"], numbers)
+        are_found[self._older["row"][np.isin(self._older["credited"], numbers)]] = True
+        keys: Ints = self._index.keys[are_found]
         return keys
 
     def put(self, held: EpisodesOfKeys) -> None:

@@ -189,7 +189,7 @@ def added(parts: Sequence[FunnelFound]) -> FunnelFound:
 
 
 class RecruitQuery(_PeerQuery, frozen=True, kw_only=True):
-    """Whom some users brought into a scope: asked of every worker, which each has some of them."""
+    """Whom some users brought into a scope: asked of every worker, since who came may be anywhere."""
 
     users: Annotated[list[_Text], Meta(max_length=MOST_USERS)]
     topic: _Text
