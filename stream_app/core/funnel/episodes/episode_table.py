@@ -79,6 +79,13 @@ class EpisodeTable:
             episodes = self._with_older(episodes, rows)
         return EpisodesOfKeys(keys, episodes, known, self._revisions_of(keys))
 
+    def crediting(self, numbers: Ints) -> Ints:
+        """Return the keys with an episode that credits one of some persons."""
+        are_found = np.isin(self._rows["credited"], numbers)
+        are_found[self._older["row"][np.isin(self._older["credited"], numbers)]] = True
+        keys: Ints = self._index.keys[are_found]
+        return keys
+
     def put(self, held: EpisodesOfKeys) -> None:
         """Put in place of all that was held of the keys."""
         rows = self._index.add(held.keys)
