@@ -77,6 +77,16 @@ def test_who_has_left_the_window_has_no_name_and_is_not_there() -> None:
     assert [one.user for one in found] == ["cem"]
 
 
+def test_who_comes_back_after_their_entry_was_forgotten_is_not_new() -> None:
+    parts = decided(share(1, "bob", "ann"))
+    parts.parts[0].funnel.forget(200)
+    assert recruits(parts, ["bob"], ["ann"]) == [[]]
+    parts.add([share(2, "bob", "ann", 300)])
+    parts.decide(END_MS)
+    (found,) = recruits(parts, ["bob"], ["ann"])
+    assert [(one.entered_ms, one.is_new) for one in found] == [(300, False)]
+
+
 def test_the_erased_are_neither_recruits_nor_recruiters() -> None:
     parts = decided(share(1, "bob", "ann"), share(2, "cem", "ann"), share(3, "dee", "bob"))
     parts.parts[0].funnel.take_out(["bob"])
