@@ -56,7 +56,7 @@ def test_the_document_describes_every_route_and_no_other() -> None:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_a_worker_does_what_the_document_says(case: schemathesis.Case[Any], stage: Stage) -> None:
     case.call_and_validate(base_url=f"http://{stage.addresses[0]}", timeout=20)
 

@@ -87,7 +87,7 @@ def stages(found: ScopeReport) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("window_ms", [None, 30 * HOUR_MS, 7 * HOUR_MS + 1])
 @given(events=actions(), at_once=st.integers(1, 70))
-@examples(max_examples=60, deadline=None)
+@examples(max_examples=60)
 def test_the_figures_are_the_naive_models_whatever_the_batches(
     events: list[Action], at_once: int, window_ms: int | None
 ) -> None:
@@ -118,7 +118,7 @@ def test_the_figures_are_the_naive_models_whatever_the_batches(
 
 
 @given(events=actions())
-@examples(max_examples=60, deadline=None)
+@examples(max_examples=60)
 def test_cohorts_are_the_naive_models_and_not_yet_until_the_horizon_of_everybody_is_over(events: list[Action]) -> None:
     report, naive = report_of(events), naive_funnel(distinct(events), GAP_MS)
     assert report.newest_ms is not None
@@ -179,7 +179,7 @@ def retraction(event: Action) -> RecordedEvent:
     return RecordedEvent(False, event.user.encode(), msgspec.json.encode(value), event.ts_ms, retraction=True)
 
 
-@examples(deadline=None, max_examples=60)
+@examples(max_examples=60)
 @given(actions(), st.sets(st.integers(0, 59)), st.randoms(use_true_random=False), st.sampled_from([None, 24 * HOUR_MS]))
 def test_what_a_file_takes_back_has_never_been(
     events: list[Action], chosen: set[int], chance: random.Random, window_ms: int | None

@@ -78,7 +78,7 @@ def test_a_planted_bot_is_marked_and_the_person_beside_it_is_not() -> None:
     assert not list(facts_at(measured, 1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 400), max_size=3).map(sorted),
     st.integers(1, 20),

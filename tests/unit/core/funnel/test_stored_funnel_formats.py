@@ -27,7 +27,7 @@ def _funnel() -> Funnel:
     return funnel
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(actions(8), st.randoms(use_true_random=False))
 def test_a_funnel_that_is_stored_between_any_two_steps_decides_the_same(
     events: list[Action], chance: random.Random
@@ -56,7 +56,7 @@ def _content(credits_: InfluenceCredits) -> list[tuple[object, ...]]:
     return sorted(zip(credits_.credited, scopes, *(column.tolist() for column in credits_[3:]), strict=True))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(actions(12))
 def test_credits_arrive_as_they_were_sent(events: list[Action]) -> None:
     funnel = Funnel(SETTINGS, SECRET)

@@ -237,7 +237,7 @@ def steps_of(chance: random.Random, count: int) -> list[Action | Taken]:
     return [step for _, step in sorted(steps, key=lambda step: step[0])]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from([20, 45, 150, 250]), st.integers(5, 40))
 def test_what_is_taken_back_has_never_been_wherever_it_crashes(seed: int, gap_ms: int, count: int) -> None:
     chance = random.Random(seed)

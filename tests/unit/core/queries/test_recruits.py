@@ -43,7 +43,7 @@ def recruits(parts: FunnelPartitions, names: list[str], of: list[str]) -> list[l
 
 @pytest.mark.parametrize("at_once", [1, 10_000])
 @given(events=actions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_recruits_of_everybody_are_those_of_the_naive_model(events: list[Action], at_once: int) -> None:
     parts = fed(events, 3, [3, 11], [20, 60])
     with pytest.MonkeyPatch.context() as patch:
