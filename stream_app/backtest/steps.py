@@ -5,6 +5,7 @@ first event after that end, so an event counts in the step of the newest event t
 its own: one that arrives late may count in a later step than its own time. A retraction counts in the step of its time.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -69,7 +70,11 @@ class Step(NamedTuple):
 
 
 def read(events: Iterable[RecordedEvent], settings: Settings) -> Recording:
-    """Read posts, shares and retractions; without erasures, which a file does not decide."""
+    """Read posts, shares and retractions; without erasures, which a file does not decide.
+
+    Events that are ahead of the present are rejected, as by a worker that reads them now.
+    """
+    latest_ms = round((time.time() + settings.max_ahead_s) * 1000)
     limits = settings.max_event_bytes, settings.max_id_bytes
     back: list[bytes] = []
     parts: tuple[list[Credits], list[Credits]] = ([], [])
@@ -83,6 +88,7 @@ def read(events: Iterable[RecordedEvent], settings: Settings) -> Recording:
             decoded = decode(values, kind, *limits)
             made, (_, indices, bad) = credit_all(decoded, kind, rates)
             wrong = {reject.index for reject in implausible(made.ts_ms, indices, plausible)}
+            wrong |= {indices[place] for place in np.flatnonzero(made.ts_ms > latest_ms).tolist()}
             if wrong:
                 made = made.only([place for place, index in enumerate(indices) if index not in wrong])
             rejected[source] += len(bad) + len(wrong)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -9,7 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner, Result
 
+from stream_app.backtest.run import backtest
 from stream_app.cli import main
+from stream_app.settings import Settings
+from stream_app.sources.recorded_event import RecordedEvent
 from tests.unit.backtest.test_naive import recorded, stream
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -101,3 +105,10 @@ def test_a_value_that_is_wrong_is_refused_with_its_setting(events: str) -> None:
     result = run(events, "--set", "share=2")
     assert result.exit_code != 0
     assert "--set: STREAM_APP_SHARE" in result.output
+
+
+def test_events_ahead_of_the_present_are_rejected_as_by_a_worker() -> None:
+    ahead_ms = round((time.time() + 3600) * 1000)
+    value = b'{"event_id":"ahead","user_id":"u","ts":%d}' % ahead_ms
+    found = backtest([RecordedEvent(share=False, key=b"u", value=value, ts_ms=ahead_ms)], Settings())
+    assert (found.counted.applied, found.counted.rejected) == (0, 1)
