@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner, Result
 
+from stream_app.backtest.funnel.recorded_funnel import FunnelSpans, recorded_funnel
 from stream_app.backtest.run import backtest
 from stream_app.cli import main
 from stream_app.settings import Settings
@@ -110,5 +111,15 @@ def test_a_value_that_is_wrong_is_refused_with_its_setting(events: str) -> None:
 def test_events_ahead_of_the_present_are_rejected_as_by_a_worker() -> None:
     ahead_ms = round((time.time() + 3600) * 1000)
     value = b'{"event_id":"ahead","user_id":"u","ts":%d}' % ahead_ms
-    found = backtest([RecordedEvent(share=False, key=b"u", value=value, ts_ms=ahead_ms)], Settings())
+    events = [RecordedEvent(share=False, key=b"u", value=value, ts_ms=ahead_ms)]
+    found = backtest(events, Settings())
     assert (found.counted.applied, found.counted.rejected) == (0, 1)
+    funnel = recorded_funnel(events, Settings(), FunnelSpans(1, 1, None))
+    assert (funnel.applied, funnel.rejected) == (0, 1)
+
+
+def test_a_file_of_retractions_alone_has_no_times() -> None:
+    value = b'{"kind":"retract","of":"post","event_id":"e","user_id":"u","ts":1700000000000}'
+    event = RecordedEvent(share=False, key=b"u", value=value, ts_ms=1_700_000_000_000, retraction=True)
+    found = recorded_funnel([event], Settings(), FunnelSpans(1, 1, None))
+    assert (found.applied, found.first_ms, found.newest_ms, found.scopes) == (1, None, None, [])
