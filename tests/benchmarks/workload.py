@@ -19,7 +19,7 @@ STATE_SPAN_MS = 23 * 3_600_000
 
 _USER_EXPONENT = 1.1
 _TOPIC_EXPONENT = 0.8
-_SHARE_FRACTION = 0.3
+SHARE_FRACTION = 0.3
 _AUDIENCE_MEDIAN = 200.0
 _AUDIENCE_SIGMA = 1.6
 _STATE_AUDIENCE_MEDIAN = 50.0
@@ -39,11 +39,18 @@ _SHARE = (
 
 
 def bench_events(
-    count: int = 1_000_000, seed: int = 1, *, end_ms: int = END_MS, span_ms: int = SPAN_MS, topics: int = TOPICS
+    count: int = 1_000_000,
+    seed: int = 1,
+    *,
+    end_ms: int = END_MS,
+    span_ms: int = SPAN_MS,
+    topics: int = TOPICS,
+    share_fraction: float = SHARE_FRACTION,
 ) -> Iterator[RecordedEvent]:
     """Yield `count` events of about 200 bytes over `span_ms` of event time, which ends at `end_ms`, oldest first.
 
-    Another seed gives other event ids. `topics`: how many there are, by Zipf's law.
+    Another seed gives other event ids. `topics`: how many there are, by Zipf's law. `share_fraction`: the part of the
+    events that are shares, each of which names the author.
     """
     rng = np.random.default_rng(seed)
     user_odds, topic_odds = _zipf(USERS, _USER_EXPONENT), _zipf(topics, _TOPIC_EXPONENT)
@@ -60,7 +67,7 @@ def bench_events(
             actors.tolist(),
             _draw(rng, topic_odds, len(numbers)).tolist(),
             audiences[actors].tolist(),
-            (rng.random(len(numbers)) < _SHARE_FRACTION).tolist(),
+            (rng.random(len(numbers)) < share_fraction).tolist(),
             _draw(rng, user_odds, len(numbers)).tolist(),
             (numbers * rng.random(len(numbers))).astype(np.int64).tolist(),
             strict=True,
