@@ -9,13 +9,14 @@ from stream_app.sources.recorded_event import RecordedEvent
 
 USERS = 100_000
 TOPICS = 20
-SPAN_MS = 48 * 3_600_000
+HOUR_MS = 3_600_000
+SPAN_MS = 48 * HOUR_MS
 END_MS = 1_772_323_200_000
 """2026-03-01T00:00Z: every event is before it."""
 
 TOPICS_PER_USER = 3
 """In the large state."""
-STATE_SPAN_MS = 23 * 3_600_000
+STATE_SPAN_MS = 23 * HOUR_MS
 
 _USER_EXPONENT = 1.1
 _TOPIC_EXPONENT = 0.8
