@@ -41,8 +41,12 @@ class PartitionTable(faust.Table[bytes, bytes]):
         self.producer.put(self.changelog_topic_name, partition, key, value)
 
     def keep_only_keys(self, partition: int) -> None:
-        """Keep the keys of `partition` without their values, until it is dropped: its owner needs these no more."""
-        if partition not in self._only_keys:
+        """Keep the keys of `partition` without their values, until it is dropped: its owner needs these no more.
+
+        Does nothing unless all of it is restored: the values of a partition that is being read again are to be used.
+        """
+        is_whole = (self.changelog_topic_name, partition) in self.producer.alone_until
+        if is_whole and partition not in self._only_keys:
             self._only_keys.add(partition)
             self.data.data.update(dict.fromkeys(self.of_partition(partition), b""))
 

@@ -172,7 +172,8 @@ class PartitionOwnership:
         self._synchronization.note_ends(await self._consumer.ends(positions))
         for partition, held in self._owned.items():
             held.is_paused = False
-            self._segments.keep_only_keys(partition)  # the store holds what it needs, and a new one reads the log again
+            if self._is_current(partition):  # it holds what it needs; a new one will be made of what is read again
+                self._segments.keep_only_keys(partition)
         if fresh:
             rows = sum(len(store.ledger.rows) for store in fresh.values())
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)

@@ -52,6 +52,9 @@ async def test_of_a_partition_without_values_the_keys_are_kept_and_the_log_gets_
     for partition in (0, 1):
         fake.segments.write(partition, b"before %d" % partition, b"value")
     fake.segments.keep_only_keys(0)
+    assert fake.segments.of_partition(0) == {b"before 0": b"value"}, "it is not restored so far"
+    fake.segments.restored(0, 10)
+    fake.segments.keep_only_keys(0)
     fake.segments.write(0, b"after", b"value")
     fake.segments.write(0, b"before 0", None)
     await fake.producer.flush()
