@@ -44,6 +44,7 @@ from stream_app.core.funnel.stored.stored_funnel import StoredFunnel, StoredFunn
 from stream_app.core.retractions.taking_back import LookedUp, take_back
 from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.signals.stored.signal_log import SignalLog, StoredValues
+from stream_app.core.signals.stored.step_log import ReadSteps
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 
@@ -71,11 +72,9 @@ class LedgerStore:
         `funnel`: None for a store that has none.
         `most_bytes`: the size of the largest value that may be put. Raises FormatError for segments of another release.
         """
-        self.partition = partition
-        self.ledger = ledger
-        self.signals = SignalLog()
-        self._put = put
-        self._most_bytes = most_bytes
+        self.partition, self.ledger = partition, ledger
+        self.signals = SignalLog(partition, funnel.partitions if funnel else 1)
+        self._put, self._most_bytes = put, most_bytes
         held = replay(stored, partition)
         self._sequence = held.sequence
         self._deltas = Deltas()
@@ -86,9 +85,9 @@ class LedgerStore:
         self._restore(held)
         if funnel is not None:
             log = (held, self._write_decision, self.write_state, lambda: self._sequence + 1)
-            self._funnel_log = FunnelLog(StoredFunnel(funnel, ledger.event_key), *log)
-        # The former owner may still delete its garbage, so no header of ours may say that a garbage delta is needed.
-        self._find_garbage()
+            self._funnel_log = FunnelLog(StoredFunnel(funnel, ledger.event_key, partition), *log)
+            self.signals.credited = self._funnel_log.funnel.credited
+        self._find_garbage()  # which the former owner may still delete: no header of ours may say that it is needed
         self._live_epochs = held.epochs
         self.ownership: OwnershipEpochs = held.ownership
 
@@ -132,11 +131,14 @@ class LedgerStore:
         self._write_delta(applied.content, added, looked_at)
         return applied
 
-    def receive(self, topic: str, position: int, batch: InfluenceCredits, late: Mask, rejected: int) -> Applied:
-        """Count credits for what others did, like `count`."""
-        applied = self.ledger.apply(topic, position, counted_credits(batch), late, rejected, moves_window=False)
-        received = self.funnel.receive(self._sequence + 1, batch.at(applied.counted)) if self.funnel else b""
-        self._write_delta(applied.content, received)
+    def receive(
+        self, topic: str, position: int, new: InfluenceCredits, late: Mask, rejected: int, read: ReadSteps | None = None
+    ) -> Applied:
+        """Count credits for what others did, like `count`; `read`: what came with them for the signals."""
+        applied = self.ledger.apply(topic, position, counted_credits(new), late, rejected, moves_window=False)
+        received = self.funnel.receive(self._sequence + 1, new.at(applied.counted)) if self.funnel else b""
+        of_signals = (applied.counted, read, self._sequence + 1, self._most_bytes() // 2)
+        self._write_delta(applied.content, received, self.signals.receive(new, *of_signals))
         return applied
 
     def decide(self, until_ms: int) -> None:

@@ -10,10 +10,12 @@ from stream_app.core.funnel.episodes.episode_table import EpisodesOfKeys, Episod
 
 
 class Decision(NamedTuple):
-    """The episodes of some keys before and after, with the person and the scope of each key."""
+    """The episodes of some keys before and after, with the person, scope and post of each key."""
 
     persons: Hashes
     scopes: Ints
+    posts: Hashes
+    """0 for entries."""
     before: EpisodesOfKeys
     after: EpisodesOfKeys
     vanished: Mask
@@ -42,9 +44,9 @@ def decide(table: EpisodeTable, events: Records, replaced: Records, gap_ms: int)
     if anew.any():
         _cancel(before.episodes, vanished, episodes, appeared)
     after = EpisodesOfKeys(keys, episodes, before.known, before.revisions + anew)
-    return Decision(
-        together["person"][first], together["scope"][first].astype(np.int64), before, after, vanished, appeared
-    )
+    posts = together["post"][first] if "post" in (together.dtype.names or ()) else np.zeros(len(keys), np.uint64)
+    persons, scopes = together["person"][first], together["scope"][first].astype(np.int64)
+    return Decision(persons, scopes, posts, before, after, vanished, appeared)
 
 
 def are_new(held: EpisodesOfKeys) -> Mask:

@@ -77,7 +77,8 @@ class _Received(NamedTuple):
 class StoredFunnel:
     """Both stages of one partition. The sequences of deltas and the numbers of decisions are those of the log."""
 
-    def __init__(self, settings: StoredFunnelSettings, secret: int) -> None:
+    def __init__(self, settings: StoredFunnelSettings, secret: int, partition: int) -> None:
+        self._partition = partition
         self.funnel = Funnel(settings.funnel, secret)
         self.credited = CreditedPeople(settings.funnel.pane_ms, self.funnel.keys)
         self.cohorts = Cohorts(settings.horizon_ms, self.funnel)
@@ -154,7 +155,7 @@ class StoredFunnel:
         for start in range(0, len(credits_.ts_ms), credit_packets.MOST_CREDITS):
             places = np.arange(start, min(start + credit_packets.MOST_CREDITS, len(credits_.ts_ms)))
             part = credits_.at(places)
-            values.append(credit_packets.encode(part))
+            values.append(credit_packets.encode(part._replace(posts=np.zeros_like(part.posts)), self._partition))
             self._add_received(part, values[-1])
         if not values:
             return b""
@@ -169,7 +170,7 @@ class StoredFunnel:
         for decided in self.funnel.decide(until_ms, early=early):
             if len(decided.change.entries.keys) or len(decided.change.shares.keys):
                 self._reach = reach
-                packets = list(credit_packets.packets_of(decided.credits, self._settings.partitions))
+                packets = list(credit_packets.packets_of(decided.credits, self._partition, self._settings.partitions))
                 yield self._written(sequence, stored_state.encode(decided.change), packets)
 
     def whole(self, sequence: int) -> tuple[int, bytes]:
@@ -243,10 +244,10 @@ class StoredFunnel:
         self.credited.take_out([*names])
         self.cohorts.take_out([*names])
         self._received = [
-            _Received(one.newest_ms, value) for one in self._received if (value := _without(one.value, names))
+            _Received(one.newest_ms, value) for one in self._received if (value := self._without(one.value, names))
         ]
         for packets in self._unsent.values():
-            left = [AddressedPacket(home, value) for home, packet in packets if (value := _without(packet, names))]
+            left = [AddressedPacket(home, value) for home, packet in packets if (value := self._without(packet, names))]
             packets[:] = left
 
     def _written(self, sequence: int, state: bytes, packets: list[AddressedPacket]) -> tuple[int, bytes]:
@@ -265,11 +266,10 @@ class StoredFunnel:
         self.cohorts.add(credits_)
         self._received.append(_Received(int(credits_.ts_ms.max()), value))
 
-
-def _without(packet: bytes, names: Collection[str]) -> bytes:
-    """Return a packet without the credits of some people; nothing if none is left."""
-    credits_ = credit_packets.decode(packet)
-    kept = np.array([name not in names for name in credits_.credited], np.bool_)
-    if kept.all():
-        return packet
-    return credit_packets.encode(credits_.at(kept)) if kept.any() else b""
+    def _without(self, packet: bytes, names: Collection[str]) -> bytes:
+        """Return a packet without the credits of some people; nothing if none is left."""
+        credits_ = credit_packets.decode(packet)
+        kept = np.array([name not in names for name in credits_.credited], np.bool_)
+        if kept.all():
+            return packet
+        return credit_packets.encode(credits_.at(kept), self._partition) if kept.any() else b""
