@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from stream_app.demo.embedded.kafka import embedded_broker
 from stream_app.demo.embedded.redis import embedded_redis
@@ -22,6 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     A background job ignores it, and they would inherit that.
     """
+    # How long an example takes is no property: on a busy machine any may be slow.
+    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("untimed")
     for name, meaning in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -84,20 +84,24 @@ def _flags_as_annotations() -> AnnotationQuery:
 
 
 def _now(board: Dashboard) -> None:
-    for role, of, then in (("connector", "impressions", "6.2"), ("maven", "posts", "13.4")):
+    for role, of, then in (
+        ("connector", "influence impressions", "In 2010 Forrester found 6.2 % of US online adults. "),
+        ("maven", "influence posts", "In 2010 Forrester found 13.4 % of US online adults. "),
+        ("recruiter", "recruits", ""),
+    ):
         board.with_panel(
             parts.shares(
                 f"Share of users who are mass {role}s",
-                f"The fewest users who make 80 % of all influence {of}, as a part of the users active in the window. "
-                f"In 2010 Forrester found {then} % of US online adults. Orange: over a third. The topic is diffuse "
-                "then: 80/20 says nothing about it, and nobody is flagged.",
+                f"The fewest users who make 80 % of all {of}, as a part of the users who have any in the window. "
+                f"{then}Orange: over a third. The topic is diffuse then: 80/20 says nothing about it, and nobody is "
+                "flagged.",
                 Query(
                     "max by (topic, population) (influence_cut_users_ratio"
                     f'{{job="$job", topic=~"$topic", population=~"$population", role="{role}"}})',
                     "{{topic}} ({{population}})",
                 ),
                 DIFFUSE,
-            )
+            ).span(parts.THIRD)
         )
     names = {"topic": "Topic", "population": "Population", "role": "Role"}
     board.with_panel(

@@ -89,8 +89,8 @@ class BatchingProducer:
         self._sending = asyncio.Lock()
         self._some = asyncio.Event()
         self._failure: KafkaError | None = None
-        self.ends: dict[Place, int] = {}
-        """By partition: the offset after the last record sent there."""
+        self.alone_until: dict[Place, int] = {}
+        """By partition of which somebody has read all: up to here nobody else has written since."""
 
     def put(
         self,
@@ -154,13 +154,21 @@ class BatchingProducer:
             producer = await self._started()
             sending = [_Sending(place, records, self._limits.batch(place[0])) for place, records in left.items()]
             await asyncio.gather(*(each.run(producer) for each in sending))
-            self.ends.update({each.place: each.end for each in sending if each.end})
+            for each in sending:
+                self._note_sent(each)
             refused = [each for each in sending if each.left]
             if refused:
                 # The sequence numbers of an idempotent producer have a gap now, so the broker would refuse the rest.
                 await producer.stop()
                 self._producer = None
             left = {each.place: self._smaller(each) for each in refused}
+
+    def _note_sent(self, sending: "_Sending") -> None:
+        for offset, count in sending.sent:
+            if self.alone_until.get(sending.place) == offset:
+                self.alone_until[sending.place] += count
+            else:
+                self.alone_until.pop(sending.place, None)
 
     def _smaller(self, refused: "_Sending") -> list[_PendingRecord]:
         """Return what is left to send of a partition, after its first batch was refused for its size."""
@@ -254,8 +262,8 @@ class _Sending:
         self._most = most
         self.count = self.size = 0
         """Of the batch that was sent last."""
-        self.end = 0
-        """The offset after the last record sent."""
+        self.sent: list[tuple[int, int]] = []
+        """Of each batch that was sent: the offset of its first record, and how many it has."""
 
     async def run(self, producer: Any) -> None:
         """Send all that is left; after a refusal, what was refused and all after it is left. Raises KafkaError."""
@@ -266,7 +274,7 @@ class _Sending:
                 sent = await (await producer.send_batch(batch, topic, partition=partition))
             except _TOO_LARGE:
                 return
-            self.end = int(sent.offset) + self.count
+            self.sent.append((int(sent.offset), self.count))
             self.left = self.left[self.count :]
 
     def _filled(self, batch: Any) -> Any:

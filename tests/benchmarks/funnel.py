@@ -46,6 +46,7 @@ def batches(events: int) -> Iterator[FunnelEvents]:
             events=np.concatenate([np.arange(size), np.arange(size)]),
             scopes=np.concatenate([np.zeros(size, np.int64), topics]),
             scope_names=SCOPES,
+            hashes=np.arange(start, start + size).astype(np.uint64),
         )
 
 

@@ -28,6 +28,7 @@ _PATHS = (
         "/api/v1/peers/funnels",
         "/api/v1/peers/leaders",
         "/api/v1/peers/places",
+        "/api/v1/peers/recruits",
         "/api/v1/peers/scopes",
         "/api/v1/%70eers/places",
         "/api/v1/users/%00/why",

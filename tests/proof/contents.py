@@ -22,6 +22,9 @@ PARTITIONS = 8
 TOPICS = ("phone", "car", "bank", "food", "film", "game")
 OVERSIZED = 70_000
 _DELAY_MS = HOUR_MS // 2
+_CLOCK = b"clock"
+_CLOCK_STEPS_MS = [SPAN_MS + minutes * 60_000 for minutes in range(5, 60, 5)]
+"""Until then all steps of event time have ended in which anything happened, and the dwell time is over."""
 _TEN_YEARS_MS = 10 * 365 * 24 * HOUR_MS
 _EVENT = b'{"event_id":"e%d","ts":%d,"user_id":"%b","kind":"%b","topics":["%b"],"audience":%d}'
 
@@ -120,25 +123,36 @@ def made(recipe: Recipe) -> Contents:
     ]
     together = [*events, *(events[place] for place in twice.tolist()), *extra, *bad]
     order = np.argsort(np.concatenate(arrivals), kind="stable").tolist()
+    clocks = _clocks()
     return Contents(
-        records=[together[place] for place in order],
+        records=[*(together[place] for place in order), *clocks],
         results={
-            "applied": recipe.events,
+            "applied": recipe.events + len(clocks),
             "duplicate": recipe.repeats,
             "late": recipe.late,
             "rejected": len(rejected),
         },
         totals=_totals(users, topics, ts_ms // HOUR_MS, shares, audiences, recipe.window_hours),
         rejected=rejected,
-        newest_ms=int(ts_ms.max()),
+        newest_ms=START_MS + _CLOCK_STEPS_MS[-1],
     )
+
+
+def _clocks() -> list[Record]:
+    """Shares that nobody saw, after everything else: standings hang on the ends of steps."""
+    home = home_of(_CLOCK)
+    values = [
+        _EVENT % (number, START_MS + after_ms, _CLOCK, b"share", TOPICS[0].encode(), 0)
+        for number, after_ms in enumerate(_CLOCK_STEPS_MS)
+    ]
+    return [Record(True, home, _CLOCK, value) for value in values]
 
 
 def _totals(
     users: Ints, topics: Ints, hours: Ints, shares: NDArray[np.bool_], audiences: Ints, window_hours: int
 ) -> Totals:
     """What is in the window at the end: the last hours."""
-    inside = hours > hours.max() - window_hours
+    inside = hours > (START_MS + _CLOCK_STEPS_MS[-1]) // HOUR_MS - window_hours
     posts: Counter[tuple[str, str]] = Counter()
     impressions: Counter[tuple[str, str]] = Counter()
     rows = zip(*(column[inside].tolist() for column in (users, topics, shares, audiences)), strict=True)

@@ -115,8 +115,11 @@ def metric(worker: Worker, name: str) -> float:
 def test_neither_memory_nor_logs_grow_while_users_come_and_go(
     brokers: str, tmp_path: Path, scale: Scale, proof: Proof
 ) -> None:
-    """Every day other users in other topics; the worker is killed and started again every few days."""
-    with stage(brokers, "rotating", tmp_path, made(Recipe(1)), workers=1) as on:
+    """Every day other users in other topics; the worker is killed and started again every few days.
+
+    The funnel keeps who was there for a window and a gap, so the gap is a day: the days are to be more than that.
+    """
+    with stage(brokers, "rotating", tmp_path, made(Recipe(1)), workers=1, funnel_gap_s="24h") as on:
         keys, memory_mb = [], []
         for day in range(scale.days):
             on.contents = on.contents._replace(records=rotating(day))

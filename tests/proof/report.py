@@ -36,6 +36,7 @@ PROMISES: Mapping[int, str] = {
     20: "names without end: topics, populations, long user ids",
     21: "rolling upgrade from the release before and back; mixed settings refused",
     22: "the same flags with one worker, with two, and with two that are killed",
+    23: "the funnel and whom it credits, with a SIGKILL every 5 s under load",
 }
 
 
@@ -62,6 +63,7 @@ SENTENCES = (
     "{invented:,} invented topics, {names_mb:.0f} MB at most",
     "refused after {refused_after_s:.1f} s",
     "{workers} workers, {flag_kills} kills: {same:,} of {flags:,} flags as in the backtest, {others:,} others",
+    "{funnel_kills} kills, {entries:,} entries exact, {credits:,} credits",
     "{events:,} events, {lost:,} lost, {twice:,} twice",
 )
 """What the figures of a proof say: the sentences of which it has all figures."""

@@ -14,6 +14,7 @@ from stream_app.kafka.topic_scan import partitions_of, read, spans
 from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
 from tests.proof.contents import Contents, Cuts, Totals
+from tests.servers.changelogs import compacted
 from tests.servers.tracker import Seen
 
 _SHOWN = 5
@@ -22,7 +23,7 @@ _FOLLOWS: Mapping[FlagType, set[FlagType | None]] = {
     FlagType.EMERGING: {None, FlagType.LEFT},
     FlagType.ENTERED: {None, FlagType.LEFT, FlagType.EMERGING, FlagType.FADING},
     FlagType.FADING: {FlagType.ENTERED},
-    FlagType.LEFT: {FlagType.EMERGING, FlagType.FADING},
+    FlagType.LEFT: {FlagType.EMERGING, FlagType.FADING, FlagType.ENTERED},
 }
 """Which flag a flag may come after, for the same user, topic and role."""
 
@@ -68,17 +69,11 @@ def everything(settings: Settings, topic: str) -> list[Any]:
 def ledger_totals(settings: Settings, log: Iterable[Any]) -> Totals:
     """Posts and impressions of everybody, as a new owner would restore them from the log of segments."""
     found: dict[tuple[str, str], tuple[int, int]] = {}
-    stored: dict[int, dict[bytes, bytes]] = {number: {} for number in range(settings.partitions)}
-    for record in log:
-        if record.value is None:
-            stored[record.partition].pop(record.key, None)
-        else:
-            stored[record.partition][record.key] = record.value
     owned = [
         LedgerStore(
             number, Ledger(settings.pane_ms, settings.panes, settings.short_panes), segments, lambda _key, _value: None
         )
-        for number, segments in stored.items()
+        for number, segments in compacted(log, settings.partitions).items()
     ]
     newest_ms = max(source.watermark for store in owned for source in store.ledger.sources.values())
     for store in owned:

@@ -74,6 +74,7 @@ def plan_of(seed: int, zombies: Zombies = "all") -> Plan:
         diffuse_fraction=0.7,
         emerging_events=2.0,
         emerging_z=2.0,
+        funnel_gap_s=random.Random(f"gap {seed}").choice((45.0, 300.0, 900.0)),
         step_s=1.0,  # a slot: those of production, 5 minutes, are most of the window here
         session_timeout_s=SESSION_S,
         batch_events=rng.choice((1, 5, 20, 1000)),

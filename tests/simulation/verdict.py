@@ -10,11 +10,11 @@ from stream_app.core.changelog import status
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.changelog.status import Status
 from stream_app.core.events.schema import Post
-from stream_app.core.messages import ROLES, Cut, Flag, FlagType
+from stream_app.core.messages import ROLES, Cut, Flag, FlagType, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.topics import changelogs_of
 from tests.naive import NaiveCut, Totals, identity_of, ms_of, naive_cut, naive_people, naive_topics
-from tests.simulation import credit_verdict
+from tests.simulation import credit_verdict, funnel_verdict
 from tests.simulation.broker import Place
 from tests.simulation.feed import PANE_MS, Fate, expected
 from tests.simulation.plan import DWELL_S, PANES
@@ -63,7 +63,8 @@ def unrest(run: "Run") -> list[str]:
 
 def problems(run: "Run") -> list[str]:
     """Everything that is not as it must be."""
-    found = [*_counts(run), *_counters(run), *_dead_letters(run), *credit_verdict.wrong(run)]
+    found = [*_counts(run), *_counters(run), *_dead_letters(run)]
+    found += [*credit_verdict.wrong(run), *funnel_verdict.wrong(run)]
     if run.plan.strict:
         found += [*_statuses(run), *_cuts(run), *_flags(run), *_sequences(run), *_standings(run)]
     return found
@@ -231,7 +232,8 @@ def _standings(run: "Run") -> Iterator[str]:
         if flag is None or flag.type is not FlagType.ENTERED:
             yield f"{who} is above θ and {flag.type if flag else 'has no standing'}"
     for who, flag in sorted(standings.items(), key=lambda item: item[0]):
-        if flag.type is FlagType.ENTERED and who not in now.near | then.near:
+        is_slow = flag.role is Role.RECRUITER  # decided when a pane ends, and corrected: later than the dwell time
+        if flag.type is FlagType.ENTERED and who not in now.near | then.near and not is_slow:
             yield f"{who} is entered, but below ρ·θ for longer than the dwell time"
         if flag.type is FlagType.FADING and who not in now.halfway:
             yield f"{who} is fading, but below half of θ"

@@ -2,8 +2,8 @@
 
     events ──▶ funnel ──▶ credits ──▶ credited people, cohorts
 
-It is decided after each batch, so only what is counted stays in memory. What comes late is corrected, as in a worker:
-the figures hang on the set of events alone.
+It is decided after each batch. What is counted stays in memory, and some 50 bytes of each event, so that it can be
+taken back. What comes late is corrected, as in a worker: the figures hang on the set of events alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_app.backtest.funnel.reached import Reached
-from stream_app.core.arrays import distinct_in
+from stream_app.core.arrays import Hashes, distinct_in
 from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.events.credit import Credits
 from stream_app.core.funnel.cohorts import Cohort, Cohorts
@@ -23,6 +23,8 @@ from stream_app.core.funnel.funnel_counts import DAY_MS
 from stream_app.core.funnel.funnel_sums import FunnelSums
 from stream_app.core.funnel.influence_credits import InfluenceCredits
 from stream_app.core.funnel.scope_cells import NO_PANE
+from stream_app.core.funnel.stored import stored_events
+from stream_app.core.funnel.stored.event_history import EventHistory
 from stream_app.core.funnel.stored.funnel_batches import FunnelBatches
 from stream_app.core.queries.scope_funnel import ScopeFunnel
 from stream_app.core.state.scope_limits import ScopeLimits
@@ -55,6 +57,7 @@ class OfflineFunnel:
         self._cohorts = Cohorts(horizon_ms, self._funnel)
         self._reached = Reached(settings.pane_ms)
         self._batches = FunnelBatches(limits)
+        self._history, self._batch = EventHistory(), 0
         self._pairs = HashIndex()
         """Scope and person of each credit."""
         self.first_ms, self.newest_ms = -NO_TIME, NO_TIME
@@ -65,8 +68,20 @@ class OfflineFunnel:
             return
         self.first_ms = min(self.first_ms, int(batch.ts_ms.min()))
         self.newest_ms = max(self.newest_ms, int(batch.ts_ms.max()))
-        self._reached.add(self._funnel.add(self._batches.of(batch, self._funnel.scopes)))
+        columns = self._funnel.add(self._batches.of(batch, self._funnel.scopes))
+        self._reached.add(columns)
+        self._batch += 1
+        self._history.add(self._batch, columns.ts_ms, stored_events.encode(columns, self._funnel))
         self._decide(self.newest_ms)
+
+    def take_back(self, hashes: Hashes) -> None:
+        """Take back what was added of some events."""
+        if not len(hashes):
+            return
+        self._history.retract(hashes)
+        if (taken := self._history.take_back(self._funnel)) is not None:
+            self._reached.add(taken._replace(impressions=-taken.impressions))
+            self._decide(self.newest_ms)
 
     def counted(self, window_ms: int | None) -> Iterator[Counted]:
         """Yield each scope with what was counted in the last `window_ms`, or in all; those of most entries first."""

@@ -30,6 +30,7 @@ def recorded_funnel(events: Iterable[RecordedEvent], settings: Settings, spans: 
     batches = RecordedBatches(settings)
     for batch in batches.of(events):
         funnel.add(batch)
+    funnel.take_back(batches.retracted)
     counted = batches.counted
     return FunnelReport(
         read=counted.read,

@@ -40,6 +40,13 @@ class Deltas:
         """Note that a delta carries on all that those before it say of some panes."""
         self.carried, self._carried_panes = sequence, panes
 
+    def is_carried(self, panes: frozenset[int]) -> bool:
+        """Return whether a delta carries on these panes, and none after it says anything of them."""
+        if self.carried not in self._held or not panes <= self._carried_panes:
+            return False
+        later = (delta.panes for sequence, delta in self._held.items() if sequence > self.carried)
+        return all(map(panes.isdisjoint, later))
+
     def add(self, sequence: int, panes: frozenset[int], written: Mapping[bytes, bytes]) -> None:
         """Note a delta that was written."""
         self._held[sequence] = Delta(list(written), panes, sum(map(len, written.values())))

@@ -15,10 +15,8 @@ source resumes at the position stored there. So a batch and its position are in 
 1. Count: a batch becomes one delta. Its sequence is the last one plus one.
 2. Seal: the whole content of a pane is written as one segment, with the sequence it includes. From then on a replay
    reads the pane from this segment, and ignores the pane in all deltas up to that sequence.
-   Retractions change packed panes here and there. These are not written again for it: one delta carries on what all
-   deltas before it say of such panes, which is little.
-3. The funnel: the delta of a batch also has what the funnel needs of it, and stays until that is decided. A decision is
-   a segment written with a delta of its own: see core/funnel/stored/stored_funnel.
+   Panes that only retractions change are not written again: one delta carries on what deltas before it say of them.
+3. The funnel: a delta also has what it needs. Its decisions and chunks are segments too: see core/funnel/stored.
 4. Sweep: superseded segments are garbage. They are deleted only after two conditions hold. The group has confirmed that
    this worker still owned the partition when the seal was in the changelog. And the changelog says which deltas are
    still needed; otherwise a replay could not distinguish a deleted delta from a lost one.
@@ -34,7 +32,7 @@ from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.content.pane_content import PaneContent
 from stream_app.core.changelog.deltas import Deltas
-from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
+from stream_app.core.changelog.replay import ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.events.credit import Credits
 from stream_app.core.funnel.influence_credits import InfluenceCredits
@@ -79,17 +77,15 @@ class LedgerStore:
         self._sequence = held.sequence
         self._deltas = Deltas()
         self._garbage = list(held.garbage)
-        self._written = (0, 0)
-        """State in the newest header in the log, see `_state`."""
+        self._written = (0, 0)  # in the newest header in the log, see `_state`
         self._funnel_log: FunnelLog | None = None
         self._restore(held)
         if funnel is not None:
-            log = (held, self._write_decision, self.write_state, lambda: self._sequence + 1)
+            log = (held, self._write_funnel, self.write_state, lambda: self._sequence + 1)
             self._funnel_log = FunnelLog(StoredFunnel(funnel, ledger.event_key, partition), *log)
             self.signals.credited = self._funnel_log.funnel.credited
         self._find_garbage()  # which the former owner may still delete: no header of ours may say that it is needed
-        self._live_epochs = held.epochs
-        self.ownership: OwnershipEpochs = held.ownership
+        self._live_epochs, self.ownership = held.epochs, held.ownership
 
     def begin(self, generation: int) -> None:
         """Begin a new ownership: in `generation` of the consumer group this worker was assigned the partition."""
@@ -151,7 +147,8 @@ class LedgerStore:
     ) -> Applied:
         """Take events back and write the delta of it, like `count`."""
         applied = take_back(self.ledger, topic, position, looked_up, rejected, applied_besides)
-        self._write_delta(applied.content)
+        counted = looked_up.counted(~applied.duplicate)
+        self._write_delta(applied.content, self.funnel.take_back(self._sequence + 1, counted) if self.funnel else b"")
         return applied
 
     def write_state(self) -> None:
@@ -170,11 +167,14 @@ class LedgerStore:
                 sealed = True
             elif settled and pane.sealed and not pane.packed:
                 self.ledger.seal(number, *pane.sealed, pack=True)
-        if many and (patched := [number for number in self.ledger.panes if self.ledger.is_patched(number)]):
-            self._deltas.carry(self._sequence + 1, frozenset(patched))
+        patched = frozenset(number for number in self.ledger.panes if many and self.ledger.is_patched(number))
+        if patched and not self._deltas.is_carried(patched):
+            self._deltas.carry(self._sequence + 1, patched)
             self._write_delta([self.ledger.patches(number) for number in patched])
         self.signals.advance(self.ledger.horizon)
         self._write_signals(self.signals.due(self._most_bytes() // 2, is_sealing=sealed))
+        if self._funnel_log:
+            self._funnel_log.keep(is_sealing=sealed)
         self.ledger.forget_packed()
         self._find_garbage()
 
@@ -260,8 +260,8 @@ class LedgerStore:
         left = panes - self._deltas.carried_at(sequence)
         return not all(pane < first or self.ledger.panes[pane].holds(sequence) for pane in left)
 
-    def _write_decision(self, number: int, value: bytes) -> list[bytes]:
-        return list(self._write("funnel", number, [], value, sequence=self._sequence + 1))
+    def _write_funnel(self, kind: Kind, number: int, value: bytes) -> dict[bytes, bytes]:
+        return self._write(kind, number, [], value, sequence=self._sequence + (kind == "funnel"))
 
     def _write_signals(self, due: StoredValues | None) -> None:
         if due is not None:

@@ -6,7 +6,8 @@ bytes for the key and 7 to 14 for its slot, and looks up a whole batch in a few 
 How: open addressing in a power-of-two table of row numbers. The home slot of a key is the top bits of its salted mix. A
 batch is looked up in rounds. In each round all pending keys probe their slot at once. Keys that hit, or find the slot
 empty, are done; the others move on by steps that grow by one (triangular probing). This keeps probe sequences short,
-which matters because a round costs the same numpy calls however few keys are left. A few keys are added one by one.
+which matters because a round costs the same numpy calls however few keys are left. A few keys, and the last few of a
+batch, are added one by one.
 
     keys   [a, b, a, c]      claim   each new key writes its provisional row into its free slot; the first one wins
     round 1: slots 3 7 3 3   settle  rows are renumbered in order of appearance: a → n, b → n+1, c → n+2
@@ -40,7 +41,7 @@ _FOLD = np.uint64(32)
 _EMPTY = np.int32(-1)
 _SMALLEST = 64
 _FEW = 8
-"""Keys that are added one by one."""
+"""Keys that are added one by one, at once or once the others have their slots."""
 _FULL, _FULLEST = 0.6, 0.8
 """Load factors above which the table grows: before a batch, and after it if all its keys were new."""
 _GROWTH = 8
@@ -114,20 +115,28 @@ class HashIndex:
         """Add keys one by one: for few of them that is faster than the calls for many."""
         rows = []
         for key, home in zip(keys.tolist(), self._home(keys).tolist(), strict=True):
-            row, slot, step = self._slots.item(home), home, 1
-            while row != _EMPTY and self._keys.item(row) != key and step <= self._most_rounds:
-                slot = (slot + step) & self._mask
-                row, step = self._slots.item(slot), step + 1
-            self.probes += step
+            row, slot, step = self._probe(key, home, 1)
             if step > self._most_rounds:
                 self._rebuild()
                 return self.add(keys)  # finds those that were added before
-            if row == _EMPTY:
+            if row < 0:
                 row = self._slots[slot] = self._size
                 self._keys[row] = key
                 self._size += 1
             rows.append(row)
         return np.array(rows, np.int64)
+
+    def _probe(self, key: int, slot: int, step: int) -> tuple[int, int, int]:
+        """Follow one key from a slot on, whose next move is by `step`, to its own slot or the first empty one.
+
+        Returns the row there, −1 for none, the slot and the next move: beyond the most rounds it was not found.
+        """
+        began, row, mask = step, self._slots.item(slot), self._mask
+        while row >= 0 and self._keys.item(row) != key and step <= self._most_rounds:
+            slot = (slot + step) & mask
+            row, step = self._slots.item(slot), step + 1
+        self.probes += step - began + 1
+        return row, slot, step
 
     def _claim(self, keys: Ints, start: int) -> tuple[Ints, Ints] | None:
         """Return the provisional row and the slot of each key; None if that takes too many rounds."""
@@ -146,7 +155,24 @@ class HashIndex:
                 break
             if step >= self._most_rounds:
                 return None
+            if len(pending) <= _FEW:
+                is_done = self._claim_few(keys, start, step + 1, pending, slots, (rows, claimed))
+                return (rows, claimed) if is_done else None
         return rows, claimed
+
+    def _claim_few(
+        self, keys: Ints, start: int, step: int, pending: Ints, slots: Ints, found: tuple[Ints, Ints]
+    ) -> bool:
+        """Claim for the last keys of a batch, one by one in order. Returns False if that takes too many rounds."""
+        rows, claimed = found
+        for place, at in zip(pending.tolist(), slots.tolist(), strict=True):
+            row, slot, moved = self._probe(keys.item(place), at, step)
+            if moved > self._most_rounds:
+                return False
+            if row < 0:
+                row = self._slots[slot] = place + start
+            rows[place], claimed[place] = row, slot
+        return True
 
     def _settle(self, rows: Ints, slots: Ints, start: int) -> None:
         """Renumber the rows claimed from `start` on, so that they are consecutive."""

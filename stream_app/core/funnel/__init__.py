@@ -23,10 +23,13 @@ Amplified is the same with another key, (scope, sharer, post, author): the first
 impressions. The gap is `share_gap_ms`: with the length of the window, "earliest" means among those that the window saw.
 
 What is kept: some 50 bytes for a person and scope, as 64-bit hashes under a secret, until A after the last event and
-the end of the window: no event that is not late can change more. Names are kept only of people who were credited. Then
-8 bytes of key stay for `remember_ms` more, so that somebody who comes back is not taken for new. After that they are:
-"new" is new to what is remembered. In the last eighth of that time it depends on when it is decided. All else depends
-on nothing but the set of events that were not late.
+the end of the window: no event that is not late can change more. Names are kept only of people who were credited, and
+of those whom an event of the window names. Then 8 bytes of key stay for `remember_ms` more, so that somebody who comes
+back is not taken for new. After that they are: "new" is new to what is remembered. In the last eighth of that time it
+depends on when it is decided. All else depends on nothing but the set of events that were not late.
+
+What is taken back: an episode does not say what it is without one of its events. So the events of the window are kept
+beside (`stored/event_history`), and those that are left of a person replace what was decided of their keys.
 
 Ties: events of one person at the same time are ordered by event id. Ids that are numbers come in the order of their
 text if they are equally long or have up to 17 digits, others by four bytes of text and 30 bits of hash. The keys of two

@@ -1,6 +1,6 @@
 """The funnel of one partition: which events of its people are entries and amplifying shares, decided pane by pane."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,6 +78,8 @@ class Funnel:
         """New people by day."""
         self.decided_ms = NO_TIME
         """All panes up to here are decided."""
+        self.start_ms = NO_TIME
+        """Events before it are not taken back any more."""
         self._pending_entries = PendingEpisodes(EPISODE, settings.pane_ms, settings.gap_ms)
         self._pending_shares = PendingEpisodes(SHARED, settings.pane_ms, settings.share_gap_ms)
 
@@ -109,12 +111,19 @@ class Funnel:
         scopes = self.scopes.add_used(batch.scope_names, batch.scopes)
         return columns_of(batch, self.keys, self._post_keys, self.people, scopes)
 
-    def replace(self, retracted: FunnelEvents, remaining: FunnelEvents) -> None:
-        """Take events back. `remaining`: all others of their people, from a gap before the window on."""
-        entries, shares = self._records_of(self.columns_of(retracted))
-        other_entries, other_shares = self._records_of(self.columns_of(remaining))
+    def replace(self, retracted: EventColumns, remaining: EventColumns) -> None:
+        """Take events back. `remaining`: all others of their people since `start_ms`."""
+        entries, shares = self._records_of(retracted)
+        other_entries, other_shares = self._records_of(remaining)
         self._pending_entries.replace(entries, other_entries)
         self._pending_shares.replace(shares, other_shares)
+
+    def passes(self, until_ms: int) -> bool:
+        """Return whether nothing is to be decided of the panes that end by `until_ms`; then they are decided."""
+        if self._pending_entries.has_until(until_ms) or self._pending_shares.has_until(until_ms):
+            return False
+        self._note_decided(until_ms)
+        return True
 
     def decide(self, until_ms: int, *, early: bool = False) -> Iterator[Decided]:
         """Decide the events of all panes that end by `until_ms`, and late events of panes before.
@@ -127,30 +136,47 @@ class Funnel:
         parts = count // _AT_ONCE + 1
         for part in range(1, parts + 1):
             if part == parts:
-                self.decided_ms = max(self.decided_ms, until_ms // self.settings.pane_ms * self.settings.pane_ms)
+                self._note_decided(until_ms)
             yield self._decide(2**64 * part // parts - 2**63)
+
+    def _note_decided(self, until_ms: int) -> None:
+        self.decided_ms = max(self.decided_ms, until_ms // self.settings.pane_ms * self.settings.pane_ms)
 
     def _decide(self, end: int) -> Decided:
         """Decide what has keys below `end`."""
         settings = self.settings
-        entries = decide(self.entries, *self._pending_entries.take_below(end), settings.gap_ms)
-        shares = decide(self.shares, *self._pending_shares.take_below(end), settings.share_gap_ms)
+        entries = decide(self.entries, *self._pending_entries.take_below(end), settings.gap_ms, self.start_ms)
+        shares = decide(self.shares, *self._pending_shares.take_below(end), settings.share_gap_ms, self.start_ms)
+        tables = self.entries.before_window, self.shares.before_window
+        for table, decision in zip(tables, (entries, shares), strict=True):
+            table.note(*decision.before_window)
         scopes, hashes, people = self.scopes.names, self.scopes.hashes, self.people.names
         counts, newcomers = counts_of(entries, settings.pane_ms), newcomers_of(entries)
-        change = FunnelState(scopes, people, entries.after, shares.after, counts, newcomers, self.decided_ms)
+        change = FunnelState(
+            *(scopes, people, entries.after, shares.after, counts, newcomers, self.decided_ms),
+            start_ms=self.start_ms,
+            before_window=(tables[0].take_fresh(), tables[1].take_fresh()),
+        )
         self._put(change)
         return Decided(joined([credits_of(one, scopes, hashes, people) for one in (entries, shares)]), change)
 
     def state(self) -> FunnelState:
         """Return all that is decided, with the numbers of the funnel."""
         held = self.entries.all(), self.shares.all(), self.counts.all(), self.newcomers.all()
-        return FunnelState(self.scopes.names, self.people.names, *held, self.decided_ms, self.entries.known())
+        before_window = (self.entries.before_window.all(), self.shares.before_window.all())
+        known = self.entries.known()
+        return FunnelState(
+            self.scopes.names, self.people.names, *held, self.decided_ms, known, self.start_ms, before_window
+        )
 
     def restore(self, state: FunnelState) -> None:
         """Restore all that was decided, or what was decided next."""
         self.entries.remember(*state.known)
         self._put(state.with_numbers(self.scopes.add(state.scopes), self.people.add(state.people)))
         self.decided_ms = max(self.decided_ms, state.decided_ms)
+        self.start_ms = max(self.start_ms, state.start_ms)
+        for table, times in zip((self.entries, self.shares), state.before_window, strict=True):
+            table.before_window.note(*times, is_stored=True)
 
     def sums(self, scope: ScopeName, panes: range | None = None) -> FunnelSums:
         """Return the stages that are counted here, in a window of decided panes, or in all that are kept.
@@ -162,6 +188,15 @@ class Funnel:
             return FunnelSums()
         by_pane = self.counts.series(number, self.counts.panes if panes is None else panes)
         return FunnelSums(*by_pane.sum(axis=1).tolist())
+
+    def leave(self, leaving: Iterable[EventColumns], start_ms: int) -> None:
+        """Note that no event before `start_ms` is taken back from now on. `leaving`: all since it was noted last."""
+        for columns in leaving:
+            for table, records in zip((self.entries, self.shares), self._records_of(columns), strict=True):
+                table.leave(records["key"], records["first_ms"], start_ms)
+        for table in (self.entries, self.shares):
+            table.forget_ended(start_ms)
+        self.start_ms = start_ms
 
     def forget(self, window_start_ms: int, keep_ms: int = 0) -> None:
         """Forget what no event of the window can change, and not what came in the `keep_ms` before the window."""

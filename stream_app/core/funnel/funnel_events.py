@@ -32,6 +32,8 @@ class FunnelEvents(NamedTuple):
     scopes: Ints
     """Of each pair, the place of the scope in `scope_names`."""
     scope_names: Sequence[ScopeName]
+    hashes: Hashes
+    """Of the events, by which they are taken back."""
 
 
 class EventColumns(NamedTuple):
@@ -47,6 +49,8 @@ class EventColumns(NamedTuple):
     posts: Hashes
     """Of the post and its author, the same in all partitions; 0 where nobody is the author."""
     impressions: Ints
+    hashes: Hashes
+    """By which they are taken back."""
     events: Ints
     scopes: Ints
     """Numbers of the funnel."""
@@ -57,7 +61,7 @@ class EventColumns(NamedTuple):
             return self
         places = np.cumsum(kept) - 1
         pairs = kept[self.events]
-        columns: list[Any] = [*(column[kept] for column in self[:7]), places[self.events[pairs]], self.scopes[pairs]]
+        columns: list[Any] = [*(column[kept] for column in self[:8]), places[self.events[pairs]], self.scopes[pairs]]
         return EventColumns(*columns)
 
 
@@ -82,6 +86,7 @@ def columns_of(
         authors=authors,
         posts=posts,
         impressions=batch.impressions,
+        hashes=batch.hashes,
         events=batch.events,
         scopes=scopes,
     )

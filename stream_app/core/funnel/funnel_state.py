@@ -9,6 +9,7 @@ from stream_app.core.arrays import Ints, distinct_in
 from stream_app.core.funnel.episodes.episode_table import EpisodesOfKeys
 from stream_app.core.funnel.scope_cells import CellCounts
 from stream_app.core.state.scopes import ScopeName
+from stream_app.core.state.watermark import NO_TIME
 
 NOBODY = np.empty(0, np.int64)
 
@@ -31,6 +32,16 @@ class FunnelState(NamedTuple):
     decided_ms: int
     known: tuple[Ints, Ints] = (NOBODY, NOBODY)
     """Keys whose episodes are forgotten, and when each had its last event, more or less."""
+    start_ms: int = NO_TIME
+    """Events before it are not taken back any more."""
+    before_window: tuple[tuple[Ints, Ints], tuple[Ints, Ints]] = ((NOBODY, NOBODY), (NOBODY, NOBODY))
+    """Of entries and of shares: see `LastTimes`."""
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything in it that must not be lost."""
+        noted = (keys for keys, _ in self.before_window)
+        return any(map(len, (self.entries.keys, self.shares.keys, *noted)))
 
     def with_own_numbers(self) -> "FunnelState":
         """Return the same with only the scopes and people that occur in it."""

@@ -262,7 +262,7 @@ _RULES: Mapping[str, Rule] = {
     "points": _points,
     # Finer than the steps, or about others.
     **_each(_unsaid, "trusted k_low k_high percent_of_users_low percent_of_users_high threshold_low threshold_high"),
-    **_each(_unnamed, "post_id author_id"),
+    **_each(_unnamed, "post_id author_id Recruits.total Recruits.recruits"),
     "channel": _unsaid,
     **_each(_false, "exact borderline"),
     **_each(_none_of_them, "panes signals Contribution.topics"),

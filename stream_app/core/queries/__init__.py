@@ -12,6 +12,9 @@ from stream_app.core.exchange.cut_record import of_role as of_role
 from stream_app.core.queries.funnels import FunnelQueries as FunnelQueries
 from stream_app.core.queries.queryable_state import PartitionVersion as PartitionVersion
 from stream_app.core.queries.queryable_state import QueryableState as QueryableState
+from stream_app.core.queries.recruits import RecruitedBy as RecruitedBy
+from stream_app.core.queries.recruits import RecruitEntry as RecruitEntry
+from stream_app.core.queries.recruits import RecruitSearch as RecruitSearch
 from stream_app.core.queries.scope_funnel import FunnelFigures as FunnelFigures
 from stream_app.core.queries.scope_funnel import ScopeFunnel as ScopeFunnel
 from stream_app.core.queries.scopes import ScopeQueries as ScopeQueries

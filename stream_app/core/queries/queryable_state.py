@@ -12,6 +12,7 @@ from stream_app.core.flags.track_record import TrackRecord
 from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.core.privacy.erasures import Erasures
 from stream_app.core.queries.funnels import FunnelQueries
+from stream_app.core.queries.recruits import RecruitSearch
 from stream_app.core.queries.scopes import ScopeQueries
 from stream_app.core.queries.top_k import TopUsers, tops_named, tops_of
 from stream_app.core.queries.users import UserQueries
@@ -94,6 +95,13 @@ class QueryableState:
             return tops_of(ledger, most)
         users = self.scopes.users_of(ledger.scopes.names())
         return tops_of(ledger, most, users >= min_users)
+
+    def recruits(self, partition: int, scope: ScopeName, recruiters: Sequence[str]) -> RecruitSearch | None:
+        """A search for whom some people brought into a scope; None where the partition is not this worker's."""
+        store, stages = self.stores().get(partition), self.funnels.partitions().get(partition)
+        if store is None or stages is None:
+            return None
+        return RecruitSearch(stages.funnel, store.ledger, scope, recruiters)
 
     def version(self, partition: int) -> PartitionVersion:
         """Of an owned partition: while it is equal, `tops` are the same."""

@@ -51,6 +51,11 @@ class LookedUp(NamedTuple):
     found: list[InPane]
     """Places are numbers of events."""
 
+    def counted(self, fresh: Mask) -> Hashes:
+        """Return the hashes of the events that were counted, of those retractions that are `fresh` and not late."""
+        known = np.concatenate([self.event[:0], *(found.places for _, found in self.found)])
+        return self.batch.hashes[fresh & ~self.late & np.isin(self.event, known)]
+
 
 def look_up(ledger: Ledger, batch: Retractions) -> LookedUp:
     """Find the events that are taken back. To be followed by `take_back`, with nothing counted in between."""

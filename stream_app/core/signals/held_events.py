@@ -36,9 +36,12 @@ class HeldEvents:
         self._chunks: list[Columns] = []
         self._most = most
         self.ready_ms = NO_TIME
-        """Event time up to which all have been taken."""
+        """Event time up to which all have been taken, or can be: what comes later is too late."""
         self.late = 0
         """Events that came too late."""
+
+    def __len__(self) -> int:
+        return sum(len(chunk[0]) for chunk in self._chunks)
 
     def add(self, columns: Columns) -> Mask:
         """Take events. Returns which of them are too late, and left out."""

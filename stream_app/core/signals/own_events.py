@@ -2,7 +2,8 @@
 
 Events wait in `HeldEvents` until no older ones are to come. Then all of a person's are looked at in order: each needs
 only the time of the one before. The table adds up over the window; a person without an event in it is as good as new,
-so that nothing hangs on when rows are dropped.
+so that nothing hangs on when rows are dropped, nor on when events are looked at: that is once somebody asks, or once
+they are many, because to look at a few costs nearly as much.
 
 State belongs to the partition of the person, and no other has any of it: nothing is merged.
 """
@@ -28,6 +29,8 @@ NOBODY = 0
 _EVENTS, _GAPS, _GAP_MS, _SQUARES, _HOURS, _JUMPS, _IMPRESSIONS, _EXCESS = range(8)
 _AUDIENCE = ("base", "since_ms", "top", "last", "steady")
 _JUMP_DIGITS = 1000
+_MANY = 2000
+"""Events that wait are looked at."""
 
 
 class OwnEvents(NamedTuple):
@@ -76,15 +79,18 @@ class OwnEventSignals:
     def __init__(self, limits: SignalLimits = SignalLimits()) -> None:  # noqa: B008 - immutable
         self._limits = limits
         self._held = HeldEvents(("<u8", "<u8", "<u8", "<u8", "<i8", "<i8"), limits.most_held)
+        self._looked_ms = self._held.ready_ms
         self._people = WindowTable(8, ("last_ms", "jump", *_AUDIENCE))
         self._authors, self._posts = PairCounts(limits.most_pairs), PairCounts(limits.most_pairs)
 
     def __len__(self) -> int:
+        self._look()
         return len(self._people)
 
     @property
     def people(self) -> Hashes:
         """Those who are known, of whom some may have no event in the window any more."""
+        self._look()
         return self._people.keys
 
     @property
@@ -97,11 +103,18 @@ class OwnEventSignals:
         return self._held.add(events)
 
     def advance(self, end_ms: int) -> None:
-        """Look at all events that waited long enough, now that the partition has come to `end_ms`."""
+        """Go on to where the partition has come: what waited long enough before `end_ms` is complete."""
         ready_ms = (end_ms - self._limits.disorder_ms) // self._limits.look_ms * self._limits.look_ms
-        if ready_ms > self._held.ready_ms:
-            self._look_at(OwnEvents._make(self._held.take(ready_ms)))
-            self._expire(self._held.ready_ms - 1)
+        self._held.ready_ms = max(self._held.ready_ms, ready_ms)
+        if len(self._held) >= _MANY:
+            self._look()
+
+    def _look(self) -> None:
+        if self._held.ready_ms <= self._looked_ms:
+            return
+        self._look_at(OwnEvents._make(self._held.take(self._held.ready_ms)))
+        self._looked_ms = self._held.ready_ms
+        self._expire(self._looked_ms - 1)
 
     def _look_at(self, events: OwnEvents) -> None:
         if not len(events.ts_ms):
@@ -168,6 +181,7 @@ class OwnEventSignals:
 
     def measured(self, users: Hashes) -> list[SignalValues]:
         """Return what each signal says about people."""
+        self._look()
         sums, limits = self._sums(users), self._limits
         gaps = sums[_GAPS]
         mean = quotient(sums[_GAP_MS], gaps)
@@ -202,6 +216,7 @@ class OwnEventSignals:
 
     def trusted(self, users: Hashes) -> Trusted:
         """Return what is left of people's impressions in the window."""
+        self._look()
         sums = self._sums(users)
         return Trusted(sums[_IMPRESSIONS], sums[_IMPRESSIONS] - sums[_EXCESS])
 
@@ -225,12 +240,14 @@ class OwnEventSignals:
 
     def stored(self) -> StoredOwnEvents:
         """Return what is to be stored."""
+        self._look()
         parts = (self._held.stored(), self._people.stored(), self._authors.stored(), self._posts.stored())
         return StoredOwnEvents(*parts)
 
     def restore(self, found: StoredOwnEvents) -> None:
         """Go on from what was stored; nothing is counted so far."""
         self._held.restore(found.held)
+        self._looked_ms = self._held.ready_ms
         self._people.restore(found.people)
         self._authors.restore(found.authors)
         self._posts.restore(found.posts)

@@ -29,8 +29,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._restored: dict[int, int] = {}
-        """By restored partition: the end of its changelog when it was read."""
+        self._restored: set[int] = set()
 
     def write(self, partition: int, key: bytes, value: bytes | None, kept: bytes | None = None) -> None:
         """Set `key` in `partition`, or delete it (None); `kept`: the value in its in-memory format, if available."""
@@ -56,9 +55,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
 
     def is_restored(self, partition: int, end: int) -> bool:
         """Return whether the table has all of `partition`, whose changelog ends at `end`: no one else has written."""
-        return self._restored.get(partition) is not None and end == max(
-            self._restored[partition], self.producer.ends.get((self.changelog_topic_name, partition), 0)
-        )
+        return self.producer.alone_until.get((self.changelog_topic_name, partition)) == end
 
     def restore(self, partition: int, records: Iterable[Any]) -> None:
         """Apply records from the changelog of `partition`."""
@@ -82,11 +79,13 @@ class PartitionTable(faust.Table[bytes, bytes]):
 
     def restored(self, partition: int, end: int) -> None:
         """Note that the changelog of `partition` has been applied up to `end`, exclusive."""
-        self._restored[partition] = end
+        self._restored.add(partition)
+        self.producer.alone_until[self.changelog_topic_name, partition] = end
 
     def drop(self, partition: int) -> None:
         """Drop everything in `partition` from memory."""
-        self._restored.pop(partition, None)
+        self._restored.discard(partition)
+        self.producer.alone_until.pop((self.changelog_topic_name, partition), None)
         for key in [key for key, where in self._partitions.items() if where == partition]:
             del self.data.data[key], self._partitions[key]
 

@@ -13,10 +13,14 @@ from stream_app.serving.api import params
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.funnel.funnel_answers import FunnelAnswers
 from stream_app.serving.api.funnel.funnel_response import TopicFunnel
+from stream_app.serving.api.funnel.local_recruits import LocalRecruits
+from stream_app.serving.api.funnel.recruit_answers import RecruitAnswers
+from stream_app.serving.api.funnel.recruits_response import Recruits
 from stream_app.serving.api.responses import Answer, Curve, Cuts, Flags, History, Influencers, Place, User
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.topics import ScopeAnswers, next_after, scope_of
 from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.unanswered import UNKNOWN, UnavailableError, UnknownUserError
 from stream_app.serving.api.users.evidence import EvidenceReader
 from stream_app.serving.api.users.naming import Naming
 from stream_app.serving.api.users.peer_protocol import (
@@ -34,17 +38,8 @@ from stream_app.serving.api.users.places import placed
 from stream_app.serving.api.users.why_response import Why
 from stream_app.settings import Settings
 
-UNKNOWN = "nobody of that id has a value there in the window; ids differ by case"
 _MOST_RANKED = 64
 """Of the places of a user: so many get the rank that is known at the home of the scope."""
-
-
-class UnknownUserError(LookupError):
-    """Nobody in the window is called so; the message says where that was looked for."""
-
-
-class UnavailableError(RuntimeError):
-    """There is no answer at the moment; the message says what is waited for."""
 
 
 class CutRecords(NamedTuple):
@@ -79,6 +74,7 @@ class Answers:
         self._flags = flags
         self._evidences = evidences
         self.funnels = funnels
+        self._recruits = RecruitAnswers(state, LocalRecruits(state, budget), peers)
         self.overview = overview
         self.scopes = ScopeAnswers(state.scopes)
 
@@ -197,6 +193,13 @@ class Answers:
         return User(
             user_id=user, pane_ms=self._settings.pane_ms, first_pane=self._state.scopes.window_start_ms, places=places
         )
+
+    async def recruits(self, user: str, asked: params.RecruitsOfParams) -> Recruits:
+        """Whom a user of a scope brought in. Raises UnknownUserError, UnavailableError."""
+        places = (await self.user(user)).places
+        if not any((place.population, place.topic) == scope_of(asked) for place in places):
+            raise UnknownUserError(UNKNOWN)
+        return await self._recruits.of(user, asked)
 
     async def why(self, user: str, asked: params.ScopeParams) -> Why:
         """Why a user stands there. Raises UnknownUserError, UnavailableError."""

@@ -72,6 +72,18 @@ class WhyParams(ScopeParams, frozen=True, kw_only=True):
     id: UserId = "why"
 
 
+class RecruitsOfParams(FunnelParams, frozen=True, kw_only=True):
+    """Where somebody brought others in, and how many of them are listed."""
+
+    limit: Limit = 50
+
+
+class RecruitParams(RecruitsOfParams, frozen=True, kw_only=True):
+    """Which user, and where."""
+
+    id: UserId = "recruits"
+
+
 class HistoryParams(ScopeParams, frozen=True, kw_only=True):
     """Whose history."""
 

@@ -13,11 +13,13 @@ from stream_app.core.events.names import normal_topic
 from stream_app.core.messages import Cut, Flag
 from stream_app.core.privacy.looks import persons_of
 from stream_app.serving.api import params, responses
-from stream_app.serving.api.answers import UNKNOWN, Answers, UnavailableError, UnknownUserError
+from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.csv import as_csv
 from stream_app.serving.api.flags.quality_response import FlagQualities
 from stream_app.serving.api.funnel.funnel_response import TopicFunnel
+from stream_app.serving.api.funnel.recruits_response import Recruits
 from stream_app.serving.api.look_log import LookLog
+from stream_app.serving.api.unanswered import UNKNOWN, UnavailableError, UnknownUserError
 from stream_app.serving.api.users.why_response import Why
 from stream_app.serving.api.views import View
 from stream_app.serving.http.problems import BadRequestError, problem
@@ -96,12 +98,20 @@ ROUTES = (
         lambda answers, asked, _user: answers.why(asked.id, asked),
     ),
     Route(
+        *("/users/recruits", params.RecruitParams, Recruits, "Whom a user brought into a topic, for every id"),
+        lambda answers, asked, _user: answers.recruits(asked.id, asked),
+    ),
+    Route(
         *("/users/{user_id}", params.NoParams, responses.User, "A user in every topic and role"),
         lambda answers, _asked, user: answers.user(user),
     ),
     Route(
         *("/users/{user_id}/why", params.ScopeParams, Why, "Why a user stands there"),
         lambda answers, asked, user: answers.why(user, asked),
+    ),
+    Route(
+        *("/users/{user_id}/recruits", params.RecruitsOfParams, Recruits, "Whom a user brought into a topic"),
+        lambda answers, asked, user: answers.recruits(user, asked),
     ),
     Route(
         *("/flags", params.FlagParams, responses.Flags, "The last flags, the newest first"),

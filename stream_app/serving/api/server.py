@@ -15,6 +15,7 @@ from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.flags.flag_reader import FlagReader
 from stream_app.serving.api.funnel.funnel_answers import FunnelAnswers
 from stream_app.serving.api.funnel.local_funnels import LocalFunnels
+from stream_app.serving.api.funnel.local_recruits import LocalRecruits
 from stream_app.serving.api.look_log import LookLog
 from stream_app.serving.api.openapi import document
 from stream_app.serving.api.push.page_updates import PageUpdates
@@ -68,6 +69,7 @@ class Api:
         self._throughput = Throughput(state)
         overview = Overview(settings, state, flags, self._throughput, health, redis_up)
         evidences = EvidenceReader(settings, open_partitions, erased)
+        self._local_recruits = LocalRecruits(state, budget)
         funnels = FunnelAnswers(state, self._local_funnels, self._peers, budget)
         self._answers = Answers(settings, state, overview, self._peers, flags, evidences, funnels, budget)
         self._page_updates = PageUpdates(self._answers, flags, budget, lambda: state.erasures.position)
@@ -77,7 +79,8 @@ class Api:
     def add_routes(self, app: web.Application) -> None:
         """Have `app` answer under /api/v1."""
         add_routes(app, self._answers, self._looks)
-        add_peer_routes(app, self._local_users, self._local_scopes, self._local_funnels, self._peer_auth)
+        local = (self._local_users, self._local_scopes, self._local_funnels, self._local_recruits)
+        add_peer_routes(app, *local, self._peer_auth)
         self._event_streams.add_routes(app)
         described = document()
 

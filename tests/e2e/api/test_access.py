@@ -85,7 +85,7 @@ def test_every_other_path_needs_the_token(where: str, subtests: pytest.Subtests)
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/peers/funnels", "/api/v1/peers/leaders", "/api/v1/peers/places", "/api/v1/peers/scopes"]
+    "path", [f"/api/v1/peers/{asked}" for asked in ("funnels", "leaders", "places", "recruits", "scopes")]
 )
 def test_other_workers_need_a_signature_and_the_token_is_none(where: str, path: str) -> None:
     json = {"Content-Type": "application/json"}

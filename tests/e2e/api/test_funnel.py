@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,13 @@ def answered(where: str, topic: str) -> dict[str, Any]:
     return {**stages, "cohorts": cohorts, "missing": found["missing_partitions"], "reached": found["reached"]}
 
 
+def brought_in(where: str, user: str, topic: str) -> list[tuple[str, int, bool, int]]:
+    """Whom a worker says that a user brought in: name, time, whether it is new, and how many these brought."""
+    found = asked(where, "/users/recruits", id=user, topic=topic, limit=500)
+    assert (found["total"], found["missing_partitions"]) == (len(found["recruits"]), [])
+    return [(one["user_id"], one["entered"], one["is_new"], one["brought_in"]) for one in found["recruits"]]
+
+
 def test_every_worker_says_the_funnel_of_all_partitions(embedded_brokers: str, tmp_path: Path) -> None:
     times = {"window_s": "10d", "pane_s": "1h", "short_s": "2h", "step_s": "1h", "tick_s": "200ms"}
     spans = {"funnel_gap_s": f"{GAP_MS}ms", "funnel_horizon_s": f"{HORIZON_MS}ms"}
@@ -104,3 +112,8 @@ def _agree(run: Tracker, topic: str, naive: dict[str, NaiveScope], reached: int)
     wanted = {**expected(naive[topic]), "missing": [], "reached": reached}
     for where in addresses(run):
         assert until(lambda where=where: answered(where, topic), WAIT_S, is_done=wanted.__eq__) == wanted  # type: ignore[misc]
+    recruits = naive[topic].recruits()
+    for (user, _), where in product(recruits.most_common(3), addresses(run)):
+        entries = [entry for entry in naive[topic].entries if entry.recruiter == user]
+        theirs = [(one.event.user, one.event.ts_ms, one.is_new, recruits[one.event.user]) for one in entries]
+        assert brought_in(where, user, topic) == sorted(theirs, key=lambda one: (-one[1], one[0]))

@@ -17,7 +17,7 @@ from tests.e2e.api.parts import app_of
 from tests.e2e.api.stage import HOSTILE, Stage
 
 ROOT = Path(__file__).parents[3]
-PEERS_ANSWER = ("leaders", "places", "scopes", "funnels")
+PEERS_ANSWER = ("leaders", "places", "recruits", "scopes", "funnels")
 UNDESCRIBED = {
     *(("POST", path) for path in ("/api/v1/session", *(f"/api/v1/peers/{asked}" for asked in PEERS_ANSWER))),
     *(("DELETE", "/api/v1/session"), ("GET", "/api/v1/openapi.json")),
@@ -56,20 +56,20 @@ def test_the_document_describes_every_route_and_no_other() -> None:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_a_worker_does_what_the_document_says(case: schemathesis.Case[Any], stage: Stage) -> None:
     case.call_and_validate(base_url=f"http://{stage.addresses[0]}", timeout=20)
 
 
 def test_answers_about_users_who_are_there_are_as_described(stage: Stage, subtests: pytest.Subtests) -> None:
-    for path in ["/api/v1/users", "/api/v1/users/why", "/api/v1/users/{user_id}", "/api/v1/users/{user_id}/why"]:
+    for path in [f"/api/v1/users{user}{what}" for user in ("", "/{user_id}") for what in ("", "/why", "/recruits")]:
         is_in_path = "{" in path
         for user in USERS:
             if is_in_path and user in {".", ".."}:
                 continue  # which is something else in a path
             with subtests.test(path=path, user=user):
                 population = asked(stage.addresses[0], "/users", id=user)["places"][0]["population"]
-                query = {"population": population} if path.endswith("why") else {}
+                query = {"population": population} if path.endswith(("why", "recruits")) else {}
                 if not is_in_path:
                     query["id"] = user
                 given = {"user_id": quote(user, safe="")} if is_in_path else {}

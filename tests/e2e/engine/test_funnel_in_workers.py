@@ -2,26 +2,22 @@
 
 import gzip
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
 from stream_app.core.changelog.ledger_store import LedgerStore
 from stream_app.core.funnel.funnel_sums import FunnelSums
 from stream_app.core.messages import DEFAULT_POPULATION
-from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scopes import ScopeName
-from stream_app.engine.influence.funnel_settings import funnel_settings_of
-from stream_app.kafka.topics import changelogs_of
 from stream_app.settings import Settings
 from stream_app.until import until
 from tests.e2e.engine.test_retractions import Sent, produce
-from tests.servers.reading import up_to_the_end
-from tests.servers.tracker import Tracker, following, tracker, variables
+from tests.servers.changelogs import restored
+from tests.servers.tracker import following, tracker, variables
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "conferences.jsonl.gz"
 DAY_MS = 86_400_000
@@ -44,10 +40,14 @@ DAY = Known(FunnelSums(1736, 526, 1525, 737, 0, 1736, 0, 284), 91)
 
 
 def records(settings: Settings) -> Iterator[Sent]:
-    """The events of the file, and then one of other people in each partition, three days later."""
+    """The events of the file, and then one of other people in each partition, three days later.
+
+    And others of the same people, each of which is taken back, before it comes or after.
+    """
     posts, shares = settings.input_topics
     with gzip.open(DATA, "rb") as file:
         events: list[dict[str, Any]] = list(map(json.loads, file))
+    yield from taken_back(settings, events)
     for event in sorted(events, key=lambda event: event["ts"]):
         wanted = {name: value for name, value in event.items() if name not in {"arrival_ts", "subtype", "origin_ts"}}
         topic = shares if event["kind"] == "share" else posts
@@ -58,25 +58,22 @@ def records(settings: Settings) -> Iterator[Sent]:
         yield Sent(last_ms, posts, post["user_id"], json.dumps(post).encode())
 
 
-def stored(run: Tracker) -> list[LedgerStore]:
-    """The partitions as a new owner would find them now."""
-    settings, tables = run.settings, defaultdict[int, dict[bytes, bytes]](dict)
-    log, _ = changelogs_of(settings)
-    consumer = KafkaConsumer(bootstrap_servers=settings.brokers, auto_offset_reset="earliest", enable_auto_commit=False)
-    consumer.assign([TopicPartition(log, number) for number in range(settings.partitions)])
-    consumer.seek_to_beginning()
-    for record in up_to_the_end(consumer):
-        if record.value is None:
-            tables[record.partition].pop(record.key, None)
-        else:
-            tables[record.partition][record.key] = record.value
-    consumer.close()
-    return [_opened(settings, partition, tables[partition]) for partition in range(settings.partitions)]
-
-
-def _opened(settings: Settings, partition: int, table: Mapping[bytes, bytes]) -> LedgerStore:
-    ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
-    return LedgerStore(partition, ledger, table, lambda *_: None, funnel=funnel_settings_of(settings))
+def taken_back(settings: Settings, events: list[dict[str, Any]]) -> Iterator[Sent]:
+    """Events of the people of the file that are as if they had never been, with what takes them back."""
+    rng, (posts, shares) = random.Random(5), settings.input_topics
+    last_ms = max(event["ts"] for event in events)
+    for number, event in enumerate(rng.sample(events, len(events) // 4)):
+        is_share = rng.random() < 0.7
+        ts_ms = min(event["ts"] + rng.randrange(-3 * DAY_MS, 3 * DAY_MS), last_ms)
+        made = {"event_id": f"gone-{number}", "ts": ts_ms, "user_id": event["user_id"], "topics": event.get("topics")}
+        if is_share:
+            made |= {"author_id": rng.choice(events)["user_id"], "post_id": f"p{number % 7}", "audience": 9}
+        yield Sent(ts_ms, shares if is_share else posts, event["user_id"], json.dumps(made).encode())
+        retract = {"kind": "retract", "of": "share" if is_share else "post", "event_id": made["event_id"], "ts": ts_ms}
+        value = json.dumps(retract | {"user_id": event["user_id"]}).encode()
+        for _ in range(1 + (rng.random() < 0.2)):
+            at_ms = ts_ms + rng.choice((-2, 0, 1, 20)) * DAY_MS
+            yield Sent(at_ms, settings.retractions_topic, event["user_id"], value)
 
 
 def figures(stores: list[LedgerStore]) -> Known:
@@ -110,7 +107,7 @@ def test_the_figures_of_recorded_events_come_out_of_real_workers(
     given = {"window_s": "200d", "pane_s": "1d", "short_s": "1d", "step_s": "1d", "tick_s": "200ms", "partitions": "4"}
     environment = variables(embedded_brokers, f"funnel-{workers}", funnel_gap_s=gap, batch_events="500", **given)
     with tracker(environment, tmp_path, workers) as run, following(run, run.settings.curves_topic) as follower:
-        sent = list(records(run.settings))
+        sent = sorted(records(run.settings), key=lambda one: one.at_ms)
         half = len(sent) // 2
         produce(run, sent[:half])
         follower.until_read(half // 2, WAIT_S)
@@ -119,10 +116,11 @@ def test_the_figures_of_recorded_events_come_out_of_real_workers(
             run.start()
         produce(run, sent[half:])
         seen = follower.until_read(len(sent), WAIT_S)
-        found = until(lambda: figures(stored(run)), WAIT_S, is_done=lambda found: found == known)
+        found = until(lambda: figures(restored(run.settings)), WAIT_S, is_done=lambda found: found == known)
         assert found == known
         seen = follower.until(
             lambda seen: seen.of_topic(run.settings.credits_topic, "applied") > 0, "credits counted", WAIT_S
         )
     assert seen.total("late") == 0
+    assert seen.of_topic(run.settings.retractions_topic, "applied") > 0
     assert seen.regressions == []

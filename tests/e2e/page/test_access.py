@@ -36,14 +36,18 @@ async def examine(tab: Tab, axe: str) -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-async def test_axe_finds_nothing(tab: Tab, axe: str, scheme: Scheme, size: tuple[int, int]) -> None:
+async def test_axe_finds_nothing(
+    tab: Tab, tracker: FakeTracker, axe: str, scheme: Scheme, size: tuple[int, int]
+) -> None:
+    tracker.world.brought = {"riser-01": ["ann", "bob"], "ann": ["cem"]}
     await tab.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     await tab.resize(size)
     for query in ("?topic=phone", "?topic=insurance&role=maven", "?topic=tea"):
         await tab.open(query)
         assert not await examine(tab, axe)
     await tab.open("?topic=phone#why=riser-01&topic=phone")
-    await expect(tab.page.locator("#why table")).to_be_visible()
+    await tab.page.locator("#why .recruits summary").click()
+    await expect(tab.page.locator("#why .recruits ul ul")).to_be_visible()
     assert not await examine(tab, axe)
 
 

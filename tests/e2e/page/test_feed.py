@@ -1,9 +1,11 @@
 """The feed: the last flags of what is looked at, or of all; each change once; and what it says where there are none."""
 
+import asyncio
+import re
 import time
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from stream_app.core.messages import FlagType, Role
 from tests.e2e.page.browser import DESKTOP, PHONE, Tab
@@ -32,6 +34,27 @@ async def test_who_emerges_is_found_however_many_enter_after_that(tab: Tab, trac
     assert await users(tab) == [one.user_id for one in emerging]
     await tab.page.locator("#feed-type").select_option("entered")
     await expect(tab.page.locator("#flags li")).to_have_count(40)
+
+
+async def test_what_comes_while_the_feed_is_asked_for_stays_in_order(tab: Tab, tracker: FakeTracker) -> None:
+    has_come = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        response = await route.fetch()
+        await has_come.wait()
+        await route.fulfill(response=response)
+
+    asked = re.compile(r"/api/v1/flags\?")
+    await tab.page.route(asked, late)
+    await tab.open()
+    for number in range(3):
+        tracker.flag(flag(f"many-{number}", FlagType.ENTERED))
+    await expect(tab.page.locator("#flags li").first).to_contain_text("many-2")
+    async with tab.page.expect_response(asked):
+        has_come.set()
+    tracker.flag(flag("many-3", FlagType.ENTERED))
+    await expect(tab.page.locator("#flags li").first).to_contain_text("many-3")
+    assert (await users(tab))[:4] == ["many-3", "many-2", "many-1", "many-0"]
 
 
 async def test_an_empty_feed_says_that_there_were_none_only_as_far_as_that_is_known(

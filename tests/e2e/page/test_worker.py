@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.request import urlopen
 
 import pytest
 import pytest_asyncio
@@ -39,12 +40,22 @@ def scene(embedded_brokers: str, redis_url: str, tmp_path_factory: pytest.TempPa
     with engine.tracker(environment, tmp_path_factory.mktemp("paged"), workers=2) as run:
         assert eventually(lambda: all(worker.has_said("/readyz on http://") for worker in run.workers), START_S)
         addresses = [str(worker.said_of_itself("/readyz on http://")) for worker in run.workers]
+        assert eventually(lambda: all(map(_has_flags, addresses)), START_S)
         feed = Feed(_stream, run.settings, None)
         feed.start()
         try:
             yield Scene(run, [f"http://{address}" for address in addresses])
         finally:
             feed.stop(START_S)
+
+
+def _has_flags(address: str) -> bool:
+    """Whether a worker has read the last flags: until then a page is answered that they are being read."""
+    try:
+        with urlopen(f"http://{address}/api/v1/flags?limit=1", timeout=START_S):
+            return True
+    except OSError:
+        return False
 
 
 def _stream() -> Stream:

@@ -11,6 +11,7 @@ from stream_app.core.messages import Flag, FlagType, Role
 from stream_app.serving.api.params import FlagFilter
 from stream_app.serving.api.responses import Problem
 from stream_app.serving.page import add_page
+from tests.e2e.page.brought import recruits
 from tests.e2e.page.world import Selection, World
 
 LOCALHOST = "127.0.0.1"
@@ -63,6 +64,7 @@ class FakeTracker:
         app.router.add_get("/api/v1/influencers", self._influencers)
         app.router.add_get("/api/v1/flags", self._flags)
         app.router.add_get("/api/v1/users/why", self._why)
+        app.router.add_get("/api/v1/users/recruits", self._recruits)
         app.router.add_get("/api/v1/live", self._live)
         app.router.add_post("/api/v1/session", self._begin)
         app.router.add_delete("/api/v1/session", self._end)
@@ -152,6 +154,9 @@ class FakeTracker:
     async def _why(self, request: web.Request) -> web.Response:
         why = self.world.why(request.query["id"], _selection(request))
         return _json(why) if why else _problem(404, "This user has no value here in the window.")
+
+    async def _recruits(self, request: web.Request) -> web.Response:
+        return _json(recruits(request.query["id"], _selection(request), self.world.brought))
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})

@@ -41,6 +41,8 @@ class World:
     stages: FunnelFigures | None = field(default_factory=stages)
     missing: list[int] = field(default_factory=list)
     """Partitions whose worker does not answer about funnels."""
+    brought: dict[str, list[str]] = field(default_factory=dict)
+    """Whom each user brought in, the newest first."""
     evidence: Evidence | None = None
     flags_since: int | None = None
 

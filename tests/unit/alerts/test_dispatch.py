@@ -103,7 +103,7 @@ def work(dispatcher: Dispatcher, workers: SinkWorkers, flags: list[Flag], now_ms
     dispatcher.expire(now_ms)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     kills=st.lists(st.integers(0, 12), max_size=6),
     limit=st.integers(1, 4),

@@ -153,7 +153,7 @@ def test_an_erased_person_is_in_no_digest() -> None:
     assert [one.flag_id for one in state.flags_in(digest, "chat")] == ["f1", "f3"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_the_state_is_the_same_in_every_order_of_its_records(data: st.DataObject) -> None:
     """A restart reads the last record of every key, in the order in which these were last written."""

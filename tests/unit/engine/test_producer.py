@@ -92,7 +92,27 @@ async def test_no_batch_is_larger_than_the_topic_takes(monkeypatch: pytest.Monke
     assert [key for key, _, _ in broker.logs["t", 0]] == keys
     assert max(broker.batches) > 200_000
     assert (hits, broker.stopped) == ([], 0)
-    assert producer.ends == {("t", 0): 200}
+
+
+async def test_it_is_known_up_to_where_nobody_else_has_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was frozen for long may write in between."""
+    broker = Broker(20_000)
+    producer, _ = producing(broker, monkeypatch)
+    put(producer, 50)
+    put(producer, 50, partition=1)
+    await producer.flush()
+    assert producer.alone_until == {}, "nobody has read what was there before"
+    producer.alone_until = {("t", 0): 50, ("t", 1): 50}
+    put(producer, 50)
+    await producer.flush()
+    assert producer.alone_until == {("t", 0): 100, ("t", 1): 50}
+    broker.logs["t", 0].append(broker.logs["t", 0][0])
+    put(producer, 50)
+    await producer.flush()
+    assert producer.alone_until == {("t", 1): 50}
+    put(producer, 50)
+    await producer.flush()
+    assert producer.alone_until == {("t", 1): 50}
 
 
 async def test_a_batch_that_is_refused_is_written_in_halves_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +125,6 @@ async def test_a_batch_that_is_refused_is_written_in_halves_in_order(monkeypatch
     assert [key for key, _, _ in broker.logs["t", 0]] == keys
     assert [key for key, _, _ in broker.logs["t", 1]] == others
     assert hits == ["broker_message_bytes"] * 4
-    assert producer.ends == {("t", 0): 200, ("t", 1): 5}
     put(producer, 200)
     await producer.flush()
     assert len(hits) == 4, "it has learned how much the topic takes"

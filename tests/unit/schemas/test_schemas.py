@@ -131,7 +131,7 @@ DOCUMENTS = st.one_of(VALUES, st.builds(lambda plain, changed: plain | changed, 
 
 
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.kind in EVENTS], ids=lambda topic: topic.topic)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(document=DOCUMENTS)
 def test_schema_and_decoder_agree_on_any_event(topic: TopicSchema, document: object) -> None:
     record = json.dumps(document, ensure_ascii=False).encode()

@@ -11,12 +11,12 @@ from stream_app.core.exchange.delta_message import home_of
 from stream_app.core.messages import ROLES, Role, flag_in
 from stream_app.core.state.scopes import ScopeName
 from stream_app.serving.api import params
-from stream_app.serving.api.answers import UnknownUserError
 from stream_app.serving.api.csv import as_csv
 from stream_app.serving.api.push.page_updates import PageUpdates
 from stream_app.serving.api.responses import Answer
 from stream_app.serving.api.routes import ROUTES, Route
 from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.unanswered import UnknownUserError
 from stream_app.serving.api.users.why_response import Contribution, Evidence
 from stream_app.serving.funnel_feed import FunnelFeed
 from stream_app.serving.metrics import Metrics, render
@@ -149,7 +149,7 @@ class Disclosed:
 
 def _asked(kind: type[params.Params]) -> Iterator[params.Params]:
     """Every question of a kind: about all topics and each of the three, in both roles."""
-    if kind is params.FunnelParams:
+    if issubclass(kind, params.FunnelParams) and not issubclass(kind, params.ScopeParams):
         yield from (kind(topic=topic) for topic in ("*", MANY, SIX, THREE))
         return
     if "role" not in kind.__struct_fields__ or kind is params.CutParams:

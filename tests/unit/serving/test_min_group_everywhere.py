@@ -37,6 +37,7 @@ OTHER_ROUTES = {
     "/peers/funnels": "for workers only, by a secret of their own",
     "/peers/leaders": "for workers only, by a secret of their own",
     "/peers/places": "for workers only, by a secret of their own",
+    "/peers/recruits": "for workers only, by a secret of their own",
     "/peers/scopes": "for workers only, by a secret of their own",
 }
 OTHER_TOPICS = {

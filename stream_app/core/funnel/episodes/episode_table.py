@@ -13,6 +13,7 @@ from stream_app.core.arrays import Ints, Mask
 from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.funnel.episodes.episode_records import Episodes, Records, fields_of, in_order
 from stream_app.core.funnel.episodes.known_keys import KnownKeys
+from stream_app.core.funnel.episodes.last_times import LastTimes
 from stream_app.core.state.watermark import NO_TIME
 
 _NO_EPISODE = -4
@@ -45,6 +46,7 @@ class EpisodeTable:
         self._fields = list(dtype.names or ())
         self._dtype = dtype
         self._known = KnownKeys(remember_ms)
+        self.before_window = LastTimes()
         self._revisions: dict[int, int] = {}
         """Where it is not 0, by key."""
 
@@ -54,7 +56,8 @@ class EpisodeTable:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return self._index.nbytes + self._newest.nbytes + self._older.nbytes + self._known.nbytes
+        parts = (self._index, self._newest, self._older, self._known, self.before_window)
+        return sum(part.nbytes for part in parts)
 
     @property
     def credited(self) -> Ints:
@@ -75,6 +78,13 @@ class EpisodeTable:
         if len(self._older):
             episodes = self._with_older(episodes, rows)
         return EpisodesOfKeys(keys, episodes, known, self._revisions_of(keys))
+
+    def crediting(self, numbers: Ints) -> Ints:
+        """Return the keys with an episode that credits one of some persons."""
+        are_found = np.isin(self._rows["credited"], numbers)
+        are_found[self._older["row"][np.isin(self._older["credited"], numbers)]] = True
+        keys: Ints = self._index.keys[are_found]
+        return keys
 
     def put(self, held: EpisodesOfKeys) -> None:
         """Put in place of all that was held of the keys."""
@@ -132,9 +142,19 @@ class EpisodeTable:
         if np.count_nonzero(gone) > max(_GONE_KEPT, len(gone) // 4):
             self._drop(gone)
 
+    def leave(self, keys: Ints, times_ms: Ints, start_ms: int) -> None:
+        """Note the last times before a window, which begins at `start_ms`, of keys whose episode goes on into it."""
+        go_on = self._go_on(keys, start_ms)
+        self.before_window.note(keys[go_on], times_ms[go_on])
+
+    def forget_ended(self, start_ms: int) -> None:
+        """Forget the last times before a window of keys whose episode does not go on into it, or no more."""
+        self.before_window.keep(self._go_on(self.before_window.all()[0], start_ms))
+
     def take_out(self, keys: Ints) -> None:
         """Remove keys as if they had never been."""
         self._known.take_out(keys)
+        self.before_window.take_out(keys)
         rows = self._index.find(keys)
         nothing = Episodes(np.empty(0, np.int64), np.empty(0, self._dtype))
         none = np.zeros(np.count_nonzero(rows >= 0), np.int64)
@@ -149,6 +169,13 @@ class EpisodeTable:
     @property
     def _rows(self) -> Records:
         return self._newest[: len(self._index)]
+
+    def _go_on(self, keys: Ints, start_ms: int) -> Mask:
+        rows = self._index.find(keys)
+        go_on = rows >= 0
+        newest = self._newest[rows[go_on]]
+        go_on[go_on] = (newest["credited"] != _NO_EPISODE) & (newest["last_ms"] >= start_ms)
+        return go_on
 
     def _with_older(self, newest: Episodes, rows: Ints) -> Episodes:
         starts = np.searchsorted(self._older["row"], rows, "left")

@@ -63,11 +63,21 @@ class PendingEpisodes:
                 self._runs.setdefault(pane, []).append(self._run_of(self._fresh.pop(pane)))
 
     def replace(self, gone: Records, remaining: Records) -> None:
-        """Take events back. What `remaining` has of their keys is from now on all that is known of these."""
+        """Take events back. What `remaining` has of their keys is from now on all that is known of these.
+
+        It is decided next, also what is of panes that have not ended: a part of it may have been decided early.
+        """
         keys = gone["key"]
         self._keep(lambda records: ~np.isin(records["key"], keys))
         self._replaced.append(gone)
-        self.add(remaining[np.isin(remaining["key"], keys)])
+        self._taken.append(self._run_of([remaining[np.isin(remaining["key"], keys)]]))
+
+    def has_until(self, until_ms: int) -> bool:
+        """Return whether there is anything to be taken of the panes that end by `until_ms`."""
+        panes = chain(self._runs, self._fresh)
+        return any(map(len, chain(self._taken, self._replaced))) or any(
+            (pane + 1) * self._pane_ms <= until_ms for pane in panes
+        )
 
     def begin(self, until_ms: int) -> int:
         """Begin to take the episodes of all panes that end by `until_ms`; return how many records they are."""

@@ -3,7 +3,7 @@
 What is read may be written by anybody who may write to the topic, so nothing of it is believed before it is checked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -120,6 +120,15 @@ def checked(packet: CreditPacket) -> InfluenceCredits:
         raise FormatError("no packet of credits: it names somebody, a topic or a post that is not in it")
     names = [packet.people[place] for place in people.tolist()]
     return InfluenceCredits(names, scopes, packet.scopes, ts_ms, *columns, posts[post])
+
+
+def without(packet: bytes, names: Collection[str], source: int) -> bytes:
+    """Return a packet of `source` without the credits of some people; nothing if none is left."""
+    credits_ = decode(packet)
+    kept = np.array([name not in names for name in credits_.credited], np.bool_)
+    if kept.all():
+        return packet
+    return encode(credits_.at(kept), source) if kept.any() else b""
 
 
 def joined_packets(parts: Sequence[InfluenceCredits]) -> InfluenceCredits:

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream_app.core.changelog.columns import FormatError
+from stream_app.core.changelog.columns import Column, FormatError
 from stream_app.core.decoding import DECODE_ERRORS
 from stream_app.core.funnel.stored.credit_packets import AddressedPacket
+from stream_app.core.funnel.stored.stored_times import Times
 from stream_app.core.state.watermark import NO_TIME
 
 
@@ -15,6 +16,8 @@ class InDelta(msgspec.Struct, array_like=True):
 
     events: bytes = b""
     received: list[bytes] = []
+    taken: Column | None = None
+    """The hashes of events that are taken back."""
 
 
 class DecidedUntil(NamedTuple):
@@ -40,6 +43,8 @@ class StoredDecision(msgspec.Struct, array_like=True):
     state: bytes
     packets: list[AddressedPacket]
     received: list[bytes]
+    taken: tuple[Column, Times]
+    """The hashes and times of events that are taken back with it."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()

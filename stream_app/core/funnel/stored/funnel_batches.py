@@ -45,6 +45,7 @@ class FunnelBatches:
             events=pairs.events,
             scopes=scopes,
             scope_names=self._within(names, scopes, known) if len(known) + len(names) > self._limits.scopes else names,
+            hashes=batch.hashes,
         )
 
     def _within(self, names: list[ScopeName], scopes: Ints, known: FunnelScopes) -> list[ScopeName]:

@@ -1,14 +1,15 @@
 """The funnel log: writes decisions of a stored funnel to the log of its ledger, and knows which are garbage."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from stream_app.core.changelog.header import FunnelProgress
 from stream_app.core.changelog.replay import ReplayedLog
-from stream_app.core.changelog.segments import joined_pieces
+from stream_app.core.changelog.segments import Kind, Segment, decode, joined_pieces
+from stream_app.core.funnel.stored.event_history import is_chunk
 from stream_app.core.funnel.stored.stored_funnel import StoredFunnel
 
-Write = Callable[[int, bytes], Sequence[bytes]]
-"""Writes a decision, number and content, with the next sequence; returns the keys of its parts."""
+Write = Callable[[Kind, int, bytes], Mapping[bytes, bytes]]
+"""Writes a decision, number and content, with the next sequence, or a chunk; returns its parts by key."""
 
 
 class FunnelLog:
@@ -32,6 +33,9 @@ class FunnelLog:
         """Of the decisions that are needed."""
         decisions = {number: joined_pieces(parts) for number, (_, parts) in held.decisions.items()}
         self.funnel.restore(held.header.funnel if held.header else FunnelProgress(), decisions)
+        for number, (key, parts) in sorted(held.sealed.items()):
+            if is_chunk(number):
+                self.funnel.history.restore(number, _content(parts), key.parts(len(parts)))
         for key, parts in held.deltas.items():
             if value := joined_pieces(parts):
                 self.funnel.restore_delta(key.sequence, value)
@@ -48,6 +52,19 @@ class FunnelLog:
         self._put(self.funnel.decide(until_ms, self._next_sequence(), early=True))
         self.funnel.take_out(users)
         self._write_whole()
+        for number, value, keys in self.funnel.history.take_out(users, self.funnel.funnel.keys.persons([*users])):
+            self._garbage += keys
+            self._write_chunk(number, value)
+        self.keep(is_sealing=True)
+
+    def keep(self, *, is_sealing: bool) -> None:
+        """Copy the events of deltas into the history, if they are many or panes are being sealed."""
+        if due := self.funnel.history.due(is_sealing=is_sealing):
+            self._write_chunk(*due)
+
+    def _write_chunk(self, number: int, value: bytes) -> None:
+        written = self._write("pane", number, value)
+        self.funnel.history.written(number, _content([*map(decode, written.values())]), [*written])
 
     def _write_whole(self) -> None:
         """Write all that is held as one decision; those before it are garbage."""
@@ -61,7 +78,13 @@ class FunnelLog:
         return taken
 
     def _put(self, decisions: Iterable[tuple[int, bytes]]) -> None:
-        written = [key for number, value in decisions for key in self._write(number, value)]
+        written = [key for number, value in decisions for key in self._write("funnel", number, value)]
         if written:
             self._keys += written
             self._write_state()
+            self._garbage += self.funnel.history.take_left()
+
+
+def _content(parts: Sequence[Segment]) -> bytes | memoryview:
+    """Return what the parts of a segment have for the funnel; of one part without a copy."""
+    return parts[0].funnel if len(parts) == 1 else joined_pieces(parts)

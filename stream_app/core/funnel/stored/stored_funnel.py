@@ -16,23 +16,28 @@ others are sent again by the next owner, the same bytes with the same ids.
 1. Decide: events of ended panes; all that is pending (`early`) if that, or the deltas that have it, become too many.
 2. Whole: once the decisions since the last whole one are as large as it, all that is held is written as one. Those
    before it are garbage. So each byte is written about twice.
+3. Take back: a delta has the hashes of events that are taken back. The next decision replaces what was decided of their
+   keys by what is left of their persons, and remembers the hashes: see `event_history`.
 
 Change together: `ledger_store` (writes it), `replay` (which decisions count), `engine/influence` (when and in which
 order it is done).
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.core.arrays import Ints, Mask
+from stream_app.core.arrays import Hashes, Mask
+from stream_app.core.changelog.columns import pack
 from stream_app.core.changelog.header import FunnelProgress
 from stream_app.core.events.credit import Credits
 from stream_app.core.funnel.cohorts import Cohorts
 from stream_app.core.funnel.credited_people import CreditedPeople
 from stream_app.core.funnel.funnel import Funnel, FunnelSettings
 from stream_app.core.funnel.funnel_counts import DAY_MS
+from stream_app.core.funnel.funnel_events import EventColumns
 from stream_app.core.funnel.influence_credits import InfluenceCredits
 from stream_app.core.funnel.stored import credit_packets, stored_events, stored_state
 from stream_app.core.funnel.stored.credit_packets import AddressedPacket
@@ -44,7 +49,9 @@ from stream_app.core.funnel.stored.decision_records import (
     decoded_delta,
     encoded,
 )
+from stream_app.core.funnel.stored.event_history import NOTHING_TAKEN, EventHistory, TakenTimes
 from stream_app.core.funnel.stored.funnel_batches import FunnelBatches
+from stream_app.core.funnel.stored.stored_times import pack_times, unpack_hashes
 from stream_app.core.state.scope_limits import ScopeLimits
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.core.state.window import Window
@@ -98,6 +105,7 @@ class StoredFunnel:
         """The sequence of the newest decision, which has all credits received before."""
         self._bytes: dict[int, int] = {}
         """By decision that is needed."""
+        self.history = EventHistory()
         self._first_pane = self._first_day = NO_TIME
 
     @property
@@ -106,18 +114,18 @@ class StoredFunnel:
         packets = sum(len(packet.value) for some in self._unsent.values() for packet in some)
         received = sum(len(one.value) for one in self._received)
         state = self.funnel.nbytes + self.credited.nbytes + self.cohorts.nbytes
-        return state + packets + received + self.stored_bytes
+        return state + packets + received + self.stored_bytes + self.history.nbytes
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the decisions in the log that are needed."""
-        return sum(self._bytes.values())
+        """Bytes of decisions and chunks of the history in the log that are needed."""
+        return sum(self._bytes.values()) + self.history.stored_bytes
 
     @property
     def names(self) -> list[str]:
-        """Whom it knows by name: those who are credited."""
+        """Whom it knows by name: those who are credited, or may be if something is taken back."""
         received = (credit_packets.decode(one.value).credited for one in self._received)
-        return [*{*self.funnel.people.names}.union(*received)]
+        return [*{*self.funnel.people.names}.union(self.history.names, *received)]
 
     @property
     def is_full(self) -> bool:
@@ -128,17 +136,17 @@ class StoredFunnel:
     def is_large(self) -> bool:
         """Whether the decisions have become so large that all that is held should be written as one."""
         whole = self._bytes.get(self.progress.oldest, 0)
-        return self.stored_bytes - whole > max(whole, _SMALL)
+        return sum(self._bytes.values()) - whole > max(whole, _SMALL)
 
     def is_needed(self, sequence: int) -> bool:
         """Return whether a delta has something for the funnel that no decision has."""
         newest_ms = self._newest_ms.get(sequence)
         if newest_ms is None:
-            return False
+            return self.history.holds_alone(sequence)
         if sequence >= self._stored_until if newest_ms == NO_TIME else not self._reach.has(sequence, newest_ms):
             return True
         del self._newest_ms[sequence]
-        return False
+        return self.history.holds_alone(sequence)
 
     def add(self, sequence: int, batch: Credits, counted: Mask) -> bytes:
         """Add the events of a batch that are `counted`, with delta `sequence`. Returns what the delta has to say."""
@@ -147,7 +155,17 @@ class StoredFunnel:
         fresh = batch if counted.all() else batch.only(np.flatnonzero(counted).tolist())
         columns = self.funnel.add(self._batches.of(fresh, self.funnel.scopes))
         self._newest_ms[sequence] = int(fresh.ts_ms.max())
-        return encoded(InDelta(events=stored_events.encode(columns, self.funnel)))
+        events = stored_events.encode(columns, self.funnel)
+        self.history.add(sequence, fresh.ts_ms, events)
+        return encoded(InDelta(events=events))
+
+    def take_back(self, sequence: int, hashes: Hashes) -> bytes:
+        """Take events back that were counted, with delta `sequence`. Returns what the delta has to say."""
+        if not len(hashes):
+            return b""
+        self.history.retract(hashes)
+        self._newest_ms[sequence] = NO_TIME
+        return encoded(InDelta(taken=pack(hashes)))
 
     def receive(self, sequence: int, credits_: InfluenceCredits) -> bytes:
         """Add credits that were counted, with delta `sequence`. Returns what the delta has to say."""
@@ -167,17 +185,22 @@ class StoredFunnel:
         """Decide, with delta `sequence`; yield number and content of each decision: put all of them into the log."""
         pane_ms = self._settings.funnel.pane_ms
         reach = DecidedUntil(sequence, until_ms // pane_ms * pane_ms, sequence if early else self._reach.all_before)
+        found = self.history.take_back(self.funnel)
+        taken = NOTHING_TAKEN if found is None else (found.hashes, found.ts_ms)
+        if not (early or self.history.has_left) and self.funnel.passes(until_ms):
+            return
         for decided in self.funnel.decide(until_ms, early=early):
-            if len(decided.change.entries.keys) or len(decided.change.shares.keys):
+            if decided.change.has_news or self.history.has_left or (early and self._fresh):  # else in deltas for good
                 self._reach = reach
                 packets = list(credit_packets.packets_of(decided.credits, self._partition, self._settings.partitions))
-                yield self._written(sequence, stored_state.encode(decided.change), packets)
+                yield self._written(sequence, stored_state.encode(decided.change), packets, taken)
+                taken = NOTHING_TAKEN
 
     def whole(self, sequence: int) -> tuple[int, bytes]:
         """Return number and content of a decision that has all that is held, as if nothing had come before."""
         self._fresh = [one.value for one in self._received]
         packets, self._unsent = self.unsent(), {}
-        number, value = self._written(sequence, stored_state.encode(self.funnel.state()), packets)
+        number, value = self._written(sequence, stored_state.encode(self.funnel.state()), packets, self.history.taken())
         self.progress = self.progress._replace(oldest=number)
         self._bytes = {number: self._bytes[number]}
         return number, value
@@ -199,9 +222,11 @@ class StoredFunnel:
             self.funnel.restore(stored_state.decode(decision.state))
             for received in decision.received:
                 self._add_received(credit_packets.decode(received), received)
+            self.history.note_taken(unpack_hashes(decision.taken[0]), decision.taken[1].unpacked())
             self._reach, self._stored_until = decision.reach, decision.sequence
             if number > progress.sent and decision.packets:
                 self._unsent[number] = decision.packets
+        self.history.start_ms = self.funnel.start_ms
 
     def restore_delta(self, sequence: int, value: bytes) -> None:
         """Restore what a delta has for the funnel, and no decision."""
@@ -211,13 +236,18 @@ class StoredFunnel:
             self._newest_ms[sequence] = NO_TIME
             for received in in_delta.received:
                 self._add_received(credit_packets.decode(received), received)
+        if in_delta.taken and sequence >= self._stored_until:
+            self.history.retract(unpack_hashes(in_delta.taken))
+            self._newest_ms[sequence] = NO_TIME
+        if in_delta.events:
+            self.history.restore_delta(sequence, in_delta.events)
         if not in_delta.events or sequence < self._reach.all_before:
             return
 
-        def undecided(ts_ms: Ints) -> Mask:
-            self._newest_ms[sequence] = int(ts_ms.max())
-            mask: Mask = np.full(len(ts_ms), sequence >= self._reach.sequence) | (ts_ms >= self._reach.until_ms)
-            return mask
+        def undecided(events: EventColumns) -> Mask:
+            self._newest_ms[sequence] = int(events.ts_ms.max())
+            is_later = (events.ts_ms >= self._reach.until_ms) | (sequence >= self._reach.sequence)
+            return is_later & ~self.history.has_taken(events.hashes)
 
         self.funnel.add_again(stored_events.decode(in_delta.events, self.funnel, undecided))
 
@@ -234,6 +264,7 @@ class StoredFunnel:
             self._first_day = kept_ms // DAY_MS
             self.cohorts.finish(kept_ms + cohort_ms)
             self.cohorts.forget(self._first_day)
+        self.funnel.leave((events.with_scopes(self.funnel) for events in self.history.leave(start_ms)), start_ms)
         self.funnel.forget(start_ms, cohort_ms)
         self.credited.expire(first_pane)
         self._received = [one for one in self._received if one.newest_ms >= kept_ms]
@@ -243,20 +274,21 @@ class StoredFunnel:
         self.funnel.take_out([*names])
         self.credited.take_out([*names])
         self.cohorts.take_out([*names])
-        self._received = [
-            _Received(one.newest_ms, value) for one in self._received if (value := self._without(one.value, names))
-        ]
+        without = partial(credit_packets.without, names=names, source=self._partition)
+        self._received = [_Received(one.newest_ms, left) for one in self._received if (left := without(one.value))]
         for packets in self._unsent.values():
-            left = [AddressedPacket(home, value) for home, packet in packets if (value := self._without(packet, names))]
-            packets[:] = left
+            packets[:] = [AddressedPacket(home, left) for home, packet in packets if (left := without(packet))]
 
-    def _written(self, sequence: int, state: bytes, packets: list[AddressedPacket]) -> tuple[int, bytes]:
+    def _written(
+        self, sequence: int, state: bytes, packets: list[AddressedPacket], taken: TakenTimes
+    ) -> tuple[int, bytes]:
         number = self.progress.newest + 1
         self.progress = self.progress._replace(newest=number)
         self._stored_until = sequence
         if packets:
             self._unsent[number] = packets
-        value = encoded(StoredDecision(sequence, self._reach, state, packets, self._fresh))
+        stored = (pack(taken[0]), pack_times(taken[1]))
+        value = encoded(StoredDecision(sequence, self._reach, state, packets, self._fresh, stored))
         self._bytes[number] = len(value)
         self._fresh = []
         return number, value
@@ -265,11 +297,3 @@ class StoredFunnel:
         self.credited.add(credits_)
         self.cohorts.add(credits_)
         self._received.append(_Received(int(credits_.ts_ms.max()), value))
-
-    def _without(self, packet: bytes, names: Collection[str]) -> bytes:
-        """Return a packet without the credits of some people; nothing if none is left."""
-        credits_ = credit_packets.decode(packet)
-        kept = np.array([name not in names for name in credits_.credited], np.bool_)
-        if kept.all():
-            return packet
-        return credit_packets.encode(credits_.at(kept), self._partition) if kept.any() else b""

@@ -48,6 +48,9 @@ class _StoredState(msgspec.Struct, array_like=True):
     decided_ms: int
     known: Column
     known_ms: Times
+    start_ms: int
+    before_window: tuple[tuple[Column, Times], tuple[Column, Times]]
+    """Keys and times, of entries and of shares."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -66,6 +69,8 @@ def encode(state: FunnelState) -> bytes:
             own.decided_ms,
             pack_keys(own.known[0]),
             pack_times(own.known[1]),
+            own.start_ms,
+            (_packed_times(*own.before_window[0]), _packed_times(*own.before_window[1])),
         )
     )
 
@@ -82,7 +87,17 @@ def decode(value: bytes | msgspec.Raw) -> FunnelState:
         *(_cells(stored.counts, len(MEASURES)), _cells(stored.newcomers, 1)),
         stored.decided_ms,
         (unpack_keys(stored.known), stored.known_ms.unpacked()),
+        stored.start_ms,
+        (_times(*stored.before_window[0]), _times(*stored.before_window[1])),
     )
+
+
+def _packed_times(keys: Ints, times_ms: Ints) -> tuple[Column, Times]:
+    return pack_keys(keys), pack_times(times_ms)
+
+
+def _times(keys: Column, times_ms: Times) -> tuple[Ints, Ints]:
+    return unpack_keys(keys), times_ms.unpacked()
 
 
 def _packed_episodes(held: EpisodesOfKeys) -> _StoredEpisodes:

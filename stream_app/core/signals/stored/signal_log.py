@@ -8,8 +8,8 @@ known with every batch would cost far more than the counting does.
                                            │ snapshot (…, 9]   all that is known: whatever is before it is garbage
 
 A delta is one record, so the counts of a batch and what it is to the signals are in the log together, or neither is. A
-snapshot is written when the journals since the last one are as large as that. So each event is written three times and
-no more, however much is known.
+snapshot is written when the journals since the last one are as large as that, so that each event is written three times
+and no more, however much is known; or when they are many: where little happens each has few events, and a key.
 
 Journals and snapshots are segments of panes with numbers before any time. A worker of an earlier release takes them for
 panes that have left the window; what it counts is missing to the signals.
@@ -61,7 +61,9 @@ SNAPSHOT = _FIRST_JOURNAL - 1
 _MUCH = 256_000
 """Bytes of events in deltas that are copied into a journal."""
 _LEAST = 1_000_000
-"""Bytes of journals that are worth a snapshot."""
+"""Bytes of journals that are worth a snapshot …"""
+_MOST_JOURNALS = 100
+"""… and so many are, however small they are: each has a key in the log."""
 
 
 def journal_after(sequence: int) -> int:
@@ -95,6 +97,8 @@ class SignalLog:
         self._delta_bytes = 0
         self._covered = 0
         """The last sequence whose events are in a journal or snapshot."""
+        self._journals = 0
+        """Since the newest snapshot."""
         self._keys: list[bytes] = []
         """Of the newest snapshot and the journals since."""
         self._journal_bytes = self._snapshot_bytes = 0
@@ -142,10 +146,10 @@ class SignalLog:
     def due(self, most_bytes: int, *, is_sealing: bool) -> StoredValues | None:
         """Return the journal or snapshot that is to be written now: none without a reason.
 
-        A snapshot, once journals are as large as that before; a journal of what is in deltas alone, once it is much, or
-        while panes are sealed, so that these deltas may be garbage.
+        A snapshot, once journals are as large as that before, or many; a journal of what is in deltas alone, once it is
+        much, or while panes are sealed, so that these deltas may be garbage.
         """
-        if self._journal_bytes > max(self._snapshot_bytes, _LEAST):
+        if self._journal_bytes > max(self._snapshot_bytes, _LEAST) or self._journals >= _MOST_JOURNALS:
             return self.snapshot(most_bytes)
         if not self._deltas or not (is_sealing or self._delta_bytes > _MUCH):
             return None
@@ -168,13 +172,14 @@ class SignalLog:
 
     def _count(self, number: int, size: int) -> None:
         if number == SNAPSHOT:
-            self._snapshot_bytes, self._journal_bytes = size, 0
+            self._snapshot_bytes, self._journal_bytes, self._journals = size, 0, 0
         else:
             self._journal_bytes += size
+            self._journals += 1
 
     def restore(self, held: ReplayedLog, horizon_ms: int) -> list[bytes]:
         """Restore from journals, snapshot and deltas. Returns the keys that are garbage."""
-        left = {number: found for number, found in held.sealed.items() if number < BEFORE_PANES}
+        left = {number: found for number, found in held.sealed.items() if SNAPSHOT <= number < BEFORE_PANES}
         number = SNAPSHOT if SNAPSHOT in left else journal_after(0)
         while found := left.pop(number, None):
             key, parts = found

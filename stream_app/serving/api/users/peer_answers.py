@@ -18,11 +18,15 @@ from stream_app.serving.api.users.peer_protocol import (
     PlaceQuery,
     Places,
     Ranked,
+    RecruitQuery,
+    RecruitsFound,
     ScopeFound,
     ScopeQuery,
 )
 
 _MOST = 2**63
+_MOST_MS = 8_640_000_000_000_000
+"""From the epoch: no browser knows a later time."""
 _MOST_POINTS = 4000
 """Of a curve: more than any home sends …"""
 _FEW_POINTS = 100
@@ -94,6 +98,21 @@ def check_funnels(asked: Sequence[FunnelQuery], answers: Sequence[FunnelFound]) 
         _require(abs(funnel.known_before) < _MOST, "a day that never comes")
 
 
+def check_recruits(asked: Sequence[RecruitQuery], answers: Sequence[RecruitsFound]) -> None:
+    """The same for recruits."""
+    _require(len(answers) == len(asked), f"{len(answers)} answers to {len(asked)} queries")
+    for query, found in zip(asked, answers, strict=True):
+        _check_partitions(query.partitions, found.partitions)
+        _require(len(found.by_user) == len(query.users), "recruits of others")
+        for theirs in found.by_user:
+            _require(len(theirs.newest) <= query.most, "more recruits than were asked for")
+            _require(len(theirs.newest) <= theirs.total < _MOST, "another total than there are entries")
+            for entry in theirs.newest:
+                _require(0 < len(entry.user) <= MOST_TEXT, "a user whose id is too long")
+                _require(0 <= entry.impressions < _MOST, "impressions that nobody has")
+                _require(abs(entry.entered_ms) <= _MOST_MS, "a time that never was")
+
+
 def _check_partitions(asked: Iterable[int] | None, answered: Sequence[int]) -> None:
     _require(asked is not None and set(answered) <= set(asked), "partitions that were not asked about")
     _require(len(set(answered)) == len(answered), "a partition is there twice")
@@ -140,5 +159,6 @@ def _require(holds: bool, what: str) -> None:  # noqa: FBT001 - it is what is re
 
 DECODE_FUNNELS = msgspec.json.Decoder(list[FunnelFound]).decode
 DECODE_LEADERS = msgspec.json.Decoder(list[Leaders]).decode
+DECODE_RECRUITS = msgspec.json.Decoder(list[RecruitsFound]).decode
 DECODE_SCOPES = msgspec.json.Decoder(list[ScopeFound]).decode
 DECODE_PLACES = msgspec.json.Decoder(list[Places]).decode

@@ -10,13 +10,14 @@ import msgspec
 from msgspec import Meta
 
 from stream_app.core.messages import ROLES, Role
-from stream_app.core.queries import CutRecord, ScopeFunnel, ScopeName, UserLookup, UserQuery
+from stream_app.core.queries import CutRecord, RecruitedBy, ScopeFunnel, ScopeName, UserLookup, UserQuery
 from stream_app.serving.api.responses import Place, Standing
 from stream_app.serving.api.users.influencers import STANDINGS
 
 FUNNELS = "/api/v1/peers/funnels"
 LEADERS = "/api/v1/peers/leaders"
 PLACES = "/api/v1/peers/places"
+RECRUITS = "/api/v1/peers/recruits"
 SCOPES = "/api/v1/peers/scopes"
 
 MOST_QUERIES = 16
@@ -187,9 +188,44 @@ def added(parts: Sequence[FunnelFound]) -> FunnelFound:
     return FunnelFound(reduce(ScopeFunnel.plus, funnels) if funnels else None, partitions)
 
 
-PeerQuery = TypeVar("PeerQuery", FunnelQuery, LeaderQuery, PlaceQuery, ScopeQuery)
+class RecruitQuery(_PeerQuery, frozen=True, kw_only=True):
+    """Whom some users brought into a scope: asked of every worker, since who came may be anywhere."""
+
+    users: Annotated[list[_Text], Meta(max_length=MOST_USERS)]
+    topic: _Text
+    population: _Text
+    most: Annotated[int, Meta(ge=0, le=MOST_USERS)]
+    """Of each user."""
+
+    @property
+    def scope(self) -> ScopeName:
+        """Which it is about."""
+        return ScopeName(self.population, self.topic)
+
+
+class RecruitsFound(msgspec.Struct, frozen=True):
+    """Whom users brought in, as far as they are in some partitions."""
+
+    by_user: list[RecruitedBy]
+    """In the order of the query."""
+    partitions: list[int]
+    """Those that were looked through."""
+
+
+def joined(query: RecruitQuery, parts: Sequence[RecruitsFound]) -> RecruitsFound:
+    """The answers of several partitions or workers as one."""
+    by_user = []
+    for place in range(len(query.users)):
+        theirs = [part.by_user[place] for part in parts]
+        newest = sorted((entry for one in theirs for entry in one.newest), key=lambda one: (-one.entered_ms, one.user))
+        by_user.append(RecruitedBy(sum(one.total for one in theirs), newest[: query.most]))
+    return RecruitsFound(by_user, [partition for part in parts for partition in part.partitions])
+
+
+PeerQuery = TypeVar("PeerQuery", FunnelQuery, LeaderQuery, PlaceQuery, RecruitQuery, ScopeQuery)
 
 FunnelQueryList = Annotated[list[FunnelQuery], Meta(max_length=MOST_QUERIES)]
 LeaderQueries = Annotated[list[LeaderQuery], Meta(max_length=MOST_QUERIES)]
+RecruitQueries = Annotated[list[RecruitQuery], Meta(max_length=MOST_QUERIES)]
 ScopeQueries = Annotated[list[ScopeQuery], Meta(max_length=MOST_QUERIES)]
 PlaceQueries = Annotated[list[PlaceQuery], Meta(max_length=MOST_QUERIES)]

@@ -7,16 +7,19 @@ import msgspec
 from aiohttp import web
 
 from stream_app.serving.api.funnel.local_funnels import LocalFunnels
+from stream_app.serving.api.funnel.local_recruits import LocalRecruits
 from stream_app.serving.api.scopes.local_scopes import LocalScopes
 from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peer_protocol import (
     FUNNELS,
     LEADERS,
     PLACES,
+    RECRUITS,
     SCOPES,
     FunnelQueryList,
     LeaderQueries,
     PlaceQueries,
+    RecruitQueries,
     ScopeQueries,
 )
 from stream_app.serving.http.bodies import body_of, wait_for_access
@@ -27,7 +30,12 @@ _JSON = "application/json"
 
 
 def add_peer_routes(
-    app: web.Application, local: LocalUsers, scopes: LocalScopes, funnels: LocalFunnels, auth: PeerAuth
+    app: web.Application,
+    local: LocalUsers,
+    scopes: LocalScopes,
+    funnels: LocalFunnels,
+    recruits: LocalRecruits,
+    auth: PeerAuth,
 ) -> None:
     """Have `app` answer other workers, once `auth` has let them in."""
 
@@ -53,5 +61,6 @@ def add_peer_routes(
 
     app.router.add_post(FUNNELS, answering(funnels.funnels, FunnelQueryList), expect_handler=wait_for_access)
     app.router.add_post(LEADERS, answering(local.leaders, LeaderQueries), expect_handler=wait_for_access)
+    app.router.add_post(RECRUITS, answering(recruits.recruits, RecruitQueries), expect_handler=wait_for_access)
     app.router.add_post(SCOPES, answering(scopes.scopes, ScopeQueries), expect_handler=wait_for_access)
     app.router.add_post(PLACES, answering(local.places, PlaceQueries), expect_handler=wait_for_access)

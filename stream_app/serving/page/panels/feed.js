@@ -101,7 +101,7 @@ async function load() {
     const answer = await ask("/flags", { ...filter(), limit: KEPT }, pending.signal);
     since = answer.since;
     isKnown = true;
-    const later = kept;
+    const later = kept.reverse(); // in the order in which they came
     kept = [];
     keep(answer.flags.reverse());
     keep(later);

@@ -3,6 +3,7 @@
 import { ask, NoAnswer } from "../api/requests.js";
 import { byId, el, icon, isForAnotherTab } from "../dom.js";
 import { reasons } from "./reasons.js";
+import { broughtIn } from "./recruits.js";
 import { askedWhy } from "../selection.js";
 import { readable } from "../text/readable.js";
 import { populationOf, topicName } from "../text/words.js";
@@ -57,7 +58,7 @@ async function open({ user, place }, about) {
   if (!dialog.open) dialog.showModal();
   try {
     const why = await ask("/users/why", { id: user, ...place }, signal);
-    show(user, place, ...reasons(why, about));
+    show(user, place, ...reasons(why, about, broughtIn(user, place, signal)));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof NoAnswer)) throw error;

@@ -11,8 +11,8 @@ import { allSaid } from "../text/signals.js";
 import { term } from "../text/terms.js";
 import { amount, because, evidenceOf, news, odds, ownObstacle, STANDING, topicName, UNIT } from "../text/words.js";
 
-/** @returns {HTMLElement[]} */
-export function reasons(why, about) {
+/** @param {HTMLElement} recruits whom the user brought in @returns {HTMLElement[]} */
+export function reasons(why, about, recruits) {
   const { flag, now, role } = why.place;
   return [
     el(
@@ -33,6 +33,7 @@ export function reasons(why, about) {
     heading("The shares behind it"),
     ...contributions(why.evidence.shares, role, "share"),
     el("p", { class: "note" }, foundNote(why.evidence)),
+    recruits,
     ...origin(why.place, about),
   ];
 }

@@ -1,6 +1,7 @@
 """The funnel of recorded events against the naive model: any order, repeats, populations and windows."""
 
 import datetime as dt
+import random
 from collections.abc import Sequence
 
 import msgspec
@@ -86,7 +87,7 @@ def stages(found: ScopeReport) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("window_ms", [None, 30 * HOUR_MS, 7 * HOUR_MS + 1])
 @given(events=actions(), at_once=st.integers(1, 70))
-@examples(max_examples=60, deadline=None)
+@examples(max_examples=60)
 def test_the_figures_are_the_naive_models_whatever_the_batches(
     events: list[Action], at_once: int, window_ms: int | None
 ) -> None:
@@ -117,7 +118,7 @@ def test_the_figures_are_the_naive_models_whatever_the_batches(
 
 
 @given(events=actions())
-@examples(max_examples=60, deadline=None)
+@examples(max_examples=60)
 def test_cohorts_are_the_naive_models_and_not_yet_until_the_horizon_of_everybody_is_over(events: list[Action]) -> None:
     report, naive = report_of(events), naive_funnel(distinct(events), GAP_MS)
     assert report.newest_ms is not None
@@ -169,3 +170,35 @@ def test_records_that_are_no_events_are_rejected_with_a_reason() -> None:
     assert "not a JSON object" in report.complaint
     (found,) = report.scopes
     assert found.funnel.unknown == 1
+
+
+def retraction(event: Action) -> RecordedEvent:
+    """What takes an event back, as a file has it."""
+    of = "share" if event.is_share else "post"
+    value = {"kind": "retract", "of": of, "event_id": int(event.event_id), "ts": event.ts_ms, "user_id": event.user}
+    return RecordedEvent(False, event.user.encode(), msgspec.json.encode(value), event.ts_ms, retraction=True)
+
+
+@examples(max_examples=60)
+@given(actions(), st.sets(st.integers(0, 59)), st.randoms(use_true_random=False), st.sampled_from([None, 24 * HOUR_MS]))
+def test_what_a_file_takes_back_has_never_been(
+    events: list[Action], chosen: set[int], chance: random.Random, window_ms: int | None
+) -> None:
+    once = distinct(events)
+    gone = [event for place, event in enumerate(once) if place in chosen]
+    last = Action("99", START_MS + 4 * DAY_MS, "zoe")
+    lines = [*map(recorded, once), *map(retraction, gone), *map(retraction, gone[::2]), recorded(last)]
+    chance.shuffle(lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorded_batches, "_AT_ONCE", 7)
+        spans = FunnelSpans(GAP_MS, HORIZON_MS, window_ms)
+        found = recorded_funnel(lines, SETTINGS, spans)
+        left = [event for event in once if event not in gone]
+        expected = recorded_funnel(map(recorded, [*left, last]), SETTINGS, spans)
+    assert found.read == len(lines)
+    assert found.duplicate == len(gone[::2])
+    for scope in expected.scopes:
+        assert [one for one in found.scopes if (one.topic, one.population) == (scope.topic, scope.population)] == [
+            scope
+        ]
+    assert all(one.funnel.entries == 0 for one in found.scopes[len(expected.scopes) :])

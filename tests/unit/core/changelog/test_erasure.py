@@ -95,7 +95,7 @@ def _names(log: Log) -> set[str]:
     return {name for value in stored for name in segments.decode(value).users()}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams.events(given=True), ENDS, CHORES, st.integers(0, 60))
 def test_the_erased_are_gone_and_all_others_are_counted_exactly(
     stream: list[Event], ends: list[int], chores: list[int], place: int
@@ -116,7 +116,7 @@ def test_the_erased_are_gone_and_all_others_are_counted_exactly(
     assert not ERASED & _names(log)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams.events(given=True), ENDS, CHORES, st.integers(0, 60), st.integers(0, 300))
 def test_an_erasure_that_a_crash_cuts_short_is_completed_by_the_next_owner(
     stream: list[Event], ends: list[int], chores: list[int], place: int, cut: int

@@ -61,7 +61,7 @@ def _state(store: LedgerStore) -> State:
     return streams.state_of(store.ledger)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams.events(given=True), ENDS, st.lists(st.tuples(CHORES, st.integers(0, 200)), min_size=1, max_size=4))
 def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
     stream: list[Event], ends: list[int], lives: list[tuple[list[int], int]]
@@ -79,7 +79,7 @@ def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
     assert _state(log.open(99)) == streams.expected_of(batches)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams.events(given=True), ENDS, CHORES, CHORES, CUTS)
 def test_late_writes_of_a_frozen_owner_change_nothing(
     stream: list[Event], ends: list[int], chores: list[int], later: list[int], cuts: list[int]
@@ -104,7 +104,7 @@ def test_late_writes_of_a_frozen_owner_change_nothing(
     assert all(made[0] <= wanted.recent[key][0] for key, made in found.recent.items())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(streams.events(given=True), ENDS, st.integers(0, 200))
 def test_a_batch_that_the_log_did_not_take_is_counted_again(stream: list[Event], ends: list[int], which: int) -> None:
     """Nothing is deleted after a lost write, see Ownership.sweep."""

@@ -178,7 +178,7 @@ def test_the_furthest_horizon_of_the_newest_sequence_is_restored() -> None:
     assert header.horizon == 9
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_what_is_stored_does_not_matter(chance: random.Random) -> None:
     stored = _epoch((1, 0)) | _epoch((1, 0), (2, 2)) | _delta(1, 3) | _seal(1, 3, pane=1)

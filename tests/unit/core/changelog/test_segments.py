@@ -51,7 +51,7 @@ def _rows_of(parts: list[Segment], pane: int) -> list[tuple[object, ...]]:
     return rows
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(PANES, st.integers(1, 10))
 def test_decoding_returns_what_was_encoded_in_any_number_of_parts(panes: Panes, most_entries: int) -> None:
     panes = list({pane: (pane, rows, hashes) for pane, rows, hashes in panes}.values())
@@ -82,7 +82,7 @@ def test_a_part_names_only_what_it_holds() -> None:
     assert ([tuple(name) for name in part.scopes()], part.users()) == ([("all", "ä")], ["日"])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.builds(
         SegmentKey,
@@ -129,7 +129,7 @@ def test_a_value_that_is_no_segment_is_refused_with_the_reason(value: bytes, mes
         segments.decode(value)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.one_of(
         arrays.arrays(np.int64, st.integers(0, 20), elements=st.integers(0, 2**63 - 1)),
@@ -159,7 +159,7 @@ def test_runs_follow_each_other() -> None:
     assert runs([]) == []
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(st.text(min_size=1, max_size=256), min_size=1, max_size=30, unique=True),
     st.lists(st.tuples(st.text(max_size=100), st.text(max_size=200)), min_size=1, max_size=20, unique=True),

@@ -78,7 +78,7 @@ def test_a_planted_bot_is_marked_and_the_person_beside_it_is_not() -> None:
     assert not list(facts_at(measured, 1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 400), max_size=3).map(sorted),
     st.integers(1, 20),
@@ -121,6 +121,19 @@ def test_a_delta_is_kept_until_a_journal_has_its_events() -> None:
     assert signal_log.SNAPSHOT in panes
     assert store.segment_count < 30
     assert sum(pane < BEFORE_PANES for pane in panes) < 10  # journals before the snapshot are swept
+
+
+def test_journals_do_not_become_many_where_little_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal_log, "_LEAST", 10**9)
+    monkeypatch.setattr(signal_log, "_MOST_JOURNALS", 4)
+    log = Log()
+    store = opened(log, 1)
+    for _ in range(2):
+        count(store, planted(), 3, [2], log)
+        panes = [SegmentKey.decode(key).pane for key in log.table()]
+        assert signal_log.SNAPSHOT in panes
+        assert sum(pane < BEFORE_PANES for pane in panes) < 10
+        store = opened(log, 2)
 
 
 def test_nothing_is_left_of_who_was_erased_and_all_of_the_others() -> None:

@@ -13,7 +13,7 @@ from tests.unit.core.logs import Log, P
 ENDS = st.lists(st.integers(0, 60), max_size=8)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(streams.events(), ENDS)
 @pytest.mark.parametrize("panes", [streams.PANES - 1, streams.PANES, streams.PANES + 3])
 def test_the_totals_have_every_pane_that_both_windows_have(panes: int, stream: list[Event], ends: list[int]) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.arrays import Ints
@@ -33,7 +33,6 @@ def naive(values: list[int], value: int) -> int:
     return 1 + sum(other > value for other in values)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=FEW_CELLS), min_size=1, max_size=4))
 def test_ranks_in_small_curves_are_exact(curves: list[list[int]]) -> None:
     cells = cells_of(*curves)
@@ -64,7 +63,6 @@ def test_a_curve_without_points_ranks_everybody_first(value: int) -> None:
     assert ranks_of(np.array([value]), nothing, nothing).tolist() == [1]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=FEW_CELLS), st.integers(1, 60))
 def test_who_has_the_least_evidence_is_counted_exactly_in_small_curves(values: list[int], least: int) -> None:
     assert enough(values, least) == sum(value >= least for value in values)

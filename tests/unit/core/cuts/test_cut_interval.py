@@ -103,7 +103,7 @@ def _naive_interval(values: Sequence[int], share: float, wider: float) -> Interv
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(CURVES, st.sampled_from([0.5, 0.8, 0.9]))
 def test_the_statistics_are_those_of_the_definitions(curves: list[list[int]], share: float) -> None:
     found = _statistics(_cells(curves), share)
@@ -113,7 +113,7 @@ def test_the_statistics_are_those_of_the_definitions(curves: list[list[int]], sh
             assert column[place] == pytest.approx(naive[name], rel=1e-6, abs=3e-6), name
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(CURVES)
 def test_the_intervals_are_those_of_the_definitions(curves: list[list[int]]) -> None:
     for values, found in zip(curves, _rows(_intervals(_cells(curves), SHARE)), strict=True):
@@ -124,7 +124,7 @@ def test_the_intervals_are_those_of_the_definitions(curves: list[list[int]]) -> 
         assert inner[3] <= found[3] <= outer[3]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(CURVES, st.sampled_from([0.5, 0.8, 0.99]))
 def test_an_interval_contains_the_cut_and_stays_within_what_there_can_be(curves: list[list[int]], share: float) -> None:
     cells = _cells(curves)
@@ -136,7 +136,7 @@ def test_an_interval_contains_the_cut_and_stays_within_what_there_can_be(curves:
     assert np.all((found.threshold_high >= cuts.thresholds) & (found.threshold_high <= LARGEST))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(CURVES, st.integers(1, 10), st.randoms())
 def test_neither_the_order_of_cells_nor_other_curves_nor_the_unit_matter(
     curves: list[list[int]], doublings: int, chance: random.Random

@@ -65,7 +65,7 @@ def _expected(users: Sequence[tuple[int, int, int]], share: float) -> dict[int, 
     return {curve: cut for curve, cut in found.items() if cut is not None}
 
 
-@settings(deadline=None, max_examples=70)
+@settings(max_examples=70)
 @given(USERS, st.sampled_from(SHARES))
 def test_the_cut_of_a_small_scope_is_exact_however_it_is_spread(
     users: list[tuple[int, int, int]], share: float
@@ -79,7 +79,7 @@ def test_the_cut_of_a_small_scope_is_exact_however_it_is_spread(
         assert float(cuts.gini[place]) == pytest.approx(expected[curve].gini, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=70)
+@settings(max_examples=70)
 @given(USERS, st.sampled_from(SHARES))
 def test_the_cut_of_a_binned_scope_is_exact_after_one_more_round(
     users: list[tuple[int, int, int]], share: float
@@ -97,7 +97,7 @@ def test_the_cut_of_a_binned_scope_is_exact_after_one_more_round(
         _assert_equal(cuts_of(_cells(partitions, _theta_bins(rough, CURVES)), share), expected)
 
 
-@settings(deadline=None, max_examples=70)
+@settings(max_examples=70)
 @given(USERS, st.sampled_from(SHARES))
 def test_a_cut_that_says_it_is_exact_is(users: list[tuple[int, int, int]], share: float) -> None:
     """A caller that relies on it asks for no other round."""
@@ -158,7 +158,7 @@ def test_the_cut_of_a_few_users(values: list[int], share: float, k: int, thresho
     assert (cuts.k.tolist(), cuts.thresholds.tolist(), cuts.ties.tolist()) == ([k], [threshold], [ties])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(USERS, st.lists(st.tuples(st.integers(0, CURVES - 1), VALUES), max_size=10))
 def test_the_users_above_a_value_are_counted(users: list[tuple[int, int, int]], asked: list[tuple[int, int]]) -> None:
     cells = _cells(_partitions(users), np.full(CURVES, NO_BIN))
@@ -181,7 +181,7 @@ def test_gini_is_0_for_equals_and_near_1_for_one_who_has_all(values: list[int], 
     assert float(cuts.gini[0]) == pytest.approx(gini, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 2**53))
 def test_a_bin_begins_at_its_floor_and_is_narrow(value: int) -> None:
     (number,) = bins_of(np.array([value])).tolist()

@@ -18,7 +18,7 @@ def _keys(keys: list[int]) -> NDArray[np.int64]:
     return np.array(keys, np.int64)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(BATCHES)
 def test_a_key_gets_one_row_and_keeps_it(batches: list[list[int]]) -> None:
     index, model = HashIndex(), dict[int, int]()
@@ -33,7 +33,7 @@ def test_a_key_gets_one_row_and_keeps_it(batches: list[list[int]]) -> None:
     assert index.keys.tolist() == sorted(model, key=model.__getitem__)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(BATCHES, st.lists(KEYS, max_size=30))
 def test_find_knows_what_was_added_and_nothing_else(batches: list[list[int]], others: list[int]) -> None:
     index, model = HashIndex(), dict[int, int]()
@@ -43,7 +43,7 @@ def test_find_knows_what_was_added_and_nothing_else(batches: list[list[int]], ot
     assert index.find(_keys(asked)).tolist() == [model.get(key, -1) for key in asked]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(KEYS, unique=True, max_size=200), st.lists(KEYS, max_size=60))
 def test_an_index_of_given_keys_numbers_them_in_their_order_and_grows(given_keys: list[int], more: list[int]) -> None:
     kept = _keys(given_keys)

@@ -94,7 +94,7 @@ def _own(stream: Sequence[Event]) -> list[Event]:
     ]
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(streams.events(), ENDS, OWNERS)
 def test_what_one_release_has_counted_the_other_knows_for_a_duplicate(
     stream: list[Event], ends: list[int], owners: list[tuple[bool, bool]]

@@ -76,7 +76,7 @@ def test_times_are_epoch_milliseconds_however_written_and_fractions_go_down() ->
     assert _credit(*events[:1]).ts_ms.tolist() == [1_475_712_000_123]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(PEOPLE, PEOPLE), max_size=20))
 def test_a_batch_is_worth_what_its_events_are(people: list[tuple[float | None, float | None]]) -> None:
     events = [_post(audience=audience, impressions=impressions) for audience, impressions in people]

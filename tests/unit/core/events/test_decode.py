@@ -138,7 +138,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.one_of(st.none(), st.lists(PIECES, max_size=3).map(b"".join)), max_size=6))
 def test_a_batch_reads_like_its_records_one_by_one(values: list[bytes | None]) -> None:
     decoded = decode(values, Post, MAX_BYTES)

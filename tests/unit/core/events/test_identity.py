@@ -22,7 +22,7 @@ def _hashes(kind: type[Event], ids: list[tuple[int | str, int | str]], key: int 
     return found
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(EVENTS, EVENTS)
 def test_two_events_have_the_same_hash_if_kind_user_and_id_are_the_same(
     posts: list[tuple[int | str, int | str]], shares: list[tuple[int | str, int | str]]

@@ -83,7 +83,7 @@ def test_a_single_record_beyond_the_budget_keeps_a_letter_of_its_own() -> None:
     assert list(budget.within(letters(1), LEAST, NOW_S)) == list(letters(1))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.binary(max_size=2_000) | st.none(),
     st.binary(max_size=2_000) | st.none(),

@@ -74,7 +74,7 @@ def test_no_character_that_is_shown_as_unseen_is_left_in_a_name() -> None:
     assert left == []
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(
     st.text(max_size=12)
     | st.text(f"{tagged('gbeng')}\u1100\u1161\u1160\u3164\u200baß\u0301", max_size=16)

@@ -43,7 +43,7 @@ def expected(naive: Naive, curves: list[int]) -> list[tuple[int, int, int, int]]
     return [(*cell, users[cell], totals[cell]) for cell in ordered]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.lists(CELL, max_size=12), max_size=12), st.integers(0, 3))
 def test_the_table_holds_what_was_added_to_it(additions: list[list[Row]], gone: int) -> None:
     table, naive = CellTable(), Naive()

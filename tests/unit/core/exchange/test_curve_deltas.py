@@ -114,7 +114,7 @@ CHANGE = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(CHANGE, max_size=40))
 def test_deltas_add_up_to_the_curves(changes: list[tuple[Any, ...]]) -> None:
     world, deltas, receiver = World(), CurveDeltas(), Receiver()

@@ -34,7 +34,7 @@ def name(number: int) -> ScopeName:
     return ScopeName("consumer", f"t{number}")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 80), st.integers(0, 5)), max_size=200))
 def test_what_was_published_last_holds_for_the_scopes_of_a_ledger(published: list[tuple[int, int]]) -> None:
     followed, ledger, places, last = FollowedCuts(), Ledger(1000, 4, 1), LedgerScopes(), dict[int, int]()

@@ -121,7 +121,7 @@ def sent(partition: Partition, one: Home, most_bytes: int) -> list[DeltaMessage]
     return partition.messages(thresholds_of(one, partition), most_bytes)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32))
 def test_a_home_has_the_cuts_of_all_rows_whatever_happens_on_the_way(seed: int) -> None:
     chance = random.Random(seed)

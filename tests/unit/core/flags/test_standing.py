@@ -198,7 +198,7 @@ FACTS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(FACTS, max_size=30), st.sampled_from([60, 400, 1000]))
 def test_flags_alternate_and_nobody_leaves_before_the_dwell_time(users: list[User], step_s: int) -> None:
     standing, since, changed_s = NONE, 0, NOW_S

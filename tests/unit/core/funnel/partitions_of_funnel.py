@@ -38,6 +38,7 @@ def columns(events: Sequence[Action]) -> FunnelEvents:
         events=np.array([place for place, _ in pairs], np.int64),
         scopes=np.array([scope for _, scope in pairs], np.int64),
         scope_names=list(map(scope_of, names)),
+        hashes=np.array([hash(event.identity) % 2**64 for event in events], np.uint64),
     )
 
 
@@ -84,7 +85,8 @@ class FunnelPartitions:
         for number, part in enumerate(self.parts):
             if theirs := [event for event in gone if self.home(event.user) == number]:
                 users = {event.user for event in theirs}
-                part.funnel.replace(columns(theirs), columns([event for event in remaining if event.user in users]))
+                others = [event for event in remaining if event.user in users]
+                part.funnel.replace(*(part.funnel.columns_of(columns(some)) for some in (theirs, others)))
 
     def decide(self, until_ms: int) -> list[Decided]:
         """Decide, and send the credits."""

@@ -51,7 +51,7 @@ def short_runs() -> Iterator[None]:
         yield
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(EVENTS, st.integers(0, 100))
 def test_episodes_of_two_parts_are_united_to_those_of_the_whole(events: list[tuple[int, int, int]], cut: int) -> None:
     parts = [united(*_records(part), GAP_MS).episodes for part in (events[:cut], events[cut:])]
@@ -60,7 +60,7 @@ def test_episodes_of_two_parts_are_united_to_those_of_the_whole(events: list[tup
     assert _found(*united(*_records(events), GAP_MS).episodes) == _naive(events)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(EVENTS, st.randoms(use_true_random=False), st.integers(1, 30), st.integers(-5, 130))
 def test_pending_events_are_taken_pane_by_pane_in_parts(
     events: list[tuple[int, int, int]], chance: random.Random, pane_ms: int, until_ms: int

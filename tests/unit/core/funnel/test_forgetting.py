@@ -62,7 +62,7 @@ class MovingWindow:
         self.part.credited.expire(self.first_pane)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(actions(60), st.booleans())
 def test_what_is_forgotten_changes_nothing(events: list[Action], is_in_order: bool) -> None:
     window = MovingWindow()
@@ -88,7 +88,7 @@ def test_what_is_forgotten_changes_nothing(events: list[Action], is_in_order: bo
             assert window.parts.cohort(topic, day) == (cohort if is_over else None)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(actions(60))
 def test_a_state_that_is_restored_remembers_who_was_forgotten(events: list[Action]) -> None:
     window, second = MovingWindow(), FunnelPartitions(1, SETTINGS)

@@ -78,7 +78,7 @@ ENDS = st.lists(st.integers(0, 100), min_size=3, max_size=3)
 UNTILS = st.lists(st.integers(-30, 160), min_size=3, max_size=3)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(actions(), ENDS, UNTILS, st.randoms(use_true_random=False), st.sampled_from([1, 2, 8]))
 def test_no_order_and_no_number_of_partitions_changes_anything(
     events: list[Action], ends: list[int], untils: list[int], chance: random.Random, partitions: int
@@ -89,7 +89,7 @@ def test_no_order_and_no_number_of_partitions_changes_anything(
     assert_equals_naive(parts, events)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(actions(), ENDS, UNTILS)
 def test_a_repeat_of_credits_changes_nothing(events: list[Action], ends: list[int], untils: list[int]) -> None:
     parts = fed(events, 2, ends, untils)
@@ -98,7 +98,7 @@ def test_a_repeat_of_credits_changes_nothing(events: list[Action], ends: list[in
     assert_equals_naive(parts, events)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(actions(), ENDS, UNTILS)
 def test_events_that_were_added_before_change_no_episode(
     events: list[Action], ends: list[int], untils: list[int]
@@ -109,7 +109,7 @@ def test_events_that_were_added_before_change_no_episode(
     assert_equals_naive(parts, events)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(actions(), ENDS, UNTILS, st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)), st.booleans())
 def test_what_is_taken_back_has_never_been(
     events: list[Action], ends: list[int], untils: list[int], first: set[int], second: set[int], is_decided: bool
@@ -129,7 +129,7 @@ def test_what_is_taken_back_has_never_been(
     assert_equals_naive(parts, [*left, *again])
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(actions(), ENDS, UNTILS)
 def test_what_is_decided_in_parts_is_the_same(events: list[Action], ends: list[int], untils: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -1,7 +1,7 @@
 """The keys of the funnel: the order of events of one time, and hashes that are not the same under another secret."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.funnel.funnel_keys import FunnelKeys, event_orders, mixed
@@ -11,7 +11,6 @@ NUMBERS = st.integers(0, 10**19 - 1).map(str) | st.text("0123456789", min_size=1
 IDS = NUMBERS | st.text(max_size=12)
 
 
-@settings(deadline=None)
 @given(st.lists(NUMBERS, unique=True, min_size=2))
 def test_ids_that_are_numbers_come_in_the_order_of_their_text(ids: list[str]) -> None:
     short = [number for number in ids if len(number) <= 17]
@@ -21,7 +20,6 @@ def test_ids_that_are_numbers_come_in_the_order_of_their_text(ids: list[str]) ->
         assert sorted(long, key=_order) == sorted(long)
 
 
-@settings(deadline=None)
 @given(st.lists(IDS, unique=True))
 def test_no_two_ids_have_the_same_order(ids: list[str]) -> None:
     assert len({*event_orders(ids).tolist()}) == len(ids)
@@ -44,7 +42,6 @@ def test_names_of_scopes_cannot_be_read_in_two_ways() -> None:
     assert len({*FunnelKeys(1).scopes(names).tolist()}) == len(names)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)), unique=True, min_size=1))
 def test_pairs_of_hashes_do_not_collide(pairs: list[tuple[int, int]]) -> None:
     hashes, others = np.array(pairs, np.uint64).T

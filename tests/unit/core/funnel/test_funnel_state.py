@@ -18,7 +18,7 @@ from tests.unit.core.funnel.test_funnel import (
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(actions(), actions(), ENDS, UNTILS, st.booleans())
 def test_a_funnel_that_is_restored_goes_on_like_the_first(
     before: list[Action], after: list[Action], ends: list[int], untils: list[int], is_whole: bool
@@ -45,7 +45,7 @@ def test_a_funnel_that_is_restored_goes_on_like_the_first(
         assert sums == expected_sums
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(actions(), ENDS, UNTILS)
 def test_an_erased_person_leaves_no_name_and_can_come_anew(
     events: list[Action], ends: list[int], untils: list[int]
@@ -67,7 +67,7 @@ def test_an_erased_person_leaves_no_name_and_can_come_anew(
     assert parts.sums("*").new == before.new + 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(actions(), ENDS, UNTILS)
 def test_what_an_erased_person_was_credited_with_is_gone_and_nothing_else(
     events: list[Action], ends: list[int], untils: list[int]

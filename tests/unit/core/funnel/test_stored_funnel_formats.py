@@ -27,7 +27,7 @@ def _funnel() -> Funnel:
     return funnel
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(actions(8), st.randoms(use_true_random=False))
 def test_a_funnel_that_is_stored_between_any_two_steps_decides_the_same(
     events: list[Action], chance: random.Random
@@ -41,7 +41,7 @@ def test_a_funnel_that_is_stored_between_any_two_steps_decides_the_same(
         again = _funnel()
         again.restore(stored_state.decode(stored_state.encode(stored.state())))
         for value, decided_ms in pending:
-            again.add_again(stored_events.decode(value, again, lambda ts_ms: ts_ms >= decided_ms))  # noqa: B023
+            again.add_again(stored_events.decode(value, again, lambda columns: columns.ts_ms >= decided_ms))  # noqa: B023
         stored, until_ms = again, event.ts_ms // 10 * 10 + chance.choice([-10, 0, 10])
         early = chance.random() < 0.2
         pending = [] if early else [(value, max(until_ms, decided_ms)) for value, decided_ms in pending]
@@ -56,7 +56,7 @@ def _content(credits_: InfluenceCredits) -> list[tuple[object, ...]]:
     return sorted(zip(credits_.credited, scopes, *(column.tolist() for column in credits_[3:]), strict=True))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(actions(12))
 def test_credits_arrive_as_they_were_sent(events: list[Action]) -> None:
     funnel = Funnel(SETTINGS, SECRET)
@@ -137,6 +137,6 @@ def test_a_packet_of_nothing_or_of_too_much_is_refused() -> None:
 
 def test_damaged_events_and_states_are_refused() -> None:
     with pytest.raises(FormatError):
-        stored_events.decode(b"x", _funnel(), lambda ts_ms: ts_ms > 0)
+        stored_events.decode(b"x", _funnel(), lambda columns: columns.ts_ms > 0)
     with pytest.raises(FormatError):
         stored_state.decode(b"x")

@@ -48,7 +48,7 @@ def pack_settled(ledger: Ledger, sequence: int) -> None:
     ledger.forget_packed()
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(streams.events(given=True), ENDS, USERS)
 def test_packed_panes_hold_what_open_ones_do(stream: list[Event], ends: list[int], users: set[str]) -> None:
     opened, packed = streams.new_ledger(), streams.new_ledger()
@@ -60,7 +60,7 @@ def test_packed_panes_hold_what_open_ones_do(stream: list[Event], ends: list[int
         assert series_of(packed, users) == series_of(opened, users)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(streams.events(), ENDS, USERS)
 def test_the_panes_of_a_user_add_up_to_the_total(stream: list[Event], ends: list[int], users: set[str]) -> None:
     ledger = streams.new_ledger()

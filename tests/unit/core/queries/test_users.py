@@ -47,7 +47,7 @@ def found(ledger: Ledger, question: UserQuery, most: int = 100) -> list[str]:
     return [one.user for one in queries(ledger).find(question, most).first]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams.events(), ENDS, st.sampled_from([0, 1]), st.integers(0, 3))
 def test_the_highest_values_come_first(stream: list[Event], ends: list[int], role: int, most: int) -> None:
     ledger = streams.new_ledger()
@@ -140,7 +140,7 @@ def test_emerging_users_come_first_the_soonest_before_the_others() -> None:
     assert found(ledger, UserQuery(X, 0)) == ["old", "fast", "slow"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams.events(), ENDS, st.permutations(["a", "b", "c", "nobody"]))
 def test_all_rows_of_some_users_are_found(stream: list[Event], ends: list[int], names: list[str]) -> None:
     ledger = streams.new_ledger()

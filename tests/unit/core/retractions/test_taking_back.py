@@ -141,7 +141,7 @@ def shown(state: State) -> State:
     return state._replace(counters={})
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(steps(least_after=-40))
 def test_outcomes_and_counts_are_those_of_the_naive_model(todo: list[Step]) -> None:
     store, naive = Log().open(1), streams.new_naive()
@@ -152,7 +152,7 @@ def test_outcomes_and_counts_are_those_of_the_naive_model(todo: list[Step]) -> N
         assert store.ledger.source(topic).read == position
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(steps(least_after=-40), CHORES)
 def test_seals_sweeps_and_restores_between_any_two_batches_change_nothing(todo: list[Step], chores: list[int]) -> None:
     log = Log()
@@ -162,7 +162,7 @@ def test_seals_sweeps_and_restores_between_any_two_batches_change_nothing(todo: 
     assert streams.state_of(log.open(1000).ledger) == expected
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(steps(), st.lists(st.tuples(CHORES, st.integers(0, 200)), min_size=1, max_size=4))
 def test_a_crash_between_any_two_writes_takes_back_neither_twice_nor_never(
     todo: list[Step], lives: list[tuple[list[int], int]]
@@ -177,7 +177,7 @@ def test_a_crash_between_any_two_writes_takes_back_neither_twice_nor_never(
     assert streams.state_of(store.ledger) == streams.naive_state(naively(todo))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(steps(span=streams.PANE_MS * (streams.PANES - 1)), CHORES)
 def test_all_that_is_shown_is_that_of_a_ledger_that_never_saw_the_events(todo: list[Step], chores: list[int]) -> None:
     times = [ms_of(event) for step in todo if isinstance(step, Batch) for event in step.events]

@@ -100,7 +100,7 @@ def _shares(batch: list[Did], partitions: int = 1) -> CreditedShares:
     st.integers(1, 3),
     st.integers(0, 6),
 )
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_signals_are_those_of_the_naive_model_in_any_order_batches_and_partitions(
     delayed: list[tuple[Did, int]], cuts: list[int], partitions: int, restart: int
 ) -> None:

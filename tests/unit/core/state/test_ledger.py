@@ -31,7 +31,7 @@ def _seal(ledger: Ledger, pane: int, sequence: int, *, pack: bool) -> None:
     ledger.seal(pane, SegmentKey(0, "pane", pane, 1, sequence, 0), parts, pack=pack)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams.events(given=True), ENDS)
 def test_counts_and_outcomes_are_those_of_the_naive_model(stream: list[Event], ends: list[int]) -> None:
     ledger, naive = streams.new_ledger(), streams.new_naive()
@@ -44,7 +44,7 @@ def test_counts_and_outcomes_are_those_of_the_naive_model(stream: list[Event], e
         assert (source.position, source.read) == (batch.position, batch.position)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(streams.events(given=True), ENDS, ENDS)
 def test_the_batches_of_a_source_do_not_matter(stream: list[Event], ends: list[int], others: list[int]) -> None:
     posts = [event for event in stream if isinstance(event, Post)]
@@ -57,7 +57,7 @@ def test_the_batches_of_a_source_do_not_matter(stream: list[Event], ends: list[i
     assert states[0] == states[1]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(streams.events(given=True), ENDS, st.lists(st.sets(st.sampled_from([POSTS, SHARES])), min_size=1, max_size=5))
 def test_the_window_waits_for_sources_that_lag(stream: list[Event], ends: list[int], lagging: list[set[str]]) -> None:
     ledger, naive = streams.new_ledger(), streams.new_naive()
@@ -69,7 +69,7 @@ def test_the_window_waits_for_sources_that_lag(stream: list[Event], ends: list[i
         assert streams.state_of(ledger) == streams.naive_state(naive)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(streams.events(given=True), ENDS, SEALS, st.integers(1, 5))
 def test_sealing_any_pane_at_any_time_changes_no_answer(
     stream: list[Event], ends: list[int], seals: list[tuple[int, bool]], most_entries: int
@@ -88,7 +88,7 @@ def test_sealing_any_pane_at_any_time_changes_no_answer(
             assert streams.state_of(ledger) == streams.naive_state(naive)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(streams.events(given=True), ENDS, st.booleans())
 def test_new_numbers_change_no_answer(stream: list[Event], ends: list[int], seal: bool) -> None:
     ledger, naive = streams.new_ledger(), streams.new_naive()

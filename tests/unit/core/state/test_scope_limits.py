@@ -132,7 +132,7 @@ def test_no_event_can_name_a_reserved_scope(name: str) -> None:
     assert posts_of(ledger) == {("all", "*"): 1, ("all", "a"): 1}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(EVENTS, st.lists(st.tuples(st.integers(1, 29), st.booleans()), max_size=6))
 def test_a_ledger_restored_from_its_log_decides_as_the_one_that_wrote_it(
     events: list[Named], ends: list[tuple[int, bool]]
@@ -155,7 +155,7 @@ def test_a_ledger_restored_from_its_log_decides_as_the_one_that_wrote_it(
             live.sweep(live.sweepable())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(EVENTS, st.integers(1, 7))
 def test_every_event_counts_in_everything_and_in_as_many_scopes_as_it_names(events: list[Named], size: int) -> None:
     ledger, wanted = a_ledger(), defaultdict[str, int](int)

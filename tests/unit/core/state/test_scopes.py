@@ -33,7 +33,7 @@ def _of_events(scopes: ScopeTable, events: Events) -> list[tuple[int, ScopeName]
     return [(place, names[number]) for place, number in zip(places.tolist(), numbers.tolist(), strict=True)]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(EVENTS, max_size=4))
 def test_every_event_counts_once_in_all_and_in_each_of_its_topics(batches: list[Events]) -> None:
     scopes = ScopeTable()
@@ -45,7 +45,7 @@ def test_every_event_counts_once_in_all_and_in_each_of_its_topics(batches: list[
     assert len(names) == len(set(names)) == len(scopes)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(EVENTS, EVENTS, st.data())
 def test_renumbered_scopes_keep_their_names_and_go_on(events: Events, more: Events, data: st.DataObject) -> None:
     scopes = ScopeTable()

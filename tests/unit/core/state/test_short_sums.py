@@ -66,7 +66,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(steps, max_size=30))
 def test_the_sums_are_those_of_the_slots_in_the_short_window(taken: list[tuple[str, object]]) -> None:
     world = World()

@@ -60,8 +60,11 @@ def test_a_log_is_read_again_only_when_somebody_else_has_written_to_it() -> None
     fake.segments.restored(4, 10)
     assert fake.segments.is_restored(4, 10)
     assert not fake.segments.is_restored(4, 11)
-    fake.producer.ends[CHANGELOG, 4] = 12
+    fake.producer.alone_until[CHANGELOG, 4] = 12
     assert fake.segments.is_restored(4, 12)
     assert not fake.segments.is_restored(4, 13)
-    fake.segments.drop(4)
+    del fake.producer.alone_until[CHANGELOG, 4]
     assert not fake.segments.is_restored(4, 12)
+    fake.segments.restored(4, 13)
+    fake.segments.drop(4)
+    assert not fake.segments.is_restored(4, 13)

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kafka import TopicPartition
 
@@ -50,7 +50,6 @@ class Consumer:
 LOGS = st.lists(st.lists(st.tuples(st.integers(0, 50), st.booleans()), max_size=20), min_size=1, max_size=4)
 
 
-@settings(deadline=None)
 @given(LOGS, st.integers(1, 5), st.booleans())
 def test_every_record_once_and_the_oldest_first(made: list[list[tuple[int, bool]]], batch: int, in_order: bool) -> None:
     logs = {}

@@ -12,12 +12,12 @@ from aiokafka.errors import KafkaTimeoutError
 from stream_app.core.messages import Look
 from stream_app.core.privacy.looks import persons_of
 from stream_app.core.privacy.pseudonyms import PersonHashes
-from stream_app.serving.api.answers import UnknownUserError
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.look_log import LookLog
 from stream_app.serving.api.push.watcher import Watcher
 from stream_app.serving.api.responses import Flags
 from stream_app.serving.api.routes import ROUTES, _handler
+from stream_app.serving.api.unanswered import UnknownUserError
 from stream_app.serving.api.users.why_response import Contribution, Evidence
 from stream_app.serving.api.views import View
 from stream_app.serving.http.auth import CALLER

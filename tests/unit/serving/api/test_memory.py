@@ -10,7 +10,7 @@ import pytest
 from stream_app.core.messages import ROLES
 from stream_app.engine.engine import Engine
 from stream_app.serving.api import params
-from stream_app.serving.api.answers import Answers, UnknownUserError
+from stream_app.serving.api.answers import Answers
 from stream_app.serving.api.flags.flag_log import FlagLog
 from stream_app.serving.api.funnel.funnel_answers import FunnelAnswers
 from stream_app.serving.api.funnel.local_funnels import LocalFunnels
@@ -18,6 +18,7 @@ from stream_app.serving.api.scopes.local_scopes import LocalScopes
 from stream_app.serving.api.scopes.overview import Overview
 from stream_app.serving.api.scopes.throughput import Throughput
 from stream_app.serving.api.time_budget import TimeBudget
+from stream_app.serving.api.unanswered import UnknownUserError
 from stream_app.serving.api.users.local_users import LocalUsers
 from stream_app.serving.api.users.peers import Peers
 from stream_app.serving.http.peer_auth import PeerAuth

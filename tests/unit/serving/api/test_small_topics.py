@@ -12,7 +12,7 @@ from stream_app.core.messages import Role
 from stream_app.core.queries import CutRecord, ScopeName
 from stream_app.engine.rounds import cut_publisher
 from stream_app.serving.api import params
-from stream_app.serving.api.answers import UnavailableError
+from stream_app.serving.api.unanswered import UnavailableError
 from stream_app.serving.api.users import peer_answers
 from stream_app.serving.api.users.peer_answers import WrongAnswerError, check_scopes
 from stream_app.serving.api.users.peer_protocol import ScopeFound, ScopeQuery

@@ -11,7 +11,7 @@ from tests.unit.serving.http.served import LOCALHOST, head, serving, status
 OPEN = Settings()
 API = ("/api/v1/openapi.json", "/metrics")
 EVIL = "Origin: http://evil.example"
-PEERS = ("/api/v1/peers/funnels", "/api/v1/peers/leaders", "/api/v1/peers/places", "/api/v1/peers/scopes")
+PEERS = tuple(f"/api/v1/peers/{asked}" for asked in ("funnels", "leaders", "places", "recruits", "scopes"))
 JSON = "Content-Type: application/json"
 
 

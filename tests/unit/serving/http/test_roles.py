@@ -27,6 +27,7 @@ name=sso@example.com role=viewer populations=* until=never
 """
 OF_PEOPLE = {
     *(PREFIX + path for path in ("/influencers", "/users", "/users/why", "/users/{user_id}", "/users/{user_id}/why")),
+    *(PREFIX + path for path in ("/users/recruits", "/users/{user_id}/recruits")),
     *(PREFIX + path for path in ("/flags", "/flags/stream")),
 }
 

@@ -48,7 +48,7 @@ def without_empty(found: dict[str, Counts]) -> dict[str, Counts]:
     return {user: counts for user, counts in made.items() if counts}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams.events(), ENDS, USERS)
 def test_cached_panes_equal_those_that_would_be_read(
     stream: list[Event], ends: list[int], asked: list[set[str]]
