@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stream_app.backtest.recorded_values import RecordedValues
 from stream_app.core.arrays import Ints
-from stream_app.core.events.credit import Credits, ViewRates, credit_all, joined, times_ms
-from stream_app.core.events.decode import Decoded, decode, decode_retractions, implausible
-from stream_app.core.events.limits import TimeRange, long_integer
+from stream_app.core.events.credit import Credits, joined
+from stream_app.core.events.decode import Rejected
 from stream_app.core.events.murmur2 import partitions_of
-from stream_app.core.events.schema import Event, Post, Retract, Retraction, Share
+from stream_app.core.events.schema import Event, Post, Retract, Share
 from stream_app.core.flags.event_time_steps import EventTimeSteps
 from stream_app.core.retractions.retraction_batch import Retractions, retractions_of
 from stream_app.settings import Settings
@@ -70,27 +70,19 @@ class Step(NamedTuple):
 
 def read(events: Iterable[RecordedEvent], settings: Settings) -> Recording:
     """Read posts, shares and retractions; without erasures, which a file does not decide."""
-    limits = settings.max_event_bytes, settings.max_id_bytes
     back: list[bytes] = []
     parts: tuple[list[Credits], list[Credits]] = ([], [])
     rejected = [0, 0]
-    rates = ViewRates(settings.view_rate, settings.channel_view_rates)
-    plausible = TimeRange.of_days(settings.min_ts, settings.max_ts)
-    taken = iter(events)
+    recorded, taken = RecordedValues(settings), iter(events)
     while chunk := list(islice(taken, _AT_ONCE)):
         for source, kind in enumerate(_KINDS):
-            values = [event.value for event in chunk if event.source == source]
-            decoded = decode(values, kind, *limits)
-            made, (_, indices, bad) = credit_all(decoded, kind, rates)
-            wrong = {reject.index for reject in implausible(made.ts_ms, indices, plausible)}
-            if wrong:
-                made = made.only([place for place, index in enumerate(indices) if index not in wrong])
-            rejected[source] += len(bad) + len(wrong)
+            made, bad = recorded.credits_of([event.value for event in chunk if event.source == source], kind)
+            rejected[source] += len(bad)
             parts[source].append(made)
         back += [event.value for event in chunk if event.retraction]
     grid = settings.steps
-    both = [_in_steps(made, bad, settings.partitions, grid) for made, bad in zip(parts, rejected, strict=True)]
-    return Recording(both, _taken_back(decode_retractions(back, *limits), plausible, grid))
+    both = [_in_steps(made, count, settings.partitions, grid) for made, count in zip(parts, rejected, strict=True)]
+    return Recording(both, _taken_back(*recorded.retractions_of(back), grid))
 
 
 def steps(recording: Recording) -> Iterator[Step]:
@@ -105,14 +97,10 @@ def steps(recording: Recording) -> Iterator[Step]:
         yield Step(number, batches, retractions.only(range(before, taken)))
 
 
-def _taken_back(decoded: Decoded[Retraction], plausible: TimeRange, grid: EventTimeSteps) -> TakenBack:
-    ts_ms = times_ms([event.ts for event in decoded.events])
-    bad = {reject.index for reject in implausible(ts_ms, decoded.indices, plausible)}
-    bad |= {index for event, index in zip(decoded.events, decoded.indices, strict=True) if long_integer(event)}
-    kept = [event for event, index in zip(decoded.events, decoded.indices, strict=True) if index not in bad]
-    retractions = retractions_of([event for event in kept if isinstance(event, Retract)], _EVENT_KEY)
+def _taken_back(retract: Sequence[Retract], rejected: Sequence[Rejected], grid: EventTimeSteps) -> TakenBack:
+    retractions = retractions_of(retract, _EVENT_KEY)
     retractions = retractions.only(np.argsort(retractions.ts_ms, kind="stable").tolist())
-    return TakenBack(retractions, grid.steps(retractions.ts_ms), len(decoded.rejected) + len(bad))
+    return TakenBack(retractions, grid.steps(retractions.ts_ms), len(rejected))
 
 
 def _in_steps(parts: Sequence[Credits], rejected: int, partitions: int, grid: EventTimeSteps) -> SourceEvents:

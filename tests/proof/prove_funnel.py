@@ -18,7 +18,7 @@ from tests.proof.report import Proof
 from tests.proof.scale import Scale
 from tests.proof.verifier import cuts_of
 from tests.servers.changelogs import restored
-from tests.servers.tracker import Follower, following, tracker, variables
+from tests.servers.tracker import following, tracker, variables
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -43,7 +43,7 @@ def test_the_funnel_is_exact_although_a_random_worker_is_killed_every_few_second
             kills = 0
             try:
                 while not feeder.is_done:
-                    during(follower, scale.kill_every_s)
+                    follower.during(scale.kill_every_s)
                     crew.kill(rng.choice(crew.members))
                     kills += 1
             finally:
@@ -63,12 +63,6 @@ def test_the_funnel_is_exact_although_a_random_worker_is_killed_every_few_second
         given.repeats
     )
     assert seen.regressions == []
-
-
-def during(follower: Follower, seconds: float) -> None:
-    """Read on for so long."""
-    for _ in range(round(seconds / 0.1)):
-        follower.poll()
 
 
 def recruiters(cuts: Cuts) -> Cuts:

@@ -63,9 +63,7 @@ class Stage:
 
     def during(self, seconds: float) -> None:
         """Read on for so long."""
-        end_s = time.monotonic() + seconds
-        while time.monotonic() < end_s:
-            self.follower.poll()
+        self.follower.during(seconds)
 
     def state(self) -> str:
         """Where things stand, for the one who has to find out why."""

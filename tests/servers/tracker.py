@@ -218,6 +218,12 @@ class Follower:
                 self.seen.take(record)
         return sum(map(len, batches.values()))
 
+    def during(self, seconds: float) -> None:
+        """Read for so long."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            self.poll()
+
     def drain(self) -> Seen:
         """Read all that is on the topics now."""
         for record in up_to_the_end(self._consumer):

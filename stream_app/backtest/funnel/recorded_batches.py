@@ -5,12 +5,12 @@ from itertools import islice
 
 import numpy as np
 
+from stream_app.backtest.recorded_values import RecordedValues
 from stream_app.core.arrays import Hashes
 from stream_app.core.dedup.hash_index import HashIndex
-from stream_app.core.events.credit import Credits, ViewRates, credit_all
-from stream_app.core.events.decode import Rejected, decode, decode_retractions, implausible
-from stream_app.core.events.limits import TimeRange, long_integer
-from stream_app.core.events.schema import Event, Post, Retract, Share
+from stream_app.core.events.credit import Credits
+from stream_app.core.events.decode import Rejected
+from stream_app.core.events.schema import Event, Post, Share
 from stream_app.core.retractions.retraction_batch import retractions_of
 from stream_app.core.state.watermark import Source
 from stream_app.settings import Settings
@@ -24,9 +24,7 @@ class RecordedBatches:
     """Reads events without keeping them: 8 bytes of hash for each."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._rates = ViewRates(settings.view_rate, settings.channel_view_rates)
-        self._plausible = TimeRange.of_days(settings.min_ts, settings.max_ts)
+        self._values = RecordedValues(settings)
         self._seen, self._retracted = HashIndex(), HashIndex()
         self.counted = Source()
         """How many were applied, duplicate and rejected."""
@@ -47,31 +45,21 @@ class RecordedBatches:
         return self._retracted.keys.view(np.uint64)
 
     def _batch(self, values: list[bytes], kind: type[Event]) -> Credits:
-        settings = self._settings
-        decoded = decode(values, kind, settings.max_event_bytes, settings.max_id_bytes)
-        credits_, decoded = credit_all(decoded, kind, self._rates)
-        wrong = implausible(credits_.ts_ms, decoded.indices, self._plausible)
-        indices = {reject.index for reject in wrong}
-        good = [place for place, index in enumerate(decoded.indices) if index not in indices]
-        fresh = [good[place] for place in self._fresh(credits_.hashes[good])]
-        self.counted.applied += len(fresh)
-        self.counted.duplicate += len(good) - len(fresh)
-        self._reject([*decoded.rejected, *wrong])
+        credits_, rejected = self._values.credits_of(values, kind)
+        fresh = self._fresh(credits_.hashes)
+        self._count(len(fresh), len(credits_.ts_ms), rejected)
         return credits_.only(fresh)
 
     def _take_back(self, values: list[bytes]) -> None:
         """Note retractions; not erasures, which a file does not decide."""
-        decoded = decode_retractions(values, self._settings.max_event_bytes, self._settings.max_id_bytes)
-        read = [(event, long_integer(event)) for event in decoded.events if isinstance(event, Retract)]
-        self._reject([*decoded.rejected, *(Rejected(0, "invalid", why) for _, why in read if why)])
-        hashes = retractions_of([event for event, why in read if not why], 0).hashes
+        retract, rejected = self._values.retractions_of(values)
         before = len(self._retracted)
-        self._retracted.add(hashes.view(np.int64))
-        fresh = len(self._retracted) - before
-        self.counted.applied += fresh
-        self.counted.duplicate += len(hashes) - fresh
+        self._retracted.add(retractions_of(retract, 0).hashes.view(np.int64))
+        self._count(len(self._retracted) - before, len(retract), rejected)
 
-    def _reject(self, rejected: list[Rejected]) -> None:
+    def _count(self, fresh: int, good: int, rejected: list[Rejected]) -> None:
+        self.counted.applied += fresh
+        self.counted.duplicate += good - fresh
         self.counted.rejected += len(rejected)
         if rejected and self.complaint is None:
             self.complaint = rejected[0].message

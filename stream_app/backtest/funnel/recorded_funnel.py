@@ -8,6 +8,7 @@ from stream_app.backtest.funnel.offline_funnel import OfflineFunnel
 from stream_app.backtest.funnel.recorded_batches import RecordedBatches
 from stream_app.core.funnel.funnel import FOREVER_MS, FunnelSettings
 from stream_app.core.state.scope_limits import ScopeLimits
+from stream_app.core.state.watermark import NO_TIME
 from stream_app.settings import Settings
 from stream_app.sources.recorded_event import RecordedEvent
 
@@ -31,17 +32,17 @@ def recorded_funnel(events: Iterable[RecordedEvent], settings: Settings, spans: 
     for batch in batches.of(events):
         funnel.add(batch)
     funnel.take_back(batches.retracted)
-    counted = batches.counted
+    counted, has_any = batches.counted, funnel.newest_ms != NO_TIME
     return FunnelReport(
         read=counted.read,
         applied=counted.applied,
         duplicate=counted.duplicate,
         rejected=counted.rejected,
         complaint=batches.complaint,
-        first_ms=funnel.first_ms if counted.applied else None,
-        newest_ms=funnel.newest_ms if counted.applied else None,
+        first_ms=funnel.first_ms if has_any else None,
+        newest_ms=funnel.newest_ms if has_any else None,
         gap_s=gap_ms / 1000,
         horizon_s=horizon_ms / 1000,
         window_s=None if window_ms is None else window_ms / 1000,
-        scopes=scope_reports(funnel.counted(window_ms)) if counted.applied else [],
+        scopes=scope_reports(funnel.counted(window_ms)) if has_any else [],
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from stream_app.core.arrays import Ints, Mask
 from stream_app.core.dedup.hash_index import HashIndex
+from stream_app.core.funnel.episodes.deciding import are_new
 from stream_app.core.funnel.funnel import Funnel
 from stream_app.core.funnel.funnel_events import entry_keys
 from stream_app.core.messages import Role
@@ -75,20 +76,20 @@ class RecruitSearch:
         """What was found, by place of the recruiter, with at most `most` entries of each; as of now."""
         held = self._funnel.entries.of(np.array(self._keys, np.int64))
         groups, records = held.episodes
-        are_new = held.episodes.are_first() & ~held.known[groups]
+        is_new = are_new(held)
         numbers = self._numbers()
         order = np.lexsort((groups, -records["first_ms"], records["credited"]))
         credited = records["credited"][order]
         ends = zip(np.searchsorted(credited, numbers), np.searchsorted(credited, numbers, "right"), strict=True)
         return [
-            RecruitedBy(int(end - start), self._entries(groups[some], records["first_ms"][some], are_new[some]))
+            RecruitedBy(int(end - start), self._entries(groups[some], records["first_ms"][some], is_new[some]))
             for start, end in ends
             for some in [order[start : min(end, start + most)]]
         ]
 
-    def _entries(self, groups: Ints, times_ms: Ints, are_new: Mask) -> list[RecruitEntry]:
+    def _entries(self, groups: Ints, times_ms: Ints, is_new: Mask) -> list[RecruitEntry]:
         users = [self._names[group] for group in groups.tolist()]
-        columns = (times_ms.tolist(), are_new.tolist(), self._impressions(users))
+        columns = (times_ms.tolist(), is_new.tolist(), self._impressions(users))
         return [RecruitEntry(*entry) for entry in zip(users, *columns, strict=True)]
 
     def _numbers(self) -> Ints:

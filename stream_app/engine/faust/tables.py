@@ -27,10 +27,6 @@ class PartitionTable(faust.Table[bytes, bytes]):
     on_unreadable: Callable[[Partition, int, bytes | None, object], None] | None = None
     """Called with the place of a record that is left out, no key, because it names a user, and why."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._restored: set[int] = set()
-
     def write(self, partition: int, key: bytes, value: bytes | None, kept: bytes | None = None) -> None:
         """Set `key` in `partition`, or delete it (None); `kept`: the value in its in-memory format, if available."""
         if value is not None:
@@ -79,19 +75,17 @@ class PartitionTable(faust.Table[bytes, bytes]):
 
     def restored(self, partition: int, end: int) -> None:
         """Note that the changelog of `partition` has been applied up to `end`, exclusive."""
-        self._restored.add(partition)
         self.producer.alone_until[self.changelog_topic_name, partition] = end
 
     def drop(self, partition: int) -> None:
         """Drop everything in `partition` from memory."""
-        self._restored.discard(partition)
         self.producer.alone_until.pop((self.changelog_topic_name, partition), None)
         for key in [key for key, where in self._partitions.items() if where == partition]:
             del self.data.data[key], self._partitions[key]
 
     def keep(self, partitions: set[int]) -> None:
         """Drop everything but `partitions` from memory."""
-        for partition in {*self._restored, *self._partitions.values()} - partitions:
+        for partition in {*self._partitions.values()} - partitions:
             self.drop(partition)
 
     def _as_kept(self, value: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -9,7 +10,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner, Result
 
+from stream_app.backtest.funnel.recorded_funnel import FunnelSpans, recorded_funnel
+from stream_app.backtest.run import backtest
 from stream_app.cli import main
+from stream_app.settings import Settings
+from stream_app.sources.recorded_event import RecordedEvent
 from tests.unit.backtest.test_naive import recorded, stream
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -101,3 +106,20 @@ def test_a_value_that_is_wrong_is_refused_with_its_setting(events: str) -> None:
     result = run(events, "--set", "share=2")
     assert result.exit_code != 0
     assert "--set: STREAM_APP_SHARE" in result.output
+
+
+def test_events_ahead_of_the_present_are_rejected_as_by_a_worker() -> None:
+    ahead_ms = round((time.time() + 3600) * 1000)
+    value = b'{"event_id":"ahead","user_id":"u","ts":%d}' % ahead_ms
+    events = [RecordedEvent(share=False, key=b"u", value=value, ts_ms=ahead_ms)]
+    found = backtest(events, Settings())
+    assert (found.counted.applied, found.counted.rejected) == (0, 1)
+    funnel = recorded_funnel(events, Settings(), FunnelSpans(1, 1, None))
+    assert (funnel.applied, funnel.rejected) == (0, 1)
+
+
+def test_a_file_of_retractions_alone_has_no_times() -> None:
+    value = b'{"kind":"retract","of":"post","event_id":"e","user_id":"u","ts":1700000000000}'
+    event = RecordedEvent(share=False, key=b"u", value=value, ts_ms=1_700_000_000_000, retraction=True)
+    found = recorded_funnel([event], Settings(), FunnelSpans(1, 1, None))
+    assert (found.applied, found.first_ms, found.newest_ms, found.scopes) == (1, None, None, [])
