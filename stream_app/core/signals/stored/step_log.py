@@ -10,6 +10,8 @@ together, but the answer is about sharers, who are elsewhere; workers crash in b
 1. SentUntil. Who decides says after its credits how far they have come (`ProgressPacket`); the order on the topic is
    kept. The judge goes on to the smallest of what all partitions have said. So what is judged, and what is late, hangs
    on the order of the records on the topic alone: not on when they are read, nor in which batches, nor by whom.
+   A new owner may know less than was said (what had no news is in no decision), and says it again. All that had been
+   read is in the log when it is said; so what is read then of before that time is what would have come after it anyway.
 2. Trials. A judgement is the same whenever it is made again from the same records. Nothing of it is stored: a new owner
    makes it again from the shares and progress in deltas and journals since the snapshot. It is sent until each delta
    written after says that it was (`sent_ms`). So trials are sent at least once, and always the same ones.

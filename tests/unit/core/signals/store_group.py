@@ -1,7 +1,9 @@
 """A group of ledger stores that send each other credits and steps, and may crash between any two writes."""
 
 import random
+from bisect import insort
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from stream_app.core.funnel.stored.stored_funnel import StoredFunnelSettings
 from stream_app.core.signals.facts import SignalValues
 from stream_app.core.signals.stored.event_batches import batch_of
 from stream_app.core.signals.stored.step_log import read_steps
-from stream_app.core.signals.stored.step_packets import ReadCredits, decode
+from stream_app.core.signals.stored.step_packets import ReadCredits, SentUntil, decode
 from stream_app.core.state.ledger import Ledger
 from stream_app.core.state.scope_limits import ScopeLimits
 from tests.unit.core.logs import Log
@@ -26,22 +28,36 @@ PANE_MS, PANES = 15 * MINUTE_MS, 96
 POSTS, SHARES, CREDITS = "posts", "shares", "credits"
 
 
+class Arriving(NamedTuple):
+    """A record of a source."""
+
+    at_ms: int
+    """When it comes, in event time."""
+    event: Post | Share
+
+
 class StoreGroup:
     """The partitions. Each has its log, its records of the sources, and its part of the topic of credits."""
 
-    def __init__(self, partitions: int, events: Sequence[Post | Share], seed: int) -> None:
+    def __init__(self, partitions: int, events: Sequence[Post | Share], seed: int, delay_ms: int = 0) -> None:
+        """`delay_ms`: records come up to so long after the partition has gone on from their time."""
         self.chance = random.Random(seed)
         self.partitions = partitions
         homes = partitions_of([str(event.user_id).encode() for event in events], partitions).tolist()
-        self.records: list[dict[str, list[Post | Share]]] = [{POSTS: [], SHARES: []} for _ in range(partitions)]
+        self.records: list[dict[str, list[Arriving]]] = [{POSTS: [], SHARES: []} for _ in range(partitions)]
         for home, event in zip(homes, events, strict=True):
-            self.records[home][SHARES if isinstance(event, Share) else POSTS].append(event)
+            arriving = Arriving(_ts_ms(event) + self.chance.randint(0, delay_ms), event)
+            insort(
+                self.records[home][SHARES if isinstance(event, Share) else POSTS], arriving, key=lambda one: one.at_ms
+            )
         self.topic: list[list[bytes]] = [[] for _ in range(partitions)]
         self.logs = [Log() for _ in range(partitions)]
         self.durable = [0] * partitions
         """Writes of each log that Kafka has for certain."""
         self.stores = [self.opened(number, 1) for number in range(partitions)]
         self.crashes = 0
+        self.knew_less = 0
+        """How often a new owner knew of less that is decided than the one before had said."""
         self.resting = [0] * partitions
         """For how many steps each partition neither reads nor sends credits."""
         self.times = list(map(_ts_ms, events))
@@ -56,8 +72,8 @@ class StoreGroup:
 
     def run(self, crash: float = 0.0) -> None:
         """Run all records, step by step of event time; in each a partition may `crash`, with that probability."""
-        last_ms = max(self.times) + 3 * HOUR_MS
-        for end_ms in range(min(self.times) // STEP_MS * STEP_MS, last_ms, STEP_MS):
+        steps = range(min(self.times) // STEP_MS * STEP_MS, max(self.times) + 3 * HOUR_MS, STEP_MS)
+        for end_ms in steps:
             for number in range(self.partitions):
                 self.count(number, end_ms)
             for number in range(self.partitions):
@@ -66,7 +82,8 @@ class StoreGroup:
                 self.receive(number, self.chance.randrange(12))
                 if self.chance.random() < crash:
                     self.crash(number)
-                    self.count(number, end_ms)
+                    for again_ms in range(steps.start, end_ms + 1, STEP_MS):  # as the topics were read before
+                        self.count(number, again_ms)
                 self.send(number)
                 if self.chance.random() < 0.3:
                     self.stores[number].maintain()
@@ -97,7 +114,7 @@ class StoreGroup:
 
     def _next(self, number: int, topic: str, end_ms: int, most: int) -> list[Post | Share]:
         start = self.stores[number].ledger.source(topic).position
-        return [event for event in self.records[number][topic][start : start + most] if _ts_ms(event) < end_ms]
+        return [one.event for one in self.records[number][topic][start : start + most] if one.at_ms < end_ms]
 
     def receive(self, number: int, most: int) -> None:
         """Read some of what was sent to a partition."""
@@ -132,6 +149,10 @@ class StoreGroup:
         del log.writes[self.chance.randint(self.durable[number], len(log.writes)) :]
         self.crashes += 1
         self.stores[number] = self.opened(number, self.crashes + 1)
+        funnel, packets = self.stores[number].funnel, (decode(value, self.partitions) for value in self.topic[number])
+        assert funnel is not None
+        said = [one.sent_ms for one in packets if isinstance(one, SentUntil) and one.source == number]
+        self.knew_less += funnel.funnel.decided_ms < max(said, default=funnel.funnel.decided_ms)
 
     def measured(self, user: str) -> list[SignalValues]:
         """What the signals know of somebody, by name."""

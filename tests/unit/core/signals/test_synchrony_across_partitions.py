@@ -8,12 +8,14 @@ import pytest
 
 from stream_app.core.events.schema import Post, Share
 from stream_app.core.signals.facts import Signal, SignalValues
+from stream_app.core.signals.signal_limits import SignalLimits
 from stream_app.core.signals.stored import signal_log, step_packets
 from tests.unit.core.signals.store_group import HOUR_MS, StoreGroup
 
 START_MS = 1_475_280_000_000
 USERS = [*(f"pod-{pod}-{one}" for pod in range(2) for one in range(5)), *(f"u{number}" for number in range(30))]
 TOPICS = ("x", "y")
+DISORDER_MS = SignalLimits().disorder_ms - 1
 AUTHORS = ["star", "friend", "pod-author-0", "pod-author-1"]
 
 
@@ -92,6 +94,17 @@ def test_crashes_at_any_write_change_nothing(seed: int) -> None:
     group = StoreGroup(3, stream(seed), seed)
     group.run(crash=0.15)
     assert group.crashes > 10
+    np.testing.assert_equal(numbers(group), numbers(expected))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_new_owners_that_know_less_than_was_said_read_the_rest_as_if_nothing_had_happened(seed: int) -> None:
+    expected = StoreGroup(1, stream(seed), 1)
+    expected.run()
+    group = StoreGroup(3, stream(seed), seed, delay_ms=DISORDER_MS)
+    group.run(crash=0.15)
+    assert group.knew_less > 0
+    assert not any(store.signals.signals.late for store in group.stores)
     np.testing.assert_equal(numbers(group), numbers(expected))
 
 
