@@ -12,6 +12,8 @@ from stream_app.core.funnel.stored import credit_packets
 from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.core.privacy.erasures import opt_out
 from stream_app.core.privacy.pseudonyms import PersonHashes
+from stream_app.core.signals.step_evidence import SharerSteps
+from stream_app.core.signals.stored.step_packets import ReadTrials, SentUntil, encoded_progress, encoded_trials
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.records import Partition
@@ -40,6 +42,18 @@ def packet(offset: int, *, name: str = ANN, ts_ms: int = NOW_MS - HOUR_MS, ids: 
         *(np.array(ids, np.uint64), np.array(ids, np.uint64), np.array(ids, np.uint64)),
     )
     return record(offset, credit_packets.encode(credits_, PARTITION), None, CREDITS)
+
+
+def said(offset: int, sent_ms: int, source: int = 0) -> Any:
+    """How far a partition says that it has come."""
+    return record(offset, encoded_progress(SentUntil(source, sent_ms)), None, CREDITS)
+
+
+def tried(offset: int, judged_ms: int, in_step: int = 3) -> Any:
+    """Three trials of somebody."""
+    ones = np.ones(1, np.int64)
+    steps = SharerSteps(ones.view(np.uint64), 3 * ones, in_step * ones, ones, ones, NOW_MS * ones)
+    return record(offset, encoded_trials(ReadTrials(0, judged_ms, 0, steps)), None, CREDITS)
 
 
 def counters(parts: Parts) -> tuple[int, ...]:
@@ -174,6 +188,10 @@ async def test_repeats_and_late_credits_count_once_or_not_at_all() -> None:
         packet(1, name=ELSEWHERE),
         packet(1, ts_ms=NOW_MS + HOUR_MS),
         packet(1, ts_ms=5),
+        said(1, NOW_MS + HOUR_MS),
+        said(1, NOW_MS, source=64),
+        tried(1, NOW_MS + HOUR_MS),
+        tried(1, NOW_MS, in_step=9),
     ],
 )
 async def test_what_is_no_packet_for_this_partition_is_a_dead_letter(bad: Any) -> None:
@@ -181,8 +199,19 @@ async def test_what_is_no_packet_for_this_partition_is_a_dead_letter(bad: Any) -
     await parts.count([packet(0, ids=(1,)), bad, packet(2, ids=(2,))])
     assert counters(parts) == (2, 0, 0, 1)
     (letter,) = parts.fake.producer.of(DEAD)
-    assert b"packet of credits" in dict(letter.headers)["__streams.errors.message"]
+    assert b"packet of " in dict(letter.headers)["__streams.errors.message"]
     assert parts.ledger.source(CREDITS).position == 3
+
+
+async def test_what_is_of_steps_is_no_unit_of_what_is_read() -> None:
+    parts = Parts()
+    await parts.count([packet(0), said(1, NOW_MS), tried(2, NOW_MS), tried(3, NOW_MS)])
+    assert counters(parts) == (1, 0, 0, 0)
+    assert parts.ledger.source(CREDITS).position == 4
+    evidence = parts.store.signals.signals.evidence
+    assert evidence.measured(np.ones(1, np.uint64)).events.tolist() == [3]
+    again = (await restarted(parts)).store.signals.signals.evidence
+    assert again.measured(np.ones(1, np.uint64)).events.tolist() == [3]
 
 
 async def test_nobody_who_has_opted_out_is_credited_or_named() -> None:

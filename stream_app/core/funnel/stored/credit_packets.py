@@ -109,7 +109,7 @@ def checked(packet: CreditPacket) -> InfluenceCredits:
             *(unpack_hashes(packet.person), unpack_hashes(packet.ids)),
         )
         posts = unpack_hashes(packet.posts)
-        ts_ms = _times(packet.ts_ms)
+        ts_ms = checked_times(packet.ts_ms)
     except (*DECODE_ERRORS, ValueError, OverflowError) as error:  # of which FormatError is one
         raise FormatError(f"no packet of credits: {error}") from error
     sizes = {len(column) for column in (people, scopes, ts_ms, post, *columns)}
@@ -163,14 +163,19 @@ def _numbers(column: Column) -> Ints:
 
 
 def _signed(column: Column, most: int) -> Ints:
+    if unpack(column).dtype.kind != "u":
+        raise FormatError("it has a number that is not whole")
     values = unpack_signed(column)
     if len(values) and (values.min() < -most or values.max() > most):
         raise FormatError(f"it has a number beyond {most}")
     return values
 
 
-def _times(times: Times) -> Ints:
-    if not EARLIEST_MS <= times.least <= LATEST_MS or unpack(times.more).max(initial=0) > LATEST_MS - EARLIEST_MS:
+def checked_times(times: Times) -> Ints:
+    """Return times that events can have. Raises FormatError."""
+    more = unpack(times.more)
+    is_near = more.dtype.kind == "u" and more.max(initial=0) <= LATEST_MS - EARLIEST_MS
+    if not is_near or not EARLIEST_MS <= times.least <= LATEST_MS:
         raise FormatError("it has a time that no event has")
     ts_ms = times.unpacked()
     if ts_ms.max(initial=EARLIEST_MS) > LATEST_MS:

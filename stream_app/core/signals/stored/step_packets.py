@@ -24,7 +24,7 @@ from stream_app.core.signals.synchrony import MILLION, Trials
 VERSION = 1
 MOST_SHARERS = 2_000
 """Of one packet, which is under 80 kB."""
-_MOST_TRIALS = 2**31
+_MOST_TRIALS = 2**22
 """Of one sharer in a packet."""
 
 
@@ -124,15 +124,13 @@ def _checked(packet: TrialPacket) -> ReadTrials:
     if not (0 <= packet.part < _MOST_TRIALS and EARLIEST_MS <= packet.judged_ms <= LATEST_MS):
         raise FormatError("a packet of steps with a judgement that is none")
     try:
-        last_ms = packet.last_ms.unpacked()
+        last_ms = credit_packets.checked_times(packet.last_ms)
         sums = (_numbers(column) for column in (packet.trials, packet.in_step, packet.expected, packet.variance))
         steps = SharerSteps._make((unpack_hashes(packet.sharer), *sums, last_ms))
     except (ValueError, OverflowError, TypeError) as error:  # of which FormatError is one
         raise FormatError(f"no packet of steps: {error}") from error
     if not 0 < len(steps.sharers) <= MOST_SHARERS or any(len(column) != len(last_ms) for column in steps):
         raise FormatError(f"no packet of steps: its columns are not equally long, or of over {MOST_SHARERS}")
-    if np.any((last_ms < EARLIEST_MS) | (last_ms > LATEST_MS)):
-        raise FormatError("a packet of steps with a time that no event has")
     least = np.array([steps.trials, steps.in_step, steps.expected // MILLION, steps.variance // MILLION])
     if np.any((least < 0) | (least > steps.trials)) or np.any((steps.trials < 1) | (steps.trials > _MOST_TRIALS)):
         raise FormatError("a packet of steps with more of them than trials")
