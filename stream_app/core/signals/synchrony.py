@@ -122,9 +122,16 @@ class StepJudge:
         return late
 
     def take_back(self, shares: CreditedShares) -> None:
-        """Drop shares that are not judged yet."""
-        held = self._in_order()
-        self._held = held.take(~np.isin(_keys(held), _keys(shares)))
+        """Drop shares that are not judged yet, each once: it may have come again."""
+        held, (taken, times) = self._in_order(), np.unique(_keys(shares), return_counts=True)
+        keys = _keys(held)
+        order = np.argsort(keys, kind="stable")
+        keys, firsts = keys[order], starts_of(keys[order])
+        again = np.arange(len(keys)) - np.repeat(firsts, np.diff(firsts, append=len(keys)))
+        places = np.searchsorted(taken, keys).clip(max=len(taken) - 1)
+        kept = np.ones(len(keys), np.bool_)
+        kept[order] = (taken[places] != keys) | (again >= times[places])
+        self._held = held.take(kept)
 
     def advance(self, end_ms: int) -> Trials:
         """Judge all shares that can be, now that all partitions' credits have come to `end_ms`."""
