@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.backtest.recorded_values import RecordedValues
+from stream_app.backtest.recorded_crediting import RecordedCrediting
 from stream_app.core.arrays import Ints
 from stream_app.core.events.credit import Credits, joined
 from stream_app.core.events.decode import Rejected
@@ -70,19 +70,19 @@ class Step(NamedTuple):
 
 def read(events: Iterable[RecordedEvent], settings: Settings) -> Recording:
     """Read posts, shares and retractions; without erasures, which a file does not decide."""
-    back: list[bytes] = []
+    back: list[RecordedEvent] = []
     parts: tuple[list[Credits], list[Credits]] = ([], [])
     rejected = [0, 0]
-    recorded, taken = RecordedValues(settings), iter(events)
+    crediting, taken = RecordedCrediting(settings), iter(events)
     while chunk := list(islice(taken, _AT_ONCE)):
         for source, kind in enumerate(_KINDS):
-            made, bad = recorded.credits_of([event.value for event in chunk if event.source == source], kind)
+            made, bad = crediting.credits_of([event for event in chunk if event.source == source], kind)
             rejected[source] += len(bad)
             parts[source].append(made)
-        back += [event.value for event in chunk if event.retraction]
+        back += [event for event in chunk if event.retraction]
     grid = settings.steps
     both = [_in_steps(made, count, settings.partitions, grid) for made, count in zip(parts, rejected, strict=True)]
-    return Recording(both, _taken_back(*recorded.retractions_of(back), grid))
+    return Recording(both, _taken_back(*crediting.retractions_of(back), grid))
 
 
 def steps(recording: Recording) -> Iterator[Step]:

@@ -17,8 +17,9 @@ from stream_app.core.events.decode import decode
 from stream_app.core.events.schema import Event, Post, Retract, Share
 from stream_app.core.retractions.retraction_batch import retractions_of
 from stream_app.core.retractions.taking_back import look_up
+from stream_app.core.signals.stored.event_batches import batch_of
 from stream_app.core.state.ledger import Ledger
-from tests.benchmarks.workload import bench_events
+from tests.benchmarks.workload import SHARE_FRACTION, bench_events
 
 EVENTS, SPAN_MS = 200_000, 23 * 3_600_000
 PANE_MS, PANES, SHORT_PANES = 900_000, 96, 4
@@ -46,10 +47,10 @@ class Counted(NamedTuple):
     events: list[Event]
 
 
-def batches(size: int) -> Iterator[tuple[type[Event], list[bytes]]]:
+def batches(size: int, share_fraction: float = SHARE_FRACTION) -> Iterator[tuple[type[Event], list[bytes]]]:
     """The events of the throughput benchmark, posts and shares apart."""
     waiting: dict[type[Event], list[bytes]] = {Post: [], Share: []}
-    for event in bench_events(EVENTS, span_ms=SPAN_MS):
+    for event in bench_events(EVENTS, span_ms=SPAN_MS, share_fraction=share_fraction):
         kind = Share if event.share else Post
         waiting[kind].append(event.value)
         if len(waiting[kind]) == size:
@@ -57,13 +58,16 @@ def batches(size: int) -> Iterator[tuple[type[Event], list[bytes]]]:
             waiting[kind] = []
 
 
-def count_batch(store: LedgerStore, kind: type[Event], values: list[bytes]) -> Sequence[Event]:
+def count_batch(
+    store: LedgerStore, kind: type[Event], values: list[bytes], *, with_signals: bool = False
+) -> Sequence[Event]:
     """Decode and count a batch, and move the window; returns its events."""
     decoded = decode(values, kind, MOST_BYTES).events
     credits_ = credit(decoded, kind, ViewRates(), store.ledger.hashing)
     topic = kind.__name__
     position = store.ledger.source(topic).position + len(values)
-    store.count(topic, position, credits_, store.ledger.late(topic, credits_.ts_ms), 0)
+    own = batch_of(credits_, decoded, store.ledger.event_key, lambda names: names) if with_signals else None
+    store.count(topic, position, credits_, store.ledger.late(topic, credits_.ts_ms), 0, own)
     store.ledger.advance(max(source.watermark for source in store.ledger.sources.values()))
     return decoded
 

@@ -29,7 +29,7 @@ from tests.benchmarks.scale import Scenario, measure_scale
 from tests.benchmarks.scale_report import print_scale, scale_report
 from tests.benchmarks.state import measure_state
 from tests.benchmarks.throughput import measure_throughput
-from tests.benchmarks.workload import SPAN_MS, TOPICS_PER_USER, bench_events, state_events
+from tests.benchmarks.workload import HOUR_MS, SPAN_MS, TOPICS_PER_USER, bench_events, state_events
 from tests.servers.apache import apache_kafka
 
 MOST_BASELINE_EVENTS = 30_000
@@ -115,9 +115,12 @@ def measure(events: int, on_progress: OnProgress) -> Result:
         with _servers() as settings:
             counting = measure_throughput(_events(events), events, settings, folder, on_progress)
         with _servers() as settings:
+            hour = bench_events(events, span_ms=HOUR_MS)
+            of_an_hour = measure_throughput(hour, events, settings, folder, on_progress)
+        with _servers() as settings:
             users = round(events * _STATE_USERS_PER_EVENT)
             state = measure_state(state_events(users), users * TOPICS_PER_USER, settings, folder, on_progress)
-        return Result(settings, counting, state, _baseline(events, folder, on_progress), _machine(), load_before)
+        return Result(settings, counting, of_an_hour, state, _baseline(events, folder, on_progress), _machine(), load_before)
 
 
 def _baseline(events: int, folder: Path, on_progress: OnProgress) -> Baseline:

@@ -4,7 +4,7 @@ import http.client
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,20 +30,22 @@ PATIENCE_S = 120.0
 """The measurement fails after this long without the state that it waits for."""
 
 _HTTP_TIMEOUT_S = 10.0
-_COUNTED = re.compile(r"^influence_events_total\{[^}]*\} (\S+)$", re.MULTILINE)
+_COUNTED = re.compile(r'^influence_events_total\{[^}]*topic="([^"]+)"[^}]*\} (\S+)$', re.MULTILINE)
 _POLL_MS = 20
 
 
 class Worker:
     """A running worker and its HTTP port."""
 
-    def __init__(self, process: MeasuredProcess, port: int) -> None:
+    def __init__(self, process: MeasuredProcess, port: int, topics: Sequence[str]) -> None:
+        """`topics`: of posts and shares."""
         self.process = process
         self.port = port
+        self._topics = topics
 
     def counted(self) -> int:
-        """Records it has counted or set aside since it started; 0 before it answers."""
-        return sum(int(float(value)) for value in _COUNTED.findall(self.metrics()))
+        """Posts and shares it has counted or set aside since it started; 0 before it answers."""
+        return sum(int(float(value)) for topic, value in _COUNTED.findall(self.metrics()) if topic in self._topics)
 
     def is_ready(self) -> bool:
         """Whether it holds its partitions and has rebuilt their ledgers."""
@@ -84,7 +86,7 @@ def start_worker(settings: Settings, folder: Path, name: str = "worker") -> Work
     port = free_port()
     own = msgspec.structs.replace(settings, http_host=LOCALHOST, http_port=port)
     command = [sys.executable, "-m", "stream_app", "worker"]
-    return Worker(MeasuredProcess(name, command, as_environment(own), folder), port)
+    return Worker(MeasuredProcess(name, command, as_environment(own), folder), port, settings.input_topics)
 
 
 class Totals(NamedTuple):

@@ -9,17 +9,18 @@ from stream_app.sources.recorded_event import RecordedEvent
 
 USERS = 100_000
 TOPICS = 20
-SPAN_MS = 48 * 3_600_000
+HOUR_MS = 3_600_000
+SPAN_MS = 48 * HOUR_MS
 END_MS = 1_772_323_200_000
 """2026-03-01T00:00Z: every event is before it."""
 
 TOPICS_PER_USER = 3
 """In the large state."""
-STATE_SPAN_MS = 23 * 3_600_000
+STATE_SPAN_MS = 23 * HOUR_MS
 
 _USER_EXPONENT = 1.1
 _TOPIC_EXPONENT = 0.8
-_SHARE_FRACTION = 0.3
+SHARE_FRACTION = 0.3
 _AUDIENCE_MEDIAN = 200.0
 _AUDIENCE_SIGMA = 1.6
 _STATE_AUDIENCE_MEDIAN = 50.0
@@ -39,11 +40,18 @@ _SHARE = (
 
 
 def bench_events(
-    count: int = 1_000_000, seed: int = 1, *, end_ms: int = END_MS, span_ms: int = SPAN_MS, topics: int = TOPICS
+    count: int = 1_000_000,
+    seed: int = 1,
+    *,
+    end_ms: int = END_MS,
+    span_ms: int = SPAN_MS,
+    topics: int = TOPICS,
+    share_fraction: float = SHARE_FRACTION,
 ) -> Iterator[RecordedEvent]:
     """Yield `count` events of about 200 bytes over `span_ms` of event time, which ends at `end_ms`, oldest first.
 
-    Another seed gives other event ids. `topics`: how many there are, by Zipf's law.
+    Another seed gives other event ids. `topics`: how many there are, by Zipf's law. `share_fraction`: the part of the
+    events that are shares, each of which names the author.
     """
     rng = np.random.default_rng(seed)
     user_odds, topic_odds = _zipf(USERS, _USER_EXPONENT), _zipf(topics, _TOPIC_EXPONENT)
@@ -60,7 +68,7 @@ def bench_events(
             actors.tolist(),
             _draw(rng, topic_odds, len(numbers)).tolist(),
             audiences[actors].tolist(),
-            (rng.random(len(numbers)) < _SHARE_FRACTION).tolist(),
+            (rng.random(len(numbers)) < share_fraction).tolist(),
             _draw(rng, user_odds, len(numbers)).tolist(),
             (numbers * rng.random(len(numbers))).astype(np.int64).tolist(),
             strict=True,

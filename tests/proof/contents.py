@@ -37,7 +37,8 @@ Cuts = Mapping[tuple[str, str], tuple[int, ...]]
 class Record(NamedTuple):
     """One record to produce."""
 
-    share: bool
+    source: int
+    """Which of `Settings.source_topics` it goes to: posts, shares, or retractions."""
     partition: int
     key: bytes | None
     value: bytes | None

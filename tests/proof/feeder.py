@@ -36,9 +36,9 @@ class _Pace(NamedTuple):
 
 
 class Feeder:
-    """Sends records to the topics of posts and shares, in order within a partition; each at least once."""
+    """Sends records to the topics of the sources, in order within a partition; each at least once."""
 
-    def __init__(self, brokers: str, topics: tuple[str, str], records: Sequence[Record], per_second: float) -> None:
+    def __init__(self, brokers: str, topics: Sequence[str], records: Sequence[Record], per_second: float) -> None:
         self._brokers, self._topics, self._records = brokers, topics, records
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
         self._error: BaseException | None = None
@@ -112,7 +112,7 @@ class Feeder:
     async def _send(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
         by_place: dict[Place, list[Record]] = {}
         for record in records:
-            by_place.setdefault((self._topics[record.share], record.partition), []).append(record)
+            by_place.setdefault((self._topics[record.source], record.partition), []).append(record)
         await asyncio.gather(*(_send_all(producer, place, found) for place, found in by_place.items()))
 
 

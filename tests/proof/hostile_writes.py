@@ -67,7 +67,7 @@ async def _produce(brokers: str, topics: tuple[str, str], records: Iterable[Reco
     try:
         places: dict[tuple[str, int], list[Record]] = {}
         for record in records:
-            places.setdefault((topics[record.share], record.partition), []).append(record)
+            places.setdefault((topics[record.source], record.partition), []).append(record)
         for (topic, partition), found in places.items():
             batch = producer.create_batch()
             for record in found:

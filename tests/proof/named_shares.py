@@ -1,4 +1,4 @@
-"""Posts and shares that name whom they come from: records in the order of delivery, and what must come of them."""
+"""Posts and shares that name whom they come from, some of them taken back: records, and what must come of them."""
 
 import json
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from tests.unit.core.funnel.naive_funnel import Action, NaiveScope, naive_funnel
 GAP_HOURS = 6
 _DELAY_MS = HOUR_MS // 2
 _CLOCKS_AFTER_MS = 4 * HOUR_MS
+RETRACTIONS = 2
 
 Credited = tuple[int, int, int, int, int]
 """Recruits, amplified, shares, sharers, and the sum of the squares of the shares of each sharer."""
@@ -31,18 +32,32 @@ class NamedShares(NamedTuple):
     """Of recruiters."""
 
 
-def made(events: int, repeats: int, users: int = 3_000, seed: int = 1) -> NamedShares:
-    """So many events, some of them delivered twice, and one of other people in each partition that ends all panes."""
+def made(events: int, repeats: int, taken_back: int, users: int = 3_000, seed: int = 1) -> NamedShares:
+    """So many events, some of them delivered twice, some taken back, and a last one in each partition.
+
+    They are taken back within ten hours, some before they come; the last events are of other people, and end all panes.
+    """
     rng = np.random.default_rng(seed)
     actions = _actions(events, users, rng)
     ts_ms = np.array([action.ts_ms for action in actions])
     twice = rng.choice(events, repeats, replace=False)
+    back = rng.choice(events, taken_back, replace=False)
     arrival_ms = np.concatenate(
-        [ts_ms + rng.integers(0, _DELAY_MS, events), ts_ms[twice] + rng.integers(_DELAY_MS, 4 * _DELAY_MS, repeats)]
+        [
+            ts_ms + rng.integers(0, _DELAY_MS, events),
+            ts_ms[twice] + rng.integers(_DELAY_MS, 4 * _DELAY_MS, repeats),
+            ts_ms[back] + rng.integers(0, 20 * _DELAY_MS, taken_back),
+        ]
     )
-    deliveries = [*actions, *(actions[place] for place in twice.tolist())]
-    records = [_record(deliveries[place]) for place in np.argsort(arrival_ms, kind="stable").tolist()]
-    found = naive_funnel(actions, GAP_HOURS * HOUR_MS)
+    deliveries = [
+        *map(_record, actions),
+        *(_record(actions[place]) for place in twice.tolist()),
+        *(_retraction(actions[place]) for place in back.tolist()),
+    ]
+    records = [deliveries[place] for place in np.argsort(arrival_ms, kind="stable").tolist()]
+    are_back = {*back.tolist()}
+    left = [action for place, action in enumerate(actions) if place not in are_back]
+    found = naive_funnel(left, GAP_HOURS * HOUR_MS)
     cuts = {topic: naive_cut(scope.recruits().values(), 0.8) for topic, scope in found.items()}
     return NamedShares(
         records=[*records, *(_record(clock, "clocks") for clock in _clocks())],
@@ -108,6 +123,12 @@ def _record(action: Action, population: str | None = None) -> Record:
     if action.is_share:
         event |= {"author_id": action.author, "via_id": action.via, "post_id": action.post}
     return Record(action.is_share, home_of(key), key, json.dumps(event).encode())
+
+
+def _retraction(action: Action) -> Record:
+    key, of = action.user.encode(), "share" if action.is_share else "post"
+    retract = {"kind": "retract", "of": of, "event_id": action.event_id, "user_id": action.user, "ts": action.ts_ms}
+    return Record(RETRACTIONS, home_of(key), key, json.dumps(retract).encode())
 
 
 def _credited(scope: NaiveScope) -> list[Credited]:

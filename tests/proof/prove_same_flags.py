@@ -75,5 +75,5 @@ def test_flags_do_not_depend_on_the_workers_nor_on_what_happens_to_them(
             found = changes(flags_in(follower.drain()), settings)
     same = (found & wanted).total()
     proof.figure(workers=workers, flag_kills=kills, flags=wanted.total(), same=same, others=(found - wanted).total())
-    assert same >= LEAST_SAME * max(wanted.total(), found.total())
+    assert same >= (1 if workers == 1 else LEAST_SAME) * max(wanted.total(), found.total())
     assert wanted.total() > USERS / 10

@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from stream_app.backtest.recorded_values import RecordedValues
+from stream_app.backtest.recorded_crediting import RecordedCrediting
 from stream_app.core.arrays import Hashes
 from stream_app.core.dedup.hash_index import HashIndex
 from stream_app.core.events.credit import Credits
@@ -24,7 +24,7 @@ class RecordedBatches:
     """Reads events without keeping them: 8 bytes of hash for each."""
 
     def __init__(self, settings: Settings) -> None:
-        self._values = RecordedValues(settings)
+        self._crediting = RecordedCrediting(settings)
         self._seen, self._retracted = HashIndex(), HashIndex()
         self.counted = Source()
         """How many were applied, duplicate and rejected."""
@@ -36,23 +36,23 @@ class RecordedBatches:
         taken = iter(events)
         while chunk := list(islice(taken, _AT_ONCE)):
             for source, kind in enumerate(_KINDS):
-                yield self._batch([event.value for event in chunk if event.source == source], kind)
-            self._take_back([event.value for event in chunk if event.retraction])
+                yield self._batch([event for event in chunk if event.source == source], kind)
+            self._take_back([event for event in chunk if event.retraction])
 
     @property
     def retracted(self) -> Hashes:
         """The hashes of events that are taken back, whether they were read or not."""
         return self._retracted.keys.view(np.uint64)
 
-    def _batch(self, values: list[bytes], kind: type[Event]) -> Credits:
-        credits_, rejected = self._values.credits_of(values, kind)
+    def _batch(self, events: list[RecordedEvent], kind: type[Event]) -> Credits:
+        credits_, rejected = self._crediting.credits_of(events, kind)
         fresh = self._fresh(credits_.hashes)
         self._count(len(fresh), len(credits_.ts_ms), rejected)
         return credits_.only(fresh)
 
-    def _take_back(self, values: list[bytes]) -> None:
+    def _take_back(self, events: list[RecordedEvent]) -> None:
         """Note retractions; not erasures, which a file does not decide."""
-        retract, rejected = self._values.retractions_of(values)
+        retract, rejected = self._crediting.retractions_of(events)
         before = len(self._retracted)
         self._retracted.add(retractions_of(retract, 0).hashes.view(np.int64))
         self._count(len(self._retracted) - before, len(retract), rejected)

@@ -26,6 +26,7 @@ from tests.benchmarks.workload import bench_events, state_events
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark reads /proc")
 
 COUNTING = Throughput(1_000_000, 8.0, 7.0, 1.5, 2.0, 250.0, 170_000)
+OF_AN_HOUR = COUNTING._replace(seconds=5.0, cpu_s=4.0)
 STATE = StateCost(1_000_000, 300_000, 90.0, 240.0, 150.0, 9.0, 3.0, 230.0)
 IDIOMATIC = Baseline(20_000, 10.0, 9.0, 80.0)
 
@@ -42,6 +43,7 @@ def test_a_small_benchmark_measures_both_and_writes_its_report(tmp_path: Path) -
     assert report["tracker"]["events"] == report["idiomatic_faust"]["events"] == 1000
     assert report["tracker"]["state"]["rows"] == 300 * 3 + 300
     assert report["tracker"]["restart_s"] > 0
+    assert report["tracker"]["events_per_second_of_an_hour"] > 0
     assert all(report[side][figure] > 0 for side in ("tracker", "idiomatic_faust") for figure in figures)
     assert report["ratio"] > 0
 
@@ -62,9 +64,11 @@ def test_a_small_page_benchmark_has_pages_come_and_go(tmp_path: Path, monkeypatc
 
 
 def test_the_report_has_the_figures_asked_for() -> None:
-    report = report_of(Result(Settings(), COUNTING, STATE, IDIOMATIC, "a machine", 0.1))
+    report = report_of(Result(Settings(), COUNTING, OF_AN_HOUR, STATE, IDIOMATIC, "a machine", 0.1))
     tracker = {"events_per_second": 125_000, "cpu_s_per_million": 7.0, "peak_rss_mb": 250.0}
     assert tracker.items() <= report["tracker"].items()
+    of_an_hour = {"events_per_second_of_an_hour": 200_000, "cpu_s_per_million_of_an_hour": 4.0}
+    assert of_an_hour.items() <= report["tracker"].items()
     assert {"bytes_per_row": 150.0, "restart_s": 9.0}.items() <= report["tracker"].items()
     idiomatic = {"events_per_second": 2000, "cpu_s_per_million": 450.0, "peak_rss_mb": 80.0}
     assert idiomatic.items() <= report["idiomatic_faust"].items()
@@ -73,7 +77,7 @@ def test_the_report_has_the_figures_asked_for() -> None:
 
 def test_the_table_has_both_sides_and_says_that_the_machine_was_busy() -> None:
     out = Console(file=io.StringIO(), width=110)
-    result = Result(Settings(), COUNTING, STATE, IDIOMATIC, "a machine", 3.0)
+    result = Result(Settings(), COUNTING, OF_AN_HOUR, STATE, IDIOMATIC, "a machine", 3.0)
     print_result(out, result)
     assert isinstance(out.file, io.StringIO)
     assert "125,000" in out.file.getvalue()

@@ -118,6 +118,20 @@ def test_events_ahead_of_the_present_are_rejected_as_by_a_worker() -> None:
     assert (funnel.applied, funnel.rejected) == (0, 1)
 
 
+def test_events_whose_key_is_not_the_user_are_rejected_as_by_a_worker() -> None:
+    post = b'{"event_id":"p","user_id":"u","ts":1700000000000}'
+    retract = b'{"kind":"retract","of":"post","event_id":"p","user_id":"u","ts":1700000000000}'
+    events = [
+        RecordedEvent(share=False, key=b"somebody-else", value=post, ts_ms=1_700_000_000_000),
+        RecordedEvent(share=False, key=b"u", value=post, ts_ms=1_700_000_000_000),
+        RecordedEvent(share=False, key=b"u2", value=retract, ts_ms=1_700_000_000_000, retraction=True),
+    ]
+    found = backtest(events, Settings()).counted
+    assert (found.applied, found.duplicate, found.rejected) == (1, 0, 2)
+    funnel = recorded_funnel(events, Settings(), FunnelSpans(1, 1, None))
+    assert (funnel.applied, funnel.duplicate, funnel.rejected) == (1, 0, 2)
+
+
 def test_a_file_of_retractions_alone_has_no_times() -> None:
     value = b'{"kind":"retract","of":"post","event_id":"e","user_id":"u","ts":1700000000000}'
     event = RecordedEvent(share=False, key=b"u", value=value, ts_ms=1_700_000_000_000, retraction=True)
