@@ -109,6 +109,8 @@ class StepJudge:
         self._held = _as_held(NO_SHARES)
         """In order of post."""
         self._new: list[CreditedShares] = []
+        self._taken: list[Hashes] = []
+        """Of shares to be dropped: looked for once all are put in order, because that costs much."""
         self.ready_ms = NO_TIME
         """Event time up to which no more shares are taken."""
         self.late = 0
@@ -123,15 +125,7 @@ class StepJudge:
 
     def take_back(self, shares: CreditedShares) -> None:
         """Drop shares that are not judged yet, each once: it may have come again."""
-        held, (taken, times) = self._in_order(), np.unique(_keys(shares), return_counts=True)
-        keys = _keys(held)
-        order = np.argsort(keys, kind="stable")
-        keys, firsts = keys[order], starts_of(keys[order])
-        again = np.arange(len(keys)) - np.repeat(firsts, np.diff(firsts, append=len(keys)))
-        places = np.searchsorted(taken, keys).clip(max=len(taken) - 1)
-        kept = np.ones(len(keys), np.bool_)
-        kept[order] = (taken[places] != keys) | (again >= times[places])
-        self._held = held.take(kept)
+        self._taken.append(_keys(_as_held(shares)))
 
     def advance(self, end_ms: int) -> Trials:
         """Judge all shares that can be, now that all partitions' credits have come to `end_ms`."""
@@ -160,6 +154,8 @@ class StepJudge:
         """Return all that is held, in order of post and of time within."""
         joined = CreditedShares(*(np.concatenate(columns) for columns in zip(self._held, *self._new, strict=True)))
         self._new = []
+        if self._taken:
+            joined, self._taken = joined.take(_are_left(_keys(joined), np.concatenate(self._taken))), []
         joined = joined.take(np.argsort(joined.posts, kind="stable"))  # nearly in order: much cheaper than from scratch
         return joined.take(np.argsort(_line(joined)[0], kind="stable"))
 
@@ -201,7 +197,8 @@ class StepJudge:
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(column.nbytes for shares in (self._held, *self._new) for column in shares)
+        held = sum(column.nbytes for shares in (self._held, *self._new) for column in shares)
+        return held + sum(keys.nbytes for keys in self._taken)
 
 
 def _as_held(shares: CreditedShares) -> CreditedShares:
@@ -210,6 +207,18 @@ def _as_held(shares: CreditedShares) -> CreditedShares:
 
 def _keys(shares: CreditedShares) -> Hashes:
     return paired(paired(shares.posts, shares.sharers), shares.ts_ms.astype(np.uint64))
+
+
+def _are_left(keys: Hashes, taken: Hashes) -> Mask:
+    """Return which keys are left, if each that is taken goes once."""
+    distinct, times = np.unique(taken, return_counts=True)
+    found = np.flatnonzero(np.isin(keys, distinct))
+    found = found[np.argsort(keys[found], kind="stable")]
+    firsts = starts_of(keys[found])
+    again = np.arange(len(found)) - np.repeat(firsts, np.diff(firsts, append=len(found)))
+    left = np.ones(len(keys), np.bool_)
+    left[found] = again >= times[np.searchsorted(distinct, keys[found])]
+    return left
 
 
 def _line(shares: CreditedShares) -> tuple[Ints, int]:
