@@ -156,7 +156,7 @@ MUTATIONS = {
     "trials that are sent again count again": Mutation(((StepLog, "_take", _added_again),)),
     "steps are not restored": Mutation(((StepLog, "receive_again", _steps_lost),)),
     "garbage is deleted without asking the group": Mutation(
-        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False, first=160
+        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False
     ),
 }
 WITHIN = 30
