@@ -120,7 +120,9 @@ def measure(events: int, on_progress: OnProgress) -> Result:
         with _servers() as settings:
             users = round(events * _STATE_USERS_PER_EVENT)
             state = measure_state(state_events(users), users * TOPICS_PER_USER, settings, folder, on_progress)
-        return Result(settings, counting, of_an_hour, state, _baseline(events, folder, on_progress), _machine(), load_before)
+        return Result(
+            settings, counting, of_an_hour, state, _baseline(events, folder, on_progress), _machine(), load_before
+        )
 
 
 def _baseline(events: int, folder: Path, on_progress: OnProgress) -> Baseline:

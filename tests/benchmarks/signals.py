@@ -12,7 +12,9 @@ import click
 import numpy as np
 
 from stream_app.core.signals.own_events import OwnEvents
+from stream_app.core.signals.pair_counts import paired
 from stream_app.core.signals.partition_signals import PartitionSignals
+from stream_app.core.signals.step_evidence import added_up
 from stream_app.core.signals.synchrony import CreditedShares
 
 _DAY_MS = 86_400_000
@@ -28,7 +30,7 @@ class SignalCost(NamedTuple):
     own_us: float
     """CPU for an own event: gaps, hours, audiences, pairs."""
     credited_us: float
-    """CPU for a credited share: effective sharers, judging its trial, adding that up."""
+    """CPU for a credited share: judging its trial, adding that up."""
     measured_us: float
     """CPU for all that is known of a person, of many at once."""
     bytes_per_person: float
@@ -62,11 +64,9 @@ def measured(people: int, events: int, batch: int) -> SignalCost:
         part.add_own(some)
         part.own.advance(end_ms)
         counted_s = time.process_time()
-        shares = CreditedShares._make(
-            column[some.authors != 0] for column in (some.ts_ms, some.authors, some.posts, some.users)
-        )
-        part.add_credited(shares)
-        part.add_trials(part.advance(end_ms, end_ms))
+        shares = CreditedShares(some.ts_ms, paired(some.authors, some.posts), some.users, np.zeros_like(some.ts_ms))
+        part.add_credited(shares.take(some.authors != 0))
+        part.add_steps(added_up(part.judge(end_ms)))
         own_s += counted_s - begun_s
         credited_s += time.process_time() - counted_s
     known = np.unique(own.users)

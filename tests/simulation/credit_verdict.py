@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream_app.core.changelog.ledger_store import LedgerStore
-from stream_app.core.funnel.stored import credit_packets
 from stream_app.core.messages import Role
+from stream_app.core.signals.stored import step_packets
+from stream_app.core.signals.stored.step_packets import ReadCredits
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine.influence.funnel_settings import funnel_settings_of
 from stream_app.kafka.topics import changelogs_of
@@ -62,7 +63,10 @@ def _sent(run: "Run", partition: int, first_ms: int) -> int:
     """Recruits by the packets on the topic, each id once."""
     found: dict[int, int] = {}
     for record in run.broker.logs[run.plan.settings.credits_topic, partition].records():
-        credits_ = credit_packets.decode(record.value or b"")
+        packet = step_packets.decode(record.value or b"", run.plan.settings.partitions)
+        if not isinstance(packet, ReadCredits):
+            continue
+        credits_ = packet.credits
         in_window = np.flatnonzero(credits_.ts_ms >= first_ms)
         found.update(zip(credits_.ids[in_window].tolist(), credits_.recruits[in_window].tolist(), strict=True))
     return sum(found.values())

@@ -19,6 +19,7 @@ from stream_app.core.dedup.deduplicator import Deduplicator
 from stream_app.core.events import credit
 from stream_app.core.events.identity import id_hashes
 from stream_app.core.messages import Flag
+from stream_app.core.signals.stored.step_log import StepLog
 from stream_app.core.state.ledger import Ledger
 from stream_app.engine import engine
 from stream_app.engine.context import OwnedPartition
@@ -34,6 +35,7 @@ from tests.simulation.plan import Plan, plan_of
 from tests.simulation.run import failure_of
 
 _RESTORE, _RAISE_FLAGS, _ON_REVOKED = Ledger.restore, FlagOutbox.raise_flags, Engine.on_revoked
+_TAKE_STEPS = StepLog._take
 
 
 def _without_positions(ledger: Ledger, header: Header) -> None:
@@ -107,6 +109,15 @@ def _never_lapses(_lease: Lease) -> bool:
     return False
 
 
+def _added_again(log: StepLog, steps: Any) -> None:
+    log._heard.clear()
+    _TAKE_STEPS(log, steps)
+
+
+def _steps_lost(_log: StepLog, _value: bytes) -> None:
+    """What came of other partitions since the snapshot is not known any more."""
+
+
 class Mutation(NamedTuple):
     """What is broken, and the faults that show it."""
 
@@ -142,8 +153,10 @@ MUTATIONS = {
         ((engine, "restorable", _by_sources),), ("visit",), partitions=3
     ),
     "a worker writes although the group has given it up": Mutation((_UNLEASED,), _FROZEN),
+    "trials that are sent again count again": Mutation(((StepLog, "_take", _added_again),)),
+    "steps are not restored": Mutation(((StepLog, "receive_again", _steps_lost),)),
     "garbage is deleted without asking the group": Mutation(
-        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False, first=160
+        ((BatchConsumer, "commit_positions", _not_asked), _UNLEASED), _FROZEN, strict=False
     ),
 }
 WITHIN = 30

@@ -14,7 +14,7 @@ from stream_app.core.messages import ROLES, Cut, Flag, FlagType, Role
 from stream_app.core.state.ledger import Ledger
 from stream_app.kafka.topics import changelogs_of
 from tests.naive import NaiveCut, Totals, identity_of, ms_of, naive_cut, naive_people, naive_topics
-from tests.simulation import credit_verdict, funnel_verdict
+from tests.simulation import credit_verdict, funnel_verdict, step_verdict
 from tests.simulation.broker import Place
 from tests.simulation.feed import PANE_MS, Fate, expected
 from tests.simulation.plan import DWELL_S, PANES
@@ -64,7 +64,7 @@ def unrest(run: "Run") -> list[str]:
 def problems(run: "Run") -> list[str]:
     """Everything that is not as it must be."""
     found = [*_counts(run), *_counters(run), *_dead_letters(run)]
-    found += [*credit_verdict.wrong(run), *funnel_verdict.wrong(run)]
+    found += [*credit_verdict.wrong(run), *funnel_verdict.wrong(run), *step_verdict.wrong(run)]
     if run.plan.strict:
         found += [*_statuses(run), *_cuts(run), *_flags(run), *_sequences(run), *_standings(run)]
     return found

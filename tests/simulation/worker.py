@@ -14,6 +14,8 @@ from unittest.mock import patch
 
 from stream_app.core.changelog import ledger_store
 from stream_app.core.changelog.content import parts
+from stream_app.core.signals.partition_signals import PartitionSignals
+from stream_app.core.signals.stored import signal_log
 from stream_app.core.state import ledger
 from stream_app.engine import build, engine
 from stream_app.engine.build import build_engine
@@ -31,6 +33,7 @@ from stream_app.kafka import async_clients, record_batches
 from stream_app.kafka.records import Partition
 from stream_app.kafka.topic_reader import READ_WAIT_MS
 from stream_app.settings import Settings
+from tests.simulation import step_verdict
 from tests.simulation.broker import Broker
 from tests.simulation.clients import Line, Producer, Reader, this_process
 from tests.simulation.faustlike import App
@@ -195,6 +198,7 @@ def engines(plan: Plan) -> Iterator[None]:
         (waiting_batches, "ENOUGH", _ENOUGH_RECORDS),
         (ledger_store, "MOST_DELTAS", plan.most_deltas),
         (ledger, "_DEAD_ROWS_KEPT", 2),
+        (signal_log, "PartitionSignals", lambda: PartitionSignals(step_verdict.LIMITS)),
     ]
     with ExitStack() as stack:
         for module, name, stand_in in replaced:

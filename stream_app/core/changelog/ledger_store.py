@@ -32,7 +32,7 @@ from stream_app.core.arrays import Mask
 from stream_app.core.changelog import segments
 from stream_app.core.changelog.content.pane_content import PaneContent
 from stream_app.core.changelog.deltas import Deltas
-from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
+from stream_app.core.changelog.replay import ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.events.credit import Credits
 from stream_app.core.funnel.influence_credits import InfluenceCredits
@@ -42,6 +42,7 @@ from stream_app.core.funnel.stored.stored_funnel import StoredFunnel, StoredFunn
 from stream_app.core.retractions.taking_back import LookedUp, take_back
 from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.signals.stored.signal_log import SignalLog, StoredValues
+from stream_app.core.signals.stored.step_log import ReadSteps
 from stream_app.core.state.applied import Applied
 from stream_app.core.state.ledger import Ledger
 
@@ -69,26 +70,22 @@ class LedgerStore:
         `funnel`: None for a store that has none.
         `most_bytes`: the size of the largest value that may be put. Raises FormatError for segments of another release.
         """
-        self.partition = partition
-        self.ledger = ledger
-        self.signals = SignalLog()
-        self._put = put
-        self._most_bytes = most_bytes
+        self.partition, self.ledger = partition, ledger
+        self.signals = SignalLog(partition, funnel.partitions if funnel else 1)
+        self._put, self._most_bytes = put, most_bytes
         held = replay(stored, partition)
         self._sequence = held.sequence
         self._deltas = Deltas()
         self._garbage = list(held.garbage)
-        self._written = (0, 0)
-        """State in the newest header in the log, see `_state`."""
+        self._written = (0, 0)  # in the newest header in the log, see `_state`
         self._funnel_log: FunnelLog | None = None
         self._restore(held)
         if funnel is not None:
             log = (held, self._write_funnel, self.write_state, lambda: self._sequence + 1)
-            self._funnel_log = FunnelLog(StoredFunnel(funnel, ledger.event_key), *log)
-        # The former owner may still delete its garbage, so no header of ours may say that a garbage delta is needed.
-        self._find_garbage()
-        self._live_epochs = held.epochs
-        self.ownership: OwnershipEpochs = held.ownership
+            self._funnel_log = FunnelLog(StoredFunnel(funnel, ledger.event_key, partition), *log)
+            self.signals.credited = self._funnel_log.funnel.credited
+        self._find_garbage()  # which the former owner may still delete: no header of ours may say that it is needed
+        self._live_epochs, self.ownership = held.epochs, held.ownership
 
     def begin(self, generation: int) -> None:
         """Begin a new ownership: in `generation` of the consumer group this worker was assigned the partition."""
@@ -130,11 +127,14 @@ class LedgerStore:
         self._write_delta(applied.content, added, looked_at)
         return applied
 
-    def receive(self, topic: str, position: int, batch: InfluenceCredits, late: Mask, rejected: int) -> Applied:
-        """Count credits for what others did, like `count`."""
-        applied = self.ledger.apply(topic, position, counted_credits(batch), late, rejected, moves_window=False)
-        received = self.funnel.receive(self._sequence + 1, batch.at(applied.counted)) if self.funnel else b""
-        self._write_delta(applied.content, received)
+    def receive(
+        self, topic: str, position: int, new: InfluenceCredits, late: Mask, rejected: int, read: ReadSteps | None = None
+    ) -> Applied:
+        """Count credits for what others did, like `count`; `read`: what came with them for the signals."""
+        applied = self.ledger.apply(topic, position, counted_credits(new), late, rejected, moves_window=False)
+        received = self.funnel.receive(self._sequence + 1, new.at(applied.counted)) if self.funnel else b""
+        of_signals = (applied.counted, read, self._sequence + 1, self._most_bytes() // 2)
+        self._write_delta(applied.content, received, self.signals.receive(new, *of_signals))
         return applied
 
     def decide(self, until_ms: int) -> None:

@@ -24,6 +24,7 @@ from stream_app.core.funnel.funnel_scopes import FunnelScopes
 from stream_app.core.funnel.funnel_sums import FunnelSums
 from stream_app.core.funnel.influence_credits import InfluenceCredits
 from stream_app.core.funnel.scope_cells import NO_PANE
+from stream_app.core.messages import ALL_TOPICS
 from stream_app.core.state.scopes import ScopeName
 
 _ROW = np.dtype(
@@ -131,6 +132,25 @@ class CreditedPeople:
         held = np.zeros(len(people), _ROW)
         held[rows >= 0] = self._rows[rows[rows >= 0]]
         return _columns(held)
+
+    def widest(self, people: Sequence[str]) -> Credited:
+        """Return what some people have been credited with in the population where most of theirs was shared."""
+        persons, best = self._keys.persons(people), np.zeros(len(people), _ROW)
+        for number in self._everybody():
+            rows = self._index.find(entry_keys(persons, self.scopes.hashes[number]))
+            more = np.flatnonzero(rows >= 0)
+            more = more[self._rows["shares"][rows[more]] > best["shares"][more]]
+            best[more] = self._rows[rows[more]]
+        return _columns(best)
+
+    def in_populations(self) -> Credited:
+        """Return what everybody has been credited with, by population, without their names."""
+        rows = self._rows[: len(self._index)]
+        return _columns(rows[np.isin(rows["scope"], self._everybody())])
+
+    def _everybody(self) -> list[int]:
+        """Return the scopes of whole populations."""
+        return [number for number, name in enumerate(self.scopes.names) if name.topic == ALL_TOPICS]
 
     def in_scope(self, scope: ScopeName) -> Credited:
         """Return what everybody has been credited with in a scope, without their names."""

@@ -45,6 +45,8 @@ class FunnelSettings(NamedTuple):
     """A share counts again if its sharer has not shared the post for so long."""
     remember_ms: int = FOREVER_MS
     """How long somebody whose episodes are forgotten is not taken for new."""
+    post_key: int = 0
+    """Of the hashes of posts, 64 bits: the same in all partitions, whose shares of a post meet at its author's."""
 
 
 class Decided(NamedTuple):
@@ -65,6 +67,7 @@ class Funnel:
         """`secret`: of the hashes, 64 bits; the same as long as the state lives."""
         self.settings = settings
         self.keys = FunnelKeys(secret)
+        self._post_keys = FunnelKeys(settings.post_key)
         self.scopes = FunnelScopes(self.keys)
         self.people = Interner()
         """Those who are credited."""
@@ -105,7 +108,8 @@ class Funnel:
 
     def columns_of(self, batch: FunnelEvents) -> EventColumns:
         """Return events with the hashes and numbers of this funnel."""
-        return columns_of(batch, self.keys, self.people, self.scopes.add_used(batch.scope_names, batch.scopes))
+        scopes = self.scopes.add_used(batch.scope_names, batch.scopes)
+        return columns_of(batch, self.keys, self._post_keys, self.people, scopes)
 
     def replace(self, retracted: EventColumns, remaining: EventColumns) -> None:
         """Take events back. `remaining`: all others of their people since `start_ms`."""

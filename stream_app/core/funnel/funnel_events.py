@@ -47,7 +47,7 @@ class EventColumns(NamedTuple):
     authors: Ints
     """The number of the author of a share of somebody else's post, else SELF_STARTED or UNKNOWN."""
     posts: Hashes
-    """Of the post and its author; 0 where nobody is the author."""
+    """Of the post and its author, the same in all partitions; 0 where nobody is the author."""
     impressions: Ints
     hashes: Hashes
     """By which they are taken back."""
@@ -65,7 +65,9 @@ class EventColumns(NamedTuple):
         return EventColumns(*columns)
 
 
-def columns_of(batch: FunnelEvents, keys: FunnelKeys, people: Interner, scopes: Ints) -> EventColumns:
+def columns_of(
+    batch: FunnelEvents, keys: FunnelKeys, post_keys: FunnelKeys, people: Interner, scopes: Ints
+) -> EventColumns:
     """Hash and number the names in a batch; `scopes`: of each pair, the number of the scope."""
     shares = batch.are_shares.tolist()
     named = [via or author for via, author in zip(batch.vias, batch.authors, strict=True)]
@@ -73,8 +75,8 @@ def columns_of(batch: FunnelEvents, keys: FunnelKeys, people: Interner, scopes: 
     credited = np.flatnonzero(authors >= 0)
     posts = np.zeros(len(batch.users), np.uint64)
     posts[credited] = mixed(
-        keys.posts([batch.posts[place] or "" for place in credited.tolist()]),
-        keys.persons([batch.authors[place] or "" for place in credited.tolist()]),
+        post_keys.posts([batch.posts[place] or "" for place in credited.tolist()]),
+        post_keys.persons([batch.authors[place] or "" for place in credited.tolist()]),
     )
     return EventColumns(
         persons=keys.persons(batch.users),
@@ -106,6 +108,7 @@ def shares_of(columns: EventColumns, hashes: Hashes, dtype: Any) -> Records:
     person_keys = entry_keys(columns.persons[events], hashes[pairs])
     records["key"] = mixed(person_keys.view(np.uint64), columns.posts[events]).view(np.int64)
     records["credited"] = columns.authors[events]
+    records["post"] = columns.posts[events]
     records["impressions"] = columns.impressions[events]
     return records
 

@@ -35,6 +35,8 @@ class InfluenceCredits(NamedTuple):
     """Whose entry or share it is: a hash under the secret of the partition that decided."""
     ids: Hashes
     """The same for a repeat of the same credit, and for no other."""
+    posts: Hashes
+    """Of a share: hash of the author and the post, the same in all partitions. 0 of an entry."""
 
     def at(self, places: Ints | Mask) -> "InfluenceCredits":
         """Return some of them."""
@@ -46,7 +48,7 @@ class InfluenceCredits(NamedTuple):
 def joined(parts: Sequence[InfluenceCredits]) -> InfluenceCredits:
     """Return several as one; they have the same names of scopes."""
     names = [name for part in parts for name in part.credited]
-    scopes, *columns = (np.concatenate([part[place] for part in parts]) for place in (1, *range(3, 9)))
+    scopes, *columns = (np.concatenate([part[place] for part in parts]) for place in (1, *range(3, 10)))
     return InfluenceCredits(names, scopes, parts[0].scope_names, *columns)
 
 
@@ -74,6 +76,7 @@ def credits_of(
         impressions=signs * records["impressions"] if is_share else none,
         persons=persons,
         ids=_ids(decision, groups, records, signs, scope_hashes[scopes]),
+        posts=decision.posts[groups],
     )
 
 

@@ -18,6 +18,8 @@ class PersonHashes:
         """Returns the mark that is kept of an erased user."""
         self.check = _hash(secret, b"check")("")
         """Identifies the key: equal for equal keys."""
+        self.post_key = int(_hash(secret, b"posts")("")[:16], 16)
+        """Of the hashes of posts that go from partition to partition, 64 bits."""
 
     def marks(self, user: str) -> tuple[str, str]:
         """Return the marks of the two names that a ledger may use for a user: the id and its pseudonym."""

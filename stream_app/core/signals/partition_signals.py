@@ -3,7 +3,7 @@
 All that is known of a person is in the person's own partition, whatever it rests on:
 
     own events       → OwnEventSignals  regular, one-sided, audience jump, always on; what is left of impressions
-    credited shares  → PairCounts       effective sharers: how evenly others share what the person wrote
+    credited shares  → CreditedPeople   effective sharers: how evenly others share what the person wrote (core/funnel)
                      → StepJudge        trials of these others, by the partition of each of them …
     … trials         → StepEvidence     synchrony
 
@@ -13,15 +13,14 @@ Of these, own events and credited shares are this partition's alone. Trials come
 import msgspec
 import numpy as np
 
-from stream_app.core.arrays import Hashes, Ints, Mask
+from stream_app.core.arrays import Hashes, Mask
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.decoding import DECODE_ERRORS
-from stream_app.core.signals.facts import Fact, Signal, SignalValues, are_marked, facts_at, quotient
+from stream_app.core.signals.facts import Fact, Signal, SignalValues, are_marked, facts_at
 from stream_app.core.signals.held_events import StoredHeld
 from stream_app.core.signals.own_events import OwnEvents, OwnEventSignals, StoredOwnEvents, Trusted
-from stream_app.core.signals.pair_counts import OTHERS, SQUARES, TIMES, PairCounts, StoredPairs
 from stream_app.core.signals.signal_limits import SignalLimits
-from stream_app.core.signals.step_evidence import StepEvidence, StoredEvidence
+from stream_app.core.signals.step_evidence import SharerSteps, StepEvidence, StoredEvidence
 from stream_app.core.signals.synchrony import CreditedShares, StepJudge, Trials
 
 VERSION = 1
@@ -32,7 +31,6 @@ class StoredSignals(msgspec.Struct, array_like=True):
 
     version: int
     own: StoredOwnEvents
-    sharers: StoredPairs
     judged: StoredHeld
     evidence: StoredEvidence
 
@@ -43,7 +41,6 @@ class PartitionSignals:
     def __init__(self, limits: SignalLimits = SignalLimits()) -> None:  # noqa: B008 - immutable
         self.limits = limits
         self.own = OwnEventSignals(limits)
-        self._sharers = PairCounts(limits.most_pairs)
         self._judge = StepJudge(limits)
         self.evidence = StepEvidence(limits)
 
@@ -59,25 +56,39 @@ class PartitionSignals:
     def add_credited(self, shares: CreditedShares) -> Mask:
         """Take shares that credit this partition's people, of each sharer and post the earliest.
 
-        Returns which are too late to be judged; those in the window count for effective sharers all the same.
+        Returns which are too late to be judged.
         """
-        self._sharers.add(shares.ts_ms // self.limits.slice_ms, shares.authors, shares.sharers)
         return self._judge.add(shares)
 
-    def add_trials(self, trials: Trials) -> None:
-        """Take trials of this partition's people, from any partition, each once."""
-        self.evidence.add(trials)
+    def take_back_credited(self, shares: CreditedShares) -> None:
+        """Take shares back, as far as they are not judged."""
+        self._judge.take_back(shares)
 
-    def advance(self, own_ms: int, credited_ms: int) -> Trials:
-        """Go on to the times of own events and of credits. Returns trials, for the partitions of their sharers."""
+    def add_steps(self, steps: SharerSteps) -> None:
+        """Take trials of this partition's people, from any partition, each once."""
+        self.evidence.add(steps)
+
+    def advance(self, own_ms: int) -> None:
+        """Go on to the time of own events."""
         self.own.advance(own_ms)
-        self._sharers.advance(credited_ms, self.limits.slice_ms, self.limits.slices)
         self.evidence.forget(own_ms)
+
+    def judge(self, credited_ms: int) -> Trials:
+        """Go on to the time of credits. Returns trials, for the partitions of their sharers."""
         return self._judge.advance(credited_ms)
 
+    def judges_at(self, credited_ms: int) -> bool:
+        """Return whether there is anything to judge once credits have come to a time."""
+        return self._judge.goes_on_at(credited_ms)
+
+    @property
+    def judged_ms(self) -> int:
+        """The time of credits up to which nothing more is taken; a multiple of the step in which shares are judged."""
+        return self._judge.ready_ms
+
     def measured(self, users: Hashes) -> list[SignalValues]:
-        """Return what each signal says about people."""
-        return [*self.own.measured(users), self._effective(users), self.evidence.measured(users)]
+        """Return what each signal but that of effective sharers says about people."""
+        return [*self.own.measured(users), self.evidence.measured(users)]
 
     def facts(self, user: int) -> list[Fact]:
         """Return the facts about one person, by the hash of the id."""
@@ -95,26 +106,14 @@ class PartitionSignals:
         """Return what is left of people's impressions with audiences bounded; `part` also leaves out who is marked."""
         return self.own.trusted(users)
 
-    def _effective(self, users: Hashes) -> SignalValues:
-        known: Ints = self._sharers.of(users)
-        effective = quotient(known[TIMES] ** 2, known[SQUARES])
-        part = quotient(effective, known[TIMES])
-        is_marked = (known[TIMES] >= self.limits.effective_shares) & (part < self.limits.effective_part)
-        numbers = {"effective_sharers": effective, "sharers": known[OTHERS].astype(np.float64)}
-        return SignalValues(
-            Signal.EFFECTIVE_SHARERS, self.limits.effective_part, part, known[TIMES], is_marked, numbers
-        )
-
     def erase(self, people: Hashes) -> None:
-        """Forget people, as far as this partition knows them: as its own, and as sharers of what its own wrote."""
+        """Forget people of this partition. Of the shares of an hour that are not judged yet others have a hash."""
         self.own.erase(people)
-        self._sharers.erase(people)
-        self._judge.erase(people)
         self.evidence.erase(people)
 
     def encode(self) -> bytes:
         """Return the state as bytes."""
-        parts = (self.own.stored(), self._sharers.stored(), self._judge.stored(), self.evidence.stored())
+        parts = (self.own.stored(), self._judge.stored(), self.evidence.stored())
         return msgspec.msgpack.encode(StoredSignals(VERSION, *parts))
 
     def restore(self, data: bytes) -> None:
@@ -126,11 +125,10 @@ class PartitionSignals:
         if found.version != VERSION:
             raise FormatError(f"signals of version {found.version}: written by a newer release?")
         self.own.restore(found.own)
-        self._sharers.restore(found.sharers)
         self._judge.restore(found.judged)
         self.evidence.restore(found.evidence)
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(part.nbytes for part in (self.own, self._sharers, self._judge, self.evidence))
+        return sum(part.nbytes for part in (self.own, self._judge, self.evidence))

@@ -12,6 +12,8 @@ The evidence is kept beyond the window. A pod does not act every day, and no pos
 marked for several. Only sums are kept; they add up in any order, so evidence of all partitions is merged by adding.
 """
 
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 
@@ -26,6 +28,30 @@ from stream_app.core.state.watermark import NO_TIME
 _TRIALS, _IN_STEP, _EXPECTED, _VARIANCE = range(4)
 _KEPT = 0.75
 """The part that is kept when there is no more room."""
+
+
+class SharerSteps(NamedTuple):
+    """Trials of some sharers, added up: columns of equal length."""
+
+    sharers: Hashes
+    trials: Ints
+    in_step: Ints
+    expected: Ints
+    """In millionths, like the next."""
+    variance: Ints
+    last_ms: Ints
+    """Time of the last of them."""
+
+
+def added_up(trials: Trials) -> SharerSteps:
+    """Add up the trials of each sharer."""
+    sharers, rows = np.unique(trials.sharers, return_inverse=True)
+    last_ms = np.full(len(sharers), NO_TIME)
+    np.maximum.at(last_ms, rows, trials.ts_ms)
+    sums = np.zeros((4, len(sharers)), np.int64)
+    for total, column in zip(sums, (np.ones_like(rows), *trials[2:5]), strict=True):
+        np.add.at(total, rows, column)
+    return SharerSteps._make((sharers, *sums, last_ms))
 
 
 class StoredEvidence(msgspec.Struct, array_like=True):
@@ -48,11 +74,9 @@ class StepEvidence:
     def __len__(self) -> int:
         return len(self._index)
 
-    def add(self, trials: Trials) -> None:
+    def add(self, steps: SharerSteps) -> None:
         """Add trials, each once."""
-        ones = np.ones(len(trials.ts_ms), np.int64)
-        sums = np.stack([ones, trials.in_step, trials.expected, trials.variance], axis=1)
-        self._add(trials.sharers, sums, trials.ts_ms)
+        self._add(steps.sharers, np.stack(steps[1:5], axis=1), steps.last_ms)
 
     def _add(self, sharers: Hashes, sums: Ints, last_ms: Ints) -> None:
         rows = self._index.add(sharers.view(np.int64))

@@ -23,8 +23,7 @@ step; a share with p above `most_by_chance` says nothing and is no trial. Of tri
 
 How it crosses partitions: sharers of one post are in all partitions, by their own ids. So this stage stands where
 credits arrive, which are keyed by the credited author: all shares of a post meet in the partition of its author. Its
-trials go back, packed by the partition of the sharer, like credits go forth: at least once, with a derived id for each
-packet (who sent it, from which ready_ms to which), so that a repeat is known. A sharer's partition adds them up.
+trials go back to the partition that each share came from, see `stored/step_log.py`. A sharer's partition adds them up.
 
 The invariant: a share is judged when all up to `pace_ms` after it have come, and `disorder_ms` more for those that are
 under way; it is held `pace_ms` longer, for those after it. So a judgement hangs on neither order nor batches. Nothing
@@ -32,7 +31,7 @@ else is kept of a post.
 
 What is approximate:
 - A share that comes later than `disorder_ms` is left out, as a trial and for others, and counted as late.
-- A share that is taken back after it was judged stays judged.
+- A share that is taken back before it is judged is as if it had never been; after that it stays judged.
 - A share that does not name its post counts as one of the author's. Shares that name neither are no trials.
 - The pace is that of the surroundings, and may be wrong by `pace_error`; see `step_evidence.py`.
 - A pod that spreads its shares over minutes has the surroundings of a small crowd: with a jitter of 300 s less than
@@ -64,10 +63,16 @@ class CreditedShares(NamedTuple):
     """Shares as they credit authors, each once: columns of equal length."""
 
     ts_ms: Ints
-    authors: Hashes
     posts: Hashes
-    """NOBODY (0) where the share does not name it."""
+    """Hash of the author and the post; without the latter shares are of one post."""
     sharers: Hashes
+    """Under the secret of the partition that each came from."""
+    sources: Ints
+    """That partition."""
+
+    def take(self, chosen: Mask | Ints | slice) -> "CreditedShares":
+        """Return some of them."""
+        return CreditedShares._make(column[chosen] for column in self)
 
 
 class Trials(NamedTuple):
@@ -81,10 +86,19 @@ class Trials(NamedTuple):
     """p, in millionths."""
     variance: Ints
     """p(1 − p), in millionths."""
+    sources: Ints
+    """Partition of the sharer."""
+
+    def take(self, chosen: Mask | Ints) -> "Trials":
+        """Return some of them."""
+        return Trials._make(column[chosen] for column in self)
 
 
 _NONE = np.empty(0, np.int64)
-NO_TRIALS = Trials(_NONE, _NONE.view(np.uint64), _NONE, _NONE, _NONE)
+NO_SHARES = CreditedShares(_NONE, _NONE.view(np.uint64), _NONE.view(np.uint64), _NONE)
+NO_TRIALS = Trials(_NONE, _NONE.view(np.uint64), _NONE, _NONE, _NONE, _NONE)
+_DTYPES = ("<i8", "<u8", "<u8", "<i2")
+"""Of shares that are held."""
 
 
 class StepJudge:
@@ -92,9 +106,11 @@ class StepJudge:
 
     def __init__(self, limits: SignalLimits = SignalLimits()) -> None:  # noqa: B008 - immutable
         self._limits = limits
-        self._held = _Shares(*(np.empty(0, dtype) for dtype in ("<u8", "<i8", "<u8")))
+        self._held = _as_held(NO_SHARES)
         """In order of post."""
-        self._new: list[_Shares] = []
+        self._new: list[CreditedShares] = []
+        self._taken: list[Hashes] = []
+        """Of shares to be dropped: looked for once all are put in order, because that costs much."""
         self.ready_ms = NO_TIME
         """Event time up to which no more shares are taken."""
         self.late = 0
@@ -104,14 +120,16 @@ class StepJudge:
         """Take shares. Returns which are too late, and left out."""
         late: Mask = shares.ts_ms < self.ready_ms
         self.late += int(np.count_nonzero(late))
-        posts = np.where(shares.posts == 0, shares.authors, paired(shares.authors, shares.posts))
-        self._new.append(_Shares(posts, shares.ts_ms, shares.sharers).take(~late))
+        self._new.append(_as_held(shares.take(~late)))
         return late
+
+    def take_back(self, shares: CreditedShares) -> None:
+        """Drop shares that are not judged yet, each once: it may have come again."""
+        self._taken.append(_keys(_as_held(shares)))
 
     def advance(self, end_ms: int) -> Trials:
         """Judge all shares that can be, now that all partitions' credits have come to `end_ms`."""
-        limits, before_ms = self._limits, self.ready_ms
-        ready_ms = (end_ms - limits.disorder_ms) // limits.judge_ms * limits.judge_ms
+        limits, before_ms, ready_ms = self._limits, self.ready_ms, self._ready_at(end_ms)
         if ready_ms <= before_ms:
             return NO_TRIALS
         self.ready_ms = ready_ms
@@ -125,14 +143,23 @@ class StepJudge:
             self._held = self._held.take(self._held.ts_ms >= first_ms)
         return trials
 
-    def _in_order(self) -> "_Shares":
+    def goes_on_at(self, end_ms: int) -> bool:
+        """Return whether `advance` would judge anything."""
+        return self._ready_at(end_ms) > self.ready_ms
+
+    def _ready_at(self, end_ms: int) -> int:
+        return (end_ms - self._limits.disorder_ms) // self._limits.judge_ms * self._limits.judge_ms
+
+    def _in_order(self) -> CreditedShares:
         """Return all that is held, in order of post and of time within."""
-        joined = _Shares._make(np.concatenate(columns) for columns in zip(self._held, *self._new, strict=True))
+        joined = CreditedShares(*(np.concatenate(columns) for columns in zip(self._held, *self._new, strict=True)))
         self._new = []
+        if self._taken:
+            joined, self._taken = joined.take(_are_left(_keys(joined), np.concatenate(self._taken))), []
         joined = joined.take(np.argsort(joined.posts, kind="stable"))  # nearly in order: much cheaper than from scratch
         return joined.take(np.argsort(_line(joined)[0], kind="stable"))
 
-    def _judged(self, held: "_Shares", is_judged: Mask) -> Trials:
+    def _judged(self, held: CreditedShares, is_judged: Mask) -> Trials:
         limits, judged = self._limits, np.flatnonzero(is_judged)
         if not len(judged):
             return NO_TRIALS
@@ -154,41 +181,47 @@ class StepJudge:
         p: Floats = -np.expm1(-width_ms * (around + beside) / (limits.pace_ms - limits.guard_ms))
         in_step = _in_step(held, limits.step_ms)[judged].astype(np.int64)
         expected, variance = (np.rint(MILLION * value).astype(np.int64) for value in (p, p * (1 - p)))
-        trials = Trials(ts_ms, held.sharers[judged], in_step, expected, variance)
-        return Trials._make(column[p <= limits.most_by_chance] for column in trials)
-
-    def erase(self, sharers: Hashes) -> None:
-        """Forget the shares of people that are not judged yet."""
-        held = self._in_order()
-        self._held = held.take(~np.isin(held.sharers, sharers))
+        trials = Trials(ts_ms, held.sharers[judged], in_step, expected, variance, held.sources[judged])
+        return trials.take(p <= limits.most_by_chance)
 
     def stored(self) -> StoredHeld:
         """Return what is to be stored."""
-        posts, ts_ms, sharers = self._in_order()
-        self._held = _Shares(posts, ts_ms, sharers)
-        return StoredHeld(self.ready_ms, self.late, [stored(column) for column in (posts, ts_ms, sharers)])
+        self._held = self._in_order()
+        return StoredHeld(self.ready_ms, self.late, [*map(stored, self._held)])
 
     def restore(self, held: StoredHeld) -> None:
         """Go on from what was stored; nothing is held so far."""
         self.ready_ms, self.late = held.ready_ms, held.late
-        self._new = [_Shares(*map(unstored, held.columns, ("<u8", "<i8", "<u8")))]
+        self._new = [CreditedShares(*map(unstored, held.columns, _DTYPES))]
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(column.nbytes for shares in (self._held, *self._new) for column in shares)
+        held = sum(column.nbytes for shares in (self._held, *self._new) for column in shares)
+        return held + sum(keys.nbytes for keys in self._taken)
 
 
-class _Shares(NamedTuple):
-    posts: Hashes
-    ts_ms: Ints
-    sharers: Hashes
-
-    def take(self, chosen: Mask | Ints) -> "_Shares":
-        return _Shares(self.posts[chosen], self.ts_ms[chosen], self.sharers[chosen])
+def _as_held(shares: CreditedShares) -> CreditedShares:
+    return CreditedShares(*(column.astype(dtype) for column, dtype in zip(shares, _DTYPES, strict=True)))
 
 
-def _line(shares: _Shares) -> tuple[Ints, int]:
+def _keys(shares: CreditedShares) -> Hashes:
+    return paired(paired(shares.posts, shares.sharers), shares.ts_ms.astype(np.uint64))
+
+
+def _are_left(keys: Hashes, taken: Hashes) -> Mask:
+    """Return which keys are left, if each that is taken goes once."""
+    distinct, times = np.unique(taken, return_counts=True)
+    found = np.flatnonzero(np.isin(keys, distinct))
+    found = found[np.argsort(keys[found], kind="stable")]
+    firsts = starts_of(keys[found])
+    again = np.arange(len(found)) - np.repeat(firsts, np.diff(firsts, append=len(found)))
+    left = np.ones(len(keys), np.bool_)
+    left[found] = again >= times[np.searchsorted(distinct, keys[found])]
+    return left
+
+
+def _line(shares: CreditedShares) -> tuple[Ints, int]:
     """Return shares in order of post as one line, on which posts are further apart than any times; and how far."""
     if not len(shares.ts_ms):
         return shares.ts_ms, 1
@@ -199,7 +232,7 @@ def _line(shares: _Shares) -> tuple[Ints, int]:
     return np.cumsum(begins) * (2 * span) + shares.ts_ms - first_ms, span
 
 
-def _in_step(held: _Shares, step_ms: int) -> Mask:
+def _in_step(held: CreditedShares, step_ms: int) -> Mask:
     """Return whether the one before or after, by somebody else and of the same post, is near enough."""
     firsts = starts_of(held.posts, held.sharers)
     run = np.zeros(len(held.ts_ms), np.int64)

@@ -168,7 +168,7 @@ class PartitionOwnership:
         for store in fresh.values():
             await self._begin(store, generation)
         await self._output.flush()
-        await self._sender.send_again(store.funnel for store in fresh.values())
+        await self._sender.send_again(fresh.values())
         self._synchronization.note_ends(await self._consumer.ends(positions))
         for partition, held in self._owned.items():
             held.is_paused = False

@@ -269,7 +269,7 @@ class EvaluationRound:
         self._marked_s = perf_counter()
         counts: Counter[Signal] = Counter()
         for held in self._context.owned.values():
-            counts.update(held.store.signals.signals.counts())
+            counts.update(held.store.signals.counts())
         for signal in Signal:
             self._context.meter.marked_users(signal, self._context.settings.disclosure.people(counts[signal]))
 

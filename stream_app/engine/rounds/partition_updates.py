@@ -159,7 +159,7 @@ class PartitionUpdates:
             rows=len(ledger.rows),
             segments=held.store.segment_count,
             state_bytes=ledger.nbytes
-            + held.store.signals.signals.nbytes
+            + held.store.signals.nbytes
             + held.store.stored_bytes
             + (funnel.nbytes if funnel else 0),
             erased=ledger.erased,

@@ -23,6 +23,7 @@ from stream_app.core.queries import UserLookup, UserQueries
 from stream_app.core.queries.pane_series import PaneCounts, Series, summed
 from stream_app.core.queries.pane_series import read as counts_in
 from stream_app.core.state.ledger import Ledger
+from stream_app.engine.influence.funnel_settings import funnel_settings_of
 from stream_app.kafka.clients import open_producer
 from stream_app.kafka.topic_scan import TopicTail, partitions_of, read, spans
 from stream_app.kafka.topics import changelogs_of
@@ -140,7 +141,7 @@ def _in_partition(settings: Settings, reader: Any, partition: int, person: Perso
         elif SegmentKey.decode(record.key).partition == partition:
             stored[record.key] = record.value
     ledger = Ledger(settings.pane_ms, settings.panes, settings.short_panes)
-    store = LedgerStore(partition, ledger, stored, lambda _key, _value: None)
+    store = LedgerStore(partition, ledger, stored, lambda _key, _value: None, funnel=funnel_settings_of(settings))
     users = UserQueries(ledger, FollowedCuts())
     found = [
         PaneCounts(*place, pane, counts)

@@ -54,7 +54,7 @@ def lines_of(name: str, stream: Sequence[Happened], pods: Pods, seed: int) -> li
 
 def _lines(name: str, how: str, made: Run, accounts: set[str]) -> Iterator[Line]:
     kinds = np.array([POD if user in accounts else user if user in _PLANTED else "" for user in made.users])
-    for signal in Signal:
+    for signal in made.marked:
         marked = made.marked[signal]
         wanted = kinds == EXPECTED.get(signal, "nobody")
         masks = (marked & wanted, wanted, marked & (kinds == ""), kinds == "")

@@ -11,9 +11,11 @@ from stream_app.core.arrays import Hashes, Mask
 from stream_app.core.events.identity import id_hashes
 from stream_app.core.signals.facts import Fact, Signal, SignalValues
 from stream_app.core.signals.own_events import OwnEvents
+from stream_app.core.signals.pair_counts import paired
 from stream_app.core.signals.partition_signals import PartitionSignals
 from stream_app.core.signals.signal_limits import SignalLimits
-from stream_app.core.signals.synchrony import CreditedShares, Trials
+from stream_app.core.signals.step_evidence import added_up
+from stream_app.core.signals.synchrony import CreditedShares
 from tests.tools.signals.streams import Happened
 
 _STEP_MS = 7_200_000
@@ -85,10 +87,10 @@ def run(stream: Sequence[Happened], limits: SignalLimits = SignalLimits(), seed:
     for end_ms, some in _steps(columns):
         for number, part in enumerate(parts):
             _feed(part, columns, some, number)
-        for trials in [part.advance(end_ms, end_ms) for part in parts]:
+            part.advance(end_ms)
+        for trials in [part.judge(end_ms) for part in parts]:
             for number, part in enumerate(parts):
-                is_mine = trials.sharers % np.uint64(PARTITIONS) == number
-                part.add_trials(Trials._make(column[is_mine] for column in trials))
+                part.add_steps(added_up(trials.take(trials.sources == number)))
         for part, places in zip(parts, mine, strict=True):
             _look(part.measured(hashes[places]), places, users, marks, facts)
             left = part.trusted(hashes[places])
@@ -114,8 +116,9 @@ def _feed(part: PartitionSignals, columns: Columns, some: slice, number: int) ->
     own = OwnEvents._make(column[some] for column in columns.own)
     part.add_own(OwnEvents._make(column[_in(own.users, number)] for column in own))
     chosen = columns.is_earliest[some] & _in(own.authors, number)
-    shares = (own.ts_ms, own.authors, own.posts, own.users)
-    part.add_credited(CreditedShares._make(column[chosen] for column in shares))
+    posts = np.where(own.posts == 0, own.authors, paired(own.authors, own.posts))
+    homes = (own.users % np.uint64(PARTITIONS)).astype(np.int64)
+    part.add_credited(CreditedShares(own.ts_ms, posts, own.users, homes).take(chosen))
 
 
 def _in(keys: Hashes, number: int) -> Mask:

@@ -12,6 +12,8 @@ from stream_app.core.funnel.stored import credit_packets
 from stream_app.core.messages import DEFAULT_POPULATION
 from stream_app.core.privacy.erasures import opt_out
 from stream_app.core.privacy.pseudonyms import PersonHashes
+from stream_app.core.signals.step_evidence import SharerSteps
+from stream_app.core.signals.stored.step_packets import ReadTrials, SentUntil, encoded_progress, encoded_trials
 from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.records import Partition
@@ -37,9 +39,21 @@ def packet(offset: int, *, name: str = ANN, ts_ms: int = NOW_MS - HOUR_MS, ids: 
     ones = np.ones(len(ids), np.int64)
     credits_ = InfluenceCredits(
         *([name] * len(ids), 0 * ones, [EVERYBODY], ts_ms * ones, ones, 0 * ones, 7 * ones),
-        *(np.array(ids, np.uint64), np.array(ids, np.uint64)),
+        *(np.array(ids, np.uint64), np.array(ids, np.uint64), np.array(ids, np.uint64)),
     )
-    return record(offset, credit_packets.encode(credits_), None, CREDITS)
+    return record(offset, credit_packets.encode(credits_, PARTITION), None, CREDITS)
+
+
+def said(offset: int, sent_ms: int, source: int = 0) -> Any:
+    """How far a partition says that it has come."""
+    return record(offset, encoded_progress(SentUntil(source, sent_ms)), None, CREDITS)
+
+
+def tried(offset: int, judged_ms: int, in_step: int = 3) -> Any:
+    """Three trials of somebody."""
+    ones = np.ones(1, np.int64)
+    steps = SharerSteps(ones.view(np.uint64), 3 * ones, in_step * ones, ones, ones, NOW_MS * ones)
+    return record(offset, encoded_trials(ReadTrials(0, judged_ms, 0, steps)), None, CREDITS)
 
 
 def counters(parts: Parts) -> tuple[int, ...]:
@@ -52,6 +66,11 @@ def given(parts: Parts) -> dict[str, tuple[int, int]]:
     rows, users = parts.ledger.rows, parts.ledger.users.names
     columns = (rows.users.tolist(), rows.values(2).tolist(), rows.amplified.tolist())
     return {users[user]: (recruits, amplified) for user, recruits, amplified in zip(*columns, strict=True)}
+
+
+def sent_by(parts: Parts) -> list[Any]:
+    """The packets of credits that were sent."""
+    return [one for one in parts.fake.producer.of(CREDITS) if b"credits" in (one.value or b"")[:16]]
 
 
 async def count_two(parts: Parts) -> None:
@@ -89,10 +108,10 @@ async def test_a_share_credits_its_author_once_its_pane_has_ended() -> None:
     parts = Parts()
     await parts.count([share(0, NOW_MS - HOUR_MS)])
     await parts.round()
-    assert not parts.fake.producer.of(CREDITS)
+    assert not sent_by(parts)
     await parts.count([post(0, user=BOB)])
     await parts.round()
-    (sent,) = parts.fake.producer.of(CREDITS)
+    (sent,) = sent_by(parts)
     assert sent.partition == PARTITION
     await parts.count([record(0, sent.value, None, CREDITS)])
     assert given(parts)[ANN] == (1, 10)
@@ -114,9 +133,9 @@ async def test_kafka_has_a_decision_before_its_credits_are_sent() -> None:
 async def test_a_new_owner_sends_what_may_be_unsent_with_the_same_ids() -> None:
     parts = await decided()
     new = await restarted(parts)
-    assert new.fake.producer.of(CREDITS) == parts.fake.producer.of(CREDITS)
+    assert sent_by(new) == sent_by(parts)
     new.store.write_state()  # it says that they are sent
-    assert not (await restarted(parts, new)).fake.producer.of(CREDITS)
+    assert not sent_by(await restarted(parts, new))
 
 
 async def test_a_crash_at_any_step_loses_and_doubles_nothing() -> None:
@@ -129,7 +148,7 @@ async def test_a_crash_at_any_step_loses_and_doubles_nothing() -> None:
         first.fake.producer.crash_before = -1
         new = await restarted(first, flush=False)
         await count_two(new)
-        sent = [*first.fake.producer.of(CREDITS), *new.fake.producer.of(CREDITS)]
+        sent = [*sent_by(first), *sent_by(new)]
         assert sent, step
         await new.count([record(number, one.value, None, CREDITS) for number, one in enumerate(sent)])
         assert given(new)[ANN] == (1, 10), step
@@ -169,6 +188,10 @@ async def test_repeats_and_late_credits_count_once_or_not_at_all() -> None:
         packet(1, name=ELSEWHERE),
         packet(1, ts_ms=NOW_MS + HOUR_MS),
         packet(1, ts_ms=5),
+        said(1, NOW_MS + HOUR_MS),
+        said(1, NOW_MS, source=64),
+        tried(1, NOW_MS + HOUR_MS),
+        tried(1, NOW_MS, in_step=9),
     ],
 )
 async def test_what_is_no_packet_for_this_partition_is_a_dead_letter(bad: Any) -> None:
@@ -176,8 +199,19 @@ async def test_what_is_no_packet_for_this_partition_is_a_dead_letter(bad: Any) -
     await parts.count([packet(0, ids=(1,)), bad, packet(2, ids=(2,))])
     assert counters(parts) == (2, 0, 0, 1)
     (letter,) = parts.fake.producer.of(DEAD)
-    assert b"packet of credits" in dict(letter.headers)["__streams.errors.message"]
+    assert b"packet of " in dict(letter.headers)["__streams.errors.message"]
     assert parts.ledger.source(CREDITS).position == 3
+
+
+async def test_what_is_of_steps_is_no_unit_of_what_is_read() -> None:
+    parts = Parts()
+    await parts.count([packet(0), said(1, NOW_MS), tried(2, NOW_MS), tried(3, NOW_MS)])
+    assert counters(parts) == (1, 0, 0, 0)
+    assert parts.ledger.source(CREDITS).position == 4
+    evidence = parts.store.signals.signals.evidence
+    assert evidence.measured(np.ones(1, np.uint64)).events.tolist() == [3]
+    again = (await restarted(parts)).store.signals.signals.evidence
+    assert again.measured(np.ones(1, np.uint64)).events.tolist() == [3]
 
 
 async def test_nobody_who_has_opted_out_is_credited_or_named() -> None:
@@ -198,7 +232,7 @@ async def test_nobody_who_has_opted_out_is_credited_or_named() -> None:
 
 async def test_who_is_erased_is_credited_no_more_and_named_nowhere() -> None:
     parts = await decided()
-    (sent,) = parts.fake.producer.of(CREDITS)
+    (sent,) = sent_by(parts)
     await parts.count([record(0, sent.value, None, CREDITS)])
     parts.store.erase({ANN})
     parts.store.sweep(parts.store.sweepable())
@@ -206,4 +240,4 @@ async def test_who_is_erased_is_credited_no_more_and_named_nowhere() -> None:
     await parts.fake.producer.flush()
     log = stored_after(parts.fake.producer.of(CHANGELOG))
     assert not [key for key, value in log.items() if ANN.encode() in value]
-    assert msgspec.msgpack.decode(sent.value or b"")[2] == [ANN]  # the topic keeps it for a week
+    assert msgspec.msgpack.decode(sent.value or b"")[4] == [ANN]  # the topic keeps it for a week

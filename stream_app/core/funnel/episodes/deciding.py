@@ -11,10 +11,12 @@ from stream_app.core.state.watermark import NO_TIME
 
 
 class Decision(NamedTuple):
-    """The episodes of some keys before and after, with the person and the scope of each key."""
+    """The episodes of some keys before and after, with the person, scope and post of each key."""
 
     persons: Hashes
     scopes: Ints
+    posts: Hashes
+    """0 for entries."""
     before: EpisodesOfKeys
     after: EpisodesOfKeys
     vanished: Mask
@@ -48,8 +50,9 @@ def decide(table: EpisodeTable, events: Records, replaced: Records, gap_ms: int,
     if anew.any():
         _cancel(before.episodes, vanished, episodes, appeared)
     after = EpisodesOfKeys(keys, episodes, before.known, before.revisions + anew)
+    posts = together["post"][first] if "post" in (together.dtype.names or ()) else np.zeros(len(keys), np.uint64)
     persons, scopes = together["person"][first], together["scope"][first].astype(np.int64)
-    return Decision(persons, scopes, before, after, vanished, appeared, _before_window(before, after, start_ms))
+    return Decision(persons, scopes, posts, before, after, vanished, appeared, _before_window(before, after, start_ms))
 
 
 def are_new(held: EpisodesOfKeys) -> Mask:

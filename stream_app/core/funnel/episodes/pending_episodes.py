@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints, Mask
-from stream_app.core.funnel.episodes.episode_records import Records, united
+from stream_app.core.funnel.episodes.episode_records import SHARED, Records, united
 
 _RUN = 32_768
 """So many records of a pane are sorted and united to a run."""
@@ -24,6 +24,7 @@ class PendingEpisodes:
     def __init__(self, dtype: np.dtype[Any], pane_ms: int, gap_ms: int) -> None:
         """`dtype`: EPISODE or SHARED."""
         head = [("key", np.int64), ("person", np.uint64), ("scope", np.int32)]
+        head += [("post", np.uint64)] * (dtype == SHARED)
         self.dtype: np.dtype[Any] = np.dtype([*head, *dtype.descr])
         self._pane_ms, self._gap_ms = pane_ms, gap_ms
         self._runs: dict[int, list[Records]] = {}

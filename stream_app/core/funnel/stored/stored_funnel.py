@@ -24,6 +24,7 @@ order it is done).
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -83,7 +84,8 @@ class _Received(NamedTuple):
 class StoredFunnel:
     """Both stages of one partition. The sequences of deltas and the numbers of decisions are those of the log."""
 
-    def __init__(self, settings: StoredFunnelSettings, secret: int) -> None:
+    def __init__(self, settings: StoredFunnelSettings, secret: int, partition: int) -> None:
+        self._partition = partition
         self.funnel = Funnel(settings.funnel, secret)
         self.credited = CreditedPeople(settings.funnel.pane_ms, self.funnel.keys)
         self.cohorts = Cohorts(settings.horizon_ms, self.funnel)
@@ -171,7 +173,7 @@ class StoredFunnel:
         for start in range(0, len(credits_.ts_ms), credit_packets.MOST_CREDITS):
             places = np.arange(start, min(start + credit_packets.MOST_CREDITS, len(credits_.ts_ms)))
             part = credits_.at(places)
-            values.append(credit_packets.encode(part))
+            values.append(credit_packets.encode(part._replace(posts=np.zeros_like(part.posts)), self._partition))
             self._add_received(part, values[-1])
         if not values:
             return b""
@@ -190,7 +192,7 @@ class StoredFunnel:
         for decided in self.funnel.decide(until_ms, early=early):
             if decided.change.has_news or self.history.has_left or (early and self._fresh):  # else in deltas for good
                 self._reach = reach
-                packets = list(credit_packets.packets_of(decided.credits, self._settings.partitions))
+                packets = list(credit_packets.packets_of(decided.credits, self._partition, self._settings.partitions))
                 yield self._written(sequence, stored_state.encode(decided.change), packets, taken)
                 taken = NOTHING_TAKEN
 
@@ -272,13 +274,10 @@ class StoredFunnel:
         self.funnel.take_out([*names])
         self.credited.take_out([*names])
         self.cohorts.take_out([*names])
-        without = credit_packets.without
-        self._received = [
-            _Received(one.newest_ms, value) for one in self._received if (value := without(one.value, names))
-        ]
+        without = partial(credit_packets.without, names=names, source=self._partition)
+        self._received = [_Received(one.newest_ms, left) for one in self._received if (left := without(one.value))]
         for packets in self._unsent.values():
-            left = [AddressedPacket(home, value) for home, packet in packets if (value := without(packet, names))]
-            packets[:] = left
+            packets[:] = [AddressedPacket(home, left) for home, packet in packets if (left := without(packet))]
 
     def _written(
         self, sequence: int, state: bytes, packets: list[AddressedPacket], taken: TakenTimes

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 
 from stream_app.core.arrays import Hashes, Ints
-from stream_app.core.changelog.columns import Column, pack, unpack
+from stream_app.core.changelog.columns import Column, FormatError, pack, unpack
 
 
 class Times(msgspec.Struct, array_like=True):
@@ -35,5 +35,8 @@ def unpack_keys(column: Column) -> Ints:
 
 
 def unpack_hashes(column: Column) -> Hashes:
-    """Return packed hashes."""
-    return unpack(column).astype(np.uint64)
+    """Return packed hashes. Raises FormatError for what are none."""
+    hashes = unpack(column)
+    if hashes.dtype.kind != "u":
+        raise FormatError("a hash is no whole number")
+    return hashes.astype(np.uint64)

@@ -14,23 +14,32 @@ and no more, however much is known; or when they are many: where little happens 
 Journals and snapshots are segments of panes with numbers before any time. A worker of an earlier release takes them for
 panes that have left the window; what it counts is missing to the signals.
 
+Deltas of the topic of credits have what came of other partitions in the same way: see `step_log`.
+
 What may be lost: nothing by a crash or a move. Events that are taken back stay looked at.
-Change together: `ledger_store`, which writes, and `core/signals/stored/event_batches`, the format.
+Change together: `ledger_store`, which writes, and `event_batches` and `step_log`, the formats.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from stream_app.core.arrays import Mask
+from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.replay import BEFORE_PANES, ReplayedLog
 from stream_app.core.changelog.segments import Segment
+from stream_app.core.decoding import DECODE_ERRORS
+from stream_app.core.funnel.credited_people import CreditedPeople
 from stream_app.core.funnel.funnel_keys import FunnelKeys
-from stream_app.core.signals.facts import Fact, SignalValues, are_marked, facts_at
+from stream_app.core.funnel.influence_credits import InfluenceCredits
+from stream_app.core.signals.facts import Fact, Signal, SignalValues, are_marked, facts_at
+from stream_app.core.signals.few_sharers import few_sharers
 from stream_app.core.signals.own_events import OwnEvents
 from stream_app.core.signals.partition_signals import PartitionSignals
 from stream_app.core.signals.stored.event_batches import decoded, encoded, part_of
+from stream_app.core.signals.stored.step_log import ReadSteps, StepLog, StoredStepState
 from stream_app.core.state.watermark import NO_TIME
 
 Parts = list[Segment]
@@ -44,6 +53,8 @@ class Noticed(NamedTuple):
     """The part of their impressions that is left where audiences are bounded, and 0 of who is marked."""
 
 
+_STEPS = b"\xc1"
+"""Before what is of the steps: no msgpack begins with it."""
 _FIRST_JOURNAL = -(2**59)
 SNAPSHOT = _FIRST_JOURNAL - 1
 """The number of the pane that a snapshot is stored as."""
@@ -68,11 +79,19 @@ class StoredValues(NamedTuple):
     values: list[bytes]
 
 
+class _Snapshot(msgspec.Struct, array_like=True):
+    signals: bytes
+    steps: StoredStepState
+
+
 class SignalLog:
     """The signals of a partition, and which of its segments hold them."""
 
-    def __init__(self) -> None:
+    def __init__(self, partition: int = 0, partitions: int = 1) -> None:
         self.signals = PartitionSignals()
+        self.steps = StepLog(self.signals, partition, partitions)
+        self.credited: CreditedPeople | None = None
+        """What others' shares do for the people here, where it is counted."""
         self._deltas: dict[int, list[bytes]] = {}
         """By sequence: the events that only this delta has."""
         self._delta_bytes = 0
@@ -100,6 +119,17 @@ class SignalLog:
             self._note(sequence, values)
         return values
 
+    def receive(
+        self, credits_: InfluenceCredits, counted: Mask, read: ReadSteps | None, sequence: int, most_bytes: int
+    ) -> list[bytes]:
+        """Take what came of other partitions, of whose credits some are `counted`, like `take`."""
+        if read is None:
+            return []
+        values = [_STEPS + value for value in self.steps.receive(credits_, counted, read, most_bytes)]
+        if values:
+            self._note(sequence, values)
+        return values
+
     def _note(self, sequence: int, values: Sequence[bytes]) -> None:
         self._deltas[sequence] = list(values)
         self._delta_bytes += sum(map(len, values))
@@ -107,7 +137,7 @@ class SignalLog:
     def advance(self, horizon_ms: int) -> None:
         """Go on to where the window ends."""
         if horizon_ms != NO_TIME:
-            self.signals.advance(horizon_ms, horizon_ms)
+            self.signals.advance(horizon_ms)
 
     def holds_alone(self, sequence: int) -> bool:
         """Return whether a delta has events that no journal has."""
@@ -129,7 +159,7 @@ class SignalLog:
 
     def snapshot(self, most_bytes: int) -> StoredValues:
         """Return a snapshot, in values of at most `most_bytes`."""
-        data = self.signals.encode()
+        data = msgspec.msgpack.encode(_Snapshot(self.signals.encode(), self.steps.state()))
         return StoredValues(SNAPSHOT, [data[start : start + most_bytes] for start in range(0, len(data), most_bytes)])
 
     def written(self, number: int, sequence: int, stored: Mapping[bytes, bytes]) -> list[bytes]:
@@ -154,7 +184,7 @@ class SignalLog:
         while found := left.pop(number, None):
             key, parts = found
             if number == SNAPSHOT:
-                self.signals.restore(b"".join(_values(parts)))
+                self._restore_snapshot(b"".join(_values(parts)))
             else:
                 self._add(_values(parts))
             self._keys += key.parts(len(parts))
@@ -170,7 +200,18 @@ class SignalLog:
 
     def _add(self, values: Sequence[bytes]) -> None:
         for value in values:
-            self.signals.add_own(decoded(value))
+            if value.startswith(_STEPS):
+                self.steps.receive_again(value[len(_STEPS) :])
+            else:
+                self.signals.add_own(decoded(value))
+
+    def _restore_snapshot(self, data: bytes) -> None:
+        try:
+            found = msgspec.msgpack.decode(data, type=_Snapshot)
+        except DECODE_ERRORS as error:
+            raise FormatError(f"signals that no release has written: {error}") from error
+        self.signals.restore(found.signals)
+        self.steps.restore(found.steps)
 
     def erase(self, users: Collection[str], secret: int) -> None:
         """Forget people. A snapshot must follow: deltas and journals still hold them."""
@@ -178,7 +219,23 @@ class SignalLog:
 
     def measured(self, users: Sequence[str], secret: int) -> list[SignalValues]:
         """Return what each signal says about users."""
-        return self.signals.measured(FunnelKeys(secret).persons(users))
+        measured = self.signals.measured(FunnelKeys(secret).persons(users))
+        if self.credited is None:
+            return measured
+        return [*measured, few_sharers(self.credited.widest(users), self.signals.limits)]
+
+    def counts(self) -> dict[Signal, int]:
+        """Return how many people have a fact, by signal; of few sharers, in each population."""
+        found = self.signals.counts()
+        if self.credited is not None:
+            few = few_sharers(self.credited.in_populations(), self.signals.limits)
+            found[few.name] = int(np.count_nonzero(few.is_marked))
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.signals.nbytes + self.steps.nbytes
 
     def noticed(self, users: Sequence[str], secret: int) -> Noticed:
         """Return the facts about users, and what is left of what they reached."""

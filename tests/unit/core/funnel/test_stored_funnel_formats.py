@@ -63,7 +63,7 @@ def test_credits_arrive_as_they_were_sent(events: list[Action]) -> None:
     funnel.add(columns(distinct(events)))
     (decided,) = funnel.decide(0, early=True)
     sent = decided.credits
-    packets = list(credit_packets.packets_of(sent, 3))
+    packets = list(credit_packets.packets_of(sent, 2, 3))
     assert len({packet.partition for packet in packets}) == len(packets)
     if not packets:
         assert not len(sent.ts_ms)
@@ -76,7 +76,7 @@ def _packet() -> list[object]:
     funnel = Funnel(SETTINGS, SECRET)
     funnel.add(columns([Action("1", 5, "bob", is_share=True, author="ann", post="p", impressions=7)]))
     (decided,) = funnel.decide(0, early=True)
-    ((_, value),) = credit_packets.packets_of(decided.credits, 1)
+    ((_, value),) = credit_packets.packets_of(decided.credits, 0, 1)
     found: list[object] = msgspec.msgpack.decode(value)
     return found
 
@@ -84,23 +84,24 @@ def _packet() -> list[object]:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (0, 2),
-        (1, []),
-        (1, [["all", "x" * 1001]]),
-        (2, []),
-        (2, [""]),
-        (2, ["x" * 257]),
-        (2, ["x"] * 1001),
-        (3, ["u1", b"\x07\x00"]),
-        (3, ["u1", b"\x00"]),
-        (3, ["u8", b"\xff" * 16]),
-        (3, ["f8", b"\x00" * 16]),
-        (3, ["u8", b"\x00" * 15]),
-        (3, ["x", b""]),
-        (5, [2**61, ["u1", b"\x00\x00"]]),
-        (5, [0, ["u8", b"\xff" * 16]]),
-        (6, ["u1", b"\x04\x00"]),
-        (8, ["u8", (b"\x00" * 7 + b"\x40") * 2]),
+        (1, 2),
+        (3, []),
+        (3, [["all", "x" * 1001]]),
+        (4, []),
+        (4, [""]),
+        (4, ["x" * 257]),
+        (4, ["x"] * 1001),
+        (5, ["u1", b"\x07\x00"]),
+        (5, ["u1", b"\x00"]),
+        (5, ["u8", b"\xff" * 16]),
+        (5, ["f8", b"\x00" * 16]),
+        (5, ["u8", b"\x00" * 15]),
+        (5, ["x", b""]),
+        (7, [2**61, ["u1", b"\x00\x00"]]),
+        (7, [0, ["u8", b"\xff" * 16]]),
+        (8, ["u1", b"\x04\x00"]),
+        (10, ["u8", (b"\x00" * 7 + b"\x40") * 2]),
+        (14, ["u1", b"\x02\x00"]),
     ],
 )
 def test_a_packet_that_no_worker_writes_is_refused(place: int, value: object) -> None:
@@ -122,12 +123,13 @@ def test_a_packet_of_nothing_or_of_too_much_is_refused() -> None:
         zeros = pack(np.zeros(count, np.int64))
         packet = CreditPacket(
             1,
+            0,
             [scope_of("*")],
             ["ann"],
             zeros,
             zeros,
             pack_times(np.zeros(count, np.int64)),
-            *[zeros] * 5,
+            *[zeros] * 7,
         )
         with pytest.raises(FormatError, match="not equally long"):
             credit_packets.decode(msgspec.msgpack.encode(packet))

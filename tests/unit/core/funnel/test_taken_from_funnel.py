@@ -189,8 +189,8 @@ class World:
         for _, packet in self.topic:
             credits_ = credit_packets.decode(packet)
             columns = (credits_.credited, *(column.tolist() for column in credits_[3:]))
-            for *content, number in zip(*columns, strict=True):
-                assert known.setdefault(number, tuple(content)) == tuple(content)
+            for *content, number, post in zip(*columns, strict=True):
+                assert known.setdefault(number, (*content, post)) == (*content, post)
 
 
 def _stages(naive: NaiveScope, events: Sequence[Action], first: int) -> tuple[int, ...]:
