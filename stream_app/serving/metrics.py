@@ -258,7 +258,7 @@ class Metrics(CutMetrics, FlagMetrics, FlagQualityMetrics, FunnelMetrics, GroupM
             "influence_segments", "Segments that this worker's ledgers consist of.", registry=registry
         )
         self._state_bytes = Gauge(
-            "influence_state_bytes", "Bytes that the ledgers hold, and these segments in the table.", registry=registry
+            "influence_state_bytes", "Bytes that the ledgers hold, and these segments in the log.", registry=registry
         )
         self._rebalances = Counter(
             "influence_rebalances", "Times this worker's assignment of partitions changed.", registry=registry

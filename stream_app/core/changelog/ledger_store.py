@@ -109,7 +109,7 @@ class LedgerStore:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the segments in the log that are not garbage. The table also holds them in memory."""
+        """Bytes of the segments in the log that are not garbage; of these, panes and chunks are in memory too."""
         sealed = sum(pane.stored_bytes for pane in self.ledger.panes.values())
         return sealed + self._deltas.stored_bytes + self.signals.stored_bytes
 

@@ -259,7 +259,8 @@ def _encode_part(
         funnel=part.funnel,
         looked_at=[memoryview(value) for value in part.looked_at],
     )
-    return _ENCODER.encode(segment)
+    # A copy: the encoder's own bytes may keep the room that they grew into, and their columns stay in memory.
+    return bytes(memoryview(_ENCODER.encode(segment)))
 
 
 def decode(value: bytes) -> Segment:

@@ -1,6 +1,7 @@
 """A Faust table whose writes name their partition, so that timers can write as well as agents can."""
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import faust
@@ -30,7 +31,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
     def write(self, partition: int, key: bytes, value: bytes | None, kept: bytes | None = None) -> None:
         """Set `key` in `partition`, or delete it (None); `kept`: the value in its in-memory format, if available."""
         if value is not None:
-            self.data.data[key] = kept or self._as_kept(value)
+            self.data.data[key] = b"" if partition in self._only_keys else kept or self._as_kept(value)
             # Faust's store sets the partition of a key only in recovery. Set it here, so that `drop` finds the key.
             self._partitions[key] = partition
         elif self.data.data.pop(key, None) is not None:
@@ -39,8 +40,18 @@ class PartitionTable(faust.Table[bytes, bytes]):
             return
         self.producer.put(self.changelog_topic_name, partition, key, value)
 
+    def keep_only_keys(self, partition: int) -> None:
+        """Keep the keys of `partition` without their values, until it is dropped: its owner needs these no more.
+
+        Does nothing unless all of it is restored: the values of a partition that is being read again are to be used.
+        """
+        is_whole = (self.changelog_topic_name, partition) in self.producer.alone_until
+        if is_whole and partition not in self._only_keys:
+            self._only_keys.add(partition)
+            self.data.data.update(dict.fromkeys(self.of_partition(partition), b""))
+
     def of_partition(self, partition: int) -> dict[bytes, bytes]:
-        """Return all keys and values in `partition`."""
+        """Return all keys and values in `partition`; empty values if only keys are kept."""
         data = self.data.data
         return {key: data[key] for key, where in self._partitions.items() if where == partition and key in data}
 
@@ -80,6 +91,7 @@ class PartitionTable(faust.Table[bytes, bytes]):
     def drop(self, partition: int) -> None:
         """Drop everything in `partition` from memory."""
         self.producer.alone_until.pop((self.changelog_topic_name, partition), None)
+        self._only_keys.discard(partition)
         for key in [key for key, where in self._partitions.items() if where == partition]:
             del self.data.data[key], self._partitions[key]
 
@@ -90,6 +102,11 @@ class PartitionTable(faust.Table[bytes, bytes]):
 
     def _as_kept(self, value: bytes) -> bytes:
         return self.kept(value) if self.kept else value
+
+    @cached_property
+    def _only_keys(self) -> set[int]:
+        """Partitions whose values are not kept."""
+        return set()
 
     @property
     def _partitions(self) -> dict[bytes, int]:

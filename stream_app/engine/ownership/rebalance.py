@@ -158,6 +158,7 @@ class PartitionOwnership:
         started = perf_counter()
         for lost in self._owned.keys() - partitions:
             del self._owned[lost]
+            self._segments.drop(lost)  # it has only keys: should the partition come back, it is to be restored
             self._meter.partition_revoked(lost)
         fresh = {partition: self._read(partition) for partition in sorted(partitions) if self._let_go(partition)}
         positions = self.positions(self._owned) | positions_of(fresh.values(), self._settings.read_topics)
@@ -169,8 +170,10 @@ class PartitionOwnership:
         await self._output.flush()
         await self._sender.send_again(fresh.values())
         self._synchronization.note_ends(await self._consumer.ends(positions))
-        for held in self._owned.values():
+        for partition, held in self._owned.items():
             held.is_paused = False
+            if self._is_current(partition):  # it holds what it needs; a new one will be made of what is read again
+                self._segments.keep_only_keys(partition)
         if fresh:
             rows = sum(len(store.ledger.rows) for store in fresh.values())
             logger.info("took over %d partitions with %d rows in %.1f s", len(fresh), rows, perf_counter() - started)

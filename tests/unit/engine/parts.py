@@ -148,6 +148,7 @@ class Parts:
     def restore_table(self, stored: dict[bytes, bytes]) -> None:
         """What a recovery of the segments table does."""
         table = self.fake.segments
+        table.drop(PARTITION)
         for key, value in stored.items():
             table.data.data[key] = value
             table._partitions[key] = PARTITION

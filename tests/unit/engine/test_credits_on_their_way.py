@@ -18,8 +18,8 @@ from stream_app.core.state.scopes import ScopeName
 from stream_app.core.state.watermark import NO_TIME
 from stream_app.kafka.records import Partition
 from stream_app.settings.secret import Secret
-from tests.unit.engine.fakes import NOW_MS, PARTITION, Crash, post, record, user_of
-from tests.unit.engine.parts import Parts
+from tests.unit.engine.fakes import NOW_MS, PARTITION, Crash, post, record, stored_after, user_of
+from tests.unit.engine.parts import CHANGELOG, Parts
 
 POSTS, SHARES, CREDITS = "influence.posts", "influence.shares", "influence.credits"
 DEAD, LOG = "influence.dead-letters", "influence-segments-changelog"
@@ -237,6 +237,7 @@ async def test_who_is_erased_is_credited_no_more_and_named_nowhere() -> None:
     parts.store.erase({ANN})
     parts.store.sweep(parts.store.sweepable())
     assert ANN not in given(parts)
-    table = parts.fake.segments.of_partition(PARTITION)
-    assert not [key for key, value in table.items() if ANN.encode() in value]
+    await parts.fake.producer.flush()
+    log = stored_after(parts.fake.producer.of(CHANGELOG))
+    assert not [key for key, value in log.items() if ANN.encode() in value]
     assert msgspec.msgpack.decode(sent.value or b"")[4] == [ANN]  # the topic keeps it for a week

@@ -108,7 +108,7 @@ class EventHistory:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in memory, besides the chunks: the table holds them."""
+        """Bytes in memory, besides the chunks."""
         return self._delta_bytes + 2 * self._hashes.nbytes
 
     @property

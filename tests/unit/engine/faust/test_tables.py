@@ -47,6 +47,26 @@ def test_a_partition_that_moves_away_takes_its_keys_along() -> None:
     assert fake.segments.of_partition(1) == {b"1": b"value"}
 
 
+async def test_of_a_partition_without_values_the_keys_are_kept_and_the_log_gets_all() -> None:
+    fake = Surroundings()
+    for partition in (0, 1):
+        fake.segments.write(partition, b"before %d" % partition, b"value")
+    fake.segments.keep_only_keys(0)
+    assert fake.segments.of_partition(0) == {b"before 0": b"value"}, "it is not restored so far"
+    fake.segments.restored(0, 10)
+    fake.segments.keep_only_keys(0)
+    fake.segments.write(0, b"after", b"value")
+    fake.segments.write(0, b"before 0", None)
+    await fake.producer.flush()
+    assert fake.segments.of_partition(0) == {b"after": b""}
+    assert fake.segments.of_partition(1) == {b"before 1": b"value"}
+    written = [(record.key, record.value) for record in fake.producer.durable]
+    assert written[2:] == [(b"after", b"value"), (b"before 0", None)]
+    fake.segments.drop(0)
+    fake.segments.write(0, b"again", b"value")
+    assert fake.segments.of_partition(0) == {b"again": b"value"}
+
+
 def test_a_partition_is_restored_as_its_log_says() -> None:
     fake = Surroundings()
     log = [record(0, b"1", b"a"), record(1, b"2", b"b"), record(2, b"3", b"a"), record(3, None, b"b")]

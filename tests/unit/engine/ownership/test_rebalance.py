@@ -53,13 +53,33 @@ async def test_a_partition_that_moved_away_is_no_longer_owned() -> None:
     parts.fake.meter.partition_revoked.assert_called_once_with(PARTITION)
 
 
+async def test_a_partition_that_comes_back_is_restored_from_the_log() -> None:
+    parts = await counted()
+    parts.fake.segments.restored(PARTITION, 10)
+    await parts.ownership.take_over({PARTITION}, 2)
+    assert {*parts.fake.segments.of_partition(PARTITION).values()} == {b""}
+    await parts.ownership.take_over({PARTITION + 1}, 3)
+    assert not parts.fake.segments.is_restored(PARTITION, 10)
+
+
+async def test_a_partition_whose_take_over_failed_keeps_its_values_in_memory() -> None:
+    first, new = await counted(), Parts(hold=False)
+    await first.fake.producer.flush()
+    new.restore_table(stored_after(first.fake.producer.of(CHANGELOG)))
+    new.fake.kafka.takes_commits = False
+    assert not await new.ownership.take_over({PARTITION}, 2)
+    new.fake.kafka.takes_commits = True
+    assert await new.ownership.take_over({PARTITION}, 3)
+    assert new.ledger.source(POSTS).applied == 12
+
+
 async def test_a_ledger_is_rebuilt_when_another_worker_has_owned_the_partition() -> None:
     first = await counted()
     other = await restarted(first)
     await other.count(posts(range(12, 15)))
     await other.fake.producer.flush()
     owned = first.fake.context.owned[PARTITION]
-    first.restore_table(stored_after(other.fake.producer.of(CHANGELOG)))
+    first.restore_table(stored_after(first.fake.producer.of(CHANGELOG) + other.fake.producer.of(CHANGELOG)))
     await first.ownership.take_over({PARTITION}, 3)
     assert first.fake.context.owned[PARTITION] is not owned
     assert first.ledger.source(POSTS).applied == 15
@@ -274,6 +294,7 @@ async def test_a_source_whose_records_are_gone_is_counted_on_from_where_kafka_be
     assert parts.ledger.lagging == set()
     assert "offsets 12 to 19 are gone" in caplog.text
     assert parts.fake.kafka.sought == []
-    logged = replay(dict(parts.fake.segments.data.data), PARTITION).header
+    await parts.fake.producer.flush()
+    logged = replay(stored_after(parts.fake.producer.of(CHANGELOG)), PARTITION).header
     assert logged is not None
     assert logged.sources[POSTS].position == 20, "also if nothing is ever counted there"
