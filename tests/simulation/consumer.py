@@ -144,8 +144,7 @@ class Consumer:
         """Be a member of the group, again and again. Nothing is assigned when all is given up for the first time."""
         await self.app.revoked()
         while not self._has_left:
-            await self._join()
-            if self._rejoin.is_set():
+            if not await self._join():
                 continue
             beating = asyncio.ensure_future(self._beat())
             await self.app.assigned(self._generation)
@@ -220,22 +219,28 @@ class Consumer:
         for future in futures:
             future.cancel()
 
-    async def _join(self) -> None:
+    async def _join(self) -> bool:
+        """Join the group. Returns whether this worker is a member of a generation, which may be over by now.
+
+        What is answered meanwhile in the name of the generation before makes it join again, and is forgotten.
+        """
         line, number = self._line, self._number
         joined: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         await line.ask_group(lambda: self._group.join(number, joined))
         self._number, self._generation = await joined
         member, asked_s = (self._number, self._generation), self._line.broker.agenda.now
+        self._rejoin.clear()
         answer, sources, logs = await line.ask_group(lambda: self._group.sync(*member))
         if answer is not Answer.OK:
             self._take(answer)
-            return
+            return False
+        self._number, self._generation = member
         self.app.lease.renew(asked_s)
         dealt = ((self.app.settings.read_topics, sources), (self.app.tables, logs))
         self._assignment = {TP(topic, number) for topics, numbers in dealt for topic in topics for number in numbers}
         self._positions.clear()
         self._highwaters.clear()
-        self._rejoin.clear()
+        return True
 
     def _take(self, answer: Answer) -> None:
         """What an answer of the coordinator means for the membership."""
