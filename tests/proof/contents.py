@@ -146,7 +146,7 @@ def _clocks() -> list[Record]:
         _EVENT % (number, START_MS + after_ms, _CLOCK, b"share", TOPICS[0].encode(), 0)
         for number, after_ms in enumerate(_CLOCK_STEPS_MS)
     ]
-    return [Record(True, home, _CLOCK, value) for value in values]
+    return [Record(True, home, _CLOCK, value.replace(b':"e', b':"c', 1)) for value in values]
 
 
 def _totals(

@@ -166,12 +166,28 @@ def _without_holes(complete: dict[SegmentKey, list[Segment]]) -> dict[SegmentKey
     oldest = max(parts[0].header.oldest for key, parts in complete.items() if key.sequence == newest.sequence)
     needed = range(oldest, newest.sequence + 1)
     hole = next((sequence for sequence in needed if sequence not in held), newest.sequence + 1)
-    made = {key.pane for key in complete if key.kind == "funnel" and key.sequence < hole}
-    progress = max((header.funnel for sequence, header in held.items() if sequence < hole), default=FunnelProgress())
+    begins = _funnel_begins(complete, hole)
+    made = {key.pane for key in complete if key.kind == "funnel" and begins <= key.sequence < hole}
+    known = {sequence: header.funnel for sequence, header in held.items() if begins <= sequence < hole}
+    progress = max(known.values(), default=FunnelProgress())
     lost = next((number for number in range(progress.oldest, progress.newest + 1) if number not in made), None)
     if lost is not None:  # each delta from the one that was written with it knows of it
-        hole = min(sequence for sequence, header in held.items() if header.funnel.newest >= lost)
+        hole = min(sequence for sequence, funnel in known.items() if funnel.newest >= lost)
     return {key: parts for key, parts in complete.items() if key.sequence < hole}
+
+
+def _funnel_begins(complete: Mapping[SegmentKey, list[Segment]], end: int) -> int:
+    """Return the sequence from which on the funnel goes on without a break.
+
+    An owner of a release before 0.4 knows no funnel: its deltas say nothing of it, and it deletes the decisions. After
+    it the funnel begins anew.
+    """
+    without = (
+        key.sequence
+        for key, parts in complete.items()
+        if key.kind == "delta" and key.sequence < end and not parts[0].header.funnel.newest
+    )
+    return max(without, default=-1) + 1
 
 
 def _decisions(complete: dict[SegmentKey, list[Segment]], last: SegmentKey | None) -> dict[int, SegmentKey]:
@@ -180,5 +196,6 @@ def _decisions(complete: dict[SegmentKey, list[Segment]], last: SegmentKey | Non
         return {}
     progress = complete[last][0].header.funnel
     needed = range(progress.oldest, progress.newest + 1)
-    made = sorted((key for key in complete if key.kind == "funnel" and key.pane in needed), key=lambda key: key.pane)
-    return {key.pane: key for key in made}
+    begins = _funnel_begins(complete, last.sequence + 1)
+    made = [key for key in complete if key.kind == "funnel" and key.pane in needed and key.sequence >= begins]
+    return {key.pane: key for key in sorted(made, key=lambda key: key.pane)}

@@ -37,6 +37,8 @@ MOST_BYTES = 900_000
 """Of a stored part, because a name may be a kilobyte long. Kafka's default limit is one megabyte."""
 _LITTLE = 3
 """What the funnel needs is in the last part, if it takes no more than one in so many bytes of it."""
+_DECISIONS = -(2**61)
+"""Decisions are stored as panes from here downwards: releases before 0.4 know no other kind, and delete old panes."""
 _MORE_PARTS = 8
 """Bytes that the number of parts may take when it is written again."""
 
@@ -56,7 +58,8 @@ class SegmentKey(NamedTuple):
 
     def encode(self) -> bytes:
         """Encode as a table key."""
-        return f"{self.partition}/{self.kind}/{self.pane}/{self.epoch}/{self.sequence}/{self.part}".encode()
+        kind, pane = ("pane", _DECISIONS - self.pane) if self.kind == "funnel" else (self.kind, self.pane)
+        return f"{self.partition}/{kind}/{pane}/{self.epoch}/{self.sequence}/{self.part}".encode()
 
     def parts(self, count: int) -> list[bytes]:
         """Return the table keys of the first parts, given the key of the first of them."""
@@ -68,8 +71,10 @@ class SegmentKey(NamedTuple):
         try:
             partition, kind, *numbers = key.decode().split("/")
             pane, epoch, sequence, part = map(int, numbers)
-            if kind not in {"delta", "pane", "epoch", "funnel"}:
+            if kind not in {"delta", "pane", "epoch"}:
                 raise ValueError(kind)
+            if kind == "pane" and pane <= _DECISIONS:
+                kind, pane = "funnel", _DECISIONS - pane
             if not are_numbers((abs(pane), epoch, sequence, part)):
                 raise ValueError("its numbers are such as no worker has written")
             return cls(int(partition), kind, pane, epoch, sequence, part)  # type: ignore[arg-type]

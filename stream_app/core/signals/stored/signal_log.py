@@ -62,7 +62,7 @@ _MUCH = 256_000
 """Bytes of events in deltas that are copied into a journal."""
 _LEAST = 1_000_000
 """Bytes of journals that are worth a snapshot …"""
-_MOST_JOURNALS = 100
+_MOST_JOURNALS = 16
 """… and so many are, however small they are: each has a key in the log."""
 
 

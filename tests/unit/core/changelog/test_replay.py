@@ -12,7 +12,7 @@ from stream_app.core.changelog import segments
 from stream_app.core.changelog.columns import FormatError
 from stream_app.core.changelog.content import parts
 from stream_app.core.changelog.content.pane_content import Entries, PaneContent
-from stream_app.core.changelog.header import Header
+from stream_app.core.changelog.header import FunnelProgress, Header
 from stream_app.core.changelog.replay import OwnershipEpochs, ReplayedLog, replay
 from stream_app.core.changelog.segments import Kind, SegmentKey
 from stream_app.core.state.watermark import Source
@@ -28,9 +28,18 @@ def _epoch(*epochs: tuple[int, int]) -> Stored:
 
 
 def _segment(
-    kind: Kind, epoch: int, sequence: int, *, pane: int = 0, oldest: int = 1, entries: int = 1, horizon: int = 0
+    kind: Kind,
+    epoch: int,
+    sequence: int,
+    *,
+    pane: int = 0,
+    oldest: int = 1,
+    entries: int = 1,
+    horizon: int = 0,
+    decisions: int = 0,
 ) -> Stored:
     header = Header({"posts": Source(position=10 * sequence)}, horizon, 0, oldest)
+    header.funnel = FunnelProgress(newest=decisions)
     numbers = np.arange(entries)
     made = Entries(np.zeros(entries, np.int64), numbers, numbers + 1, numbers, numbers.astype(np.float64))
     values = segments.encode(
@@ -39,12 +48,16 @@ def _segment(
         [f"u{n}" for n in range(entries)],
         [PaneContent(pane, {0: made}, numbers.astype(np.uint64))],
     )
-    keyed = pane if kind == "pane" else 0
+    keyed = pane if kind in {"pane", "funnel"} else 0
     return {SegmentKey(P, kind, keyed, epoch, sequence, part).encode(): v for part, v in enumerate(values)}
 
 
-def _delta(epoch: int, sequence: int, *, oldest: int = 1, entries: int = 1) -> Stored:
-    return _segment("delta", epoch, sequence, oldest=oldest, entries=entries)
+def _delta(epoch: int, sequence: int, *, oldest: int = 1, entries: int = 1, decisions: int = 0) -> Stored:
+    return _segment("delta", epoch, sequence, oldest=oldest, entries=entries, decisions=decisions)
+
+
+def _decision(epoch: int, sequence: int, number: int) -> Stored:
+    return _segment("funnel", epoch, sequence, pane=number, decisions=number)
 
 
 def _seal(epoch: int, sequence: int, *, pane: int = 0, oldest: int = 1, entries: int = 1, horizon: int = 0) -> Stored:
@@ -155,6 +168,38 @@ def test_the_history_ends_before_a_write_that_was_lost() -> None:
     assert (_sequences(history), history.sequence) == ([(1, 1), (1, 2)], 2)
     assert history.sealed[0][0].sequence == 2
     assert set(history.garbage) == {*_delta(1, 4), *_seal(1, 4)}
+
+
+def test_the_history_ends_before_a_decision_that_was_lost() -> None:
+    stored = {**_epoch((1, 0)), **_delta(1, 1), **_decision(1, 2, 1), **_delta(1, 2, decisions=1)}
+    assert [*replay(stored, P).decisions] == [1]
+    stored |= {**_delta(1, 3, decisions=2), **_delta(1, 4, decisions=2)}
+    assert _sequences(replay(stored, P)) == [(1, 1), (1, 2)]
+
+
+def test_earlier_releases_take_decisions_for_panes_that_left_the_window() -> None:
+    (key,) = _decision(1, 2, 7)
+    assert key.decode().split("/")[1] == "pane"
+    assert int(key.decode().split("/")[2]) < -(2**60)
+    assert SegmentKey.decode(key) == SegmentKey(P, "funnel", 7, 1, 2, 0)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_after_an_owner_that_knows_no_funnel_it_begins_anew_and_no_count_is_lost(left: int) -> None:
+    """Releases before 0.4 delete its decisions; `left`: what they have not deleted yet."""
+    before = {**_decision(1, 2, 1), **_decision(1, 3, 2)}
+    stored = {**_epoch((1, 0), (2, 3), (3, 5)), **_delta(1, 1), **dict([*before.items()][:left])}
+    stored |= {**_delta(1, 2, decisions=1), **_delta(1, 3, decisions=2), **_delta(2, 4), **_delta(2, 5)}
+    history = replay(stored, P)
+    assert _sequences(history) == [(1, 1), (1, 2), (1, 3), (2, 4), (2, 5)]
+    assert not history.decisions
+    assert history.garbage == [*before][:left]
+    stored |= {**_decision(3, 6, 1), **_delta(3, 6, decisions=1), **_delta(3, 7, decisions=1)}
+    history = replay(stored, P)
+    assert _sequences(history)[-3:] == [(2, 5), (3, 6), (3, 7)]
+    assert {number: key.sequence for number, (key, _) in history.decisions.items()} == {1: 6}
+    lost = {key: value for key, value in stored.items() if key not in _decision(3, 6, 1)}
+    assert _sequences(replay(lost, P))[-1] == (2, 5)
 
 
 def test_deltas_that_were_deleted_because_a_seal_holds_them_are_not_missed() -> None:
