@@ -1,6 +1,5 @@
 """What must hold of synchrony: the evidence of each sharer is that of the credits on the topic, in their order."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +14,7 @@ from stream_app.core.state.ledger import Ledger
 from stream_app.engine.influence.funnel_settings import funnel_settings_of
 from stream_app.kafka.topics import changelogs_of
 from tests.simulation.plan import PANES
+from tests.unit.core.signals.naive_signals import naive_chance
 
 if TYPE_CHECKING:
     from tests.simulation.run import Run
@@ -87,16 +87,10 @@ def _shares(packet: ReadCredits, seen: set[int]) -> Iterator[tuple[_Share, int]]
 
 def _trial(one: _Share, shares: list[_Share]) -> tuple[int, ...] | None:
     same = [other for other in shares if other.post == one.post]
-    in_step = any(abs(other.ts_ms - one.ts_ms) <= LIMITS.step_ms for other in same if other.sharer != one.sharer)
-    before = sum(LIMITS.guard_ms <= one.ts_ms - other.ts_ms <= LIMITS.pace_ms for other in same)
-    after = sum(LIMITS.guard_ms <= other.ts_ms - one.ts_ms <= LIMITS.pace_ms for other in same)
-    width_ms, beside = 2 * LIMITS.step_ms + 1000, 1
-    for exact_ms in (60_000, 3_600_000):
-        if one.ts_ms % exact_ms == 0:
-            width_ms, beside = max(exact_ms, width_ms), 2
-    p = 1 - math.exp(-width_ms * (max(before, after) + beside) / (LIMITS.pace_ms - LIMITS.guard_ms))
-    if p > LIMITS.most_by_chance:
+    p = naive_chance(one.ts_ms, [other.ts_ms for other in same], LIMITS)
+    if p is None:
         return None
+    in_step = any(abs(other.ts_ms - one.ts_ms) <= LIMITS.step_ms for other in same if other.sharer != one.sharer)
     return 1, int(in_step), round(1_000_000 * p), round(1_000_000 * p * (1 - p))
 
 

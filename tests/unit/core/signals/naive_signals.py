@@ -102,16 +102,22 @@ def naive_trials(shares: Sequence[Did], ready_ms: int, limits: SignalLimits) -> 
         if one.ts_ms >= ready_ms:
             continue
         same = [other for other in shares if (other.author, other.post) == (one.author, one.post)]
-        in_step = any(abs(other.ts_ms - one.ts_ms) <= limits.step_ms for other in same if other.user != one.user)
-        before = sum(limits.guard_ms <= one.ts_ms - other.ts_ms <= limits.pace_ms for other in same)
-        after = sum(limits.guard_ms <= other.ts_ms - one.ts_ms <= limits.pace_ms for other in same)
-        width, beside = 2 * limits.step_ms + 1000, 1
-        for exact_ms in (60_000, 3_600_000):
-            if one.ts_ms % exact_ms == 0:
-                width, beside = max(exact_ms, width), 2
-        p = 1 - math.exp(-width * (max(before, after) + beside) / (limits.pace_ms - limits.guard_ms))
-        if p > limits.most_by_chance:
+        p = naive_chance(one.ts_ms, [other.ts_ms for other in same], limits)
+        if p is None:
             continue
+        in_step = any(abs(other.ts_ms - one.ts_ms) <= limits.step_ms for other in same if other.user != one.user)
         trials, steps, expected = found.get(one.user, (0, 0, 0.0))
         found[one.user] = (trials + 1, steps + in_step, expected + p)
     return found
+
+
+def naive_chance(ts_ms: int, same_ms: Sequence[int], limits: SignalLimits) -> float | None:
+    """The chance to be in step at a time by the pace of a post, shared at `same_ms`; None where it is no trial."""
+    before = sum(limits.guard_ms <= ts_ms - other_ms <= limits.pace_ms for other_ms in same_ms)
+    after = sum(limits.guard_ms <= other_ms - ts_ms <= limits.pace_ms for other_ms in same_ms)
+    width_ms, beside = 2 * limits.step_ms + 1000, 1
+    for exact_ms in (60_000, 3_600_000):
+        if ts_ms % exact_ms == 0:
+            width_ms, beside = max(exact_ms, width_ms), 2
+    p = 1 - math.exp(-width_ms * (max(before, after) + beside) / (limits.pace_ms - limits.guard_ms))
+    return None if p > limits.most_by_chance else p
