@@ -58,7 +58,6 @@ from stream_app.core.state.window import Window
 
 MOST_PENDING_BYTES = 32_000_000
 """Of events in memory that are not decided, and of packets that are not stored in a decision."""
-FOREVER = 2**62
 _SMALL = 256_000
 """Decisions of fewer bytes are not written again as one."""
 
@@ -205,9 +204,9 @@ class StoredFunnel:
         self._bytes = {number: self._bytes[number]}
         return number, value
 
-    def unsent(self, newest: int = FOREVER) -> list[AddressedPacket]:
-        """Return the packets of decisions up to `newest` that are not known to be sent; the log must have these."""
-        return [packet for number, packets in self._unsent.items() if number <= newest for packet in packets]
+    def unsent(self) -> list[AddressedPacket]:
+        """Return the packets of decisions that are not known to be sent; the log must have these."""
+        return [packet for packets in self._unsent.values() for packet in packets]
 
     def note_sent(self, newest: int) -> None:
         """Note that the packets of all decisions up to `newest` are sent."""
